@@ -1,0 +1,1 @@
+"""Everything outside the pure core: NATS, PostgreSQL, HTTP, files, clock and configuration."""

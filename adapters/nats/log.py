@@ -1,0 +1,316 @@
+"""Appending to a book's stream and reading it back: the only code that speaks JetStream's append rules.
+
+An append names, for each aggregate it touches, the stream sequence of that aggregate's last message;
+the server refuses it when another writer was faster. One message is one request; several are one
+atomic batch, whose sequences are contiguous.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import nats.errors
+from eventsourcing.persistence import IntegrityError, Notification, OperationalError, StoredEvent
+from nats.aio.msg import Msg
+
+from adapters.nats import wire
+from adapters.nats.client import NatsClient
+from adapters.nats.stream import NOT_FOUND, stream_name
+
+BATCH_MESSAGES_MAX: Final = 1000
+"""JetStream refuses a larger atomic batch (error 10199)."""
+_BATCHES_OPEN_MAX: Final = 40
+"""JetStream allows 50 open batches a stream (error 10210)."""
+_WRONG_LAST_SEQUENCE: Final = 10071
+_BATCH_SEQUENCE_ERRORS: Final = frozenset({10164, 10201})
+_STREAM_FULL: Final = frozenset({10077, 10054, 10023})
+_NO_MESSAGE: Final = 10037
+_POSITIONS_KEPT: Final = 200_000
+_REQUEST_SECONDS: Final = 5.0
+_READ_BATCH: Final = 1000
+_READ_BYTES: Final = 16 << 20
+
+
+class StoreFull(OperationalError):
+    """The stream reached its size limit; nothing was stored. Enlarge it or archive before going on."""
+
+
+class StoreUnavailable(OperationalError):
+    """NATS did not answer in time. An append that ends so may or may not be stored: send it again."""
+
+
+class _Ack(msgspec.Struct, frozen=True):
+    seq: int = 0
+    count: int = 1
+    error: dict[str, Any] | None = None
+
+
+_decode_ack: Final = msgspec.json.Decoder(_Ack).decode
+
+
+class Log:
+    """One book's stream.
+
+    `deadline` bounds how long an append keeps trying while NATS is away.
+    """
+
+    def __init__(self, client: NatsClient, book: str, *, deadline: float = 30.0) -> None:
+        self.client = client
+        self.book = wire.checked_book(book)
+        self.deadline = deadline
+        self._positions: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._open_batches = asyncio.Semaphore(_BATCHES_OPEN_MAX)
+        self._name = stream_name(book)
+
+    # ------------------------------------------------------------------ appending
+
+    async def append(self, events: Sequence[StoredEvent]) -> list[int]:
+        """Store all of `events` or none; the answer is each one's sequence.
+
+        Raises:
+            IntegrityError: an aggregate already has an event of that version.
+            StoreFull: the stream is at its size limit.
+            StoreUnavailable: NATS gave no answer within the deadline.
+        """
+        messages = [
+            (wire.aggregate_name(event.originator_id), event.originator_version, wire.pack(self.book, event))
+            for event in events
+        ]
+        self._check_versions_run_on(messages)
+        if len(messages) > BATCH_MESSAGES_MAX:
+            raise IntegrityError(f"{len(messages)} events in one save; at most {BATCH_MESSAGES_MAX}")
+        last = await self._try_until_known(messages)
+        first = last - len(messages) + 1
+        for offset, (aggregate, version, _) in enumerate(messages):
+            self._remember(aggregate, version, first + offset)
+        return list(range(first, last + 1))
+
+    @staticmethod
+    def _check_versions_run_on(messages: Sequence[tuple[str, int, bytes]]) -> None:
+        seen: dict[str, int] = {}
+        for aggregate, version, _ in messages:
+            if aggregate in seen and version != seen[aggregate] + 1:
+                raise IntegrityError(f"{aggregate}: version {version} follows {seen[aggregate]} in one save")
+            seen[aggregate] = version
+
+    async def _try_until_known(self, messages: Sequence[tuple[str, int, bytes]]) -> int:
+        """Send until the server has answered yes or no, reading back after every answer that was lost."""
+        give_up = time.monotonic() + self.deadline
+        pause = 0.05
+        while True:
+            expected = await self._expected(messages)
+            try:
+                return await self._send(messages, expected)
+            except IntegrityError:
+                for aggregate in expected:
+                    self._positions.pop(aggregate, None)
+                if await self._expected(messages) == expected:
+                    raise
+            except (nats.errors.Error, OSError, StoreUnavailable) as error:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
+                stored = await self._stored_by_us(messages, give_up)
+                if stored is not None:
+                    return stored
+                if time.monotonic() > give_up:
+                    raise StoreUnavailable(f"NATS did not confirm the append: {error!r}") from error
+
+    async def _expected(self, messages: Sequence[tuple[str, int, bytes]]) -> dict[str, int]:
+        """For each aggregate, the sequence its last message must have for this append to be right."""
+        expected: dict[str, int] = {}
+        for aggregate, version, _ in messages:
+            if aggregate in expected:
+                continue
+            known = self._positions.get(aggregate)
+            if known is None and version > 1:
+                known = await self.last_of(aggregate)
+            if known is None:
+                expected[aggregate] = 0
+            elif known[0] + 1 == version:
+                expected[aggregate] = known[1]
+            else:
+                last = await self.last_of(aggregate)
+                if last is None or last[0] + 1 != version:
+                    at = "no events" if last is None else f"version {last[0]}"
+                    raise IntegrityError(f"{aggregate} is at {at}; version {version} does not follow")
+                expected[aggregate] = last[1]
+        return expected
+
+    async def _send(self, messages: Sequence[tuple[str, int, bytes]], expected: dict[str, int]) -> int:
+        if len(messages) == 1:
+            aggregate, _, payload = messages[0]
+            headers = {"Nats-Expected-Last-Subject-Sequence": str(expected[aggregate])}
+            return self._sequence(await self._request(wire.subject(self.book, aggregate), payload, headers))
+        async with self._open_batches:
+            return await self._send_batch(messages, dict(expected))
+
+    async def _send_batch(self, messages: Sequence[tuple[str, int, bytes]], expected: dict[str, int]) -> int:
+        batch = uuid.uuid4().hex
+        for number, (aggregate, _, payload) in enumerate(messages, 1):
+            headers = {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(number)}
+            if aggregate in expected:
+                headers["Nats-Expected-Last-Subject-Sequence"] = str(expected.pop(aggregate))
+            subject = wire.subject(self.book, aggregate)
+            if number == len(messages):
+                headers["Nats-Batch-Commit"] = "1"
+                return self._sequence(await self._request(subject, payload, headers))
+            if number == 1:
+                opened = await self._request(subject, payload, headers)
+                if opened.data:
+                    self._sequence(opened)
+            else:
+                await self.client.publish(subject, payload, headers=headers)
+        raise AssertionError("a batch is never empty")
+
+    @staticmethod
+    def _sequence(answer: Msg) -> int:
+        ack = _decode_ack(answer.data)
+        if ack.error is None:
+            return ack.seq
+        code, text = ack.error.get("err_code", 0), ack.error.get("description", "")
+        if code == _WRONG_LAST_SEQUENCE:
+            raise IntegrityError(text)
+        if code in _STREAM_FULL:
+            raise StoreFull(f"the book's stream is full: {text}")
+        raise StoreUnavailable(f"{text} (NATS error {code})")
+
+    async def _stored_by_us(self, messages: Sequence[tuple[str, int, bytes]], give_up: float) -> int | None:
+        """The last sequence of an append whose answer was lost, when it was stored after all.
+
+        A payload carries its command id and time, so equal bytes can only be ours.
+        """
+        aggregate, version, payload = messages[0]
+        while True:
+            self._positions.pop(aggregate, None)
+            try:
+                events = await self.read_aggregate(aggregate, gt=version - 1, lte=version)
+            except (nats.errors.Error, OSError, StoreUnavailable) as error:
+                if time.monotonic() > give_up:
+                    raise StoreUnavailable(f"NATS did not confirm the append: {error!r}") from error
+                await asyncio.sleep(0.2)
+                continue
+            if events and wire.pack(self.book, events[0]) == payload:
+                return events[0].id + len(messages) - 1
+            return None
+
+    def _remember(self, aggregate: str, version: int, sequence: int) -> None:
+        self._positions[aggregate] = (version, sequence)
+        self._positions.move_to_end(aggregate)
+        if len(self._positions) > _POSITIONS_KEPT:
+            self._positions.popitem(last=False)
+
+    # ------------------------------------------------------------------ reading
+
+    async def last_sequence(self) -> int:
+        """The stream's last sequence according to its leader; 0 for an empty stream."""
+        answer = await self._request(f"$JS.API.STREAM.INFO.{self._name}", b"")
+        info = msgspec.json.decode(answer.data)
+        if "error" in info:
+            raise StoreUnavailable(info["error"]["description"])
+        return int(info["state"]["last_seq"])
+
+    async def last_of(self, aggregate: str) -> tuple[int, int] | None:
+        """(version, sequence) of the aggregate's last message, read through the leader."""
+        found = await self._get({"last_by_subj": wire.subject(self.book, aggregate)})
+        if found is None:
+            return None
+        sequence, payload = found
+        self._remember(aggregate, wire.header_of(payload).version, sequence)
+        return self._positions[aggregate]
+
+    async def payload_at(self, sequence: int) -> bytes | None:
+        """The payload stored under `sequence`, read through the leader."""
+        found = await self._get({"seq": sequence})
+        return None if found is None else found[1]
+
+    async def _get(self, query: dict[str, object]) -> tuple[int, bytes] | None:
+        answer = await self._request(f"$JS.API.STREAM.MSG.GET.{self._name}", msgspec.json.encode(query))
+        body = msgspec.json.decode(answer.data)
+        if "error" in body:
+            if body["error"].get("err_code") == _NO_MESSAGE:
+                return None
+            raise StoreUnavailable(body["error"]["description"])
+        return body["message"]["seq"], base64.b64decode(body["message"]["data"])
+
+    async def read_aggregate(
+        self, aggregate: str, *, gt: int | None = None, lte: int | None = None
+    ) -> list[Notification]:
+        """The aggregate's events with gt < version <= lte, in order, each with its sequence."""
+        found: list[Notification] = []
+        start = 1
+        subject = wire.subject(self.book, aggregate)
+        while True:
+            events, more = await self._direct({"seq": start, "batch": _READ_BATCH, "next_by_subj": subject})
+            found.extend(
+                event
+                for event in events
+                if (gt is None or event.originator_version > gt)
+                and (lte is None or event.originator_version <= lte)
+            )
+            if events:
+                self._remember(aggregate, events[-1].originator_version, events[-1].id)
+            if not more or (lte is not None and events[-1].originator_version >= lte):
+                return found
+            start = events[-1].id + 1
+
+    async def read(self, start: int, limit: int) -> list[Notification]:
+        """At most `limit` events of the book from sequence `start` on, in order."""
+        found: list[Notification] = []
+        more = True
+        while more and len(found) < limit:
+            batch = min(limit - len(found), _READ_BATCH)
+            events, more = await self._direct({"seq": max(start, 1), "batch": batch, "max_bytes": _READ_BYTES})
+            found.extend(events)
+            if events:
+                start = events[-1].id + 1
+        return found
+
+    async def _direct(self, query: dict[str, object]) -> tuple[list[Notification], bool]:
+        """One batched direct get; whether more messages match after it."""
+        events: list[Notification] = []
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def receive(message: Msg) -> None:
+            headers = message.headers or {}
+            status = headers.get("Status")
+            if status is None:
+                stored = wire.unpack(message.data)
+                events.append(
+                    Notification(
+                        stored.originator_id,
+                        stored.originator_version,
+                        stored.topic,
+                        stored.state,
+                        id=int(headers["Nats-Sequence"]),
+                    )
+                )
+            elif done.done():
+                return
+            elif status in {"204", "404"}:
+                done.set_result(status == "204" and headers.get("Nats-Num-Pending", "0") != "0")
+            else:
+                done.set_exception(StoreUnavailable(f"direct get answered {status}"))
+
+        inbox = await self.client.listen(receive)
+        try:
+            await self.client.publish(
+                f"$JS.API.DIRECT.GET.{self._name}", msgspec.json.encode(query), reply=inbox.subject
+            )
+            return events, await asyncio.wait_for(done, _REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise StoreUnavailable("NATS did not answer a read in time") from error
+        finally:
+            await inbox.close()
+
+    async def _request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> Msg:
+        return await self.client.request(subject, payload, timeout=_REQUEST_SECONDS, headers=headers)
+
+
+__all__ = ["BATCH_MESSAGES_MAX", "NOT_FOUND", "Log", "StoreFull", "StoreUnavailable"]

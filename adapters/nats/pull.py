@@ -1,0 +1,181 @@
+"""Reading a whole book fast: an unacknowledged pull consumer, its messages straight into a buffer.
+
+nats-py's own `fetch` is 5 to 10 times slower. Position and proof of completeness are the reader's:
+nothing is acknowledged, and a consumer that vanishes (restart, leader change) is made anew from the
+next sequence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Final, NamedTuple
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+
+from adapters.nats.client import Inbox, NatsClient
+from adapters.nats.stream import stream_name
+
+_INACTIVE_NS: Final = 60_000_000_000
+_EXPIRES_S: Final = 5.0
+_REQUEST_MESSAGES: Final = 2000
+_REQUEST_BYTES: Final = 16 << 20
+_API_SECONDS: Final = 5.0
+_ACK_TOKENS: Final = 9
+"""Tokens of `$JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.time.pending`."""
+
+
+class Pulled(NamedTuple):
+    """One stored message, with how many the stream held after it when it was sent."""
+
+    sequence: int
+    payload: bytes
+    pending: int
+
+
+class Pull:
+    """Messages of a book in order from sequence `start` on. One reader, one thread."""
+
+    def __init__(self, client: NatsClient, book: str, start: int) -> None:
+        self._client = client
+        self._stream = stream_name(book)
+        self._next = start
+        self._requested_from = start
+        self._consumer: str | None = None
+        self._inbox: Inbox | None = None
+        self._epoch = 0
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._buffer: list[Pulled] = []
+        self._outstanding = False
+        self._ends = 0.0
+        self._received = 0
+
+    def batch(self, wait: float) -> list[Pulled]:
+        """What has arrived, in order and without a gap; empty when nothing did within `wait` seconds."""
+        give_up = time.monotonic() + wait
+        while True:
+            try:
+                self._ask()
+            except (nats.errors.Error, OSError, TimeoutError):
+                self._forget()
+                self._ready.wait(0.2)
+            self._ready.wait(max(0.0, min(give_up - time.monotonic(), _EXPIRES_S)))
+            with self._lock:
+                taken, self._buffer = self._buffer, []
+                self._ready.clear()
+            if taken and taken[0].sequence != self._next:
+                self._forget()
+                taken = []
+            if taken:
+                self._next = taken[-1].sequence + 1
+                self._ask_quietly()
+                return taken
+            if time.monotonic() >= give_up:
+                return []
+
+    def _ask_quietly(self) -> None:
+        """Ask ahead, so that the server sends while the reader works; `batch` repairs a failure."""
+        try:
+            self._ask()
+        except (nats.errors.Error, OSError, TimeoutError):
+            self._forget()
+
+    def _ask(self) -> None:
+        if self._epoch != self._client.epoch or (self._outstanding and time.monotonic() > self._ends):
+            self._forget()
+        if self._outstanding:
+            return
+        if self._consumer is None:
+            if self._buffer:
+                return
+            self._forget()
+            self._client.run(self._create(), _API_SECONDS + 1)
+        request = {
+            "batch": _REQUEST_MESSAGES,
+            "max_bytes": _REQUEST_BYTES,
+            "expires": int(_EXPIRES_S * 1e9),
+        }
+        assert self._inbox is not None
+        self._outstanding = True
+        self._received = 0
+        self._ends = time.monotonic() + _EXPIRES_S + 1
+        self._client.run(
+            self._client.publish(
+                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+                msgspec.json.encode(request),
+                reply=self._inbox.subject,
+            ),
+            _API_SECONDS,
+        )
+
+    async def _create(self) -> None:
+        self._epoch = self._client.epoch
+        config = {
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": self._next,
+            "ack_policy": "none",
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": _INACTIVE_NS,
+        }
+        answer = await self._client.request(
+            f"$JS.API.CONSUMER.CREATE.{self._stream}",
+            msgspec.json.encode({"stream_name": self._stream, "config": config}),
+            timeout=_API_SECONDS,
+        )
+        body = msgspec.json.decode(answer.data)
+        if "error" in body:
+            raise OSError(body["error"]["description"])
+        expected = self._next
+
+        async def receive(message: Msg) -> None:
+            nonlocal expected
+            if message.headers and "Status" in message.headers:
+                full_request = "MaxBytes" in message.headers.get("Description", "")
+                self._finish(gone=message.headers["Status"] == "409" and not full_request)
+                return
+            tokens = message.reply.split(".")
+            at = -4 if len(tokens) == _ACK_TOKENS else -5
+            sequence = int(tokens[at])
+            with self._lock:
+                if sequence != expected:
+                    self._outstanding, self._consumer = False, None
+                    return
+                expected += 1
+                self._buffer.append(Pulled(sequence, message.data, int(tokens[at + 3])))
+                self._received += 1
+                full = self._received == _REQUEST_MESSAGES
+            if full:
+                self._finish(gone=False)
+            self._ready.set()
+
+        self._inbox = await self._client.listen(receive)
+        self._consumer = body["name"]
+
+    def _finish(self, *, gone: bool) -> None:
+        with self._lock:
+            self._outstanding = False
+            if gone:
+                self._consumer = None
+        self._ready.set()
+
+    def _forget(self) -> None:
+        """Drop the consumer; the next request makes one that starts where the reader stands."""
+        inbox, self._inbox, self._consumer = self._inbox, None, None
+        if inbox is not None:
+            self._client.run(self._drop(inbox), _API_SECONDS)
+        with self._lock:
+            self._buffer = []
+            self._outstanding = False
+
+    @staticmethod
+    async def _drop(inbox: Inbox) -> None:
+        await asyncio.gather(inbox.close(), return_exceptions=True)
+
+    def close(self) -> None:
+        """Stop listening; the server forgets the consumer by itself."""
+        self._forget()

@@ -1,0 +1,152 @@
+"""How a book's stream must be configured, who may change it, and the refusal of anything weaker.
+
+Creating and altering a stream needs the operator's identity (`wattledger admin`); the application's
+account may not (see `server.py`), because `deny_delete` and `deny_purge` alone do not stop a
+configuration update from truncating the stream.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Final
+
+import msgspec
+
+from adapters.nats.client import NatsClient
+
+_API_SECONDS: Final = 5.0
+DEFAULT_MAX_BYTES: Final = 64 << 30
+
+
+class WeakStream(RuntimeError):
+    """The stream or its server is configured so that facts could be lost or altered; start refuses."""
+
+
+class StreamError(RuntimeError):
+    """NATS refused a request about a stream."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} (NATS error {code})")
+        self.code = code
+
+
+class Guarantees(msgspec.Struct, frozen=True):
+    """The fields that must hold; DESIGN: what a stream of facts may never do."""
+
+    subjects: list[str]
+    storage: str = "file"
+    retention: str = "limits"
+    discard: str = "new"
+    deny_delete: bool = True
+    deny_purge: bool = True
+    allow_atomic: bool = True
+    allow_direct: bool = True
+    allow_rollup_hdrs: bool = False
+    compression: str = "s2"
+    max_msgs: int = -1
+    max_msgs_per_subject: int = -1
+    max_age: int = 0
+
+
+class _Config(Guarantees, frozen=True):
+    name: str = ""
+    max_bytes: int = -1
+    num_replicas: int = 1
+    sealed: bool = False
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    messages: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+    subjects: dict[str, int] = {}
+
+
+class _ApiError(msgspec.Struct, frozen=True):
+    err_code: int = 0
+    description: str = ""
+
+
+class _Info(msgspec.Struct, frozen=True):
+    config: _Config | None = None
+    state: StreamState | None = None
+    error: _ApiError | None = None
+
+
+NOT_FOUND: Final = 10059
+
+
+def stream_name(book: str) -> str:
+    return f"BOOK_{book}"
+
+
+def create(client: NatsClient, book: str, *, replicas: int = 1, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    """Create the book's stream; an existing one is left as it is and judged by `verify`."""
+    config = msgspec.to_builtins(Guarantees(subjects=[f"{book}.>"])) | {
+        "name": stream_name(book),
+        "num_replicas": replicas,
+        "max_bytes": max_bytes,
+    }
+    try:
+        _request(client, f"STREAM.INFO.{stream_name(book)}", {})
+    except StreamError as error:
+        if error.code != NOT_FOUND:
+            raise
+        _request(client, f"STREAM.CREATE.{stream_name(book)}", config)
+
+
+def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamState:
+    """The stream's own account of itself, from its leader.
+
+    Raises:
+        StreamError: the stream does not exist or the server refuses.
+    """
+    query = {"subjects_filter": subjects_filter} if subjects_filter else {}
+    info = _request(client, f"STREAM.INFO.{stream_name(book)}", query)
+    assert info.state is not None
+    return info.state
+
+
+def verify(client: NatsClient, book: str, monitor_url: str | None) -> None:
+    """Refuse a stream that is weaker than `Guarantees`, and a server that does not sync every write.
+
+    Raises:
+        WeakStream: names each field, what it is and what it must be.
+        StreamError: the stream does not exist.
+    """
+    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
+    assert config is not None
+    wanted = msgspec.structs.asdict(Guarantees(subjects=[f"{book}.>"]))
+    weak = [
+        f"{field} is {getattr(config, field)!r}, must be {value!r}"
+        for field, value in wanted.items()
+        if getattr(config, field) != value
+    ]
+    if config.max_bytes <= 0:
+        weak.append(f"max_bytes is {config.max_bytes}, must be set so that a full disk refuses new events")
+    if config.sealed:
+        weak.append("the stream is sealed")
+    if monitor_url is None:
+        weak.append("no NATS monitoring address is set, so sync_interval cannot be checked")
+    elif not all(_sync_always(url) for url in monitor_url.split(",")):
+        weak.append("a server's sync_interval is not 'always': a power cut loses acknowledged events")
+    if weak:
+        raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
+
+
+def _sync_always(monitor_url: str) -> bool:
+    with urllib.request.urlopen(f"{monitor_url}/jsz?config=1", timeout=_API_SECONDS) as answer:
+        return json.load(answer).get("config", {}).get("sync_always") is True
+
+
+def _request(client: NatsClient, verb: str, body: dict[str, object]) -> _Info:
+    message = client.run(
+        client.request(f"$JS.API.{verb}", msgspec.json.encode(body), timeout=_API_SECONDS),
+        _API_SECONDS + 1,
+    )
+    info = msgspec.json.decode(message.data, type=_Info)
+    if info.error is not None:
+        raise StreamError(info.error.err_code, info.error.description)
+    return info

@@ -1,0 +1,1 @@
+"""What the storage is told to do: rules, plans and commands. Pure."""
