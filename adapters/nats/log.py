@@ -12,7 +12,7 @@ import base64
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +35,7 @@ _NO_MESSAGE: Final = 10037
 _POSITIONS_KEPT: Final = 200_000
 _REQUEST_SECONDS: Final = 5.0
 _READ_BATCH: Final = 1000
+_READS_AT_ONCE: Final = 64
 _READ_BYTES: Final = 16 << 20
 
 
@@ -240,11 +241,10 @@ class Log:
         return body["message"]["seq"], base64.b64decode(body["message"]["data"])
 
     async def read_aggregate(
-        self, aggregate: str, *, gt: int | None = None, lte: int | None = None
+        self, aggregate: str, *, gt: int | None = None, lte: int | None = None, start: int = 1
     ) -> list[Notification]:
-        """The aggregate's events with gt < version <= lte, in order, each with its sequence."""
+        """The aggregate's events from sequence `start` on with gt < version <= lte, in order."""
         found: list[Notification] = []
-        start = 1
         subject = wire.subject(self.book, aggregate)
         while True:
             events, more = await self._direct({"seq": start, "batch": _READ_BATCH, "next_by_subj": subject})
@@ -259,6 +259,17 @@ class Log:
             if not more or (lte is not None and events[-1].originator_version >= lte):
                 return found
             start = events[-1].id + 1
+
+    async def read_aggregates(self, starts: Mapping[str, int]) -> dict[str, list[Notification]]:
+        """For each aggregate, its events from the given sequence on."""
+        gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+        async def one(aggregate: str, start: int) -> list[Notification]:
+            async with gate:
+                return await self.read_aggregate(aggregate, start=start)
+
+        found = await asyncio.gather(*(one(name, start) for name, start in starts.items()))
+        return dict(zip(starts, found, strict=True))
 
     async def read(self, start: int, limit: int) -> list[Notification]:
         """At most `limit` events of the book from sequence `start` on, in order."""

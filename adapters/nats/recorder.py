@@ -7,7 +7,7 @@ notification id is the stream sequence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -66,6 +66,11 @@ class JetStreamAggregateRecorder(AggregateRecorder):
         """As `select_events`, with each event's stream sequence as its id."""
         aggregate = wire.aggregate_name(originator_id)
         return self.log.client.run(self.log.read_aggregate(aggregate, gt=gt, lte=lte))
+
+
+    def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
+        """For each aggregate, its events from the given stream sequence on; read side by side."""
+        return self.log.client.run(self.log.read_aggregates(positions))
 
 
 class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecorder):

@@ -1,0 +1,223 @@
+"""The one way in: a command, decided on the folded state, becomes events in the book's stream.
+
+A command id that an aggregate has seen answers its first result, on one node or on a cluster: the
+ids are part of the folded state, because JetStream's own deduplication forgets after its window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+import msgspec
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
+
+from adapters.mapper import EnvelopeMapper
+from adapters.nats import wire
+from adapters.nats.log import BATCH_MESSAGES_MAX
+from adapters.nats.recorder import JetStreamApplicationRecorder
+from ledger.command import Command
+from ledger.effective import Period
+from ledger.envelope import SCHEMA, Envelope
+from ledger.events import Event
+from ledger.refusal import Refused
+
+_ATTEMPTS: Final = 20
+_FOLDS_KEPT: Final = 5_000
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """A command and the id under which a repeat of it is recognised."""
+
+    command: Command
+    command_id: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Where a command's facts are; `repeated` when it had been accepted before."""
+
+    aggregate: str
+    version: int
+    sequence: int
+    repeated: bool = False
+
+
+class Seen(msgspec.Struct, frozen=True):
+    digest: str
+    version: int
+    sequence: int
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """An aggregate's state, how far it was read, and the commands it has accepted."""
+
+    state: object = None
+    version: int = 0
+    sequence: int = 0
+    hash: str = ""
+    seen: dict[str, Seen] = {}
+
+
+class FrontDoor:
+    """Decides commands for one book and appends what follows.
+
+    `guard` runs before the first append after every connect; it raises when the stream is not the
+    one that the archive knows.
+    """
+
+    def __init__(
+        self,
+        recorder: JetStreamApplicationRecorder,
+        clock: Callable[[], datetime],
+        guard: Callable[[], None],
+    ) -> None:
+        self.recorder = recorder
+        self.book = recorder.log.book
+        self._clock = clock
+        self._guard = guard
+        self._guarded_epoch = -1
+        self._mapper = EnvelopeMapper()
+        self._folds: OrderedDict[str, Folded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def execute(
+        self, command: Command, *, command_id: str, actor: str, causation: str = ""
+    ) -> Receipt:
+        """Accept one command.
+
+        Raises:
+            Refused: the command is not acceptable, or its id was used for another one.
+            StoreFull, StoreUnavailable: nothing can be stored now.
+        """
+        return self.execute_all([Wish(command, command_id)], actor=actor, causation=causation)[0]
+
+    def execute_all(self, wishes: Sequence[Wish], *, actor: str, causation: str = "") -> list[Receipt]:
+        """Accept all the commands or none; each changes another aggregate.
+
+        Raises:
+            Refused: as `execute`; `conflict` when others kept changing the same aggregates.
+        """
+        names = [wish.command.aggregate for wish in wishes]
+        if len(set(names)) != len(names):
+            raise Refused("conflict", "two commands of one save change the same aggregate")
+        if len(wishes) > BATCH_MESSAGES_MAX:
+            raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
+        self._ensure_guarded()
+        for attempt in range(_ATTEMPTS):
+            loaded: dict[str, Folded] = {}
+            try:
+                receipts, stored = self._decide(wishes, actor, causation, loaded)
+                sequences = list(self.recorder.insert_events(stored)) if stored else []
+            except IntegrityError:
+                time.sleep(0.002 * attempt)
+                continue
+            except Refused:
+                if self._is_current(loaded):
+                    raise
+                continue
+            return self._with_sequences(receipts, sequences)
+        raise Refused("conflict", "others keep changing the same thing; try again", place=names[0])
+
+    def state(self, aggregate: str) -> object:
+        """The aggregate's state now; None when it does not exist."""
+        return self._load_all([aggregate])[aggregate].state
+
+    def _ensure_guarded(self) -> None:
+        client = self.recorder.log.client
+        while self._guarded_epoch != client.epoch:
+            epoch = client.epoch
+            self._guard()
+            self._guarded_epoch = epoch
+
+    def _decide(
+        self, wishes: Sequence[Wish], actor: str, causation: str, loaded: dict[str, Folded]
+    ) -> tuple[list[Receipt], list[StoredEvent]]:
+        receipts: list[Receipt] = []
+        stored: list[StoredEvent] = []
+        loaded.update(self._load_all({name for wish in wishes for name in _touched(wish.command)}))
+        for wish in wishes:
+            command = wish.command
+            folded = loaded[command.aggregate]
+            asked = _digest_of(command)
+            if (seen := folded.seen.get(wish.command_id)) is not None:
+                if seen.digest != asked:
+                    raise Refused("command_id_reused", f"command id {wish.command_id!r} asked for something else")
+                receipts.append(Receipt(command.aggregate, seen.version, seen.sequence, repeated=True))
+                continue
+            others = {name: loaded[name].state for name in command.reads}
+            events = cast("tuple[Event, ...]", command.decide(folded.state, others))
+            envelope = Envelope(
+                command=wish.command_id,
+                command_digest=asked,
+                actor=actor,
+                recorded_at=self._clock(),
+                effective=_effective(events),
+                causation=causation,
+                previous=folded.hash,
+                schema=SCHEMA,
+                events=events,
+            )
+            stored.append(self._mapper.to_stored(command.aggregate, folded.version + 1, envelope))
+            receipts.append(Receipt(command.aggregate, folded.version + 1, 0))
+        return receipts, stored
+
+    @staticmethod
+    def _with_sequences(receipts: list[Receipt], sequences: list[int]) -> list[Receipt]:
+        left = iter(sequences)
+        return [r if r.repeated else msgspec.structs.replace(r, sequence=next(left)) for r in receipts]
+
+    def _load_all(self, aggregates: Collection[str]) -> dict[str, Folded]:
+        with self._lock:
+            folds = {name: self._folds.get(name, Folded()) for name in aggregates}
+        found = self.recorder.select_aggregates({name: fold.sequence + 1 for name, fold in folds.items()})
+        for name, events in found.items():
+            for recorded in events:
+                folds[name] = self._folded_with(folds[name], recorded)
+        with self._lock:
+            for name, folded in folds.items():
+                self._folds[name] = folded
+                self._folds.move_to_end(name)
+            while len(self._folds) > _FOLDS_KEPT:
+                self._folds.popitem(last=False)
+        return folds
+
+    def _folded_with(self, folded: Folded, recorded: Notification) -> Folded:
+        envelope = self._mapper.to_envelope(recorded.topic, recorded.state)
+        assert envelope.previous == folded.hash, f"{recorded.originator_id}: its chain of hashes is broken"
+        state = folded.state
+        for event in envelope.events:
+            state = event.apply(state)  # type: ignore[arg-type]
+        version = recorded.originator_version
+        seen = folded.seen | {envelope.command: Seen(envelope.command_digest, version, recorded.id)}
+        return Folded(state, version, recorded.id, wire.digest(wire.pack(self.book, recorded)), seen)
+
+    def _is_current(self, loaded: dict[str, Folded]) -> bool:
+        """Whether the leader knows nothing newer than what the refusal was decided on."""
+        log = self.recorder.log
+        for aggregate, folded in loaded.items():
+            last = log.client.run(log.last_of(aggregate))
+            if (last[0] if last else 0) != folded.version:
+                return False
+        return True
+
+
+def _touched(command: Command) -> tuple[str, ...]:
+    return (command.aggregate, *command.reads)
+
+
+def _digest_of(command: Command) -> str:
+    named = type(command).__name__.encode() + b" " + msgspec.json.encode(command)
+    return hashlib.sha256(named).hexdigest()
+
+
+def _effective(events: Sequence[Event]) -> Period | None:
+    for event in events:
+        period = getattr(event, "period", None)
+        if isinstance(period, Period):
+            return period
+    return None

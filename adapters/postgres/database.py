@@ -1,0 +1,75 @@
+"""Connections to the book's database, each transaction in the narrowest role that does its work."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+_POOL_MAX: Final = 16
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Reader = Literal["wattledger_staff", "wattledger_partner"]
+
+
+class Database:
+    """A migrated database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.pool: ConnectionPool[Connection] = ConnectionPool(
+            url, min_size=0, max_size=_POOL_MAX, open=True, kwargs={"options": "-c timezone=UTC"}
+        )
+
+    def migrate(self) -> None:
+        """Bring the schema up to date.
+
+        Raises:
+            RuntimeError: a migration failed; its own message follows.
+        """
+        dbmate = Path(sysconfig.get_path("scripts")) / "dbmate"
+        command = [
+            str(dbmate), "--url", self.url, "--migrations-dir", str(_MIGRATIONS), "--no-dump-schema", "up",
+        ]  # fmt: skip
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"migrating failed: {done.stderr.strip()}")
+
+    @contextmanager
+    def projecting(self) -> Iterator[Connection]:
+        """One transaction that may add rows and move positions.
+
+        It does not wait for the disk: what a crash takes back is projected again from the stream.
+        """
+        with self.pool.connection() as connection, connection.transaction():
+            connection.execute("SET LOCAL ROLE wattledger_projector")
+            connection.execute("SET LOCAL synchronous_commit = off")
+            yield connection
+
+    @contextmanager
+    def owning(self) -> Iterator[Connection]:
+        """One transaction that may do anything: rebuilding, comparing, restoring."""
+        with self.pool.connection() as connection, connection.transaction():
+            yield connection
+
+    @contextmanager
+    def reading(
+        self, book: str, *, role: Reader = "wattledger_staff", party: str | None = None
+    ) -> Iterator[Connection]:
+        """One repeatable-read transaction that sees one book, and for a partner its own lines only."""
+        with self.pool.connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            connection.execute("SELECT set_config('app.book', %s, true)", [book])
+            connection.execute("SELECT set_config('app.party', %s, true)", [party or ""])
+            connection.execute(f"SET LOCAL ROLE {role}")  # type: ignore[arg-type]
+            yield connection
+
+    def close(self) -> None:
+        self.pool.close()

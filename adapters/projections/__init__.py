@@ -1,0 +1,15 @@
+"""What is kept of the stream in PostgreSQL. A new projection is one file here and one line below."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from adapters.projections.archive import Archive
+from adapters.projections.imports import Imports
+from adapters.projections.projection import Projected, Projection
+from adapters.projections.readings import Readings
+from adapters.projections.registered import Registered
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (Archive(), Registered(), Readings(), Imports())
+
+__all__ = ["PROJECTIONS", "Projected", "Projection"]

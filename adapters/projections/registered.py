@@ -1,0 +1,82 @@
+"""Registered documents of every kind and version: parties, sites, meters, devices, contracts, tariffs, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.projections.projection import Projected
+from ledger.access import KeyGranted, KeyRevoked
+from ledger.book import BookFounded
+from ledger.device import DeviceRegistered
+from ledger.events import Event
+from ledger.meter import MeterRegistered
+from ledger.party import PartyRegistered
+from ledger.published_tariff import TariffPublished
+from ledger.site import SiteRegistered
+
+_Entry = tuple[object, datetime | None, datetime | None]
+
+
+class Registered:
+    """A row a version; a later version closes the row before it (`to_seq`), it never changes it."""
+
+    name = "registered"
+    tables = ("registered",)
+
+    def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
+        """See `Projection.project`."""
+        for item in batch:
+            for event in item.envelope.events:
+                entry = document_of(event)
+                if entry is not None:
+                    self._record(connection, book, item, *entry)
+
+    @staticmethod
+    def _record(
+        connection: Connection,
+        book: str,
+        item: Projected,
+        document: object,
+        effective_from: datetime | None,
+        effective_to: datetime | None,
+    ) -> None:
+        kind, _, name = item.aggregate.partition(".")
+        connection.execute(
+            "UPDATE ledger.registered SET to_seq = %s"
+            " WHERE book = %s AND kind = %s AND id = %s AND to_seq IS NULL",
+            [item.sequence, book, kind, name],
+        )
+        connection.execute(
+            "INSERT INTO ledger.registered VALUES (%s, %s, %s, %s, %s, %s, %s, NULL, %s)",
+            [
+                book, kind, name, item.version, effective_from, effective_to, item.sequence,
+                msgspec.json.encode(document).decode(),
+            ],
+        )  # fmt: skip
+
+
+def document_of(event: Event) -> _Entry | None:
+    """The document that an event registers and when it holds; None for other events."""
+    match event:
+        case BookFounded():
+            return event.book, None, None
+        case PartyRegistered():
+            return event.party, event.period.start, event.period.end
+        case MeterRegistered():
+            return event.meter, event.period.start, event.period.end
+        case DeviceRegistered():
+            return event.device, event.period.start, event.period.end
+        case SiteRegistered():
+            return event.site, event.period.start, event.period.end
+        case TariffPublished():
+            return event.tariff, None, None
+        case KeyGranted():
+            return {"grant": event.grant, "revoked": False}, None, None
+        case KeyRevoked():
+            return {"key_id": event.key_id, "revoked": True}, None, None
+        case _:
+            return None

@@ -1,0 +1,54 @@
+"""What every command has: one aggregate it changes, others it reads, and a pure decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar, cast
+
+from ledger.refusal import Refused
+
+T = TypeVar("T")
+
+
+class Event(Protocol):
+    """A fact. Its struct's tag is its stored kind and version, such as `party.registered.v1`."""
+
+    def apply(self, state: object) -> object:
+        """The aggregate's state after this fact; `state` is None before its first."""
+        ...
+
+
+class Command(Protocol):
+    """A wish to change one aggregate."""
+
+    @property
+    def aggregate(self) -> str:
+        """`kind.id` of the aggregate that changes."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Other aggregates whose state the decision needs."""
+        ...
+
+    def decide(self, state: object, others: Mapping[str, object]) -> tuple[Event, ...]:
+        """The facts that follow.
+
+        Raises:
+            Refused: the command cannot be accepted; nothing follows.
+        """
+        ...
+
+
+def known(others: Mapping[str, object], aggregate: str, kind: type[T]) -> T:
+    """The state of another aggregate that must exist.
+
+    Raises:
+        Refused: `unknown_<kind>` when it does not.
+    """
+    state = others.get(aggregate)
+    if state is None:
+        noun, _, name = aggregate.partition(".")
+        raise Refused(f"unknown_{noun}", f"no {noun} {name!r} is registered", place=noun)
+    assert isinstance(state, kind)
+    return cast("T", state)

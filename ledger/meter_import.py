@@ -1,0 +1,141 @@
+"""A file of readings on its way into the book, block by block.
+
+A block is what one meter read in one UTC month; its command id is the file's digest and the block's
+index, so a crashed import that starts again stores only what is missing. A month with an open import
+is not settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from ledger.command import known
+from ledger.effective import History
+from ledger.interval import Instant, Interval
+from ledger.readings import Run, validate
+from ledger.refusal import Refused
+
+Status = Literal["open", "completed", "abandoned"]
+
+
+class Import(msgspec.Struct, frozen=True):
+    """The state of an import."""
+
+    opened: ImportOpened
+    status: Status
+
+
+class ImportOpened(msgspec.Struct, frozen=True, tag_field="kind", tag="import.opened.v1"):
+    """`digest` is the SHA-256 of the file; rounding drift is exact, in Wh, over the whole file."""
+
+    digest: str
+    file_name: str
+    format: str
+    meters: tuple[str, ...]
+    covers: Interval
+    blocks: int
+    readings: int
+    rounding_drift_wh: str
+
+    def apply(self, _: object) -> Import:
+        return Import(self, "open")
+
+
+class ImportCompleted(msgspec.Struct, frozen=True, tag_field="kind", tag="import.completed.v1"):
+    def apply(self, state: Import) -> Import:
+        return Import(state.opened, "completed")
+
+
+class ImportAbandoned(msgspec.Struct, frozen=True, tag_field="kind", tag="import.abandoned.v1"):
+    """The rest of the file will not come; what was stored of it stays."""
+
+    reason: str
+
+    def apply(self, state: Import) -> Import:
+        return Import(state.opened, "abandoned")
+
+
+class _OfImport(msgspec.Struct, frozen=True):
+    import_id: str
+
+    @property
+    def aggregate(self) -> str:
+        return f"import.{self.import_id}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+
+class OpenImport(_OfImport, frozen=True):
+    opened: ImportOpened
+
+    def decide(self, state: Import | None, _: Mapping[str, object]) -> tuple[ImportOpened]:
+        if state is not None:
+            raise Refused("exists", f"import {self.import_id} was opened before", place="import")
+        return (self.opened,)
+
+
+class CompleteImport(_OfImport, frozen=True):
+    def decide(self, state: Import | None, _: Mapping[str, object]) -> tuple[ImportCompleted]:
+        _must_be_open(state, self.import_id)
+        return (ImportCompleted(),)
+
+
+class AbandonImport(_OfImport, frozen=True):
+    reason: str
+
+    def decide(self, state: Import | None, _: Mapping[str, object]) -> tuple[ImportAbandoned]:
+        _must_be_open(state, self.import_id)
+        if not self.reason.strip():
+            raise Refused("empty", "say why the import is abandoned", place="reason")
+        return (ImportAbandoned(self.reason),)
+
+
+def _must_be_open(state: Import | None, import_id: str) -> None:
+    if state is None or state.status != "open":
+        status = "unknown" if state is None else state.status
+        raise Refused("import_status", f"import {import_id} is {status}, not open", place="import")
+
+
+class ReadingsRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="meter.readings_recorded.v1"):
+    """What one meter read; later facts for the same interval supersede earlier ones."""
+
+    meter: str
+    import_id: str
+    runs: tuple[Run, ...]
+
+    def apply(self, _: object) -> ReadBlocks:
+        return ReadBlocks()
+
+
+class ReadBlocks(msgspec.Struct, frozen=True):
+    """A meter's month. Its values live in the projections; deciding needs none of them."""
+
+
+class RecordReadings(msgspec.Struct, frozen=True):
+    """Store one block of a meter's readings within one UTC month (`YYYY-MM`)."""
+
+    meter: str
+    month: str
+    import_id: str
+    runs: tuple[Run, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return f"readings.{self.meter}_{self.month}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (f"meter.{self.meter}",)
+
+    def decide(self, _: object, others: Mapping[str, object]) -> tuple[ReadingsRecorded]:
+        meter = known(others, f"meter.{self.meter}", History).latest.document
+        for run in self.runs:
+            validate(run, meter.spec)
+            if run.start.strftime("%Y-%m") != self.month:
+                raise Refused("readings", f"{run.start} is not in UTC month {self.month}", place=run.register)
+        return (ReadingsRecorded(self.meter, self.import_id, self.runs),)

@@ -1,0 +1,60 @@
+"""Sites: where storage stands, what it is, and the grid account that it saves on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ledger.effective import History, Period, extended
+from ledger.grid_account import Account
+from ledger.identity import checked_id
+from ledger.interval import zone_of
+from ledger.refusal import Refused
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A site with its storage's nameplate energy (Wh) and power (W), its account and that account's tariff."""
+
+    id: str
+    name: str
+    zone: str
+    storage_energy_wh: int
+    storage_power_w: int
+    tariff: str
+    account: Account
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "site.id")
+        checked_id(self.tariff, "site.tariff")
+        zone_of(self.zone)
+        if self.storage_energy_wh <= 0 or self.storage_power_w <= 0:
+            raise Refused("nameplate", "the storage's energy and power are above zero", place="site")
+        if self.account.zone != self.zone:
+            raise Refused("zone", "the account's zone is the site's", place="site.account.zone")
+
+
+class SiteRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="site.registered.v1"):
+    period: Period
+    site: Site
+
+    def apply(self, state: History[Site] | None) -> History[Site]:
+        return extended(state, self.period, self.site)
+
+
+class RegisterSite(msgspec.Struct, frozen=True):
+    """Register a site, or a new version of one."""
+
+    period: Period
+    site: Site
+
+    @property
+    def aggregate(self) -> str:
+        return f"site.{self.site.id}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def decide(self, _: object, __: Mapping[str, object]) -> tuple[SiteRegistered]:
+        return (SiteRegistered(self.period, self.site),)

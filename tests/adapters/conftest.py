@@ -1,0 +1,80 @@
+"""A book of its own for each test, on the shared servers."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from adapters import continuity
+from adapters.front_door import FrontDoor
+from adapters.nats import stream
+from adapters.nats.client import NatsClient
+from adapters.nats.log import Log
+from adapters.nats.recorder import JetStreamApplicationRecorder
+from adapters.postgres.database import Database
+from adapters.projector import Projector
+from tests.stack import NatsServer, PostgresServer
+
+_BOOKS = itertools.count()
+
+
+class Bench:
+    """One test's book: stream, database, front door and projector."""
+
+    def __init__(self, nats: NatsServer, postgres: PostgresServer) -> None:
+        self.nats, self.postgres = nats, postgres
+        self.book = f"book-{os.getpid()}-{next(_BOOKS)}"
+        self.operator = nats.operator()
+        stream.create(self.operator, self.book, max_bytes=1 << 30)
+        self.client: NatsClient = nats.app()
+        self.log = Log(self.client, self.book)
+        self.recorder = JetStreamApplicationRecorder(self.log)
+        name = self.book.replace("-", "_")
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE wattledger_template STRATEGY WAL_LOG')
+        self.database = Database(postgres.url(name))
+        self.now = datetime(2026, 9, 1, tzinfo=UTC)
+        self.door = FrontDoor(self.recorder, self.clock, lambda: continuity.guard(self.log, self.database))
+
+    def clock(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def projector(self) -> Projector:
+        return Projector(self.log, self.database)
+
+    def project(self) -> int:
+        return self.projector().catch_up()
+
+    def query(self, sql: str, parameters: list[object] | None = None) -> list[tuple[object, ...]]:
+        with self.database.owning() as connection:
+            return connection.execute(sql, parameters or []).fetchall()  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self.client.close()
+        self.operator.close()
+        self.database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: PostgresServer) -> PostgresServer:
+    postgres_server.ensure_database("wattledger_template")
+    database = Database(postgres_server.url("wattledger_template"))
+    database.migrate()
+    database.close()
+    return postgres_server
+
+
+@pytest.fixture
+def bench(nats_server: NatsServer, migrated: PostgresServer) -> Iterator[Bench]:
+    made = Bench(nats_server, migrated)
+    yield made
+    made.close()
+
+
+BenchFactory = Callable[[], Bench]
