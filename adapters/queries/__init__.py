@@ -1,0 +1,1 @@
+"""Reading what was projected, as of a sequence number."""
