@@ -73,14 +73,14 @@ class Projector:
     def stop(self) -> None:
         self._stop.set()
 
-    def catch_up(self, timeout: float = 60.0) -> int:
-        """Project until level with the stream as it is now; the answer is the sequence reached.
+    def catch_up(self, timeout: float = 60.0, *, until: int | None = None) -> int:
+        """Project up to `until`, or until level with the stream as it is now; answers how far.
 
         Raises:
             Discontinuity: the stream is not what was projected before.
             TimeoutError: not level in time.
         """
-        target = self.log.client.run(self.log.last_sequence())
+        target = self.log.client.run(self.log.last_sequence()) if until is None else until
         give_up = time.monotonic() + timeout
         self._follow(until=target, give_up=give_up)
         return target
