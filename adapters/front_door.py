@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
@@ -189,9 +189,9 @@ class FrontDoor:
     def _folded_with(self, folded: Folded, recorded: Notification) -> Folded:
         envelope = self._mapper.to_envelope(recorded.topic, recorded.state)
         assert envelope.previous == folded.hash, f"{recorded.originator_id}: its chain of hashes is broken"
-        state = folded.state
+        state: Any = folded.state
         for event in envelope.events:
-            state = event.apply(state)  # type: ignore[arg-type]
+            state = event.apply(state)
         version = recorded.originator_version
         seen = folded.seen | {envelope.command: Seen(envelope.command_digest, version, recorded.id)}
         return Folded(state, version, recorded.id, wire.digest(wire.pack(self.book, recorded)), seen)

@@ -125,7 +125,7 @@ def _compared(live: Connection, again: Connection, book: str, table: str) -> Tab
     return TableProof(table, rows, difference)
 
 
-def _shown(row: memoryview | bytes | None) -> str:
+def _shown(row: bytes | bytearray | memoryview | None) -> str:
     return "nothing" if row is None else bytes(row).decode(errors="replace").strip()[:200]
 
 

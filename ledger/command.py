@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from ledger.refusal import Refused
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Event(Protocol):
     """A fact. Its struct's tag is its stored kind and version, such as `party.registered.v1`."""
 
-    def apply(self, state: object) -> object:
+    def apply(self, state: Any, /) -> object:
         """The aggregate's state after this fact; `state` is None before its first."""
         ...
 
@@ -31,7 +31,7 @@ class Command(Protocol):
         """Other aggregates whose state the decision needs."""
         ...
 
-    def decide(self, state: object, others: Mapping[str, object]) -> tuple[Event, ...]:
+    def decide(self, state: Any, others: Mapping[str, object], /) -> tuple[Event, ...]:
         """The facts that follow.
 
         Raises:
@@ -51,4 +51,4 @@ def known(others: Mapping[str, object], aggregate: str, kind: type[T]) -> T:
         noun, _, name = aggregate.partition(".")
         raise Refused(f"unknown_{noun}", f"no {noun} {name!r} is registered", place=noun)
     assert isinstance(state, kind)
-    return cast("T", state)
+    return state

@@ -9,6 +9,9 @@ from ledger.meter import MeterRegistered
 from ledger.meter_import import ImportAbandoned, ImportCompleted, ImportOpened, ReadingsRecorded
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
+from ledger.recorded_price import PricesRecorded
+from ledger.settlement.run import SettlementRecorded
+from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 
 Event = (
@@ -18,10 +21,13 @@ Event = (
     | MeterRegistered
     | DeviceRegistered
     | TariffPublished
+    | ContractRegistered
     | ImportOpened
     | ImportCompleted
     | ImportAbandoned
     | ReadingsRecorded
+    | PricesRecorded
+    | SettlementRecorded
     | KeyGranted
     | KeyRevoked
 )

@@ -88,7 +88,7 @@ CREATE TABLE ledger.settlement (
     month text NOT NULL,
     run bigint NOT NULL,
     run_kind text NOT NULL,
-    position bigint NOT NULL,
+    "position" bigint NOT NULL,
     inputs_digest text NOT NULL,
     outputs_digest text NOT NULL,
     sequence bigint NOT NULL,
@@ -96,17 +96,16 @@ CREATE TABLE ledger.settlement (
     CONSTRAINT settlement_pk PRIMARY KEY (book, contract, month, run)
 );
 
--- What each party may see of a run: its own lines only.
-CREATE TABLE ledger.statement_line (
+-- What a party may see of a run: its own lines only.
+CREATE TABLE ledger.statement (
     book text NOT NULL,
     party text NOT NULL,
     contract text NOT NULL,
     month text NOT NULL,
     run bigint NOT NULL,
-    line integer NOT NULL,
     sequence bigint NOT NULL,
     document jsonb NOT NULL,
-    CONSTRAINT statement_line_pk PRIMARY KEY (book, party, contract, month, run, line)
+    CONSTRAINT statement_pk PRIMARY KEY (book, party, contract, month, run)
 );
 
 -- Quarter-hours for people who write SQL: every version, the newest marked.

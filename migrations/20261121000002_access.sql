@@ -21,7 +21,7 @@ GRANT UPDATE (to_seq) ON ledger.registered, ledger.meter_import TO wattledger_pr
 GRANT UPDATE (sequence, hash) ON ledger.position TO wattledger_projector;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO wattledger_staff;
-GRANT SELECT ON ledger.statement_line, ledger.position TO wattledger_partner;
+GRANT SELECT ON ledger.statement, ledger.position TO wattledger_partner;
 
 ALTER TABLE ledger.envelope ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger.registered ENABLE ROW LEVEL SECURITY;
@@ -29,7 +29,7 @@ ALTER TABLE ledger.meter_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger.meter_import ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger.price_block ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger.settlement ENABLE ROW LEVEL SECURITY;
-ALTER TABLE ledger.statement_line ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ledger.statement ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ledger.position ENABLE ROW LEVEL SECURITY;
 ALTER VIEW ledger.reading SET (security_invoker = true);
 
@@ -47,13 +47,13 @@ CREATE POLICY staff ON ledger.price_block FOR SELECT TO wattledger_staff
 USING (book = current_setting('app.book', true));
 CREATE POLICY staff ON ledger.settlement FOR SELECT TO wattledger_staff
 USING (book = current_setting('app.book', true));
-CREATE POLICY staff ON ledger.statement_line FOR SELECT TO wattledger_staff
+CREATE POLICY staff ON ledger.statement FOR SELECT TO wattledger_staff
 USING (book = current_setting('app.book', true));
 CREATE POLICY staff ON ledger.position FOR SELECT TO wattledger_staff
 USING (book = current_setting('app.book', true));
 
 -- A partner sees its own lines, and nothing that is not a line.
-CREATE POLICY partner ON ledger.statement_line FOR SELECT TO wattledger_partner
+CREATE POLICY partner ON ledger.statement FOR SELECT TO wattledger_partner
 USING (book = current_setting('app.book', true) AND party = current_setting('app.party', true));
 CREATE POLICY partner ON ledger.position FOR SELECT TO wattledger_partner
 USING (book = current_setting('app.book', true));

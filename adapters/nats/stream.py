@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -141,7 +142,7 @@ def _sync_always(monitor_url: str) -> bool:
         return json.load(answer).get("config", {}).get("sync_always") is True
 
 
-def _request(client: NatsClient, verb: str, body: dict[str, object]) -> _Info:
+def _request(client: NatsClient, verb: str, body: Mapping[str, object]) -> _Info:
     message = client.run(
         client.request(f"$JS.API.{verb}", msgspec.json.encode(body), timeout=_API_SECONDS),
         _API_SECONDS + 1,

@@ -68,7 +68,7 @@ class Database:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             connection.execute("SELECT set_config('app.book', %s, true)", [book])
             connection.execute("SELECT set_config('app.party', %s, true)", [party or ""])
-            connection.execute(f"SET LOCAL ROLE {role}")  # type: ignore[arg-type]
+            connection.execute(f"SET LOCAL ROLE {role}")
             yield connection
 
     def close(self) -> None:

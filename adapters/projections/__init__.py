@@ -6,10 +6,19 @@ from typing import Final
 
 from adapters.projections.archive import Archive
 from adapters.projections.imports import Imports
+from adapters.projections.prices import Prices
 from adapters.projections.projection import Projected, Projection
 from adapters.projections.readings import Readings
 from adapters.projections.registered import Registered
+from adapters.projections.settlements import Settlements
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (Archive(), Registered(), Readings(), Imports())
+PROJECTIONS: Final[tuple[Projection, ...]] = (
+    Archive(),
+    Registered(),
+    Readings(),
+    Imports(),
+    Prices(),
+    Settlements(),
+)
 
 __all__ = ["PROJECTIONS", "Projected", "Projection"]

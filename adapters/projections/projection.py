@@ -26,9 +26,13 @@ class Projected(NamedTuple):
 class Projection(Protocol):
     """Writes rows for a run of messages inside the transaction that also moves its position."""
 
-    name: str
-    tables: tuple[str, ...]
-    """Its tables in schema `ledger`, all with a column `book`; dropped and filled by a rebuild."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Its tables in schema `ledger`, all with a column `book`."""
+        ...
 
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
         """Add the rows of `batch`, which follows what was projected before without a gap."""

@@ -16,6 +16,7 @@ from ledger.events import Event
 from ledger.meter import MeterRegistered
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
+from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 
 _Entry = tuple[object, datetime | None, datetime | None]
@@ -74,6 +75,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.site, event.period.start, event.period.end
         case TariffPublished():
             return event.tariff, None, None
+        case ContractRegistered():
+            return event.contract, event.period.start, event.period.end
         case KeyGranted():
             return {"grant": event.grant, "revoked": False}, None, None
         case KeyRevoked():

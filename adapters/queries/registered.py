@@ -1,0 +1,60 @@
+"""Registered documents, as of a sequence number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from ledger.effective import Period
+
+T = TypeVar("T")
+
+
+class Recorded(msgspec.Struct, Generic[T], frozen=True):
+    """One recorded version: its event's sequence and the time for which it holds (None: always)."""
+
+    id: str
+    version: int
+    sequence: int
+    period: Period | None
+    document: T
+
+    def holds_at(self, instant: datetime) -> bool:
+        return self.period is None or self.period.contains(instant)
+
+
+class Register(Generic[T]):
+    """All versions of one kind of document, as of a position."""
+
+    def __init__(self, versions: Mapping[str, tuple[Recorded[T], ...]]) -> None:
+        self.versions = versions
+
+    def at(self, name: str, instant: datetime) -> Recorded[T] | None:
+        """The version in force: the last recorded one that holds at `instant`."""
+        for version in reversed(self.versions.get(name, ())):
+            if version.holds_at(instant):
+                return version
+        return None
+
+    def all_at(self, instant: datetime) -> list[Recorded[T]]:
+        """The version in force of each id, by id."""
+        return [found for name in sorted(self.versions) if (found := self.at(name, instant)) is not None]
+
+
+def load(connection: Connection, kind: str, document: type[T], position: int) -> Register[T]:
+    """Every version of `kind` recorded up to `position`."""
+    found: dict[str, tuple[Recorded[T], ...]] = {}
+    decode = msgspec.json.Decoder(document).decode
+    rows = connection.execute(
+        "SELECT id, version, from_seq, effective_from, effective_to, document::text FROM ledger.registered"
+        " WHERE kind = %s AND from_seq <= %s ORDER BY id, version",
+        [kind, position],
+    )
+    for name, version, sequence, start, end, text in rows:
+        period = None if start is None else Period(start, end)
+        found[name] = (*found.get(name, ()), Recorded(name, version, sequence, period, decode(text)))
+    return Register(found)

@@ -1,0 +1,356 @@
+"""What contracts of a month are settled from, read in one transaction as of one sequence number."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from adapters.postgres.database import Connection
+from adapters.queries import meter_month, registered
+from adapters.queries.meter_month import MISSING, Key, MeterMonth
+from adapters.queries.registered import Recorded, Register
+from ledger.contract import Contract
+from ledger.interval import Interval, Month, midnight, zone_of
+from ledger.meter import Meter
+from ledger.power_factor import Reactive
+from ledger.readings import Register as EnergyRegister
+from ledger.refusal import Refused
+from ledger.settlement.inputs import Inputs, SiteInputs
+from ledger.settlement.line import Source
+from ledger.site import Site
+from ledger.tariff import Tariff
+from ledger.waterfall import PriorMonth
+
+_TICK = timedelta(microseconds=1)
+
+
+class _Book(NamedTuple):
+    """The registers, and which meters stand at which site, as of a position."""
+
+    contracts: Register[Contract]
+    sites: Register[Site]
+    meters: Register[Meter]
+    tariffs: Register[Tariff]
+
+
+def load(
+    connection: Connection, book: str, month: Month, position: int, contracts: Sequence[str] = ()
+) -> list[Inputs]:
+    """The inputs of the named contracts, or of all that hold in `month`.
+
+    Raises:
+        Refused: `no_contract`, `contract_overlap`, `contract_gap`, `contract_change`, `unknown_site`,
+            `unknown_tariff`, `site_change`, `meter_layout`, `open_import`, `missing_readings`.
+    """
+    register = _Book(
+        registered.load(connection, "contract", Contract, position),
+        registered.load(connection, "site", Site, position),
+        registered.load(connection, "meter", Meter, position),
+        registered.load(connection, "tariff", Tariff, position),
+    )
+    in_force = _in_force(register.contracts, month, contracts)
+    _check_coverage(register, in_force, month)
+    layouts = {
+        name: [_layout(register, site, month) for site in contract.document.sites]
+        for name, contract in in_force.items()
+    }
+    _refuse_open_imports(connection, month, layouts.values(), position)
+    readings = _readings(connection, book, month, layouts.values(), position)
+    priors = _priors(connection, list(in_force), month, position)
+    return [
+        Inputs(
+            contract.document,
+            month,
+            position,
+            tuple(_site_inputs(layout, contract.document, month, readings) for layout in layouts[name]),
+            priors.get(name),
+            _source("contract", contract),
+        )
+        for name, contract in in_force.items()
+    ]
+
+
+def _in_force(
+    register: Register[Contract], month: Month, names: Sequence[str]
+) -> dict[str, Recorded[Contract]]:
+    """The one version of each contract that holds in the month."""
+    for name in names:
+        if name not in register.versions:
+            raise Refused("no_contract", f"no contract {name!r} is registered", place="contract")
+    found: dict[str, Recorded[Contract]] = {}
+    for name in names or sorted(register.versions):
+        holding = [
+            version
+            for version in register.versions[name]
+            if version.period is not None
+            and version.period.overlaps(month.interval(zone_of(version.document.zone)))
+        ]
+        if not holding:
+            if names:
+                raise Refused("no_contract", f"contract {name} does not hold in {month}", place="contract")
+            continue
+        latest = holding[-1]
+        days = latest.document.days_in(month)
+        for older in holding[:-1]:
+            first, end = older.document.days_in(month)
+            if first < days[0] or end > days[1]:
+                raise Refused(
+                    "contract_change",
+                    f"contract {name} changes inside {month}; let its new version begin on the first of a month",
+                    place=f"contract {name}",
+                )
+        found[name] = latest
+    if not found:
+        raise Refused("no_contract", f"no contract holds in {month}", place="month")
+    return found
+
+
+def _check_coverage(register: _Book, in_force: dict[str, Recorded[Contract]], month: Month) -> None:
+    """No day of a site under two contracts at once, and none of a contracted site under none."""
+    everything = {**_in_force(register.contracts, month, ()), **in_force}
+    spans: dict[str, list[tuple[Interval, str]]] = defaultdict(list)
+    for name, contract in everything.items():
+        for site in contract.document.sites:
+            spans[site].append((_covered(contract.document, month), name))
+    for site, held in spans.items():
+        held.sort(key=lambda span: span[0].start)
+        for (before, one), (after, other) in zip(held, held[1:], strict=False):
+            if before.overlaps(after):
+                raise Refused(
+                    "contract_overlap",
+                    f"site {site} is under contracts {one} and {other} at once in {month}",
+                    place=f"site {site}",
+                )
+            if before.end < after.start:
+                raise Refused(
+                    "contract_gap",
+                    f"site {site} is under no contract from {before.end:%Y-%m-%d %H:%M}Z"
+                    f" to {after.start:%Y-%m-%d %H:%M}Z, between {one} and {other}",
+                    place=f"site {site}",
+                )
+
+
+def _covered(contract: Contract, month: Month) -> Interval:
+    zone = zone_of(contract.zone)
+    first, end = contract.days_in(month)
+    return Interval(midnight(first, zone), midnight(end, zone))
+
+
+class _Layout(NamedTuple):
+    """A site, its tariff and its meters by what they measure."""
+
+    site: Recorded[Site]
+    tariff: Recorded[Tariff]
+    interval: Interval
+    interval_s: int
+    storage: tuple[Recorded[Meter], ...]
+    grid: tuple[Recorded[Meter], ...]
+    load: tuple[Recorded[Meter], ...]
+    pv: tuple[Recorded[Meter], ...]
+
+    @property
+    def keys(self) -> list[Key]:
+        meters = (*self.storage, *self.grid, *self.load, *self.pv)
+        return [(meter.id, register) for meter in meters for register in meter.document.registers]
+
+
+def _layout(register: _Book, name: str, month: Month) -> _Layout:
+    versions = register.sites.versions.get(name)
+    if versions is None:
+        raise Refused("unknown_site", f"no site {name!r} is registered", place="site")
+    interval = month.interval(zone_of(versions[-1].document.zone))
+    site = register.sites.at(name, interval.end - _TICK)
+    if site is None:
+        raise Refused("unknown_site", f"site {name} is not registered for {month}", place=f"site {name}")
+    begun = register.sites.at(name, interval.start)
+    if begun is not None and begun.document != site.document:
+        raise Refused(
+            "site_change",
+            f"site {name} changes inside {month}; let its new version begin on the first of a month",
+            place=f"site {name}",
+        )
+    tariff = register.tariffs.versions.get(site.document.tariff)
+    if tariff is None:
+        raise Refused("unknown_tariff", f"no tariff {site.document.tariff!r} is published", place=f"site {name}")
+    meters = [meter for meter in register.meters.all_at(interval.end - _TICK) if meter.document.site == name]
+    lengths = {meter.document.interval_s for meter in meters}
+    layout = _Layout(
+        site,
+        tariff[-1],
+        interval,
+        max(lengths, default=0),
+        *(
+            tuple(meter for meter in meters if meter.document.position == place)
+            for place in ("storage", "grid", "load", "pv")
+        ),
+    )
+    _check_layout(layout, lengths)
+    return layout
+
+
+def _check_layout(layout: _Layout, lengths: set[int]) -> None:
+    name = layout.site.id
+    if not layout.storage:
+        raise Refused("meter_layout", "no storage meter is registered", place=f"site {name}")
+    for meter in layout.storage:
+        if not {"charge", "discharge"} <= set(meter.document.registers):
+            raise Refused(
+                "meter_layout", f"storage meter {meter.id} needs charge and discharge", place=f"site {name}"
+            )
+    if layout.grid and layout.load:
+        raise Refused("meter_layout", "a grid meter or load meters, not both", place=f"site {name}")
+    if len(lengths) > 1:
+        raise Refused(
+            "meter_layout", f"its meters read every {sorted(lengths)} s; one length is needed", place=f"site {name}"
+        )
+
+
+def _refuse_open_imports(
+    connection: Connection, month: Month, layouts: Iterable[list[_Layout]], position: int
+) -> None:
+    flat = [layout for group in layouts for layout in group]
+    meters = sorted({meter for layout in flat for meter, _ in layout.keys})
+    found = connection.execute(
+        "SELECT id, document->>'file_name' FROM ledger.meter_import"
+        " WHERE status = 'open' AND from_seq <= %s AND (to_seq IS NULL OR to_seq > %s)"
+        " AND covers_from < %s AND covers_to > %s AND meters && %s ORDER BY id LIMIT 1",
+        [
+            position,
+            position,
+            max(layout.interval.end for layout in flat),
+            min(layout.interval.start for layout in flat),
+            meters,
+        ],
+    ).fetchone()
+    if found is not None:
+        raise Refused(
+            "open_import",
+            f"import {found[0]} ({found[1]}) of readings in {month} is not finished: run it again, or abandon it",
+            place="month",
+        )
+
+
+_Readings = dict[tuple[Interval, int], MeterMonth]
+
+
+def _readings(
+    connection: Connection, book: str, month: Month, layouts: Iterable[list[_Layout]], position: int
+) -> _Readings:
+    keys: dict[tuple[Interval, int], list[Key]] = defaultdict(list)
+    for group in layouts:
+        for layout in group:
+            keys[layout.interval, layout.interval_s].extend(layout.keys)
+    del month
+    return {
+        (interval, interval_s): meter_month.load(connection, book, wanted, interval, interval_s, position)
+        for (interval, interval_s), wanted in keys.items()
+    }
+
+
+def _priors(
+    connection: Connection, contracts: list[str], month: Month, position: int
+) -> dict[str, PriorMonth]:
+    rows = connection.execute(
+        "SELECT DISTINCT ON (contract) contract, (result->'carry')::text FROM ledger.settlement"
+        " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s"
+        " ORDER BY contract, month DESC, run DESC",
+        [contracts, str(month), position],
+    )
+    return {name: msgspec.json.decode(text, type=PriorMonth) for name, text in rows}
+
+
+class _Site:
+    """One site's rows of the month's matrix."""
+
+    def __init__(self, layout: _Layout, readings: MeterMonth) -> None:
+        self._readings = readings
+        self._rows = {key: readings.row(key) for key in layout.keys}
+        self._layout = layout
+
+    def total(
+        self, meters: Sequence[Recorded[Meter]], register: EnergyRegister, days: slice
+    ) -> npt.NDArray[np.int64]:
+        """The sum of a register over meters, zero outside `days`; a missing interval is refused."""
+        count = self._readings.wh.shape[1]
+        total = np.zeros(count, dtype=np.int64)
+        for meter in meters:
+            if register not in meter.document.registers:
+                continue
+            row = self._readings.wh[self._rows[meter.id, register], days]
+            missing = np.flatnonzero(row == MISSING)
+            if len(missing):
+                self._refuse_missing(meter.id, register, len(missing), (days.start or 0) + int(missing[0]))
+            total[days] += row
+        return total
+
+    def _refuse_missing(self, meter: str, register: str, count: int, first: int) -> None:
+        at = self._layout.interval.start + timedelta(seconds=first * self._layout.interval_s)
+        raise Refused(
+            "missing_readings",
+            f"{count} intervals of register {register} are missing, the first at {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+            "; import or substitute them, missing is not zero",
+            place=f"meter {meter}",
+        )
+
+    def sources(self) -> tuple[Source, ...]:
+        found = [
+            _source("site", self._layout.site),
+            Source(f"tariff.{self._layout.tariff.id}", _one(self._layout.tariff.sequence)),
+        ]
+        for (meter, register), row in self._rows.items():
+            if self._readings.sequences[row]:
+                found.append(Source(f"readings.{meter}/{register}", self._readings.sequences[row]))
+        return tuple(found)
+
+
+def _site_inputs(layout: _Layout, contract: Contract, month: Month, readings: _Readings) -> SiteInputs:
+    rows = _Site(layout, readings[layout.interval, layout.interval_s])
+    whole = slice(0, layout.interval.seconds // layout.interval_s)
+    covered = _covered(contract, month)
+    days = slice(
+        _intervals(layout, covered.start), min(whole.stop, max(0, _intervals(layout, covered.end)))
+    )
+    charge = rows.total(layout.storage, "charge", days)
+    discharge = rows.total(layout.storage, "discharge", days)
+    load: npt.NDArray[np.int64] | None = None
+    if layout.grid:
+        own = rows.total(layout.storage, "discharge", whole) - rows.total(layout.storage, "charge", whole)
+        load = rows.total(layout.grid, "import", whole) - rows.total(layout.grid, "export", whole) + own
+    elif layout.load:
+        load = rows.total(layout.load, "load", whole) + rows.total(layout.load, "import", whole)
+        load -= rows.total(layout.pv, "pv", whole)
+    reactive = None
+    metered = [m for m in (*layout.grid, *layout.load) if "reactive_lagging" in m.document.registers]
+    if metered:
+        reactive = Reactive(
+            int(rows.total(metered, "reactive_lagging", whole).sum()),
+            int(rows.total(metered, "reactive_leading", whole).sum()),
+        )
+    return SiteInputs(
+        layout.site.document,
+        layout.tariff.document,
+        layout.interval_s,
+        load,
+        charge,
+        discharge,
+        reactive,
+        rows.sources(),
+    )
+
+
+def _intervals(layout: _Layout, instant: datetime) -> int:
+    return max(0, int((instant - layout.interval.start).total_seconds()) // layout.interval_s)
+
+
+def _source(kind: str, recorded: Recorded[Contract] | Recorded[Site]) -> Source:
+    return Source(f"{kind}.{recorded.id}", _one(recorded.sequence))
+
+
+def _one(sequence: int) -> tuple[tuple[int, int], ...]:
+    return ((sequence, sequence),)

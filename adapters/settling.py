@@ -1,0 +1,140 @@
+"""Settling a month: wait for the projections, read at one sequence number, decide, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from adapters.front_door import FrontDoor, Wish
+from adapters.nats.log import BATCH_MESSAGES_MAX, Log
+from adapters.postgres.database import Connection, Database
+from adapters.projections import PROJECTIONS
+from adapters.queries import settlement_inputs
+from ledger.interval import Month
+from ledger.settlement.result import Result
+from ledger.settlement.run import RecordSettlement
+from ledger.settlement.settle import settle_all
+
+
+class Behind(RuntimeError):
+    """The projections did not reach a sequence in time; ask again later."""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """One contract's month: `recorded` is False when the latest run had the same inputs already."""
+
+    result: Result
+    run: int
+    sequence: int
+    recorded: bool
+
+
+def wait_until(database: Database, book: str, sequence: int, timeout: float) -> None:
+    """Block until every projection has reached `sequence`.
+
+    Raises:
+        Behind: after `timeout` seconds.
+    """
+    give_up = time.monotonic() + timeout
+    while True:
+        with database.reading(book) as connection:
+            reached = lowest_position(connection)
+        if reached >= sequence:
+            return
+        if time.monotonic() > give_up:
+            raise Behind(f"projected up to {reached}, not yet {sequence}; is the projector running?")
+        time.sleep(0.01)
+
+
+def lowest_position(connection: Connection) -> int:
+    """What every projection has reached."""
+    found = connection.execute("SELECT count(*), min(sequence) FROM ledger.position").fetchone()
+    assert found is not None
+    count, lowest = found
+    return int(lowest) if count == len(PROJECTIONS) else 0
+
+
+def settle_month(
+    door: FrontDoor,
+    database: Database,
+    month: Month,
+    *,
+    actor: str,
+    contracts: Sequence[str] = (),
+    timeout: float = 60.0,
+) -> list[Settled]:
+    """Settle the named contracts of a month, or all that hold in it.
+
+    A contract whose inputs are those of its latest run is left alone. Later months that were settled
+    already are settled again in order, because guarantees, hurdles and carried accounts depend on the
+    path (DOMAIN.md 2.3); their runs are corrections.
+
+    Raises:
+        Refused: the month cannot be settled; nothing of it was recorded.
+        Behind: the projections are not level with the stream in time.
+    """
+    done = _settle_one_month(door, database, month, actor, contracts, timeout)
+    names = [one.result.contract for one in done if one.recorded]
+    while names:
+        month = month.next()
+        with database.reading(door.book) as connection:
+            later = connection.execute(
+                "SELECT DISTINCT contract, month FROM ledger.settlement WHERE contract = ANY(%s) AND month >= %s",
+                [names, str(month)],
+            ).fetchall()
+        if not later:
+            break
+        again = sorted({contract for contract, settled in later if settled == str(month)})
+        if again:
+            done += _settle_one_month(door, database, month, actor, again, timeout)
+    return done
+
+
+def _settle_one_month(
+    door: FrontDoor, database: Database, month: Month, actor: str, contracts: Sequence[str], timeout: float
+) -> list[Settled]:
+    log: Log = door.recorder.log
+    position = log.client.run(log.last_sequence())
+    wait_until(database, door.book, position, timeout)
+    with database.reading(door.book) as connection:
+        inputs = settlement_inputs.load(connection, door.book, month, position, contracts)
+        latest = _latest_runs(connection, [one.contract.id for one in inputs], month, position)
+    results = settle_all(inputs)
+    done: list[Settled] = []
+    fresh: list[Result] = []
+    for result in results:
+        run, digest, sequence = latest.get(result.contract, (0, "", 0))
+        if digest == result.inputs_digest:
+            done.append(Settled(result, run, sequence, recorded=False))
+        else:
+            fresh.append(result)
+    for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
+        chunk = fresh[start : start + BATCH_MESSAGES_MAX]
+        wishes = [
+            Wish(
+                RecordSettlement(result),
+                f"settle:{month}:{latest.get(result.contract, (0,))[0] + 1}:{result.inputs_digest}",
+            )
+            for result in chunk
+        ]
+        receipts = door.execute_all(wishes, actor=actor, causation=f"sequence:{position}")
+        done += [
+            Settled(result, receipt.version, receipt.sequence, recorded=not receipt.repeated)
+            for result, receipt in zip(chunk, receipts, strict=True)
+        ]
+    if fresh:
+        wait_until(database, door.book, max(one.sequence for one in done), timeout)
+    return sorted(done, key=lambda one: one.result.contract)
+
+
+def _latest_runs(
+    connection: Connection, contracts: list[str], month: Month, position: int
+) -> dict[str, tuple[int, str, int]]:
+    rows = connection.execute(
+        "SELECT DISTINCT ON (contract) contract, run, inputs_digest, sequence FROM ledger.settlement"
+        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s ORDER BY contract, run DESC",
+        [contracts, str(month), position],
+    )
+    return {contract: (run, digest, sequence) for contract, run, digest, sequence in rows}

@@ -1,0 +1,121 @@
+"""A guaranteed sum a year, and a share of what is earned above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from ledger.clauses.flow import (
+    Flow,
+    GuaranteeToDate,
+    Outcome,
+    Part,
+    Phase,
+    Proration,
+    Terms,
+    exact_text,
+    one_of,
+)
+from ledger.clauses.share import Amount, Portion, amount, portion
+from ledger.interval import Month
+from ledger.quantity import Money
+from ledger.refusal import Refused
+
+Measure = Literal["year_to_date"]
+GuaranteeCarry = Literal["annual_reset", "contract"]
+
+
+class Guarantee(Terms, frozen=True, kw_only=True, tag="guarantee"):
+    """U_m = G_m + round(alpha x max(R_m - G_m, 0)), G_m = round(G x m / 12); pay_m = U_m - U_(m-1).
+
+    (DOMAIN.md 2.3.) R_m is what reached this clause in the m months to date, losses included. The
+    guaranteed party receives pay_m, the other party the rest, which is negative when it tops up.
+    U_(m-1) is taken with this contract's own terms: an amendment changes the months from its start only.
+    With `annual_reset` the count begins anew in `reset_month`; with `contract` it never does.
+    """
+
+    account: ClassVar = GuaranteeToDate
+
+    annual_amount: Amount
+    guaranteed_party: str
+    other_party: str
+    excess_share: Portion
+    """The guaranteed party's part of what is earned above the guarantee (alpha)."""
+    measure: Measure
+    carry: GuaranteeCarry
+    reset_month: int | None = None
+    """1 to 12, stated exactly when `carry` is annual_reset."""
+    proration: Proration
+
+    def __post_init__(self) -> None:
+        amount(self.annual_amount, "annual_amount")
+        portion(self.excess_share, "excess_share")
+        if self.guaranteed_party == self.other_party:
+            raise Refused("guarantee_parties", "a party cannot guarantee itself", place="other_party")
+        one_of(self.measure, Measure, "measure")
+        one_of(self.carry, GuaranteeCarry, "carry")
+        one_of(self.proration, Proration, "proration")
+        if (self.carry == "annual_reset") != (self.reset_month is not None):
+            raise Refused(
+                "reset_month", "state reset_month with annual_reset, and only then", place="reset_month"
+            )
+        if self.reset_month is not None and not 1 <= self.reset_month <= 12:
+            raise Refused("reset_month", f"{self.reset_month} is not a month 1..12", place="reset_month")
+
+    @property
+    def phase(self) -> Phase:
+        return "rest"
+
+    @cached_property
+    def monthly(self) -> Fraction:
+        return amount(self.annual_amount, "annual_amount") / 12
+
+    @cached_property
+    def alpha(self) -> Fraction:
+        return portion(self.excess_share, "excess_share")
+
+    def named_parties(self) -> Iterator[tuple[str, str]]:
+        yield "guaranteed_party", self.guaranteed_party
+        yield "other_party", self.other_party
+
+    def needs_prior(self, month: Month) -> bool:
+        return month.month != self.reset_month
+
+    def apply(self, flow: Flow) -> Outcome:
+        """Take all that is left, gain or loss, and share it year to date."""
+        months_before, pool_before = self._to_date(flow)
+        months = months_before + flow.months(self.proration)
+        pool = pool_before + flow.remaining
+        paid = self._due(flow, months_before, pool_before) if months_before else 0
+        pay = self._due(flow, months, pool) - paid
+        guaranteed = flow.minor(self.monthly * months)
+        excess = max(pool - guaranteed, 0)
+        unit = flow.unit
+        exact = self.monthly * months + (self.alpha * excess - paid) / unit
+        basis = (
+            f"guaranteed to date {flow.money(guaranteed)} (months: {months}) + {self.excess_share} of the"
+            f" excess {flow.money(excess)} - due before {flow.money(paid)}"
+        )
+        rest = f"{flow.money(flow.remaining)} less {flow.money(pay)} to {self.guaranteed_party}"
+        parts = (
+            Part(self.guaranteed_party, exact, pay, basis),
+            Part(self.other_party, Fraction(flow.remaining, unit) - exact, flow.remaining - pay, rest),
+        )
+        carry = GuaranteeToDate(flow.month, exact_text(months), Money(pool, flow.currency))
+        return Outcome(flow.remaining, parts, carry)
+
+    def _to_date(self, flow: Flow) -> tuple[Fraction, int]:
+        """The months and the pool before this one, in the year or the contract."""
+        before = flow.carried
+        if not isinstance(before, GuaranteeToDate):
+            return Fraction(0), 0
+        if flow.month.month == self.reset_month and before.month != flow.month:
+            return Fraction(0), 0
+        return Fraction(before.months), before.pool.minor
+
+    def _due(self, flow: Flow, months: Fraction, pool: int) -> int:
+        """U after so many months, in minor units."""
+        guaranteed = flow.minor(self.monthly * months)
+        return guaranteed + flow.minor(self.alpha * max(pool - guaranteed, 0) / flow.unit)

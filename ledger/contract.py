@@ -1,0 +1,261 @@
+"""A contract as data: who shares which pool, over what time, by which clauses in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from fractions import Fraction
+from functools import cached_property
+from typing import Annotated, Literal
+
+import msgspec
+
+from ledger.clauses import Clause, Hurdle, StreamTier
+from ledger.clauses.flow import POOL, one_of
+from ledger.clauses.share import Amount, amount
+from ledger.identity import checked_id
+from ledger.interval import Interval, Month, midnight, zone_of
+from ledger.quantity import MINOR_DIGITS
+from ledger.refusal import Refused
+from ledger.stream import PassThroughCost, Stream
+
+Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Model = Literal["energy_storage_as_a_service", "co_investment", "agency_operation"]
+Role = Literal["host", "operator", "platform", "equipment_owner", "investor", "lender"]
+OwnerPosition = Literal["gross", "net"]
+SplitBasis = Literal["tax_inclusive", "tax_exclusive"]
+
+
+class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a party may see beside its own lines."""
+
+    pool_total: bool
+    others_percentages: bool
+    host_bill: bool
+
+
+class ContractParty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A party's part in this contract."""
+
+    id: Id
+    role: Role
+    sees: Visibility
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "id")
+        if self.id == POOL:
+            raise Refused("party_id", f"{POOL!r} means the pool itself and cannot be a party", place="id")
+        one_of(self.role, Role, "role")
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
+    """One version of a contract; what the source documents leave open, it states (DOMAIN.md 2.3).
+
+    It holds from `effective_from` up to and without `effective_to`, local days in `zone`. `model` is a
+    label: what is computed stands in `clauses` alone. Each month's pool is N = the streams in
+    `pool_streams` less `pass_through_costs`, on the `split_basis`, and flows through the clauses in order.
+    """
+
+    id: Id
+    title: str
+    model: Model
+    sites: tuple[Id, ...]
+    currency: str
+    zone: str
+    effective_from: date
+    effective_to: date
+    parties: tuple[ContractParty, ...]
+    owner_position: OwnerPosition
+    """Whether the book's owner shows the pool gross (principal) or only its own part, net (agent)."""
+    split_basis: SplitBasis
+    pool_streams: tuple[Stream, ...]
+    pass_through_costs: tuple[PassThroughCost, ...]
+    """May be empty, and is stated all the same."""
+    cash_holder: dict[Stream | PassThroughCost, Id]
+    """The party that receives each stream's cash, or pays each cost, before the parties settle."""
+    clauses: tuple[Clause, ...]
+    capital_cost: Amount | None = None
+    """What the storage cost, in major units: only to judge whether a fee can be meant."""
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "id")
+        if not self.title.strip():
+            raise Refused("empty", "a contract needs a title", place="title")
+        one_of(self.model, Model, "model")
+        one_of(self.owner_position, OwnerPosition, "owner_position")
+        one_of(self.split_basis, SplitBasis, "split_basis")
+        _check_scope(self)
+        _check_parties(self)
+        _check_pool(self)
+        _check_clauses(self)
+        _check_tiers_by_stream(self)
+        if self.capital_cost is not None:
+            amount(self.capital_cost, "capital_cost")
+
+    @cached_property
+    def party_ids(self) -> tuple[str, ...]:
+        """In ascending order."""
+        return tuple(sorted(party.id for party in self.parties))
+
+    @property
+    def effective(self) -> Interval:
+        """The instants at which the contract holds."""
+        zone = zone_of(self.zone)
+        return Interval(midnight(self.effective_from, zone), midnight(self.effective_to, zone))
+
+    def days_in(self, month: Month) -> tuple[date, date]:
+        """The local days [first, end) of `month` on which the contract holds.
+
+        Raises:
+            Refused: `not_in_force` when there are none.
+        """
+        first = max(self.effective_from, month.first_day)
+        end = min(self.effective_to, month.next().first_day)
+        if first >= end:
+            held = f"{self.effective_from} to {self.effective_to}"
+            raise Refused("not_in_force", f"contract {self.id} holds {held}, not in {month}", place="month")
+        return first, end
+
+    @cached_property
+    def clause_types(self) -> tuple[str, ...]:
+        """The `type` of each clause, in order."""
+        return tuple(str(type(clause).__struct_config__.tag) for clause in self.clauses)
+
+    @cached_property
+    def account_names(self) -> tuple[str, ...]:
+        """What each clause's carried account is called in every version of the contract: `hurdle#1`."""
+        seen: Counter[str] = Counter()
+        names = []
+        for kind in self.clause_types:
+            seen[kind] += 1
+            names.append(f"{kind}#{seen[kind]}")
+        return tuple(names)
+
+    @cached_property
+    def stated_capital(self) -> Fraction | None:
+        """`capital_cost`, or else the capital of the first hurdle; None when neither is stated."""
+        if self.capital_cost is not None:
+            return amount(self.capital_cost, "capital_cost")
+        hurdles = (clause for clause in self.clauses if isinstance(clause, Hurdle))
+        return next((amount(hurdle.capital, "capital") for hurdle in hurdles), None)
+
+
+def _check_scope(contract: Contract) -> None:
+    one_of(contract.currency, Literal[tuple(MINOR_DIGITS)], "currency")
+    try:
+        zone_of(contract.zone)
+    except Refused as refused:
+        raise Refused(refused.code, refused.reason, place="zone") from None
+    _check_each_once(contract.sites, "sites", "site")
+    for index, site in enumerate(contract.sites):
+        checked_id(site, f"sites[{index}]")
+    if contract.effective_to <= contract.effective_from:
+        raise Refused(
+            "effective",
+            f"{contract.effective_to} is not after effective_from {contract.effective_from}",
+            place="effective_to",
+        )
+
+
+def _check_parties(contract: Contract) -> None:
+    _check_each_once(tuple(party.id for party in contract.parties), "parties", "party")
+
+
+def _check_pool(contract: Contract) -> None:
+    _check_each_once(contract.pool_streams, "pool_streams", "stream")
+    for index, stream in enumerate(contract.pool_streams):
+        one_of(stream, Stream, f"pool_streams[{index}]")
+    if contract.pass_through_costs:
+        _check_each_once(contract.pass_through_costs, "pass_through_costs", "cost")
+    for index, cost in enumerate(contract.pass_through_costs):
+        one_of(cost, PassThroughCost, f"pass_through_costs[{index}]")
+    items = (*contract.pool_streams, *contract.pass_through_costs)
+    for item in items:
+        if item not in contract.cash_holder:
+            raise Refused("cash_holder", f"who holds the cash of {item!r} is not stated", place="cash_holder")
+    for item, party in contract.cash_holder.items():
+        if item not in items:
+            raise Refused(
+                "cash_holder",
+                f"{item!r} is neither in pool_streams nor in pass_through_costs",
+                place=f"cash_holder.{item}",
+            )
+        _check_party(contract, party, f"cash_holder.{item}")
+
+
+def _check_clauses(contract: Contract) -> None:
+    """The order of the phases, and that gain and loss are both exhausted.
+
+    Raises:
+        Refused: `clause_order`, `pool_not_exhausted`, `loss_not_borne`, `party_unknown`.
+    """
+    if not contract.clauses:
+        raise Refused("pool_not_exhausted", "a contract needs clauses", place="clauses")
+    for index, clause in enumerate(contract.clauses):
+        for field, party in clause.named_parties():
+            _check_party(contract, party, f"clauses[{index}].{field}")
+    phases = [clause.phase for clause in contract.clauses]
+    rests = [index for index, phase in enumerate(phases) if phase == "rest"]
+    if len(rests) != 1:
+        raise Refused(
+            "pool_not_exhausted",
+            f"exactly one remainder_split or guarantee must take what is left, not {len(rests)}",
+            place=f"clauses[{rests[1]}]" if rests else "clauses",
+        )
+    _check_order(contract, rests[0])
+    losses = [index for index, phase in enumerate(phases) if phase == "loss"]
+    if contract.clause_types[rests[0]] == "guarantee":
+        if losses:
+            raise Refused(
+                "loss_not_borne",
+                "a guarantee already says who bears a loss; remove the loss_split",
+                place=f"clauses[{losses[0]}]",
+            )
+    elif len(losses) != 1:
+        raise Refused(
+            "loss_not_borne",
+            f"exactly one loss_split must say who bears a negative pool, not {len(losses)}",
+            place=f"clauses[{losses[1]}]" if losses else "clauses",
+        )
+
+
+def _check_order(contract: Contract, rest: int) -> None:
+    split_begun = False
+    for index, clause in enumerate(contract.clauses):
+        kind, place = contract.clause_types[index], f"clauses[{index}]"
+        if clause.phase == "before_split" and split_begun:
+            raise Refused("clause_order", f"this {kind} is before_split and comes after a split", place=place)
+        if clause.phase == "after_split" and index < rest:
+            raise Refused("clause_order", f"this {kind} is after_split and comes before one", place=place)
+        if clause.phase in ("tier", "loss") and index > rest:
+            raise Refused("clause_order", f"nothing is left for this {kind}: move it up", place=place)
+        split_begun = split_begun or clause.phase in ("tier", "loss", "rest")
+
+
+def _check_tiers_by_stream(contract: Contract) -> None:
+    """Every stream is named in at most one tier; the rest clause takes those that none names."""
+    taken: dict[str, int] = {}
+    for index, clause in enumerate(contract.clauses):
+        if not isinstance(clause, StreamTier):
+            continue
+        for number, stream in enumerate(clause.streams):
+            place = f"clauses[{index}].streams[{number}]"
+            if stream not in contract.pool_streams:
+                raise Refused("stream", f"{stream!r} is not in pool_streams", place=place)
+            if stream in taken:
+                raise Refused("stream", f"clauses[{taken[stream]}] takes {stream!r} already", place=place)
+            taken[stream] = index
+
+
+def _check_party(contract: Contract, party: str, place: str) -> None:
+    if party not in contract.party_ids:
+        known = ", ".join(contract.party_ids)
+        raise Refused("party_unknown", f"{party!r} is not a party here; they are {known}", place=place)
+
+
+def _check_each_once(values: tuple[str, ...], place: str, noun: str) -> None:
+    if not values:
+        raise Refused("empty", f"name at least one {noun}", place=place)
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise Refused("duplicate", f"{value!r} is named twice", place=f"{place}[{index}]")

@@ -1,0 +1,275 @@
+"""A market's price per kWh for each interval: day-ahead and real-time series as blocks of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.interval import Instant, Interval, utc_of_local, zone_of
+from ledger.quantity import MINOR_DIGITS, PRICE_SCALE_MAX, PRICE_SCALE_MIN, Price, exact
+from ledger.refusal import Refused
+
+Product = Literal["day_ahead", "real_time"]
+_HOUR_S: Final = 3600
+_HOURS: Final = 24
+
+
+class PriceBlock(msgspec.Struct, frozen=True, eq=False):
+    """Consecutive prices: `mantissas` x 10^-scale per kWh, the first from `start` (UTC); read-only."""
+
+    start: Instant
+    mantissas: npt.NDArray[np.int64]
+    scale: int
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None:
+            raise Refused("naive_time", "an instant needs its UTC offset", place="start")
+        if not PRICE_SCALE_MIN <= self.scale <= PRICE_SCALE_MAX:
+            raise Refused("price_scale", f"{self.scale} is not {PRICE_SCALE_MIN}..{PRICE_SCALE_MAX}")
+        if self.mantissas.dtype != np.int64 or self.mantissas.ndim != 1 or not self.mantissas.size:
+            raise Refused("price_block", "a block is one or more whole mantissas as int64")
+        self.mantissas.setflags(write=False)
+
+    def end(self, interval_s: int) -> datetime:
+        """The instant at which the last interval ends."""
+        return self.start + timedelta(seconds=interval_s * len(self.mantissas))
+
+
+class PriceSeries(msgspec.Struct, frozen=True, eq=False):
+    """One product's prices at one node of a market; blocks in order, without overlap."""
+
+    market: str
+    node: str
+    product: Product
+    interval_s: int
+    currency: str
+    blocks: tuple[PriceBlock, ...]
+
+    def __post_init__(self) -> None:
+        if self.product not in {"day_ahead", "real_time"}:
+            raise Refused("product", f"{self.product!r} is not day_ahead or real_time", place="product")
+        if self.currency not in MINOR_DIGITS:
+            raise Refused("currency", f"{self.currency!r} is not one of {', '.join(MINOR_DIGITS)}")
+        if self.interval_s <= 0 or _HOUR_S % self.interval_s:
+            raise Refused("interval", f"{self.interval_s} s does not divide an hour", place="interval_s")
+        for number, (block, following) in enumerate(pairwise(self.blocks), 1):
+            if block.end(self.interval_s) > following.start:
+                raise Refused(
+                    "price_overlap", f"begins before {block.end(self.interval_s)}", place=f"blocks[{number}]"
+                )
+
+    def between(self, interval: Interval) -> PriceBlock:
+        """The prices of every interval of `interval`, at one common scale.
+
+        Raises:
+            Refused: `price_missing` where the series has none, `interval` when the bounds are not the
+                series' own.
+        """
+        step = timedelta(seconds=self.interval_s)
+        scale = max((block.scale for block in self.blocks), default=PRICE_SCALE_MIN)
+        parts: list[npt.NDArray[np.int64]] = []
+        at = interval.start
+        for block in self.blocks:
+            if not block.start <= at < min(block.end(self.interval_s), interval.end):
+                continue
+            first, off = divmod(at - block.start, step)
+            count, over = divmod(min(block.end(self.interval_s), interval.end) - at, step)
+            if off or over:
+                raise Refused("interval", f"{interval.start} to {interval.end} cuts a price's interval")
+            parts.append(block.mantissas[first : first + count] * 10 ** (scale - block.scale))
+            at += count * step
+        if at < interval.end:
+            raise Refused("price_missing", f"{self.market} {self.product} has no price from {at}")
+        return PriceBlock(interval.start, np.concatenate(parts), scale)
+
+    def price_at(self, instant: datetime) -> Price:
+        """The price in force at `instant`.
+
+        Raises:
+            Refused: `price_missing`.
+        """
+        for block in self.blocks:
+            if block.start <= instant < block.end(self.interval_s):
+                number = (instant - block.start) // timedelta(seconds=self.interval_s)
+                return Price(int(block.mantissas[number]), block.scale, self.currency, "kWh")
+        raise Refused("price_missing", f"{self.market} {self.product} has no price at {instant}")
+
+
+def price_per_kwh(text: str, currency: str) -> Price:
+    """A price per MWh as an exact price per kWh.
+
+    >>> str(price_per_kwh("301.561", "CNY")), price_per_kwh("67.58327", "AUD").scale
+    ('0.301561', 8)
+
+    Raises:
+        Refused: `number`, or `price_scale` for more than six decimals per MWh.
+    """
+    value = exact(text)
+    decimals = len(text.partition(".")[2].rstrip("0"))
+    scale = max(PRICE_SCALE_MIN, decimals + 3)
+    if scale > PRICE_SCALE_MAX:
+        raise Refused("price_scale", f"{text} per MWh has more than {PRICE_SCALE_MAX - 3} decimals")
+    return Price((value * 10**scale / 1000).numerator, scale, currency, "kWh")
+
+
+def exact_dot(energy_wh: npt.NDArray[np.int64], mantissas: npt.NDArray[np.int64]) -> int:
+    """The sum of energy x mantissa, exact: Wh x 10^-scale per kWh, so divide by 1000 x 10^scale.
+
+    In 64 bits where max|e| x max|p| x intervals fits, else in Python's unbounded integers.
+
+    Raises:
+        Refused: `profile` when the two do not have the same intervals.
+    """
+    if energy_wh.shape != mantissas.shape or energy_wh.dtype != np.int64 or mantissas.dtype != np.int64:
+        raise Refused("profile", "energy and prices are whole int64 numbers for the same intervals")
+    if not energy_wh.size:
+        return 0
+    bounds = [max(int(values.max()), -int(values.min())) for values in (energy_wh, mantissas)]
+    if bounds[0] * bounds[1] * energy_wh.size < 2**63:
+        return int(energy_wh @ mantissas)
+    return sum(e * p for e, p in zip(energy_wh.tolist(), mantissas.tolist(), strict=True))
+
+
+def value(energy_wh: npt.NDArray[np.int64], prices: PriceBlock) -> Fraction:
+    """What the energies are worth in major units, exact; energy below zero is the other direction."""
+    return Fraction(exact_dot(energy_wh, prices.mantissas), 1000 * 10**prices.scale)
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """One hour read from a file, and where it stood."""
+
+    start: datetime
+    day_ahead: Price
+    real_time: Price
+    place: str
+
+
+def hourly_ledger(
+    rows: Iterable[Mapping[str, str]], *, market: str, node: str, zone: str, currency: str
+) -> tuple[PriceSeries, PriceSeries]:
+    """Day-ahead and real-time series from a trading platform's hours.
+
+    Each row has `business_day`, `hour_business` 1..24, `interval_end_local` (hour 24 is stamped 00:00 of
+    the next day), `da_price` and `rt_price` per MWh. Rows may come in any order.
+
+    Raises:
+        Refused: `hour_stamp` when day, hour and stamp disagree, `price_duplicate`, `price_gap`,
+            `price_missing` for an empty price, `number`, `price_scale`; the place is the row, counted from 1.
+    """
+    tz = zone_of(zone)
+
+    def read(row: Mapping[str, str]) -> tuple[datetime, Price, Price]:
+        end = _local(row, "interval_end_local", "%Y-%m-%d %H:%M:%S")
+        day = _local(row, "business_day", "%Y-%m-%d")
+        hour = _cell(row, "hour_business")
+        if not hour.isascii() or not hour.isdigit() or not 1 <= int(hour) <= _HOURS:
+            raise Refused("hour_stamp", f"hour {hour!r} is not 1..24")
+        if day + timedelta(hours=int(hour)) != end:
+            raise Refused("hour_stamp", f"hour {hour} of {day.date()} does not end at {end}")
+        start = utc_of_local(end - timedelta(hours=1), tz)
+        day_ahead, real_time = (
+            _price(row, key, lambda text: price_per_kwh(text, currency)) for key in ("da_price", "rt_price")
+        )
+        return start, day_ahead, real_time
+
+    return _series(_read(rows, read), market, node, currency, _HOUR_S)
+
+
+def price_ledger(
+    rows: Iterable[Mapping[str, str]], *, market: str, node: str, currency: str, interval_s: int
+) -> tuple[PriceSeries, PriceSeries]:
+    """Day-ahead and real-time series from our own layout (examples/prices/README.md).
+
+    Columns `start_utc` (such as `2026-01-24T16:00:00Z`), `day_ahead_cny_per_kwh` and
+    `real_time_cny_per_kwh`, with the currency in the name.
+
+    Raises:
+        Refused: as `hourly_ledger`.
+    """
+    keys = [f"{product}_{currency.lower()}_per_kwh" for product in ("day_ahead", "real_time")]
+
+    def read(row: Mapping[str, str]) -> tuple[datetime, Price, Price]:
+        start = _local(row, "start_utc", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        day_ahead, real_time = (
+            _price(row, key, lambda text: Price.parse(text, currency, "kWh")) for key in keys
+        )
+        return start, day_ahead, real_time
+
+    return _series(_read(rows, read), market, node, currency, interval_s)
+
+
+def _read(
+    rows: Iterable[Mapping[str, str]], read: Callable[[Mapping[str, str]], tuple[datetime, Price, Price]]
+) -> list[_Row]:
+    found: list[_Row] = []
+    for number, row in enumerate(rows, 1):
+        place = f"row {number}"
+        try:
+            start, day_ahead, real_time = read(row)
+        except Refused as refused:
+            raise Refused(refused.code, refused.reason, place=f"{place} {refused.place}".rstrip()) from None
+        found.append(_Row(start, day_ahead, real_time, place))
+    if not found:
+        raise Refused("price_missing", "there is no row")
+    return sorted(found, key=lambda row: row.start)
+
+
+def _cell(row: Mapping[str, str], key: str) -> str:
+    text = row.get(key, "")
+    if not text:
+        raise Refused("price_missing", f"{key} is empty or absent", place=key)
+    return text
+
+
+def _price(row: Mapping[str, str], key: str, parse: Callable[[str], Price]) -> Price:
+    text = _cell(row, key)
+    try:
+        return parse(text)
+    except Refused as refused:
+        raise Refused(refused.code, refused.reason, place=key) from None
+
+
+def _local(row: Mapping[str, str], key: str, layout: str) -> datetime:
+    text = _cell(row, key)
+    try:
+        return datetime.strptime(text, layout)  # noqa: DTZ007 the zone is the file's
+    except ValueError:
+        raise Refused("hour_stamp", f"{text!r} is not written as {layout}", place=key) from None
+
+
+def _series(
+    rows: list[_Row], market: str, node: str, currency: str, interval_s: int
+) -> tuple[PriceSeries, PriceSeries]:
+    step = timedelta(seconds=interval_s)
+    for row, following in pairwise(rows):
+        if following.start == row.start:
+            raise Refused("price_duplicate", f"{row.start} is also in {row.place}", place=following.place)
+        if following.start != row.start + step:
+            raise Refused(
+                "price_gap", f"no price from {row.start + step} to {following.start}", place=following.place
+            )
+    start = rows[0].start
+    products: tuple[tuple[Product, list[Price]], ...] = (
+        ("day_ahead", [row.day_ahead for row in rows]),
+        ("real_time", [row.real_time for row in rows]),
+    )
+    day_ahead, real_time = (
+        PriceSeries(market, node, product, interval_s, currency, (_block(start, prices),))
+        for product, prices in products
+    )
+    return day_ahead, real_time
+
+
+def _block(start: datetime, prices: list[Price]) -> PriceBlock:
+    scale = max(price.scale for price in prices)
+    mantissas = [price.mantissa * 10 ** (scale - price.scale) for price in prices]
+    if max(map(abs, mantissas)) >= 2**63:
+        raise Refused("price_range", "a price is too large for 64 bits")
+    return PriceBlock(start, np.array(mantissas, dtype=np.int64), scale)

@@ -1,0 +1,178 @@
+"""The streams that storage earns behind a site's meter: the attributed lines of one bill effect.
+
+Arbitrage, demand charge, power factor and interaction sum exactly to bill(without) - bill(with), once
+per account and billing month (DOMAIN.md 3.1, 3.3 and the last paragraph of 4).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ledger.clauses.flow import Notice, exact_text
+from ledger.interval import Month
+from ledger.period_energy import energy_by_period
+from ledger.period_schedule import PERIODS, TouPeriod
+from ledger.quantity import Money
+from ledger.settlement.inputs import SiteInputs
+from ledger.settlement.line import Basis
+from ledger.settlement.result import SiteBill
+from ledger.storage_saving import Saving, storage_savings
+from ledger.stream import Stream
+from ledger.tariff import MonthPrices, prices_of_month
+
+RULES: Final[dict[Stream, str]] = {
+    "arbitrage": "DOMAIN.md 3.1, direct form",
+    "demand_charge": "DOMAIN.md 3.3, bill without less bill with",
+    "power_factor": "DOMAIN.md 3.3, bill without less bill with",
+    "interaction": "DOMAIN.md 4, the rest of the bill effect",
+}
+
+
+class Earned(NamedTuple):
+    """One stream's money at one site."""
+
+    stream: Stream
+    exact: Fraction
+    amount: Money
+    basis: tuple[Basis, ...]
+    note: str
+
+
+class SiteEarnings(NamedTuple):
+    site: str
+    charge_wh: int
+    discharge_wh: int
+    earned: tuple[Earned, ...]
+    bill: SiteBill | None
+    notices: tuple[Notice, ...]
+
+
+def earnings(sites: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
+    """What each site's storage earned behind its meter, in the order of `sites`.
+
+    Sites that share a tariff are computed together.
+
+    Raises:
+        Refused: what `storage_savings` refuses, such as a month without a price table.
+    """
+    groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+    for number, item in enumerate(sites):
+        groups[id(item.tariff), item.interval_s, item.load_wh is None].append(number)
+    found: list[SiteEarnings | None] = [None] * len(sites)
+    for (_, _, direct_only), numbers in groups.items():
+        group = [sites[number] for number in numbers]
+        made = _direct_only(group, month) if direct_only else _with_bills(group, month)
+        for number, site_earnings in zip(numbers, made, strict=True):
+            found[number] = site_earnings
+    return [item for item in found if item is not None]
+
+
+def _with_bills(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
+    first = group[0]
+    savings = storage_savings(
+        [item.site.account for item in group],
+        first.tariff,
+        month,
+        np.stack([item.load_wh for item in group if item.load_wh is not None]),
+        np.stack([item.charge_wh for item in group]),
+        np.stack([item.discharge_wh for item in group]),
+        interval_s=first.interval_s,
+        reactive=[item.reactive for item in group],
+        reactive_with=[None] * len(group),
+    )
+    prices = prices_of_month(first.tariff, month, first.interval_s)
+    return [_site(item, saving, prices) for item, saving in zip(group, savings, strict=True)]
+
+
+def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings:
+    currency = saving.arbitrage.currency
+    earned = [
+        Earned(
+            "arbitrage",
+            saving.arbitrage_exact,
+            saving.arbitrage,
+            _terms(saving.charged_wh, saving.discharged_wh, prices),
+            "",
+        )
+    ]
+    if item.site.account.demand is not None:
+        note = (
+            f"maximum demand {_kw(saving.without.measured_w)} without storage,"
+            f" {_kw(saving.with_storage.measured_w)} with it"
+        )
+        earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, (), note))
+    if item.site.account.power_factor is not None:
+        note = (
+            f"power factor {_hundredths(saving.without.cos_phi_hundredths)} without storage,"
+            f" {_hundredths(saving.with_storage.cos_phi_hundredths)} with it"
+        )
+        earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, (), note))
+    earned.append(
+        Earned("interaction", saving.interaction.exact, saving.interaction, (), saving.explanation)
+    )
+    total = Money(sum(one.amount.minor for one in earned), currency)
+    assert total == saving.total, "the streams sum to the bill effect"
+    return SiteEarnings(
+        item.site.id,
+        sum(saving.charged_wh.values()),
+        sum(saving.discharged_wh.values()),
+        tuple(earned),
+        SiteBill(item.site.id, saving.without.total, saving.with_storage.total, saving.explanation),
+        (),
+    )
+
+
+def _direct_only(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
+    first = group[0]
+    prices = prices_of_month(first.tariff, month, first.interval_s)
+    charged = energy_by_period(np.stack([item.charge_wh for item in group]), prices).imported_wh.tolist()
+    discharged = energy_by_period(np.stack([item.discharge_wh for item in group]), prices).imported_wh.tolist()
+    return [
+        _direct_site(item, charge, discharge, prices)
+        for item, charge, discharge in zip(group, charged, discharged, strict=True)
+    ]
+
+
+def _direct_site(
+    item: SiteInputs, charge: list[int], discharge: list[int], prices: MonthPrices
+) -> SiteEarnings:
+    charged = dict(zip(PERIODS, charge, strict=True))
+    discharged = dict(zip(PERIODS, discharge, strict=True))
+    terms = _terms(charged, discharged, prices)
+    exact = sum((Fraction(term.exact) for term in terms), Fraction(0))
+    notice = Notice(
+        "missing_stream",
+        f"site {item.site.id} has no load or grid meter: only the direct form was computed,"
+        " neither checked against its bill nor guarded against export",
+    )
+    money = Money.round(exact, prices.currency)
+    return SiteEarnings(
+        item.site.id, sum(charge), sum(discharge), (Earned("arbitrage", exact, money, terms, ""),), None, (notice,)
+    )
+
+
+def _terms(
+    charged: dict[TouPeriod, int], discharged: dict[TouPeriod, int], prices: MonthPrices
+) -> tuple[Basis, ...]:
+    """The terms of the direct form: each period's discharge and charge at its price."""
+    terms: list[Basis] = []
+    for label, energies, sign in (("discharged", discharged, 1), ("charged", charged, -1)):
+        for period, wh in energies.items():
+            if wh:
+                price = prices.price_of(period)
+                exact = sign * Fraction(wh, 1000) * price.exact
+                terms.append(Basis(f"{label}, {period}", str(wh), "Wh", str(price), exact_text(exact)))
+    return tuple(terms)
+
+
+def _kw(watts: Fraction | None) -> str:
+    return "not metered" if watts is None else f"{round(watts / 1000)} kW"
+
+
+def _hundredths(value: int | None) -> str:
+    return "unknown" if value is None else f"{value // 100}.{value % 100:02d}"

@@ -1,0 +1,55 @@
+"""A line of a settlement: what, where, for whom, how much, by which rule, resting on which events."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ledger.quantity import Money
+
+LineKind = Literal["stream", "clause"]
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """One term of a line's exact amount: `exact` = quantity x price, in major units, not rounded."""
+
+    label: str
+    quantity: str
+    unit: str
+    price: str
+    exact: str
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Events that a line rests on: the aggregate, and its sequence numbers as closed ranges."""
+
+    aggregate: str
+    sequences: tuple[tuple[int, int], ...]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """`amount` is `exact` rounded once; `rounding` is amount less exact, in major units.
+
+    A stream line's party is who holds its cash already; a clause line's party is who is owed. Above
+    zero is receivable.
+    """
+
+    number: int
+    kind: LineKind
+    code: str
+    """The stream, or the clause's type."""
+    clause: str
+    """Which rule made it: a stream's article of DOMAIN.md 3, or the clause of the contract."""
+    site: str | None
+    party: str
+    quantity: str
+    unit: str
+    price: str
+    exact: str
+    amount: Money
+    rounding: str
+    basis: tuple[Basis, ...]
+    sources: tuple[int, ...]
+    """Positions in the settlement's list of sources."""
+    note: str = ""

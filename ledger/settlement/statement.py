@@ -1,0 +1,67 @@
+"""A partner's statement of one run: its own lines, what it is owed, and nothing of anybody else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ledger.quantity import Money
+from ledger.settlement.line import Line
+from ledger.settlement.run import Run
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """`payable` = `entitlement` - `held`; above zero the party receives it.
+
+    `pool` is None where the contract does not show it to this party. `sequence` is the event that
+    recorded the run, `position` what the run was read at.
+    """
+
+    party: str
+    contract: str
+    title: str
+    month: str
+    run: int
+    run_kind: str
+    currency: str
+    entitlement: Money
+    held: Money
+    payable: Money
+    delta: Money
+    pool: Money | None
+    lines: tuple[Line, ...]
+    warnings: tuple[str, ...]
+    rules_version: str
+    position: int
+    sequence: int
+    inputs_digest: str
+    outputs_digest: str
+
+
+def statements(run: Run, sequence: int) -> list[Statement]:
+    """The statement of every party of a run, by party id."""
+    result = run.result
+    zero = Money.zero(result.currency)
+    return [
+        Statement(
+            party=party,
+            contract=result.contract,
+            title=result.title,
+            month=str(result.month),
+            run=run.number,
+            run_kind=run.kind,
+            currency=result.currency,
+            entitlement=result.entitlement[party],
+            held=result.held[party],
+            payable=result.payable[party],
+            delta=run.delta.get(party, zero),
+            pool=result.pool if party in result.sees_pool else None,
+            lines=tuple(line for line in result.lines if line.party == party),
+            warnings=tuple(notice.message for notice in result.warnings),
+            rules_version=result.rules_version,
+            position=result.position,
+            sequence=sequence,
+            inputs_digest=result.inputs_digest,
+            outputs_digest=run.outputs_digest,
+        )
+        for party in sorted(result.entitlement)
+    ]

@@ -1,0 +1,253 @@
+"""A month's pool, split by a contract: entitlement, cash already held and cash payable per party."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from fractions import Fraction
+
+import msgspec
+
+from ledger.clauses import Clause
+from ledger.clauses.flow import Carry, Flow, GuaranteeToDate, Notice, Outcome, Throughput, exact_text
+from ledger.contract import Contract
+from ledger.interval import Month
+from ledger.quantity import MINOR_DIGITS, Money
+from ledger.refusal import Refused
+from ledger.stream import PASS_THROUGH_COSTS, STREAMS
+
+__all__ = ["ClauseLine", "Distribution", "PriorMonth", "StreamItem", "Throughput", "distribute"]
+
+
+class StreamItem(msgspec.Struct, frozen=True):
+    """Money of one stream or pass-through cost in the month, on the contract's split basis.
+
+    A stream's amount is positive when it was earned. A cost's is positive when it is owed: the pool is the
+    streams LESS the costs.
+    """
+
+    stream: str
+    amount: Money
+
+    def __post_init__(self) -> None:
+        if self.stream not in STREAMS and self.stream not in PASS_THROUGH_COSTS:
+            allowed = ", ".join((*STREAMS, *PASS_THROUGH_COSTS))
+            raise Refused("stream", f"{self.stream!r} is not one of {allowed}", place="stream")
+
+
+class PriorMonth(msgspec.Struct, frozen=True):
+    """What the settled months up to `settled_to` (a local day, not included) hand on to the next.
+
+    `accounts` are by name, such as `hurdle#1`: the first clause of that type in any version of the contract.
+    """
+
+    month: Month
+    settled_to: date
+    accounts: dict[str, Carry]
+
+
+class ClauseLine(msgspec.Struct, frozen=True):
+    """What one clause gives to one party; positive is receivable.
+
+    `exact` and `rounding` are exact decimals, or numerator/denominator, in major units:
+    amount = exact + rounding. `clause` counts from 0.
+    """
+
+    clause: int
+    type: str
+    party: str
+    exact: str
+    amount: Money
+    rounding: str
+    basis: str
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """A month's pool, split to the fen.
+
+    Per party, entitlement = held + payable; the entitlements add up to the pool and the payables to zero.
+    """
+
+    contract: str
+    month: Month
+    pool: Money
+    lines: tuple[ClauseLine, ...]
+    entitlement: dict[str, Money]
+    held: dict[str, Money]
+    payable: dict[str, Money]
+    outside_pool: tuple[StreamItem, ...]
+    """Items of streams and costs that the contract does not share: shown, never split."""
+    warnings: tuple[Notice, ...]
+    carry: PriorMonth
+    """The `prior` of the next month."""
+
+
+def distribute(
+    contract: Contract,
+    month: Month,
+    items: Iterable[StreamItem],
+    throughput: Throughput | None,
+    prior: PriorMonth | None,
+) -> Distribution:
+    """Split the month's pool by the contract's clauses in order (DOMAIN.md 2.3).
+
+    `prior` is what the latest settled month carried; None where the contract begins. Items of one stream
+    add up. A stream in the pool without any item counts as nothing, with a warning: state zero to say zero.
+
+    Raises:
+        Refused: `not_in_force` for a month without a day of the contract; `currency` for money in another;
+            `prior_missing`, `prior_gap` or `prior_account` when the months before are not settled in order;
+            `throughput_missing` for a service fee without metered energy.
+    """
+    first, end = contract.days_in(month)
+    _check_prior(contract, month, first, prior)
+    streams, outside = _streams_of(contract, items)
+    held = _held(contract, streams)
+    pool = sum(held.values())
+    accounts = prior.accounts if prior is not None else {}
+    covered = _ONE if (end - first).days == month.days else Fraction((end - first).days, month.days)
+    remaining = pool
+    outcomes: list[Outcome] = []
+    for clause, name in zip(contract.clauses, contract.account_names, strict=True):
+        outcome = clause.apply(
+            Flow(
+                month=month,
+                covered=covered,
+                currency=contract.currency,
+                pool=pool,
+                remaining=remaining,
+                streams=streams,
+                throughput=throughput,
+                capital_cost=contract.stated_capital,
+                carried=accounts.get(name),
+            )
+        )
+        remaining -= outcome.taken
+        outcomes.append(outcome)
+    assert remaining == 0, f"contract {contract.id} left {remaining} of {month}'s pool"
+    kept = {
+        name: outcome.carry
+        for name, outcome in zip(contract.account_names, outcomes, strict=True)
+        if outcome.carry is not None
+    }
+    entitlement = _entitlement(contract, outcomes)
+    assert sum(entitlement.values()) == pool
+    return Distribution(
+        contract=contract.id,
+        month=month,
+        pool=Money(pool, contract.currency),
+        lines=_lines(contract, outcomes),
+        entitlement=_money(contract, entitlement),
+        held=_money(contract, held),
+        payable=_money(contract, {party: entitlement[party] - held[party] for party in entitlement}),
+        outside_pool=outside,
+        warnings=_warnings(contract, streams, outcomes, accounts, kept),
+        carry=PriorMonth(month, end, kept),
+    )
+
+
+def _check_prior(contract: Contract, month: Month, first: date, prior: PriorMonth | None) -> None:
+    if prior is not None:
+        if prior.settled_to != first:
+            text = f"settled up to {prior.settled_to}, but {month} of contract {contract.id} begins {first}"
+            raise Refused("prior_gap", text, place="prior")
+        for clause, name in zip(contract.clauses, contract.account_names, strict=True):
+            if name in prior.accounts:
+                _check_account(contract, clause, name, prior.accounts[name])
+    elif first > contract.effective_from:
+        for index, clause in enumerate(contract.clauses):
+            if clause.needs_prior(month):
+                kind = contract.clause_types[index]
+                text = f"clauses[{index}] ({kind}) needs the months before {month}, settled in order"
+                raise Refused("prior_missing", text, place="prior")
+
+
+def _check_account(contract: Contract, clause: Clause, name: str, before: Carry) -> None:
+    money = before.pool if isinstance(before, GuaranteeToDate) else before.amount
+    if clause.account is None or not isinstance(before, clause.account):
+        raise Refused("prior_account", f"a {type(before).__name__} is not what {name} carries", place="prior")
+    if money.currency != contract.currency:
+        raise Refused("currency", f"{money.currency} carried in {contract.currency}", place=f"prior.{name}")
+
+
+def _streams_of(
+    contract: Contract, items: Iterable[StreamItem]
+) -> tuple[dict[str, int], tuple[StreamItem, ...]]:
+    """Each pool stream's and cost's sum in minor units, as given, and the items outside the pool."""
+    sums: dict[str, int] = {}
+    outside: list[StreamItem] = []
+    for item in items:
+        if item.amount.currency != contract.currency:
+            text = f"{item.amount.currency} in a contract in {contract.currency}"
+            raise Refused("currency", text, place=f"items.{item.stream}")
+        if item.stream in contract.cash_holder:
+            sums[item.stream] = sums.get(item.stream, 0) + item.amount.minor
+        else:
+            outside.append(item)
+    return sums, tuple(outside)
+
+
+def _held(contract: Contract, streams: Mapping[str, int]) -> dict[str, int]:
+    """The cash that each party has from the pool's streams, less what it paid for costs."""
+    held = dict.fromkeys(contract.party_ids, 0)
+    for stream, holder in contract.cash_holder.items():
+        minor = streams.get(stream, 0)
+        held[holder] += -minor if stream in PASS_THROUGH_COSTS else minor
+    return held
+
+
+def _entitlement(contract: Contract, outcomes: Iterable[Outcome]) -> dict[str, int]:
+    entitlement = dict.fromkeys(contract.party_ids, 0)
+    for outcome in outcomes:
+        for part in outcome.parts:
+            entitlement[part.party] += part.minor
+    return entitlement
+
+
+def _money(contract: Contract, minors: Mapping[str, int]) -> dict[str, Money]:
+    return {party: Money(minor, contract.currency) for party, minor in minors.items()}
+
+
+def _lines(contract: Contract, outcomes: Iterable[Outcome]) -> tuple[ClauseLine, ...]:
+    unit = 10 ** MINOR_DIGITS[contract.currency]
+    return tuple(
+        ClauseLine(
+            clause=index,
+            type=kind,
+            party=part.party,
+            exact=exact_text(part.exact),
+            amount=Money(part.minor, contract.currency),
+            rounding=exact_text(Fraction(part.minor, unit) - part.exact),
+            basis=part.basis,
+        )
+        for index, (kind, outcome) in enumerate(zip(contract.clause_types, outcomes, strict=True))
+        for part in outcome.parts
+    )
+
+
+def _warnings(
+    contract: Contract,
+    streams: Mapping[str, int],
+    outcomes: Iterable[Outcome],
+    accounts: Mapping[str, Carry],
+    kept: Mapping[str, Carry],
+) -> tuple[Notice, ...]:
+    missing = (
+        Notice("missing_stream", f"no {stream} item this month: counted as nothing")
+        for stream in (*contract.pool_streams, *contract.pass_through_costs)
+        if stream not in streams
+    )
+    fees = (
+        msgspec.structs.replace(notice, clause=index)
+        for index, outcome in enumerate(outcomes)
+        for notice in outcome.notices
+    )
+    dropped = (
+        Notice("carry_dropped", f"no clause of this version takes up {name} of the months before")
+        for name, before in accounts.items()
+        if name not in kept and (isinstance(before, GuaranteeToDate) or before.amount.minor)
+    )
+    return (*missing, *fees, *dropped)
+
+
+_ONE = Fraction(1)
