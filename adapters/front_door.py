@@ -79,7 +79,7 @@ class FrontDoor:
         self.recorder = recorder
         self.book = recorder.log.book
         self._clock = clock
-        self._guard = guard
+        self.guard = guard
         self._guarded_epoch = -1
         self._mapper = EnvelopeMapper()
         self._folds: OrderedDict[str, Folded] = OrderedDict()
@@ -131,7 +131,7 @@ class FrontDoor:
         client = self.recorder.log.client
         while self._guarded_epoch != client.epoch:
             epoch = client.epoch
-            self._guard()
+            self.guard()
             self._guarded_epoch = epoch
 
     def _decide(

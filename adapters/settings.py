@@ -19,7 +19,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Without `nats_url` and `postgres_url` both servers run embedded, their data under `state`.
     `nats_monitor_url` is the HTTP monitoring address of each server of a cluster, comma-separated:
-    start checks `sync_interval` there. `nats_seed` and `nats_operator_seed` are nkey seed files.
+    start checks `sync_interval` there. `stream_max_bytes` bounds the book's stream (default: a quarter of
+    the free disk, at most 64 GiB); a full stream refuses new events. `nats_seed` and `nats_operator_seed` are nkey seed files.
     """
 
     state: Path = Path("var")
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     nats_seed: Path | None = None
     nats_operator_seed: Path | None = None
     nats_replicas: int = 1
+    stream_max_bytes: int | None = None
     postgres_url: str | None = None
     http_host: str = "127.0.0.1"
     http_port: int = 8080

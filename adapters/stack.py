@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ from adapters.nats.recorder import JetStreamApplicationRecorder
 from adapters.postgres.database import Database
 from adapters.projector import Projector
 from adapters.settings import Settings
+from adapters.settling import wait_until
 
 _DATABASE: Final = "wattledger"
 
@@ -67,13 +69,29 @@ class Stack:
             self.addresses.nats_url, seed_file=Path(seed) if seed else None, name="operator"
         )
         try:
-            stream.create(operator, self.settings.book, replicas=self.settings.nats_replicas)
+            stream.create(
+                operator,
+                self.settings.book,
+                max_bytes=self.settings.stream_max_bytes or _max_bytes(self.settings.state),
+                replicas=self.settings.nats_replicas,
+            )
         finally:
             operator.close()
 
     def projector(self) -> Projector:
         """A projector of this book; one at a time makes progress."""
         return Projector(self.log, self.database)
+
+    def caught_up(self, timeout: float = 600.0) -> int:
+        """Wait until every projection has reached the stream's end; answers where that is.
+
+        Raises:
+            Behind: not in time; is a projector running?
+        """
+        last = self.client.run(self.log.last_sequence())
+        if last:
+            wait_until(self.database, self.settings.book, last, timeout)
+        return last
 
     def close(self) -> None:
         self.client.close()
@@ -107,6 +125,11 @@ def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack
         stack = Stack(addresses, settings, clock, children)
         cleanup.callback(stack.close)
         yield stack
+
+
+def _max_bytes(state: Path) -> int:
+    state.mkdir(parents=True, exist_ok=True)
+    return min(64 << 30, shutil.disk_usage(state).free // 4)
 
 
 def _embedded(state: Path, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:

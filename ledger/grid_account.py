@@ -37,9 +37,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     zone: str
     parts: Parts
-    demand: DemandTerms | None
-    power_factor: PowerFactorTerms | None
-    export_price: Price | None
+    demand: DemandTerms | None = None
+    power_factor: PowerFactorTerms | None = None
+    export_price: Price | None = None
     anchor_day: int = 1
     """The day on which a billing cycle begins."""
 

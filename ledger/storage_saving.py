@@ -55,11 +55,13 @@ class Saving(msgspec.Struct, frozen=True):
     def explanation(self) -> str:
         """The interaction line in words."""
         more = self.with_storage.exported_wh - self.without.exported_wh
-        direction = "more" if more >= 0 else "less"
+        if not more:
+            return "nothing more was exported; what is left is each bill's lines being rounded by themselves"
+        direction = "more" if more > 0 else "less"
         return (
-            f"interaction {self.interaction}: with the storage the site exported {abs(more)} Wh {direction} "
-            f"({self.without.exported_wh} -> {self.with_storage.exported_wh}), worth the export price "
-            "instead of the import price; the rest is each line's own rounding"
+            f"with the storage the site exported {abs(more)} Wh {direction} ({self.without.exported_wh} -> "
+            f"{self.with_storage.exported_wh}), worth the export price instead of the import price; the rest is "
+            "each bill's lines being rounded by themselves"
         )
 
 

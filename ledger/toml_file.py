@@ -111,20 +111,24 @@ class TomlFile:
             return self.choice(kind, value, path)
         if origin in (Union, UnionType):
             return self._union(arguments, value, path)
-        if origin is tuple:
-            if not isinstance(value, list):
-                raise self.refusal("field_type", f"{_shown(value)} is not a list", path)
-            return tuple(self._value(arguments[0], item, (*path, index)) for index, item in enumerate(value))
-        if origin is dict:
-            if not isinstance(value, dict):
-                raise self.refusal("field_type", f"{_shown(value)} is not a table", path)
-            return {
-                self._value(arguments[0], key, (*path, key)): self._value(arguments[1], item, (*path, key))
-                for key, item in value.items()
-            }
+        if origin in (tuple, dict):
+            return self._collection(kind, value, path)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self.struct(kind, value, path)
         return self._scalar(kind, value, path)
+
+    def _collection(self, kind: Any, value: object, path: Path) -> object:
+        arguments = get_args(kind)
+        if get_origin(kind) is tuple:
+            if not isinstance(value, list):
+                raise self.refusal("field_type", f"{_shown(value)} is not a list", path)
+            return tuple(self._value(arguments[0], item, (*path, i)) for i, item in enumerate(value))
+        if not isinstance(value, dict):
+            raise self.refusal("field_type", f"{_shown(value)} is not a table", path)
+        return {
+            self._value(arguments[0], key, (*path, key)): self._value(arguments[1], item, (*path, key))
+            for key, item in value.items()
+        }
 
     def _union(self, kinds: tuple[Any, ...], value: object, path: Path) -> object:
         plain = [kind for kind in kinds if kind is not NoneType]
@@ -135,9 +139,10 @@ class TomlFile:
         if not isinstance(value, dict):
             raise self.refusal("field_type", f"{_shown(value)} is not a table", path)
         tags = {str(kind.__struct_config__.tag): kind for kind in plain}
-        if "type" not in value:
-            raise self.refusal("field_missing", f"type must be stated: {', '.join(tags)}", (*path, "type"))
-        tag = self.choice(Literal[tuple(tags)], value["type"], (*path, "type"))
+        field = str(plain[0].__struct_config__.tag_field)
+        if field not in value:
+            raise self.refusal("field_missing", f"{field} must be stated: {', '.join(tags)}", (*path, field))
+        tag = self.choice(Literal[tuple(tags)], value[field], (*path, field))
         return self.struct(tags[tag], value, path)
 
     def _scalar(self, kind: Any, value: object, path: Path) -> object:

@@ -71,9 +71,8 @@ class Terms(
     account: ClassVar[type[HurdleUnpaid | LossUnrecovered | GuaranteeToDate] | None] = None
     """What the clause carries from month to month, if anything."""
 
-    def needs_prior(self, month: Month) -> bool:
-        """Whether the clause cannot be computed for `month` without what earlier months carried."""
-        del month
+    def needs_prior(self, _: Month) -> bool:
+        """Whether the clause cannot be computed for a month without what earlier months carried."""
         return False
 
 

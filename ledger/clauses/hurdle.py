@@ -43,7 +43,7 @@ class Hurdle(Divided, frozen=True, kw_only=True, tag="hurdle"):
         """The return due for a whole month, in major units."""
         return amount(self.capital, "capital") * portion(self.annual_rate, "annual_rate") / 12
 
-    def needs_prior(self, month: Month) -> bool:
+    def needs_prior(self, _: Month) -> bool:
         return self.carry_forward
 
     def apply(self, flow: Flow) -> Outcome:

@@ -25,7 +25,7 @@ class LossSplit(Divided, frozen=True, kw_only=True, tag="loss_split"):
     def phase(self) -> Phase:
         return "loss"
 
-    def needs_prior(self, month: Month) -> bool:
+    def needs_prior(self, _: Month) -> bool:
         return self.carry_forward
 
     def apply(self, flow: Flow) -> Outcome:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal, assert_never
 
 from ledger.clauses.fee import check_fee_parties, fee_parties, fee_parts
-from ledger.clauses.flow import Flow, Outcome, Phase, Terms, Throughput, Timing, exact_text, grouped
+from ledger.clauses.flow import Flow, Outcome, Phase, Terms, Throughput, Timing, exact_text, grouped, one_of
 from ledger.clauses.share import Amount, amount
 from ledger.refusal import Refused
 
@@ -29,10 +29,7 @@ class ServiceFee(Terms, frozen=True, kw_only=True, tag="service_fee"):
     timing: Timing
 
     def __post_init__(self) -> None:
-        if self.basis not in ("discharge", "charge", "both"):
-            raise Refused(
-                "throughput_basis", f"{self.basis!r} is not discharge, charge or both", place="basis"
-            )
+        one_of(self.basis, ThroughputBasis, "basis")
         amount(self.rate, "rate")
         check_fee_parties(self.payer, self.payee, self.timing)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
+from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
 from ledger.settlement.line import Line
 from ledger.settlement.run import Run
@@ -37,6 +40,22 @@ class Statement(msgspec.Struct, frozen=True):
     outputs_digest: str
 
 
+_WITHHELD: Final[dict[NoticeCode, str]] = {
+    "implausible_fee": "a fee of this contract is implausibly high; it was computed as written",
+    "missing_stream": "a stream or an audit form was not available this month",
+    "carry_dropped": "an account of earlier months was not carried on",
+}
+"""What a party that may not see the pool is told of a notice."""
+
+_FEES: Final = frozenset({"base_fee", "service_fee"})
+
+
+def _shown(line: Line, sees_pool: bool) -> Line:
+    """The line without the note that would tell the pool's size to who may not see it."""
+    tells = line.kind == "clause" and line.code not in _FEES
+    return line if sees_pool or not tells else msgspec.structs.replace(line, note="")
+
+
 def statements(run: Run, sequence: int) -> list[Statement]:
     """The statement of every party of a run, by party id."""
     result = run.result
@@ -55,8 +74,10 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             payable=result.payable[party],
             delta=run.delta.get(party, zero),
             pool=result.pool if party in result.sees_pool else None,
-            lines=tuple(line for line in result.lines if line.party == party),
-            warnings=tuple(notice.message for notice in result.warnings),
+            lines=tuple(_shown(line, party in result.sees_pool) for line in result.lines if line.party == party),
+            warnings=tuple(
+                notice.message if party in result.sees_pool else _WITHHELD[notice.code] for notice in result.warnings
+            ),
             rules_version=result.rules_version,
             position=result.position,
             sequence=sequence,

@@ -1,0 +1,108 @@
+"""Commands about money: settle, statement, explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cyclopts import App, Parameter
+
+from adapters.cli import statement_text
+from adapters.cli.session import ACTOR, Session
+from adapters.queries import statements
+from adapters.queries.explain import Explanation
+from adapters.queries.explain import explain as explain_line
+from adapters.settling import lowest_position, settle_month
+from ledger.interval import Month
+from ledger.refusal import Refused
+from ledger.settlement.statement import Statement
+
+Format = Literal["text", "csv", "json"]
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+
+    @app.command
+    def settle(month: str, *contracts: str) -> None:
+        """Settle a month (2026-08) for all its contracts, or for those named.
+
+        A contract whose inputs have not changed keeps its run. Missing readings, an open import or a gap
+        in the contracts refuse the month.
+        """
+        with session.open() as stack:
+            done = settle_month(
+                stack.door, stack.database, Month.parse(month), actor=ACTOR, contracts=contracts
+            )
+        for one in done:
+            state = "recorded" if one.recorded else "unchanged"
+            print(
+                f"{one.result.month}  {one.result.contract:<24} run {one.run} {state:<10}"
+                f" pool {one.result.pool} {one.result.currency}  event {one.sequence}"
+            )
+
+    @app.command
+    def statement(
+        month: str,
+        *,
+        party: Annotated[str | None, Parameter(help="only this party's")] = None,
+        contract: Annotated[str | None, Parameter(help="only of this contract")] = None,
+        format: Format = "text",
+        out: Annotated[Path | None, Parameter(help="write to this file")] = None,
+    ) -> None:
+        """Print the latest statements of a month: what each partner is entitled to, holds and is paid."""
+        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
+            found = statements.latest(
+                connection,
+                lowest_position(connection),
+                month=str(Month.parse(month)),
+                party=party,
+                contract=contract,
+            )
+        if not found:
+            raise Refused("no_statement", f"no statement of {month} fits; has the month been settled?")
+        rendered = render(found, format)
+        if out is None:
+            print(rendered)
+        else:
+            out.write_text(rendered + "\n", encoding="utf-8")
+
+    @app.command
+    def explain(contract: str, month: str, line: int) -> None:
+        """Show what one line of a statement is made of, down to the events in the ledger."""
+        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
+            print(explained(explain_line(connection, contract, str(Month.parse(month)), line)))
+
+
+def render(found: list[Statement], format: Format) -> str:
+    """Statements in one of the formats."""
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+    if format == "csv":
+        return statement_text.csv_text(found)
+    return "\n\n".join(statement_text.text(one) for one in found)
+
+
+def explained(found: Explanation) -> str:
+    """An explanation in plain text."""
+    line = found.line
+    out = [
+        f"contract {found.contract}, {found.month}, run {found.run}, line {line.number}: {line.code}",
+        f"  rule      {line.clause}",
+        f"  party     {line.party}" + (f", site {line.site}" if line.site else ""),
+        f"  exact     {line.exact}",
+        f"  rounding  {line.rounding}",
+        f"  amount    {line.amount} {line.amount.currency}",
+    ]
+    if line.note:
+        out.append(f"  because   {line.note}")
+    out += [f"  term      {t.label}: {t.quantity} {t.unit} x {t.price} = {t.exact}" for t in line.basis]
+    out += [f"  rests on  {source}" for source in found.sources]
+    out.append(f"  events ({len(found.events)} of {found.events_in_all})")
+    out += [
+        f"    {e.sequence:>8}  {e.recorded_at:%Y-%m-%dT%H:%M:%SZ}  {e.actor:<10} {e.aggregate}"
+        f"  {', '.join(e.kinds)}  sha256 {e.sha256[:16]}"
+        for e in found.events
+    ]
+    return "\n".join(out)

@@ -1,0 +1,130 @@
+"""Commands that run things: demo, up, serve, project, status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from adapters.cli.session import Session, projecting
+from adapters.demo import Chapter, run_demo
+from adapters.embedded.child import Child, ChildFailed
+from adapters.http.app import create_app
+from adapters.http.server import serve as serve_http
+from adapters.projections import PROJECTIONS
+from adapters.stack import Stack, running
+
+_RESTART_S = 1.0
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+    settings = session.settings
+
+    @app.command
+    def demo(
+        *,
+        part: Annotated[Chapter, Parameter(help="stop after this chapter")] = "all",
+        exit: Annotated[bool, Parameter(help="stop after printing, without leaving the API running")] = False,
+    ) -> None:
+        """Run the main job on real servers: found a book, import a month, settle it, print the statements.
+
+        It ends with the API running and its documentation at a printed address.
+        """
+        with running(settings, session.clock) as stack, projecting(stack) as projector:
+            run_demo(stack, part)
+            if not exit:
+                serve_http(
+                    create_app(stack.door, stack.database, lambda: projector.halted if projector else None, session.clock),
+                    settings.http_host,
+                    settings.http_port,
+                )
+
+    @app.command
+    def up() -> int:
+        """Run everything: the servers if they are embedded, the projector and the API, each its own process."""
+        stopping = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopping.set())
+        with running(settings, session.clock) as stack:
+            return _supervise(stack, stopping)
+
+    @app.command
+    def serve() -> None:
+        """Run the API until stopped; its documentation is at /docs."""
+        with running(settings, session.clock) as stack, projecting(stack) as projector:
+            serve_http(
+                create_app(stack.door, stack.database, lambda: projector.halted if projector else None, session.clock),
+                settings.http_host,
+                settings.http_port,
+            )
+
+    @app.command
+    def project() -> int:
+        """Run the projector until stopped; ends with 1 and says why when it halts."""
+        with running(settings, session.clock) as stack:
+            projector = stack.projector()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: projector.stop())
+            projector.run()
+        if projector.halted is not None:
+            print(f"halted: {projector.halted}", file=sys.stderr)
+            return 1
+        return 0
+
+    @app.command
+    def status() -> None:
+        """Show where the servers are, how far the stream is and how far each projection has come."""
+        with session.open() as stack:
+            print("\n".join(_status(stack)))
+
+
+def _supervise(stack: Stack, stopping: threading.Event) -> int:
+    """One process a role; one that dies is started again, a server that dies ends everything."""
+    folder = stack.settings.state.resolve()
+    children: dict[str, Child] = {}
+    print(f"API: http://{stack.settings.http_host}:{stack.settings.http_port}/docs   logs: {folder}", flush=True)
+    try:
+        while not stopping.is_set():
+            for server in stack.children:
+                if not server.alive:
+                    raise ChildFailed(f"{server.name} died; see {server.log}")
+            for role in ("project", "serve"):
+                child = children.get(role)
+                if child is None or not child.alive:
+                    if child is not None:
+                        print(f"{role} ended with {child.process.returncode}, starting it again", flush=True)
+                    command = [sys.executable, "-m", "adapters.main", role]
+                    children[role] = Child(
+                        role, command, folder / f"{role}.log", stop_signal=signal.SIGTERM, grace=10
+                    )
+            stopping.wait(_RESTART_S)
+    finally:
+        for child in children.values():
+            child.stop()
+    return 0
+
+
+def _status(stack: Stack) -> list[str]:
+    state = stack.log.client.run(stack.log.last_sequence())
+    projector = stack.projector()
+    give_up = time.monotonic() + 2
+    while stack.children and time.monotonic() < give_up:
+        if all(position.sequence >= state for position in projector.positions().values()):
+            break
+        time.sleep(0.05)
+    lines = [
+        f"book        {stack.settings.book}",
+        f"NATS        {stack.addresses.nats_url}",
+        f"PostgreSQL  {stack.addresses.postgres_url.rpartition('@')[2].partition('?')[0]}",
+        f"stream      {state} events at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    ]
+    for projection in PROJECTIONS:
+        reached = projector.positions()[projection.name].sequence
+        lines.append(f"{projection.name:<12}{reached} ({state - reached} behind)")
+    return lines

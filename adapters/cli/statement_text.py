@@ -1,0 +1,93 @@
+"""Statements as people read them: plain text, and CSV for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from ledger.clauses.flow import grouped
+from ledger.quantity import Money
+from ledger.settlement.line import Line
+from ledger.settlement.statement import Statement
+
+_WIDTH = 100
+
+
+def text(statement: Statement) -> str:
+    """One partner's statement on a hundred columns."""
+    money = _Money(statement.currency)
+    out = [
+        "=" * _WIDTH,
+        f"{statement.party}: statement for {statement.month}, contract {statement.contract}",
+        statement.title,
+        f"run {statement.run} ({statement.run_kind}) at ledger position {statement.position},"
+        f" recorded as event {statement.sequence}",
+        "-" * _WIDTH,
+    ]
+    for line in statement.lines:
+        label = f"{line.number:>3}  {_what(line)}"
+        out.append(f"{label:<{_WIDTH - 20}}{money(line.amount):>20}")
+        out.extend(f"       {basis}" for basis in _terms(line))
+    out.append("-" * _WIDTH)
+    if statement.pool is not None:
+        out.append(_total("pool of the contract", money(statement.pool)))
+    out.append(_total("entitlement", money(statement.entitlement)))
+    out.append(_total("already held", money(statement.held)))
+    verb = "payable to you" if statement.payable.minor >= 0 else "payable by you"
+    out.append(_total(verb, money(statement.payable)))
+    if statement.run > 1:
+        out.append(_total("of which new in this run", money(statement.delta)))
+    out.extend(f"note: {warning}" for warning in statement.warnings)
+    out.append(f"rules {statement.rules_version}   inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}")
+    return "\n".join(out)
+
+
+class _Money:
+    def __init__(self, currency: str) -> None:
+        self._currency = currency
+
+    def __call__(self, money: Money) -> str:
+        return f"{grouped(str(money))} {self._currency}"
+
+
+def _total(label: str, amount: str) -> str:
+    return f"     {label:<{_WIDTH - 25}}{amount:>20}"
+
+
+def _what(line: Line) -> str:
+    where = f" at {line.site}" if line.site else ""
+    return f"{line.code.replace('_', ' ')}{where}"
+
+
+def _terms(line: Line) -> Iterable[str]:
+    if line.note:
+        yield line.note
+    for term in line.basis:
+        energy = grouped(str(int(term.quantity) // 1000))
+        yield f"{term.label}: {energy} kWh at {term.price}"
+
+
+def csv_text(statements: Iterable[Statement]) -> str:
+    """One row a line, and one a total; amounts are exact decimals as text."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            "party", "contract", "month", "run", "row", "code", "site", "clause", "quantity", "unit", "exact",
+            "rounding", "amount", "currency", "position",
+        ]
+    )  # fmt: skip
+    for s in statements:
+        head = [s.party, s.contract, s.month, s.run]
+        for line in s.lines:
+            writer.writerow(
+                [
+                    *head, line.number, line.code, line.site or "", line.clause, line.quantity, line.unit,
+                    line.exact, line.rounding, str(line.amount), s.currency, s.position,
+                ]
+            )  # fmt: skip
+        for name in ("entitlement", "held", "payable"):
+            amount: Money = getattr(s, name)
+            writer.writerow([*head, "total", name, "", "", "", "", "", "", str(amount), s.currency, s.position])
+    return out.getvalue()

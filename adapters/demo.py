@@ -1,0 +1,239 @@
+"""The demo: the ledger's main job on real servers, in chapters, saying what is real and what is simulated."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import Progress
+
+from adapters import meters, portfolio_file, replay
+from adapters.cli import statement_text
+from adapters.front_door import FrontDoor
+from adapters.importing import import_file
+from adapters.portfolio_file import Portfolio, content_id
+from adapters.queries import statements
+from adapters.settling import lowest_position, settle_month
+from adapters.stack import Stack
+from adapters.verify import verify
+from dispatch.time_of_use_rule import Storage, schedule
+from ledger import contract_file, tariff_file
+from ledger.interval import Month, zone_of
+from ledger.published_tariff import PublishTariff
+from ledger.quantity import decimal_text, exact, round_half_away
+from ledger.refusal import Refused
+from ledger.settlement.statement import Statement
+from ledger.signed_contract import RegisterContract
+from ledger.site import Site
+from ledger.tariff import Tariff, prices_of_month
+
+Chapter = Literal["found", "import", "settle", "statements", "verify", "all"]
+_CHAPTERS: Final = get_args(Chapter)
+
+MONTH: Final = Month(2026, 8)
+_EXAMPLES: Final = Path(__file__).parents[1] / "examples"
+_ACTOR: Final = "demo"
+_WEEKS_LATER: Final = timedelta(weeks=522)
+"""From the load's August 2016 to the tariff's August 2026, on the same weekdays."""
+_INTERVAL_S: Final = 900
+_CHARGE_PERMILLE: Final = 960
+_DISCHARGE_PERMILLE: Final = 950
+
+
+class _Scaled(NamedTuple):
+    """A site's load: a SimBench profile, scaled to the site's peak."""
+
+    profile: str
+    peak_kw: int
+    peak_kvar: int
+
+
+_LOADS: Final = {
+    "S1": _Scaled("G1-B", 1000, 300),
+    "S2": _Scaled("G3-A", 1800, 500),
+    "S3": _Scaled("G0-M", 1000, 300),
+    "S4": _Scaled("G4-M", 1300, 400),
+}
+
+
+class ScaledClock:
+    """The demo's own time: from `start` on, `factor` seconds to each that passes."""
+
+    def __init__(self, start: datetime, factor: int) -> None:
+        self._start, self._factor, self._begun = start, factor, time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self._start + timedelta(seconds=self._factor * (time.monotonic() - self._begun))
+
+
+def run_demo(stack: Stack, part: Chapter) -> None:
+    """Run the chapters up to and with `part`; what was done before is recognised and not done again.
+
+    Raises:
+        Refused: a chapter could not be done.
+    """
+    began = time.monotonic()
+    clock = ScaledClock(datetime(2026, 8, 31, 16, tzinfo=UTC), 600)
+    door = FrontDoor(stack.recorder, clock, stack.door.guard)
+    console = Console(highlight=False)
+    last = _CHAPTERS.index(part)
+    tariffs = _found(door, console)
+    if last >= _CHAPTERS.index("import"):
+        _import(door, console, tariffs)
+    if last >= _CHAPTERS.index("settle"):
+        _settle(stack, door, console)
+    if last >= _CHAPTERS.index("statements"):
+        for statement in _statements(stack):
+            print(statement_text.text(statement), end="\n\n")
+    if last >= _CHAPTERS.index("verify"):
+        _verify(stack, console)
+    console.print(f"done in {time.monotonic() - began:.1f} s")
+
+
+def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
+    console.rule("1. a book of four sites, 3.5 MWh, three contract models")
+    portfolio = _portfolio()
+    portfolio_file.register(door, portfolio, actor=_ACTOR)
+    tariffs: dict[str, Tariff] = {}
+    for file in sorted((_EXAMPLES / "tariffs").glob("shanghai_*.toml")):
+        tariff = tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name)
+        tariffs[tariff.id] = tariff
+        command = PublishTariff(tariff)
+        door.execute(command, command_id=content_id(command), actor=_ACTOR)
+    for file in sorted((_EXAMPLES / "demo/contracts").glob("*.toml")):
+        contract = contract_file.parse(file.read_bytes())
+        signed = RegisterContract(contract)
+        door.execute(signed, command_id=content_id(signed), actor=_ACTOR)
+        console.print(f"  {contract.id:<18} {contract.title}, {len(contract.clauses)} clauses")
+    for site in portfolio.sites:
+        console.print(f"  {site.id}  {site.storage_energy_wh // 1000:>5} kWh  {site.tariff:<28} {site.name}")
+    return tariffs
+
+
+def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> None:
+    console.rule(f"2. a month of 15-minute readings: {MONTH}")
+    console.print(
+        "  real       the load's shape: German business profiles (SimBench, ODbL), August 2016 moved by 522\n"
+        "             weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled to a\n"
+        "             peak stated per site\n"
+        "  real       the prices and hours: State Grid Shanghai's public tariff of August 2026\n"
+        "  simulated  the storage meters: what the time-of-use rule (dispatch/time_of_use_rule.py) does with\n"
+        f"             that load and tariff with {_CHARGE_PERMILLE / 10} % in, {_DISCHARGE_PERMILLE / 10} % out"
+    )
+    loads = _load_csv()
+    sites = {site.id: site for site in _portfolio().sites}
+    jobs: list[tuple[str, bytes, str]] = [("load-2026-08.csv", loads, "load.toml")]
+    jobs.append(("storage-2026-08.csv", _storage_csv(loads, sites, tariffs), "storage.toml"))
+    with Progress(console=console, transient=True) as bar:
+        for name, data, profile in jobs:
+            task = bar.add_task(name, total=None)
+            done = import_file(
+                door,
+                data,
+                file_name=name,
+                profile=meters.profile_of((_EXAMPLES / "demo" / profile).read_bytes()),
+                actor=_ACTOR,
+                progress=lambda at, of, task=task: bar.update(task, completed=at, total=of),  # type: ignore[misc]
+            )
+            console.print(
+                f"  {name}: {done.parsed.readings:,} readings in {done.blocks} blocks,"
+                f" {len(done.parsed.gaps)} gaps, {'known already' if done.repeated else 'stored'}"
+            )
+
+
+def _settle(stack: Stack, door: FrontDoor, console: Console) -> None:
+    console.rule(f"3. settling {MONTH}")
+    for one in settle_month(door, stack.database, MONTH, actor=_ACTOR):
+        result = one.result
+        state = "recorded" if one.recorded else "unchanged"
+        console.print(
+            f"  {result.contract:<18} run {one.run} {state:<10} pool {result.pool} {result.currency},"
+            f" {len(result.lines)} lines, event {one.sequence}"
+        )
+        for bill in result.bills:
+            console.print(
+                f"      {bill.site}: bill {bill.without_storage} without storage, {bill.with_storage} with it"
+            )
+
+
+def _statements(stack: Stack) -> list[Statement]:
+    with stack.database.reading(stack.settings.book) as connection:
+        return statements.latest(connection, lowest_position(connection), month=str(MONTH))
+
+
+def _verify(stack: Stack, console: Console) -> None:
+    console.rule("5. verifying the ledger")
+    stack.caught_up()
+    verdict = verify(stack.log, stack.database, stack.addresses.nats_monitor_url)
+    proof = replay.replay(stack.log, stack.database)
+    for fault in verdict.faults:
+        console.print(f"  FAULT {fault}")
+    console.print(
+        f"  {verdict.envelopes} envelopes: no gap, equal to the archive, every chain of hashes whole\n"
+        f"  {verdict.runs} settlement runs: settled again, the same digest\n"
+        f"  replayed from the first event in an empty database: "
+        f"{sum(table.rows for table in proof.tables):,} rows {'equal' if proof.equal else 'DIFFERENT'}"
+    )
+    if verdict.faults or not proof.equal:
+        raise Refused("verify", "the ledger does not verify")
+
+
+def _portfolio() -> Portfolio:
+    return portfolio_file.parse((_EXAMPLES / "demo/portfolio.toml").read_bytes())
+
+
+def _load_csv() -> bytes:
+    """The shipped profiles as one long file: shares of the peak become kW and kvar, dates move ten years."""
+    with gzip.open(_EXAMPLES / "demo/simbench_2016-08.csv.gz", "rt", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["local_start", *(f"{site}_{kind}" for site in _LOADS for kind in ("kw", "kvar"))])
+    for row in rows:
+        local = datetime.fromisoformat(row["local_start"]) + _WEEKS_LATER
+        values: list[str] = [f"{local:%Y-%m-%dT%H:%M}"]
+        for scaled in _LOADS.values():
+            values.append(_times(row[f"{scaled.profile}_p"], scaled.peak_kw))
+            values.append(_times(row[f"{scaled.profile}_q"], scaled.peak_kvar))
+        writer.writerow(values)
+    return out.getvalue().encode()
+
+
+def _times(share: str, peak: int) -> str:
+    return decimal_text(round_half_away(exact(share) * peak * 10**6), 6)
+
+
+def _storage_csv(loads: bytes, sites: dict[str, Site], tariffs: dict[str, Tariff]) -> bytes:
+    """What the storages' meters would read under the time-of-use rule."""
+    rows = list(csv.DictReader(io.StringIO(loads.decode())))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["meter", "register", "start", "wh"])
+    for name, site in sites.items():
+        storage = Storage(site.storage_energy_wh, site.storage_power_w, _CHARGE_PERMILLE, _DISCHARGE_PERMILLE)
+        load_wh = np.array(
+            [round_half_away(exact(row[f"{name}_kw"]) * 1000 * _INTERVAL_S / 3600) for row in rows], dtype=np.int64
+        )
+        price = prices_of_month(tariffs[site.tariff], MONTH, _INTERVAL_S).mantissa
+        done = schedule(storage, load_wh, price, _INTERVAL_S)
+        for register, values in (("charge", done.charge_wh), ("discharge", done.discharge_wh)):
+            _write(writer.writerow, f"{name}-STORAGE", register, values, site.zone)
+    return out.getvalue().encode()
+
+
+def _write(
+    row: Callable[[list[str]], object], meter: str, register: str, values: npt.NDArray[np.int64], zone: str
+) -> None:
+    start = MONTH.interval(zone_of(zone)).start
+    for i, wh in enumerate(values.tolist()):
+        at = start + timedelta(seconds=_INTERVAL_S * i)
+        row([meter, register, f"{at:%Y-%m-%dT%H:%M:%SZ}", str(wh)])

@@ -1,0 +1,67 @@
+"""A portfolio as a readable TOML file: the book, its parties, sites, meters and devices."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date
+
+import msgspec
+
+from adapters.front_door import FrontDoor, Receipt
+from ledger.book import Book, FoundBook
+from ledger.command import Command
+from ledger.device import Device, RegisterDevice
+from ledger.effective import Period
+from ledger.interval import midnight, zone_of
+from ledger.meter import Meter, RegisterMeter
+from ledger.party import Party, RegisterParty
+from ledger.site import RegisterSite, Site
+from ledger.toml_file import TomlFile
+
+
+class Portfolio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the file holds; everything in it is in force from local midnight of `effective_from`."""
+
+    book: Book
+    effective_from: date
+    parties: tuple[Party, ...] = ()
+    sites: tuple[Site, ...] = ()
+    meters: tuple[Meter, ...] = ()
+    devices: tuple[Device, ...] = ()
+
+    def commands(self) -> list[Command]:
+        """In the order in which they can be accepted."""
+        start = midnight(self.effective_from, zone_of(self.book.zone)).astimezone(UTC)
+        period = Period(start)
+        return [
+            FoundBook(self.book),
+            *(RegisterParty(period, party) for party in self.parties),
+            *(RegisterSite(period, site) for site in self.sites),
+            *(RegisterMeter(period, meter) for meter in self.meters),
+            *(RegisterDevice(period, device) for device in self.devices),
+        ]
+
+
+def parse(text: str | bytes) -> Portfolio:
+    """The portfolio in a TOML text.
+
+    Raises:
+        Refused: names the line and the field, such as `line 14, sites[0].zone`.
+    """
+    file = TomlFile(text)
+    return file.struct(Portfolio, file.root, ())
+
+
+def register(door: FrontDoor, portfolio: Portfolio, *, actor: str) -> list[Receipt]:
+    """Register everything; what is registered just so already is not registered again.
+
+    Raises:
+        Refused: the first entry that is not acceptable; the ones before it are stored.
+    """
+    return [door.execute(command, command_id=content_id(command), actor=actor) for command in portfolio.commands()]
+
+
+def content_id(command: Command) -> str:
+    """A command id that the same content has again: registering a file twice registers it once."""
+    named = type(command).__name__.encode() + msgspec.json.encode(command)
+    return f"file:{hashlib.sha256(named).hexdigest()[:40]}"

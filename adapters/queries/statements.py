@@ -1,0 +1,87 @@
+"""Statements and settlement runs, as of a sequence number; a partner's role sees its own rows only."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from ledger.settlement.result import Result
+from ledger.settlement.statement import Statement
+
+_decode_statement = msgspec.json.Decoder(Statement).decode
+_decode_result = msgspec.json.Decoder(Result).decode
+
+
+def latest(
+    connection: Connection,
+    position: int,
+    *,
+    month: str | None = None,
+    contract: str | None = None,
+    party: str | None = None,
+    run: int | None = None,
+    after: tuple[str, str, str] = ("", "", ""),
+    limit: int = 1000,
+) -> list[Statement]:
+    """The statements of the latest run (or of `run`) that match, in the order of month, contract, party.
+
+    `after` is the (month, contract, party) of the last one seen, for paging.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT ON (month, contract, party) document::text FROM ledger.statement"
+        " WHERE sequence <= %(position)s"
+        " AND (%(month)s::text IS NULL OR month = %(month)s)"
+        " AND (%(contract)s::text IS NULL OR contract = %(contract)s)"
+        " AND (%(party)s::text IS NULL OR party = %(party)s)"
+        " AND (%(run)s::bigint IS NULL OR run = %(run)s)"
+        " AND (month, contract, party) > (%(m)s, %(c)s, %(p)s)"
+        " ORDER BY month, contract, party, run DESC LIMIT %(limit)s",
+        {
+            "position": position,
+            "month": month,
+            "contract": contract,
+            "party": party,
+            "run": run,
+            "m": after[0],
+            "c": after[1],
+            "p": after[2],
+            "limit": limit,
+        },
+    )
+    return [_decode_statement(text) for (text,) in rows]
+
+
+class RecordedRun(msgspec.Struct, frozen=True):
+    """A settlement run as it is listed."""
+
+    contract: str
+    month: str
+    run: int
+    run_kind: str
+    position: int
+    sequence: int
+    inputs_digest: str
+    outputs_digest: str
+
+
+def runs(
+    connection: Connection, position: int, *, month: str | None = None, contract: str | None = None
+) -> list[RecordedRun]:
+    """Every run up to `position`, oldest month first."""
+    rows = connection.execute(
+        "SELECT contract, month, run, run_kind, position, sequence, inputs_digest, outputs_digest"
+        " FROM ledger.settlement WHERE sequence <= %(position)s"
+        " AND (%(month)s::text IS NULL OR month = %(month)s)"
+        " AND (%(contract)s::text IS NULL OR contract = %(contract)s) ORDER BY month, contract, run",
+        {"position": position, "month": month, "contract": contract},
+    )
+    return [RecordedRun(*row) for row in rows]
+
+
+def result(connection: Connection, contract: str, month: str, run: int) -> Result | None:
+    """The whole result of a run; None when there is no such run."""
+    found = connection.execute(
+        "SELECT result::text FROM ledger.settlement WHERE contract = %s AND month = %s AND run = %s",
+        [contract, month, run],
+    ).fetchone()
+    return _decode_result(found[0]) if found else None
