@@ -84,7 +84,7 @@ def run_demo(stack: Stack, part: Chapter) -> None:
     began = time.monotonic()
     clock = ScaledClock(datetime(2026, 8, 31, 16, tzinfo=UTC), 600)
     door = FrontDoor(stack.recorder, clock, stack.door.guard)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     last = _CHAPTERS.index(part)
     tariffs = _found(door, console)
     if last >= _CHAPTERS.index("import"):
@@ -121,13 +121,14 @@ def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
 
 def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> None:
     console.rule(f"2. a month of 15-minute readings: {MONTH}")
+    efficiency = f"{_CHARGE_PERMILLE // 10} % in, {_DISCHARGE_PERMILLE // 10} % out"
     console.print(
         "  real       the load's shape: German business profiles (SimBench, ODbL), August 2016 moved by 522\n"
         "             weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled to a\n"
         "             peak stated per site\n"
         "  real       the prices and hours: State Grid Shanghai's public tariff of August 2026\n"
-        "  simulated  the storage meters: what the time-of-use rule (dispatch/time_of_use_rule.py) does with\n"
-        f"             that load and tariff with {_CHARGE_PERMILLE / 10} % in, {_DISCHARGE_PERMILLE / 10} % out"
+        "  simulated  the storage meters: what the time-of-use rule (dispatch/time_of_use_rule.py) does\n"
+        f"             with that load and tariff, {efficiency}"
     )
     loads = _load_csv()
     sites = {site.id: site for site in _portfolio().sites}
@@ -221,7 +222,8 @@ def _storage_csv(loads: bytes, sites: dict[str, Site], tariffs: dict[str, Tariff
     for name, site in sites.items():
         storage = Storage(site.storage_energy_wh, site.storage_power_w, _CHARGE_PERMILLE, _DISCHARGE_PERMILLE)
         load_wh = np.array(
-            [round_half_away(exact(row[f"{name}_kw"]) * 1000 * _INTERVAL_S / 3600) for row in rows], dtype=np.int64
+            [round_half_away(exact(row[f"{name}_kw"]) * 1000 * _INTERVAL_S / 3600) for row in rows],
+            dtype=np.int64,
         )
         price = prices_of_month(tariffs[site.tariff], MONTH, _INTERVAL_S).mantissa
         done = schedule(storage, load_wh, price, _INTERVAL_S)

@@ -85,9 +85,7 @@ class FrontDoor:
         self._folds: OrderedDict[str, Folded] = OrderedDict()
         self._lock = threading.Lock()
 
-    def execute(
-        self, command: Command, *, command_id: str, actor: str, causation: str = ""
-    ) -> Receipt:
+    def execute(self, command: Command, *, command_id: str, actor: str, causation: str = "") -> Receipt:
         """Accept one command.
 
         Raises:
@@ -146,7 +144,9 @@ class FrontDoor:
             asked = _digest_of(command)
             if (seen := folded.seen.get(wish.command_id)) is not None:
                 if seen.digest != asked:
-                    raise Refused("command_id_reused", f"command id {wish.command_id!r} asked for something else")
+                    raise Refused(
+                        "command_id_reused", f"command id {wish.command_id!r} asked for something else"
+                    )
                 receipts.append(Receipt(command.aggregate, seen.version, seen.sequence, repeated=True))
                 continue
             others = {name: loaded[name].state for name in command.reads}

@@ -94,7 +94,9 @@ def import_file(
     if not accept_valid:
         parsed.require_whole()
     if not parsed.runs:
-        code, why = ("rejected", parsed.rejected[0].reason) if parsed.rejected else ("no_readings", _why_none(parsed))
+        code, why = (
+            ("rejected", parsed.rejected[0].reason) if parsed.rejected else ("no_readings", _why_none(parsed))
+        )
         raise Refused(code, why, place=file_name)
     digest = _digest(data, profile, parsed)
     import_id = digest[:32]

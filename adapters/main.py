@@ -49,12 +49,25 @@ def main() -> None:
     except Refused as refused:
         errors.print(f"refused ({refused.code}): {refused}", style="red", markup=False, highlight=False)
         sys.exit(_REFUSED)
-    except (FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
+    except (
+        FileNotFoundError,
+        FileExistsError,
+        IsADirectoryError,
+        PermissionError,
+        UnicodeDecodeError,
+    ) as error:
         errors.print(f"refused (file): {error}", style="red", markup=False, highlight=False)
         sys.exit(_REFUSED)
     except (
-        ChildFailed, ConnectionError, OperationalError, StreamError, WeakStream, Discontinuity, Behind, TimeoutError
-    ) as error:  # fmt: skip
+        ChildFailed,
+        ConnectionError,
+        OperationalError,
+        StreamError,
+        WeakStream,
+        Discontinuity,
+        Behind,
+        TimeoutError,
+    ) as error:
         errors.print(f"not available: {error}", style="red", markup=False, highlight=False)
         sys.exit(_UNAVAILABLE)
     except KeyboardInterrupt:

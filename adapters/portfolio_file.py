@@ -58,7 +58,9 @@ def register(door: FrontDoor, portfolio: Portfolio, *, actor: str) -> list[Recei
     Raises:
         Refused: the first entry that is not acceptable; the ones before it are stored.
     """
-    return [door.execute(command, command_id=content_id(command), actor=actor) for command in portfolio.commands()]
+    return [
+        door.execute(command, command_id=content_id(command), actor=actor) for command in portfolio.commands()
+    ]
 
 
 def content_id(command: Command) -> str:

@@ -69,7 +69,8 @@ def rebuild(log: Log, database: Database, projections: Sequence[Projection]) -> 
                 _replace(live, again, log.book, table)
             for projection in projections:
                 live.execute(
-                    "DELETE FROM ledger.position WHERE book = %s AND projection = %s", [log.book, projection.name]
+                    "DELETE FROM ledger.position WHERE book = %s AND projection = %s",
+                    [log.book, projection.name],
                 )
                 found = again.execute(
                     "SELECT book, projection, sequence, hash FROM ledger.position WHERE projection = %s",
@@ -131,7 +132,8 @@ def _shown(row: bytes | bytearray | memoryview | None) -> str:
 
 def _rows_in_order(connection: Connection, book: str, table: str) -> sql.Composed:
     keys = connection.execute(
-        "SELECT a.attname FROM pg_index AS i JOIN unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ON true"
+        "SELECT a.attname FROM pg_index AS i"
+        " CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)"
         " JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
         " WHERE i.indrelid = %s::regclass AND i.indisprimary ORDER BY k.place",
         [f"ledger.{table}"],

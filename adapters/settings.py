@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Without `nats_url` and `postgres_url` both servers run embedded, their data under `state`.
     `nats_monitor_url` is the HTTP monitoring address of each server of a cluster, comma-separated:
     start checks `sync_interval` there. `stream_max_bytes` bounds the book's stream (default: a quarter of
-    the free disk, at most 64 GiB); a full stream refuses new events. `nats_seed` and `nats_operator_seed` are nkey seed files.
+    the free disk, at most 64 GiB); a full stream refuses new events. `nats_seed` and
+    `nats_operator_seed` are nkey seed files.
     """
 
     state: Path = Path("var")

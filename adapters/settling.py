@@ -81,7 +81,8 @@ def settle_month(
         month = month.next()
         with database.reading(door.book) as connection:
             later = connection.execute(
-                "SELECT DISTINCT contract, month FROM ledger.settlement WHERE contract = ANY(%s) AND month >= %s",
+                "SELECT DISTINCT contract, month FROM ledger.settlement"
+                " WHERE contract = ANY(%s) AND month >= %s",
                 [names, str(month)],
             ).fetchall()
         if not later:

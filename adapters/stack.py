@@ -44,7 +44,11 @@ class Stack:
     """One book's connections; made by `running`."""
 
     def __init__(
-        self, addresses: Addresses, settings: Settings, clock: Callable[[], datetime], children: tuple[Child, ...]
+        self,
+        addresses: Addresses,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        children: tuple[Child, ...],
     ) -> None:
         self.settings = settings
         self.addresses = addresses
@@ -114,7 +118,8 @@ def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack
         if settings.embedded:
             addresses, children = _embedded(settings.state.resolve(), cleanup)
         else:
-            assert settings.nats_url is not None and settings.postgres_url is not None
+            assert settings.nats_url is not None
+            assert settings.postgres_url is not None
             addresses = Addresses(
                 settings.nats_url,
                 settings.nats_monitor_url,

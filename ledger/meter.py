@@ -33,7 +33,9 @@ class Meter(msgspec.Struct, frozen=True):
         checked_id(self.id, "meter.id")
         if self.position not in get_args(Position):
             allowed = ", ".join(get_args(Position))
-            raise Refused("meter_position", f"{self.position!r} is not one of {allowed}", place="meter.position")
+            raise Refused(
+                "meter_position", f"{self.position!r} is not one of {allowed}", place="meter.position"
+            )
         if not self.registers or len(set(self.registers)) != len(self.registers):
             raise Refused("registers", "at least one register, none twice", place="meter.registers")
         MeterSpec(self.id, self.registers, self.interval_s, self.power_w_max, self.zone)

@@ -14,7 +14,7 @@ import msgspec
 
 from ledger.command import known
 from ledger.effective import History
-from ledger.interval import Instant, Interval
+from ledger.interval import Interval
 from ledger.readings import Run, validate
 from ledger.refusal import Refused
 

@@ -163,6 +163,4 @@ class Price(msgspec.Struct, frozen=True):
         return decimal_text(self.mantissa, self.scale)
 
 
-PRICE_UNITS: Final = frozenset(
-    {"kWh", "kW.month", "kVA.month", "kWh.month", "kWh.year", "kW.year", "kW"}
-)
+PRICE_UNITS: Final = frozenset({"kWh", "kW.month", "kVA.month", "kWh.month", "kWh.year", "kW.year", "kW"})

@@ -58,23 +58,21 @@ class RecordPrices(msgspec.Struct, frozen=True):
 
 def blocks_of(series: PriceSeries, source: str) -> list[PricesRecorded]:
     """The series as facts, cut at UTC months."""
-    found: list[PricesRecorded] = []
-    for block in series.blocks:
-        for piece in _by_month(block, series.interval_s):
-            found.append(
-                PricesRecorded(
-                    series.market,
-                    series.node,
-                    series.product,
-                    series.interval_s,
-                    series.currency,
-                    piece.start,
-                    piece.scale,
-                    tuple(piece.mantissas.tolist()),
-                    source,
-                )
-            )
-    return found
+    return [
+        PricesRecorded(
+            series.market,
+            series.node,
+            series.product,
+            series.interval_s,
+            series.currency,
+            piece.start,
+            piece.scale,
+            tuple(piece.mantissas.tolist()),
+            source,
+        )
+        for block in series.blocks
+        for piece in _by_month(block, series.interval_s)
+    ]
 
 
 def _by_month(block: PriceBlock, interval_s: int) -> list[PriceBlock]:

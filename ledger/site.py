@@ -14,7 +14,7 @@ from ledger.refusal import Refused
 
 
 class Site(msgspec.Struct, frozen=True):
-    """A site with its storage's nameplate energy (Wh) and power (W), its account and that account's tariff."""
+    """A site: its storage's nameplate energy (Wh) and power (W), its account and that account's tariff."""
 
     id: str
     name: str

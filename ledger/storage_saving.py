@@ -59,9 +59,9 @@ class Saving(msgspec.Struct, frozen=True):
             return "nothing more was exported; what is left is each bill's lines being rounded by themselves"
         direction = "more" if more > 0 else "less"
         return (
-            f"with the storage the site exported {abs(more)} Wh {direction} ({self.without.exported_wh} -> "
-            f"{self.with_storage.exported_wh}), worth the export price instead of the import price; the rest is "
-            "each bill's lines being rounded by themselves"
+            f"with the storage the site exported {abs(more)} Wh {direction} "
+            f"({self.without.exported_wh} -> {self.with_storage.exported_wh}), worth the export price instead "
+            "of the import price; the rest is each bill's lines being rounded by themselves"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,9 @@ from adapters.importing import import_file
 from adapters.meters.report import rejected_csv
 from adapters.portfolio_file import content_id
 from ledger import contract_file, tariff_file
+from ledger.market_price import price_ledger
 from ledger.published_tariff import PublishTariff
+from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.signed_contract import RegisterContract
 
 console = Console(stderr=True)
@@ -24,7 +27,9 @@ console = Console(stderr=True)
 
 def add_to(app: App, session: Session) -> None:
     """Add the commands."""
-    register = App(name="register", help="Register what a file describes; the same file twice is registered once.")
+    register = App(
+        name="register", help="Register what a file describes; the same file twice is registered once."
+    )
     contract = App(name="contract", help="Contract files.")
     app.command(register)
     app.command(contract)
@@ -46,6 +51,26 @@ def add_to(app: App, session: Session) -> None:
             receipt = stack.door.execute(command, command_id=content_id(command), actor=ACTOR)
         print(f"tariff {command.tariff.id}: event {receipt.sequence}")
 
+    @register.command
+    def prices(
+        file: Path,
+        *,
+        market: Annotated[str, Parameter(help="the market, such as shandong")],
+        node: Annotated[str, Parameter(help="the price node or zone")],
+        currency: str = "CNY",
+        interval_s: int = 3600,
+    ) -> None:
+        """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
+        with file.open(encoding="utf-8", newline="") as lines:
+            both = price_ledger(
+                csv.DictReader(lines), market=market, node=node, currency=currency, interval_s=interval_s
+            )
+        commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
+        with session.open() as stack:
+            for command in commands:
+                stack.door.execute(command, command_id=content_id(command), actor=ACTOR)
+        print(f"{file.name}: {len(commands)} blocks of prices of {market} {node}")
+
     @register.command(name="contract")
     def register_contract(file: Path) -> None:
         """Register a contract from a TOML file, or a version that replaces it from its dates on."""
@@ -58,7 +83,8 @@ def add_to(app: App, session: Session) -> None:
     def check(file: Path) -> None:
         """Check a contract file; an error names its line and field. Nothing is stored."""
         found = contract_file.parse(file.read_bytes())
-        print(f"{file}: contract {found.id} for {', '.join(found.sites)}, {len(found.clauses)} clauses, is in order")
+        sites = ", ".join(found.sites)
+        print(f"{file}: contract {found.id} for {sites}, {len(found.clauses)} clauses, is in order")
 
     @contract.command
     def schema() -> None:
@@ -69,8 +95,12 @@ def add_to(app: App, session: Session) -> None:
     def import_(
         file: Path,
         *,
-        profile: Annotated[Path, Parameter(help="TOML file that maps the columns; examples/meters has one of each kind")],
-        accept_valid: Annotated[bool, Parameter(help="store the good rows and write the others to FILE.rejected.csv")] = False,
+        profile: Annotated[
+            Path, Parameter(help="TOML file that maps the columns; examples/meters has one of each kind")
+        ],
+        accept_valid: Annotated[
+            bool, Parameter(help="store the good rows and write the others to FILE.rejected.csv")
+        ] = False,
     ) -> None:
         """Import meter readings from a CSV, NEM12 or JSON file, plain or gzip.
 
@@ -95,7 +125,9 @@ def add_to(app: App, session: Session) -> None:
             f" {len(parsed.duplicates)} duplicates, rounding {float(parsed.drift_wh):+.3f} Wh in all"
         )
         for gap in parsed.gaps[:10]:
-            print(f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}")
+            print(
+                f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}"
+            )
         for notice in parsed.notices:
             print(f"  note: {notice}")
         if parsed.rejected:

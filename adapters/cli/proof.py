@@ -64,7 +64,9 @@ def add_to(app: App, session: Session) -> None:
         known = {projection.name: projection for projection in PROJECTIONS}
         unknown = [name for name in projections if name not in known]
         if unknown:
-            raise Refused("projection", f"{unknown[0]!r} is not one of {', '.join(known)}", place="projection")
+            raise Refused(
+                "projection", f"{unknown[0]!r} is not one of {', '.join(known)}", place="projection"
+            )
         chosen = [known[name] for name in projections] or list(PROJECTIONS)
         with session.open() as stack, console.status("rebuilding"):
             position = replays.rebuild(stack.log, stack.database, chosen)

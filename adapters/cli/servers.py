@@ -40,14 +40,19 @@ def add_to(app: App, session: Session) -> None:
             run_demo(stack, part)
             if not exit:
                 serve_http(
-                    create_app(stack.door, stack.database, lambda: projector.halted if projector else None, session.clock),
+                    create_app(
+                        stack.door,
+                        stack.database,
+                        lambda: projector.halted if projector else None,
+                        session.clock,
+                    ),
                     settings.http_host,
                     settings.http_port,
                 )
 
     @app.command
     def up() -> int:
-        """Run everything: the servers if they are embedded, the projector and the API, each its own process."""
+        """Run everything: embedded servers, the projector and the API, each a process of its own."""
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
@@ -59,7 +64,9 @@ def add_to(app: App, session: Session) -> None:
         """Run the API until stopped; its documentation is at /docs."""
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             serve_http(
-                create_app(stack.door, stack.database, lambda: projector.halted if projector else None, session.clock),
+                create_app(
+                    stack.door, stack.database, lambda: projector.halted if projector else None, session.clock
+                ),
                 settings.http_host,
                 settings.http_port,
             )
@@ -88,7 +95,9 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
     """One process a role; one that dies is started again, a server that dies ends everything."""
     folder = stack.settings.state.resolve()
     children: dict[str, Child] = {}
-    print(f"API: http://{stack.settings.http_host}:{stack.settings.http_port}/docs   logs: {folder}", flush=True)
+    print(
+        f"API: http://{stack.settings.http_host}:{stack.settings.http_port}/docs   logs: {folder}", flush=True
+    )
     try:
         while not stopping.is_set():
             for server in stack.children:

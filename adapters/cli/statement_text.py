@@ -21,8 +21,7 @@ def text(statement: Statement) -> str:
         "=" * _WIDTH,
         f"{statement.party}: statement for {statement.month}, contract {statement.contract}",
         statement.title,
-        f"run {statement.run} ({statement.run_kind}) at ledger position {statement.position},"
-        f" recorded as event {statement.sequence}",
+        _run(statement),
         "-" * _WIDTH,
     ]
     for line in statement.lines:
@@ -39,8 +38,16 @@ def text(statement: Statement) -> str:
     if statement.run > 1:
         out.append(_total("of which new in this run", money(statement.delta)))
     out.extend(f"note: {warning}" for warning in statement.warnings)
-    out.append(f"rules {statement.rules_version}   inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}")
+    digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
+    out.append(f"rules {statement.rules_version}   {digests}")
     return "\n".join(out)
+
+
+def _run(statement: Statement) -> str:
+    return (
+        f"run {statement.run} ({statement.run_kind}) at ledger position {statement.position},"
+        f" recorded as event {statement.sequence}"
+    )
 
 
 class _Money:
@@ -89,5 +96,7 @@ def csv_text(statements: Iterable[Statement]) -> str:
             )  # fmt: skip
         for name in ("entitlement", "held", "payable"):
             amount: Money = getattr(s, name)
-            writer.writerow([*head, "total", name, "", "", "", "", "", "", str(amount), s.currency, s.position])
+            writer.writerow(
+                [*head, "total", name, "", "", "", "", "", "", str(amount), s.currency, s.position]
+            )
     return out.getvalue()

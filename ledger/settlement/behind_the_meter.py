@@ -112,9 +112,7 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings
             f" {_hundredths(saving.with_storage.cos_phi_hundredths)} with it"
         )
         earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, (), note))
-    earned.append(
-        Earned("interaction", saving.interaction.exact, saving.interaction, (), saving.explanation)
-    )
+    earned.append(Earned("interaction", saving.interaction.exact, saving.interaction, (), saving.explanation))
     total = Money(sum(one.amount.minor for one in earned), currency)
     assert total == saving.total, "the streams sum to the bill effect"
     return SiteEarnings(
@@ -131,7 +129,9 @@ def _direct_only(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings
     first = group[0]
     prices = prices_of_month(first.tariff, month, first.interval_s)
     charged = energy_by_period(np.stack([item.charge_wh for item in group]), prices).imported_wh.tolist()
-    discharged = energy_by_period(np.stack([item.discharge_wh for item in group]), prices).imported_wh.tolist()
+    discharged = energy_by_period(
+        np.stack([item.discharge_wh for item in group]), prices
+    ).imported_wh.tolist()
     return [
         _direct_site(item, charge, discharge, prices)
         for item, charge, discharge in zip(group, charged, discharged, strict=True)
@@ -152,7 +152,12 @@ def _direct_site(
     )
     money = Money.round(exact, prices.currency)
     return SiteEarnings(
-        item.site.id, sum(charge), sum(discharge), (Earned("arbitrage", exact, money, terms, ""),), None, (notice,)
+        item.site.id,
+        sum(charge),
+        sum(discharge),
+        (Earned("arbitrage", exact, money, terms, ""),),
+        None,
+        (notice,),
     )
 
 

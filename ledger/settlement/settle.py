@@ -52,9 +52,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
                 )
             sums[one.stream] += one.amount.minor
     items = [StreamItem(stream, Money(minor, contract.currency)) for stream, minor in sums.items()]
-    throughput = Throughput(
-        sum(site.charge_wh for site in earned), sum(site.discharge_wh for site in earned)
-    )
+    throughput = Throughput(sum(site.charge_wh for site in earned), sum(site.discharge_wh for site in earned))
     split = distribute(contract, inputs.month, items, throughput, inputs.prior)
     sources, of_site = _sources(inputs)
     lines = _stream_lines(inputs, earned, of_site)
@@ -125,9 +123,7 @@ def _stream_lines(
 
 
 def _clause_lines(split: Distribution, before: int, throughput: Throughput) -> list[Line]:
-    return [
-        _clause_line(line, before + number, throughput) for number, line in enumerate(split.lines, 1)
-    ]
+    return [_clause_line(line, before + number, throughput) for number, line in enumerate(split.lines, 1)]
 
 
 def _clause_line(line: ClauseLine, number: int, throughput: Throughput) -> Line:

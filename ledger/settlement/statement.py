@@ -50,7 +50,7 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
 _FEES: Final = frozenset({"base_fee", "service_fee"})
 
 
-def _shown(line: Line, sees_pool: bool) -> Line:
+def _shown(line: Line, *, sees_pool: bool) -> Line:
     """The line without the note that would tell the pool's size to who may not see it."""
     tells = line.kind == "clause" and line.code not in _FEES
     return line if sees_pool or not tells else msgspec.structs.replace(line, note="")
@@ -74,9 +74,14 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             payable=result.payable[party],
             delta=run.delta.get(party, zero),
             pool=result.pool if party in result.sees_pool else None,
-            lines=tuple(_shown(line, party in result.sees_pool) for line in result.lines if line.party == party),
+            lines=tuple(
+                _shown(line, sees_pool=party in result.sees_pool)
+                for line in result.lines
+                if line.party == party
+            ),
             warnings=tuple(
-                notice.message if party in result.sees_pool else _WITHHELD[notice.code] for notice in result.warnings
+                notice.message if party in result.sees_pool else _WITHHELD[notice.code]
+                for notice in result.warnings
             ),
             rules_version=result.rules_version,
             position=result.position,

@@ -29,7 +29,12 @@ def register_party(name: str = "operator") -> RegisterParty:
 
 def register_site(name: str = "S1") -> RegisterSite:
     account = Account(
-        id=f"A-{name}", zone="Asia/Shanghai", parts="single_part", demand=None, power_factor=None, export_price=None
+        id=f"A-{name}",
+        zone="Asia/Shanghai",
+        parts="single_part",
+        demand=None,
+        power_factor=None,
+        export_price=None,
     )
     return RegisterSite(
         FROM_2026, Site(name, f"Site {name}", "Asia/Shanghai", 500_000, 250_000, "sh-single-1-10kv", account)

@@ -23,8 +23,10 @@ def csv(days: int, start_day: int = 30, *, spoil: int | None = None) -> bytes:
     rows = ["meter,register,start,wh"]
     begin = sample.AUGUST - timedelta(days=32 - start_day)
     for register in ("charge", "discharge"):
-        for i in range(96 * days):
-            rows.append(f"M1,{register},{begin + timedelta(minutes=15 * i):%Y-%m-%dT%H:%M:%SZ},{i % 500}")
+        rows += [
+            f"M1,{register},{begin + timedelta(minutes=15 * i):%Y-%m-%dT%H:%M:%SZ},{i % 500}"
+            for i in range(96 * days)
+        ]
     if spoil is not None:
         rows[spoil] = rows[spoil].rsplit(",", 1)[0] + ",-5"
     return ("\n".join(rows) + "\n").encode()
@@ -49,7 +51,10 @@ def test_a_file_is_cut_into_blocks_of_a_meter_and_utc_month(bench: Bench) -> Non
     assert (done.blocks, done.parsed.readings, seen[-1]) == (2, 768, (2, 2))
     bench.project()
     assert bench.query("SELECT count(*), sum(cardinality(wh)) FROM ledger.meter_run") == [(8, 768)]
-    assert bench.query("SELECT status FROM ledger.meter_import ORDER BY from_seq") == [("open",), ("completed",)]
+    assert bench.query("SELECT status FROM ledger.meter_import ORDER BY from_seq") == [
+        ("open",),
+        ("completed",),
+    ]
 
 
 def test_importing_again_stores_nothing(bench: Bench) -> None:
@@ -79,7 +84,12 @@ def test_a_file_with_a_bad_row_is_refused_whole(bench: Bench) -> None:
 
 def test_valid_rows_are_accepted_on_demand_and_the_rest_given_back(bench: Bench) -> None:
     done = import_file(
-        ready(bench).door, csv(2, spoil=50), file_name="a.csv", profile=PROFILE, actor="ops", accept_valid=True
+        ready(bench).door,
+        csv(2, spoil=50),
+        file_name="a.csv",
+        profile=PROFILE,
+        actor="ops",
+        accept_valid=True,
     )
     assert done.parsed.readings == 383
     assert len(done.parsed.gaps) == 1, "what was rejected is missing, not zero"

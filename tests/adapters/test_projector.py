@@ -22,7 +22,9 @@ def test_readings_become_rows_cut_at_utc_midnight(bench: Bench) -> None:
     filled(bench)
     bench.door.execute(sample.record_readings(day=1, count=200), command_id="r2", actor="gateway")
     assert bench.project() == 5
-    rows = bench.query("SELECT start::text, cardinality(wh), quality, sequence FROM ledger.meter_run ORDER BY start")
+    rows = bench.query(
+        "SELECT start::text, cardinality(wh), quality, sequence FROM ledger.meter_run ORDER BY start"
+    )
     assert rows == [
         ("2026-08-01 00:00:00+00", 96, "A", 4),
         ("2026-08-02 00:00:00+00", 96, "A", 5),
@@ -77,8 +79,8 @@ def test_a_stream_that_is_not_the_archived_one_halts_the_projector(bench: Bench,
 def test_writers_stop_when_the_archive_knows_more_than_the_stream(bench: Bench) -> None:
     filled(bench).project()
     bench.query(
-        "INSERT INTO ledger.envelope SELECT book, 5, aggregate, 99, hash, recorded_at, recorded_at_max, payload"
-        " FROM ledger.envelope WHERE sequence = 4 RETURNING 1"
+        "INSERT INTO ledger.envelope SELECT book, 5, aggregate, 99, hash, recorded_at, recorded_at_max,"
+        " payload FROM ledger.envelope WHERE sequence = 4 RETURNING 1"
     )
     fresh = type(bench.door)(bench.recorder, bench.clock, bench.door.guard)
     with pytest.raises(Discontinuity, match="ends at 4, but 5 was archived"):

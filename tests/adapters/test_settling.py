@@ -14,6 +14,7 @@ import pytest
 from adapters import replay
 from adapters.settling import Settled, settle_month
 from ledger import contract_file, tariff_file
+from ledger.contract import Contract
 from ledger.demand import ActualDemand
 from ledger.grid_account import Account
 from ledger.interval import Month
@@ -38,7 +39,7 @@ TARIFF = tariff_file.parse_tariff(
 CONTRACT = contract_file.parse((EXAMPLES / "contracts/eaas-s1.toml").read_bytes())
 
 
-def founded(bench: Bench) -> Bench:
+def founded(bench: Bench, *contracts: Contract) -> Bench:
     account = Account(
         id="A-S1",
         zone="Asia/Shanghai",
@@ -53,7 +54,7 @@ def founded(bench: Bench) -> Bench:
     commands = [sample.found_book(), PublishTariff(TARIFF), RegisterSite(sample.FROM_2026, site)]
     commands += [sample.register_party(party) for party in CONTRACT.party_ids]
     commands += [RegisterMeter(sample.FROM_2026, meter) for meter in (storage, load)]
-    commands += [RegisterContract(CONTRACT)]
+    commands += [RegisterContract(contract) for contract in contracts or (CONTRACT,)]
     for number, command in enumerate(commands):
         bench.door.execute(command, command_id=f"c{number}", actor="ada")
     return bench
@@ -62,20 +63,25 @@ def founded(bench: Bench) -> Bench:
 def record(bench: Bench, meter: str, register: str, values: npt.NDArray[np.int64], name: str) -> None:
     """Store a month's values, cut at the UTC month."""
     cut = 8 * 4
-    for month, start, part in (("2026-07", START, values[:cut]), ("2026-08", START + timedelta(hours=8), values[cut:])):
+    for month, start, part in (
+        ("2026-07", START, values[:cut]),
+        ("2026-08", START + timedelta(hours=8), values[cut:]),
+    ):
         run = run_of(meter, register, start, 900, part, "A")
         bench.door.execute(
             RecordReadings(meter, month, "test", (run,)), command_id=f"{name}-{month}", actor="gateway"
         )
 
 
-def filled(bench: Bench) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def filled(
+    bench: Bench, *contracts: Contract
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     rng = np.random.default_rng(7)
     load = rng.integers(80_000, 300_000, 2976)
     price = prices_of_month(TARIFF, AUGUST, 900).mantissa
     charge = np.where(price == price.min(), 20_000, 0)
     discharge = np.where(price == price.max(), 50_000, 0)
-    founded(bench)
+    founded(bench, *contracts)
     record(bench, "S1-LOAD", "load", load, "load")
     record(bench, "S1-STORAGE", "charge", charge, "charge")
     record(bench, "S1-STORAGE", "discharge", discharge, "discharge")
@@ -84,8 +90,6 @@ def filled(bench: Bench) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], 
 
 
 def settle(bench: Bench) -> list[Settled]:
-    import threading
-
     projector = bench.projector()
     thread = threading.Thread(target=projector.run)
     thread.start()
@@ -110,9 +114,12 @@ def test_a_month_settles_to_the_fen(bench: Bench) -> None:
         for name, profile in (("charge", charge), ("discharge", discharge))
     }
     lines = {line.code: line for line in result.lines if line.kind == "stream"}
-    assert lines["arbitrage"].amount.exact == round((energy["discharge"] - energy["charge"]) * 100) / Fraction(100)
+    assert lines["arbitrage"].amount.exact == round(
+        (energy["discharge"] - energy["charge"]) * 100
+    ) / Fraction(100)
     charges = [
-        round(Fraction(int(net.max()) * 4, 1000) * Fraction("44.8") * 100) for net in (load, load + charge - discharge)
+        round(Fraction(int(net.max()) * 4, 1000) * Fraction("44.8") * 100)
+        for net in (load, load + charge - discharge)
     ]
     assert lines["demand_charge"].amount.minor == charges[0] - charges[1], "each bill rounds its own charge"
     bill = result.bills[0]
@@ -122,13 +129,15 @@ def test_a_month_settles_to_the_fen(bench: Bench) -> None:
         check_line(line)
     assert result.held["host-s1"] == result.pool
     assert sum(money.minor for money in result.payable.values()) == 0
-    readings = [source for source in result.sources if source.aggregate.startswith("readings.S1-STORAGE/charge")]
+    readings = [
+        source for source in result.sources if source.aggregate.startswith("readings.S1-STORAGE/charge")
+    ]
     assert readings
     assert all(1 <= first <= last <= result.position for first, last in readings[0].sequences)
 
 
 def test_settling_again_changes_nothing_and_a_revision_is_a_correction(bench: Bench) -> None:
-    load, charge, _ = filled(bench)
+    _, charge, _ = filled(bench)
     (first,) = settle(bench)
     (again,) = settle(bench)
     assert (again.recorded, again.run, again.result.inputs_digest) == (False, 1, first.result.inputs_digest)
@@ -151,7 +160,9 @@ def test_a_gap_is_refused_and_nothing_is_recorded(bench: Bench) -> None:
     record(bench, "S1-LOAD", "load", np.full(2976, 1000), "load")
     record(bench, "S1-STORAGE", "charge", np.full(2976, 1000), "charge")
     before = bench.recorder.max_notification_id()
-    with pytest.raises(Refused, match="S1-STORAGE: 2976 intervals of register discharge are missing") as caught:
+    with pytest.raises(
+        Refused, match="S1-STORAGE: 2976 intervals of register discharge are missing"
+    ) as caught:
         settle(bench)
     assert caught.value.code == "missing_readings"
     assert bench.recorder.max_notification_id() == before
