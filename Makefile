@@ -24,7 +24,7 @@ check: setup ## Format, lint, types, import rules, spelling, dependencies, migra
 	.venv/bin/lint-imports
 	.venv/bin/codespell ledger trading dispatch adapters tests benchmarks docs README.md ARCHITECTURE.md CHANGELOG.md
 	.venv/bin/deptry .
-	.venv/bin/squawk --exclude=prefer-robust-stmts,prefer-bigint-over-int,ban-drop-column,require-concurrent-index-creation,prefer-identity migrations/*.sql
+	.venv/bin/squawk migrations/*.sql
 
 bench: setup ## Ratios against limits and peers, taken in one run
 	$(PY) -m benchmarks $(ARGS)

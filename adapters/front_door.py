@@ -19,7 +19,7 @@ from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
-from adapters.nats.log import BATCH_MESSAGES_MAX
+from adapters.nats.log import BATCH_MESSAGES_MAX, Unverified
 from adapters.nats.recorder import JetStreamApplicationRecorder
 from ledger.command import Command
 from ledger.effective import Period
@@ -80,7 +80,6 @@ class FrontDoor:
         self.book = recorder.log.book
         self._clock = clock
         self.guard = guard
-        self._guarded_epoch = -1
         self._mapper = EnvelopeMapper()
         self._folds: OrderedDict[str, Folded] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,13 +104,13 @@ class FrontDoor:
             raise Refused("conflict", "two commands of one save change the same aggregate")
         if len(wishes) > BATCH_MESSAGES_MAX:
             raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
-        self._ensure_guarded()
         for attempt in range(_ATTEMPTS):
             loaded: dict[str, Folded] = {}
+            self._ensure_guarded()
             try:
                 receipts, stored = self._decide(wishes, actor, causation, loaded)
                 sequences = list(self.recorder.insert_events(stored)) if stored else []
-            except IntegrityError:
+            except (IntegrityError, Unverified):
                 time.sleep(0.002 * attempt)
                 continue
             except Refused:
@@ -126,11 +125,11 @@ class FrontDoor:
         return self._load_all([aggregate])[aggregate].state
 
     def _ensure_guarded(self) -> None:
-        client = self.recorder.log.client
-        while self._guarded_epoch != client.epoch:
-            epoch = client.epoch
+        log = self.recorder.log
+        while log.verified_epoch != log.client.epoch:
+            epoch = log.client.epoch
             self.guard()
-            self._guarded_epoch = epoch
+            log.verified_epoch = epoch
 
     def _decide(
         self, wishes: Sequence[Wish], actor: str, causation: str, loaded: dict[str, Folded]

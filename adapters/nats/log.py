@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 
 from adapters.nats import wire
 from adapters.nats.client import NatsClient
-from adapters.nats.stream import NOT_FOUND, stream_name
+from adapters.nats.stream import stream_name
 
 BATCH_MESSAGES_MAX: Final = 1000
 """JetStream refuses a larger atomic batch (error 10199)."""
@@ -47,6 +47,10 @@ class StoreUnavailable(OperationalError):
     """NATS did not answer in time. An append that ends so may or may not be stored: send it again."""
 
 
+class Unverified(OperationalError):
+    """The connection was made anew and the stream not yet compared with the archive; nothing was sent."""
+
+
 class _Ack(msgspec.Struct, frozen=True):
     seq: int = 0
     count: int = 1
@@ -59,13 +63,15 @@ _decode_ack: Final = msgspec.json.Decoder(_Ack).decode
 class Log:
     """One book's stream.
 
-    `deadline` bounds how long an append keeps trying while NATS is away.
+    `deadline` bounds how long an append keeps trying while NATS is away. Whoever guards the stream sets
+    `verified_epoch` to the connection it has verified; then nothing is sent on any other one.
     """
 
     def __init__(self, client: NatsClient, book: str, *, deadline: float = 30.0) -> None:
         self.client = client
         self.book = wire.checked_book(book)
         self.deadline = deadline
+        self.verified_epoch: int | None = None
         self._positions: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._open_batches = asyncio.Semaphore(_BATCHES_OPEN_MAX)
         self._name = stream_name(book)
@@ -106,13 +112,15 @@ class Log:
         give_up = time.monotonic() + self.deadline
         pause = 0.05
         while True:
-            expected = await self._expected(messages)
+            expected: dict[str, int] = {}
             try:
+                expected = await self._expected(messages)
+                self._check_connection()
                 return await self._send(messages, expected)
             except IntegrityError:
                 for aggregate in expected:
                     self._positions.pop(aggregate, None)
-                if await self._expected(messages) == expected:
+                if not expected or await self._expected(messages) == expected:
                     raise
             except (nats.errors.Error, OSError, StoreUnavailable) as error:
                 await asyncio.sleep(pause)
@@ -122,6 +130,12 @@ class Log:
                     return stored
                 if time.monotonic() > give_up:
                     raise StoreUnavailable(f"NATS did not confirm the append: {error!r}") from error
+
+    def _check_connection(self) -> None:
+        if not self.client.connected:
+            raise StoreUnavailable("NATS is away")
+        if self.verified_epoch is not None and self.client.epoch != self.verified_epoch:
+            raise Unverified("the stream is not yet verified on this connection")
 
     async def _expected(self, messages: Sequence[tuple[str, int, bytes]]) -> dict[str, int]:
         """For each aggregate, the sequence its last message must have for this append to be right."""
@@ -277,7 +291,9 @@ class Log:
         more = True
         while more and len(found) < limit:
             batch = min(limit - len(found), _READ_BATCH)
-            events, more = await self._direct({"seq": max(start, 1), "batch": batch, "max_bytes": _READ_BYTES})
+            events, more = await self._direct(
+                {"seq": max(start, 1), "batch": batch, "max_bytes": _READ_BYTES}
+            )
             found.extend(events)
             if events:
                 start = events[-1].id + 1
@@ -322,6 +338,3 @@ class Log:
 
     async def _request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> Msg:
         return await self.client.request(subject, payload, timeout=_REQUEST_SECONDS, headers=headers)
-
-
-__all__ = ["BATCH_MESSAGES_MAX", "NOT_FOUND", "Log", "StoreFull", "StoreUnavailable"]

@@ -67,7 +67,6 @@ class JetStreamAggregateRecorder(AggregateRecorder):
         aggregate = wire.aggregate_name(originator_id)
         return self.log.client.run(self.log.read_aggregate(aggregate, gt=gt, lte=lte))
 
-
     def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
         """For each aggregate, its events from the given stream sequence on; read side by side."""
         return self.log.client.run(self.log.read_aggregates(positions))

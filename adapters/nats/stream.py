@@ -17,7 +17,6 @@ import msgspec
 from adapters.nats.client import NatsClient
 
 _API_SECONDS: Final = 5.0
-DEFAULT_MAX_BYTES: Final = 64 << 30
 
 
 class WeakStream(RuntimeError):
@@ -83,7 +82,7 @@ def stream_name(book: str) -> str:
     return f"BOOK_{book}"
 
 
-def create(client: NatsClient, book: str, *, replicas: int = 1, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1) -> None:
     """Create the book's stream; an existing one is left as it is and judged by `verify`."""
     config = msgspec.to_builtins(Guarantees(subjects=[f"{book}.>"])) | {
         "name": stream_name(book),

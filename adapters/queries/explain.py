@@ -41,7 +41,13 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(
-    connection: Connection, contract: str, month: str, number: int, *, run: int | None = None, party: str | None = None
+    connection: Connection,
+    contract: str,
+    month: str,
+    number: int,
+    *,
+    run: int | None = None,
+    party: str | None = None,
 ) -> Explanation:
     """Line `number` of a run (the latest without `run`); with `party` only one of that party's lines.
 

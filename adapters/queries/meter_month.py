@@ -133,9 +133,7 @@ def _paint(wh: npt.NDArray[np.int64], batches: Sequence[_Batch]) -> None:
             wh[number, begin:end] = values[begin - offset : end - offset]
 
 
-def _sequences(
-    keys: int, count: int, batches: Sequence[_Batch]
-) -> tuple[tuple[tuple[int, int], ...], ...]:
+def _sequences(keys: int, count: int, batches: Sequence[_Batch]) -> tuple[tuple[tuple[int, int], ...], ...]:
     found: list[set[int]] = [set() for _ in range(keys)]
     for batch in batches:
         inside = (batch.offset < count) & (batch.offset + batch.values.shape[1] > 0)
@@ -158,5 +156,3 @@ def ranges(sequences: set[int]) -> tuple[tuple[int, int], ...]:
         else:
             found.append((number, number))
     return tuple(found)
-
-

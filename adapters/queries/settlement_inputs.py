@@ -177,7 +177,9 @@ def _layout(register: _Book, name: str, month: Month) -> _Layout:
         )
     tariff = register.tariffs.versions.get(site.document.tariff)
     if tariff is None:
-        raise Refused("unknown_tariff", f"no tariff {site.document.tariff!r} is published", place=f"site {name}")
+        raise Refused(
+            "unknown_tariff", f"no tariff {site.document.tariff!r} is published", place=f"site {name}"
+        )
     meters = [meter for meter in register.meters.all_at(interval.end - _TICK) if meter.document.site == name]
     lengths = {meter.document.interval_s for meter in meters}
     layout = _Layout(
@@ -207,7 +209,9 @@ def _check_layout(layout: _Layout, lengths: set[int]) -> None:
         raise Refused("meter_layout", "a grid meter or load meters, not both", place=f"site {name}")
     if len(lengths) > 1:
         raise Refused(
-            "meter_layout", f"its meters read every {sorted(lengths)} s; one length is needed", place=f"site {name}"
+            "meter_layout",
+            f"its meters read every {sorted(lengths)} s; one length is needed",
+            place=f"site {name}",
         )
 
 
@@ -313,9 +317,7 @@ def _site_inputs(layout: _Layout, contract: Contract, month: Month, readings: _R
     rows = _Site(layout, readings[layout.interval, layout.interval_s])
     whole = slice(0, layout.interval.seconds // layout.interval_s)
     covered = _covered(contract, month)
-    days = slice(
-        _intervals(layout, covered.start), min(whole.stop, max(0, _intervals(layout, covered.end)))
-    )
+    days = slice(_intervals(layout, covered.start), min(whole.stop, max(0, _intervals(layout, covered.end))))
     charge = rows.total(layout.storage, "charge", days)
     discharge = rows.total(layout.storage, "discharge", days)
     load: npt.NDArray[np.int64] | None = None

@@ -1,0 +1,45 @@
+"""API keys as they are now: access rights are always today's."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from ledger.access import Grant
+
+_decode_grant = msgspec.json.Decoder(Grant).decode
+
+
+class ListedKey(msgspec.Struct, frozen=True):
+    """A key without its hash."""
+
+    key_id: str
+    actor: str
+    role: str
+    party: str | None
+    revoked: bool
+    sequence: int
+
+
+def in_force(connection: Connection, sha256: str) -> Grant | None:
+    """The grant of the key with that digest; None for an unknown or revoked one."""
+    found = connection.execute(
+        "SELECT (document->'grant')::text FROM ledger.registered"
+        " WHERE kind = 'key' AND to_seq IS NULL AND document->'grant'->>'sha256' = %s"
+        " AND NOT (document->>'revoked')::boolean",
+        [sha256],
+    ).fetchone()
+    return _decode_grant(found[0]) if found else None
+
+
+def page(connection: Connection, after: str, limit: int) -> list[ListedKey]:
+    """Keys by id, from the one after `after` on; `sequence` is of the last event."""
+    rows = connection.execute(
+        "SELECT g.id, g.document->'grant'->>'actor', g.document->'grant'->>'role',"
+        " g.document->'grant'->>'party', l.document->>'revoked' = 'true', l.from_seq"
+        " FROM ledger.registered AS g JOIN ledger.registered AS l"
+        " ON l.book = g.book AND l.kind = g.kind AND l.id = g.id AND l.to_seq IS NULL"
+        " WHERE g.kind = 'key' AND g.version = 1 AND g.id > %s ORDER BY g.id LIMIT %s",
+        [after, limit],
+    )
+    return [ListedKey(*row) for row in rows]

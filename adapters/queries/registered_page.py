@@ -1,0 +1,58 @@
+"""Registered documents for lists and look-ups, as of a sequence number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from adapters.postgres.database import Connection
+
+T = TypeVar("T")
+
+
+class Entry(msgspec.Struct, Generic[T], frozen=True):
+    """One recorded version: its event's sequence, and when it holds (None: always, or open)."""
+
+    id: str
+    version: int
+    sequence: int
+    effective_from: datetime | None
+    effective_to: datetime | None
+    document: T
+
+
+def page(
+    connection: Connection, kind: str, document: type[T], position: int, *, after: str = "", limit: int = 1000
+) -> list[Entry[T]]:
+    """The version of each id that was recorded last up to `position`, by id, from the one after `after` on."""
+    return _entries(
+        connection,
+        document,
+        "SELECT id, version, from_seq, effective_from, effective_to, document::text FROM ledger.registered"
+        " WHERE kind = %s AND from_seq <= %s AND (to_seq IS NULL OR to_seq > %s) AND id > %s"
+        " ORDER BY id LIMIT %s",
+        [kind, position, position, after, limit],
+    )
+
+
+def versions(
+    connection: Connection, kind: str, document: type[T], position: int, name: str
+) -> list[Entry[T]]:
+    """All versions of one id recorded up to `position`, oldest first."""
+    return _entries(
+        connection,
+        document,
+        "SELECT id, version, from_seq, effective_from, effective_to, document::text FROM ledger.registered"
+        " WHERE kind = %s AND id = %s AND from_seq <= %s ORDER BY version",
+        [kind, name, position],
+    )
+
+
+def _entries(
+    connection: Connection, document: type[T], query: str, parameters: list[object]
+) -> list[Entry[T]]:
+    decode = msgspec.json.Decoder(document).decode
+    rows = connection.execute(query, parameters)  # type: ignore[call-overload]
+    return [Entry(*row[:5], decode(row[5])) for row in rows]
