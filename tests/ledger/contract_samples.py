@@ -17,6 +17,7 @@ from ledger.presets import (
 from ledger.quantity import Money
 from ledger.waterfall import Distribution, PriorMonth, StreamItem, Throughput, distribute
 
+JANUARY = Month(2026, 1)
 APRIL = Month(2026, 4)
 APRIL_THROUGHPUT = Throughput(charge_wh=108_000_000, discharge_wh=99_360_000)
 SEES = Visibility(pool_total=True, others_percentages=False, host_bill=False)
@@ -120,7 +121,7 @@ def month_of(
     return distribute(terms, month, (StreamItem("arbitrage", yuan(pool)),), throughput, prior)
 
 
-def chain(terms: Contract, pools: list[str], first: Month = Month(2026, 1)) -> list[Distribution]:
+def chain(terms: Contract, pools: list[str], first: Month = JANUARY) -> list[Distribution]:
     """Months settled in order, each with what the one before carried."""
     settled: list[Distribution] = []
     month, prior = first, None

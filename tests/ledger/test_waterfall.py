@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
+from random import Random
 from time import process_time
 
 import msgspec
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from ledger.clauses import BaseFee, Hurdle, LossSplit, RemainderSplit, ServiceFee
 from ledger.clauses.flow import GuaranteeToDate
+from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -167,7 +169,9 @@ def test_cash_already_held_is_not_paid_again() -> None:
         pool_streams=("arbitrage", "demand_response"),
         cash_holder={"arbitrage": "host", "demand_response": "operator"},
     )
-    january = distribute(terms, Month(2026, 1), items(arbitrage="80000.00", demand_response="0.00"), None, None)
+    january = distribute(
+        terms, Month(2026, 1), items(arbitrage="80000.00", demand_response="0.00"), None, None
+    )
     february = items(arbitrage="110000.00", demand_response="40000.00")
     settled = distribute(terms, Month(2026, 2), february, None, january.carry)
     assert str(settled.entitlement["host"]) == "118000.00"
@@ -234,7 +238,7 @@ def test_a_pool_stream_without_an_item_is_warned_of_and_a_stated_zero_is_not() -
 
 
 def test_unknown_streams_and_other_currencies_are_refused() -> None:
-    with pytest.raises(Refused, match="allowed|one of") as unknown:
+    with pytest.raises(Refused, match="is not one of arbitrage") as unknown:
         StreamItem("arbitage", yuan("1.00"))
     assert unknown.value.code == "stream"
     with pytest.raises(Refused) as euro:
@@ -326,27 +330,26 @@ money_text = st.integers(-10_000_000, 10_000_000).map(lambda minor: str(Money(mi
 
 
 @st.composite
-def contracts(draw: st.DrawFn) -> tuple[str, object]:
+def contracts(draw: st.DrawFn) -> Contract:
     kind = draw(st.sampled_from(["eaas", "eaas_first", "co_investment", "agency"]))
     host = draw(st.integers(0, 100))
     shares = {"host": f"{host}%", "operator": f"{100 - host}%"}
     match kind:
         case "eaas":
-            return kind, eaas(shares=shares, service_basis="both")
+            return eaas(shares=shares, service_basis="both")
         case "eaas_first":
-            return kind, eaas(fee_first=True, fee_payer="pool", shares=shares)
+            return eaas(fee_first=True, fee_payer="pool", shares=shares)
         case "co_investment":
-            return kind, co_investment(hurdle_carry_forward=True, loss_carry_forward=True, risk_shares=shares)
+            return co_investment(hurdle_carry_forward=True, loss_carry_forward=True, risk_shares=shares)
         case _:
-            return kind, agency(excess_share=f"{host}%", annual_amount="999999.97")
+            return agency(excess_share=f"{host}%", annual_amount="999999.97")
 
 
 @PROPERTY
-@given(drawn=contracts(), pools=st.lists(money_text, min_size=1, max_size=4))
-def test_parts_add_up_and_payables_cancel(drawn: tuple[str, object], pools: list[str]) -> None:
+@given(terms=contracts(), pools=st.lists(money_text, min_size=1, max_size=4))
+def test_parts_add_up_and_payables_cancel(terms: Contract, pools: list[str]) -> None:
     """The sum of entitlements is the pool, the sum of cash due over all parties is 0 (DOMAIN.md 2.3)."""
-    terms = drawn[1]
-    for settled in chain(terms, pools):  # type: ignore[arg-type]
+    for settled in chain(terms, pools):
         assert sum(money.minor for money in settled.entitlement.values()) == settled.pool.minor
         assert sum(money.minor for money in settled.payable.values()) == 0
         for party, money in settled.entitlement.items():
@@ -387,10 +390,10 @@ def test_the_order_of_parties_and_items_does_not_matter(pool: str, order: list[s
 
 @PROPERTY
 @given(texts=st.lists(money_text, min_size=1, max_size=5), seed=st.randoms(use_true_random=False))
-def test_items_of_one_stream_add_up_in_any_order(texts: list[str], seed: object) -> None:
+def test_items_of_one_stream_add_up_in_any_order(texts: list[str], seed: Random) -> None:
     one = [StreamItem("arbitrage", yuan(text)) for text in texts]
     total = str(Money(sum(item.amount.minor for item in one), "CNY"))
-    seed.shuffle(one)  # type: ignore[attr-defined]
+    seed.shuffle(one)
     assert distribute(plain_split(), APRIL, one, None, None) == month_of(plain_split(), total)
 
 
