@@ -113,7 +113,7 @@ def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
         contract = contract_file.parse(file.read_bytes())
         signed = RegisterContract(contract)
         door.execute(signed, command_id=content_id(signed), actor=_ACTOR)
-        console.print(f"  {contract.id:<18} {contract.title}, {len(contract.clauses)} clauses")
+        console.print(f"  {contract.id:<18} {contract.title}, {_plural(len(contract.clauses), 'clause')}")
     for site in portfolio.sites:
         console.print(f"  {site.id}  {site.storage_energy_wh // 1000:>5} kWh  {site.tariff:<28} {site.name}")
     return tariffs
@@ -123,8 +123,8 @@ def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> No
     console.rule(f"2. a month of 15-minute readings: {MONTH}")
     efficiency = f"{_CHARGE_PERMILLE // 10} % in, {_DISCHARGE_PERMILLE // 10} % out"
     console.print(
-        "  real       the load's shape: German business profiles (SimBench, ODbL), August 2016 moved by 522\n"
-        "             weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled to a\n"
+        "  real       the load's shape: German business profiles (SimBench, ODbL), August 2016 moved by\n"
+        "             522 weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled to a\n"
         "             peak stated per site\n"
         "  real       the prices and hours: State Grid Shanghai's public tariff of August 2026\n"
         "  simulated  the storage meters: what the time-of-use rule (dispatch/time_of_use_rule.py) does\n"
@@ -207,6 +207,10 @@ def _load_csv() -> bytes:
             values.append(_times(row[f"{scaled.profile}_q"], scaled.peak_kvar))
         writer.writerow(values)
     return out.getvalue().encode()
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _times(share: str, peak: int) -> str:

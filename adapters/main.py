@@ -10,7 +10,7 @@ from cyclopts import App
 from eventsourcing.persistence import OperationalError
 from rich.console import Console
 
-from adapters.cli import facts, money, proof, servers
+from adapters.cli import access, facts, money, proof, servers
 from adapters.cli.session import Session
 from adapters.continuity import Discontinuity
 from adapters.embedded.child import ChildFailed
@@ -36,12 +36,13 @@ def application(session: Session) -> App:
     facts.add_to(app, session)
     money.add_to(app, session)
     proof.add_to(app, session)
+    access.add_to(app, session)
     return app
 
 
 def main() -> None:
     """Run one command. Exit codes: 0 done, 1 a check failed, 2 your input, 3 a server is not available."""
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, soft_wrap=True)
     try:
         session = Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC))
         code = application(session)()

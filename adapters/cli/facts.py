@@ -18,6 +18,7 @@ from adapters.meters.report import rejected_csv
 from adapters.portfolio_file import content_id
 from ledger import contract_file, tariff_file
 from ledger.market_price import price_ledger
+from ledger.meter_import import AbandonImport
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.signed_contract import RegisterContract
@@ -90,6 +91,14 @@ def add_to(app: App, session: Session) -> None:
     def schema() -> None:
         """Print the JSON Schema of contract files, for your editor."""
         print(msgspec.json.format(msgspec.json.encode(contract_file.json_schema()), indent=2).decode())
+
+    @app.command
+    def abandon(import_id: str, reason: str) -> None:
+        """Give up an import that will not be finished, so that its month can be settled as it is."""
+        with session.open() as stack:
+            command = AbandonImport(import_id, reason)
+            stack.door.execute(command, command_id=f"abandon:{import_id}", actor=ACTOR)
+        print(f"import {import_id} is abandoned")
 
     @app.command(name="import")
     def import_(

@@ -17,6 +17,7 @@ from adapters.embedded.child import Child, ChildFailed
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.projections import PROJECTIONS
+from adapters.settings import Settings
 from adapters.stack import Stack, running
 
 _RESTART_S = 1.0
@@ -39,6 +40,11 @@ def add_to(app: App, session: Session) -> None:
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             run_demo(stack, part)
             if not exit:
+                print(_address(settings))
+                print(
+                    "a key: .venv/bin/wattledger key grant --role finance --actor me     stop: Ctrl-C",
+                    flush=True,
+                )
                 serve_http(
                     create_app(
                         stack.door,
@@ -63,6 +69,7 @@ def add_to(app: App, session: Session) -> None:
     def serve() -> None:
         """Run the API until stopped; its documentation is at /docs."""
         with running(settings, session.clock) as stack, projecting(stack) as projector:
+            print(_address(settings), flush=True)
             serve_http(
                 create_app(
                     stack.door, stack.database, lambda: projector.halted if projector else None, session.clock
@@ -117,6 +124,10 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
         for child in children.values():
             child.stop()
     return 0
+
+
+def _address(settings: Settings) -> str:
+    return f"API: http://{settings.http_host}:{settings.http_port}/v1   documentation: http://{settings.http_host}:{settings.http_port}/docs"
 
 
 def _status(stack: Stack) -> list[str]:

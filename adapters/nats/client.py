@@ -6,6 +6,7 @@ The rest of the program is ordinary blocking code; only this package knows that 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -20,26 +21,35 @@ T = TypeVar("T")
 
 _PENDING_BYTES: Final = 64 << 20
 _CONNECT_SECONDS: Final = 10
+_PING_SECONDS: Final = 10
+
+
+class Disconnected(ConnectionError):
+    """There is no connection, or it was lost: what was asked may or may not have been done."""
 
 
 class NatsClient:
-    """A connection that reconnects for ever; `epoch` counts its connects.
+    """A connection that reconnects for ever; `epoch` numbers the connections.
 
     Whoever appends compares the epoch with the one it verified the stream under, so that no write
-    follows a reconnect unverified.
+    follows a reconnect unverified. An epoch ends when its connection is lost, before there can be a next
+    one; what was still waiting to be sent on it is dropped and what waited for an answer fails at once.
 
     Raises:
         OSError: the server is not reachable, or refuses the key.
     """
 
     def __init__(self, url: str, *, seed_file: Path | None, name: str) -> None:
-        self.epoch = 0
+        self.epoch = 1
         self.name = name
+        self._asked: dict[str, tuple[asyncio.Future[None], Callable[[Msg], bool]]] = {}
+        self._tokens = itertools.count()
+        self._inbox = ""
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"nats-{name}", daemon=True)
         self._thread.start()
         try:
-            self._nc = self.run(self._connect(url, seed_file), _CONNECT_SECONDS)
+            self._nc = self.run(self._connect(url, seed_file))
         except BaseException:
             self._stop_loop()
             raise
@@ -52,7 +62,7 @@ class NatsClient:
             last_error = error
 
         try:
-            nc = await nats.connect(
+            connecting = nats.connect(
                 url.split(","),
                 name=f"wattledger-{self.name}",
                 nkeys_seed=str(seed_file) if seed_file else None,
@@ -61,16 +71,35 @@ class NatsClient:
                 reconnect_time_wait=0.2,
                 pending_size=_PENDING_BYTES,
                 allow_reconnect=True,
-                reconnected_cb=self._reconnected,
+                ping_interval=_PING_SECONDS,
+                disconnected_cb=self._disconnected,
                 error_cb=on_error,
             )
+            nc = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise ConnectionError(f"NATS at {url}: {last_error or error}") from error
-        self.epoch = 1
+        self._inbox = nc.new_inbox()
+        await nc.subscribe(
+            f"{self._inbox}.*", cb=self._answered, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
         return nc
 
-    async def _reconnected(self) -> None:
+    async def _disconnected(self) -> None:
         self.epoch += 1
+        # nats-py would send these on the next connection, to a stream that nobody has verified.
+        self._nc._pending.clear()  # noqa: SLF001
+        self._nc._pending_data_size = 0  # noqa: SLF001
+        for done, _ in self._asked.values():
+            if not done.done():
+                done.set_exception(Disconnected("the connection to NATS was lost"))
+
+    async def _answered(self, message: Msg) -> None:
+        asked = self._asked.get(message.subject.rpartition(".")[2])
+        if asked is None:
+            return
+        done, hear = asked
+        if not done.done() and hear(message):
+            done.set_result(None)
 
     @property
     def connected(self) -> bool:
@@ -92,11 +121,57 @@ class NatsClient:
     async def request(
         self, subject: str, payload: bytes, *, timeout: float, headers: dict[str, str] | None = None
     ) -> Msg:
-        return await self._nc.request(subject, payload, timeout=timeout, headers=headers)
+        """Ask and wait for the one answer.
+
+        Raises:
+            Disconnected, TimeoutError: none came.
+            NoRespondersError: nobody listens on the subject.
+        """
+        answers: list[Msg] = []
+
+        def hear(message: Msg) -> bool:
+            answers.append(message)
+            return True
+
+        await self.converse(subject, payload, hear, timeout=timeout, headers=headers)
+        answer = answers[0]
+        if answer.headers and answer.headers.get("Status") == "503" and not answer.data:
+            raise nats.errors.NoRespondersError
+        return answer
+
+    async def converse(
+        self,
+        subject: str,
+        payload: bytes,
+        hear: Callable[[Msg], bool],
+        *,
+        timeout: float,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Ask, and hand every answer to `hear` until it says that it was the last.
+
+        Raises:
+            Disconnected, TimeoutError: the last one did not come.
+        """
+        token = str(next(self._tokens))
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._asked[token] = done, hear
+        try:
+            await self.publish(subject, payload, headers=headers, reply=f"{self._inbox}.{token}")
+            await asyncio.wait_for(done, timeout)
+        finally:
+            del self._asked[token]
 
     async def publish(
         self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None, reply: str = ""
     ) -> None:
+        """Send now or not at all.
+
+        Raises:
+            Disconnected: there is no connection.
+        """
+        if not self._nc.is_connected:
+            raise Disconnected("NATS is away")
         await self._nc.publish(subject, payload, reply=reply, headers=headers)
 
     async def listen(self, callback: Callable[[Msg], Awaitable[None]]) -> Inbox:

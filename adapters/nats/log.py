@@ -115,7 +115,6 @@ class Log:
             expected: dict[str, int] = {}
             try:
                 expected = await self._expected(messages)
-                self._check_connection()
                 return await self._send(messages, expected)
             except IntegrityError:
                 for aggregate in expected:
@@ -132,8 +131,7 @@ class Log:
                     raise StoreUnavailable(f"NATS did not confirm the append: {error!r}") from error
 
     def _check_connection(self) -> None:
-        if not self.client.connected:
-            raise StoreUnavailable("NATS is away")
+        """Just before each message of an append, without a pause between."""
         if self.verified_epoch is not None and self.client.epoch != self.verified_epoch:
             raise Unverified("the stream is not yet verified on this connection")
 
@@ -162,6 +160,7 @@ class Log:
         if len(messages) == 1:
             aggregate, _, payload = messages[0]
             headers = {"Nats-Expected-Last-Subject-Sequence": str(expected[aggregate])}
+            self._check_connection()
             return self._sequence(await self._request(wire.subject(self.book, aggregate), payload, headers))
         async with self._open_batches:
             return await self._send_batch(messages, dict(expected))
@@ -173,6 +172,7 @@ class Log:
             if aggregate in expected:
                 headers["Nats-Expected-Last-Subject-Sequence"] = str(expected.pop(aggregate))
             subject = wire.subject(self.book, aggregate)
+            self._check_connection()
             if number == len(messages):
                 headers["Nats-Batch-Commit"] = "1"
                 return self._sequence(await self._request(subject, payload, headers))
@@ -302,39 +302,37 @@ class Log:
     async def _direct(self, query: dict[str, object]) -> tuple[list[Notification], bool]:
         """One batched direct get; whether more messages match after it."""
         events: list[Notification] = []
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        ending: list[Msg] = []
 
-        async def receive(message: Msg) -> None:
+        def hear(message: Msg) -> bool:
             headers = message.headers or {}
-            status = headers.get("Status")
-            if status is None:
-                stored = wire.unpack(message.data)
-                events.append(
-                    Notification(
-                        stored.originator_id,
-                        stored.originator_version,
-                        stored.topic,
-                        stored.state,
-                        id=int(headers["Nats-Sequence"]),
-                    )
+            if "Status" in headers:
+                ending.append(message)
+                return True
+            stored = wire.unpack(message.data)
+            events.append(
+                Notification(
+                    stored.originator_id,
+                    stored.originator_version,
+                    stored.topic,
+                    stored.state,
+                    id=int(headers["Nats-Sequence"]),
                 )
-            elif done.done():
-                return
-            elif status in {"204", "404"}:
-                done.set_result(status == "204" and headers.get("Nats-Num-Pending", "0") != "0")
-            else:
-                done.set_exception(StoreUnavailable(f"direct get answered {status}"))
-
-        inbox = await self.client.listen(receive)
-        try:
-            await self.client.publish(
-                f"$JS.API.DIRECT.GET.{self._name}", msgspec.json.encode(query), reply=inbox.subject
             )
-            return events, await asyncio.wait_for(done, _REQUEST_SECONDS)
-        except TimeoutError as error:
-            raise StoreUnavailable("NATS did not answer a read in time") from error
-        finally:
-            await inbox.close()
+            return False
+
+        subject = f"$JS.API.DIRECT.GET.{self._name}"
+        try:
+            await self.client.converse(
+                subject, msgspec.json.encode(query), hear, timeout=_REQUEST_SECONDS
+            )
+        except OSError as error:
+            raise StoreUnavailable(f"NATS did not answer a read: {error!r}") from error
+        headers = ending[0].headers or {}
+        status = headers["Status"]
+        if status not in {"204", "404"}:
+            raise StoreUnavailable(f"direct get answered {status}")
+        return events, status == "204" and headers.get("Nats-Num-Pending", "0") != "0"
 
     async def _request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> Msg:
         return await self.client.request(subject, payload, timeout=_REQUEST_SECONDS, headers=headers)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,17 +43,12 @@ class Guarantees(msgspec.Struct, frozen=True):
     allow_atomic: bool = True
     allow_direct: bool = True
     allow_rollup_hdrs: bool = False
+    allow_msg_ttl: bool = False
+    persist_mode: str = "default"
     compression: str = "s2"
     max_msgs: int = -1
     max_msgs_per_subject: int = -1
     max_age: int = 0
-
-
-class _Config(Guarantees, frozen=True):
-    name: str = ""
-    max_bytes: int = -1
-    num_replicas: int = 1
-    sealed: bool = False
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -70,12 +65,14 @@ class _ApiError(msgspec.Struct, frozen=True):
 
 
 class _Info(msgspec.Struct, frozen=True):
-    config: _Config | None = None
+    config: dict[str, Any] | None = None
     state: StreamState | None = None
     error: _ApiError | None = None
 
 
 NOT_FOUND: Final = 10059
+_UNSAID: Final = {"persist_mode": "default"}
+"""What a field is that the server leaves out, where that is not false, zero or empty."""
 
 
 def stream_name(book: str) -> str:
@@ -109,7 +106,7 @@ def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamSta
     return info.state
 
 
-def verify(client: NatsClient, book: str, monitor_url: str | None) -> None:
+def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: int = 1) -> None:
     """Refuse a stream that is weaker than `Guarantees`, and a server that does not sync every write.
 
     Raises:
@@ -119,14 +116,17 @@ def verify(client: NatsClient, book: str, monitor_url: str | None) -> None:
     config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
     assert config is not None
     wanted = msgspec.structs.asdict(Guarantees(subjects=[f"{book}.>"]))
+    stated = {field: config.get(field, _UNSAID.get(field, type(value)())) for field, value in wanted.items()}
     weak = [
-        f"{field} is {getattr(config, field)!r}, must be {value!r}"
+        f"{field} is {stated[field]!r}, must be {value!r}"
         for field, value in wanted.items()
-        if getattr(config, field) != value
+        if stated[field] != value
     ]
-    if config.max_bytes <= 0:
-        weak.append(f"max_bytes is {config.max_bytes}, must be set so that a full disk refuses new events")
-    if config.sealed:
+    if (max_bytes := config.get("max_bytes", -1)) <= 0:
+        weak.append(f"max_bytes is {max_bytes}, must be set so that a full disk refuses new events")
+    if (stored := config.get("num_replicas", 1)) < replicas:
+        weak.append(f"num_replicas is {stored}, must be {replicas}")
+    if config.get("sealed"):
         weak.append("the stream is sealed")
     if monitor_url is None:
         weak.append("no NATS monitoring address is set, so sync_interval cannot be checked")

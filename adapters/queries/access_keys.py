@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from adapters.postgres.database import Connection
 from ledger.access import Grant
 
+_LISTED: Final = (
+    "SELECT g.id, g.document->'grant'->>'actor', g.document->'grant'->>'role',"
+    " g.document->'grant'->>'party', l.document->>'revoked' = 'true', l.from_seq"
+    " FROM ledger.registered AS g JOIN ledger.registered AS l"
+    " ON l.book = g.book AND l.kind = g.kind AND l.id = g.id AND l.to_seq IS NULL"
+    " WHERE g.kind = 'key' AND g.version = 1"
+)
 _decode_grant = msgspec.json.Decoder(Grant).decode
 
 
@@ -32,14 +41,13 @@ def in_force(connection: Connection, sha256: str) -> Grant | None:
     return _decode_grant(found[0]) if found else None
 
 
+def one(connection: Connection, key_id: str) -> ListedKey | None:
+    """The key of that id, in force or not."""
+    rows = connection.execute(f"{_LISTED} AND g.id = %s", [key_id])
+    return next((ListedKey(*row) for row in rows), None)
+
+
 def page(connection: Connection, after: str, limit: int) -> list[ListedKey]:
     """Keys by id, from the one after `after` on; `sequence` is of the last event."""
-    rows = connection.execute(
-        "SELECT g.id, g.document->'grant'->>'actor', g.document->'grant'->>'role',"
-        " g.document->'grant'->>'party', l.document->>'revoked' = 'true', l.from_seq"
-        " FROM ledger.registered AS g JOIN ledger.registered AS l"
-        " ON l.book = g.book AND l.kind = g.kind AND l.id = g.id AND l.to_seq IS NULL"
-        " WHERE g.kind = 'key' AND g.version = 1 AND g.id > %s ORDER BY g.id LIMIT %s",
-        [after, limit],
-    )
+    rows = connection.execute(f"{_LISTED} AND g.id > %s ORDER BY g.id LIMIT %s", [after, limit])
     return [ListedKey(*row) for row in rows]

@@ -67,7 +67,7 @@ def explain(
     sources = [result.sources[index] for index in line.sources]
     ranges = [bounds for source in sources for bounds in source.sequences]
     rows = connection.execute(
-        "SELECT e.sequence, e.aggregate, e.version, e.recorded_at, encode(e.hash, 'hex'), e.payload"
+        "SELECT DISTINCT e.sequence, e.aggregate, e.version, e.recorded_at, encode(e.hash, 'hex'), e.payload"
         " FROM ledger.envelope AS e JOIN unnest(%s::bigint[], %s::bigint[]) AS r (first, last)"
         " ON e.sequence BETWEEN r.first AND r.last ORDER BY e.sequence LIMIT %s",
         [[first for first, _ in ranges], [last for _, last in ranges], _EVENTS_SHOWN],

@@ -32,9 +32,11 @@ def page(
     """Imports by id, from the one after `after` on."""
     rows = connection.execute(
         "SELECT id, status, document->>'file_name', document->>'format', covers_from, covers_to, meters,"
-        " (document->>'blocks')::bigint, (document->>'readings')::bigint, document->>'rounding_drift_wh', from_seq"
-        " FROM ledger.meter_import WHERE from_seq <= %(position)s AND (to_seq IS NULL OR to_seq > %(position)s)"
-        " AND (%(status)s::text IS NULL OR status = %(status)s) AND id > %(after)s ORDER BY id LIMIT %(limit)s",
+        " (document->>'blocks')::bigint, (document->>'readings')::bigint, document->>'rounding_drift_wh',"
+        " from_seq FROM ledger.meter_import"
+        " WHERE from_seq <= %(position)s AND (to_seq IS NULL OR to_seq > %(position)s)"
+        " AND (%(status)s::text IS NULL OR status = %(status)s) AND id > %(after)s"
+        " ORDER BY id LIMIT %(limit)s",
         {"position": position, "status": status, "after": after, "limit": limit},
     )
     return [ListedImport(*row) for row in rows]

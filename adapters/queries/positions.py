@@ -8,5 +8,6 @@ from adapters.projections import PROJECTIONS
 
 def reached(connection: Connection) -> dict[str, int]:
     """Every projection and the sequence number it has reached; 0 before its first."""
-    stored = dict(connection.execute("SELECT projection, sequence FROM ledger.position").fetchall())
-    return {projection.name: int(stored.get(projection.name, 0)) for projection in PROJECTIONS}
+    rows = connection.execute("SELECT projection, sequence FROM ledger.position")
+    stored: dict[str, int] = {name: sequence for name, sequence in rows}  # noqa: C416
+    return {projection.name: stored.get(projection.name, 0) for projection in PROJECTIONS}

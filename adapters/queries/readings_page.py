@@ -59,7 +59,7 @@ def page(
     after: Key,
     limit: int,
 ) -> list[Reading]:
-    """A meter's readings that start in [start, end), by register, start and sequence, from after `after` on."""
+    """A meter's readings that start in [start, end), by register, start and sequence, after `after`."""
     rows = connection.execute(
         _ALL if every_version else _CURRENT,
         {

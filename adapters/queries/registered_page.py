@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, LiteralString, TypeVar
 
 import msgspec
 
@@ -26,7 +26,7 @@ class Entry(msgspec.Struct, Generic[T], frozen=True):
 def page(
     connection: Connection, kind: str, document: type[T], position: int, *, after: str = "", limit: int = 1000
 ) -> list[Entry[T]]:
-    """The version of each id that was recorded last up to `position`, by id, from the one after `after` on."""
+    """The last recorded version of each id up to `position`, by id, from the one after `after` on."""
     return _entries(
         connection,
         document,
@@ -51,8 +51,11 @@ def versions(
 
 
 def _entries(
-    connection: Connection, document: type[T], query: str, parameters: list[object]
+    connection: Connection, document: type[T], query: LiteralString, parameters: list[object]
 ) -> list[Entry[T]]:
     decode = msgspec.json.Decoder(document).decode
-    rows = connection.execute(query, parameters)  # type: ignore[call-overload]
-    return [Entry(*row[:5], decode(row[5])) for row in rows]
+    rows = connection.execute(query, parameters)
+    return [
+        Entry(name, version, sequence, start, end, decode(text))
+        for name, version, sequence, start, end, text in rows
+    ]

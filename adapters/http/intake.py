@@ -1,0 +1,131 @@
+"""Commands that come by HTTP: one Idempotency-Key, one decision, one receipt."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
+
+from adapters.front_door import Receipt, Wish
+from adapters.http.caller import Caller
+from adapters.http.problem import BadRequest
+from adapters.http.service import Service
+from ledger.command import Command
+
+KEY_PATTERN: Final = "^[!-~]{1,128}$"
+REPLAYED: Final = "Idempotency-Replayed"
+
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=KEY_PATTERN,
+        description="Yours to choose, 1 to 128 printable ASCII characters without blanks. Sent again with the"
+        " same body it answers the first result; with another body it is refused with 409.",
+    ),
+]
+OptionalKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=KEY_PATTERN,
+        description="As for every command; not needed with `check`.",
+    ),
+]
+
+T = TypeVar("T")
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Where the fact is: its aggregate, that aggregate's version, and the sequence number in the book."""
+
+    aggregate: str
+    version: int
+    sequence: int
+
+
+class Intake:
+    """One request's commands; the key is the caller's own, so that two actors never share one."""
+
+    def __init__(self, service: Service, caller: Caller, key: str) -> None:
+        self.service = service
+        self.actor = caller.actor
+        self.command_id = f"{caller.actor}:{key}"
+
+    def execute(self, command: Command) -> Response[Stored]:
+        """Accept one command.
+
+        Raises:
+            Refused: as `FrontDoor.execute`.
+        """
+        (receipt,) = self.execute_all([Wish(command, self.command_id)])
+        return replayable(stored(receipt), repeated=receipt.repeated)
+
+    def execute_all(self, wishes: Sequence[Wish]) -> list[Receipt]:
+        """Accept all the commands or none.
+
+        Raises:
+            Refused: as `FrontDoor.execute_all`.
+        """
+        digest = _digest([(type(wish.command).__name__, wish.command) for wish in wishes])
+        recent = self.service.recent
+        recent.recall(self.command_id, digest)
+        receipts = self.service.door.execute_all(wishes, actor=self.actor)
+        recent.remember(self.command_id, digest)
+        return receipts
+
+    def once(self, asked: object, work: Callable[[], T]) -> tuple[T, bool]:
+        """The answer of `work`, which is safe to repeat by itself, and whether it was given before.
+
+        Raises:
+            Refused: `command_id_reused`, and what `work` refuses.
+        """
+        digest = _digest(asked)
+        before = self.service.recent.recall(self.command_id, digest)
+        if before is not None:
+            return before, True  # type: ignore[return-value]
+        answer = work()
+        self.service.recent.remember(self.command_id, digest, answer)
+        return answer, False
+
+
+def stored(receipt: Receipt) -> Stored:
+    return Stored(receipt.aggregate, receipt.version, receipt.sequence)
+
+
+def replayable(answer: T, *, repeated: bool) -> Response[T]:
+    """The answer, with a header when it was given before."""
+    return Response(answer, status_code=201, headers={REPLAYED: "true"} if repeated else {})
+
+
+def required(key: str | None) -> str:
+    """The key where it is needed after all.
+
+    Raises:
+        BadRequest: `parameter`.
+    """
+    if key is None:
+        raise BadRequest(
+            "parameter", "Missing required header parameter 'Idempotency-Key'", "Idempotency-Key"
+        )
+    return key
+
+
+def provide_intake(
+    service: NamedDependency[Service], caller: NamedDependency[Caller], idempotency_key: IdempotencyKey
+) -> Intake:
+    """What a command's handler accepts its command with."""
+    return Intake(service, caller, idempotency_key)
+
+
+def _digest(asked: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()

@@ -1,0 +1,138 @@
+"""The API's description, and its documentation at /docs that asks nothing of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import litestar_offline_docs
+from litestar import Request, Router
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.static_files import create_static_files_router
+
+DOCS: Final = "/docs"
+STATIC: Final = "/docs/static"
+SECURITY: Final = [{"key": list[str]()}]
+
+_DESCRIPTION: Final = """\
+A settlement ledger for aggregated battery storage: facts in, statements out, every cent explained.
+
+* Every command needs an `Idempotency-Key`; sent again, it answers the first result.
+* Every query takes `as_of` (a sequence number or an instant) and answers as it would have then, and
+  `after`, which waits for a fact just stored. `position` says what an answer was read at.
+* Money and prices are decimal text with their currency, energy is whole Wh, instants carry their offset.
+* Errors are problem details: `code` is stable, `place` names the field, row or parameter.
+"""
+
+
+class OfflineSwagger(SwaggerRenderPlugin):
+    """Swagger UI from this server alone: no icon, script or validator from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            path="/",
+            js_url=f"{STATIC}/swagger-ui-bundle.js",
+            css_url=f"{STATIC}/swagger-ui.css",
+            standalone_preset_js_url=f"{STATIC}/swagger-ui-standalone-preset.js",
+            favicon='<link rel="icon" href="data:,">',
+        )
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The page; the description is fetched from the server rather than pasted into it."""
+        page = super().render(request, {"info": openapi_schema["info"]})
+        pasted = b"spec: " + self.render_json(request, {"info": openapi_schema["info"]})
+        return page.replace(pasted, b"url: '" + DOCS.encode() + b"/openapi.json', validatorUrl: null")
+
+
+def static_files() -> Router:
+    """Swagger UI's own files, out of the installed package."""
+    folder = Path(str(litestar_offline_docs.__file__)).parent / "static"
+    return create_static_files_router(STATIC, [folder], name="docs-static", include_in_schema=False)
+
+
+def config() -> OpenAPIConfig:
+    """What describes the API."""
+    return OpenAPIConfig(
+        title="Wattledger",
+        version="1",
+        description=_DESCRIPTION,
+        path=DOCS,
+        render_plugins=[OfflineSwagger(), JsonRenderPlugin(path="/openapi.json")],
+        components=Components(
+            security_schemes={
+                "key": SecurityScheme(
+                    type="http", scheme="bearer", description="An API key from POST /v1/keys"
+                )
+            }
+        ),
+        tags=[
+            Tag("Health", "For whoever supervises the process"),
+            Tag(
+                "Master data", "Parties, sites, meters, devices, contracts and tariffs, each with its history"
+            ),
+            Tag("Measurements", "Readings and market prices"),
+            Tag("Money", "Settlement runs, partners' statements and where each line comes from"),
+            Tag("Proof", "The events themselves, and how far the projections are"),
+            Tag("Access", "API keys"),
+        ],
+    )
+
+
+TEXT: Final = Schema(type=OpenAPIType.STRING)
+
+
+def reference(struct: type) -> Reference:
+    """The component of a struct that some handler answers with."""
+    return Reference(ref=f"#/components/schemas/{struct.__name__}")
+
+
+def takes(
+    contents: Mapping[str, Schema | Reference], examples: Mapping[str, Any] | None = None
+) -> type[Operation]:
+    """An operation whose body comes in these media types."""
+    body = RequestBody(
+        required=True,
+        content={
+            media_type: OpenAPIMediaType(schema=schema, example=(examples or {}).get(media_type))
+            for media_type, schema in contents.items()
+        },
+    )
+
+    @dataclass
+    class Taking(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = body
+
+    return Taking
+
+
+def also_answers(contents: Mapping[str, Schema | Reference], *, status: str = "200") -> type[Operation]:
+    """An operation that answers in these media types too."""
+
+    @dataclass
+    class Answering(Operation):
+        def __post_init__(self) -> None:
+            assert self.responses is not None
+            response = self.responses[status]
+            assert isinstance(response, OpenAPIResponse)
+            response.content = {
+                **(response.content or {}),
+                **{media_type: OpenAPIMediaType(schema=schema) for media_type, schema in contents.items()},
+            }
+
+    return Answering

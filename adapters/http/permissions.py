@@ -1,0 +1,56 @@
+"""Who may do what: every route and the roles that may use it. A route that is not here does not start."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.access import Role
+
+_MASTER_DATA: Final = frozenset[Role]({"finance", "auditor", "market_desk", "operator", "admin"})
+_MONEY: Final = frozenset[Role]({"finance", "auditor", "admin"})
+_ENGINEERING: Final = frozenset[Role]({"operator", "admin"})
+_FINANCE: Final = frozenset[Role]({"finance", "admin"})
+_AUDIT: Final = frozenset[Role]({"auditor", "admin"})
+_ADMIN: Final = frozenset[Role]({"admin"})
+
+PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
+    "GET /v1/parties": _MASTER_DATA,
+    "GET /v1/parties/{name}": _MASTER_DATA,
+    "POST /v1/parties": _FINANCE,
+    "GET /v1/sites": _MASTER_DATA,
+    "GET /v1/sites/{name}": _MASTER_DATA,
+    "POST /v1/sites": _ENGINEERING,
+    "GET /v1/meters": _MASTER_DATA,
+    "GET /v1/meters/{name}": _MASTER_DATA,
+    "POST /v1/meters": _ENGINEERING,
+    "GET /v1/devices": _MASTER_DATA,
+    "GET /v1/devices/{name}": _MASTER_DATA,
+    "POST /v1/devices": _ENGINEERING,
+    "GET /v1/contracts": _MONEY,
+    "GET /v1/contracts/{name}": _MONEY,
+    "GET /v1/schemas/contract": _MONEY,
+    "POST /v1/contracts": _FINANCE,
+    "GET /v1/tariffs": _MASTER_DATA,
+    "GET /v1/tariffs/{name}": _MASTER_DATA,
+    "POST /v1/tariffs": _FINANCE,
+    "GET /v1/prices": _MASTER_DATA,
+    "POST /v1/prices": frozenset({"finance", "market_desk", "admin"}),
+    "GET /v1/readings": _MASTER_DATA,
+    "POST /v1/readings": frozenset({"gateway", "operator", "admin"}),
+    "GET /v1/imports": _MASTER_DATA,
+    "POST /v1/imports": frozenset({"gateway", "operator", "finance", "admin"}),
+    "POST /v1/imports/{name}/abandon": frozenset({"operator", "finance", "admin"}),
+    "GET /v1/settlements": _MONEY,
+    "GET /v1/settlements/{contract}/{month}": _MONEY,
+    "POST /v1/settlements": _FINANCE,
+    "GET /v1/statements": _MONEY | {"partner"},
+    "GET /v1/statements/{contract}/{month}/{party}": _MONEY | {"partner"},
+    "GET /v1/statements/{contract}/{month}/{party}/lines/{number}/explain": _MONEY | {"partner"},
+    "GET /v1/events": _AUDIT,
+    "GET /v1/events/{sequence}": _AUDIT,
+    "GET /v1/status": _MASTER_DATA,
+    "GET /v1/keys": _AUDIT,
+    "POST /v1/keys": _ADMIN,
+    "POST /v1/keys/{key_id}/revoke": _ADMIN,
+}
+"""A partner's rows are narrowed once more by PostgreSQL, whatever stands here."""

@@ -1,0 +1,198 @@
+"""What a client is told when something is refused or fails: problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+import nats.errors
+import psycopg
+from eventsourcing.persistence import OperationalError
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.openapi.datastructures import ResponseSpec
+
+from adapters.continuity import Discontinuity
+from adapters.nats.log import StoreFull
+from adapters.settling import Behind
+from ledger.refusal import Refused
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 1
+
+_log = logging.getLogger("wattledger.http")
+_CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists"})
+_MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
+_AT: Final = re.compile(r" - at (?:key in )?`\$(?P<path>[^`]*)`$")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """`code` is stable (docs/refusals.md), `place` names the field, row or parameter that is meant."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    place: str = ""
+
+
+class Unauthenticated(Exception):
+    """No key, an unknown one or a revoked one; the answer never says which."""
+
+
+class Forbidden(Exception):
+    """The key's role may not do this."""
+
+
+class BadRequest(Exception):
+    """A request that cannot be read: its parameters, or a body that is not JSON."""
+
+    def __init__(self, code: str, detail: str, place: str = "") -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.place = code, detail, place
+
+
+def decoded_refusal(error: msgspec.ValidationError) -> Refused:
+    """What a Struct's decoder says, as a refusal that names the field: `document.registers[0]`."""
+    found = _AT.search(str(error))
+    path = found["path"].lstrip(".") if found else ""
+    cause = error.__cause__
+    if isinstance(cause, Refused):
+        return Refused(cause.code, cause.reason, place=cause.place or path)
+    return Refused("field_type", _AT.sub("", str(error)), place=path)
+
+
+def _answer(
+    status: HTTPStatus, code: str, detail: str, place: str = "", headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    problem = Problem(f"urn:wattledger:refusal:{code}", status.phrase, status.value, detail, code, place)
+    return Response(problem, status_code=status.value, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _refused(request: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
+    if error.code in _CONFLICTS:
+        status = HTTPStatus.CONFLICT
+    elif error.code.startswith("unknown_") and (
+        request.method == "GET" or error.place in request.path_params
+    ):
+        status = HTTPStatus.NOT_FOUND
+    else:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return _answer(status, error.code, error.reason, error.place)
+
+
+def _unauthenticated(_: Request[Any, Any, Any], __: Unauthenticated) -> Response[Problem]:
+    detail = "send a key that is in force: Authorization: Bearer <key>"
+    return _answer(HTTPStatus.UNAUTHORIZED, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _forbidden(_: Request[Any, Any, Any], error: Forbidden) -> Response[Problem]:
+    return _answer(HTTPStatus.FORBIDDEN, "forbidden", str(error))
+
+
+def _bad_request(_: Request[Any, Any, Any], error: BadRequest) -> Response[Problem]:
+    return _answer(HTTPStatus.BAD_REQUEST, error.code, error.detail, error.place)
+
+
+def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+    """A parameter of the address or a header that is missing or out of range."""
+    if isinstance(error.extra, list) and error.extra:
+        first = error.extra[0]
+        return _answer(HTTPStatus.BAD_REQUEST, "parameter", str(first["message"]), str(first.get("key", "")))
+    missing = _MISSING.match(error.detail)
+    if missing:
+        return _answer(HTTPStatus.BAD_REQUEST, "parameter", missing[0], missing["name"])
+    return _answer(HTTPStatus.BAD_REQUEST, "parameter", error.detail)
+
+
+def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _failed(_, error)
+    match error:
+        case NotFoundException():
+            detail = "there is nothing at this address"
+        case MethodNotAllowedException():
+            detail = "this address has other methods"
+        case _:
+            detail = error.detail
+    code = status.phrase.lower().replace(" ", "_")
+    return _answer(status, code, detail, headers=dict(error.headers or {}))
+
+
+def _unavailable(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """A store is away, full or in doubt: nothing of ours may be written or believed until it is back."""
+    _log.warning("not available: %s", error)
+    match error:
+        case Behind():
+            code, detail = "behind", f"the projections are behind: {error}"
+        case StoreFull():
+            code, detail = "store_full", "the event store is full; reading works, writing does not"
+        case Discontinuity():
+            code, detail = (
+                "discontinuity",
+                "the event store is not the one that was archived; writing is stopped",
+            )
+        case _:
+            code, detail = "unavailable", "a store does not answer; send the same request again"
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "our fault; it was logged")
+
+
+HANDLERS: Final[dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Problem]]]] = {
+    Refused: _refused,
+    Unauthenticated: _unauthenticated,
+    Forbidden: _forbidden,
+    BadRequest: _bad_request,
+    ValidationException: _invalid,
+    HTTPException: _http,
+    Behind: _unavailable,
+    Discontinuity: _unavailable,
+    OperationalError: _unavailable,
+    psycopg.OperationalError: _unavailable,
+    nats.errors.Error: _unavailable,
+    ConnectionError: _unavailable,
+    TimeoutError: _unavailable,
+    Exception: _failed,
+}
+
+
+def _spec(description: str) -> ResponseSpec:
+    return ResponseSpec(Problem, description=description, media_type=MEDIA_TYPE, generate_examples=False)
+
+
+READ_PROBLEMS: Final = {
+    400: _spec("A parameter cannot be read; `place` names it"),
+    401: _spec("No key in force was sent"),
+    403: _spec("The key's role may not read this"),
+    404: _spec("Nothing of that name is known, or not to this key"),
+    422: _spec("A parameter has a value that is not allowed"),
+    503: _spec("A store does not answer, or the projections are behind; Retry-After says when to ask again"),
+}
+"""What every query may answer beside its rows."""
+
+WRITE_PROBLEMS: Final = {
+    400: _spec("The body or a header cannot be read; `place` names it"),
+    401: _spec("No key in force was sent"),
+    403: _spec("The key's role may not do this"),
+    404: _spec("What the address names is not known"),
+    409: _spec("The Idempotency-Key was used for something else, or the thing exists, or others changed it"),
+    413: _spec("The body is too large"),
+    422: _spec("Refused: `code` and `place` say what and where; nothing was stored"),
+    503: _spec("Nothing can be stored now; send the same request again with the same Idempotency-Key"),
+}
+"""What every command may answer beside its receipt."""

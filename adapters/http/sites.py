@@ -1,0 +1,150 @@
+"""Sites: where storage stands, and the grid account that it saves on."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from adapters.http.intake import Intake, Stored
+from adapters.http.paging import LIMIT, Cursor, Limit
+from adapters.http.price_text import PriceText
+from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
+from adapters.http.register import Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.view import View
+from adapters.queries.registered_page import Entry
+from ledger.demand import DemandTerms
+from ledger.grid_account import Account, PowerFactorTerms
+from ledger.site import RegisterSite, Site
+from ledger.tariff import Parts
+
+
+class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A grid account; without `export_price` export is worth nothing."""
+
+    id: str
+    zone: str
+    parts: Parts
+    demand: DemandTerms | None
+    power_factor: PowerFactorTerms | None
+    export_price: PriceText | None
+    anchor_day: int = 1
+
+
+class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A site with its storage's nameplate energy (Wh) and power (W)."""
+
+    id: str
+    name: str
+    zone: str
+    storage_energy_wh: int
+    storage_power_w: int
+    tariff: str
+    account: AccountBody
+
+    def domain(self) -> Site:
+        """Raises:
+        Refused: as `Site` and `Account`."""
+        a = self.account
+        account = Account(
+            id=a.id,
+            zone=a.zone,
+            parts=a.parts,
+            demand=a.demand,
+            power_factor=a.power_factor,
+            export_price=None if a.export_price is None else a.export_price.domain(),
+            anchor_day=a.anchor_day,
+        )
+        return Site(
+            self.id, self.name, self.zone, self.storage_energy_wh, self.storage_power_w, self.tariff, account
+        )
+
+    @classmethod
+    def of(cls, site: Site) -> Self:
+        a = site.account
+        account = AccountBody(
+            id=a.id,
+            zone=a.zone,
+            parts=a.parts,
+            demand=a.demand,
+            power_factor=a.power_factor,
+            export_price=None if a.export_price is None else PriceText.of(a.export_price),
+            anchor_day=a.anchor_day,
+        )
+        return cls(
+            id=site.id,
+            name=site.name,
+            zone=site.zone,
+            storage_energy_wh=site.storage_energy_wh,
+            storage_power_w=site.storage_power_w,
+            tariff=site.tariff,
+            account=account,
+        )
+
+
+class SiteRegistration(Registration, frozen=True, kw_only=True):
+    document: SiteBody
+
+
+class SiteVersion(RecordedVersion, frozen=True, kw_only=True):
+    document: SiteBody
+
+
+class SitePage(msgspec.Struct, frozen=True):
+    position: int
+    items: tuple[SiteVersion, ...]
+    next_cursor: str | None
+
+
+class SiteHistory(msgspec.Struct, frozen=True):
+    position: int
+    id: str
+    versions: tuple[SiteVersion, ...]
+
+
+@get(
+    "/sites",
+    summary="Sites by id, each with the version recorded last",
+    responses=READ_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def list_sites(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> SitePage:
+    position, entries, more = listed(view, "site", Site, cursor, limit)
+    return SitePage(position, bodies(_shown(entries), SiteVersion), more)
+
+
+@get(
+    "/sites/{name:str}",
+    summary="All recorded versions of a site",
+    responses=READ_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def show_site(view: NamedDependency[View], name: Name) -> SiteHistory:
+    position, entries = history(view, "site", Site, name)
+    return SiteHistory(position, name, bodies(_shown(entries), SiteVersion))
+
+
+@post(
+    "/sites",
+    summary="Register a site, or its next version",
+    responses=WRITE_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def register_site(intake: NamedDependency[Intake], data: JSONBody[SiteRegistration]) -> Response[Stored]:
+    return intake.execute(RegisterSite(data.period, data.document.domain()))
+
+
+def _shown(entries: list[Entry[Site]]) -> list[Entry[SiteBody]]:
+    return [
+        Entry(e.id, e.version, e.sequence, e.effective_from, e.effective_to, SiteBody.of(e.document))
+        for e in entries
+    ]
+
+
+ROUTES = (list_sites, show_site, register_site)

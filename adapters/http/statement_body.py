@@ -1,0 +1,154 @@
+"""Settlements and statements as clients read them: amounts as decimal text in the currency named."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+
+from adapters.queries.statements import RecordedRun
+from ledger.quantity import Money
+from ledger.settlement.line import Basis, Line, LineKind, Source
+from ledger.settlement.result import Result
+from ledger.settlement.statement import Statement
+
+
+class LineBody(msgspec.Struct, frozen=True):
+    """`amount` is `exact` rounded once, `rounding` the difference; above zero is receivable to the party."""
+
+    number: int
+    kind: LineKind
+    code: str
+    clause: str
+    site: str | None
+    party: str
+    quantity: str
+    unit: str
+    price: str
+    exact: str
+    amount: str
+    rounding: str
+    currency: str
+    basis: tuple[Basis, ...]
+    note: str
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        return cls(
+            line.number,
+            line.kind,
+            line.code,
+            line.clause,
+            line.site,
+            line.party,
+            line.quantity,
+            line.unit,
+            line.price,
+            line.exact,
+            str(line.amount),
+            line.rounding,
+            line.amount.currency,
+            line.basis,
+            line.note,
+        )
+
+
+class StatementBody(msgspec.Struct, frozen=True):
+    """`payable` = `entitlement` - `held`; above zero the party receives it. `pool` is null where the
+    contract does not show it to the party; `delta` is what this run changes against the one before."""
+
+    party: str
+    contract: str
+    title: str
+    month: str
+    run: int
+    run_kind: str
+    currency: str
+    entitlement: str
+    held: str
+    payable: str
+    delta: str
+    pool: str | None
+    lines: tuple[LineBody, ...]
+    warnings: tuple[str, ...]
+    rules_version: str
+    read_at: int
+    sequence: int
+    inputs_digest: str
+    outputs_digest: str
+
+    @classmethod
+    def of(cls, one: Statement) -> Self:
+        return cls(
+            one.party,
+            one.contract,
+            one.title,
+            one.month,
+            one.run,
+            one.run_kind,
+            one.currency,
+            str(one.entitlement),
+            str(one.held),
+            str(one.payable),
+            str(one.delta),
+            None if one.pool is None else str(one.pool),
+            tuple(LineBody.of(line) for line in one.lines),
+            one.warnings,
+            one.rules_version,
+            one.position,
+            one.sequence,
+            one.inputs_digest,
+            one.outputs_digest,
+        )
+
+
+class BillBody(msgspec.Struct, frozen=True):
+    """A site's electricity bill without and with its storage; above zero is owed to the grid."""
+
+    site: str
+    without_storage: str
+    with_storage: str
+    explanation: str
+
+
+class SettlementBody(msgspec.Struct, frozen=True):
+    """A run whole. Per party entitlement = held + payable, and payable sums to zero over all parties."""
+
+    run: RecordedRun
+    title: str
+    model: str
+    currency: str
+    rules_version: str
+    pool: str
+    entitlement: dict[str, str]
+    held: dict[str, str]
+    payable: dict[str, str]
+    lines: tuple[LineBody, ...]
+    bills: tuple[BillBody, ...]
+    sources: tuple[Source, ...]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: RecordedRun, result: Result) -> Self:
+        return cls(
+            run,
+            result.title,
+            result.model,
+            result.currency,
+            result.rules_version,
+            str(result.pool),
+            _texts(result.entitlement),
+            _texts(result.held),
+            _texts(result.payable),
+            tuple(LineBody.of(line) for line in result.lines),
+            tuple(
+                BillBody(bill.site, str(bill.without_storage), str(bill.with_storage), bill.explanation)
+                for bill in result.bills
+            ),
+            result.sources,
+            tuple(notice.message for notice in result.warnings),
+        )
+
+
+def _texts(amounts: dict[str, Money]) -> dict[str, str]:
+    return {party: str(money) for party, money in amounts.items()}

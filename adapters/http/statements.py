@@ -1,0 +1,215 @@
+"""Partners' statements, and where each line of them comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter
+
+from adapters.cli import statement_text
+from adapters.http.caller import Caller
+from adapters.http.instant import month_of
+from adapters.http.openapi import TEXT, also_answers
+from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
+from adapters.http.problem import READ_PROBLEMS
+from adapters.http.register import ID_PATTERN
+from adapters.http.settlements import ContractFilter, ContractName, MonthFilter, MonthName, RunFilter
+from adapters.http.statement_body import LineBody, StatementBody
+from adapters.http.view import View
+from adapters.queries import statements
+from adapters.queries.explain import Explanation, explain
+from ledger.interval import Instant
+from ledger.refusal import Refused
+from ledger.settlement.statement import Statement
+
+Format = Literal["json", "csv", "text"]
+_MEDIA: Final[dict[str, Format]] = {"application/json": "json", "text/csv": "csv", "text/plain": "text"}
+_TYPES: Final = {"csv": "text/csv; charset=utf-8", "text": "text/plain; charset=utf-8"}
+_ALSO: Final = also_answers({"text/csv": TEXT, "text/plain": TEXT})
+
+PartyName = Annotated[str, PathParameter(pattern=ID_PATTERN, description="The party's id")]
+FormatChoice = Annotated[
+    Format | None, QueryParameter(description="Instead of an Accept header; csv is one row a line and total")
+]
+
+
+class StatementPage(msgspec.Struct, frozen=True):
+    position: int
+    items: tuple[StatementBody, ...]
+    next_cursor: str | None
+
+
+class StatementAnswer(msgspec.Struct, frozen=True):
+    position: int
+    statement: StatementBody
+
+
+class EvidenceBody(msgspec.Struct, frozen=True):
+    """One event that the line rests on; a partner is shown that it is there, not whose it is."""
+
+    sequence: int
+    aggregate: str | None
+    version: int | None
+    kinds: tuple[str, ...]
+    recorded_at: Instant
+    actor: str | None
+    sha256: str
+
+
+class ExplanationBody(msgspec.Struct, frozen=True):
+    """A line, its terms (`basis`), what it rests on, and events: `events_in_all` may exceed those shown."""
+
+    position: int
+    contract: str
+    month: str
+    run: int
+    line: LineBody
+    sources: tuple[str, ...]
+    events: tuple[EvidenceBody, ...]
+    events_in_all: int
+
+
+@get(
+    "/statements",
+    summary="Statements of the latest runs, by month, contract and party",
+    responses=READ_PROBLEMS,
+    operation_class=_ALSO,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def list_statements(
+    request: Request[Caller, Any, Any],
+    view: NamedDependency[View],
+    month: MonthFilter = None,
+    contract: ContractFilter = None,
+    party: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    format: FormatChoice = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Response[StatementPage]:
+    with view.page(cursor, tuple[str, str, str], ("", "", "")) as (connection, position, after):
+        found = statements.latest(
+            connection, position, month=month, contract=contract, party=party, after=after, limit=limit + 1
+        )
+    last = found[limit - 1] if len(found) > limit else None
+    more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
+    shown = found[:limit]
+    page = StatementPage(position, tuple(StatementBody.of(one) for one in shown), more)
+    return _answer(page, shown, _chosen(request, format), position, more)
+
+
+@get(
+    "/statements/{contract:str}/{month:str}/{party:str}",
+    summary="One party's statement of a contract's month",
+    responses=READ_PROBLEMS,
+    operation_class=_ALSO,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def show_statement(
+    request: Request[Caller, Any, Any],
+    view: NamedDependency[View],
+    contract: ContractName,
+    month: MonthName,
+    party: PartyName,
+    run: RunFilter = None,
+    format: FormatChoice = None,
+) -> Response[StatementAnswer]:
+    position, statement = _one(view, contract, month, party, run)
+    answer = StatementAnswer(position, StatementBody.of(statement))
+    return _answer(answer, [statement], _chosen(request, format), position, None)
+
+
+@get(
+    "/statements/{contract:str}/{month:str}/{party:str}/lines/{number:int}/explain",
+    summary="What a line of a statement is made of, down to the events",
+    responses=READ_PROBLEMS,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def explain_line(
+    view: NamedDependency[View],
+    contract: ContractName,
+    month: MonthName,
+    party: PartyName,
+    number: Annotated[int, PathParameter(ge=1, le=1_000_000, description="The line's number")],
+    run: RunFilter = None,
+) -> ExplanationBody:
+    """The statement is read as the caller, so that a partner reaches its own lines only; the events
+    behind a line of it are then read with the ledger's own rights."""
+    position, statement = _one(view, contract, month, party, run)
+    if number not in {line.number for line in statement.lines}:
+        raise Refused("unknown_line", f"this statement has no line {number}", place="number")
+    service = view.service
+    with service.database.reading(service.book) as connection:
+        found = explain(connection, contract, statement.month, number, run=statement.run, party=party)
+    return _explained(found, position, names=view.caller.role != "partner")
+
+
+def _one(view: View, contract: str, month: str, party: str, run: int | None) -> tuple[int, Statement]:
+    with view.reading() as (connection, position):
+        found = statements.latest(
+            connection, position, month=month_of(month), contract=contract, party=party, run=run, limit=1
+        )
+    if not found:
+        raise Refused(
+            "unknown_statement", f"no statement of {month} for {party} under {contract}", place="party"
+        )
+    return position, found[0]
+
+
+def _explained(found: Explanation, position: int, *, names: bool) -> ExplanationBody:
+    return ExplanationBody(
+        position,
+        found.contract,
+        found.month,
+        found.run,
+        LineBody.of(found.line),
+        tuple(source if names else _anonymous(source) for source in found.sources),
+        tuple(
+            EvidenceBody(
+                event.sequence,
+                event.aggregate if names else None,
+                event.version if names else None,
+                event.kinds,
+                event.recorded_at,
+                event.actor if names else None,
+                event.sha256,
+            )
+            for event in found.events
+        ),
+        found.events_in_all,
+    )
+
+
+def _anonymous(source: str) -> str:
+    """`readings.S1-LOAD/load: 7-9` without the name: other sites' meters are not a partner's business."""
+    aggregate, _, sequences = source.partition(": ")
+    return f"{aggregate.partition('.')[0]}: {sequences}"
+
+
+def _chosen(request: Request[Caller, Any, Any], format: Format | None) -> Format:
+    if format is not None:
+        return format
+    best = request.accept.best_match(list(_MEDIA), default="application/json")
+    return _MEDIA[best or "application/json"]
+
+
+def _answer(
+    answer: Any, shown: list[Statement], format: Format, position: int, cursor: str | None
+) -> Response[Any]:
+    """As JSON; or as text, with position and cursor as headers."""
+    if format == "json":
+        return Response(answer)
+    headers = {"Ledger-Position": str(position), **({} if cursor is None else {"Next-Cursor": cursor})}
+    if format == "csv":
+        text = statement_text.csv_text(shown)
+    else:
+        text = "\n\n".join(statement_text.text(one) for one in shown) + "\n"
+    return Response(text, media_type=_TYPES[format], headers=headers)
+
+
+ROUTES = (list_statements, show_statement, explain_line)

@@ -1,0 +1,106 @@
+"""Tariffs: sent as the readable TOML file of examples/tariffs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import RawBody
+
+from adapters.http.caller import Caller
+from adapters.http.contracts import CHECKED, Check, Checked, register_document
+from adapters.http.intake import OptionalKey, Stored
+from adapters.http.openapi import TEXT, takes
+from adapters.http.paging import LIMIT, Cursor, Limit
+from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
+from adapters.http.register import Name, RecordedVersion, bodies, history, listed
+from adapters.http.service import Service
+from adapters.http.tariff_body import TariffBody
+from adapters.http.view import View
+from adapters.queries.registered_page import Entry
+from ledger.published_tariff import PublishTariff
+from ledger.refusal import Refused
+from ledger.tariff import Tariff
+from ledger.tariff_file import parse_tariff
+
+_BODY: Final = "body"
+
+
+class TariffVersion(RecordedVersion, frozen=True, kw_only=True):
+    document: TariffBody
+
+
+class TariffPage(msgspec.Struct, frozen=True):
+    position: int
+    items: tuple[TariffVersion, ...]
+    next_cursor: str | None
+
+
+class TariffHistory(msgspec.Struct, frozen=True):
+    position: int
+    id: str
+    versions: tuple[TariffVersion, ...]
+
+
+@get(
+    "/tariffs",
+    summary="Tariffs by id, each with the version recorded last",
+    responses=READ_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def list_tariffs(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> TariffPage:
+    position, entries, more = listed(view, "tariff", Tariff, cursor, limit)
+    return TariffPage(position, bodies(_shown(entries), TariffVersion), more)
+
+
+@get(
+    "/tariffs/{name:str}",
+    summary="All recorded versions of a tariff",
+    responses=READ_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def show_tariff(view: NamedDependency[View], name: Name) -> TariffHistory:
+    position, entries = history(view, "tariff", Tariff, name)
+    return TariffHistory(position, name, bodies(_shown(entries), TariffVersion))
+
+
+@post(
+    "/tariffs",
+    summary="Publish a tariff, or its next version",
+    responses={**WRITE_PROBLEMS, **CHECKED},
+    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def publish_tariff(
+    service: NamedDependency[Service],
+    caller: NamedDependency[Caller],
+    body: RawBody,
+    *,
+    idempotency_key: OptionalKey = None,
+    check: Check = False,
+) -> Response[Stored | Checked]:
+    tariff = parse_tariff(_text(body), name=_BODY)
+    return register_document(service, caller, PublishTariff(tariff), idempotency_key, check=check)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise Refused("encoding", "save the file as UTF-8", place=f"{_BODY}:{line}") from None
+
+
+def _shown(entries: list[Entry[Tariff]]) -> list[Entry[TariffBody]]:
+    return [
+        Entry(e.id, e.version, e.sequence, e.effective_from, e.effective_to, TariffBody.of(e.document))
+        for e in entries
+    ]
+
+
+ROUTES = (list_tariffs, show_tariff, publish_tariff)

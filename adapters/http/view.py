@@ -1,0 +1,123 @@
+"""As whom and as of when a query reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, TypeVar
+
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from adapters.http.caller import Caller
+from adapters.http.instant import instant_of
+from adapters.http.paging import read_cursor
+from adapters.http.problem import BadRequest
+from adapters.http.service import Service
+from adapters.postgres.database import Connection
+from adapters.queries.as_of import position_at, recorded_at_max
+from adapters.settling import lowest_position, wait_until
+from ledger.refusal import Refused
+
+WAIT_S: Final = 5.0
+"""How long a query waits for the projections before it answers 503."""
+
+_DIGITS_MAX: Final = 18
+K = TypeVar("K")
+
+AsOf = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=64,
+        description="Answer as the ledger knew it then: a sequence number, or an instant with its offset",
+    ),
+]
+After = Annotated[
+    int | None,
+    QueryParameter(ge=0, description="Wait, at most 5 s, until this sequence number can be read"),
+]
+
+
+class View:
+    """One caller's reading of one book, at `at` or at the newest position that all projections share."""
+
+    def __init__(self, service: Service, caller: Caller, at: int | None) -> None:
+        self.service = service
+        self.caller = caller
+        self.at = at
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Connection, int]]:
+        """A transaction and the position it answers for; a partner's sees its own statements only."""
+        book, database, caller = self.service.book, self.service.database, self.caller
+        if caller.role == "partner":
+            opened = database.reading(book, role="wattledger_partner", party=caller.party)
+        else:
+            opened = database.reading(book)
+        with opened as connection:
+            yield connection, self._position(connection)
+
+    @contextmanager
+    def page(self, cursor: str | None, kind: type[K], start: K) -> Iterator[tuple[Connection, int, K]]:
+        """As `reading`, with the key after which the page begins: `start`, or the cursor's, of type `kind`.
+
+        Raises:
+            BadRequest: `cursor` for one that is not of this list, or of another position.
+        """
+        with self.reading() as (connection, position):
+            if cursor is None:
+                yield connection, position, start
+                return
+            read_at, key = read_cursor(cursor, kind)
+            if read_at > position or (self.at is not None and read_at != self.at):
+                raise BadRequest("cursor", f"this cursor answers as of {read_at}", "cursor")
+            yield connection, read_at, key
+
+    def _position(self, connection: Connection) -> int:
+        return lowest_position(connection) if self.at is None else self.at
+
+
+def provide_view(
+    service: NamedDependency[Service],
+    caller: NamedDependency[Caller],
+    as_of: AsOf = None,
+    after: After = None,
+) -> View:
+    """The caller's view, once what it asks for can be read.
+
+    Raises:
+        Refused: `as_of` or `after` that lies ahead of the ledger.
+        Behind: the projections did not come up in time.
+    """
+    if after is not None:
+        _wait_for(service, after, "after")
+    return View(service, caller, None if as_of is None else _position(service, as_of))
+
+
+def _wait_for(service: Service, sequence: int, place: str) -> None:
+    with service.database.reading(service.book) as connection:
+        if lowest_position(connection) >= sequence:
+            return
+    last = service.last_sequence()
+    if sequence > last:
+        raise Refused(place, f"the ledger ends at {last}, before {sequence}", place=place)
+    wait_until(service.database, service.book, sequence, WAIT_S)
+
+
+def _position(service: Service, as_of: str) -> int:
+    if as_of.isascii() and as_of.isdigit():
+        if len(as_of) > _DIGITS_MAX:
+            raise Refused("as_of", "the ledger is not that long", place="as_of")
+        _wait_for(service, int(as_of), "as_of")
+        return int(as_of)
+    instant = instant_of(as_of, "as_of")
+    if instant > service.clock():
+        raise Refused("as_of", f"{as_of} has not come yet", place="as_of")
+    with service.database.reading(service.book) as connection:
+        lowest = lowest_position(connection)
+        if lowest and recorded_at_max(connection, lowest) > instant:
+            return position_at(connection, instant, lowest)
+    last = service.last_sequence()
+    wait_until(service.database, service.book, last, WAIT_S)
+    with service.database.reading(service.book) as connection:
+        return position_at(connection, instant, last)
