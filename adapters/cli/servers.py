@@ -17,6 +17,7 @@ from adapters.embedded.child import Child, ChildFailed
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.projections import PROJECTIONS
+from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.stack import Stack, running
 
@@ -40,21 +41,8 @@ def add_to(app: App, session: Session) -> None:
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             run_demo(stack, part)
             if not exit:
-                print(_address(settings))
-                print(
-                    "a key: .venv/bin/wattledger key grant --role finance --actor me     stop: Ctrl-C",
-                    flush=True,
-                )
-                serve_http(
-                    create_app(
-                        stack.door,
-                        stack.database,
-                        lambda: projector.halted if projector else None,
-                        session.clock,
-                    ),
-                    settings.http_host,
-                    settings.http_port,
-                )
+                print("a key: .venv/bin/wattledger key grant --role finance --actor me    stop: Ctrl-C")
+                _serve(stack, projector, session)
 
     @app.command
     def up() -> int:
@@ -69,14 +57,7 @@ def add_to(app: App, session: Session) -> None:
     def serve() -> None:
         """Run the API until stopped; its documentation is at /docs."""
         with running(settings, session.clock) as stack, projecting(stack) as projector:
-            print(_address(settings), flush=True)
-            serve_http(
-                create_app(
-                    stack.door, stack.database, lambda: projector.halted if projector else None, session.clock
-                ),
-                settings.http_host,
-                settings.http_port,
-            )
+            _serve(stack, projector, session)
 
     @app.command
     def project() -> int:
@@ -98,13 +79,20 @@ def add_to(app: App, session: Session) -> None:
             print("\n".join(_status(stack)))
 
 
+def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
+    def halted() -> str | None:
+        return projector.halted if projector is not None else None
+
+    print(_address(session.settings), flush=True)
+    app = create_app(stack.door, stack.database, halted, session.clock)
+    serve_http(app, session.settings.http_host, session.settings.http_port)
+
+
 def _supervise(stack: Stack, stopping: threading.Event) -> int:
     """One process a role; one that dies is started again, a server that dies ends everything."""
     folder = stack.settings.state.resolve()
     children: dict[str, Child] = {}
-    print(
-        f"API: http://{stack.settings.http_host}:{stack.settings.http_port}/docs   logs: {folder}", flush=True
-    )
+    print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
         while not stopping.is_set():
             for server in stack.children:
@@ -127,7 +115,8 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
 
 
 def _address(settings: Settings) -> str:
-    return f"API: http://{settings.http_host}:{settings.http_port}/v1   documentation: http://{settings.http_host}:{settings.http_port}/docs"
+    base = f"http://{settings.http_host}:{settings.http_port}"
+    return f"API: {base}/v1   documentation: {base}/docs"
 
 
 def _status(stack: Stack) -> list[str]:

@@ -1,0 +1,192 @@
+"""The command line as a user meets it: real processes, real servers, golden output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.embedded.child import free_port
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = Path(__file__).with_name("statement_2026-08.txt")
+
+
+def wattledger(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "adapters.main", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        env=environment | {"WATTLEDGER_STATE": str(state)},
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with the demo's book in it."""
+    state = tmp_path_factory.mktemp("demo")
+    done = wattledger(state, "demo", "--exit")
+    assert done.returncode == 0, done.stderr
+    assert "every chain of hashes whole" in done.stdout
+    assert "rows equal" in done.stdout
+    return state
+
+
+def test_the_demo_s_statements_are_the_golden_ones(demo: Path) -> None:
+    done = wattledger(demo, "statement", "2026-08")
+    assert done.stdout == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_a_second_demo_finds_everything_done(demo: Path) -> None:
+    again = wattledger(demo, "demo", "--exit")
+    assert again.returncode == 0
+    assert again.stdout.count("known already") == 2
+    assert again.stdout.count("unchanged") == 4
+
+
+def test_statements_as_csv_and_json_agree(demo: Path) -> None:
+    rows = wattledger(demo, "statement", "2026-08", "--party", "host-s2", "--format", "csv").stdout
+    (statement,) = json.loads(
+        wattledger(demo, "statement", "2026-08", "--party", "host-s2", "--format", "json").stdout
+    )
+    payable = next(row for row in rows.splitlines() if "total,payable" in row)
+    assert payable.split(",")[12].replace(".", "") == str(statement["payable"]["minor"])
+
+
+def test_explain_goes_down_to_the_events(demo: Path) -> None:
+    out = wattledger(demo, "explain", "eaas-s1", "2026-08", "1").stdout
+    assert "discharged, sharp" in out
+    assert "meter.readings_recorded.v1" in out
+    assert "tariff.published.v1" in out
+    missing = wattledger(demo, "explain", "eaas-s1", "2026-08", "99")
+    assert (missing.returncode, "unknown_line" in missing.stderr) == (2, True)
+
+
+def test_a_backup_restores_to_an_equal_book(demo: Path, tmp_path: Path) -> None:
+    file = tmp_path / "demo.backup"
+    assert wattledger(demo, "backup", str(file)).returncode == 0
+    restored = wattledger(tmp_path / "other", "restore", str(file))
+    assert "57 events restored" in restored.stdout, restored.stderr
+    assert wattledger(tmp_path / "other", "statement", "2026-08").stdout == GOLDEN.read_text(encoding="utf-8")
+    assert "equal" in wattledger(tmp_path / "other", "replay").stdout
+    assert wattledger(tmp_path / "other", "verify").returncode == 0
+
+
+def test_rebuild_and_status(demo: Path) -> None:
+    assert "rebuilt up to position" in wattledger(demo, "rebuild", "readings", "settlements").stdout
+    assert wattledger(demo, "statement", "2026-08").stdout == GOLDEN.read_text(encoding="utf-8")
+    unknown = wattledger(demo, "rebuild", "nothing")
+    assert (unknown.returncode, "is not one of archive" in unknown.stderr) == (2, True)
+    assert "(0 behind)" in wattledger(demo, "status").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "new", "place"),
+    [
+        ('rate = "0.1"', 'rate = "a tenth"', "clauses[1].rate"),
+        ('shares = { host-s1 = "70%", operator = "30%" }   #', 'shares = { host-s1 = "70%" }   #', "shares"),
+        ('currency = "CNY"', 'currency = "EUR"\nsurprise = 1', "surprise"),
+    ],
+)
+def test_a_contract_s_error_names_line_and_field(tmp_path: Path, line: str, new: str, place: str) -> None:
+    text = (ROOT / "examples/contracts/eaas-s1.toml").read_text(encoding="utf-8")
+    assert line in text
+    file = tmp_path / "contract.toml"
+    file.write_text(text.replace(line, new), encoding="utf-8")
+    done = wattledger(tmp_path / "state", "contract", "check", str(file))
+    assert done.returncode == 2
+    assert "line " in done.stderr
+    assert place in done.stderr
+
+
+def test_what_the_user_gets_wrong_is_said_and_nothing_starts(tmp_path: Path) -> None:
+    assert wattledger(tmp_path, "contract", "check", str(tmp_path / "none.toml")).returncode == 2
+    environment = os.environ | {"WATTLEDGER_SURPRISE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "adapters.main", "status"],
+        check=False, capture_output=True, text=True, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    assert (done.returncode, "WATTLEDGER_STATE" in done.stderr) == (2, True)
+
+
+class Up:
+    """`wattledger up` in a process of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.port = free_port()
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
+        environment |= {"WATTLEDGER_STATE": str(state), "WATTLEDGER_HTTP_PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "adapters.main", "up"],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/health/ready", timeout=2) as answer:
+                return bool(json.load(answer)["ready"])
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def wait_ready(self) -> None:
+        give_up = time.monotonic() + 30
+        while not self.ready():
+            assert self.process.poll() is None
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    running = Up(tmp_path / "state")
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def children(pid: int, role: str) -> list[int]:
+    """The process's children whose command line holds `role`."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if role in command_line(child)]
+
+
+def command_line(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except FileNotFoundError:
+        return ""
+
+
+def test_up_runs_each_role_and_starts_a_dead_one_again(up: Up) -> None:
+    up.wait_ready()
+    (serving,) = children(up.process.pid, "adapters.main serve")
+    os.kill(serving, signal.SIGKILL)
+    give_up = time.monotonic() + 30
+    while not (again := children(up.process.pid, "adapters.main serve")) or again == [serving]:
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
+    up.wait_ready()
+    up.process.terminate()
+    assert up.process.wait(30) == 0
+    assert not up.ready()
+
+
+def test_up_ends_with_an_error_when_a_server_dies(up: Up) -> None:
+    up.wait_ready()
+    (nats,) = children(up.process.pid, "nats-server")
+    os.kill(nats, signal.SIGKILL)
+    assert up.process.wait(30) == 3
