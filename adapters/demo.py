@@ -167,6 +167,7 @@ def _settle(stack: Stack, door: FrontDoor, console: Console) -> None:
 
 
 def _statements(stack: Stack) -> list[Statement]:
+    stack.caught_up()
     with stack.database.reading(stack.settings.book) as connection:
         return statements.latest(connection, lowest_position(connection), month=str(MONTH))
 

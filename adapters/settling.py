@@ -125,8 +125,6 @@ def _settle_one_month(
             Settled(result, receipt.version, receipt.sequence, recorded=not receipt.repeated)
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
-    if fresh:
-        wait_until(database, door.book, max(one.sequence for one in done), timeout)
     return sorted(done, key=lambda one: one.result.contract)
 
 

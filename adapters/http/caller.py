@@ -34,6 +34,8 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
     Raises:
         Unauthenticated, Forbidden, BadRequest: in this precedence.
     """
+    if connection.scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]
+        return
     service: Service = connection.app.state.service
     caller = _caller(service, connection.headers.get("authorization", ""))
     route = f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]

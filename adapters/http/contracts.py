@@ -17,7 +17,7 @@ from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import Name, RecordedVersion, bodies, history, listed
 from adapters.http.service import Service
-from adapters.http.strict_body import check_text, decoded
+from adapters.http.strict_body import check_plain, decoded
 from adapters.http.view import View
 from ledger import contract_file
 from ledger.command import Command
@@ -131,7 +131,7 @@ def register_document(
         BadRequest: without an Idempotency-Key where one is needed.
         Refused: the document is not acceptable.
     """
-    check_text(msgspec.to_builtins(command))
+    check_plain(msgspec.to_builtins(command))
     if check:
         others = {name: service.door.state(name) for name in command.reads}
         command.decide(service.door.state(command.aggregate), others)

@@ -18,7 +18,7 @@ from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.readings import AcceptValid, RejectedReading, rejected
 from adapters.http.register import Name
-from adapters.http.strict_body import check_text
+from adapters.http.strict_body import check_plain
 from adapters.http.view import View
 from adapters.importing import Imported, import_file
 from adapters.meters.text import FILE_BYTES_MAX
@@ -78,7 +78,7 @@ def import_readings(
     profile = meters.profile_of(data.profile)
     content = data.file.file.read()
     name = (data.file.filename or "file")[:_NAME_MAX]
-    check_text(name, "file")
+    check_plain(name, "file")
 
     def work() -> ImportStored:
         done = import_file(

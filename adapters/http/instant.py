@@ -14,7 +14,8 @@ from ledger.refusal import Refused
 
 _PLUS_AS_BLANK: Final = re.compile(r" (\d{2}:\d{2})$")
 FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LAST: Final = datetime(9998, 12, 31, tzinfo=UTC)
+LAST: Final = datetime(9990, 1, 1, tzinfo=UTC)
+"""Far enough from the year 10000 that whatever is counted on from it is an instant too."""
 
 
 def instant_of(text: str, place: str) -> datetime:
@@ -33,13 +34,13 @@ def instant_of(text: str, place: str) -> datetime:
 
 
 def in_range(instant: datetime, place: str) -> datetime:
-    """`instant` in UTC, when it lies in the years 1970 to 9998.
+    """`instant` in UTC, when it lies in the years 1970 to 9989.
 
     Raises:
         Refused: `instant_range`.
     """
     if not FIRST <= instant <= LAST:
-        raise Refused("instant_range", f"{instant.isoformat()} is not in the years 1970 to 9998", place=place)
+        raise Refused("instant_range", f"{instant.isoformat()} is not in the years 1970 to 9989", place=place)
     return instant.astimezone(UTC)
 
 

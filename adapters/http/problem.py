@@ -32,6 +32,8 @@ RETRY_AFTER_S: Final = 1
 _log = logging.getLogger("wattledger.http")
 _CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists"})
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
+_PUBLIC: Final = {"idempotency_key": "Idempotency-Key", "start": "from", "end": "to"}
+"""What parameters are called outside, where Python cannot call them that."""
 _AT: Final = re.compile(r" - at (?:key in )?`\$(?P<path>[^`]*)`$")
 
 
@@ -108,7 +110,10 @@ def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[
     """A parameter of the address or a header that is missing or out of range."""
     if isinstance(error.extra, list) and error.extra:
         first = error.extra[0]
-        return _answer(HTTPStatus.BAD_REQUEST, "parameter", str(first["message"]), str(first.get("key", "")))
+        if first.get("key") == "data":
+            return _answer(HTTPStatus.BAD_REQUEST, "json", "a body is needed")
+        key = str(first.get("key", ""))
+        return _answer(HTTPStatus.BAD_REQUEST, "parameter", str(first["message"]), _PUBLIC.get(key, key))
     missing = _MISSING.match(error.detail)
     if missing:
         return _answer(HTTPStatus.BAD_REQUEST, "parameter", missing[0], missing["name"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -138,14 +140,23 @@ def record_readings(
 
 
 def _parsed(body: bytes, intake: Intake) -> Parsed:
-    try:
-        parsed = GatewayJson().read(body, KnownMeters(intake.service.door))
-        for run in parsed.runs:
-            in_range(run.start, "start")
-            in_range(run.end, "start")
-    except OverflowError:
-        raise Refused("instant_range", "a start is not in the years 1970 to 9998", place="start") from None
-    return parsed
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # Where this cannot be read, the reader says what is wrong with it.
+        _check_times(msgspec.json.decode(body, type=_Times), "")
+    return GatewayJson().read(body, KnownMeters(intake.service.door))
+
+
+class _Times(msgspec.Struct):
+    start: datetime | None = None
+    readings: tuple[_Times, ...] = ()
+
+
+def _check_times(body: _Times, path: str) -> None:
+    """Before any arithmetic is done with them."""
+    if body.start is not None and body.start.tzinfo is not None:
+        in_range(body.start, f"{path}start")
+    for number, inner in enumerate(body.readings):
+        _check_times(inner, f"readings[{number}].")
 
 
 def rejected(found: tuple[Rejected, ...]) -> tuple[RejectedReading, ...]:

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import uvicorn
@@ -15,6 +16,8 @@ from litestar import Litestar
 
 _GRACE_S: Final = 3
 _KEEP_ALIVE_S: Final = 30
+_THREADS: Final = 32
+"""Handlers block: a few that wait for a settlement must not keep the others from their turn."""
 
 
 class Server(uvicorn.Server):
@@ -58,6 +61,7 @@ def serve(app: Litestar, host: str, port: int) -> None:
 
 
 async def _serve(running: Server) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "http"))
     if threading.current_thread() is threading.main_thread():
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

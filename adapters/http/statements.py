@@ -27,7 +27,7 @@ from ledger.settlement.statement import Statement
 
 Format = Literal["json", "csv", "text"]
 _MEDIA: Final[dict[str, Format]] = {"application/json": "json", "text/csv": "csv", "text/plain": "text"}
-_TYPES: Final = {"csv": "text/csv; charset=utf-8", "text": "text/plain; charset=utf-8"}
+_TYPES: Final = {"csv": "text/csv", "text": "text/plain"}
 _ALSO: Final = also_answers({"text/csv": TEXT, "text/plain": TEXT})
 
 PartyName = Annotated[str, PathParameter(pattern=ID_PATTERN, description="The party's id")]

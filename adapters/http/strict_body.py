@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _DEPTH_MAX: Final = 40
+_INTEGER_MAX: Final = 2**53 - 1
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
@@ -34,29 +35,35 @@ def decoded(body: bytes, kind: type[T]) -> T:
         raise decoded_refusal(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("json", f"not valid JSON: {error}") from None
-    check_text(plain)
+    check_plain(plain)
     _check_known(plain, msgspec.to_builtins(value), "")
     return value
 
 
-def check_text(value: object, path: str = "", depth: int = 0) -> None:
-    """That no text in plain lists and tables holds a control character other than tab and line feed.
+def check_plain(value: object, path: str = "", depth: int = 0) -> None:
+    """That plain lists and tables hold what every store and client can keep.
+
+    No text has a control character other than tab and line feed, and no integer is beyond what a double
+    holds exactly.
 
     Raises:
-        Refused: `control_character`, `nesting`.
+        Refused: `control_character`, `number_range`, `nesting`.
     """
     if depth > _DEPTH_MAX:
         raise Refused("nesting", f"more than {_DEPTH_MAX} levels", place=path[:100])
     if isinstance(value, str):
         if _CONTROL.search(value):
             raise Refused("control_character", "a text may not hold control characters", place=path)
+    elif isinstance(value, int):
+        if abs(value) > _INTEGER_MAX:
+            raise Refused("number_range", f"{str(value)[:20]} is not within +-{_INTEGER_MAX}", place=path)
     elif isinstance(value, dict):
         for key, item in value.items():
-            check_text(key, path, depth + 1)
-            check_text(item, f"{path}.{key}" if path else str(key), depth + 1)
+            check_plain(key, path, depth + 1)
+            check_plain(item, f"{path}.{key}" if path else str(key), depth + 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            check_text(item, f"{path}[{index}]", depth + 1)
+            check_plain(item, f"{path}[{index}]", depth + 1)
 
 
 def _check_known(given: object, understood: object, path: str) -> None:

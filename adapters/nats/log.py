@@ -111,17 +111,22 @@ class Log:
         """Send until the server has answered yes or no, reading back after every answer that was lost."""
         give_up = time.monotonic() + self.deadline
         pause = 0.05
+        answer_lost = False
         while True:
             expected: dict[str, int] = {}
             try:
                 expected = await self._expected(messages)
                 return await self._send(messages, expected)
             except IntegrityError:
+                # What a lost answer was about may have been stored after we read back.
+                if answer_lost and (stored := await self._stored_by_us(messages, give_up)) is not None:
+                    return stored
                 for aggregate in expected:
                     self._positions.pop(aggregate, None)
                 if not expected or await self._expected(messages) == expected:
                     raise
             except (nats.errors.Error, OSError, StoreUnavailable) as error:
+                answer_lost = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
                 stored = await self._stored_by_us(messages, give_up)
@@ -199,12 +204,18 @@ class Log:
     async def _stored_by_us(self, messages: Sequence[tuple[str, int, bytes]], give_up: float) -> int | None:
         """The last sequence of an append whose answer was lost, when it was stored after all.
 
-        A payload carries its command id and time, so equal bytes can only be ours.
+        A payload carries its command id and time, so equal bytes can only be ours. The leader is asked,
+        because the other nodes of a cluster may not have it yet.
         """
         aggregate, version, payload = messages[0]
         while True:
             self._positions.pop(aggregate, None)
             try:
+                last = await self._get({"last_by_subj": wire.subject(self.book, aggregate)})
+                if last is None or (at := wire.header_of(last[1]).version) < version:
+                    return None
+                if at == version:
+                    return last[0] + len(messages) - 1 if last[1] == payload else None
                 events = await self.read_aggregate(aggregate, gt=version - 1, lte=version)
             except (nats.errors.Error, OSError, StoreUnavailable) as error:
                 if time.monotonic() > give_up:

@@ -81,12 +81,12 @@ def load(
 
 
 class _Batch(NamedTuple):
-    """Rows of one length: key number, sequence, first interval's position, values."""
+    """Rows of one length: key number, sequence, first interval's position, values as they came."""
 
     number: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
-    values: npt.NDArray[np.int64]
+    values: npt.NDArray[Any]
 
 
 def _parsed(rows: Sequence[bytes], length: int, start: datetime, interval_s: int) -> _Batch:
@@ -104,21 +104,20 @@ def _parsed(rows: Sequence[bytes], length: int, start: datetime, interval_s: int
         table["number"].astype(np.int64) - 1,
         table["sequence"].astype(np.int64),
         (table["start"].astype(np.int64) - micros) // (interval_s * 1_000_000),
-        table["wh"][:, :, 1].astype(np.int64),
+        table["wh"][:, :, 1],
     )
 
 
 def _paint(wh: npt.NDArray[np.int64], batches: Sequence[_Batch]) -> None:
     placed = 0
     for batch in batches:
-        columns = batch.offset[:, None] + np.arange(batch.values.shape[1])
-        inside = (columns >= 0) & (columns < wh.shape[1])
-        if inside.all():
-            wh[batch.number[:, None], columns] = batch.values
-        else:
-            rows = np.broadcast_to(batch.number[:, None], columns.shape)
-            wh[rows[inside], columns[inside]] = batch.values[inside]
-        placed += int(inside.sum())
+        length = batch.values.shape[1]
+        for offset in np.unique(batch.offset).tolist():
+            rows = batch.offset == offset
+            begin, end = max(offset, 0), min(offset + length, wh.shape[1])
+            if begin < end:
+                wh[batch.number[rows], begin:end] = batch.values[rows, begin - offset : end - offset]
+                placed += int(rows.sum()) * (end - begin)
     if placed == int((wh != MISSING).sum()):
         return
     pieces = [

@@ -40,10 +40,6 @@ class Register(Generic[T]):
                 return version
         return None
 
-    def all_at(self, instant: datetime) -> list[Recorded[T]]:
-        """The version in force of each id, by id."""
-        return [found for name in sorted(self.versions) if (found := self.at(name, instant)) is not None]
-
 
 def load(connection: Connection, kind: str, document: type[T], position: int) -> Register[T]:
     """Every version of `kind` recorded up to `position`."""

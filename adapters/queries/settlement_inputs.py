@@ -31,12 +31,13 @@ _TICK = timedelta(microseconds=1)
 
 
 class _Book(NamedTuple):
-    """The registers, and which meters stand at which site, as of a position."""
+    """The registers as of a position; `meters_of` names the meters that ever stood at a site."""
 
     contracts: Register[Contract]
     sites: Register[Site]
     meters: Register[Meter]
     tariffs: Register[Tariff]
+    meters_of: dict[str, list[str]]
 
 
 def load(
@@ -48,11 +49,13 @@ def load(
         Refused: `no_contract`, `contract_overlap`, `contract_gap`, `contract_change`, `unknown_site`,
             `unknown_tariff`, `site_change`, `meter_layout`, `open_import`, `missing_readings`.
     """
+    meters = registered.load(connection, "meter", Meter, position)
     register = _Book(
         registered.load(connection, "contract", Contract, position),
         registered.load(connection, "site", Site, position),
-        registered.load(connection, "meter", Meter, position),
+        meters,
         registered.load(connection, "tariff", Tariff, position),
+        _meters_of(meters),
     )
     in_force = _in_force(register.contracts, month, contracts)
     _check_coverage(register, in_force, month)
@@ -74,6 +77,14 @@ def load(
         )
         for name, contract in in_force.items()
     ]
+
+
+def _meters_of(register: Register[Meter]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(register.versions):
+        for site in {version.document.site for version in register.versions[name]}:
+            found[site].append(name)
+    return found
 
 
 def _in_force(
@@ -180,7 +191,8 @@ def _layout(register: _Book, name: str, month: Month) -> _Layout:
         raise Refused(
             "unknown_tariff", f"no tariff {site.document.tariff!r} is published", place=f"site {name}"
         )
-    meters = [meter for meter in register.meters.all_at(interval.end - _TICK) if meter.document.site == name]
+    standing = (register.meters.at(meter, interval.end - _TICK) for meter in register.meters_of.get(name, ()))
+    meters = [meter for meter in standing if meter is not None and meter.document.site == name]
     lengths = {meter.document.interval_s for meter in meters}
     layout = _Layout(
         site,

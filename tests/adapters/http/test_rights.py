@@ -1,0 +1,151 @@
+"""Who may do what: every route and every role, keys that are not in force, and partners kept apart."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from adapters.http.caller import Caller
+from adapters.http.permissions import PERMISSIONS
+from adapters.http.recent_keys import RecentKeys
+from adapters.http.service import Service
+from adapters.http.view import View
+from ledger.access import ROLES
+from tests.adapters.http.conftest import HOST, Api, problem
+
+NAMES = {
+    "{name}": "nobody",
+    "{contract}": "eaas-s1",
+    "{month}": "2026-08",
+    "{party}": HOST,
+    "{number}": "1",
+    "{sequence}": "1",
+    "{key_id}": "nobody",
+}
+
+
+def address(route: str) -> tuple[str, str]:
+    method, path = route.split(" ")
+    for name, value in NAMES.items():
+        path = path.replace(name, value)
+    return method, path
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_route_lets_in_the_roles_of_the_table_and_no_other(settled: Api, role) -> None:
+    for route, allowed in PERMISSIONS.items():
+        method, path = address(route)
+        answer = settled.get(path, role) if method == "GET" else settled.post(path, b"?", role)
+        if role in allowed:
+            assert answer.status_code not in {401, 403, 500}, (route, answer.text)
+        else:
+            problem(answer, 403, "forbidden")
+
+
+def test_a_route_without_rights_does_not_start(settled: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(PERMISSIONS, "GET /v1/parties")
+    with pytest.raises(AssertionError, match="GET /v1/parties"):
+        settled.app()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "{}", "Bearer " + "x" * 5000, "Bearer é"],
+)
+def test_without_a_key_in_force_nothing_is_told(settled: Api, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header.format(settled.secret("admin")).encode()}
+    for route in PERMISSIONS:
+        method, path = address(route)
+        answer = settled.client.request(method, path, headers=headers)
+        problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_is_shown_once_works_at_once_and_ends_at_once(api: Api) -> None:
+    granted = api.post("/v1/keys", {"actor": "eve", "role": "auditor"}, key="k1")
+    body = granted.json()
+    assert (granted.status_code, body["in_force"]) == (201, True)
+    assert granted.headers["cache-control"] == "no-store"
+    mine = {"Authorization": f"Bearer {body['secret']}"}
+    assert api.client.get("/v1/events", headers=mine).status_code == 200
+    recorded = api.bench.query("SELECT payload FROM ledger.envelope")
+    assert not any(body["secret"].encode() in payload for (payload,) in recorded)
+
+    again = api.post("/v1/keys", {"actor": "eve", "role": "auditor"}, key="k1")
+    assert again.json() == body | {"secret": None}
+    assert again.headers["idempotency-replayed"] == "true"
+    problem(api.post("/v1/keys", {"actor": "eve", "role": "admin"}, key="k1"), 409, "command_id_reused")
+
+    revoked = api.post(f"/v1/keys/{body['key_id']}/revoke", key="k2")
+    assert (revoked.status_code, revoked.json()["in_force"]) == (201, False)
+    problem(api.client.get("/v1/events", headers=mine), 401, "unauthenticated")
+    then = api.client.get("/v1/events", headers=mine, params={"as_of": body["sequence"]})
+    problem(then, 401, "unauthenticated")
+    problem(api.post(f"/v1/keys/{body['key_id']}/revoke"), 404, "unknown_key", "key_id")
+    listed = {key["key_id"]: key for key in api.get("/v1/keys").json()["items"]}
+    assert listed[body["key_id"]]["revoked"] is True
+    assert not any("sha256" in key for key in listed.values())
+
+
+def test_a_partners_key_needs_its_party(settled: Api) -> None:
+    problem(settled.post("/v1/keys", {"actor": "p", "role": "partner"}), 422, "party")
+    problem(
+        settled.post("/v1/keys", {"actor": "p", "role": "partner", "party": "nobody"}), 422, "unknown_party"
+    )
+    problem(settled.post("/v1/keys", {"actor": "p", "role": "finance", "party": "nobody"}), 422, "party")
+
+
+def test_a_partner_reads_its_own_statements_only(settled: Api) -> None:
+    everybody = settled.get("/v1/statements").json()["items"]
+    assert {one["party"] for one in everybody} == {HOST, "operator", "equipment-owner"}
+    own = settled.get("/v1/statements", "partner").json()["items"]
+    assert own == [one for one in everybody if one["party"] == HOST]
+    assert settled.get("/v1/statements", "partner", party="operator").json()["items"] == []
+    for path in (
+        "/v1/statements/eaas-s1/2026-08/operator",
+        "/v1/statements/eaas-s1/2026-08/operator/lines/5/explain",
+    ):
+        problem(settled.get(path, "partner"), 404, "unknown_statement")
+    assert "operator" not in settled.get("/v1/statements", "partner", format="csv").text
+
+
+def test_a_partners_explanation_has_its_own_lines_and_no_names(settled: Api) -> None:
+    path = f"/v1/statements/eaas-s1/2026-08/{HOST}/lines/1/explain"
+    for_finance = settled.get(path, "finance").json()
+    for_partner = settled.get(path, "partner").json()
+    assert for_partner["line"] == for_finance["line"]
+    assert any(source.startswith("readings.S1-STORAGE/charge") for source in for_finance["sources"])
+    assert {source.partition(":")[0] for source in for_partner["sources"]} == {"site", "tariff", "readings"}
+    assert [event["sha256"] for event in for_partner["events"]] == [
+        e["sha256"] for e in for_finance["events"]
+    ]
+    assert all(event["aggregate"] is None and event["actor"] is None for event in for_partner["events"])
+    others = {
+        line["number"]
+        for one in settled.get("/v1/statements").json()["items"]
+        if one["party"] != HOST
+        for line in one["lines"]
+    }
+    for number in others:
+        problem(settled.get(path.replace("/1/", f"/{number}/"), "partner"), 404, "unknown_line")
+
+
+def test_a_wrong_query_still_shows_a_partner_nothing_else(settled: Api) -> None:
+    """PostgreSQL's own row security: a query that forgets the party, or asks for a table of the staff's."""
+    bench = settled.bench
+    service = Service(bench.door, bench.database, lambda: None, bench.clock, RecentKeys())
+    view = View(service, Caller("someone", "partner", HOST), None)
+    with view.reading() as (connection, _):
+        seen = connection.execute("SELECT DISTINCT party FROM ledger.statement").fetchall()
+    assert seen == [(HOST,)]
+    for table in ("settlement", "registered", "envelope", "meter_run", "price_block", "reading"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), view.reading() as (connection, _):
+            connection.execute(f"SELECT * FROM ledger.{table}")  # type: ignore[arg-type]
+    nobody = View(service, Caller("someone", "partner", None), None)
+    with nobody.reading() as (connection, _):
+        assert connection.execute("SELECT * FROM ledger.statement").fetchall() == []
+
+
+def test_health_and_documentation_need_no_key(settled: Api) -> None:
+    for path in ("/v1/health/live", "/v1/health/ready", "/docs", "/docs/openapi.json"):
+        assert settled.client.get(path).status_code == 200
