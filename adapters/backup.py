@@ -25,6 +25,8 @@ from ledger.refusal import Refused
 _LENGTH: Final = struct.Struct(">Q")
 _FORMAT: Final = "wattledger.backup.v1"
 _IDLE_S: Final = 10.0
+_PAYLOAD_BYTES_MAX: Final = 64 << 20
+"""NATS takes no larger message."""
 _BATCH_BYTES: Final = 8 << 20
 
 
@@ -118,6 +120,8 @@ def _payloads(file: Path, manifest: Manifest, rest: bytearray | None = None) -> 
         source.readline()
         for _ in range(manifest.last_sequence):
             (length,) = _LENGTH.unpack(source.read(_LENGTH.size))
+            if length > _PAYLOAD_BYTES_MAX:
+                raise EOFError(f"an event of {length} bytes cannot be")
             payload = source.read(length)
             if len(payload) != length:
                 raise EOFError("the file ends inside an event")

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters import meters, portfolio_file, replay
-from adapters.cli import statement_text
+from adapters import meters, portfolio_file, replay, statement_text
 from adapters.front_door import FrontDoor
 from adapters.importing import import_file
 from adapters.portfolio_file import Portfolio, content_id
@@ -124,8 +123,8 @@ def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> No
     efficiency = f"{_CHARGE_PERMILLE // 10} % in, {_DISCHARGE_PERMILLE // 10} % out"
     console.print(
         "  real       the load's shape: German business profiles (SimBench, ODbL), August 2016 moved by\n"
-        "             522 weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled to a\n"
-        "             peak stated per site\n"
+        "             522 weeks onto the same weekdays of August 2026, its clock read as Shanghai's, scaled\n"
+        "             to a peak stated per site\n"
         "  real       the prices and hours: State Grid Shanghai's public tariff of August 2026\n"
         "  simulated  the storage meters: what the time-of-use rule (dispatch/time_of_use_rule.py) does\n"
         f"             with that load and tariff, {efficiency}"

@@ -210,7 +210,10 @@ def _touched(command: Command) -> tuple[str, ...]:
 
 
 def _digest_of(command: Command) -> str:
-    named = type(command).__name__.encode() + b" " + msgspec.json.encode(command)
+    body = msgspec.json.encode(command)
+    if b"\\u0000" in body:
+        raise Refused("control_character", "text holds a NUL character, which no projection can keep")
+    named = type(command).__name__.encode() + b" " + body
     return hashlib.sha256(named).hexdigest()
 
 

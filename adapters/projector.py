@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 import psycopg
+from psycopg_pool import PoolTimeout
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
@@ -35,6 +36,17 @@ _HASHES_KEPT: Final = 50_000
 class Position(msgspec.Struct, frozen=True):
     sequence: int
     hash: bytes
+
+
+_PASSING: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    PoolTimeout,
+    StoreUnavailable,
+    OSError,
+    TimeoutError,
+)
+"""What a server that is away or coming back answers with: tried again."""
 
 
 class _Overtaken(Exception):
@@ -64,11 +76,11 @@ class Projector:
         while not self._stop.is_set():
             try:
                 self._follow()
-            except (Discontinuity, UnknownEvent) as error:
+            except (_Overtaken, *_PASSING):
+                self._stop.wait(_RETRY_S)
+            except (Discontinuity, UnknownEvent, psycopg.Error) as error:
                 self.halted = str(error)
                 return
-            except (_Overtaken, psycopg.OperationalError, StoreUnavailable, OSError, TimeoutError):
-                self._stop.wait(_RETRY_S)
 
     def stop(self) -> None:
         self._stop.set()

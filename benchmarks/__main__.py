@@ -60,12 +60,12 @@ def page(figures: list[Figure]) -> str:
         platform.machine(),
     )
     cores = sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines())
+    machine = f"{cores} cores of {cpu}, Python {platform.python_version()}, Linux, local disk"
     return "\n".join(
         [
             "# Results of the last `make bench`",
             "",
-            f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores of {cpu}, Python {platform.python_version()},"
-            " Linux, local disk. One run; figures vary by some ten percent between runs.",
+            f"{datetime.now(UTC):%Y-%m-%d}, {machine}. One run; figures vary by some ten percent.",
             "",
             "| what | ours | peer or limit | which | unit | ratio or figure | wanted | met |",
             "|---|---|---|---|---|---|---|---|",

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from adapters.replay import rebuild
 from adapters.projections import PROJECTIONS
+from adapters.replay import rebuild
 from benchmarks.figure import Figure, seconds
 from benchmarks.rig import Book, Rig, utc_day_blocks, utc_month_blocks
 
@@ -32,17 +32,21 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
     figures = [
         Figure("bulk append, meter-months", append, None, "", "readings/s", append, 1_000_000),
         by_days(rig, 20 if quick else 100),
-        Figure("projecting, first load", readings / load, readings / bare, "bare binary COPY", "readings/s", bare / load, 0.6),
-        Figure(
-            "projecting, superseding load", readings / superseding, readings / bare, "bare COPY, first load", "readings/s",
-            bare / superseding, None,
-        ),
-    ]  # fmt: skip
+        _projecting("first load", readings, load, bare, 0.6),
+        _projecting("superseding load", readings, superseding, bare, None),
+    ]
     rebuilt = seconds(lambda: rebuild(book.log, book.database, PROJECTIONS))
     rate = 2 * readings / rebuilt
     figures.append(Figure("full replay and rebuild", rate, None, "", "readings/s", rate, 1_000_000))
     book.close()
     return figures
+
+
+def _projecting(what: str, readings: int, taken: float, bare: float, wanted: float | None) -> Figure:
+    peer = "bare binary COPY, first load"
+    return Figure(
+        f"projecting, {what}", readings / taken, readings / bare, peer, "readings/s", bare / taken, wanted
+    )
 
 
 def by_days(rig: Rig, meters: int) -> Figure:
@@ -65,24 +69,24 @@ def bare_copy(book: Book) -> float:
     with book.database.owning() as connection:
         blobs = {table: _copied(connection, table) for table in tables}
         for table in tables:
-            connection.execute(f"CREATE TABLE ledger.twin_{table} (LIKE ledger.{table} INCLUDING ALL)")  # type: ignore[arg-type]
+            connection.execute(f"CREATE TABLE ledger.twin_{table} (LIKE ledger.{table} INCLUDING ALL)")
 
     def load() -> None:
         with book.database.owning() as connection:
             connection.execute("SET LOCAL synchronous_commit = off")
             for table, blob in blobs.items():
-                with connection.cursor().copy(f"COPY ledger.twin_{table} FROM STDIN (FORMAT binary)") as copy:  # type: ignore[arg-type]
+                with connection.cursor().copy(f"COPY ledger.twin_{table} FROM STDIN (FORMAT binary)") as copy:
                     for start in range(0, len(blob), _CHUNK):
                         copy.write(blob[start : start + _CHUNK])
 
     taken = seconds(load)
     with book.database.owning() as connection:
         for table in tables:
-            connection.execute(f"DROP TABLE ledger.twin_{table}")  # type: ignore[arg-type]
+            connection.execute(f"DROP TABLE ledger.twin_{table}")
     return taken
 
 
 def _copied(connection: psycopg.Connection[Any], table: str) -> bytes:
     query = f"COPY ledger.{table} TO STDOUT (FORMAT binary)"
-    with connection.cursor().copy(query) as copy:  # type: ignore[arg-type]
+    with connection.cursor().copy(query) as copy:
         return b"".join(bytes(chunk) for chunk in copy)

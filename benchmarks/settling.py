@@ -13,14 +13,13 @@ from adapters.front_door import Wish
 from adapters.queries import meter_month
 from adapters.settling import settle_month
 from benchmarks.figure import Figure, seconds
-from benchmarks.rig import MONTH, REGISTERS, ZONE, Book, Rig, local_month_blocks
+from benchmarks.rig import FROM, MONTH, REGISTERS, ZONE, Book, Rig, local_month_blocks
 from ledger import contract_file, tariff_file
 from ledger.interval import zone_of
 from ledger.party import Party, RegisterParty
 from ledger.published_tariff import PublishTariff
 from ledger.signed_contract import RegisterContract
 from ledger.tariff import prices_of_month
-from benchmarks.rig import FROM
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -14,7 +14,7 @@ from ledger.clauses import Clause, Hurdle, StreamTier
 from ledger.clauses.flow import POOL, one_of
 from ledger.clauses.share import Amount, amount
 from ledger.identity import checked_id
-from ledger.interval import Interval, Month, midnight, zone_of
+from ledger.interval import Interval, Month, checked_year, midnight, zone_of
 from ledger.quantity import MINOR_DIGITS
 from ledger.refusal import Refused
 from ledger.stream import PassThroughCost, Stream
@@ -149,6 +149,8 @@ def _check_scope(contract: Contract) -> None:
     _check_each_once(contract.sites, "sites", "site")
     for index, site in enumerate(contract.sites):
         checked_id(site, f"sites[{index}]")
+    checked_year(contract.effective_from, "effective_from")
+    checked_year(contract.effective_to, "effective_to")
     if contract.effective_to <= contract.effective_from:
         raise Refused(
             "effective",

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ledger.interval import Instant, Interval
+from ledger.interval import Instant, Interval, checked_year
 from ledger.refusal import Refused
 
 T = TypeVar("T")
@@ -22,6 +22,9 @@ class Period(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or (self.end is not None and self.end.tzinfo is None):
             raise Refused("naive_time", "an instant needs its UTC offset", place="period")
+        for instant in (self.start, self.end):
+            if instant is not None:
+                checked_year(instant, "period")
         if self.end is not None and self.end <= self.start:
             raise Refused("interval", f"end {self.end} is not after start {self.start}", place="period")
 

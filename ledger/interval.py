@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -51,6 +51,20 @@ def utc_of_local(wall: datetime, zone: ZoneInfo, *, second_pass: bool | None = N
     return second if second_pass else first
 
 
+YEAR_MIN: Final = 1970
+YEAR_MAX: Final = 9998
+
+
+def checked_year(day: date, place: str) -> None:
+    """Refuse years that clocks of some zone or a database could not hold.
+
+    Raises:
+        Refused: `year`.
+    """
+    if not YEAR_MIN <= day.year <= YEAR_MAX:
+        raise Refused("year", f"{day.year} is not {YEAR_MIN}..{YEAR_MAX}", place=place)
+
+
 class Interval(msgspec.Struct, frozen=True):
     """[start, end) in UTC; never empty."""
 
@@ -85,7 +99,7 @@ class Month(msgspec.Struct, frozen=True, order=True):
     month: int
 
     def __post_init__(self) -> None:
-        if not (1970 <= self.year <= 9998 and 1 <= self.month <= 12):
+        if not (YEAR_MIN <= self.year <= YEAR_MAX and 1 <= self.month <= 12):
             raise Refused("month", f"{self.year}-{self.month} is not a month")
 
     @classmethod

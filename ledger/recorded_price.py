@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from ledger.identity import checked_id
-from ledger.interval import Instant
+from ledger.interval import Instant, checked_year
 from ledger.market_price import PriceBlock, PriceSeries, Product
 from ledger.refusal import Refused
 
@@ -53,6 +54,15 @@ class RecordPrices(msgspec.Struct, frozen=True):
         checked_id(p.node, "node")
         if not p.source.strip():
             raise Refused("source", "prices name where they come from", place="source")
+        if not p.mantissas:
+            raise Refused("price_block", "a block is one or more prices", place="mantissas")
+        if any(not -(2**63) <= mantissa < 2**63 for mantissa in p.mantissas):
+            raise Refused("price_range", "a mantissa fits 64 bits", place="mantissas")
+        block = PriceBlock(p.start, np.array(p.mantissas, dtype=np.int64), p.scale)
+        PriceSeries(p.market, p.node, p.product, p.interval_s, p.currency, (block,))
+        checked_year(p.start, "start")
+        if len(_by_month(block, p.interval_s)) > 1:
+            raise Refused("price_block", "a block lies within one UTC month", place="start")
         return (p,)
 
 

@@ -60,8 +60,8 @@ class Saving(msgspec.Struct, frozen=True):
         direction = "more" if more > 0 else "less"
         return (
             f"with the storage the site exported {abs(more)} Wh {direction} "
-            f"({self.without.exported_wh} -> {self.with_storage.exported_wh}), worth the export price instead "
-            "of the import price; the rest is each bill's lines being rounded by themselves"
+            f"({self.without.exported_wh} -> {self.with_storage.exported_wh}), worth the export price "
+            "instead of the import price; the rest is each bill's lines being rounded by themselves"
         )
 
 

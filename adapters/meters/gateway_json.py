@@ -17,6 +17,7 @@ from adapters.meters.assembly import assemble
 from adapters.meters.points import MISSING, Key, Points
 from adapters.meters.profile import check_interval
 from adapters.meters.report import Finding, Layout, Parsed, rejected_of
+from ledger.interval import checked_year
 from ledger.readings import QUALITIES, WH_MAX, MeterSpec, Register, check_meter_id
 from ledger.refusal import Refused
 
@@ -45,6 +46,7 @@ class GatewayReadings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         check_meter_id(self.meter)
         if self.start.tzinfo is None:
             raise Refused("naive_time", f"{self.start} has no UTC offset such as +08:00", place="start")
+        checked_year(self.start, "start")
         if self.start.microsecond:
             raise Refused("misaligned_start", f"{self.start} is not a whole second", place="start")
         check_interval(self.interval_s)

@@ -334,9 +334,7 @@ class Log:
 
         subject = f"$JS.API.DIRECT.GET.{self._name}"
         try:
-            await self.client.converse(
-                subject, msgspec.json.encode(query), hear, timeout=_REQUEST_SECONDS
-            )
+            await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=_REQUEST_SECONDS)
         except OSError as error:
             raise StoreUnavailable(f"NATS did not answer a read: {error!r}") from error
         headers = ending[0].headers or {}

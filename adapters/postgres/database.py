@@ -14,6 +14,8 @@ from psycopg_pool import ConnectionPool
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 _POOL_MAX: Final = 16
+_WAIT_S: Final = 5.0
+"""How long a request waits for PostgreSQL before it is told that it is away."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Reader = Literal["wattledger_staff", "wattledger_partner"]
@@ -25,7 +27,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.pool: ConnectionPool[Connection] = ConnectionPool(
-            url, min_size=0, max_size=_POOL_MAX, open=True, kwargs={"options": "-c timezone=UTC"}
+            url,
+            min_size=0,
+            max_size=_POOL_MAX,
+            open=True,
+            timeout=_WAIT_S,
+            check=ConnectionPool.check_connection,
+            kwargs={"options": "-c timezone=UTC"},
         )
 
     def migrate(self) -> None:

@@ -25,7 +25,8 @@ class Imports:
                 match event:
                     case ImportOpened():
                         connection.execute(
-                            "INSERT INTO ledger.meter_import VALUES (%s, %s, 'open', %s, %s, %s, %s, NULL, %s)",
+                            "INSERT INTO ledger.meter_import"
+                            " VALUES (%s, %s, 'open', %s, %s, %s, %s, NULL, %s)",
                             [
                                 book, name, event.covers.start, event.covers.end, list(event.meters),
                                 item.sequence, msgspec.json.encode(event).decode(),

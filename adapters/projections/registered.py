@@ -1,4 +1,4 @@
-"""Registered documents of every kind and version: parties, sites, meters, devices, contracts, tariffs, keys."""
+"""Registered documents of every kind and version, from parties to contracts and keys."""
 
 from __future__ import annotations
 

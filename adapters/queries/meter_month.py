@@ -23,6 +23,7 @@ from ledger.readings import Register
 MISSING: Final = -1
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SIGNATURE_BYTES: Final = 19
+_TRAILER_BYTES: Final = 2
 _PREFIX: Final = struct.Struct(">hiiiqiqi")
 """Field count, length and number of the key, length and sequence, length and start, length of the array."""
 _DAY: Final = timedelta(days=1)
@@ -36,6 +37,7 @@ _QUERY: Final = sql.SQL(
 )
 
 Key = tuple[str, Register]
+Buffer = bytes | bytearray | memoryview
 
 
 class MeterMonth(NamedTuple):
@@ -58,7 +60,7 @@ def load(
     """The readings of `keys` in `interval`, as the ledger knew them at sequence `position`."""
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
-    groups: dict[int, list[bytes]] = defaultdict(list)
+    groups: dict[int, list[Buffer]] = defaultdict(list)
     query = _QUERY.format(
         meters=[meter for meter, _ in keys],
         registers=[register for _, register in keys],
@@ -69,12 +71,11 @@ def load(
         position=position,
     )
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        first = True
-        for raw in copy:
-            row = bytes(raw)[_SIGNATURE_BYTES:] if first else bytes(raw)
-            first = False
-            if len(row) > 2:
-                groups[len(row)].append(row)
+        rows = iter(copy)
+        groups[len(begun := next(rows)) - _SIGNATURE_BYTES].append(begun[_SIGNATURE_BYTES:])
+        for row in rows:
+            groups[len(row)].append(row)
+        groups.pop(_TRAILER_BYTES, None)
     batches = [_parsed(rows, length, interval.start, interval_s) for length, rows in groups.items()]
     _paint(wh, batches)
     return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches))
@@ -89,7 +90,7 @@ class _Batch(NamedTuple):
     values: npt.NDArray[Any]
 
 
-def _parsed(rows: Sequence[bytes], length: int, start: datetime, interval_s: int) -> _Batch:
+def _parsed(rows: Sequence[Buffer], length: int, start: datetime, interval_s: int) -> _Batch:
     values = (length - _PREFIX.size - 20) // 8
     layout = np.dtype(
         [

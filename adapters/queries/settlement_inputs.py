@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -113,7 +114,7 @@ def _in_force(
             if first < days[0] or end > days[1]:
                 raise Refused(
                     "contract_change",
-                    f"contract {name} changes inside {month}; let its new version begin on the first of a month",
+                    f"contract {name} changes inside {month}; let its new version begin on a first",
                     place=f"contract {name}",
                 )
         found[name] = latest
@@ -131,7 +132,7 @@ def _check_coverage(register: _Book, in_force: dict[str, Recorded[Contract]], mo
             spans[site].append((_covered(contract.document, month), name))
     for site, held in spans.items():
         held.sort(key=lambda span: span[0].start)
-        for (before, one), (after, other) in zip(held, held[1:], strict=False):
+        for (before, one), (after, other) in pairwise(held):
             if before.overlaps(after):
                 raise Refused(
                     "contract_overlap",
@@ -247,7 +248,7 @@ def _refuse_open_imports(
     if found is not None:
         raise Refused(
             "open_import",
-            f"import {found[0]} ({found[1]}) of readings in {month} is not finished: run it again, or abandon it",
+            f"import {found[0]} ({found[1]}) in {month} is not finished: run it again, or abandon it",
             place="month",
         )
 
@@ -309,8 +310,8 @@ class _Site:
         at = self._layout.interval.start + timedelta(seconds=first * self._layout.interval_s)
         raise Refused(
             "missing_readings",
-            f"{count} intervals of register {register} are missing, the first at {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
-            "; import or substitute them, missing is not zero",
+            f"{count} intervals of register {register} are missing, the first at"
+            f" {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}; import or substitute them, missing is not zero",
             place=f"meter {meter}",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
@@ -27,6 +28,7 @@ _PORTION: Final = re.compile(r"(\d{1,3}(?:\.\d{1,12})?)%|([01](?:\.\d{1,12})?)|(
 _AMOUNT: Final = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
 
+@lru_cache(maxsize=4096)
 def portion(text: str, place: str) -> Fraction:
     """The exact value of a percentage.
 
@@ -48,6 +50,7 @@ def portion(text: str, place: str) -> Fraction:
     return value
 
 
+@lru_cache(maxsize=4096)
 def amount(text: str, place: str) -> Fraction:
     """The exact value of an amount, rate or quantity that may not be negative.
 

@@ -61,3 +61,12 @@ def test_racing_writers_lose_nothing_and_double_nothing(bench: Bench) -> None:
     assert sequences[0::2] == sequences[1::2], "each command id has one result"
     assert sorted(set(sequences)) == list(range(1, 21))
     other.close()
+
+
+def test_text_that_no_projection_can_keep_is_refused(bench: Bench) -> None:
+    """PostgreSQL's jsonb cannot hold a NUL character; it must not reach the stream."""
+    nul = sample.RegisterParty(sample.FROM_2026, sample.Party("operator", "A\x00B"))
+    with pytest.raises(Refused) as caught:
+        bench.door.execute(nul, command_id="c1", actor="ada")
+    assert caught.value.code == "control_character"
+    assert bench.recorder.max_notification_id() is None

@@ -99,3 +99,17 @@ def test_a_broken_chain_halts_the_projector(bench: Bench) -> None:
     projector.run()
     assert projector.halted is not None
     assert "does not follow" in projector.halted
+
+
+def test_a_row_that_cannot_be_written_halts_the_projector(bench: Bench) -> None:
+    """Not tried for ever, and never skipped."""
+    filled(bench)
+    with bench.database.owning() as connection:
+        connection.execute("ALTER TABLE ledger.meter_run ADD CONSTRAINT none_fits CHECK (interval_s = 1)")
+    projector = bench.projector()
+    projector.run()
+    assert projector.halted is not None
+    assert "none_fits" in projector.halted
+    assert bench.query("SELECT count(*) FROM ledger.envelope") == [(0,)], (
+        "rows and position are one transaction"
+    )

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from adapters.cli import statement_text
+from adapters import statement_text
 from adapters.nats import wire
 from adapters.queries import statements
 from tests.adapters import sample
