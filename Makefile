@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PY := .venv/bin/python
 UV := .uv/bin/uv
+export UV_CACHE_DIR := $(CURDIR)/.uv/cache
+export PIP_NO_CACHE_DIR := 1
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_CONFIG := 1
 export UV_LINK_MODE := copy
@@ -36,9 +38,10 @@ format: setup
 setup: .venv/installed ## Make .venv with the locked dependencies
 
 .venv/installed: requirements.lock pyproject.toml $(UV)
-	test -x $(PY) || $(UV) venv --quiet --python python3 .venv
-	$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
-	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	mkdir -p .uv/tmp
+	test -x $(PY) || TMPDIR=$(CURDIR)/.uv/tmp $(UV) venv --quiet --python python3 .venv
+	TMPDIR=$(CURDIR)/.uv/tmp $(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	TMPDIR=$(CURDIR)/.uv/tmp $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(UV):

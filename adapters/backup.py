@@ -48,6 +48,8 @@ def backup(log: Log, file: Path) -> Manifest:
     partial = file.with_name(file.name + ".partial")
     if file.exists():
         raise FileExistsError(f"{file} exists; backups are never overwritten")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
     pull = Pull(log.client, log.book, 1)
     written = 0
     with gzip.open(partial, "wb", compresslevel=6) as out:

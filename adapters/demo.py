@@ -19,7 +19,7 @@ from rich.progress import Progress
 from adapters import meters, portfolio_file, replay, statement_text
 from adapters.front_door import FrontDoor
 from adapters.importing import import_file
-from adapters.portfolio_file import Portfolio, content_id
+from adapters.portfolio_file import Portfolio
 from adapters.queries import statements
 from adapters.settling import lowest_position, settle_month
 from adapters.stack import Stack
@@ -107,11 +107,11 @@ def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
         tariff = tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name)
         tariffs[tariff.id] = tariff
         command = PublishTariff(tariff)
-        door.execute(command, command_id=content_id(command), actor=_ACTOR)
+        door.record(command, actor=_ACTOR)
     for file in sorted((_EXAMPLES / "demo/contracts").glob("*.toml")):
         contract = contract_file.parse(file.read_bytes())
         signed = RegisterContract(contract)
-        door.execute(signed, command_id=content_id(signed), actor=_ACTOR)
+        door.record(signed, actor=_ACTOR)
         console.print(f"  {contract.id:<18} {contract.title}, {_plural(len(contract.clauses), 'clause')}")
     for site in portfolio.sites:
         console.print(f"  {site.id}  {site.storage_energy_wh // 1000:>5} kWh  {site.tariff:<28} {site.name}")

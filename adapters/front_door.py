@@ -93,6 +93,22 @@ class FrontDoor:
         """
         return self.execute_all([Wish(command, command_id)], actor=actor, causation=causation)[0]
 
+    def record(self, command: Command, *, actor: str) -> Receipt:
+        """Accept a command unless it is what the aggregate's last accepted one asked for.
+
+        For files that may be read twice: the same content again changes nothing, and an older content
+        that something else replaced meanwhile is a new version.
+
+        Raises:
+            Refused: as `execute`.
+        """
+        folded = self._load_all([command.aggregate])[command.aggregate]
+        asked = _digest_of(command)
+        last = next(reversed(folded.seen.values()), None)
+        if last is not None and last.digest == asked:
+            return Receipt(command.aggregate, last.version, last.sequence, repeated=True)
+        return self.execute(command, command_id=f"record:{folded.version + 1}:{asked}", actor=actor)
+
     def execute_all(self, wishes: Sequence[Wish], *, actor: str, causation: str = "") -> list[Receipt]:
         """Accept all the commands or none; each changes another aggregate.
 

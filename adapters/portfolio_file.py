@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, date
 
 import msgspec
@@ -58,12 +57,4 @@ def register(door: FrontDoor, portfolio: Portfolio, *, actor: str) -> list[Recei
     Raises:
         Refused: the first entry that is not acceptable; the ones before it are stored.
     """
-    return [
-        door.execute(command, command_id=content_id(command), actor=actor) for command in portfolio.commands()
-    ]
-
-
-def content_id(command: Command) -> str:
-    """A command id that the same content has again: registering a file twice registers it once."""
-    named = type(command).__name__.encode() + msgspec.json.encode(command)
-    return f"file:{hashlib.sha256(named).hexdigest()[:40]}"
+    return [door.record(command, actor=actor) for command in portfolio.commands()]

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 
 from ledger.clauses.flow import grouped
-from ledger.quantity import Money
+from ledger.quantity import Money, decimal_text
 from ledger.settlement.line import Line
 from ledger.settlement.statement import Statement
 
@@ -33,8 +33,10 @@ def text(statement: Statement) -> str:
         out.append(_total("pool of the contract", money(statement.pool)))
     out.append(_total("entitlement", money(statement.entitlement)))
     out.append(_total("already held", money(statement.held)))
-    verb = "payable to you" if statement.payable.minor >= 0 else "payable by you"
-    out.append(_total(verb, money(statement.payable)))
+    if statement.payable.minor >= 0:
+        out.append(_total("payable to you", money(statement.payable)))
+    else:
+        out.append(_total("payable by you", money(-statement.payable)))
     if statement.run > 1:
         out.append(_total("of which new in this run", money(statement.delta)))
     out.extend(f"note: {warning}" for warning in statement.warnings)
@@ -71,7 +73,7 @@ def _terms(line: Line) -> Iterable[str]:
     if line.note:
         yield line.note
     for term in line.basis:
-        energy = grouped(str(int(term.quantity) // 1000))
+        energy = grouped(decimal_text(int(term.quantity), 3))
         yield f"{term.label}: {energy} kWh at {term.price}"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 
 class Figure(NamedTuple):
@@ -30,6 +32,13 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def seconds_and(work: Callable[[], T]) -> tuple[float, T]:
+    """How long it took, and what it gave."""
+    began = time.perf_counter()
+    given = work()
+    return time.perf_counter() - began, given
 
 
 def median_ratio(pairs: list[tuple[float, float]]) -> tuple[float, float, float]:

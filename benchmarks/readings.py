@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+import statistics
+from typing import Any, NamedTuple
 
 import psycopg
 
 from adapters.projections import PROJECTIONS
 from adapters.replay import rebuild
-from benchmarks.figure import Figure, seconds
+from benchmarks.figure import Figure, median_ratio, seconds
 from benchmarks.rig import Book, Rig, utc_day_blocks, utc_month_blocks
 
 _PER_MONTH = 2 * 2976
 _CHUNK = 1 << 20
 
 
+class Round(NamedTuple):
+    """Seconds that one book's month took, step by step."""
+
+    append: float
+    load: float
+    bare: float
+    superseding: float
+    rebuilt: float
+
+
 def measure(rig: Rig, *, quick: bool) -> list[Figure]:
     """Append by month and by day, first and superseding load, and a rebuild from the first event."""
-    meters = 100 if quick else 1000
+    meters, rounds = (100, 1) if quick else (1000, 3)
+    taken = [one_book(rig, meters) for _ in range(rounds)]
+    readings = meters * _PER_MONTH
+    append = readings / statistics.median(one.append for one in taken)
+    rate = 2 * readings / statistics.median(one.rebuilt for one in taken)
+    loads = [(readings / one.load, readings / one.bare) for one in taken]
+    superseding = [(readings / one.superseding, readings / one.bare) for one in taken]
+    return [
+        Figure("bulk append, meter-months", append, None, "", "readings/s", append, 1_000_000),
+        by_days(rig, 20 if quick else 100),
+        _projecting("first load", loads, 0.6),
+        _projecting("superseding load", superseding, None),
+        Figure("full replay and rebuild", rate, None, "", "readings/s", rate, 1_000_000),
+    ]
+
+
+def one_book(rig: Rig, meters: int) -> Round:
+    """A month appended, projected, and again with other values; then all of it rebuilt."""
     book = rig.book()
     book.register_sites(meters, "none")
     book.projector().catch_up()
-    months = utc_month_blocks(meters, 1)
-    readings = meters * _PER_MONTH
-    append = readings / seconds(lambda: book.execute_all(months))
+    months, again = utc_month_blocks(meters, 1), utc_month_blocks(meters, 2)
+    append = seconds(lambda: book.execute_all(months))
     load = seconds(lambda: book.projector().catch_up())
     bare = bare_copy(book)
-    again = utc_month_blocks(meters, 2)
     book.execute_all(again)
     superseding = seconds(lambda: book.projector().catch_up())
-    figures = [
-        Figure("bulk append, meter-months", append, None, "", "readings/s", append, 1_000_000),
-        by_days(rig, 20 if quick else 100),
-        _projecting("first load", readings, load, bare, 0.6),
-        _projecting("superseding load", readings, superseding, bare, None),
-    ]
     rebuilt = seconds(lambda: rebuild(book.log, book.database, PROJECTIONS))
-    rate = 2 * readings / rebuilt
-    figures.append(Figure("full replay and rebuild", rate, None, "", "readings/s", rate, 1_000_000))
     book.close()
-    return figures
+    return Round(append, load, bare, superseding, rebuilt)
 
 
-def _projecting(what: str, readings: int, taken: float, bare: float, wanted: float | None) -> Figure:
-    peer = "bare binary COPY, first load"
-    return Figure(
-        f"projecting, {what}", readings / taken, readings / bare, peer, "readings/s", bare / taken, wanted
-    )
+def _projecting(what: str, pairs: list[tuple[float, float]], wanted: float | None) -> Figure:
+    ours, peer, ratio = median_ratio(pairs)
+    name = "bare binary COPY, first load"
+    return Figure(f"projecting, {what}", ours, peer, name, "readings/s", ratio, wanted)
 
 
 def by_days(rig: Rig, meters: int) -> Figure:

@@ -13,9 +13,9 @@ from rich.progress import Progress
 
 from adapters import meters, portfolio_file
 from adapters.cli.session import ACTOR, Session
+from adapters.front_door import Receipt
 from adapters.importing import import_file
 from adapters.meters.report import rejected_csv
-from adapters.portfolio_file import content_id
 from ledger import contract_file, tariff_file
 from ledger.market_price import price_ledger
 from ledger.meter_import import AbandonImport
@@ -49,8 +49,8 @@ def add_to(app: App, session: Session) -> None:
         """Publish a time-of-use tariff from a TOML file; every price is checked against its own formula."""
         command = PublishTariff(tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name))
         with session.open() as stack:
-            receipt = stack.door.execute(command, command_id=content_id(command), actor=ACTOR)
-        print(f"tariff {command.tariff.id}: event {receipt.sequence}")
+            receipt = stack.door.record(command, actor=ACTOR)
+        print(f"tariff {command.tariff.id}: event {receipt.sequence}{_known(receipt)}")
 
     @register.command
     def prices(
@@ -69,7 +69,7 @@ def add_to(app: App, session: Session) -> None:
         commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
         with session.open() as stack:
             for command in commands:
-                stack.door.execute(command, command_id=content_id(command), actor=ACTOR)
+                stack.door.record(command, actor=ACTOR)
         print(f"{file.name}: {len(commands)} blocks of prices of {market} {node}")
 
     @register.command(name="contract")
@@ -77,8 +77,8 @@ def add_to(app: App, session: Session) -> None:
         """Register a contract from a TOML file, or a version that replaces it from its dates on."""
         command = RegisterContract(contract_file.parse(file.read_bytes()))
         with session.open() as stack:
-            receipt = stack.door.execute(command, command_id=content_id(command), actor=ACTOR)
-        print(f"contract {command.contract.id}: event {receipt.sequence}")
+            receipt = stack.door.record(command, actor=ACTOR)
+        print(f"contract {command.contract.id}: event {receipt.sequence}{_known(receipt)}")
 
     @contract.command
     def check(file: Path) -> None:
@@ -133,6 +133,8 @@ def add_to(app: App, session: Session) -> None:
             f"{' (known already)' if done.repeated else ''}, {len(parsed.gaps)} gaps,"
             f" {len(parsed.duplicates)} duplicates, rounding {float(parsed.drift_wh):+.3f} Wh in all"
         )
+        if done.repeated:
+            print("  note: what was recorded since for the same intervals stays in force")
         for gap in parsed.gaps[:10]:
             print(
                 f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}"
@@ -143,3 +145,7 @@ def add_to(app: App, session: Session) -> None:
             rest = file.with_name(file.name + ".rejected.csv")
             rest.write_bytes(rejected_csv(parsed))
             print(f"  {len(parsed.rejected)} readings rejected, written with their reasons to {rest}")
+
+
+def _known(receipt: Receipt) -> str:
+    return ", in force already" if receipt.repeated else ""

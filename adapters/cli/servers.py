@@ -13,13 +13,14 @@ from cyclopts import App, Parameter
 
 from adapters.cli.session import Session, projecting
 from adapters.demo import Chapter, run_demo
-from adapters.embedded.child import Child, ChildFailed
+from adapters.embedded.child import Child, ChildFailed, accepts
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.projections import PROJECTIONS
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.stack import Stack, running
+from ledger.refusal import Refused
 
 _RESTART_S = 1.0
 
@@ -38,6 +39,8 @@ def add_to(app: App, session: Session) -> None:
 
         It ends with the API running and its documentation at a printed address.
         """
+        if not exit:
+            _check_port(settings)
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             run_demo(stack, part)
             if not exit:
@@ -47,6 +50,7 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def up() -> int:
         """Run everything: embedded servers, the projector and the API, each a process of its own."""
+        _check_port(settings)
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
@@ -56,6 +60,7 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def serve() -> None:
         """Run the API until stopped; its documentation is at /docs."""
+        _check_port(settings)
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             _serve(stack, projector, session)
 
@@ -112,6 +117,15 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
         for child in children.values():
             child.stop()
     return 0
+
+
+def _check_port(settings: Settings) -> None:
+    if settings.http_port and accepts(settings.http_port):
+        raise Refused(
+            "port",
+            f"port {settings.http_port} is in use; set WATTLEDGER_HTTP_PORT to another",
+            place="http_port",
+        )
 
 
 def _address(settings: Settings) -> str:

@@ -96,6 +96,20 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def secret_file(path: Path, content: bytes) -> Path:
+    """The file, written on first use: whole or not at all, readable by its owner only."""
+    if not path.exists():
+        partial = path.with_name(path.name + ".new")
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    return path
+
+
 def private_folder(path: Path) -> Path:
     """The folder, made if needed, readable by its owner only."""
     path.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typing import Final
 
 import nkeys
 
-from adapters.embedded.child import Child, free_port, private_folder
+from adapters.embedded.child import Child, free_port, private_folder, secret_file
 from adapters.nats.client import NatsClient
 
 _MAX_PAYLOAD: Final = 1 << 20
@@ -114,12 +114,8 @@ class NatsServer:
 
 
 def _seed(path: Path) -> Path:
-    """The nkey seed file, made on first use, readable by its owner only."""
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
-    return path
+    """The nkey seed file, made on first use."""
+    return secret_file(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
 
 
 def _public(seed: Path) -> str:

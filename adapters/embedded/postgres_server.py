@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from adapters.embedded.child import Child, ChildFailed, free_port, private_folder
+from adapters.embedded.child import Child, ChildFailed, free_port, private_folder, secret_file
 
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -40,9 +40,7 @@ class PostgresServer:
         self.start()
 
     def _initialise(self) -> None:
-        if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
+        secret_file(self._password_file, secrets.token_urlsafe(24).encode() + b"\n")
         command = [
             *_as_user(), str(_binaries() / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres",
             "-A", "scram-sha-256", "--pwfile", str(self._password_file), "-E", "UTF8", "--locale=C.UTF-8",

@@ -156,10 +156,13 @@ class NatsClient:
         token = str(next(self._tokens))
         done: asyncio.Future[None] = self._loop.create_future()
         self._asked[token] = done, hear
+        # asyncio.wait_for would cost a twentieth of a durable append.
+        timer = self._loop.call_later(timeout, _give_up, done)
         try:
             await self.publish(subject, payload, headers=headers, reply=f"{self._inbox}.{token}")
-            await asyncio.wait_for(done, timeout)
+            await done
         finally:
+            timer.cancel()
             del self._asked[token]
 
     async def publish(
@@ -191,6 +194,11 @@ class NatsClient:
         self._thread.join(_CONNECT_SECONDS)
         if not self._loop.is_running():
             self._loop.close()
+
+
+def _give_up(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_exception(TimeoutError("NATS did not answer in time"))
 
 
 class Inbox:

@@ -1,7 +1,7 @@
 """A billing month of many meters as one exact matrix, as of a sequence number.
 
-Rows come by binary COPY and are parsed by numpy, all rows of one length at once; only where received
-runs overlap are they painted one by one in sequence order, so that the newest holds.
+Runs come by binary COPY, many in one row, and are parsed by numpy, all runs of one length at once; only
+where received runs overlap are they painted one by one in sequence order, so that the newest holds.
 """
 
 from __future__ import annotations
@@ -23,21 +23,25 @@ from ledger.readings import Register
 MISSING: Final = -1
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SIGNATURE_BYTES: Final = 19
-_TRAILER_BYTES: Final = 2
-_PREFIX: Final = struct.Struct(">hiiiqiqi")
-"""Field count, length and number of the key, length and sequence, length and start, length of the array."""
+_HEAD: Final = struct.Struct(">hiii")
+"""Field count, length and value of the number of intervals, length of what follows."""
+_KEYS_A_ROW: Final = 50
 _DAY: Final = timedelta(days=1)
 
 _QUERY: Final = sql.SQL(
-    "COPY (SELECT key.no::integer, run.sequence, run.start, run.wh"
+    "COPY (SELECT cardinality(run.wh), string_agg("
+    " int4send(key.no::integer) || int8send(run.sequence) || timestamptz_send(run.start)"
+    " || array_send(run.wh),"
+    " ''::bytea)"
     " FROM unnest({meters}::text[], {registers}::text[]) WITH ORDINALITY AS key (meter, register, no)"
     " JOIN ledger.meter_run AS run ON run.meter = key.meter AND run.register = key.register"
     " WHERE run.book = {book} AND run.start >= {start} AND run.start < {end}"
-    " AND run.interval_s = {interval_s} AND run.sequence <= {position}) TO STDOUT (FORMAT binary)"
+    " AND run.interval_s = {interval_s} AND run.sequence <= {position}"
+    " GROUP BY cardinality(run.wh), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
 )
+"""Thousands of runs in one field: a COPY row each would cost more than the runs themselves."""
 
 Key = tuple[str, Register]
-Buffer = bytes | bytearray | memoryview
 
 
 class MeterMonth(NamedTuple):
@@ -60,7 +64,7 @@ def load(
     """The readings of `keys` in `interval`, as the ledger knew them at sequence `position`."""
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
-    groups: dict[int, list[Buffer]] = defaultdict(list)
+    groups: dict[int, list[memoryview]] = defaultdict(list)
     query = _QUERY.format(
         meters=[meter for meter, _ in keys],
         registers=[register for _, register in keys],
@@ -69,20 +73,24 @@ def load(
         end=interval.end,
         interval_s=interval_s,
         position=position,
+        keys_a_row=_KEYS_A_ROW,
     )
+    connection.execute("SET LOCAL work_mem = '64MB'")
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        rows = iter(copy)
-        groups[len(begun := next(rows)) - _SIGNATURE_BYTES].append(begun[_SIGNATURE_BYTES:])
-        for row in rows:
-            groups[len(row)].append(row)
-        groups.pop(_TRAILER_BYTES, None)
+        skipped = _SIGNATURE_BYTES
+        for row in copy:
+            view = memoryview(row)[skipped:]
+            skipped = 0
+            if len(view) > _HEAD.size:
+                _, _, length, _ = _HEAD.unpack_from(view)
+                groups[length].append(view[_HEAD.size :])
     batches = [_parsed(rows, length, interval.start, interval_s) for length, rows in groups.items()]
     _paint(wh, batches)
     return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches))
 
 
 class _Batch(NamedTuple):
-    """Rows of one length: key number, sequence, first interval's position, values as they came."""
+    """Runs of one length: key number, sequence, first interval's position, values as they came."""
 
     number: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int64]
@@ -90,16 +98,15 @@ class _Batch(NamedTuple):
     values: npt.NDArray[Any]
 
 
-def _parsed(rows: Sequence[Buffer], length: int, start: datetime, interval_s: int) -> _Batch:
-    values = (length - _PREFIX.size - 20) // 8
+def _parsed(rows: Sequence[memoryview], length: int, start: datetime, interval_s: int) -> _Batch:
     layout = np.dtype(
         [
-            ("fields", ">i2"), ("l1", ">i4"), ("number", ">i4"), ("l2", ">i4"), ("sequence", ">i8"),
-            ("l3", ">i4"), ("start", ">i8"), ("l4", ">i4"), ("head", ">i4", (5,)), ("wh", ">i4", (values, 2)),
+            ("number", ">i4"), ("sequence", ">i8"), ("start", ">i8"), ("head", ">i4", (5,)),
+            ("wh", ">i4", (length, 2)),
         ]
     )  # fmt: skip
     table: npt.NDArray[Any] = np.frombuffer(b"".join(rows), dtype=layout)
-    assert (table["head"][:, 3] == values).all(), "an array of another length"
+    assert (table["head"][:, 3] == length).all(), "an array of another length"
     micros = (start - _EPOCH) // timedelta(microseconds=1)
     return _Batch(
         table["number"].astype(np.int64) - 1,
@@ -134,25 +141,19 @@ def _paint(wh: npt.NDArray[np.int64], batches: Sequence[_Batch]) -> None:
 
 
 def _sequences(keys: int, count: int, batches: Sequence[_Batch]) -> tuple[tuple[tuple[int, int], ...], ...]:
-    found: list[set[int]] = [set() for _ in range(keys)]
-    for batch in batches:
-        inside = (batch.offset < count) & (batch.offset + batch.values.shape[1] > 0)
-        pairs = np.unique(np.stack([batch.number[inside], batch.sequence[inside]], axis=1), axis=0)
-        for number, sequence in pairs.tolist():
-            found[number].add(sequence)
-    return tuple(ranges(sequences) for sequences in found)
-
-
-def ranges(sequences: set[int]) -> tuple[tuple[int, int], ...]:
-    """Ascending closed ranges of consecutive numbers.
-
-    >>> ranges({7, 3, 4, 5})
-    ((3, 5), (7, 7))
-    """
-    found: list[tuple[int, int]] = []
-    for number in sorted(sequences):
-        if found and found[-1][1] == number - 1:
-            found[-1] = (found[-1][0], number)
-        else:
-            found.append((number, number))
-    return tuple(found)
+    """For each row the events that it rests on."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range(keys)]
+    inside = [(batch.offset < count) & (batch.offset + batch.values.shape[1] > 0) for batch in batches]
+    if batches:
+        number = np.concatenate([batch.number[rows] for batch, rows in zip(batches, inside, strict=True)])
+        sequence = np.concatenate([batch.sequence[rows] for batch, rows in zip(batches, inside, strict=True)])
+        order = np.lexsort((sequence, number))
+        number, sequence = number[order], sequence[order]
+        begins = np.ones(len(order), dtype=bool)
+        begins[1:] = (number[1:] != number[:-1]) | (sequence[1:] > sequence[:-1] + 1)
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(order)) - 1
+        found_in = zip(number[first].tolist(), sequence[first].tolist(), sequence[last].tolist(), strict=True)
+        for row, begin, end in found_in:
+            found[row].append((begin, end))
+    return tuple(map(tuple, found))

@@ -17,7 +17,7 @@ from ledger.clauses.flow import Notice, exact_text
 from ledger.interval import Month
 from ledger.period_energy import energy_by_period
 from ledger.period_schedule import PERIODS, TouPeriod
-from ledger.quantity import Money
+from ledger.quantity import Money, decimal_text, round_half_away
 from ledger.settlement.inputs import SiteInputs
 from ledger.settlement.line import Basis
 from ledger.settlement.result import SiteBill
@@ -101,10 +101,7 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings
         )
     ]
     if item.site.account.demand is not None:
-        note = (
-            f"maximum demand {_kw(saving.without.measured_w)} without storage,"
-            f" {_kw(saving.with_storage.measured_w)} with it"
-        )
+        note = _demand_note(saving)
         earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, (), note))
     if item.site.account.power_factor is not None:
         note = (
@@ -175,8 +172,12 @@ def _terms(
     return tuple(terms)
 
 
-def _kw(watts: Fraction | None) -> str:
-    return "not metered" if watts is None else f"{round(watts / 1000)} kW"
+def _demand_note(saving: Saving) -> str:
+    before, after = saving.without.measured_w, saving.with_storage.measured_w
+    if before is None or after is None:
+        return "the account pays for its capacity, whatever the demand"
+    kw = [decimal_text(round_half_away(watts / 100), 1) for watts in (before, after)]
+    return f"maximum demand {kw[0]} kW without storage, {kw[1]} kW with it"
 
 
 def _hundredths(value: int | None) -> str:

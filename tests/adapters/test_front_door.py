@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from adapters.front_door import Wish
+from ledger.effective import History
 from ledger.refusal import Refused
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
@@ -70,3 +71,14 @@ def test_text_that_no_projection_can_keep_is_refused(bench: Bench) -> None:
         bench.door.execute(nul, command_id="c1", actor="ada")
     assert caught.value.code == "control_character"
     assert bench.recorder.max_notification_id() is None
+
+
+def test_recording_what_is_in_force_changes_nothing_and_what_was_replaced_comes_back(bench: Bench) -> None:
+    right = sample.register_party("operator")
+    wrong = sample.RegisterParty(sample.FROM_2026, sample.Party("operator", "A slip of the pen"))
+    versions = [bench.door.record(command, actor="ada") for command in (right, right, wrong, right, right)]
+    assert [receipt.version for receipt in versions] == [1, 1, 2, 3, 3]
+    assert [receipt.repeated for receipt in versions] == [False, True, False, False, True]
+    history = bench.door.state("party.operator")
+    assert isinstance(history, History)
+    assert history.latest.document == right.party

@@ -30,14 +30,22 @@ class Relay:
                 near, _ = self._listening.accept()
             except OSError:
                 return
-            try:
-                far = socket.create_connection(("127.0.0.1", self._to))
-            except OSError:
+            far = self._reach()
+            if far is None:
                 near.close()
                 continue
             self._open += [near, far]
             threading.Thread(target=self._pass, args=(near, far, False), daemon=True).start()
             threading.Thread(target=self._pass, args=(far, near, True), daemon=True).start()
+
+    def _reach(self) -> socket.socket | None:
+        """A connection to the server, which may be coming back."""
+        give_up = time.monotonic() + 2
+        while time.monotonic() < give_up:
+            with contextlib.suppress(OSError):
+                return socket.create_connection(("127.0.0.1", self._to))
+            time.sleep(0.02)
+        return None
 
     def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         try:
