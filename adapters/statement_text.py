@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ledger.clauses.flow import grouped
 from ledger.quantity import Money, decimal_text
 from ledger.settlement.line import Line
-from ledger.settlement.statement import Statement
+from ledger.settlement.statement import PoolUse, Statement
 
 _WIDTH = 100
 
@@ -31,6 +31,7 @@ def text(statement: Statement) -> str:
     out.append("-" * _WIDTH)
     if statement.pool is not None:
         out.append(_total("pool of the contract", money(statement.pool)))
+        out.extend(_total(f"  of which {_use(use)}", money(use.amount)) for use in statement.pool_uses)
     out.append(_total("entitlement", money(statement.entitlement)))
     out.append(_total("already held", money(statement.held)))
     if statement.payable.minor >= 0:
@@ -58,6 +59,10 @@ class _Money:
 
     def __call__(self, money: Money) -> str:
         return f"{grouped(str(money))} {self._currency}"
+
+
+def _use(use: PoolUse) -> str:
+    return use.clause.partition(", ")[2].replace("_", " ")
 
 
 def _total(label: str, amount: str) -> str:

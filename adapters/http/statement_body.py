@@ -53,6 +53,13 @@ class LineBody(msgspec.Struct, frozen=True):
         )
 
 
+class PoolUseBody(msgspec.Struct, frozen=True):
+    """What one clause of the contract did with the pool, over all parties."""
+
+    clause: str
+    amount: str
+
+
 class StatementBody(msgspec.Struct, frozen=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it. `pool` is null where the
     contract does not show it to the party; `delta` is what this run changes against the one before."""
@@ -69,6 +76,7 @@ class StatementBody(msgspec.Struct, frozen=True):
     payable: str
     delta: str
     pool: str | None
+    pool_uses: tuple[PoolUseBody, ...]
     lines: tuple[LineBody, ...]
     warnings: tuple[str, ...]
     rules_version: str
@@ -92,6 +100,7 @@ class StatementBody(msgspec.Struct, frozen=True):
             str(one.payable),
             str(one.delta),
             None if one.pool is None else str(one.pool),
+            tuple(PoolUseBody(use.clause, str(use.amount)) for use in one.pool_uses),
             tuple(LineBody.of(line) for line in one.lines),
             one.warnings,
             one.rules_version,

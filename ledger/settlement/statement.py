@@ -9,13 +9,21 @@ import msgspec
 from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
 from ledger.settlement.line import Line
+from ledger.settlement.result import Result
 from ledger.settlement.run import Run
+
+
+class PoolUse(msgspec.Struct, frozen=True):
+    """What one clause of the contract did with the pool, over all parties; a fee between two parties is 0."""
+
+    clause: str
+    amount: Money
 
 
 class Statement(msgspec.Struct, frozen=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it.
 
-    `pool` is None where the contract does not show it to this party. `sequence` is the event that
+    `pool` is None where the contract does not show it to this party; else `pool_uses` add up to it. `sequence` is the event that
     recorded the run, `position` what the run was read at.
     """
 
@@ -31,6 +39,7 @@ class Statement(msgspec.Struct, frozen=True):
     payable: Money
     delta: Money
     pool: Money | None
+    pool_uses: tuple[PoolUse, ...]
     lines: tuple[Line, ...]
     warnings: tuple[str, ...]
     rules_version: str
@@ -60,6 +69,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
     """The statement of every party of a run, by party id."""
     result = run.result
     zero = Money.zero(result.currency)
+    uses = _pool_uses(result)
     return [
         Statement(
             party=party,
@@ -74,6 +84,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             payable=result.payable[party],
             delta=run.delta.get(party, zero),
             pool=result.pool if party in result.sees_pool else None,
+            pool_uses=uses if party in result.sees_pool else (),
             lines=tuple(
                 _shown(line, sees_pool=party in result.sees_pool)
                 for line in result.lines
@@ -91,3 +102,14 @@ def statements(run: Run, sequence: int) -> list[Statement]:
         )
         for party in sorted(result.entitlement)
     ]
+
+
+def _pool_uses(result: Result) -> tuple[PoolUse, ...]:
+    """Each clause's lines of all parties, summed, in the contract's order."""
+    sums: dict[str, Money] = {}
+    for line in result.lines:
+        if line.kind == "clause":
+            sums[line.clause] = sums.get(line.clause, Money.zero(result.currency)) + line.amount
+    uses = tuple(PoolUse(clause, amount) for clause, amount in sums.items())
+    assert sum(use.amount.minor for use in uses) == result.pool.minor, "the clauses use up the pool"
+    return uses

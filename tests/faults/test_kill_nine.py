@@ -18,7 +18,7 @@ from tests.adapters import sample
 from tests.faults.rig import Rig, Writer, patiently
 
 WRITERS = 6
-KILLS = 12
+KILLS = 9
 SEED = 20_260_901
 
 
