@@ -23,8 +23,8 @@ class PoolUse(msgspec.Struct, frozen=True):
 class Statement(msgspec.Struct, frozen=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it.
 
-    `pool` is None where the contract does not show it to this party; else `pool_uses` add up to it. `sequence` is the event that
-    recorded the run, `position` what the run was read at.
+    `pool` is None where the contract does not show it to this party; else `pool_uses` add up to it.
+    `sequence` is the event that recorded the run, `position` what the run was read at.
     """
 
     party: str

@@ -1,27 +1,48 @@
-"""A projector as a process of its own: `python -m tests.faults.projector_process URL SEED BOOK DATABASE`."""
+"""A projector as a process of its own.
+
+`python -m tests.faults.projector_process URL SEED BOOK DATABASE [dying]`
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGKILL
 
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
-from adapters.postgres.database import Database
+from adapters.postgres.database import Connection, Database
+from adapters.projections import PROJECTIONS, Projected
 from adapters.projector import Projector
+
+
+class Dying:
+    """A last projection that kills the process between the others' rows and their positions."""
+
+    name = "dying"
+    tables = ()
+
+    def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
+        rows = connection.execute("SELECT count(*) FROM ledger.envelope").fetchone()
+        assert rows is not None
+        assert rows[0] >= len(batch), "the rows are written, but not committed"
+        os.kill(os.getpid(), SIGKILL)
 
 
 def main() -> int:
     """Project until killed; a halt ends with its reason and status 3."""
-    url, seed, book, address = sys.argv[1:]
+    url, seed, book, address, *dying = sys.argv[1:]
+    projections = (*PROJECTIONS, Dying()) if dying else PROJECTIONS
     while True:
         try:
             client = NatsClient(url, seed_file=Path(seed), name="projector")
             break
         except OSError:
             time.sleep(0.1)
-    projector = Projector(Log(client, book), Database(address))
+    projector = Projector(Log(client, book), Database(address), projections)
     projector.run()
     print(f"halted: {projector.halted}", flush=True)
     return 3

@@ -108,15 +108,17 @@ class Rig:
         self._writers.append(made)
         return made
 
-    def start_projector(self) -> None:
+    def start_projector(self, *, dying: bool = False) -> Child:
         """Start it as a process; from the main thread."""
         command = [
             sys.executable, "-m", "tests.faults.projector_process",
             self.nats.url, str(self.nats.app_seed), BOOK, self.postgres.url(BOOK),
+            *(["dying"] if dying else []),
         ]  # fmt: skip
         self.projector_process = Child(
             "projector", command, self.folder / "projector.log", stop_signal=SIGTERM, grace=5
         )
+        return self.projector_process
 
     def kill_projector(self) -> None:
         assert self.projector_process is not None

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from signal import SIGKILL
 
 import pytest
 
@@ -78,6 +79,21 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(rig: Rig) -> None:
     proof = replay.replay(first.log, rig.database)
     assert proof.position == first.recorder.max_notification_id()
     assert proof.equal, [table for table in proof.tables if table.difference]
+
+
+@pytest.mark.fault
+def test_a_projector_killed_between_rows_and_position_leaves_neither(rig: Rig) -> None:
+    writer = founded(rig)
+    for day in range(3):
+        writer.insist([Wish(sample.record_readings("M1", day=day), f"day-{day}")])
+        dying = rig.start_projector(dying=True)
+        assert dying.process.wait(20) == -SIGKILL
+        with rig.database.owning() as connection:
+            (rows,) = connection.execute("SELECT count(*) FROM ledger.envelope").fetchone() or (None,)
+        assert rows == len(rig.payloads(writer.log)) - 1 if day else rows == 0
+        rig.projector(writer).catch_up()
+    assert rig.archived() == rig.payloads(writer.log)
+    assert replay.replay(writer.log, rig.database).equal
 
 
 def _kill_and_restart(rig: Rig, victim: str, pause: float) -> None:
