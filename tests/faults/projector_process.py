@@ -1,6 +1,6 @@
 """A projector as a process of its own.
 
-`python -m tests.faults.projector_process URL SEED BOOK DATABASE [dying]`
+`python -m tests.faults.projector_process URL SEED BOOK DATABASE [DIES_AFTER]`
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from adapters.projector import Projector
 
 
 class Dying:
-    """A last projection that kills the process between the others' rows and their positions."""
+    """A last projection: past a sequence it kills the process, between the others' rows and positions."""
 
     name = "dying"
     tables = ()
 
+    def __init__(self, after: int) -> None:
+        self._after = after
+
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
-        rows = connection.execute("SELECT count(*) FROM ledger.envelope").fetchone()
-        assert rows is not None
-        assert rows[0] >= len(batch), "the rows are written, but not committed"
-        os.kill(os.getpid(), SIGKILL)
+        last = batch[-1].sequence
+        if last > self._after:
+            rows = connection.execute("SELECT 1 FROM ledger.envelope WHERE sequence = %s", [last])
+            assert rows.fetchone() is not None, "the rows are written, but not committed"
+            os.kill(os.getpid(), SIGKILL)
 
 
 def main() -> int:
     """Project until killed; a halt ends with its reason and status 3."""
-    url, seed, book, address, *dying = sys.argv[1:]
-    projections = (*PROJECTIONS, Dying()) if dying else PROJECTIONS
+    url, seed, book, address, *dies_after = sys.argv[1:]
+    projections = (*PROJECTIONS, *(Dying(int(after)) for after in dies_after))
     while True:
         try:
             client = NatsClient(url, seed_file=Path(seed), name="projector")

@@ -108,12 +108,12 @@ class Rig:
         self._writers.append(made)
         return made
 
-    def start_projector(self, *, dying: bool = False) -> Child:
+    def start_projector(self, *, dies_after: int | None = None) -> Child:
         """Start it as a process; from the main thread."""
         command = [
             sys.executable, "-m", "tests.faults.projector_process",
             self.nats.url, str(self.nats.app_seed), BOOK, self.postgres.url(BOOK),
-            *(["dying"] if dying else []),
+            *([] if dies_after is None else [str(dies_after)]),
         ]  # fmt: skip
         self.projector_process = Child(
             "projector", command, self.folder / "projector.log", stop_signal=SIGTERM, grace=5

@@ -96,6 +96,7 @@ def test_what_is_not_the_clients_fault_says_so_and_no_more(
     def fail(*_: object, **__: object) -> None:
         raise error
 
+    settled.secret("admin")  # granted through the same door, before it is broken
     monkeypatch.setattr(settled.bench.door, "execute_all", fail)
     with caplog.at_level(logging.WARNING, "wattledger.http"):
         answer = settled.post("/v1/parties", PARTY)
