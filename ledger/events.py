@@ -10,6 +10,7 @@ from ledger.meter_import import ImportAbandoned, ImportCompleted, ImportOpened, 
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.recorded_price import PricesRecorded
+from ledger.request import RequestAnswered
 from ledger.settlement.run import SettlementRecorded
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
@@ -30,4 +31,5 @@ Event = (
     | SettlementRecorded
     | KeyGranted
     | KeyRevoked
+    | RequestAnswered
 )

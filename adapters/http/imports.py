@@ -91,7 +91,8 @@ def import_readings(
         )
         return _answer(done)
 
-    answer, repeated = intake.once([hashlib.sha256(content).hexdigest(), data.profile, accept_valid], work)
+    asked = [hashlib.sha256(content).hexdigest(), data.profile, accept_valid]
+    answer, repeated = intake.once(asked, ImportStored, work)
     return replayable(answer, repeated=repeated)
 
 

@@ -14,8 +14,11 @@ from litestar.params import HeaderParameter
 from adapters.front_door import Receipt, Wish
 from adapters.http.caller import Caller
 from adapters.http.problem import BadRequest
+from adapters.http.recent_keys import reused
 from adapters.http.service import Service
 from ledger.command import Command
+from ledger.refusal import Refused
+from ledger.request import Answered, AnswerRequest, aggregate_of, answered
 
 KEY_PATTERN: Final = "^[!-~]{1,128}$"
 REPLAYED: Final = "Idempotency-Replayed"
@@ -83,19 +86,40 @@ class Intake:
         recent.remember(self.command_id, digest)
         return receipts
 
-    def once(self, asked: object, work: Callable[[], T]) -> tuple[T, bool]:
-        """The answer of `work`, which is safe to repeat by itself, and whether it was given before.
+    def once(self, asked: object, answer_type: type[T], work: Callable[[], T]) -> tuple[T, bool]:
+        """The first answer of `work`, which is safe to repeat by itself, and whether it was given before.
 
         Raises:
             Refused: `command_id_reused`, and what `work` refuses.
         """
         digest = _digest(asked)
-        before = self.service.recent.recall(self.command_id, digest)
-        if before is not None:
-            return before, True  # type: ignore[return-value]
+        self.service.recent.recall(self.command_id, digest)
+        if (before := self._answered(digest)) is not None:
+            return msgspec.json.decode(before, type=answer_type), True
         answer = work()
-        self.service.recent.remember(self.command_id, digest, answer)
+        encoded = msgspec.json.encode(answer)
+        command = AnswerRequest(self.command_id, answered(digest, encoded))
+        try:
+            self.service.door.execute(command, command_id=self.command_id, actor=self.actor)
+        except Refused:
+            if (sooner := self._answered(digest)) is None:
+                raise
+            return msgspec.json.decode(sooner, type=answer_type), True
+        self.service.recent.remember(self.command_id, digest)
         return answer, False
+
+    def _answered(self, digest: str) -> bytes | None:
+        """What the same request answered before, in whichever process.
+
+        Raises:
+            Refused: `command_id_reused`.
+        """
+        state = self.service.door.state(aggregate_of(self.command_id))
+        if not isinstance(state, Answered):
+            return None
+        if state.asked != digest:
+            raise reused()
+        return state.answer
 
 
 def stored(receipt: Receipt) -> Stored:

@@ -106,7 +106,7 @@ def settle(intake: NamedDependency[Intake], data: JSONBody[SettlementRequest]) -
             )
         )
 
-    answer, repeated = intake.once(data, work)
+    answer, repeated = intake.once(data, SettledRuns, work)
     return replayable(answer, repeated=repeated)
 
 

@@ -41,6 +41,12 @@ class Api:
         bench = self.bench
         return create_app(bench.door, bench.database, lambda: self.projector.halted, bench.clock)
 
+    def restart(self) -> None:
+        """The API anew, as another process would serve it: what it remembers itself is gone."""
+        self.client.__exit__(None, None, None)
+        self.client = TestClient(self.app())
+        self.client.__enter__()
+
     def grant(self, role: Role, party: str | None = None, actor: str | None = None) -> str:
         """A new key's secret; it is in force when this returns."""
         secret = new_secret()

@@ -123,9 +123,7 @@ def test_a_repeated_key_answers_the_first_result_and_stores_nothing(api: Api) ->
 
 def test_the_first_result_is_answered_by_a_new_process_too(api: Api) -> None:
     first = api.post("/v1/parties", PARTY, key="once")
-    api.client.__exit__(None, None, None)
-    api.client = type(api.client)(api.app())
-    api.client.__enter__()
+    api.restart()
     again = api.post("/v1/parties", PARTY, key="once")
     assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
     problem(
@@ -316,8 +314,11 @@ def test_a_file_is_imported_once_however_often_it_is_sent(furnished: Api) -> Non
     assert (stored.json()["readings"], stored.json()["rejected"]) == (2, [])
     last = api.bench.recorder.max_notification_id()
     assert import_file(api, rows, role="operator", key="f1").headers["idempotency-replayed"] == "true"
-    assert import_file(api, rows, role="operator", key="f2").json() == stored.json()
+    api.restart()
+    assert import_file(api, rows, role="operator", key="f1").headers["idempotency-replayed"] == "true"
     assert api.bench.recorder.max_notification_id() == last
+    assert import_file(api, rows, role="operator", key="f2").json() == stored.json()
+    assert api.bench.recorder.max_notification_id() == last + 1, "no more than the other key's answer"
     problem(import_file(api, rows + "\n", role="operator", key="f1"), 409, "command_id_reused")
     api.wait()
     (entry,) = api.get("/v1/imports", status="completed").json()["items"]
@@ -342,8 +343,11 @@ def test_an_import_needs_a_file_and_its_profile(settled: Api) -> None:
     problem(settled.post("/v1/imports", files=files), 422, "not_allowed")
 
 
-def test_settling_again_under_the_same_key_answers_the_first_runs(settled: Api) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+def test_settling_again_under_the_same_key_answers_the_first_runs(settled: Api, *, restarted: bool) -> None:
     last = settled.bench.recorder.max_notification_id()
+    if restarted:
+        settled.restart()
     again = settled.post("/v1/settlements", {"month": "2026-08"}, "finance", key="first")
     (run,) = again.json()["runs"]
     assert (run["recorded"], run["run"], run["contract"]) == (True, 1, "eaas-s1")
