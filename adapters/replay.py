@@ -90,7 +90,10 @@ def _tables(projections: Sequence[Projection]) -> list[str]:
 
 
 def _position(connection: Connection, book: str) -> int:
-    found = connection.execute("SELECT min(sequence) FROM ledger.position WHERE book = %s", [book]).fetchone()
+    found = connection.execute(
+        "SELECT min(sequence) FROM ledger.position WHERE book = %s AND projection = ANY(%s)",
+        [book, [projection.name for projection in PROJECTIONS]],
+    ).fetchone()
     return int(found[0] or 0) if found else 0
 
 

@@ -59,7 +59,7 @@ class Stack:
         self._create_stream()
         seed = Path(addresses.nats_seed) if addresses.nats_seed else None
         self.client = NatsClient(addresses.nats_url, seed_file=seed, name="ledger")
-        stream.verify(self.client, settings.book, addresses.nats_monitor_url)
+        stream.verify(self.client, settings.book, addresses.nats_monitor_url, replicas=settings.nats_replicas)
         self.log = Log(self.client, settings.book)
         self.recorder = JetStreamApplicationRecorder(self.log)
         self.door = FrontDoor(self.recorder, clock, lambda: continuity.guard(self.log, self.database))

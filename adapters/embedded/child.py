@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PREDECESSOR_SECONDS: Final = 60.0
 _LIBC: Final = ctypes.CDLL(None)
 
 
@@ -24,11 +27,23 @@ class Child:
     """One server process.
 
     It has a session of its own, so Ctrl-C reaches only us, and the kernel sends it `stop_signal` if
-    we die, even by kill -9 (prctl PR_SET_PDEATHSIG; start it from the main thread).
+    we die, even by kill -9 (prctl PR_SET_PDEATHSIG; start it from the main thread). While it or
+    anything it started lives, it holds `lock`: a predecessor that is still shutting down after its
+    owner's death is waited for, so that two servers never work in one folder.
+
+    Raises:
+        ChildFailed: the predecessor did not end in time.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, *, stop_signal: signal.Signals, grace: float
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        stop_signal: signal.Signals,
+        grace: float,
+        lock: Path | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -39,9 +54,18 @@ class Child:
             os.setsid()
             _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
 
-        with log.open("ab") as sink:
+        with ExitStack() as files:
+            sink = files.enter_context(log.open("ab"))
+            held = None if lock is None else files.enter_context(lock.open("ab"))
+            if held is not None:
+                _wait_for(held, name)
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, preexec_fn=detach
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                preexec_fn=detach,
+                pass_fds=() if held is None else (held.fileno(),),
             )
 
     @property
@@ -80,6 +104,19 @@ class Child:
         """kill -9 of the server and whatever it started."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def _wait_for(lock: BinaryIO, name: str) -> None:
+    give_up = time.monotonic() + _PREDECESSOR_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise ChildFailed(f"another {name} still works in {Path(lock.name).parent}") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 def free_port() -> int:

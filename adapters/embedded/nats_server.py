@@ -83,6 +83,7 @@ class NatsServer:
             self.folder / "server.log",
             stop_signal=signal.SIGTERM,
             grace=10,
+            lock=self.folder / "lock",
         )
         self.child.wait_until(self._healthy)
 

@@ -61,6 +61,7 @@ class PostgresServer:
             self.folder / "server.log",
             stop_signal=signal.SIGINT,
             grace=20,
+            lock=self.folder / "lock",
         )  # fmt: skip
         self.child.wait_until(self._ready, 60)
 

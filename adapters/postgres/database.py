@@ -16,6 +16,8 @@ _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 _POOL_MAX: Final = 16
 _WAIT_S: Final = 5.0
 """How long a request waits for PostgreSQL before it is told that it is away."""
+_RECONNECT_S: Final = 2.0
+"""After how long the pool gives up one attempt to connect; a request that still waits starts the next."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Reader = Literal["wattledger_staff", "wattledger_partner"]
@@ -32,6 +34,7 @@ class Database:
             max_size=_POOL_MAX,
             open=True,
             timeout=_WAIT_S,
+            reconnect_timeout=_RECONNECT_S,
             check=ConnectionPool.check_connection,
             kwargs={"options": "-c timezone=UTC"},
         )

@@ -30,7 +30,7 @@ class Bench:
         self.nats, self.postgres = nats, postgres
         self.book = f"book-{os.getpid()}-{next(_BOOKS)}"
         self.operator = nats.operator()
-        stream.create(self.operator, self.book, max_bytes=1 << 30)
+        stream.create(self.operator, self.book, max_bytes=64 << 20)
         self.client: NatsClient = nats.app()
         self.log = Log(self.client, self.book)
         self.recorder = JetStreamApplicationRecorder(self.log)

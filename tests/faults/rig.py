@@ -89,7 +89,7 @@ class Writer:
 class Rig:
     """NATS, PostgreSQL, and a projector in a process of its own."""
 
-    def __init__(self, folder: Path, *, max_bytes: int = 1 << 30) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = 128 << 20) -> None:
         self.folder = folder
         self.nats = NatsServer(folder / "nats")
         self.postgres = PostgresServer(folder / "postgres")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO
@@ -91,3 +93,20 @@ def test_servers_die_with_their_owner_and_a_restart_goes_on(tmp_path: Path) -> N
             assert (again.sequence, again.repeated) == (sequence, True)
         stack.projector().catch_up()
     assert working_in(folder) == [], "a clean stop leaves nothing either"
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("server", [0, 1], ids=["PostgreSQL", "NATS"])
+def test_a_restart_waits_for_a_server_that_is_still_shutting_down(tmp_path: Path, server: int) -> None:
+    folder = tmp_path / "state"
+    owner = Owner(folder, 0)
+    acknowledged = owner.acknowledged(20)
+    slow = owner.servers[server]
+    os.kill(slow, signal.SIGSTOP)
+    acknowledged |= owner.kill()
+    thawing = threading.Timer(1, os.kill, (slow, signal.SIGCONT))
+    thawing.start()
+    with running(Settings(state=folder, book=BOOK, stream_max_bytes=1 << 27), Clock()) as stack:
+        assert not lives(slow), "two servers never work in one folder"
+        assert stack.recorder.max_notification_id() == max(acknowledged.values())
+    thawing.join()
