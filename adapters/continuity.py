@@ -7,9 +7,14 @@ so readers and writers both compare what they know with what the stream holds, a
 from __future__ import annotations
 
 import hashlib
+import time
+from typing import Final
 
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
+
+_APPLYING_S: Final = 2.0
+"""How long a new leader may take to apply what it holds before its end is taken for the stream's end."""
 
 
 class Discontinuity(RuntimeError):
@@ -24,12 +29,18 @@ def check(log: Log, sequence: int, digest: bytes) -> None:
     """
     if sequence == 0:
         return
-    last = log.client.run(log.last_sequence())
-    if last < sequence:
-        raise Discontinuity(f"the stream ends at {last}, but {sequence} was archived: events were lost")
+    _check_reaches(log, sequence, "archived")
     payload = log.client.run(log.payload_at(sequence))
     if payload is None or hashlib.sha256(payload).digest() != digest:
         raise Discontinuity(f"the stream's message {sequence} is not the one that was archived")
+
+
+def _check_reaches(log: Log, sequence: int, known: str) -> None:
+    give_up = time.monotonic() + _APPLYING_S
+    while (last := log.client.run(log.last_sequence())) < sequence:
+        if time.monotonic() > give_up:
+            raise Discontinuity(f"the stream ends at {last}, but {sequence} was {known}: events were lost")
+        time.sleep(0.05)
 
 
 def archived(connection: Connection, book: str) -> tuple[int, bytes]:
@@ -44,8 +55,10 @@ def guard(log: Log, database: Database) -> None:
     """What a writer runs after every connect, before its first append.
 
     Raises:
-        Discontinuity: as `check`, against the archive.
+        Discontinuity: as `check`, against the archive and against what was acknowledged to this writer,
+            which may not be archived yet.
     """
+    _check_reaches(log, log.acknowledged, "acknowledged")
     with database.reading(log.book) as connection:
         sequence, digest = archived(connection, log.book)
     check(log, sequence, digest)

@@ -65,6 +65,7 @@ class Log:
 
     `deadline` bounds how long an append keeps trying while NATS is away. Whoever guards the stream sets
     `verified_epoch` to the connection it has verified; then nothing is sent on any other one.
+    `acknowledged` is the highest sequence that the server has confirmed to this object.
     """
 
     def __init__(self, client: NatsClient, book: str, *, deadline: float = 30.0) -> None:
@@ -72,6 +73,7 @@ class Log:
         self.book = wire.checked_book(book)
         self.deadline = deadline
         self.verified_epoch: int | None = None
+        self.acknowledged = 0
         self._positions: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._open_batches = asyncio.Semaphore(_BATCHES_OPEN_MAX)
         self._name = stream_name(book)
@@ -94,6 +96,7 @@ class Log:
         if len(messages) > BATCH_MESSAGES_MAX:
             raise IntegrityError(f"{len(messages)} events in one save; at most {BATCH_MESSAGES_MAX}")
         last = await self._try_until_known(messages)
+        self.acknowledged = max(self.acknowledged, last)
         first = last - len(messages) + 1
         for offset, (aggregate, version, _) in enumerate(messages):
             self._remember(aggregate, version, first + offset)

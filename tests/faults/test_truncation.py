@@ -61,6 +61,24 @@ def test_an_older_copy_of_the_store_stops_projector_and_writers(rig: Rig) -> Non
     assert writer.recorder.max_notification_id() == 3, "nothing was appended"
 
 
+@pytest.mark.fault
+def test_a_writer_misses_what_it_was_told_is_stored_though_no_archive_has_it(rig: Rig) -> None:
+    writer = rig.writer()
+    store, copy = rig.nats.folder / "store", rig.folder / "older"
+    writer.insist([Wish(sample.register_party("p1"), "early")])
+    rig.projector(writer).catch_up()
+    rig.nats.stop()
+    shutil.copytree(store, copy)
+    rig.nats.start()
+    writer.insist([Wish(sample.register_party("p2"), "late")])
+    rig.nats.child.kill()
+    shutil.rmtree(store)
+    shutil.copytree(copy, store)
+    rig.nats.start()
+    with pytest.raises(Discontinuity, match="ends at 1, but 2 was acknowledged"):
+        writer.insist([Wish(sample.register_party("p3"), "later")])
+
+
 class WhileTheStoreIsReplaced(RegisterParty, frozen=True):
     """A decision so slow that the connection it was read on is gone when it is made."""
 
