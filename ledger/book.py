@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import msgspec
 
@@ -13,15 +14,25 @@ from ledger.refusal import Refused
 AGGREGATE = "book.book"
 
 
+Approvals = Literal["one_person", "two_persons"]
+
+
 class Book(msgspec.Struct, frozen=True):
-    """Its legal owner's party id, its currency and the zone of its billing months."""
+    """Its legal owner's party id, its currency and the zone of its billing months.
+
+    With `two_persons`, what moves money or its rules is prepared by one person and approved by another.
+    """
 
     name: str
     owner: str
     currency: str
     zone: str
+    approvals: Approvals
 
     def __post_init__(self) -> None:
+        if self.approvals not in get_args(Approvals):
+            allowed = ", ".join(get_args(Approvals))
+            raise Refused("not_allowed", f"{self.approvals!r} is not one of {allowed}", place="approvals")
         if not self.name.strip():
             raise Refused("empty", "a book needs a name", place="name")
         zone_of(self.zone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
 from ledger.meter import MeterRegistered
@@ -32,4 +33,7 @@ Event = (
     | KeyGranted
     | KeyRevoked
     | RequestAnswered
+    | ProposalMade
+    | ProposalApproved
+    | ProposalRejected
 )

@@ -19,7 +19,7 @@ class TariffPublished(msgspec.Struct, frozen=True, tag_field="kind", tag="tariff
         return self.tariff
 
 
-class PublishTariff(msgspec.Struct, frozen=True):
+class PublishTariff(msgspec.Struct, frozen=True, tag_field="command", tag="tariff.publish"):
     """Record a tariff, or its next version with another month's prices."""
 
     tariff: Tariff

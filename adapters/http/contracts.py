@@ -136,7 +136,7 @@ def register_document(
         others = {name: service.door.state(name) for name in command.reads}
         command.decide(service.door.state(command.aggregate), others)
         return Response(Checked(valid=True, aggregate=command.aggregate), status_code=200)
-    return Intake(service, caller, required(key)).execute(command)  # type: ignore[return-value]
+    return Intake(service, caller, required(key)).submit(command)  # type: ignore[return-value]
 
 
 ROUTES = (list_contracts, show_contract, contract_schema, register_contract)

@@ -11,6 +11,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
+from adapters import approving
 from adapters.front_door import Receipt, Wish
 from adapters.http.caller import Caller
 from adapters.http.problem import BadRequest
@@ -48,12 +49,16 @@ OptionalKey = Annotated[
 T = TypeVar("T")
 
 
-class Stored(msgspec.Struct, frozen=True):
-    """Where the fact is: its aggregate, that aggregate's version, and the sequence number in the book."""
+class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the fact is: its aggregate, that aggregate's version, and the sequence number in the book.
+
+    `proposal` names what waits for a second person's approval, when it is not in force yet.
+    """
 
     aggregate: str
     version: int
     sequence: int
+    proposal: str | None = None
 
 
 class Intake:
@@ -72,6 +77,20 @@ class Intake:
         """
         (receipt,) = self.execute_all([Wish(command, self.command_id)])
         return replayable(stored(receipt), repeated=receipt.repeated)
+
+    def submit(self, command: Command) -> Response[Stored]:
+        """Accept one command, or prepare it where the book asks for two persons.
+
+        Raises:
+            Refused: as `FrontDoor.execute`.
+        """
+        digest = _digest([(type(command).__name__, command)])
+        recent = self.service.recent
+        recent.recall(self.command_id, digest)
+        done = approving.submit(self.service.door, command, command_id=self.command_id, actor=self.actor)
+        recent.remember(self.command_id, digest)
+        answer = msgspec.structs.replace(stored(done.receipt), proposal=done.proposal)
+        return replayable(answer, repeated=done.receipt.repeated)
 
     def execute_all(self, wishes: Sequence[Wish]) -> list[Receipt]:
         """Accept all the commands or none.

@@ -10,6 +10,7 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
 from ledger.events import Event
@@ -81,5 +82,11 @@ def document_of(event: Event) -> _Entry | None:
             return {"grant": event.grant, "revoked": False}, None, None
         case KeyRevoked():
             return {"key_id": event.key_id, "revoked": True}, None, None
+        case ProposalMade():
+            return {"command": event.command, "prepared_by": event.prepared_by}, None, None
+        case ProposalApproved():
+            return {"status": "approved", "decided_by": event.approved_by, "reason": ""}, None, None
+        case ProposalRejected():
+            return {"status": "rejected", "decided_by": event.rejected_by, "reason": event.reason}, None, None
         case _:
             return None

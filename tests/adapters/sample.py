@@ -20,7 +20,7 @@ AUGUST = datetime(2026, 8, 1, tzinfo=UTC)
 
 
 def found_book() -> FoundBook:
-    return FoundBook(Book("A test portfolio", "operator", "CNY", "Asia/Shanghai"))
+    return FoundBook(Book("A test portfolio", "operator", "CNY", "Asia/Shanghai", "one_person"))
 
 
 def register_party(name: str = "operator") -> RegisterParty:

@@ -47,7 +47,7 @@ def test_every_operation_is_described(settled: Api) -> None:
         named = {parameter["name"] for parameter in operation.get("parameters", ())}
         if route.startswith("POST"):
             assert "Idempotency-Key" in named, route
-            assert operation.get("requestBody") or route.endswith("/revoke")
+            assert operation.get("requestBody") or route.endswith(("/revoke", "/approve"))
     listing = {p["name"] for p in operations["GET /v1/statements"]["parameters"]}
     assert {"as_of", "after", "limit", "cursor", "format"} <= listing
     assert set(operations["GET /v1/statements"]["responses"]["200"]["content"]) == {

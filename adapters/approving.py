@@ -1,0 +1,68 @@
+"""What needs a second person: prepared by one, in force once another approves."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import cast, get_args
+
+import msgspec
+
+from adapters.front_door import FrontDoor, Receipt, Wish
+from ledger import book
+from ledger.approval import Approvable, Approve, Proposal, Propose, Reject
+from ledger.book import Book
+from ledger.command import Command
+from ledger.refusal import Refused
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """`proposal` names what now waits for a second person; None when the command is in force."""
+
+    receipt: Receipt
+    proposal: str | None
+
+
+def submit(door: FrontDoor, command: Command, *, command_id: str, actor: str) -> Submitted:
+    """Execute the command, or prepare it where the book asks for two persons.
+
+    Raises:
+        Refused: what the command is refused for, now already.
+    """
+    if not needs_approval(door, command):
+        return Submitted(door.execute(command, command_id=command_id, actor=actor), None)
+    name = f"p{hashlib.sha256(command_id.encode()).hexdigest()[:20]}"
+    proposal = Propose(name, cast("Approvable", command), actor)
+    return Submitted(door.execute(proposal, command_id=command_id, actor=actor), name)
+
+
+def needs_approval(door: FrontDoor, command: Command) -> bool:
+    """Whether this book takes the command only with a second person's approval."""
+    found = door.state(book.AGGREGATE)
+    return (
+        isinstance(found, Book)
+        and found.approvals == "two_persons"
+        and isinstance(command, get_args(Approvable))
+    )
+
+
+def approve(door: FrontDoor, proposal: str, *, command_id: str, actor: str) -> Receipt:
+    """Let a proposal take effect; answers where what follows from it is.
+
+    Raises:
+        Refused: `unknown_proposal`, `proposal_status`, `four_eyes`, and what the prepared command is refused
+            for by now.
+    """
+    prepared = door.state(f"proposal.{proposal}")
+    if not isinstance(prepared, Proposal):
+        raise Refused("unknown_proposal", f"no proposal {proposal!r} is registered", place="name")
+    wishes = [Wish(Approve(proposal, actor), command_id), Wish(prepared.command, command_id)]
+    return door.execute_all(wishes, actor=actor, causation=f"proposal.{proposal}")[1]
+
+
+def reject(door: FrontDoor, proposal: str, reason: str, *, command_id: str, actor: str) -> Receipt:
+    """Turn a proposal down.
+
+    Raises:
+        Refused: `unknown_proposal`, `proposal_status`, `reason`.
+    """
+    return door.execute(Reject(proposal, actor, reason), command_id=command_id, actor=actor)
