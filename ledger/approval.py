@@ -13,11 +13,15 @@ import msgspec
 
 from ledger.command import known
 from ledger.identity import checked_id
+from ledger.month_close import CloseMonth
 from ledger.published_tariff import PublishTariff
 from ledger.refusal import Refused
+from ledger.settlement.run import FinaliseRun
 from ledger.signed_contract import RegisterContract
+from ledger.statement.dispute import DecideDispute
+from ledger.statement.money import WriteOff
 
-Approvable = RegisterContract | PublishTariff
+Approvable = RegisterContract | PublishTariff | FinaliseRun | DecideDispute | WriteOff | CloseMonth
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
 
 Status = Literal["open", "approved", "rejected"]

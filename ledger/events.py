@@ -8,13 +8,23 @@ from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
 from ledger.meter import MeterRegistered
 from ledger.meter_import import ImportAbandoned, ImportCompleted, ImportOpened, ReadingsRecorded
+from ledger.month_close import MonthClosed
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.recorded_price import PricesRecorded
 from ledger.request import RequestAnswered
-from ledger.settlement.run import SettlementRecorded
+from ledger.settlement.run import RunFinalised, SettlementRecorded
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
+from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
+from ledger.statement.issue import (
+    StatementApproved,
+    StatementConfirmed,
+    StatementDeemedAccepted,
+    StatementIssued,
+    StatementReviewed,
+)
+from ledger.statement.money import InvoiceRecorded, PaymentRecorded
 
 Event = (
     BookFounded
@@ -36,4 +46,16 @@ Event = (
     | ProposalMade
     | ProposalApproved
     | ProposalRejected
+    | RunFinalised
+    | StatementReviewed
+    | StatementApproved
+    | StatementIssued
+    | StatementConfirmed
+    | StatementDeemedAccepted
+    | DisputeRaised
+    | DisputeDecided
+    | DisputeCorrected
+    | InvoiceRecorded
+    | PaymentRecorded
+    | MonthClosed
 )

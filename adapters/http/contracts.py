@@ -42,10 +42,24 @@ class ContractHistory(msgspec.Struct, frozen=True):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """The document would be accepted as it stands; nothing was stored."""
+    """The document would be accepted as it stands; nothing was stored.
+
+    `warnings` say what is acceptable, and perhaps not meant.
+    """
 
     valid: bool
     aggregate: str
+    warnings: tuple[str, ...] = ()
+
+
+class ContractStored(msgspec.Struct, frozen=True):
+    """As `Stored`; `warnings` say what was accepted, and perhaps not meant."""
+
+    aggregate: str
+    version: int
+    sequence: int
+    proposal: str | None
+    warnings: tuple[str, ...]
 
 
 CHECKED: Final = {
@@ -112,9 +126,17 @@ def register_contract(
     *,
     idempotency_key: OptionalKey = None,
     check: Check = False,
-) -> Response[Stored | Checked]:
+) -> Response[ContractStored | Checked]:
     contract = decoded(body, Contract) if is_json(request) else contract_file.parse(body)
-    return register_document(service, caller, RegisterContract(contract), idempotency_key, check=check)
+    answer = register_document(service, caller, RegisterContract(contract), idempotency_key, check=check)
+    warnings = tuple(notice.message for notice in contract.notices)
+    content = answer.content
+    told = (
+        ContractStored(content.aggregate, content.version, content.sequence, content.proposal, warnings)
+        if isinstance(content, Stored)
+        else Checked(content.valid, content.aggregate, warnings)
+    )
+    return Response(told, status_code=answer.status_code, headers=answer.headers)
 
 
 def is_json(request: Request[Caller, Any, Any]) -> bool:

@@ -1,0 +1,115 @@
+"""Closing a month: nothing that is recorded later changes it; corrections are posted in an open month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from ledger.identity import checked_id
+from ledger.interval import Month
+from ledger.refusal import Refused
+from ledger.settlement.run import Runs
+from ledger.statement.life import Life, StatementKey
+
+AGGREGATE: Final = "closing.book"
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """A closed month: the final run of each contract, and the disputes that were carried to the next."""
+
+    month: Month
+    finals: dict[str, int]
+    carried_disputes: tuple[str, ...]
+    prepared_by: str
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """The closed months, in order and without a gap."""
+
+    closed: tuple[Closed, ...] = ()
+
+    @property
+    def last(self) -> Month | None:
+        return self.closed[-1].month if self.closed else None
+
+    def posting_month(self, origin: Month) -> Month:
+        """Where what concerns `origin` is posted now: `origin` itself, or the first month not closed."""
+        last = self.last
+        return origin if last is None or origin > last else last.next()
+
+
+class MonthClosed(msgspec.Struct, frozen=True, tag_field="kind", tag="month.closed.v1"):
+    closed: Closed
+
+    def apply(self, state: Closing | None) -> Closing:
+        return Closing((*(state.closed if state else ()), self.closed))
+
+
+class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.close"):
+    """Close a month whose contracts have a final run each and whose statements are issued.
+
+    `contracts` are all that hold in the month, `statements` all of their final runs. A dispute that is
+    still open is named in `carried_disputes`: its lines wait for the next month (DOMAIN.md 3.10), and
+    nothing is carried without being named.
+    """
+
+    month: Month
+    contracts: tuple[str, ...]
+    statements: tuple[StatementKey, ...]
+    carried_disputes: tuple[str, ...]
+    prepared_by: str
+
+    @property
+    def aggregate(self) -> str:
+        return AGGREGATE
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        settlements = (f"settlement.{name}_{self.month}" for name in self.contracts)
+        return (*settlements, *(key.aggregate for key in self.statements))
+
+    def decide(self, state: Closing | None, others: Mapping[str, object]) -> tuple[MonthClosed]:
+        """Raises:
+        Refused: `month_order`, `not_final`, `not_issued`, `dispute_open`, `unknown_dispute`."""
+        checked_id(self.prepared_by, "prepared_by")
+        last = state.last if state else None
+        if last is not None and self.month != last.next():
+            raise Refused(
+                "month_order", f"{last.next()} is the next to close, not {self.month}", place="month"
+            )
+        finals = {name: self._final(name, others) for name in self.contracts}
+        frozen = {name for key in self.statements for name in self._open_disputes(key, finals, others)}
+        for name in sorted(frozen - set(self.carried_disputes)):
+            raise Refused(
+                "dispute_open",
+                f"dispute {name} is open: decide it, or name it among the carried ones",
+                place="carried_disputes",
+            )
+        for name in self.carried_disputes:
+            if name not in frozen:
+                raise Refused("unknown_dispute", f"no dispute {name!r} is open", place="carried_disputes")
+        return (MonthClosed(Closed(self.month, finals, self.carried_disputes, self.prepared_by)),)
+
+    def _final(self, name: str, others: Mapping[str, object]) -> int:
+        runs = others.get(f"settlement.{name}_{self.month}")
+        latest = runs.latest if isinstance(runs, Runs) else None
+        if not isinstance(runs, Runs) or latest is None:
+            raise Refused("not_final", f"{self.month} is not settled", place=f"contract {name}")
+        if runs.final != latest.number:
+            raise Refused(
+                "not_final", f"run {latest.number} of {self.month} is not final", place=f"contract {name}"
+            )
+        return latest.number
+
+    def _open_disputes(
+        self, key: StatementKey, finals: Mapping[str, int], others: Mapping[str, object]
+    ) -> list[str]:
+        life = others.get(key.aggregate)
+        place = f"statement of {key.party}, {key.contract}"
+        if key.month != str(self.month) or key.contract not in finals or key.run > finals[key.contract]:
+            raise Refused("not_issued", f"run {key.run} of {key.month} is not of this close", place=place)
+        if not isinstance(life, Life) or life.issued_on is None:
+            raise Refused("not_issued", f"run {key.run} has not been issued", place=place)
+        return [dispute.id for dispute in life.disputes if dispute.freezes]

@@ -1,0 +1,150 @@
+"""What has become of one party's statement of one settlement run."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.terms import Terms
+
+Status = Literal["reviewed", "approved", "issued", "confirmed", "deemed_accepted"]
+DisputeStatus = Literal["open", "upheld", "corrected", "rejected"]
+Direction = Literal["issued", "received"]
+PaymentKind = Literal["payment", "bank_charge", "late_interest", "write_off"]
+Standing = Literal["not_due", "part_paid", "paid", "overpaid", "overdue", "disputed"]
+
+
+class StatementKey(msgspec.Struct, frozen=True):
+    """Which statement: a party's, of a contract's month and run."""
+
+    contract: str
+    month: str
+    party: str
+    run: int
+
+    @property
+    def aggregate(self) -> str:
+        return f"statement.{self.contract}_{self.month}_{self.party}_{self.run}"
+
+
+class Dispute(msgspec.Struct, frozen=True):
+    """A party's objection to certain lines; only they are frozen. `amount` is what they are about.
+
+    It ends in a delta (`corrected` by a later run) or in a reasoned refusal (`rejected`).
+    """
+
+    id: str
+    lines: tuple[int, ...]
+    amount: Money
+    reason: str
+    raised_by: str
+    raised_on: date
+    answer_until: date
+    status: DisputeStatus = "open"
+    decided_by: str = ""
+    answer: str = ""
+    corrected_by_run: int | None = None
+
+    @property
+    def freezes(self) -> bool:
+        """Whether its lines wait: until it is rejected, or a correction has taken its place."""
+        return self.status in {"open", "upheld"}
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A tax invoice (发票) as a reference: net + tax = gross. A red-letter one reverses `reverses`."""
+
+    number: str
+    direction: Direction
+    on: date
+    net: Money
+    tax: Money
+    gross: Money
+    reverses: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.number.strip():
+            raise Refused("empty", "an invoice has a number", place="number")
+        if self.net + self.tax != self.gross:
+            raise Refused(
+                "invoice_total", f"net {self.net} + tax {self.tax} is not gross {self.gross}", place="gross"
+            )
+        if self.reverses is not None and self.gross.minor >= 0:
+            raise Refused("red_letter", "a red-letter invoice is below zero", place="gross")
+
+
+class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that moved, or was given up: above zero the party received it, as on the statement."""
+
+    id: str
+    on: date
+    amount: Money
+    kind: PaymentKind
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.amount.minor:
+            raise Refused("payment", "a payment is not zero", place="amount")
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """`amount` is what this statement adds to what the party is owed: the run's delta of payable."""
+
+    key: StatementKey
+    status: Status
+    amount: Money
+    lines: dict[int, Money]
+    reviewed_by: str
+    approved_by: str = ""
+    issued_on: date | None = None
+    query_until: date | None = None
+    due_on: date | None = None
+    terms: Terms | None = None
+    disputes: tuple[Dispute, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
+    payments: tuple[Payment, ...] = ()
+
+    @property
+    def frozen(self) -> Money:
+        """What the disputes hold back."""
+        zero = Money.zero(self.amount.currency)
+        return sum((one.amount for one in self.disputes if one.freezes), zero)
+
+    @property
+    def settled(self) -> Money:
+        """What has been paid or written off of the amount; charges and interest are beside it."""
+        zero = Money.zero(self.amount.currency)
+        kinds = {"payment", "write_off"}
+        return sum((one.amount for one in self.payments if one.kind in kinds), zero)
+
+    @property
+    def invoiced(self) -> Money:
+        """Gross, reversals deducted."""
+        return sum((one.gross for one in self.invoices), Money.zero(self.amount.currency))
+
+    @property
+    def open_amount(self) -> Money:
+        """What is still to be paid and not disputed: above zero to the party, below zero by it."""
+        return self.amount - self.frozen - self.settled
+
+    def standing(self, today: date) -> Standing:
+        """How payment stands on `today`."""
+        left = self.open_amount
+        towards = left.minor * (1 if self.amount.minor >= 0 else -1)
+        if towards < 0:
+            return "overpaid"
+        if towards == 0:
+            return "disputed" if self.frozen.minor else "paid"
+        if self.due_on is not None and today > self.due_on:
+            return "overdue"
+        return "part_paid" if self.settled.minor else "not_due"
+
+    def interest(self, today: date) -> Money:
+        """Late interest on what is open, by calendar days since the due day; zero before it."""
+        if self.due_on is None or self.terms is None or self.standing(today) != "overdue":
+            return Money.zero(self.amount.currency)
+        return self.terms.late_interest(self.open_amount, (today - self.due_on).days)

@@ -1,0 +1,301 @@
+"""A statement from review to payment: who may do what when, and what a dispute holds back."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.interval import Month
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.settlement.line import Line
+from ledger.settlement.result import Result
+from ledger.settlement.run import RecordSettlement, Runs
+from ledger.statement.dispute import CorrectDispute, DecideDispute, RaiseDispute
+from ledger.statement.issue import (
+    AcceptBySilence,
+    ApproveStatement,
+    ConfirmStatement,
+    IssueStatement,
+    ReviewStatement,
+)
+from ledger.statement.life import Invoice, Life, Payment, StatementKey
+from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
+from ledger.statement.terms import Terms
+from ledger.waterfall import PriorMonth
+
+AUGUST = Month(2026, 8)
+KEY = StatementKey("c1", "2026-08", "host", 1)
+ISSUED = date(2026, 9, 7)
+TERMS = Terms(
+    calendar="CN",
+    query_working_days=15,
+    answer_working_days=5,
+    due_working_days=10,
+    late_interest_per_day="0.0005",
+)
+
+
+def cny(fen: int) -> Money:
+    return Money(fen, "CNY")
+
+
+def line(number: int, fen: int) -> Line:
+    money = cny(fen)
+    return Line(
+        number,
+        "clause",
+        "remainder_split",
+        "clause 1",
+        None,
+        "host",
+        "",
+        "",
+        "",
+        str(money),
+        money,
+        "0",
+        (),
+        (),
+    )
+
+
+def result(*fen: int) -> Result:
+    total = sum(fen)
+    payable = {"host": cny(total), "operator": cny(-total)}
+    return Result(
+        contract="c1",
+        title="A contract",
+        model="co_investment",
+        month=AUGUST,
+        currency="CNY",
+        rules_version="1",
+        position=9,
+        inputs_digest=str(fen),
+        pool=cny(total),
+        lines=tuple(line(number, one) for number, one in enumerate(fen, 1)),
+        sources=(),
+        bills=(),
+        entitlement={"host": cny(total), "operator": cny(0)},
+        held={"host": cny(0), "operator": cny(total)},
+        payable=payable,
+        warnings=(),
+        carry=PriorMonth(AUGUST, date(2026, 9, 1), {}),
+        sees_pool=(),
+    )
+
+
+def runs(*results: Result) -> Runs:
+    state: Runs | None = None
+    for one in results:
+        (event,) = RecordSettlement(one).decide(state, {})
+        state = event.apply(state)
+    assert state is not None
+    return state
+
+
+def does(state: Life | None, *commands: Any, settled: Runs | None = None) -> Life:
+    others = {"settlement.c1_2026-08": settled or runs(result(6000, 3000, 1000))}
+    for command in commands:
+        for event in command.decide(state, others):
+            state = event.apply(state)
+    assert state is not None
+    return state
+
+
+REVIEW = ReviewStatement(KEY, "ada")
+APPROVE = ApproveStatement(KEY, "bob")
+ISSUE = IssueStatement(KEY, ISSUED, TERMS)
+
+
+def issued() -> Life:
+    return does(None, REVIEW, APPROVE, ISSUE)
+
+
+def refused(code: str, state: Life | None, command: Any) -> None:
+    with pytest.raises(Refused) as caught:
+        does(state, command)
+    assert caught.value.code == code
+
+
+def dispute(*lines: int, on: date = ISSUED, name: str = "d1") -> RaiseDispute:
+    return RaiseDispute(KEY, name, lines, "the meter stood still", "host-clerk", on)
+
+
+def paid(fen: int, name: str = "b1", on: date = ISSUED) -> RecordPayment:
+    return RecordPayment(KEY, Payment(id=name, on=on, amount=cny(fen), kind="payment"))
+
+
+def invoice(fen: int, number: str = "F1", reverses: str | None = None) -> RecordInvoice:
+    tax = fen * 13 // 113
+    return RecordInvoice(
+        KEY,
+        Invoice(
+            number=number,
+            direction="issued",
+            on=ISSUED,
+            net=cny(fen - tax),
+            tax=cny(tax),
+            gross=cny(fen),
+            reverses=reverses,
+        ),
+    )
+
+
+def test_the_way_from_review_to_issue() -> None:
+    life = issued()
+    assert (life.status, life.amount, life.lines) == (
+        "issued",
+        cny(10000),
+        {1: cny(6000), 2: cny(3000), 3: cny(1000)},
+    )
+    # 15 and 10 working days after Monday 7 September 2026: Sunday the 20th is worked for the National Day.
+    assert (life.query_until, life.due_on) == (date(2026, 9, 28), date(2026, 9, 20))
+
+
+def test_no_step_is_left_out_or_done_twice() -> None:
+    refused("unknown_statement", None, APPROVE)
+    reviewed = does(None, REVIEW)
+    refused("exists", reviewed, REVIEW)
+    refused("statement_status", reviewed, ISSUE)
+    refused("statement_status", reviewed, dispute(1))
+    refused("four_eyes", reviewed, ApproveStatement(KEY, "ada"))
+    refused("statement_status", issued(), APPROVE)
+    refused("unknown_run", None, ReviewStatement(msgspec.structs.replace(KEY, run=2), "ada"))
+    refused("unknown_party", None, ReviewStatement(msgspec.structs.replace(KEY, party="nobody"), "ada"))
+
+
+def test_silence_accepts_after_the_last_day_to_query_and_not_before() -> None:
+    life = issued()
+    assert life.query_until is not None
+    refused("too_early", life, AcceptBySilence(KEY, life.query_until))
+    accepted = does(life, AcceptBySilence(KEY, life.query_until + timedelta(days=1)))
+    assert accepted.status == "deemed_accepted"
+    refused("statement_status", accepted, dispute(1))
+    refused("too_late", life, dispute(1, on=life.query_until + timedelta(days=1)))
+
+
+def test_a_dispute_freezes_its_lines_only() -> None:
+    life = does(issued(), dispute(2))
+    assert (life.frozen, life.open_amount) == (cny(3000), cny(7000))
+    assert does(life, paid(7000)).standing(ISSUED) == "disputed"
+    refused("line_disputed", life, dispute(2, 3, name="d2"))
+    refused("unknown_line", life, dispute(9, name="d2"))
+    refused("unknown_line", life, dispute(name="d2"))
+    refused("dispute_open", life, ConfirmStatement(KEY, "host-clerk", ISSUED))
+    refused("dispute_open", life, AcceptBySilence(KEY, date(2026, 12, 1)))
+
+
+def test_a_dispute_ends_in_a_reasoned_refusal() -> None:
+    life = does(issued(), dispute(2))
+    refused("reason", life, DecideDispute(KEY, "d1", "rejected", " ", "bob"))
+    life = does(life, DecideDispute(KEY, "d1", "rejected", "the meter was tested on 3 September", "bob"))
+    assert (life.frozen, life.disputes[0].status) == (cny(0), "rejected")
+    refused("dispute_status", life, DecideDispute(KEY, "d1", "upheld", "after all", "bob"))
+    assert does(life, ConfirmStatement(KEY, "host-clerk", ISSUED)).status == "confirmed"
+
+
+def test_a_dispute_ends_in_a_delta() -> None:
+    life = does(issued(), dispute(2), DecideDispute(KEY, "d1", "upheld", "the meter did stand still", "bob"))
+    assert life.frozen == cny(3000), "frozen until the correction is there"
+    refused("unknown_run", life, CorrectDispute(KEY, "d1", 1))
+    refused("unknown_run", life, CorrectDispute(KEY, "d1", 2))
+    corrected = runs(result(6000, 3000, 1000), result(6000, 3500, 1000))
+    life = does(life, CorrectDispute(KEY, "d1", 2), settled=corrected)
+    assert (life.frozen, life.open_amount) == (cny(0), cny(10000)), "the delta is another statement"
+    second = does(None, ReviewStatement(msgspec.structs.replace(KEY, run=2), "ada"), settled=corrected)
+    assert second.amount == cny(500)
+
+
+def test_payment_in_part_in_full_too_much_and_late() -> None:
+    life = issued()
+    due = life.due_on
+    assert due is not None
+    assert life.standing(due) == "not_due"
+    assert life.standing(due + timedelta(days=1)) == "overdue"
+    assert life.interest(due + timedelta(days=3)) == cny(15), "100.00 x 0.0005 x 3"
+    part = does(life, paid(4000))
+    assert (part.standing(due), part.open_amount) == ("part_paid", cny(6000))
+    assert part.interest(due + timedelta(days=3)) == cny(9)
+    full = does(part, paid(6000, "b2"))
+    assert (full.standing(due + timedelta(days=9)), full.open_amount) == ("paid", cny(0))
+    assert full.interest(due + timedelta(days=9)) == cny(0)
+    assert does(full, paid(1, "b3")).standing(due) == "overpaid"
+    refused("exists", part, paid(6000))
+    charge = RecordPayment(KEY, Payment(id="x", on=ISSUED, amount=cny(-50), kind="bank_charge"))
+    assert does(part, charge).open_amount == cny(6000), "a bank charge pays nothing of it"
+
+
+def test_what_a_party_owes_is_paid_with_the_other_sign() -> None:
+    key = msgspec.structs.replace(KEY, party="operator")
+    life = does(
+        None, ReviewStatement(key, "ada"), ApproveStatement(key, "bob"), IssueStatement(key, ISSUED, TERMS)
+    )
+    assert life.amount == cny(-10000)
+    part = does(life, RecordPayment(key, Payment(id="b1", on=ISSUED, amount=cny(-4000), kind="payment")))
+    assert (part.open_amount, part.standing(ISSUED)) == (cny(-6000), "part_paid")
+    wrong_way = does(life, RecordPayment(key, Payment(id="b1", on=ISSUED, amount=cny(5), kind="payment")))
+    assert wrong_way.open_amount == cny(-10005)
+
+
+def test_a_write_off_takes_no_more_than_is_open() -> None:
+    life = does(issued(), paid(4000))
+    refused("write_off", life, WriteOff(KEY, "w1", ISSUED, cny(6001), "insolvent"))
+    refused("write_off", life, WriteOff(KEY, "w1", ISSUED, cny(-1), "insolvent"))
+    refused("reason", life, WriteOff(KEY, "w1", ISSUED, cny(1), ""))
+    by_payment = Payment(id="w1", on=ISSUED, amount=cny(1), kind="write_off")
+    refused("write_off", life, RecordPayment(KEY, by_payment))
+    assert does(life, WriteOff(KEY, "w1", ISSUED, cny(6000), "insolvent")).standing(ISSUED) == "paid"
+
+
+def test_invoices_add_up_to_the_statement_and_never_beyond() -> None:
+    life = does(issued(), invoice(4000))
+    refused("invoice_total", life, invoice(6001, "F2"))
+    refused("exists", life, invoice(6000))
+    life = does(life, invoice(6000, "F2"))
+    assert life.invoiced == life.amount
+    reversed_one = does(life, invoice(-6000, "R1", reverses="F2"))
+    assert reversed_one.invoiced == cny(4000)
+    with pytest.raises(Refused, match="below zero"):
+        invoice(5, "R2", reverses="F1")
+    disputed = does(issued(), dispute(1))
+    refused("invoice_total", disputed, invoice(4001))
+
+
+@settings(derandomize=True, max_examples=200)
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(-9000, 9000).filter(bool).map(lambda fen: ("pay", fen)),
+            st.sampled_from([1, 2, 3]).map(lambda number: ("dispute", number)),
+            st.sampled_from(["upheld", "rejected"]).map(lambda how: ("decide", how)),
+        ),
+        max_size=12,
+    )
+)
+def test_amount_is_always_what_is_open_frozen_and_settled(steps: list[tuple[str, Any]]) -> None:
+    """A plain list of what was accepted says the same as the folded statement."""
+    life = issued()
+    settled, frozen = 0, {}
+    for number, (kind, value) in enumerate(steps):
+        waiting = next((one.id for one in life.disputes if one.status == "open"), None)
+        try:
+            if kind == "pay":
+                life = does(life, paid(value, f"b{number}"))
+                settled += value
+            elif kind == "dispute":
+                life = does(life, dispute(value, name=f"d{number}"))
+                frozen[f"d{number}"] = life.lines[value].minor
+            elif waiting is not None:
+                life = does(life, DecideDispute(KEY, waiting, value, "because", "bob"))
+                if value == "rejected":
+                    del frozen[waiting]
+        except Refused as error:
+            assert error.code == "line_disputed"
+    assert life.open_amount == cny(10000 - settled - sum(frozen.values()))
+    assert life.open_amount + life.frozen + life.settled == life.amount
