@@ -6,17 +6,18 @@ from collections import Counter
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from ledger.clauses import Clause, Hurdle, StreamTier
-from ledger.clauses.flow import POOL, one_of
+from ledger.clauses import BaseFee, Clause, Hurdle, StreamTier
+from ledger.clauses.flow import POOL, Notice, exact_text, grouped, one_of
 from ledger.clauses.share import Amount, amount
 from ledger.identity import checked_id
 from ledger.interval import Interval, Month, checked_year, midnight, zone_of
 from ledger.quantity import MINOR_DIGITS
 from ledger.refusal import Refused
+from ledger.statement.terms import Terms
 from ledger.stream import PassThroughCost, Stream
 
 Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -24,6 +25,9 @@ Model = Literal["energy_storage_as_a_service", "co_investment", "agency_operatio
 Role = Literal["host", "operator", "platform", "equipment_owner", "investor", "lender"]
 OwnerPosition = Literal["gross", "net"]
 SplitBasis = Literal["tax_inclusive", "tax_exclusive"]
+
+CAPITAL_CNY_PER_KWH: Final = Fraction(1800)
+"""What storage costs where a contract does not say: 1.8 yuan/Wh (DOMAIN.md 2.1 Q04). Only to judge fees."""
 
 
 class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +80,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
     clauses: tuple[Clause, ...]
     capital_cost: Amount | None = None
     """What the storage cost, in major units: only to judge whether a fee can be meant."""
+    statement_terms: Terms | None = None
+    """Without them statements are computed, and cannot be issued."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -138,6 +144,37 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
             return amount(self.capital_cost, "capital_cost")
         hurdles = (clause for clause in self.clauses if isinstance(clause, Hurdle))
         return next((amount(hurdle.capital, "capital") for hurdle in hurdles), None)
+
+    @cached_property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should look at before signing: base fees above half of the capital a year.
+
+        Nothing is refused for it. The capital is the stated one, else that of the contracted kWh at
+        `CAPITAL_CNY_PER_KWH`; a fee per kW, or in another currency, is not judged without a stated one
+        (DOMAIN.md 2.1 Q04). A fee above the month's pool is only seen when the month is settled.
+        """
+        found: list[Notice] = []
+        for index, clause in enumerate(self.clauses):
+            capital = self._capital_behind(clause) if isinstance(clause, BaseFee) else None
+            if isinstance(clause, BaseFee) and capital is not None and 2 * clause.annual > capital:
+                whose = "stated" if self.stated_capital is not None else "at 1.8 CNY/Wh, as none is stated"
+                text = (
+                    f"clauses[{index}]: the base fee is {self._money(clause.annual)} a year, above half"
+                    f" of the capital of {self._money(capital)} ({whose}); it will be computed as written:"
+                    f" are rate, unit ({clause.unit}) and quantity meant?"
+                )
+                found.append(Notice("implausible_fee", text, index))
+        return tuple(found)
+
+    def _capital_behind(self, fee: BaseFee) -> Fraction | None:
+        if self.stated_capital is not None:
+            return self.stated_capital
+        if self.currency != "CNY" or not fee.unit.startswith("kWh."):
+            return None
+        return CAPITAL_CNY_PER_KWH * amount(fee.quantity, "quantity")
+
+    def _money(self, value: Fraction) -> str:
+        return f"{grouped(exact_text(value))} {self.currency}"
 
 
 def _check_scope(contract: Contract) -> None:

@@ -10,6 +10,7 @@ _MASTER_DATA: Final = frozenset[Role]({"finance", "auditor", "market_desk", "ope
 _MONEY: Final = frozenset[Role]({"finance", "auditor", "admin"})
 _ENGINEERING: Final = frozenset[Role]({"operator", "admin"})
 _FINANCE: Final = frozenset[Role]({"finance", "admin"})
+_PARTNER: Final = frozenset[Role]({"partner", "finance", "admin"})
 _AUDIT: Final = frozenset[Role]({"auditor", "admin"})
 _ADMIN: Final = frozenset[Role]({"admin"})
 
@@ -50,6 +51,22 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/statements": _MONEY | {"partner"},
     "GET /v1/statements/{contract}/{month}/{party}": _MONEY | {"partner"},
     "GET /v1/statements/{contract}/{month}/{party}/lines/{number}/explain": _MONEY | {"partner"},
+    "GET /v1/receivables": _MONEY | {"partner"},
+    "GET /v1/statements/{contract}/{month}/{party}/{run}/life": _MONEY | {"partner"},
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/review": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/approve": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/issue": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/confirm": _PARTNER,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/accept-by-silence": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/disputes": _PARTNER,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/disputes/{dispute}/decide": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/disputes/{dispute}/correct": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/invoices": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/payments": _FINANCE,
+    "POST /v1/statements/{contract}/{month}/{party}/{run}/write-offs": _FINANCE,
+    "POST /v1/settlements/{contract}/{month}/finalise": _FINANCE,
+    "GET /v1/months/{month}": _MONEY,
+    "POST /v1/months/{month}/close": _FINANCE,
     "GET /v1/events": _AUDIT,
     "GET /v1/events/{sequence}": _AUDIT,
     "GET /v1/status": _MASTER_DATA,

@@ -11,6 +11,7 @@ from adapters.projections.projection import Projected, Projection
 from adapters.projections.readings import Readings
 from adapters.projections.registered import Registered
 from adapters.projections.settlements import Settlements
+from adapters.projections.statement_lives import StatementLives
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     Archive(),
@@ -19,6 +20,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     Imports(),
     Prices(),
     Settlements(),
+    StatementLives(),
 )
 
 __all__ = ["PROJECTIONS", "Projected", "Projection"]

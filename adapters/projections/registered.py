@@ -15,6 +15,7 @@ from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
 from ledger.events import Event
 from ledger.meter import MeterRegistered
+from ledger.month_close import MonthClosed
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.signed_contract import ContractRegistered
@@ -88,5 +89,7 @@ def document_of(event: Event) -> _Entry | None:
             return {"status": "approved", "decided_by": event.approved_by, "reason": ""}, None, None
         case ProposalRejected():
             return {"status": "rejected", "decided_by": event.rejected_by, "reason": event.reason}, None, None
+        case MonthClosed():
+            return event.closed, None, None
         case _:
             return None

@@ -11,7 +11,7 @@ from ledger.refusal import Refused
 from ledger.settlement.run import FinaliseRun, RecordSettlement, Runs
 from ledger.statement.dispute import DecideDispute
 from ledger.statement.life import Life
-from tests.ledger.statement.test_life import KEY, does, dispute, issued, result, runs
+from tests.ledger.statement.test_life import KEY, dispute, does, issued, result, runs
 
 AUGUST = Month(2026, 8)
 

@@ -1,0 +1,116 @@
+"""A month from its run to its close, over the API: reviewed, issued, disputed, paid, final, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapters.replay import replay
+from ledger.signed_contract import RegisterContract
+from ledger.statement.terms import Terms
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import HOST, Api, problem
+from tests.adapters.test_settling import CONTRACT, filled
+from tests.stack import NatsServer, PostgresServer
+
+TERMS = Terms(
+    calendar="CN",
+    query_working_days=15,
+    answer_working_days=5,
+    due_working_days=10,
+    late_interest_per_day="0.0005",
+)
+PATH = f"/v1/statements/{CONTRACT.id}/2026-08"
+
+
+@pytest.fixture(scope="module")
+def api(nats_server: NatsServer, migrated: PostgresServer) -> Iterator[Api]:
+    bench = Bench(nats_server, migrated)
+    filled(bench)
+    contract = msgspec.structs.replace(CONTRACT, statement_terms=TERMS)
+    bench.door.execute(RegisterContract(contract), command_id="with-terms", actor="setup")
+    made = Api(bench)
+    made.secrets["finance"] = made.grant("finance", actor="ada")
+    made.secrets["admin"] = made.grant("admin", actor="bob")
+    done = made.post("/v1/settlements", {"month": "2026-08"}, role="finance")
+    assert done.status_code == 201, done.text
+    made.wait()
+    yield made
+    made.close()
+    bench.close()
+
+
+def ok(answer: Any) -> Any:
+    assert answer.status_code in {200, 201}, answer.text
+    return answer.json()
+
+
+def life(api: Api, party: str, role: Any = "finance") -> Any:
+    api.wait()
+    return ok(api.get(f"{PATH}/{party}/1/life", role))["life"]
+
+
+def test_a_month_from_run_to_close(api: Api) -> None:
+    problem(api.post("/v1/months/2026-08/close", {}, "finance"), 422, "not_final")
+    checklist = ok(api.get("/v1/months/2026-08", "auditor"))
+    assert (checklist["ready"], checklist["checklist"]["contracts"][0]["final"]) == (False, False)
+
+    for party in CONTRACT.party_ids:
+        path = f"{PATH}/{party}/1"
+        ok(api.post(f"{path}/review", role="finance"))
+        problem(api.post(f"{path}/approve", role="finance"), 422, "four_eyes", "actor")
+        ok(api.post(f"{path}/approve", role="admin"))
+        ok(api.post(f"{path}/issue", role="finance"))
+    mine = life(api, HOST, "partner")
+    assert (mine["status"], mine["standing"]) == ("issued", "not_due")
+    statement = ok(api.get(f"{PATH}/{HOST}", "partner"))["statement"]
+    assert mine["amount"] == statement["payable"] == mine["open_amount"]
+
+    line = statement["lines"][-1]
+    objection = {"id": "d1", "lines": [line["number"]], "reason": "our meter says otherwise"}
+    ok(api.post(f"{PATH}/{HOST}/1/disputes", objection, "partner"))
+    assert life(api, HOST)["disputed"] == line["amount"]
+    ok(api.post(f"/v1/settlements/{CONTRACT.id}/2026-08/finalise", {"run": 1}, "finance"))
+    api.wait()
+    problem(api.post("/v1/months/2026-08/close", {}, "finance"), 422, "dispute_open", "carried_disputes")
+    answer = {"decision": "rejected", "answer": "the meter was tested"}
+    ok(api.post(f"{PATH}/{HOST}/1/disputes/d1/decide", answer, "finance"))
+    ok(api.post(f"{PATH}/{HOST}/1/confirm", role="partner"))
+
+    amount = life(api, HOST)["amount"]
+    payment = {"id": "bank-1", "on": "2026-09-03", "amount": amount, "kind": "payment", "reference": "0001"}
+    ok(api.post(f"{PATH}/{HOST}/1/payments", payment, "finance"))
+    paid = life(api, HOST)
+    assert (paid["standing"], paid["open_amount"], paid["status"]) == ("paid", "0.00", "confirmed")
+
+    closed = ok(api.post("/v1/months/2026-08/close", {}, "finance"))
+    assert closed["aggregate"] == "closing.book"
+    api.wait()
+    assert ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]["closed"] is True
+    problem(api.post("/v1/months/2026-08/close", {}, "finance"), 422, "month_order")
+
+
+def test_a_partner_reaches_its_own_statement_only(api: Api) -> None:
+    other = next(party for party in CONTRACT.party_ids if party != HOST)
+    problem(api.get(f"{PATH}/{other}/1/life", "partner"), 404, "unknown_statement")
+    problem(api.post(f"{PATH}/{other}/1/confirm", role="partner"), 404, "unknown_statement")
+    own = ok(api.get("/v1/receivables", "partner"))["items"]
+    assert {item["party"] for item in own} <= {HOST}
+    everyone = ok(api.get("/v1/receivables", "auditor"))["items"]
+    assert {item["party"] for item in everyone} == set(CONTRACT.party_ids)
+
+
+def test_amounts_are_decimals_of_the_statements_currency(api: Api) -> None:
+    payment = {"id": "x", "on": "2026-09-03", "amount": "1.234", "kind": "payment"}
+    body = problem(api.post(f"{PATH}/{HOST}/1/payments", payment, "finance"), 422, "money")
+    assert body["place"] == "amount"
+
+
+def test_lives_are_the_same_after_a_replay(api: Api) -> None:
+    api.wait()
+    proof = replay(api.bench.log, api.bench.database)
+    assert proof.equal, [table for table in proof.tables if table.difference]
+    assert "statement_life" in {table.table for table in proof.tables}
