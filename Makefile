@@ -2,22 +2,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PY := .venv/bin/python
-UV := .uv/bin/uv
-export UV_CACHE_DIR := $(CURDIR)/.uv/cache
-export PIP_NO_CACHE_DIR := 1
-export UV_PYTHON_DOWNLOADS := never
-export UV_NO_CONFIG := 1
-export UV_LINK_MODE := copy
+export PYTHON ?= python3
+export TMPDIR := $(CURDIR)/.uv/tmp
 ARGS ?=
 PART ?= all
 
-.PHONY: demo test check setup bench faults soak format lock clean
+.PHONY: demo test check setup bench format lock clean
 
 demo: setup ## Run the main job on embedded servers and leave the API running (ARGS=--exit stops after printing)
 	.venv/bin/wattledger demo --part $(PART) $(ARGS)
 
 test: setup ## All tests, fixed seeds, real servers
-	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal -o tmp_path_retention_policy=failed $(ARGS)
 
 check: setup ## Format, lint, types, import rules, spelling, dependencies, migrations
 	.venv/bin/ruff format --check .
@@ -35,21 +31,18 @@ format: setup
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-setup: .venv/installed ## Make .venv with the locked dependencies
+setup: .venv/installed | .uv/tmp ## Make .venv with the locked dependencies (PYTHON=python3.12 takes another Python)
 
-.venv/installed: requirements.lock pyproject.toml $(UV)
-	mkdir -p .uv/tmp
-	test -x $(PY) || TMPDIR=$(CURDIR)/.uv/tmp $(UV) venv --quiet --python python3 .venv
-	TMPDIR=$(CURDIR)/.uv/tmp $(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
-	TMPDIR=$(CURDIR)/.uv/tmp $(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
-	touch $@
+.venv/installed: requirements.lock pyproject.toml .ci/setup .ci/uv.txt
+	@.ci/setup
 
-$(UV):
-	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv uv==0.13.8
+.uv/tmp:
+	mkdir -p $@
 
-lock: $(UV) ## Resolve the newest allowed versions into requirements.lock
-	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --no-annotate \
-		--python-version 3.11 --quiet --output-file requirements.lock
+lock: setup ## Resolve the newest allowed versions into requirements.lock
+	UV_CACHE_DIR=.uv/cache UV_NO_CONFIG=1 .uv/bin/uv pip compile pyproject.toml --group dev --universal \
+		--generate-hashes --no-header --no-annotate --python-version 3.11 --upgrade --quiet \
+		--output-file requirements.lock
 
 clean: ## Remove what setup and running made
 	rm -rf .venv .uv var

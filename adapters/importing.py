@@ -17,7 +17,14 @@ from adapters.meters.report import Parsed
 from ledger.effective import History
 from ledger.interval import Interval
 from ledger.meter import Meter
-from ledger.meter_import import CompleteImport, Import, ImportOpened, OpenImport, RecordReadings
+from ledger.meter_import import (
+    CompleteImport,
+    Import,
+    ImportOpened,
+    OpenImport,
+    RecordReadings,
+    check_clock,
+)
 from ledger.readings import MeterSpec, Run, run_of
 from ledger.refusal import Refused
 
@@ -80,24 +87,31 @@ def import_file(
     actor: str,
     accept_valid: bool = False,
     progress: Progress | None = None,
+    received_at: datetime | None = None,
 ) -> Imported:
     """Read the whole file, then store it.
 
     A file with a rejected reading is refused whole, unless `accept_valid`: then the good readings are
     stored and `Imported.parsed.rejected` tells the rest. The same file with the same profile stores
-    nothing twice; after a crash it stores what was missing.
+    nothing twice; after a crash it stores what was missing. With `received_at` a reading of an interval
+    that had not ended by then is rejected.
 
     Raises:
-        Refused: the first thing wrong with the file, with its row; nothing was stored.
+        NotWhole: readings were rejected, without `accept_valid`; nothing was stored.
+        Refused: what is wrong with the file as a whole; nothing was stored.
     """
-    parsed = meters.read(data, profile, KnownMeters(door))
+    parsed = meters.read(data, profile, KnownMeters(door), received_at)
     if not accept_valid:
         parsed.require_whole()
     if not parsed.runs:
-        code, why = (
-            ("rejected", parsed.rejected[0].reason) if parsed.rejected else ("no_readings", _why_none(parsed))
-        )
-        raise Refused(code, why, place=file_name)
+        if parsed.rejected:
+            first = parsed.rejected[0]
+            why = f"every reading was rejected, the first ({first.place}) for: {first.reason}"
+            raise Refused("rejected", why, place=file_name)
+        raise Refused("no_readings", _why_none(parsed), place=file_name)
+    if received_at is not None:
+        for run in parsed.runs:
+            check_clock(run, received_at)
     digest = _digest(data, profile, parsed)
     import_id = digest[:32]
     blocks = blocks_of(import_id, parsed.runs)

@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
+import psycopg
 from cyclopts import App
 from eventsourcing.persistence import OperationalError
 from rich.console import Console
@@ -31,6 +32,7 @@ def application(session: Session) -> App:
         help="Settlement ledger for aggregated battery storage: meter data in, partners' statements out.",
         version="0.1.0",
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
     servers.add_to(app, session)
     facts.add_to(app, session)
@@ -54,6 +56,7 @@ def main() -> None:
         FileNotFoundError,
         FileExistsError,
         IsADirectoryError,
+        NotADirectoryError,
         PermissionError,
         UnicodeDecodeError,
     ) as error:
@@ -63,6 +66,7 @@ def main() -> None:
         ChildFailed,
         ConnectionError,
         OperationalError,
+        psycopg.OperationalError,
         StreamError,
         WeakStream,
         Discontinuity,
@@ -72,6 +76,7 @@ def main() -> None:
         errors.print(f"not available: {error}", style="red", markup=False, highlight=False)
         sys.exit(_UNAVAILABLE)
     except KeyboardInterrupt:
+        errors.print("interrupted", style="red")
         sys.exit(_INTERRUPTED)
 
 

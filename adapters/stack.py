@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from adapters import continuity
-from adapters.embedded.child import Child, private_folder
+from adapters.embedded.child import Child
 from adapters.embedded.nats_server import NatsServer
 from adapters.embedded.postgres_server import PostgresServer
 from adapters.front_door import FrontDoor
@@ -26,18 +22,9 @@ from adapters.postgres.database import Database
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.settling import wait_until
+from adapters.state_folder import Addresses, StateFolder
 
 _DATABASE: Final = "wattledger"
-
-
-class Addresses(msgspec.Struct, frozen=True):
-    """Where the running servers are; another command of the same folder finds them by this."""
-
-    nats_url: str
-    nats_monitor_url: str | None
-    nats_seed: str | None
-    nats_operator_seed: str | None
-    postgres_url: str
 
 
 class Stack:
@@ -49,11 +36,13 @@ class Stack:
         settings: Settings,
         clock: Callable[[], datetime],
         children: tuple[Child, ...],
+        folder: StateFolder | None,
     ) -> None:
         self.settings = settings
         self.addresses = addresses
         self.clock = clock
         self.children = children
+        self._folder = folder
         self.database = Database(addresses.postgres_url)
         self.database.migrate()
         self._create_stream()
@@ -97,6 +86,11 @@ class Stack:
             wait_until(self.database, self.settings.book, last, timeout)
         return last
 
+    def wait_for_joined(self) -> None:
+        """Before the servers or their projector stop: until every command that joined them is done."""
+        if self.children and self._folder is not None:
+            self._folder.close()
+
     def close(self) -> None:
         self.client.close()
         self.database.close()
@@ -115,8 +109,11 @@ def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack
     """
     with ExitStack() as cleanup:
         children: tuple[Child, ...] = ()
+        folder: StateFolder | None = None
         if settings.embedded:
-            addresses, children = _embedded(settings.state.resolve(), cleanup)
+            folder = StateFolder(settings.state)
+            others = cleanup.enter_context(folder.entered())
+            addresses, children = (others, ()) if others is not None else _start(folder.path, cleanup)
         else:
             assert settings.nats_url is not None
             assert settings.postgres_url is not None
@@ -127,37 +124,26 @@ def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack
                 str(settings.nats_operator_seed) if settings.nats_operator_seed else None,
                 settings.postgres_url,
             )
-        stack = Stack(addresses, settings, clock, children)
+        stack = Stack(addresses, settings, clock, children, folder)
         cleanup.callback(stack.close)
+        cleanup.callback(stack.wait_for_joined)
+        if children and folder is not None:
+            folder.announce(addresses)
         yield stack
 
 
 def _max_bytes(state: Path) -> int:
-    state.mkdir(parents=True, exist_ok=True)
-    return min(64 << 30, shutil.disk_usage(state).free // 4)
+    there = next(folder for folder in (state, *state.resolve().parents) if folder.exists())
+    return min(64 << 30, shutil.disk_usage(there).free // 4)
 
 
-def _embedded(state: Path, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:
-    private_folder(state)
-    note = state / "running.json"
-    lock = cleanup.enter_context((state / "lock").open("w"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return msgspec.json.decode(note.read_bytes(), type=Addresses), ()
-    note.unlink(missing_ok=True)
-    postgres = PostgresServer(state / "postgres")
+def _start(folder: Path, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:
+    postgres = PostgresServer(folder / "postgres")
     cleanup.callback(postgres.stop)
-    nats = NatsServer(state / "nats")
+    nats = NatsServer(folder / "nats")
     cleanup.callback(nats.stop)
     postgres.ensure_database(_DATABASE)
     addresses = Addresses(
         nats.url, nats.monitor_url, str(nats.app_seed), str(nats.operator_seed), postgres.url(_DATABASE)
     )
-    partial = note.with_suffix(".new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(addresses))
-    partial.rename(note)
-    cleanup.callback(note.unlink, missing_ok=True)
     return addresses, (postgres.child, nats.child)

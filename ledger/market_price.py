@@ -83,10 +83,14 @@ class PriceSeries(msgspec.Struct, frozen=True, eq=False):
             count, over = divmod(min(block.end(self.interval_s), interval.end) - at, step)
             if off or over:
                 raise Refused("interval", f"{interval.start} to {interval.end} cuts a price's interval")
-            parts.append(block.mantissas[first : first + count] * 10 ** (scale - block.scale))
+            parts.append(_rescaled(block.mantissas[first : first + count], scale - block.scale, at))
             at += count * step
         if at < interval.end:
-            raise Refused("price_missing", f"{self.market} {self.product} has no price from {at}")
+            raise Refused(
+                "price_missing",
+                f"{self.market} {self.product} has no price from {at}",
+                place=f"{self.market} {self.node}",
+            )
         return PriceBlock(interval.start, np.concatenate(parts), scale)
 
     def price_at(self, instant: datetime) -> Price:
@@ -203,6 +207,13 @@ def price_ledger(
         return start, day_ahead, real_time
 
     return _series(_read(rows, read), market, node, currency, interval_s)
+
+
+def _rescaled(mantissas: npt.NDArray[np.int64], digits: int, at: datetime) -> npt.NDArray[np.int64]:
+    factor = 10**digits
+    if int(np.abs(mantissas).max(initial=0)) * factor >= 2**63:
+        raise Refused("price_range", "a price is too large for 64 bits at the series' scale", place=str(at))
+    return mantissas * factor
 
 
 def _read(

@@ -8,17 +8,51 @@ is not settled.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import msgspec
 
 from ledger.command import known
 from ledger.effective import History
 from ledger.interval import Interval
-from ledger.readings import Run, validate
+from ledger.readings import Run, instant_text, validate
 from ledger.refusal import Refused
 
 Status = Literal["open", "completed", "abandoned"]
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=15)
+"""How far a meter's clock may run ahead of ours: one settlement interval (DOMAIN.md 3.11, clock).
+
+Meters and gateways that keep time at all are seconds to minutes apart. An hour, the smallest mistake of
+a time zone or of summer time, must not pass.
+"""
+
+
+def latest_end(recorded_at: datetime) -> datetime:
+    """When an interval may end at the latest, of which readings are recorded at `recorded_at`."""
+    return recorded_at + CLOCK_TOLERANCE
+
+
+def not_ended(end: datetime, recorded_at: datetime) -> str:
+    """Why a reading of an interval that ends at `end` is refused."""
+    minutes = CLOCK_TOLERANCE // timedelta(minutes=1)
+    return (
+        f"the interval ends {instant_text(end)}, more than {minutes} min after the reading came at"
+        f" {instant_text(recorded_at)}: check the meter's clock and the profile's time zone"
+    )
+
+
+def check_clock(run: Run, recorded_at: datetime) -> None:
+    """That every interval of the run had ended when it was recorded, give or take `CLOCK_TOLERANCE`.
+
+    Raises:
+        Refused: `future_reading` with the last interval.
+    """
+    if run.end > latest_end(recorded_at):
+        last = run.end - timedelta(seconds=run.interval_s)
+        place = f"{run.meter} {run.register} {instant_text(last)}"
+        raise Refused("future_reading", not_ended(run.end, recorded_at), place=place)
 
 
 class Import(msgspec.Struct, frozen=True):

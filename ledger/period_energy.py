@@ -34,7 +34,7 @@ def energy_by_period(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> Pe
         Refused: `profile` for another type or shape, `energy_range` for values whose sums could leave
             64 bits.
     """
-    _check_profiles(profiles, prices)
+    one_way = _checked_lowest(profiles, prices) >= 0
     changes = np.flatnonzero(np.diff(prices.period)) + 1
     starts = np.concatenate([np.zeros(1, dtype=np.int64), changes])
     period_of_run = prices.period[starts]
@@ -42,8 +42,8 @@ def energy_by_period(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> Pe
     exported = np.zeros_like(imported)
     for row in range(0, len(profiles), _ROWS):
         chunk = profiles[row : row + _ROWS]
-        taken = np.add.reduceat(np.maximum(chunk, 0), starts, axis=1)
         net = np.add.reduceat(chunk, starts, axis=1)
+        taken = net if one_way else np.add.reduceat(np.maximum(chunk, 0), starts, axis=1)
         for index in np.unique(period_of_run).tolist():
             runs = period_of_run == index
             imported[row : row + _ROWS, index] = taken[:, runs].sum(axis=1)
@@ -51,7 +51,8 @@ def energy_by_period(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> Pe
     return PeriodEnergy(imported, exported)
 
 
-def _check_profiles(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> None:
+def _checked_lowest(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> int:
+    """The lowest energy of profiles that are in order."""
     if profiles.dtype != np.int64:
         raise Refused("profile", f"a profile is whole Wh as int64, not {profiles.dtype}")
     intervals = len(prices.period)
@@ -61,8 +62,10 @@ def _check_profiles(profiles: npt.NDArray[np.int64], prices: MonthPrices) -> Non
             f"a profile of {prices.month} has {intervals} intervals of {prices.interval_s} s, "
             f"not {profiles.shape[-1] if profiles.ndim else 0}",
         )
-    if profiles.size and max(int(profiles.max()), -int(profiles.min())) * intervals >= _INT64:
+    lowest, highest = int(profiles.min(initial=0)), int(profiles.max(initial=0))
+    if max(highest, -lowest) * intervals >= _INT64:
         raise Refused("energy_range", "the energies are too large to be summed in 64 bits")
+    return lowest
 
 
 def peak_wh(

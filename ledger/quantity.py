@@ -14,7 +14,7 @@ import msgspec
 
 from ledger.refusal import Refused
 
-MINOR_DIGITS: Final = {"CNY": 2, "EUR": 2, "USD": 2, "AUD": 2, "GBP": 2, "JPY": 0}
+MINOR_DIGITS: Final = {"CNY": 2, "EUR": 2, "USD": 2, "AUD": 2, "GBP": 2, "JPY": 0, "TWD": 2}
 """Decimal places of each currency's minor unit (ISO 4217)."""
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")

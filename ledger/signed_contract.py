@@ -66,9 +66,9 @@ def _check_change(contract: Contract, earlier: Iterable[Contract]) -> None:
         if _has_days(version, first.first_day, contract.effective_from):
             raise Refused(
                 "contract_change",
-                f"this version would begin on {contract.effective_from}, and the one that holds {held} has the"
-                f" days before it: a month is settled under one version, so begin on {first.first_day} or"
-                f" {first.next().first_day}",
+                f"this version would begin on {contract.effective_from}, and the one that holds {held} has"
+                f" the days before it: a month is settled under one version, so begin on {first.first_day}"
+                f" or {first.next().first_day}",
                 place="effective_from",
             )
         if _has_days(version, contract.effective_to, last.next().first_day):

@@ -6,7 +6,6 @@ Every refusal names the file, the line and the path of the field, counted from 0
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, cast
@@ -27,26 +26,28 @@ from ledger.price_table import (
 from ledger.quantity import Money, Price
 from ledger.refusal import Refused
 from ledger.tariff import Parts, Schedule, Tariff
+from ledger.toml_file import TomlFile
 
 _HEADER: Final = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]")
 _KEY: Final = re.compile(r"\s*([\w-]+)\s*=")
 _HOURS: Final = re.compile(r"(\d{2}):([0-5]\d)-(\d{2}):([0-5]\d)", re.ASCII)
 
 
-def parse_tariff(text: str, *, name: str) -> Tariff:
+def parse_tariff(text: str | bytes, *, name: str) -> Tariff:
     """The tariff in a TOML text; `name` is what refusals call the file.
 
     Numbers are taken as they are written, never through a float.
 
     Raises:
-        Refused: `toml` for a text that is not TOML, `field_missing`, `field_unknown` or `field_type`, and
-            everything that a `Tariff` refuses.
+        Refused: `byte_order_mark`, `encoding`, `empty_file`, `file_size` or `toml` for a text that cannot
+            be read; `field_missing`, `field_unknown` or `field_type`; and everything that a `Tariff` refuses.
     """
     try:
-        data = tomllib.loads(text, parse_float=str)
-    except tomllib.TOMLDecodeError as error:
-        raise Refused("toml", str(error), place=name) from None
-    lines = field_lines(text)
+        data = TomlFile(text).root
+    except Refused as refused:
+        place = f"{name}:{refused.place.removeprefix('line ')}"
+        raise Refused(refused.code, refused.reason, place=place) from None
+    lines = field_lines(text if isinstance(text, str) else text.decode("utf-8"))
     try:
         return _tariff(_Fields(data, ""))
     except Refused as refused:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,18 +15,29 @@ from rich.console import Console
 from rich.progress import Progress
 
 from adapters import meters, portfolio_file
+from adapters.cli import given_file
+from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.front_door import Receipt
-from adapters.importing import import_file
-from adapters.meters.report import rejected_csv
+from adapters.importing import Imported, import_file
+from adapters.meters.report import NotWhole, Parsed, rejected_csv
 from ledger import contract_file, tariff_file
+from ledger.contract import Contract
 from ledger.market_price import price_ledger
 from ledger.meter_import import AbandonImport
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_price import RecordPrices, blocks_of
+from ledger.refusal import Refused
 from ledger.signed_contract import RegisterContract
 
 console = Console(stderr=True)
+
+_SHOWN = 20
+"""Rejected readings that are printed; the file beside has them all."""
+
+_GAPS_SHOWN = 10
+
+_CONTRACT = "a contract in TOML (examples/contracts has one of each model)"
 
 
 def add_to(app: App, session: Session) -> None:
@@ -38,7 +52,8 @@ def add_to(app: App, session: Session) -> None:
     @register.command
     def portfolio(file: Path) -> None:
         """Register the book, parties, sites, meters and devices of a TOML file."""
-        described = portfolio_file.parse(file.read_bytes())
+        data = given_file.read(file, "a portfolio in TOML (see examples/demo/portfolio.toml)")
+        described = portfolio_file.parse(data)
         with session.open() as stack:
             receipts = portfolio_file.register(stack.door, described, actor=ACTOR)
         new = sum(not receipt.repeated for receipt in receipts)
@@ -47,7 +62,8 @@ def add_to(app: App, session: Session) -> None:
     @register.command
     def tariff(file: Path) -> None:
         """Publish a time-of-use tariff from a TOML file; every price is checked against its own formula."""
-        command = PublishTariff(tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name))
+        text = given_file.read(file, "a tariff in TOML (examples/tariffs has some)")
+        command = PublishTariff(tariff_file.parse_tariff(text, name=file.name))
         with session.open() as stack:
             receipt = stack.door.record(command, actor=ACTOR)
         print(f"tariff {command.tariff.id}: event {receipt.sequence}{_known(receipt)}")
@@ -62,30 +78,37 @@ def add_to(app: App, session: Session) -> None:
         interval_s: int = 3600,
     ) -> None:
         """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
-        with file.open(encoding="utf-8", newline="") as lines:
-            both = price_ledger(
-                csv.DictReader(lines), market=market, node=node, currency=currency, interval_s=interval_s
-            )
+        text = given_file.read_text(file, "a CSV of prices (examples/prices has one)")
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        _check_price_file(file.name, rows.fieldnames or (), currency)
+        both = price_ledger(rows, market=market, node=node, currency=currency, interval_s=interval_s)
         commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
         with session.open() as stack:
             for command in commands:
                 stack.door.record(command, actor=ACTOR)
-        print(f"{file.name}: {len(commands)} blocks of prices of {market} {node}")
+        print(f"{file.name}: {counted(len(commands), 'block')} of prices of {market} {node}")
 
     @register.command(name="contract")
     def register_contract(file: Path) -> None:
         """Register a contract from a TOML file, or a version that replaces it from its dates on."""
-        command = RegisterContract(contract_file.parse(file.read_bytes()))
+        command = RegisterContract(contract_file.parse(given_file.read(file, _CONTRACT)))
         with session.open() as stack:
             receipt = stack.door.record(command, actor=ACTOR)
         print(f"contract {command.contract.id}: event {receipt.sequence}{_known(receipt)}")
+        _print_notices(command.contract)
 
     @contract.command
     def check(file: Path) -> None:
-        """Check a contract file; an error names its line and field. Nothing is stored."""
-        found = contract_file.parse(file.read_bytes())
+        """Check a contract file; an error names its line and field. Nothing is stored.
+
+        A warning points at what is acceptable, and perhaps not meant, such as a fee above half of the capital
+        a year.
+        """
+        found = contract_file.parse(given_file.read(file, _CONTRACT))
         sites = ", ".join(found.sites)
-        print(f"{file}: contract {found.id} for {sites}, {len(found.clauses)} clauses, is in order")
+        clauses = counted(len(found.clauses), "clause")
+        print(f"{file}: contract {found.id} for {sites}, {clauses}, is in order")
+        _print_notices(found)
 
     @contract.command
     def schema() -> None:
@@ -115,36 +138,84 @@ def add_to(app: App, session: Session) -> None:
 
         The whole file is checked first. A file with a bad row is refused whole, with its row and reason.
         """
-        reading = meters.profile_of(profile.read_bytes())
+        how = given_file.read(profile, "a profile in TOML (examples/meters has one of each kind)")
+        reading = meters.profile_of(how)
+        data = given_file.read(file, "a file of meter readings")
         with session.open() as stack, Progress(console=console, transient=True) as bar:
             task = bar.add_task(f"importing {file.name}", total=None)
-            done = import_file(
-                stack.door,
-                file.read_bytes(),
-                file_name=file.name,
-                profile=reading,
-                actor=ACTOR,
-                accept_valid=accept_valid,
-                progress=lambda at, of: bar.update(task, completed=at, total=of),
-            )
-        parsed = done.parsed
-        print(
-            f"import {done.import_id}: {parsed.readings:,} readings in {done.blocks} blocks"
-            f"{' (known already)' if done.repeated else ''}, {len(parsed.gaps)} gaps,"
-            f" {len(parsed.duplicates)} duplicates, rounding {float(parsed.drift_wh):+.3f} Wh in all"
+            try:
+                done = import_file(
+                    stack.door,
+                    data,
+                    file_name=file.name,
+                    profile=reading,
+                    actor=ACTOR,
+                    accept_valid=accept_valid,
+                    progress=lambda at, of: bar.update(task, completed=at, total=of),
+                    received_at=session.clock(),
+                )
+            except NotWhole as refused:
+                raise _whole_report(file, refused) from None
+        _print_imported(done)
+        if done.parsed.rejected:
+            print(f"  {_write_rejected(file, done.parsed)}")
+
+
+def _print_imported(done: Imported) -> None:
+    parsed = done.parsed
+    print(
+        f"import {done.import_id}: {counted(parsed.readings, 'reading')} in {counted(done.blocks, 'block')}"
+        f"{' (known already)' if done.repeated else ''}, {counted(len(parsed.gaps), 'gap')},"
+        f" {counted(len(parsed.duplicates), 'duplicate')},"
+        f" rounding {float(parsed.drift_wh):+.3f} Wh in all"
+    )
+    if done.repeated:
+        print("  note: what was recorded since for the same intervals stays in force")
+    for gap in parsed.gaps[:_GAPS_SHOWN]:
+        print(f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}")
+    if len(parsed.gaps) > _GAPS_SHOWN:
+        print(f"  and {counted(len(parsed.gaps) - _GAPS_SHOWN, 'more gap')}")
+    for notice in parsed.notices:
+        print(f"  note: {notice}")
+
+
+def _write_rejected(file: Path, parsed: Parsed) -> str:
+    """Write the rejected rows beside the file, and say so."""
+    rest = file.with_name(file.name + ".rejected.csv")
+    told = f"{counted(len(parsed.rejected), 'reading')} rejected"
+    try:
+        given_file.write(rest, rejected_csv(parsed))
+    except Refused as refused:
+        return f"{told}; their list could not be written: {refused}"
+    return f"{told}, written with their reasons to {rest}"
+
+
+def _whole_report(file: Path, refused: NotWhole) -> Refused:
+    """The refusal of the whole file, after its rejected readings were listed."""
+    rejected = refused.parsed.rejected
+    for entry in rejected[:_SHOWN]:
+        print(f"  {entry.place}: {entry.reason} ({entry.code})", file=sys.stderr)
+    if len(rejected) > _SHOWN:
+        print(f"  and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
+    written = _write_rejected(file, refused.parsed)
+    then = "nothing was stored; put them right, or store the rest with --accept-valid"
+    return Refused(refused.code, f"{written}; {then}", place=str(file))
+
+
+def _check_price_file(name: str, header: Sequence[str], currency: str) -> None:
+    """That the CSV is one of prices at all, before its rows are read."""
+    products = (f"{product}_{currency.lower()}_per_kwh" for product in ("day_ahead", "real_time"))
+    missing = [column for column in ("start_utc", *products) if column not in header]
+    if missing:
+        found = ", ".join(header) or "none"
+        raise Refused(
+            "missing_column", f"there is no column {', '.join(missing)}; the header has: {found}", place=name
         )
-        if done.repeated:
-            print("  note: what was recorded since for the same intervals stays in force")
-        for gap in parsed.gaps[:10]:
-            print(
-                f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}"
-            )
-        for notice in parsed.notices:
-            print(f"  note: {notice}")
-        if parsed.rejected:
-            rest = file.with_name(file.name + ".rejected.csv")
-            rest.write_bytes(rejected_csv(parsed))
-            print(f"  {len(parsed.rejected)} readings rejected, written with their reasons to {rest}")
+
+
+def _print_notices(contract: Contract) -> None:
+    for notice in contract.notices:
+        print(f"  warning: {notice.message}")
 
 
 def _known(receipt: Receipt) -> str:

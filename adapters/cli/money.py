@@ -9,7 +9,9 @@ import msgspec
 from cyclopts import App, Parameter
 
 from adapters import statement_text
+from adapters.cli import given_file
 from adapters.cli.session import ACTOR, Session
+from adapters.postgres.database import Connection
 from adapters.queries import statements
 from adapters.queries.explain import Explanation
 from adapters.queries.explain import explain as explain_line
@@ -19,6 +21,8 @@ from ledger.refusal import Refused
 from ledger.settlement.statement import Statement
 
 Format = Literal["text", "csv", "json"]
+
+_SHOWN = 20
 
 
 def add_to(app: App, session: Session) -> None:
@@ -52,6 +56,8 @@ def add_to(app: App, session: Session) -> None:
         out: Annotated[Path | None, Parameter(help="write to this file")] = None,
     ) -> None:
         """Print the latest statements of a month: what each partner is entitled to, holds and is paid."""
+        if out is not None:
+            given_file.check_new(out)
         with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
             found = statements.latest(
                 connection,
@@ -60,19 +66,31 @@ def add_to(app: App, session: Session) -> None:
                 party=party,
                 contract=contract,
             )
-        if not found:
-            raise Refused("no_statement", f"no statement of {month} fits; has the month been settled?")
+            if not found:
+                raise _no_statement(connection, str(Month.parse(month)), party, contract)
         rendered = render(found, format)
         if out is None:
             print(rendered)
         else:
-            out.write_text(rendered + "\n", encoding="utf-8")
+            given_file.write(out, (rendered + "\n").encode())
 
     @app.command
     def explain(contract: str, month: str, line: int) -> None:
         """Show what one line of a statement is made of, down to the events in the ledger."""
         with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
             print(explained(explain_line(connection, contract, str(Month.parse(month)), line)))
+
+
+def _no_statement(connection: Connection, month: str, party: str | None, contract: str | None) -> Refused:
+    """What was asked for, and what there is."""
+    of_month = statements.latest(connection, lowest_position(connection), month=month)
+    if not of_month:
+        months = ", ".join(dict.fromkeys(run.month for run in statements.runs(connection, 1 << 62))) or "none"
+        return Refused("no_statement", f"{month} is not settled; months settled: {months}", place="month")
+    asked = [*([f"party {party}"] if party else []), *([f"contract {contract}"] if contract else [])]
+    there = ", ".join(f"{one.party} under {one.contract}" for one in of_month[:_SHOWN])
+    more = f" and {len(of_month) - _SHOWN} more" if len(of_month) > _SHOWN else ""
+    return Refused("no_statement", f"none of {month} for {' and '.join(asked)}; there are: {there}{more}")
 
 
 def render(found: list[Statement], format: Format) -> str:

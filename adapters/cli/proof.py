@@ -10,6 +10,8 @@ from rich.progress import Progress
 
 from adapters import backup as backups
 from adapters import replay as replays
+from adapters.cli import given_file
+from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.projections import PROJECTIONS
 from adapters.verify import verify as verify_book
@@ -38,9 +40,10 @@ def add_to(app: App, session: Session) -> None:
             )
         for fault in verdict.faults:
             print(f"FAULT {fault}")
+        found = counted(len(verdict.faults), "fault") if verdict.faults else "all hold"
         print(
-            f"{verdict.envelopes} envelopes and {verdict.runs} settlement runs up to position"
-            f" {verdict.position}: {'all hold' if not verdict.faults else f'{len(verdict.faults)} faults'}"
+            f"{counted(verdict.envelopes, 'envelope')} and {counted(verdict.runs, 'settlement run')} up to"
+            f" position {verdict.position}: {found}"
         )
         return 1 if verdict.faults else 0
 
@@ -54,7 +57,7 @@ def add_to(app: App, session: Session) -> None:
             stack.caught_up()
             proof = replays.replay(stack.log, stack.database)
         for table in proof.tables:
-            print(f"{table.table:<16}{table.rows:>10} rows  {table.difference or 'equal'}")
+            print(f"{table.table:<16}{counted(table.rows, 'row'):>15}  {table.difference or 'equal'}")
         print(f"replayed up to position {proof.position}: {'equal' if proof.equal else 'DIFFERENT'}")
         return 0 if proof.equal else 1
 
@@ -75,6 +78,7 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def backup(file: Path) -> None:
         """Write the whole book into one file, while it goes on running."""
+        given_file.check_new(file)
         with session.open() as stack, console.status("backing up"):
             manifest = backups.backup(stack.log, file)
         print(f"book {manifest.book} up to sequence {manifest.last_sequence}: {file}")
@@ -82,7 +86,8 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def restore(file: Path) -> None:
         """Append a backup to this book's empty stream, on the same sequences, and project it."""
-        with session.open() as stack, console.status("restoring"):
+        given_file.check_readable(file, "a backup that `wattledger backup` wrote")
+        with session.open(founding=True) as stack, console.status("restoring"):
             manifest = backups.restore(stack.log, file)
             stack.caught_up()
-        print(f"book {manifest.book}: {manifest.last_sequence} events restored and projected")
+        print(f"book {manifest.book}: {counted(manifest.last_sequence, 'event')} restored and projected")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from adapters.cli.session import Session, projecting
+from adapters.cli.session import Session, check_folder, projecting
 from adapters.demo import Chapter, run_demo
 from adapters.embedded.child import Child, ChildFailed, accepts
 from adapters.http.app import create_app
@@ -20,6 +23,7 @@ from adapters.projections import PROJECTIONS
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.stack import Stack, running
+from adapters.state_folder import StateFolder
 from ledger.refusal import Refused
 
 _RESTART_S = 1.0
@@ -37,19 +41,27 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """Run the main job on real servers: found a book, import a month, settle it, print the statements.
 
-        It ends with the API running and its documentation at a printed address.
+        It ends with the API running and its documentation at a printed address. While another command
+        serves the same folder, it joins that one's servers and ends after printing.
         """
-        if not exit:
+        check_folder(settings, founding=True)
+        joins = settings.embedded and StateFolder(settings.state).owned and _answers(settings)
+        if not exit and not joins:
             _check_port(settings)
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             run_demo(stack, part)
-            if not exit:
-                print("a key: .venv/bin/wattledger key grant --role finance --actor me    stop: Ctrl-C")
+            if exit:
+                return
+            print("a key: .venv/bin/wattledger key grant --role finance --actor me    stop: Ctrl-C")
+            if joins:
+                print(f"{_address(settings)}   served by the command that runs already")
+            else:
                 _serve(stack, projector, session)
 
     @app.command
     def up() -> int:
         """Run everything: embedded servers, the projector and the API, each a process of its own."""
+        check_folder(settings, founding=True)
         _check_port(settings)
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,6 +72,7 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def serve() -> None:
         """Run the API until stopped; its documentation is at /docs."""
+        check_folder(settings, founding=True)
         _check_port(settings)
         with running(settings, session.clock) as stack, projecting(stack) as projector:
             _serve(stack, projector, session)
@@ -67,6 +80,7 @@ def add_to(app: App, session: Session) -> None:
     @app.command
     def project() -> int:
         """Run the projector until stopped; ends with 1 and says why when it halts."""
+        check_folder(settings)
         with running(settings, session.clock) as stack:
             projector = stack.projector()
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,7 +93,7 @@ def add_to(app: App, session: Session) -> None:
 
     @app.command
     def status() -> None:
-        """Show where the servers are, how far the stream is and how far each projection has come."""
+        """Show the data folder, where the servers are, how far the stream and each projection have come."""
         with session.open() as stack:
             print("\n".join(_status(stack)))
 
@@ -95,7 +109,12 @@ def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
 
 def _supervise(stack: Stack, stopping: threading.Event) -> int:
     """One process a role; one that dies is started again, a server that dies ends everything."""
+    if stack.settings.embedded and not stack.children:
+        raise ChildFailed(
+            f"another command runs the servers of {stack.settings.state.resolve()}; end it first"
+        )
     folder = stack.settings.state.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
@@ -121,16 +140,35 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
 
 def _check_port(settings: Settings) -> None:
     if settings.http_port and accepts(settings.http_port):
+        who = "another Wattledger" if _answers(settings) else "another program"
         raise Refused(
             "port",
-            f"port {settings.http_port} is in use; set WATTLEDGER_HTTP_PORT to another",
+            f"port {settings.http_port} is in use by {who}; stop it, or set WATTLEDGER_HTTP_PORT to another",
             place="http_port",
         )
+
+
+def _answers(settings: Settings) -> bool:
+    """Whether a Wattledger serves at our address."""
+    try:
+        with urllib.request.urlopen(
+            f"http://{settings.http_host}:{settings.http_port}/v1/health/live", timeout=2
+        ) as answer:
+            return bool(json.load(answer) == {"alive": True})
+    except (OSError, HTTPException, ValueError):
+        return False
 
 
 def _address(settings: Settings) -> str:
     base = f"http://{settings.http_host}:{settings.http_port}"
     return f"API: {base}/v1   documentation: {base}/docs"
+
+
+def _folder(stack: Stack) -> list[str]:
+    if not stack.settings.embedded:
+        return []
+    owner = "started for this command" if stack.children else "running already"
+    return [f"folder      {stack.settings.state.resolve()}", f"servers     {owner}"]
 
 
 def _status(stack: Stack) -> list[str]:
@@ -143,6 +181,7 @@ def _status(stack: Stack) -> list[str]:
         time.sleep(0.05)
     lines = [
         f"book        {stack.settings.book}",
+        *_folder(stack),
         f"NATS        {stack.addresses.nats_url}",
         f"PostgreSQL  {stack.addresses.postgres_url.rpartition('@')[2].partition('?')[0]}",
         f"stream      {state} events at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",

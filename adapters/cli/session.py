@@ -12,6 +12,8 @@ import msgspec
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.stack import Stack, running
+from adapters.state_folder import StateFolder
+from ledger.refusal import Refused
 
 ACTOR = "cli"
 """Who the command line acts as; it has the rights of the operating-system user who runs it."""
@@ -24,10 +26,40 @@ class Session(msgspec.Struct, frozen=True):
     clock: Callable[[], datetime]
 
     @contextmanager
-    def open(self) -> Iterator[Stack]:
-        """The stack with its projections moving: its owner's projector, or one of our own."""
+    def open(self, *, founding: bool = False) -> Iterator[Stack]:
+        """The stack with its projections moving: its owner's projector, or one of our own.
+
+        Raises:
+            Refused: see `check_folder`.
+        """
+        check_folder(self.settings, founding=founding)
         with running(self.settings, self.clock) as stack, projecting(stack):
             yield stack
+
+
+def check_folder(settings: Settings, *, founding: bool = False) -> None:
+    """The folder of embedded servers is one that we made or, to found a book in, empty or not there yet.
+
+    Only `demo`, `up`, `serve` and `restore` found; any other command, given in the wrong folder, would
+    answer from an empty book.
+
+    Raises:
+        Refused: `no_book`.
+    """
+    folder = StateFolder(settings.state)
+    if not settings.embedded or folder.founded:
+        return
+    if not founding:
+        raise Refused(
+            "no_book",
+            f"no book in {folder.path}; WATTLEDGER_STATE points to another folder, and wattledger demo, up,"
+            " serve or restore founds a book",
+        )
+    if folder.path.is_dir() and any(folder.path.iterdir()):
+        raise Refused(
+            "no_book",
+            f"{folder.path} holds other files and no book; WATTLEDGER_STATE points to another folder",
+        )
 
 
 @contextmanager
@@ -42,5 +74,6 @@ def projecting(stack: Stack) -> Iterator[Projector | None]:
     try:
         yield projector
     finally:
+        stack.wait_for_joined()
         projector.stop()
         thread.join()

@@ -88,6 +88,7 @@ def import_readings(
             profile=profile,
             actor=intake.actor,
             accept_valid=accept_valid,
+            received_at=intake.service.clock(),
         )
         return _answer(done)
 

@@ -19,9 +19,11 @@ from litestar.exceptions import (
     NotFoundException,
     ValidationException,
 )
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 
 from adapters.continuity import Discontinuity
+from adapters.decoder_refusal import plainly
 from adapters.nats.log import StoreFull
 from adapters.settling import Behind
 from ledger.refusal import Refused
@@ -32,9 +34,13 @@ RETRY_AFTER_S: Final = 1
 _log = logging.getLogger("wattledger.http")
 _CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists"})
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
+_MISSING_PART: Final = re.compile(r"Object missing required field `(?P<part>[^`]+)`")
+_PARTS: Final = frozenset({"file", "profile"})
+_FORM: Final = (
+    "send multipart/form-data with two parts: `file`, the readings with a filename, and `profile`, the TOML"
+)
 _PUBLIC: Final = {"idempotency_key": "Idempotency-Key", "start": "from", "end": "to"}
 """What parameters are called outside, where Python cannot call them that."""
-_AT: Final = re.compile(r" - at (?:key in )?`\$(?P<path>[^`]*)`$")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -57,21 +63,11 @@ class Forbidden(Exception):
 
 
 class BadRequest(Exception):
-    """A request that cannot be read: its parameters, or a body that is not JSON."""
+    """A request that cannot be read: its parameters, or a body that is no JSON or no form."""
 
     def __init__(self, code: str, detail: str, place: str = "") -> None:
         super().__init__(detail)
         self.code, self.detail, self.place = code, detail, place
-
-
-def decoded_refusal(error: msgspec.ValidationError) -> Refused:
-    """What a Struct's decoder says, as a refusal that names the field: `document.registers[0]`."""
-    found = _AT.search(str(error))
-    path = found["path"].lstrip(".") if found else ""
-    cause = error.__cause__
-    if isinstance(cause, Refused):
-        return Refused(cause.code, cause.reason, place=cause.place or path)
-    return Refused("field_type", _AT.sub("", str(error)), place=path)
 
 
 def _answer(
@@ -110,29 +106,48 @@ def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[
     """A parameter of the address or a header that is missing or out of range."""
     if isinstance(error.extra, list) and error.extra:
         first = error.extra[0]
-        if first.get("key") == "data":
-            return _answer(HTTPStatus.BAD_REQUEST, "json", "a body is needed")
         key = str(first.get("key", ""))
-        return _answer(HTTPStatus.BAD_REQUEST, "parameter", str(first["message"]), _PUBLIC.get(key, key))
+        if first.get("source") == "body":
+            part = _part_of(str(first["message"]), key)
+            if part in _PARTS:
+                return _no_form(part)
+            return _answer(HTTPStatus.BAD_REQUEST, "json", "a body is needed")
+        detail = plainly(str(first["message"]))
+        return _answer(HTTPStatus.BAD_REQUEST, "parameter", detail, _PUBLIC.get(key, key))
     missing = _MISSING.match(error.detail)
     if missing:
         return _answer(HTTPStatus.BAD_REQUEST, "parameter", missing[0], missing["name"])
     return _answer(HTTPStatus.BAD_REQUEST, "parameter", error.detail)
 
 
-def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    status = HTTPStatus(error.status_code)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _failed(_, error)
+def _part_of(message: str, key: str) -> str:
+    """The part of the form that is meant: one that is missing, or one of the wrong kind."""
+    missing = _MISSING_PART.match(message)
+    return missing["part"] if missing else key
+
+
+def _no_form(part: str = "") -> Response[Problem]:
+    return _answer(HTTPStatus.BAD_REQUEST, "form", _FORM, part)
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    headers = dict(error.headers or {})
     match error:
         case NotFoundException():
-            detail = "there is nothing at this address"
+            return _answer(HTTPStatus.NOT_FOUND, "not_found", "there is nothing at this address")
         case MethodNotAllowedException():
             detail = "this address has other methods"
+            return _answer(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, headers=headers)
+        case RequestEntityTooLarge():
+            detail = "the body is too large"
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            return _answer(status, "request_entity_too_large", detail, headers=headers)
+        case _ if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _failed(request, error)
+        case _ if "multipart" in error.detail.lower():
+            return _no_form()
         case _:
-            detail = error.detail
-    code = status.phrase.lower().replace(" ", "_")
-    return _answer(status, code, detail, headers=dict(error.headers or {}))
+            return _answer(HTTPStatus(error.status_code), "request", error.detail, headers=headers)
 
 
 def _unavailable(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

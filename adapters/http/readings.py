@@ -21,6 +21,7 @@ from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.prices import From, Until
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
+from adapters.http.strict_body import check_json
 from adapters.http.view import View
 from adapters.importing import KnownMeters, blocks_of
 from adapters.meters.gateway_json import BATCH_MAX, VALUES_MAX, GatewayJson
@@ -140,10 +141,11 @@ def record_readings(
 
 
 def _parsed(body: bytes, intake: Intake) -> Parsed:
-    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    check_json(body)
+    with contextlib.suppress(msgspec.ValidationError):
         # Where this cannot be read, the reader says what is wrong with it.
         _check_times(msgspec.json.decode(body, type=_Times), "")
-    return GatewayJson().read(body, KnownMeters(intake.service.door))
+    return GatewayJson().read(body, KnownMeters(intake.service.door), intake.service.clock())
 
 
 class _Times(msgspec.Struct):

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request
 
-from adapters.http.problem import BadRequest, decoded_refusal
+from adapters.decoder_refusal import decoder_refusal
+from adapters.http.problem import BadRequest
 from ledger.refusal import Refused
 
 T = TypeVar("T")
@@ -23,21 +24,31 @@ def decoded(body: bytes, kind: type[T]) -> T:
 
     Raises:
         BadRequest: `json` for what is not JSON.
-        Refused: `field_type`, `field_unknown` or `control_character` with the field's path, and what the
-            type itself refuses.
+        Refused: `field_missing`, `field_unknown`, `field_type`, `not_allowed` or `control_character` with
+            the field's path, and what the type itself refuses.
+    """
+    plain = check_json(body)
+    try:
+        value = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise decoder_refusal(error) from None
+    check_plain(plain)
+    _check_known(plain, msgspec.to_builtins(value), "")
+    return value
+
+
+def check_json(body: bytes) -> object:
+    """The body as plain lists and tables.
+
+    Raises:
+        BadRequest: `json`.
     """
     if not body.strip():
         raise BadRequest("json", "a body is needed")
     try:
-        plain = msgspec.json.decode(body)
-        value = msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise decoded_refusal(error) from None
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("json", f"not valid JSON: {error}") from None
-    check_plain(plain)
-    _check_known(plain, msgspec.to_builtins(value), "")
-    return value
 
 
 def check_plain(value: object, path: str = "", depth: int = 0) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -21,11 +19,8 @@ from adapters.http.tariff_body import TariffBody
 from adapters.http.view import View
 from adapters.queries.registered_page import Entry
 from ledger.published_tariff import PublishTariff
-from ledger.refusal import Refused
 from ledger.tariff import Tariff
 from ledger.tariff_file import parse_tariff
-
-_BODY: Final = "body"
 
 
 class TariffVersion(RecordedVersion, frozen=True, kw_only=True):
@@ -84,16 +79,8 @@ def publish_tariff(
     idempotency_key: OptionalKey = None,
     check: Check = False,
 ) -> Response[Stored | Checked]:
-    tariff = parse_tariff(_text(body), name=_BODY)
+    tariff = parse_tariff(body, name="body")
     return register_document(service, caller, PublishTariff(tariff), idempotency_key, check=check)
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise Refused("encoding", "save the file as UTF-8", place=f"{_BODY}:{line}") from None
 
 
 def _shown(entries: list[Entry[Tariff]]) -> list[Entry[TariffBody]]:

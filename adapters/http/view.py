@@ -89,26 +89,28 @@ def provide_view(
         Refused: `as_of` or `after` that lies ahead of the ledger.
         Behind: the projections did not come up in time.
     """
-    if after is not None:
-        _wait_for(service, after, "after")
+    if after is not None and not _reached(service, after):
+        raise Refused("after", f"the ledger ends before {after}", place="after")
     return View(service, caller, None if as_of is None else _position(service, as_of))
 
 
-def _wait_for(service: Service, sequence: int, place: str) -> None:
+def _reached(service: Service, sequence: int) -> bool:
+    """Whether the ledger goes so far; if so, the projections do when this returns."""
     with service.database.reading(service.book) as connection:
         if lowest_position(connection) >= sequence:
-            return
-    last = service.last_sequence()
-    if sequence > last:
-        raise Refused(place, f"the ledger ends at {last}, before {sequence}", place=place)
+            return True
+    if sequence > service.last_sequence():
+        return False
     wait_until(service.database, service.book, sequence, WAIT_S)
+    return True
 
 
 def _position(service: Service, as_of: str) -> int:
     if as_of.isascii() and as_of.isdigit():
         if len(as_of) > _DIGITS_MAX:
             raise Refused("as_of", "the ledger is not that long", place="as_of")
-        _wait_for(service, int(as_of), "as_of")
+        if not _reached(service, int(as_of)):
+            raise Refused("as_of", f"the ledger ends before {as_of}", place="as_of")
         return int(as_of)
     instant = instant_of(as_of, "as_of")
     if instant > service.clock():

@@ -7,6 +7,7 @@ whether to refuse the file or to accept what is valid.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import BinaryIO, Final, Literal, get_args
 
 from adapters.meters.csv_long import CsvLong
@@ -41,12 +42,18 @@ def profile_of(toml: str | bytes) -> Profile:
     return file.struct(kind, file.root, ())
 
 
-def read(source: bytes | BinaryIO, profile: Profile, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+def read(
+    source: bytes | BinaryIO,
+    profile: Profile,
+    meters: Mapping[str, MeterSpec] | None,
+    received_at: datetime | None = None,
+) -> Parsed:
     """Parse and validate a whole file (gzip or plain) against the meters that the ledger knows.
 
-    `meters` None checks only what the file shows by itself, for a preview.
+    `meters` None checks only what the file shows by itself, for a preview. With `received_at`, when the
+    file came, a reading of an interval that had not ended by then is rejected.
 
     Raises:
         Refused: what makes the whole file unreadable; a single wrong reading is `Parsed.rejected`.
     """
-    return profile.read(load(source), meters)
+    return profile.read(load(source), meters, received_at)

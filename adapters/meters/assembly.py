@@ -15,6 +15,7 @@ from adapters.meters.points import MISSING, Points
 from adapters.meters.report import REJECTED_MAX, Duplicate, Finding, check_count
 from adapters.meters.stamp import epoch_s
 from ledger.interval import zone_of
+from ledger.meter_import import latest_end, not_ended
 from ledger.readings import Gap, MeterSpec, Register, Run, instant_text, run_of, validate
 
 RowOrder = Literal["ascending", "descending", "any"]
@@ -42,19 +43,20 @@ def assemble(
     specs: Mapping[str, MeterSpec] | None,
     row_order: RowOrder = "ascending",
     dropped: Mapping[int, str] | None = None,
+    received_at: datetime | None = None,
 ) -> Assembled:
     """The runs of all readings that hold, and a finding for each that does not.
 
-    `specs` are the meters known to the ledger; None checks only what the file shows by itself.
-    `dropped` rows are refused as `ambiguous_time`. A reading is refused for the first reason of:
-    `ambiguous_time`, `unknown_meter`, `unknown_register`, `interval_length`, `misaligned_start`,
-    `above_device_limit`, `time_goes_back`, `conflicting_duplicate` (every reading of that interval),
-    `overlapping_interval`.
+    `specs` are the meters known to the ledger, `received_at` is when the file came; None checks only what
+    the file shows by itself. `dropped` rows are refused as `ambiguous_time`. A reading is refused for the
+    first reason of: `ambiguous_time`, `unknown_meter`, `unknown_register`, `interval_length`,
+    `misaligned_start`, `above_device_limit`, `future_reading`, `time_goes_back`, `conflicting_duplicate`
+    (every reading of that interval), `overlapping_interval`.
 
     Raises:
         Refused: `too_many_rejected`.
     """
-    return _Assembly(points, specs).run(row_order, dropped or {})
+    return _Assembly(points, specs).run(row_order, dropped or {}, received_at)
 
 
 class _Assembly:
@@ -68,13 +70,15 @@ class _Assembly:
         self._duplicates: list[Duplicate] = []
         self._step = np.array([key.interval_s for key in self._keys] or [1], dtype=np.int64)
 
-    def run(self, row_order: RowOrder, dropped: Mapping[int, str]) -> Assembled:
+    def run(self, row_order: RowOrder, dropped: Mapping[int, str], received_at: datetime | None) -> Assembled:
         if dropped:
             bad = np.isin(self._row, np.fromiter(dropped, dtype=np.int64))
             self._drop(bad, "ambiguous_time", lambda at: dropped[int(self._row[at])])
         self._check_registers()
         self._check_alignment()
         self._check_range()
+        if received_at is not None:
+            self._check_clock(received_at)
         self._group_rows()
         self._check_order(row_order)
         self._merge_duplicates()
@@ -87,20 +91,25 @@ class _Assembly:
         specs = self._specs
         if specs is None:
             return
-        problems: dict[str, dict[int, str]] = {}
+        unknown: dict[int, str] = {}
+        foreign: dict[int, str] = {}
+        unlike: dict[int, str] = {}
         for group, key in enumerate(self._keys):
             spec = specs.get(key.meter)
             if spec is None:
-                problems.setdefault("unknown_meter", {})[group] = f"meter {key.meter} is not registered"
+                unknown[group] = f"meter {key.meter} is not registered"
             elif key.register not in spec.registers:
-                reason = f"{key.register} is not one of the meter's: {', '.join(spec.registers)}"
-                problems.setdefault("unknown_register", {})[group] = reason
+                foreign[group] = f"{key.register} is not one of the meter's: {', '.join(spec.registers)}"
             elif key.interval_s != spec.interval_s:
-                reason = f"{key.interval_s} s is not the meter's interval of {spec.interval_s} s"
-                problems.setdefault("interval_length", {})[group] = reason
-        for code, reasons in problems.items():
-            bad = np.isin(self._group, np.fromiter(reasons, dtype=np.int64))
-            self._drop(bad, code, self._by_group(reasons))
+                unlike[group] = f"{key.interval_s} s is not the meter's interval of {spec.interval_s} s"
+        self._drop(self._in_groups(unknown), "unknown_meter", self._by_group(unknown))
+        self._drop(self._in_groups(foreign), "unknown_register", self._by_group(foreign))
+        self._drop(self._in_groups(unlike), "interval_length", self._by_group(unlike))
+
+    def _in_groups(self, groups: Mapping[int, str]) -> npt.NDArray[np.bool_]:
+        if not groups:
+            return np.zeros(len(self._group), dtype=np.bool_)
+        return np.isin(self._group, np.fromiter(groups, dtype=np.int64))
 
     def _by_group(self, reasons: Mapping[int, str]) -> _Reason:
         return lambda at: reasons[int(self._group[at])]
@@ -135,6 +144,16 @@ class _Assembly:
             ),
         )
 
+    def _check_clock(self, received_at: datetime) -> None:
+        """Of an interval that has not ended there can be no value, only a cell without one."""
+        latest_s = latest_end(received_at).timestamp()
+        end_s = self._start + self._step[self._group]
+        self._drop(
+            (end_s > latest_s) & (self._quality != _MISSING),
+            "future_reading",
+            lambda at: not_ended(datetime.fromtimestamp(int(end_s[at]), UTC), received_at),
+        )
+
     def _group_rows(self) -> None:
         """Bring the rows of one register together, in file order."""
         if (np.diff(self._group) < 0).any():
@@ -149,21 +168,27 @@ class _Assembly:
         return self._start - low + self._group * (int(self._start.max()) - low + 1)
 
     def _check_order(self, row_order: RowOrder) -> None:
+        """Drop what is out of order, and bring the rest in order; a repeated interval is no matter of it."""
         if row_order == "descending":
             self._take(np.lexsort((-np.arange(len(self._group)), self._group)))
         ordinal = self._ordinal()
-        if row_order != "any" and len(ordinal):
+        back = ordinal < np.maximum.accumulate(ordinal) if len(ordinal) else np.zeros(0, dtype=np.bool_)
+        if not back.any():
+            return
+        if row_order != "any":
+            in_file_order = slice(None, None, -1 if row_order == "descending" else 1)
+            _, firsts = np.unique(ordinal[in_file_order], return_index=True)
+            firsts = np.sort(len(ordinal) - 1 - firsts if row_order == "descending" else firsts)
+            once = ordinal[firsts]
             self._drop(
-                ordinal < np.maximum.accumulate(ordinal),
+                np.isin(ordinal, once[once < np.maximum.accumulate(once)]),
                 "time_goes_back",
                 lambda _at: (
                     f"the rows of a register are not {row_order} in time; if the last interval of a day is "
                     "stamped 00:00 of the same day, set midnight_same_day, else row_order"
                 ),
             )
-            return
-        if (np.diff(ordinal) < 0).any():
-            self._take(np.argsort(ordinal, kind="stable"))
+        self._take(np.argsort(self._ordinal(), kind="stable"))
 
     def _merge_duplicates(self) -> None:
         ordinal = self._ordinal()
@@ -180,11 +205,23 @@ class _Assembly:
             key = self._keys[self._group[at]]
             self._duplicates.append(Duplicate(key.meter, key.register, self._instant(at), rows[1], rows[0]))
         self._keep(~repeat)
-        self._drop(
-            conflict[~repeat],
-            "conflicting_duplicate",
-            lambda _at: "the interval stands in the file again with another value or quality",
-        )
+        conflict, first, differs = conflict[~repeat], block[~repeat], differs[~repeat]
+        self._drop(conflict, "conflicting_duplicate", self._contradiction(first, differs))
+
+    def _contradiction(self, block: Ints, differs: npt.NDArray[np.bool_]) -> _Reason:
+        """Names another row of the interval; `differs` says which rows are not as their block's first."""
+
+        def reason(at: int) -> str:
+            low, high = np.searchsorted(block, block[at]), np.searchsorted(block, block[at], side="right")
+            other = int(low if differs[at] else low + np.flatnonzero(differs[low:high])[0])
+            value = "nothing" if self._quality[other] == _MISSING else str(int(self._wh[other]))
+            letter = chr(self._quality[other])
+            return (
+                f"row {int(self._row[other])} says {value} with quality {letter} for the same interval:"
+                " keep the row that holds"
+            )
+
+        return reason
 
     def _cut(self) -> tuple[list[Run], list[Gap]]:
         spans = [(int(g), *self._span(int(g))) for g in np.unique(self._group)]

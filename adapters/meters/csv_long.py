@@ -7,6 +7,7 @@ a chunk with anything else is read line by line here, with the same result.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from fractions import Fraction
 
 from adapters.meters import csv_long_columns, text
@@ -58,7 +59,14 @@ class CsvLong(
         if self.register_column is not None and "var" in self.values[0].unit:
             raise Refused("unit", "with register_column write Wh or W (varh and var of a reactive register)")
 
-    def read(self, data: bytes, meters: Mapping[str, MeterSpec] | None, *, columns: bool = True) -> Parsed:
+    def read(
+        self,
+        data: bytes,
+        meters: Mapping[str, MeterSpec] | None,
+        received_at: datetime | None = None,
+        *,
+        columns: bool = True,
+    ) -> Parsed:
         """Parse and validate a whole file; `columns` False reads it line by line only.
 
         Raises:
@@ -78,7 +86,7 @@ class CsvLong(
                 reader.read(chunk, row)
                 check_count(reader.findings)
             row += chunk.count(b"\n")
-        return reader.parsed(data, meters, fast.rows if fast else 0)
+        return reader.parsed(data, meters, received_at, fast.rows if fast else 0)
 
 
 class _Reader:
@@ -158,9 +166,16 @@ class _Reader:
         except Refused as refused:
             self.findings.append(Finding(row, column, refused.code, refused.reason))
 
-    def parsed(self, data: bytes, meters: Mapping[str, MeterSpec] | None, more_rows: int) -> Parsed:
+    def parsed(
+        self,
+        data: bytes,
+        meters: Mapping[str, MeterSpec] | None,
+        received_at: datetime | None,
+        more_rows: int,
+    ) -> Parsed:
         """The whole file's result; `more_rows` were read in columns."""
-        assembled = assemble(self.points, meters, self._profile.row_order, self._stamper.lone_passes())
+        lone = self._stamper.lone_passes()
+        assembled = assemble(self.points, meters, self._profile.row_order, lone, received_at)
         findings = [*self.findings, *assembled.findings]
         rows = self._rows + more_rows
         if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from adapters.meters import text
 from adapters.meters.csv_long import CsvLong
@@ -35,7 +36,9 @@ class CsvMeters(
         if not self.header:
             raise Refused("header", "the header line names the meters and the time column", place="header")
 
-    def read(self, data: bytes, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+    def read(
+        self, data: bytes, meters: Mapping[str, MeterSpec] | None, received_at: datetime | None = None
+    ) -> Parsed:
         """Parse and validate a whole file.
 
         Raises:
@@ -57,4 +60,5 @@ class CsvMeters(
             if name and name not in skipped
         )
         shared = {name: getattr(self, name) for name in Table.__struct_fields__}
-        return CsvLong(time=self.time, values=values, quality=self.quality, **shared).read(data, meters)
+        long = CsvLong(time=self.time, values=values, quality=self.quality, **shared)
+        return long.read(data, meters, received_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from adapters.meters import text
@@ -65,7 +65,9 @@ class CsvWide(
     def cells_per_day(self) -> int:
         return _DAY_S // self.interval_s
 
-    def read(self, data: bytes, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+    def read(
+        self, data: bytes, meters: Mapping[str, MeterSpec] | None, received_at: datetime | None = None
+    ) -> Parsed:
         """Parse and validate a whole file.
 
         Raises:
@@ -79,7 +81,7 @@ class CsvWide(
             raise Refused("empty_file", "there is a header but no row", place="row 1")
         reader = _Reader(self, line, body)
         rows = reader.read(body)
-        assembled = assemble(reader.points, meters, self.row_order)
+        assembled = assemble(reader.points, meters, self.row_order, received_at=received_at)
         findings = [*reader.findings, *assembled.findings]
         return Parsed(
             runs=assembled.runs,

@@ -13,6 +13,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from adapters.decoder_refusal import decoder_refusal
 from adapters.meters.assembly import assemble
 from adapters.meters.points import MISSING, Key, Points
 from adapters.meters.profile import check_interval
@@ -76,11 +77,14 @@ class GatewayJson(
 ):
     """The gateway's body needs no settings."""
 
-    def read(self, data: bytes, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+    def read(
+        self, data: bytes, meters: Mapping[str, MeterSpec] | None, received_at: datetime | None = None
+    ) -> Parsed:
         """Parse and validate a body or a batch; a body of a batch that does not hold is rejected alone.
 
         Raises:
-            Refused: `json` for what is no JSON or has wrong fields, and for a single body its own code.
+            Refused: `json` for what is no JSON, and for a single body, or the batch itself, `field_missing`,
+                `field_unknown`, `field_type`, `not_allowed` or the code of the rule that it breaks.
         """
         single = "readings" not in _decoded(data, dict[str, msgspec.Raw])
         bodies = (msgspec.Raw(data),) if single else _decoded(data, _Batch).readings
@@ -93,7 +97,7 @@ class GatewayJson(
                 if single:
                     raise
                 findings.append(Finding(row, refused.place, refused.code, refused.reason))
-        assembled = assemble(points, meters, "any")
+        assembled = assemble(points, meters, "any", received_at=received_at)
         findings.extend(assembled.findings)
         raw = {f.row: bytes(bodies[f.row - 1]).decode("utf-8", "replace").strip() for f in findings}
         return Parsed(
@@ -111,14 +115,11 @@ _T = TypeVar("_T")
 
 def _decoded(body: bytes, kind: type[_T]) -> _T:
     """Raises:
-    Refused: `json`, or the code of the invariant that the body breaks."""
+    Refused: `json`, or what the decoder or an invariant finds wrong with a field."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        cause = error.__cause__
-        if isinstance(cause, Refused):
-            raise Refused(cause.code, cause.reason, place=cause.place) from None
-        raise Refused("json", str(error)) from None
+        raise decoder_refusal(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused("json", f"not valid JSON: {error}") from None
 

@@ -14,6 +14,7 @@ Other channels (volts, amperes, averages, check meters) are left out with a noti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
@@ -48,7 +49,9 @@ class Nem12(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     def __post_init__(self) -> None:
         offset_s_of(self.utc_offset)
 
-    def read(self, data: bytes, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+    def read(
+        self, data: bytes, meters: Mapping[str, MeterSpec] | None, received_at: datetime | None = None
+    ) -> Parsed:
         """Parse and validate a whole file.
 
         A NEM13 file gives `accumulated` reads and no runs: it is not interval data.
@@ -62,7 +65,7 @@ class Nem12(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         for row, line in text.lines(data, "utf-8"):
             if line.strip():
                 reader.line(row, line)
-        return reader.parsed(data, meters)
+        return reader.parsed(data, meters, received_at)
 
 
 class _Day(msgspec.Struct):
@@ -257,7 +260,9 @@ class _Reader:
                 continue
             self._points.add(group, start_s, wh, letter, day.row)
 
-    def parsed(self, data: bytes, meters: Mapping[str, MeterSpec] | None) -> Parsed:
+    def parsed(
+        self, data: bytes, meters: Mapping[str, MeterSpec] | None, received_at: datetime | None
+    ) -> Parsed:
         """The whole file's result.
 
         Raises:
@@ -266,7 +271,7 @@ class _Reader:
         if not self._ended:
             last = data.rstrip().count(b"\n") + 1
             raise Refused("truncated_file", "the file ends without its 900 record", place=f"row {last}")
-        assembled = assemble(self._points, meters, "any")
+        assembled = assemble(self._points, meters, "any", received_at=received_at)
         findings = [*self._findings, *assembled.findings]
         drifts = [channel.conversion.drift_wh for channel in self._channels if channel.conversion]
         empty = [

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from ledger.interval import Instant
-from ledger.readings import Gap, Register, Run
+from ledger.readings import Gap, Register, Run, instant_text
 from ledger.refusal import Refused
 
 REJECTED_MAX: Final = 100_000
@@ -120,12 +120,10 @@ class Parsed(msgspec.Struct, frozen=True):
         """Refuse the file when any reading of it was rejected.
 
         Raises:
-            Refused: with the code and place of the first rejected reading.
+            NotWhole: with the code and place of the first rejected reading.
         """
         if self.rejected:
-            first = self.rejected[0]
-            more = f" (and {len(self.rejected) - 1} more)" if len(self.rejected) > 1 else ""
-            raise Refused(first.code, first.reason + more, place=first.place)
+            raise NotWhole(self)
 
     def require_no_gaps(self) -> None:
         """Refuse the file when a register has a gap.
@@ -135,8 +133,22 @@ class Parsed(msgspec.Struct, frozen=True):
         """
         if self.gaps:
             gap = self.gaps[0]
-            reason = f"no value from {gap.start} to {gap.end} ({len(self.gaps)} gaps in all)"
+            more = f" (and {len(self.gaps) - 1} more)" if len(self.gaps) > 1 else ""
+            reason = f"no value from {instant_text(gap.start)} to {instant_text(gap.end)}{more}"
             raise Refused("gap", reason, place=f"{gap.meter} {gap.register}")
+
+
+class NotWhole(Refused):
+    """A file of which some readings were rejected; `parsed.rejected` has them all.
+
+    The code and place are those of the first.
+    """
+
+    def __init__(self, parsed: Parsed) -> None:
+        first = parsed.rejected[0]
+        more = f" (and {len(parsed.rejected) - 1} more)" if len(parsed.rejected) > 1 else ""
+        super().__init__(first.code, first.reason + more, place=first.place)
+        self.parsed = parsed
 
 
 def rejected_csv(parsed: Parsed) -> bytes:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from adapters.nats import wire
 from adapters.postgres.database import Connection
-from adapters.queries import statements
+from adapters.queries import registered_page, statements
+from ledger.contract import Contract
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.settle import check_line
 
 _EVENTS_SHOWN = 200
+_LISTED = 20
+_WHENEVER = 1 << 62
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -52,17 +56,18 @@ def explain(
     """Line `number` of a run (the latest without `run`); with `party` only one of that party's lines.
 
     Raises:
-        Refused: `unknown_line` when there is no such run or line, or it is another party's.
+        Refused: `unknown_contract`, `unknown_settlement` for a month or run that was not settled,
+            `unknown_line` for a line that is not there or is another party's; each names what there is.
     """
-    recorded = [
-        one for one in statements.runs(connection, 1 << 62, month=month, contract=contract)
-        if run is None or one.run == run
-    ]  # fmt: skip
-    result = statements.result(connection, contract, month, recorded[-1].run) if recorded else None
-    lines = [] if result is None else [line for line in result.lines if line.number == number]
-    if result is None or not lines or (party is not None and lines[0].party != party):
-        raise Refused("unknown_line", f"contract {contract} has no line {number} for {month}", place="line")
-    line = lines[0]
+    recorded = _run(connection, contract, month, run)
+    result = statements.result(connection, contract, month, recorded)
+    assert result is not None, "a run that is listed has its result"
+    lines = [line for line in result.lines if party is None or line.party == party]
+    line = next((line for line in lines if line.number == number), None)
+    if line is None:
+        there = _listed([str(line.number) for line in lines])
+        reason = f"run {recorded} of {contract} for {month} has no line {number}; its lines are {there}"
+        raise Refused("unknown_line", reason, place="line")
     check_line(line)
     sources = [result.sources[index] for index in line.sources]
     ranges = [bounds for source in sources for bounds in source.sequences]
@@ -75,12 +80,39 @@ def explain(
     return Explanation(
         contract=contract,
         month=month,
-        run=recorded[-1].run,
+        run=recorded,
         line=line,
         sources=tuple(f"{source.aggregate}: {_shown(source.sequences)}" for source in sources),
         events=tuple(_evidence(*row) for row in rows),
         events_in_all=len({n for first, last in ranges for n in range(first, last + 1)}),
     )
+
+
+def _run(connection: Connection, contract: str, month: str, run: int | None) -> int:
+    """The number of the run that is meant: the month's last one, unless `run` says which."""
+    runs = statements.runs(connection, _WHENEVER, contract=contract)
+    of_month = [one.run for one in runs if one.month == month]
+    if run in of_month or (run is None and of_month):
+        return of_month[-1] if run is None else run
+    if of_month:
+        there = _listed(map(str, of_month))
+        reason = f"contract {contract} has no run {run} for {month}; its runs are {there}"
+        raise Refused("unknown_settlement", reason, place="run")
+    if not registered_page.versions(connection, "contract", Contract, _WHENEVER, contract):
+        known = registered_page.page(connection, "contract", Contract, _WHENEVER)
+        there = _listed(entry.id for entry in known)
+        reason = f"no contract {contract!r} is registered; there are: {there}"
+        raise Refused("unknown_contract", reason, place="contract")
+    settled = _listed(dict.fromkeys(one.month for one in runs))
+    reason = f"contract {contract} is not settled for {month}; months settled: {settled}"
+    raise Refused("unknown_settlement", reason, place="month")
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first of them, for a message."""
+    all_names = list(names)
+    more = f" and {len(all_names) - _LISTED} more" if len(all_names) > _LISTED else ""
+    return (", ".join(all_names[:_LISTED]) or "none") + more
 
 
 def _shown(ranges: tuple[tuple[int, int], ...]) -> str:

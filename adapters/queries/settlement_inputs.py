@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -59,13 +60,14 @@ def load(
         _meters_of(meters),
     )
     in_force = _in_force(register.contracts, month, contracts)
-    _check_coverage(register, in_force, month)
+    everything = {**_in_force(register.contracts, month, ()), **in_force} if contracts else in_force
+    _check_coverage(everything, month)
     layouts = {
         name: [_layout(register, site, month) for site in contract.document.sites]
         for name, contract in in_force.items()
     }
     _refuse_open_imports(connection, month, layouts.values(), position)
-    readings = _readings(connection, book, month, layouts.values(), position)
+    readings = _readings(connection, book, layouts.values(), position)
     priors = _priors(connection, list(in_force), month, position)
     return [
         Inputs(
@@ -101,15 +103,15 @@ def _in_force(
             version
             for version in register.versions[name]
             if version.period is not None
-            and version.period.overlaps(month.interval(zone_of(version.document.zone)))
+            and version.period.overlaps(_local_month(month, version.document.zone))
         ]
         if not holding:
             if names:
                 raise Refused("no_contract", f"contract {name} does not hold in {month}", place="contract")
             continue
         latest = holding[-1]
-        days = latest.document.days_in(month)
         for older in holding[:-1]:
+            days = latest.document.days_in(month)
             first, end = older.document.days_in(month)
             if first < days[0] or end > days[1]:
                 raise Refused(
@@ -123,9 +125,8 @@ def _in_force(
     return found
 
 
-def _check_coverage(register: _Book, in_force: dict[str, Recorded[Contract]], month: Month) -> None:
+def _check_coverage(everything: dict[str, Recorded[Contract]], month: Month) -> None:
     """No day of a site under two contracts at once, and none of a contracted site under none."""
-    everything = {**_in_force(register.contracts, month, ()), **in_force}
     spans: dict[str, list[tuple[Interval, str]]] = defaultdict(list)
     for name, contract in everything.items():
         for site in contract.document.sites:
@@ -149,9 +150,18 @@ def _check_coverage(register: _Book, in_force: dict[str, Recorded[Contract]], mo
 
 
 def _covered(contract: Contract, month: Month) -> Interval:
-    zone = zone_of(contract.zone)
-    first, end = contract.days_in(month)
-    return Interval(midnight(first, zone), midnight(end, zone))
+    return _local_days(*contract.days_in(month), contract.zone)
+
+
+@lru_cache(maxsize=256)
+def _local_days(first: date, end: date, zone: str) -> Interval:
+    """[first, end) on the clocks of a zone; a thousand contracts share one answer."""
+    return Interval(midnight(first, zone_of(zone)), midnight(end, zone_of(zone)))
+
+
+@lru_cache(maxsize=256)
+def _local_month(month: Month, zone: str) -> Interval:
+    return month.interval(zone_of(zone))
 
 
 class _Layout(NamedTuple):
@@ -176,7 +186,7 @@ def _layout(register: _Book, name: str, month: Month) -> _Layout:
     versions = register.sites.versions.get(name)
     if versions is None:
         raise Refused("unknown_site", f"no site {name!r} is registered", place="site")
-    interval = month.interval(zone_of(versions[-1].document.zone))
+    interval = _local_month(month, versions[-1].document.zone)
     site = register.sites.at(name, interval.end - _TICK)
     if site is None:
         raise Refused("unknown_site", f"site {name} is not registered for {month}", place=f"site {name}")
@@ -253,19 +263,28 @@ def _refuse_open_imports(
         )
 
 
-_Readings = dict[tuple[Interval, int], MeterMonth]
+class _Matrix(NamedTuple):
+    """The readings of all meters of one interval length, and which row holds which register."""
+
+    readings: MeterMonth
+    rows: dict[Key, int]
+
+
+_Readings = dict[tuple[Interval, int], _Matrix]
 
 
 def _readings(
-    connection: Connection, book: str, month: Month, layouts: Iterable[list[_Layout]], position: int
+    connection: Connection, book: str, layouts: Iterable[list[_Layout]], position: int
 ) -> _Readings:
     keys: dict[tuple[Interval, int], list[Key]] = defaultdict(list)
     for group in layouts:
         for layout in group:
             keys[layout.interval, layout.interval_s].extend(layout.keys)
-    del month
     return {
-        (interval, interval_s): meter_month.load(connection, book, wanted, interval, interval_s, position)
+        (interval, interval_s): _Matrix(
+            meter_month.load(connection, book, wanted, interval, interval_s, position),
+            {key: row for row, key in enumerate(wanted)},
+        )
         for (interval, interval_s), wanted in keys.items()
     }
 
@@ -285,9 +304,9 @@ def _priors(
 class _Site:
     """One site's rows of the month's matrix."""
 
-    def __init__(self, layout: _Layout, readings: MeterMonth) -> None:
-        self._readings = readings
-        self._rows = {key: readings.row(key) for key in layout.keys}
+    def __init__(self, layout: _Layout, matrix: _Matrix) -> None:
+        self._readings = matrix.readings
+        self._rows = {key: matrix.rows[key] for key in layout.keys}
         self._layout = layout
 
     def total(
@@ -300,8 +319,8 @@ class _Site:
             if register not in meter.document.registers:
                 continue
             row = self._readings.wh[self._rows[meter.id, register], days]
-            missing = np.flatnonzero(row == MISSING)
-            if len(missing):
+            if row.min(initial=0) < 0:
+                missing = np.flatnonzero(row == MISSING)
                 self._refuse_missing(meter.id, register, len(missing), (days.start or 0) + int(missing[0]))
             total[days] += row
         return total

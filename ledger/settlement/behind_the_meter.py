@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.clauses.flow import Notice, exact_text
+from ledger.clauses.flow import Notice
 from ledger.interval import Month
 from ledger.period_energy import energy_by_period
 from ledger.period_schedule import PERIODS, TouPeriod
-from ledger.quantity import Money, decimal_text, round_half_away
+from ledger.power_factor import Standard
+from ledger.quantity import PRICE_SCALE_MAX, Money, decimal_text, round_half_away
 from ledger.settlement.inputs import SiteInputs
 from ledger.settlement.line import Basis
 from ledger.settlement.result import SiteBill
@@ -31,6 +32,9 @@ RULES: Final[dict[Stream, str]] = {
     "power_factor": "DOMAIN.md 3.3, bill without less bill with",
     "interaction": "DOMAIN.md 4, the rest of the bill effect",
 }
+
+_SCALE: Final = 3 + PRICE_SCALE_MAX
+"""Decimal places of Wh x price per kWh, whatever the price's own scale."""
 
 
 class Earned(NamedTuple):
@@ -91,23 +95,14 @@ def _with_bills(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]
 
 def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings:
     currency = saving.arbitrage.currency
-    earned = [
-        Earned(
-            "arbitrage",
-            saving.arbitrage_exact,
-            saving.arbitrage,
-            _terms(saving.charged_wh, saving.discharged_wh, prices),
-            "",
-        )
-    ]
+    terms, exact = _terms(saving.charged_wh, saving.discharged_wh, prices)
+    assert exact == saving.arbitrage_exact, "the terms sum to the direct form"
+    earned = [Earned("arbitrage", exact, saving.arbitrage, terms, "")]
     if item.site.account.demand is not None:
         note = _demand_note(saving)
         earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, (), note))
     if item.site.account.power_factor is not None:
-        note = (
-            f"power factor {_hundredths(saving.without.cos_phi_hundredths)} without storage,"
-            f" {_hundredths(saving.with_storage.cos_phi_hundredths)} with it"
-        )
+        note = _power_factor_note(item.site.account.power_factor.standard, saving)
         earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, (), note))
     earned.append(Earned("interaction", saving.interaction.exact, saving.interaction, (), saving.explanation))
     total = Money(sum(one.amount.minor for one in earned), currency)
@@ -140,8 +135,7 @@ def _direct_site(
 ) -> SiteEarnings:
     charged = dict(zip(PERIODS, charge, strict=True))
     discharged = dict(zip(PERIODS, discharge, strict=True))
-    terms = _terms(charged, discharged, prices)
-    exact = sum((Fraction(term.exact) for term in terms), Fraction(0))
+    terms, exact = _terms(charged, discharged, prices)
     notice = Notice(
         "missing_stream",
         f"site {item.site.id} has no load or grid meter: only the direct form was computed,"
@@ -160,16 +154,23 @@ def _direct_site(
 
 def _terms(
     charged: dict[TouPeriod, int], discharged: dict[TouPeriod, int], prices: MonthPrices
-) -> tuple[Basis, ...]:
-    """The terms of the direct form: each period's discharge and charge at its price."""
+) -> tuple[tuple[Basis, ...], Fraction]:
+    """The terms of the direct form, each period's discharge and charge at its price, and their sum."""
     terms: list[Basis] = []
+    total = 0
     for label, energies, sign in (("discharged", discharged, 1), ("charged", charged, -1)):
         for period, wh in energies.items():
             if wh:
                 price = prices.price_of(period)
-                exact = sign * Fraction(wh, 1000) * price.exact
-                terms.append(Basis(f"{label}, {period}", str(wh), "Wh", str(price), exact_text(exact)))
-    return tuple(terms)
+                money = sign * wh * price.mantissa * 10 ** (PRICE_SCALE_MAX - price.scale)
+                total += money
+                terms.append(Basis(f"{label}, {period}", str(wh), "Wh", str(price), _money_text(money)))
+    return tuple(terms), Fraction(total, 10**_SCALE)
+
+
+def _money_text(money: int) -> str:
+    """As `exact_text`, of `money` x 10^-_SCALE in major units."""
+    return decimal_text(money, _SCALE).rstrip("0").rstrip(".")
 
 
 def _demand_note(saving: Saving) -> str:
@@ -178,6 +179,25 @@ def _demand_note(saving: Saving) -> str:
         return "the account pays for its capacity, whatever the demand"
     kw = [decimal_text(round_half_away(watts / 100), 1) for watts in (before, after)]
     return f"maximum demand {kw[0]} kW without storage, {kw[1]} kW with it"
+
+
+def _power_factor_note(standard: Standard, saving: Saving) -> str:
+    """cos phi and its step of the table on both bills; the charges that they are taken of differ."""
+    (step, cos_phi), (step_with, cos_phi_with) = (
+        (_percent(line.rate), _hundredths(bill.cos_phi_hundredths))
+        for bill in (saving.without, saving.with_storage)
+        for line in bill.lines
+        if line.item == "power_factor"
+    )
+    steps = (
+        f"{step} of both bills' charges" if step == step_with else f"{step} and {step_with} of the charges"
+    )
+    return f"cos phi {cos_phi} without storage, {cos_phi_with} with it, standard {standard}: {steps}"
+
+
+def _percent(rate: Fraction) -> str:
+    """A share in hundredths of a percent, with its sign: `-0.75 %`."""
+    return f"{'-' if rate < 0 else '+'}{decimal_text(abs(round_half_away(rate * 10_000)), 2)} %"
 
 
 def _hundredths(value: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from adapters import meters
 from adapters.front_door import Wish
 from adapters.importing import blocks_of, import_file
-from adapters.meters.report import rejected_csv
+from adapters.meters.report import NotWhole, rejected_csv
 from ledger.refusal import Refused
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
@@ -103,3 +103,27 @@ def test_an_unknown_meter_is_named(bench: Bench) -> None:
         import_file(bench.door, csv(1), file_name="a.csv", profile=PROFILE, actor="ops")
     assert caught.value.code == "unknown_meter"
     assert bench.recorder.max_notification_id() is None
+
+
+def test_a_refused_file_tells_all_of_its_rejected_rows(bench: Bench) -> None:
+    data = csv(2, spoil=50).replace(b",charge,2026-07-30T00:00:00Z,0", b",charge,noon,0")
+    with pytest.raises(NotWhole) as caught:
+        import_file(ready(bench).door, data, file_name="a.csv", profile=PROFILE, actor="ops")
+    assert (caught.value.code, caught.value.place) == ("time", "row 2, start")
+    assert [entry.row for entry in caught.value.parsed.rejected] == [2, 51]
+
+
+def test_readings_of_the_future_are_refused(bench: Bench) -> None:
+    data = csv(2)
+    ended = datetime(2026, 8, 1, tzinfo=UTC)
+    with pytest.raises(Refused) as caught:
+        import_file(
+            ready(bench).door, data, file_name="a.csv", profile=PROFILE, actor="ops",
+            received_at=ended - timedelta(minutes=15, seconds=1),
+        )  # fmt: skip
+    assert (caught.value.code, bench.recorder.max_notification_id()) == ("future_reading", 2)
+    done = import_file(
+        bench.door, data, file_name="a.csv", profile=PROFILE, actor="ops",
+        received_at=ended - timedelta(minutes=15),
+    )  # fmt: skip
+    assert done.parsed.readings == 384

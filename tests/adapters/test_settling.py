@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from adapters import replay
-from adapters.settling import Settled, settle_month
+from adapters.settling import Behind, Settled, lowest_position, settle_month, wait_until
 from ledger import contract_file, tariff_file
 from ledger.contract import Contract
 from ledger.demand import ActualDemand
@@ -166,3 +166,30 @@ def test_a_gap_is_refused_and_nothing_is_recorded(bench: Bench) -> None:
         settle(bench)
     assert caught.value.code == "missing_readings"
     assert bench.recorder.max_notification_id() == before
+
+
+def test_the_position_of_a_retired_projection_holds_nothing_up(bench: Bench) -> None:
+    filled(bench)
+    with bench.database.owning() as connection:
+        connection.execute("INSERT INTO ledger.position VALUES (%s, 'retired', 1, '')", [bench.book])
+    (settled,) = settle(bench)
+    assert settled.recorded
+
+
+def test_a_projection_that_has_not_begun_is_named(bench: Bench) -> None:
+    """Its rows are missing, which is neither zero nor level with the others."""
+    founded(bench)
+    with bench.database.reading(bench.book) as connection:
+        assert lowest_position(connection) == 0, "nothing at all is projected"
+    reached = bench.project()
+    with bench.database.owning() as connection:
+        connection.execute("DELETE FROM ledger.position WHERE projection = 'prices'")
+    with (
+        bench.database.reading(bench.book) as connection,
+        pytest.raises(Behind, match="nothing is projected yet for prices;"),
+    ):
+        lowest_position(connection)
+    with pytest.raises(Behind, match="nothing is projected yet for prices;"):
+        wait_until(bench.database, bench.book, reached, 0)
+    bench.project()
+    wait_until(bench.database, bench.book, reached, 0)

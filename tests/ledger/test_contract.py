@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.clauses import CappedTier, Clause, LossSplit, RemainderSplit, ServiceFee, StreamTier
+from ledger.clauses import BaseFee, CappedTier, Clause, LossSplit, RemainderSplit, ServiceFee, StreamTier
 from ledger.contract import Contract, ContractParty
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -161,3 +161,39 @@ def test_json_with_an_unknown_or_missing_field_is_refused() -> None:
     del fields["cash_holder"]
     with pytest.raises(msgspec.ValidationError, match="cash_holder"):
         msgspec.convert(fields, Contract, strict=False)
+
+
+def base_fee(rate: str, unit: str = "kWh.year", quantity: str = "20000") -> BaseFee:
+    return BaseFee(
+        rate=rate, unit=unit, quantity=quantity, quantity_basis="nameplate", proration="days", payer="pool",
+        payee="operator", timing="before_split",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fee", "changes", "said"),
+    [
+        # 200 x 20,000 kWh x 12 = 48 million a year on 36 million of capital (DOMAIN.md 2.1 Q04).
+        (base_fee("200", "kWh.month"), {"capital_cost": "36000000"}, ("48,000,000", "36,000,000 CNY")),
+        (base_fee("200", "kWh.month"), {}, ("48,000,000", "36,000,000 CNY", "1.8 CNY/Wh")),
+        (base_fee("900.01"), {}, ("18,000,200", "1.8 CNY/Wh")),
+        (base_fee("90", "kW.month"), {"capital_cost": "43200000"}, None),
+        (base_fee("90", "kW.month"), {"capital_cost": "43199999"}, ("21,600,000", "43,199,999 CNY")),
+        (base_fee("200"), {}, None),
+        (base_fee("900"), {}, None),
+        (base_fee("900", "kW.month"), {}, None),
+        (base_fee("200", "kWh.month"), {"currency": "EUR"}, None),
+    ],
+)
+def test_a_fee_above_half_of_the_capital_a_year_is_pointed_out(
+    fee: BaseFee, changes: dict[str, Any], said: tuple[str, ...] | None
+) -> None:
+    """DOMAIN.md 2.1 Q04: computed as written, with a warning above 50 % of the capital a year."""
+    notices = contract((fee, LOSS, REST), **changes).notices
+    if said is None:
+        assert notices == ()
+        return
+    (notice,) = notices
+    assert (notice.code, notice.clause) == ("implausible_fee", 0)
+    for text in said:
+        assert text in notice.message

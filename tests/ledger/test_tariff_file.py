@@ -158,7 +158,7 @@ def test_hours_may_begin_and_end_within_an_hour() -> None:
 def test_a_text_that_is_not_toml_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         parse_tariff("id = \n", name="sh.toml")
-    assert (caught.value.code, caught.value.place) == ("toml", "sh.toml")
+    assert (caught.value.code, caught.value.place) == ("toml", "sh.toml:1")
 
 
 def test_lines_are_found_in_nested_lists_of_tables() -> None:
@@ -304,3 +304,23 @@ def test_every_transcribed_set_of_periods_fills_its_days_once() -> None:
         PeriodSchedule(tuple(rules), "flat" if key in otherwise else None).check(
             months_covered, calendar("CN")
         )
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "place"),
+    [
+        (b"", "empty_file", "sh.toml:1"),
+        (b"id = 'x'\nname = '\xff'\n", "encoding", "sh.toml:2"),
+        (b"\xef\xbb\xbfid = 'x'\n", "byte_order_mark", "sh.toml:1"),
+        (b"x = " + b"[" * 5000, "toml", "sh.toml:1"),
+        (b"x" * 1_000_001, "file_size", "sh.toml:1"),
+    ],
+)
+def test_bytes_that_are_no_tariff_at_all(data: bytes, code: str, place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_tariff(data, name="sh.toml")
+    assert (caught.value.code, caught.value.place) == (code, place)
+
+
+def test_a_tariff_may_be_given_as_bytes() -> None:
+    assert parse_tariff(TWO_PART.encode(), name="sh.toml") == parse_tariff(TWO_PART, name="sh.toml")

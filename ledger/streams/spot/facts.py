@@ -6,6 +6,7 @@ registers, never negative; a contract's volume is signed, above zero is sold.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -15,12 +16,15 @@ from ledger.clauses.share import Amount, amount
 from ledger.contract import Id
 from ledger.identity import checked_id
 from ledger.interval import Interval
-from ledger.quantity import Price
+from ledger.quantity import PRICE_SCALE_MAX, exact
 from ledger.refusal import Refused
 from ledger.streams.spot.rule import UnstatedItem
 
 ENERGY_WH_MAX: Final = 10**13
 """10 TWh: a larger energy is a unit error."""
+
+PRICE_DENOMINATOR: Final = 10**PRICE_SCALE_MAX
+"""Every stated price is a whole number of these parts."""
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
@@ -39,7 +43,7 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise Refused("run", "a fact names the market's run", place="run")
 
 
-class _Schedule(_Fact):
+class _Schedule(_Fact, frozen=True):
     injected_wh: tuple[int, ...]
     withdrawn_wh: tuple[int, ...]
 
@@ -56,15 +60,15 @@ class _Schedule(_Fact):
         return self.interval.seconds // len(self.injected_wh)
 
 
-class SpotClearing(_Schedule, tag="spot_clearing"):
+class SpotClearing(_Schedule, frozen=True, tag="spot_clearing"):
     """The quantities cleared day-ahead, mostly one local day of 96 points ending 00:15 to 24:00."""
 
 
-class SpotDeclaration(_Schedule, tag="spot_declaration"):
+class SpotDeclaration(_Schedule, frozen=True, tag="spot_declaration"):
     """The quantities that the unit declared day-ahead."""
 
 
-class SpotContract(_Fact, tag="spot_contract"):
+class SpotContract(_Fact, frozen=True, tag="spot_contract"):
     """A contract for difference: volume x (price - day-ahead price); outside `interval` it has no volume."""
 
     volume_wh: tuple[int, ...]
@@ -83,7 +87,7 @@ class SpotContract(_Fact, tag="spot_contract"):
                 place="price_per_kwh",
             )
         for number, text in enumerate(self.price_per_kwh):
-            price_per_kwh(text, f"price_per_kwh[{number}]")
+            exact_price(text, f"price_per_kwh[{number}]")
 
     @property
     def step_s(self) -> int:
@@ -102,7 +106,7 @@ class StatedRecovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         amount(self.recovered, "recovered")
 
 
-class SpotMonth(_Fact, tag="spot_month"):
+class SpotMonth(_Fact, frozen=True, tag="spot_month"):
     """The operator's monthly statement for a unit. A price is None where the statement has none."""
 
     injected_wh: int
@@ -125,30 +129,35 @@ class SpotMonth(_Fact, tag="spot_month"):
         for field in ("composite_price_per_kwh", "real_time_price_per_kwh", "assessment_price_per_kwh"):
             text = getattr(self, field)
             if text is not None:
-                price_per_kwh(text, field)
+                exact_price(text, field)
         text = self.assessment_price_per_kwh
-        if text is not None and price_per_kwh(text, "").mantissa < 0:
+        if text is not None and exact(text) < 0:
             raise Refused("assessment_price", f"{text} is below zero", place="assessment_price_per_kwh")
         if len({one.item for one in self.recovered}) < len(self.recovered):
             raise Refused("stated_twice", "an item is stated once", place="recovered")
 
 
-def price_per_kwh(text: str, place: str) -> Price:
-    """A price of at most nine decimals; its currency is the rule's and checked there.
+def exact_price(text: str, place: str) -> Fraction:
+    """A price per kWh of at most nine decimals; below zero is allowed.
 
     Raises:
         Refused: `number` or `price_scale`, at `place`.
     """
     try:
-        return Price.parse(text, "CNY", "kWh")
+        value = exact(text)
     except Refused as refused:
         raise Refused(refused.code, refused.reason, place=place) from None
+    if PRICE_DENOMINATOR % value.denominator:
+        raise Refused("price_scale", f"{text} has more than {PRICE_SCALE_MAX} decimals", place=place)
+    return value
 
 
 def _check_energies(values: tuple[int, ...], least: int, place: str) -> None:
     if values and not least <= min(values) <= max(values) <= ENERGY_WH_MAX:
         number, wrong = next((i, v) for i, v in enumerate(values) if not least <= v <= ENERGY_WH_MAX)
-        raise Refused("energy_range", f"{wrong} Wh is not {least}..{ENERGY_WH_MAX}", place=f"{place}[{number}]")
+        raise Refused(
+            "energy_range", f"{wrong} Wh is not {least}..{ENERGY_WH_MAX}", place=f"{place}[{number}]"
+        )
 
 
 def _check_count(interval: Interval, count: int, place: str) -> None:

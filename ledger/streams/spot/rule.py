@@ -1,4 +1,4 @@
-"""A spot market's rule as data: its intervals, where it prices, who bears what, and which items it settles."""
+"""A spot market's rule as data: its intervals, where it prices and what it settles beside energy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ZeroFloor = Literal["each_factor", "product"]
 declared too little while the real-time price was the higher one. `each_factor` charges only too much
 declared at a gain."""
 
-UnstatedItem = Literal["levelling", "declaration_recovery", "execution_penalty", "long_term_recovery"]
+UnstatedItem = Literal["declaration_recovery", "execution_penalty", "long_term_recovery"]
 
 _HOUR_S: Final = 3600
 
@@ -56,11 +56,11 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     pass
 
 
-class Levelling(_Item, tag="levelling"):
+class Levelling(_Item, frozen=True, tag="levelling"):
     """(Q_month - sum of Q_daily) x P_month, the month's composite spot price (DOMAIN.md 3.5)."""
 
 
-class DeclarationRecovery(_Item, tag="declaration_recovery"):
+class DeclarationRecovery(_Item, frozen=True, tag="declaration_recovery"):
     """(Q_decl - Q_rt (1 + tolerance)) (P_da - P_rt) of each interval is paid back (DOMAIN.md 3.5)."""
 
     tolerance: Portion
@@ -72,7 +72,7 @@ class DeclarationRecovery(_Item, tag="declaration_recovery"):
         one_of(self.zero_floor, ZeroFloor, "zero_floor")
 
 
-class ExecutionPenalty(_Item, tag="execution_penalty"):
+class ExecutionPenalty(_Item, frozen=True, tag="execution_penalty"):
     """max(|Q_act - Q_decl| - max(Q_decl x tolerance, threshold), 0) x P x factor (DOMAIN.md 3.5).
 
     P is the month's assessment price.
@@ -92,7 +92,7 @@ class ExecutionPenalty(_Item, tag="execution_penalty"):
             raise Refused("threshold", f"{self.threshold_wh} Wh is below zero", place="threshold_wh")
 
 
-class NoContractUser(_Item, tag="no_contract_user"):
+class NoContractUser(_Item, frozen=True, tag="no_contract_user"):
     """A user without a contract pays `factor` x the monthly real-time price (DOMAIN.md 3.5)."""
 
     factor: Amount
@@ -111,7 +111,7 @@ class SpotRule(
     kw_only=True,
     forbid_unknown_fields=True,
     tag_field="type",
-    tag="spot",
+    tag="spot_rule",
 ):
     """One version of a market's two-settlement (DOMAIN.md 3.5); every field is stated."""
 
@@ -147,7 +147,10 @@ class SpotRule(
             raise Refused(
                 "currency", f"{self.currency!r} is not one of {', '.join(MINOR_DIGITS)}", place="currency"
             )
-        zone_of(self.zone)
+        try:
+            zone_of(self.zone)
+        except Refused as refused:
+            raise Refused(refused.code, refused.reason, place="zone") from None
         _check_intervals(self)
         one_of(self.price_point, PricePoint, "price_point")
         one_of(self.contract_point, ContractPoint, "contract_point")

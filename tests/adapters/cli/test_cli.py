@@ -76,6 +76,52 @@ def test_explain_goes_down_to_the_events(demo: Path) -> None:
     assert (missing.returncode, "unknown_line" in missing.stderr) == (2, True)
 
 
+def test_what_cannot_be_explained_or_printed_is_named_with_what_there_is(demo: Path) -> None:
+    unknown = wattledger(demo, "explain", "foo", "2026-08", "1")
+    assert (unknown.returncode, "unknown_contract" in unknown.stderr) == (2, True)
+    assert "agency-s3, co-investment-s2, eaas-s1, eaas-s4" in unknown.stderr
+    unsettled = wattledger(demo, "statement", "2026-01")
+    assert (unsettled.returncode, "months settled: 2026-08" in unsettled.stderr) == (2, True)
+    nobody = wattledger(demo, "statement", "2026-08", "--party", "nobody")
+    assert "for party nobody; there are: host-s3 under agency-s3" in nobody.stderr
+
+
+PLAIN = "examples/meters/plain.toml"
+
+
+def meter_file(folder: Path, *, bad: int, good: int = 1) -> Path:
+    """A file of `bad` rows below zero after `good` ones."""
+    rows = [f"S1-STORAGE,charge,2026-09-02T{n // 4:02d}:{n % 4 * 15:02d}:00Z,{n}" for n in range(good + bad)]
+    rows[good:] = [row.rpartition(",")[0] + ",-5" for row in rows[good:]]
+    file = folder / "meters.csv"
+    file.write_text("\n".join(["meter,register,start,wh", *rows]) + "\n", encoding="utf-8")
+    return file
+
+
+def test_a_refused_import_lists_its_rows_and_writes_them_all_to_a_file(demo: Path, tmp_path: Path) -> None:
+    file = meter_file(tmp_path, bad=25)
+    done = wattledger(demo, "import", str(file), "--profile", PLAIN)
+    lines = done.stderr.splitlines()
+    listed = [line for line in lines if line.startswith("  row ")]
+    assert (done.returncode, len(listed)) == (2, 20)
+    assert listed[0].startswith("  row 3, wh: -5 is below zero")
+    assert listed[0].endswith("(negative_energy)")
+    assert "  and 5 more" in lines
+    assert lines[-1].startswith("refused (negative_energy)")
+    assert "25 readings rejected" in lines[-1]
+    rest = Path(f"{file}.rejected.csv")
+    assert str(rest) in lines[-1]
+    assert len(rest.read_text(encoding="utf-8").splitlines()) == 26
+
+
+def test_readings_of_the_future_are_refused(demo: Path, tmp_path: Path) -> None:
+    file = tmp_path / "late.csv"
+    file.write_text("meter,register,start,wh\nS1-STORAGE,charge,2099-01-01T00:00:00Z,1\n", encoding="utf-8")
+    done = wattledger(demo, "import", str(file), "--profile", PLAIN)
+    assert (done.returncode, "future_reading" in done.stderr) == (2, True)
+    assert "2099-01-01T00:15:00Z" in done.stderr
+
+
 def test_a_backup_restores_to_an_equal_book(demo: Path, tmp_path: Path) -> None:
     file = tmp_path / "demo.backup"
     assert wattledger(demo, "backup", str(file)).returncode == 0
@@ -111,6 +157,39 @@ def test_a_contract_s_error_names_line_and_field(tmp_path: Path, line: str, new:
     assert done.returncode == 2
     assert "line " in done.stderr
     assert place in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("contract", "check"), "a contract in TOML"),
+        (("register", "contract"), "a contract in TOML"),
+        (("register", "tariff"), "a tariff in TOML"),
+        (("register", "portfolio"), "a portfolio in TOML"),
+        (("register", "prices", "--market", "m", "--node", "n"), "a CSV of prices"),
+        (("import", "--profile", PLAIN), "a file of meter readings"),
+        (("restore",), "a backup"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_with_what_was_expected(
+    tmp_path: Path, command: tuple[str, ...], expected: str
+) -> None:
+    for file, why in ((tmp_path / "none.toml", "there is no such file"), (tmp_path, "this is a folder")):
+        done = wattledger(tmp_path / "state", *command, str(file))
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert f"refused (file): {file}: {why}; {expected}" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_fee_above_half_of_the_capital_a_year_is_warned_of(tmp_path: Path) -> None:
+    text = (ROOT / "examples/contracts/eaas-s1.toml").read_text(encoding="utf-8")
+    file = tmp_path / "contract.toml"
+    file.write_text(text.replace('"kWh.year"', '"kWh.month"', 1), encoding="utf-8")
+    done = wattledger(tmp_path / "state", "contract", "check", str(file))
+    assert (done.returncode, "is in order" in done.stdout) == (0, True)
+    assert "warning: clauses[0]: the base fee is 1,200,000 CNY a year" in done.stdout
+    file.write_text(text, encoding="utf-8")
+    assert "warning" not in wattledger(tmp_path / "state", "contract", "check", str(file)).stdout
 
 
 def test_what_the_user_gets_wrong_is_said_and_nothing_starts(tmp_path: Path) -> None:

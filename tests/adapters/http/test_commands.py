@@ -165,7 +165,9 @@ def test_a_contract_as_toml_and_as_json_is_the_same(settled: Api) -> None:
     before = settled.bench.recorder.max_notification_id()
     for media_type in ("application/toml", "text/plain; charset=utf-8"):
         checked = settled.post("/v1/contracts?check=true", toml, headers={"Content-Type": media_type})
-        assert checked.json() == {"valid": True, "aggregate": "contract.eaas-s1"}, checked.text
+        assert checked.json() == {"valid": True, "aggregate": "contract.eaas-s1", "warnings": []}, (
+            checked.text
+        )
     document = settled.get("/v1/contracts/eaas-s1").json()["versions"][-1]["document"]
     assert settled.post("/v1/contracts?check=true", document).status_code == 200
     assert settled.bench.recorder.max_notification_id() == before, "a check stores nothing"
@@ -177,6 +179,30 @@ def test_a_contract_as_toml_and_as_json_is_the_same(settled: Api) -> None:
     assert versions[-1]["sequence"] == stored.json()["sequence"]
 
 
+def test_a_fee_that_cannot_be_meant_is_warned_of_and_not_refused(settled: Api) -> None:
+    toml = (EXAMPLES / "contracts/eaas-s1.toml").read_text()
+    wrong = toml.replace('"kWh.year"', '"kWh.month"', 1).encode()
+    checked = settled.post("/v1/contracts?check=true", wrong)
+    assert checked.status_code == 200
+    (warning,) = checked.json()["warnings"]
+    assert "1,200,000 CNY a year" in warning
+    stored = settled.post("/v1/contracts", wrong, "finance", key="odd")
+    assert (stored.status_code, stored.json()["warnings"]) == (201, [warning])
+    again = settled.post("/v1/contracts", wrong, "finance", key="odd")
+    assert (again.json(), again.headers["idempotency-replayed"]) == (stored.json(), "true")
+    right = settled.post("/v1/contracts", toml.encode(), "finance")
+    assert (right.status_code, right.json()["warnings"]) == (201, [])
+    settled.wait()
+
+
+def test_a_contract_that_would_split_a_month_is_refused(settled: Api) -> None:
+    toml = (EXAMPLES / "contracts/eaas-s1.toml").read_text()
+    early = toml.replace("effective_to = 2036-01-01", "effective_to = 2027-03-15")
+    body = problem(settled.post("/v1/contracts?check=true", early.encode()), 422, "contract_change")
+    assert "2027-03-15" in body["detail"]
+    assert body["place"] == "effective_to"
+
+
 def test_a_contract_names_what_is_wrong_with_it(settled: Api) -> None:
     toml = (EXAMPLES / "contracts/eaas-s1.toml").read_text()
     wrong = toml.replace("Asia/Shanghai", "Asia/Nowhere")
@@ -186,7 +212,7 @@ def test_a_contract_names_what_is_wrong_with_it(settled: Api) -> None:
     problem(settled.post("/v1/contracts?check=true", elsewhere.encode()), 422, "unknown_site")
     document = settled.get("/v1/contracts/eaas-s1").json()["versions"][-1]["document"]
     problem(settled.post("/v1/contracts", document | {"zone": "Asia/Nowhere"}), 422, "zone", "zone")
-    problem(settled.post("/v1/contracts", document | {"note": "?"}), 422, "field_type")
+    problem(settled.post("/v1/contracts", document | {"note": "?"}), 422, "field_unknown")
     hidden = toml.replace('title = "', 'title = "\\u0000')
     problem(settled.post("/v1/contracts", hidden.encode()), 422, "control_character", "contract.title")
 
@@ -282,15 +308,17 @@ def test_a_batch_with_a_wrong_reading_is_refused_or_stored_without_it(furnished:
 
 
 WRONG_READINGS: list[tuple[dict[str, object], str]] = [
-    ({"values": [5.0]}, "json"),
-    ({"values": ["5"]}, "json"),
+    ({"values": [5.0]}, "field_type"),
+    ({"values": ["5"]}, "field_type"),
+    ({"register": "sideways"}, "not_allowed"),
+    ({"start": "2026-10-01T00:00:00Z"}, "future_reading"),
     ({"values": [-1]}, "negative_energy"),
     ({"start": "2026-08-31T23:30:00"}, "naive_time"),
     ({"start": "2026-08-31T23:31:00Z"}, "misaligned_start"),
     ({"start": "9999-12-31T23:45:00Z"}, "instant_range"),
     ({"start": "0001-01-01T00:00:00+14:00"}, "instant_range"),
     ({"interval_s": 3600}, "interval_length"),
-    ({"note": 1}, "json"),
+    ({"note": 1}, "field_unknown"),
 ]
 
 
@@ -298,6 +326,9 @@ def test_a_wrong_reading_is_named(settled: Api) -> None:
     right = READINGS | {"meter": "S1-STORAGE", "quality": "A", "values": [1]}
     for change, code in WRONG_READINGS:
         problem(settled.post("/v1/readings", right | change), 422, code)
+    problem(settled.post("/v1/readings", {"meter": "S1-STORAGE"}), 422, "field_missing", "register")
+    for body in (b"", b"{", b"\xff"):
+        problem(settled.post("/v1/readings", body), 400, "json")
 
 
 def import_file(api: Api, rows: str, **more: Any) -> httpx.Response:

@@ -7,7 +7,6 @@ import re
 from adapters.http.permissions import PERMISSIONS
 from tests.adapters.http.conftest import Api
 
-
 BODYLESS = ("/revoke", "/approve", "/review", "/issue", "/confirm", "/accept-by-silence")
 
 

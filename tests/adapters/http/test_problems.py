@@ -20,8 +20,8 @@ BODIES: list[tuple[bytes | dict[str, object], int, str, str]] = [
     (b"[" * 5000, 400, "json", ""),
     (b"[]", 422, "field_type", ""),
     (b"null", 422, "field_type", ""),
-    ({}, 422, "field_type", ""),
-    (PARTY | {"document": {"id": "P1"}}, 422, "field_type", "document"),
+    ({}, 422, "field_missing", "effective_from"),
+    (PARTY | {"document": {"id": "P1"}}, 422, "field_missing", "document.name"),
     (PARTY | {"document": {"id": 7, "name": "x"}}, 422, "field_type", "document.id"),
     (PARTY | {"document": {"id": "a b", "name": "x"}}, 422, "id", "party.id"),
     (PARTY | {"document": {"id": "P1", "name": " "}}, 422, "empty", "party.name"),
@@ -75,6 +75,34 @@ def test_a_parameter_that_is_not_known_or_not_readable_is_named(settled: Api) ->
     problem(settled.get("/v1/parties/%00"), 400, "parameter", "name")
     problem(settled.get("/v1/prices", **{"from": "x" * 65}), 400, "parameter", "from")
     problem(settled.get("/v1/prices", to="tomorrow"), 400, "instant", "to")
+
+
+def test_a_value_outside_its_list_and_one_not_of_its_form_are_told_apart(settled: Api) -> None:
+    problem(settled.post("/v1/keys", {"role": "king", "actor": "x"}), 422, "not_allowed", "role")
+    problem(settled.post("/v1/keys", {"actor": "x"}), 422, "field_missing", "role")
+    odd = {"month": "2026-13"}
+    body = problem(settled.post("/v1/settlements", odd), 422, "field_type", "month")
+    assert "such as 2026-08" in body["detail"]
+    assert "regex" not in body["detail"]
+    body = problem(settled.get("/v1/statements", month="2026-8"), 400, "parameter", "month")
+    assert "such as 2026-08" in body["detail"]
+
+
+FORMS: list[tuple[dict[str, object], str]] = [
+    ({"body": {"file": "x"}}, ""),
+    ({"body": b"x"}, ""),
+    ({"body": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, ""),
+    ({}, "file"),
+    ({"files": {"file": ("a.csv", b"x")}}, "profile"),
+    ({"files": {"profile": (None, b"x")}}, "file"),
+    ({"files": {"file": (None, b"x"), "profile": (None, b"x")}}, "file"),
+]
+
+
+def test_an_import_that_is_no_form_says_what_to_send(settled: Api) -> None:
+    for sent, place in FORMS:
+        body = problem(settled.post("/v1/imports", **sent), 400, "form", place)
+        assert "multipart/form-data" in body["detail"]
 
 
 @pytest.mark.parametrize(

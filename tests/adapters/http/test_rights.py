@@ -19,6 +19,8 @@ NAMES = {
     "{month}": "2026-08",
     "{party}": HOST,
     "{number}": "1",
+    "{run}": "1",
+    "{dispute}": "d1",
     "{sequence}": "1",
     "{key_id}": "nobody",
 }

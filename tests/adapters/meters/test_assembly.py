@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,3 +144,58 @@ def test_hours_align_with_the_meters_zone() -> None:
 def test_nothing_gives_nothing() -> None:
     found = assemble(Points(), SPECS)
     assert (found.runs, found.findings, found.gaps, found.duplicates) == ((), (), (), ())
+
+
+def of_rows(*rows: tuple[int, int, str]) -> Points:
+    """M1's pv: (interval from START, Wh, quality), row by row from 2 as in a file with a header."""
+    points = Points()
+    for row, (number, wh, quality) in enumerate(rows, 2):
+        points.add(points.group(Key("M1", "pv", 900)), START + 900 * number, wh, quality, row)
+    return points
+
+
+def test_an_appended_row_that_contradicts_an_earlier_one_conflicts_with_it() -> None:
+    """It is no matter of the file's order: both rows are named, and what each says."""
+    found = assemble(of_rows((0, 1, "A"), (1, 2, "A"), (2, 3, "A"), (1, 7, "A")), SPECS)
+    assert [(f.row, f.code) for f in found.findings] == [
+        (3, "conflicting_duplicate"),
+        (5, "conflicting_duplicate"),
+    ]
+    assert "row 5 says 7 with quality A" in found.findings[0].reason
+    assert "row 3 says 2 with quality A" in found.findings[1].reason
+    assert sum(run.count for run in found.runs) == 2
+
+
+def test_an_appended_row_that_repeats_an_earlier_one_counts_once() -> None:
+    """DOMAIN.md 3.11: a duplicate (meter, interval, version) changes nothing."""
+    found = assemble(of_rows((0, 1, "A"), (1, 2, "A"), (2, 3, "A"), (1, 2, "A")), SPECS)
+    assert found.findings == ()
+    assert [(duplicate.row, duplicate.first_row) for duplicate in found.duplicates] == [(5, 3)]
+    assert [run.values.tolist() for run in found.runs] == [[1, 2, 3]]
+
+
+def test_a_row_that_goes_back_to_a_time_of_its_own_is_out_of_order() -> None:
+    found = assemble(of_rows((0, 1, "A"), (2, 2, "A"), (1, 3, "A"), (3, 4, "A")), SPECS)
+    assert [(f.row, f.code) for f in found.findings] == [(4, "time_goes_back")]
+    again = assemble(of_rows((0, 1, "A"), (2, 2, "A"), (1, 3, "A"), (1, 3, "A")), SPECS)
+    assert [(f.row, f.code) for f in again.findings] == [(4, "time_goes_back"), (5, "time_goes_back")]
+
+
+def test_a_descending_file_is_judged_alike() -> None:
+    found = assemble(of_rows((3, 1, "A"), (2, 2, "A"), (1, 3, "A"), (3, 9, "A")), SPECS, "descending")
+    assert [(f.row, f.code) for f in found.findings] == [
+        (2, "conflicting_duplicate"),
+        (5, "conflicting_duplicate"),
+    ]
+
+
+def test_a_reading_of_an_interval_that_has_not_ended_is_refused() -> None:
+    """DOMAIN.md 3.11, clock: 15 minutes of tolerance, to the second; a gap is not a reading."""
+    points = of_rows((0, 1, "A"), (1, 2, "A"), (2, 3, "A"), (3, 0, "N"))
+    ended = START + 2 * 900
+    late = datetime.fromtimestamp(ended - 1, UTC)
+    found = assemble(points, SPECS, received_at=late)
+    assert [(f.row, f.code) for f in found.findings] == [(4, "future_reading")]
+    assert "2026-08-01T00:45:00Z" in found.findings[0].reason
+    assert assemble(points, SPECS, received_at=datetime.fromtimestamp(ended, UTC)).findings == ()
+    assert assemble(points, SPECS).findings == ()

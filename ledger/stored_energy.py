@@ -1,0 +1,141 @@
+"""Where stored energy came from: an inventory of PV and grid energy in each site's storage.
+
+A charged Wh is PV energy as far as the site had a surplus in that interval (DOMAIN.md 3.2). What is
+lost between charge and discharge is not a parameter: it is what the month's registers show, and each
+charged Wh bears the same part of it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.refusal import Refused
+
+Method = Literal["proportional", "fifo"]
+"""How a discharge is drawn from the stock: from both parts alike, or from what was charged first."""
+
+Wh = npt.NDArray[np.int64]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Energy in a storage by where it came from, as it will come out: Wh, never negative."""
+
+    pv_wh: int = 0
+    grid_wh: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pv_wh < 0 or self.grid_wh < 0:
+            raise Refused("stored_energy", "stored energy is not negative", place="stored")
+
+
+class Tagged(NamedTuple):
+    """Sites x intervals, in Wh; PV and grid parts add up to the registers, interval by interval."""
+
+    pv_charge_wh: Wh
+    pv_discharge_wh: Wh
+    closing: list[Stored]
+    lost_wh: list[int]
+    """Charged less discharged less what the stock grew by."""
+    lost_pv_wh: list[int]
+
+
+def tag(
+    charge_wh: Wh,
+    discharge_wh: Wh,
+    surplus_wh: Wh,
+    opening: list[Stored],
+    method: Method,
+) -> Tagged:
+    """Tag a month's charge and discharge of each site (arrays of sites x intervals, none negative).
+
+    Where the month discharged more than it charged and held at the start, the rest is grid energy. The
+    stock closes with what it opened with, less what the month took out of it beyond its charge: a level
+    that nobody measured is not assumed to have grown.
+
+    >>> one = lambda *wh: np.array([wh])
+    >>> tagged = tag(one(100, 100, 0), one(0, 0, 180), one(100, 0, 0), [Stored()], "proportional")
+    >>> tagged.pv_discharge_wh.tolist(), tagged.lost_wh, tagged.lost_pv_wh
+    ([[0, 0, 90]], [20], [10])
+    """
+    pv_charge = np.minimum(charge_wh, np.maximum(surplus_wh, 0))
+    charged, discharged = charge_wh.sum(axis=1), discharge_wh.sum(axis=1)
+    held = np.array([one.pv_wh + one.grid_wh for one in opening], dtype=np.int64)
+    kept = np.minimum(charged, np.maximum(discharged, 0))
+    net, net_pv = _after_losses(charge_wh, pv_charge, charged, kept)
+    opening_pv = np.array([one.pv_wh for one in opening], dtype=np.int64)
+    draw = _proportional if method == "proportional" else _first_in_first_out
+    pv_discharge, closing_pv = draw(net, net_pv, discharge_wh, opening_pv, held)
+    closing_all = np.maximum(held + kept - discharged, 0)
+    closing_pv = np.clip(closing_pv, 0, closing_all)
+    return Tagged(
+        pv_charge,
+        pv_discharge,
+        [Stored(int(pv), int(total - pv)) for pv, total in zip(closing_pv, closing_all, strict=True)],
+        (charged - kept).tolist(),
+        (pv_charge.sum(axis=1) - net_pv.sum(axis=1)).tolist(),
+    )
+
+
+def _after_losses(charge: Wh, pv: Wh, charged: Wh, kept: Wh) -> tuple[Wh, Wh]:
+    """What of each charge comes out again, all and PV: running totals scaled and rounded down, so that
+    the intervals add up to `kept` exactly."""
+    whole = np.maximum(charged, 1)[:, None]
+
+    def scaled(parts: Wh) -> Wh:
+        running = np.cumsum(parts, axis=1)
+        assert int(running.max(initial=0)) * int(kept.max(initial=0)) < 2**63
+        totals = running * kept[:, None] // whole
+        return np.diff(totals, axis=1, prepend=0)
+
+    net = scaled(charge)
+    return net, np.minimum(scaled(pv), net)
+
+
+def _proportional(net: Wh, net_pv: Wh, discharge: Wh, opening_pv: Wh, opening: Wh) -> tuple[Wh, Wh]:
+    """PV discharge and closing PV where every discharge takes PV and grid energy as they are mixed."""
+    pv_discharge = np.zeros_like(discharge)
+    stock, stock_pv = opening.copy(), opening_pv.copy()
+    for interval in range(discharge.shape[1]):
+        stock += net[:, interval]
+        stock_pv += net_pv[:, interval]
+        drawn = np.minimum(discharge[:, interval], stock)
+        if drawn.any():
+            part = (2 * drawn * stock_pv + stock) // np.maximum(2 * stock, 1)
+            part = np.minimum(np.minimum(part, stock_pv), drawn)
+            part = np.maximum(part, drawn - (stock - stock_pv))
+            pv_discharge[:, interval] = part
+            stock -= drawn
+            stock_pv -= part
+    return pv_discharge, stock_pv
+
+
+def _first_in_first_out(net: Wh, net_pv: Wh, discharge: Wh, opening_pv: Wh, opening: Wh) -> tuple[Wh, Wh]:
+    """PV discharge and closing PV where what was charged first leaves first."""
+    pv_discharge = np.zeros_like(discharge)
+    closing_pv = np.zeros_like(opening_pv)
+    for site in range(discharge.shape[0]):
+        entered = np.concatenate(([0], [opening[site]], opening[site] + np.cumsum(net[site])))
+        entered_pv = np.concatenate(([0], [opening_pv[site]], opening_pv[site] + np.cumsum(net_pv[site])))
+        available = entered[2:]
+        left = np.cumsum(discharge[site])
+        # What could not be in stock when it left was never tagged: it is grid energy.
+        short = np.maximum.accumulate(np.maximum(left - available, 0))
+        drawn = left - short
+        gone = _pv_of_first(drawn, entered, entered_pv)
+        pv_discharge[site] = np.diff(gone, prepend=0)
+        closing_pv[site] = entered_pv[-1] - (gone[-1] if len(gone) else 0)
+    return pv_discharge, closing_pv
+
+
+def _pv_of_first(drawn: Wh, entered: Wh, entered_pv: Wh) -> Wh:
+    """How much of the first `drawn` Wh that entered was PV, rounded down within a charge."""
+    at = np.clip(np.searchsorted(entered, drawn, side="right") - 1, 0, len(entered) - 2)
+    size = entered[at + 1] - entered[at]
+    inside = np.minimum(drawn - entered[at], size)
+    share = entered_pv[at + 1] - entered_pv[at]
+    found: Wh = entered_pv[at] + inside * share // np.maximum(size, 1)
+    return found

@@ -1,0 +1,41 @@
+"""The spot market: two-settlement of energy with contracts for difference (DOMAIN.md 3.5)."""
+
+from ledger.streams.spot.facts import (
+    SpotClearing,
+    SpotContract,
+    SpotDeclaration,
+    SpotMonth,
+    StatedRecovery,
+)
+from ledger.streams.spot.prices import SpotPrices, published, spot_prices, unified_price
+from ledger.streams.spot.rule import (
+    DeclarationRecovery,
+    ExecutionPenalty,
+    Levelling,
+    NoContractUser,
+    PriceLimits,
+    SpotRule,
+)
+from ledger.streams.spot.settlement import spot_earnings
+from ledger.streams.spot.unit import GridCharges, TradingUnit
+
+__all__ = [
+    "DeclarationRecovery",
+    "ExecutionPenalty",
+    "GridCharges",
+    "Levelling",
+    "NoContractUser",
+    "PriceLimits",
+    "SpotClearing",
+    "SpotContract",
+    "SpotDeclaration",
+    "SpotMonth",
+    "SpotPrices",
+    "SpotRule",
+    "StatedRecovery",
+    "TradingUnit",
+    "published",
+    "spot_earnings",
+    "spot_prices",
+    "unified_price",
+]

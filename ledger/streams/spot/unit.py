@@ -1,0 +1,168 @@
+"""A trading unit's quantities on a market's settlement intervals: metered, cleared, declared, contracted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ledger.interval import Interval
+from ledger.quantity import Price
+from ledger.refusal import Refused
+from ledger.streams.spot.facts import SpotClearing, SpotContract, SpotDeclaration, SpotMonth
+from ledger.streams.spot.prices import SpotPrices, Whole
+
+Schedule = Literal["clearing", "declaration"]
+
+
+class GridCharges(NamedTuple):
+    """What the unit's grid account pays per kWh drawn, for the network and for the government's funds."""
+
+    transmission: Price
+    funds: Price
+
+
+class TradingUnit(NamedTuple):
+    """One unit over the settled interval: what it metered in Wh per `meter_interval_s`, and its facts."""
+
+    site: str
+    meter_interval_s: int
+    injected_wh: Whole
+    """Up-grid: discharge. Never negative."""
+    withdrawn_wh: Whole
+    """Down-grid: charge or load. Never negative."""
+    clearings: tuple[SpotClearing, ...]
+    contracts: tuple[SpotContract, ...]
+    """Empty for a unit without any."""
+    declarations: tuple[SpotDeclaration, ...]
+    """Read only where the rule settles by them."""
+    statement: SpotMonth | None
+    grid_charges: GridCharges | None
+    """Needed where charging energy bears them."""
+
+
+class Quantity(NamedTuple):
+    """Both directions per settlement interval, Wh, never negative."""
+
+    injected: Whole
+    withdrawn: Whole
+
+    @property
+    def net(self) -> Whole:
+        return self.injected - self.withdrawn
+
+
+def metered(unit: TradingUnit, prices: SpotPrices) -> Quantity:
+    """What the unit injected and withdrew, summed to the settlement interval.
+
+    Raises:
+        Refused: `profile` for energies that do not fill the interval, `energy_range` for one below zero.
+    """
+    if unit.meter_interval_s <= 0:
+        raise Refused("interval", f"{unit.meter_interval_s} s is not above zero", place="meter_interval_s")
+    count, rest = divmod(prices.interval.seconds, unit.meter_interval_s)
+    found: list[Whole] = []
+    for place, values in (("injected_wh", unit.injected_wh), ("withdrawn_wh", unit.withdrawn_wh)):
+        if values.dtype != np.int64 or values.shape != (count,) or rest:
+            raise Refused(
+                "profile",
+                f"{prices.interval.seconds} s have {count} int64 energies of {unit.meter_interval_s} s,"
+                f" not {values.shape} {values.dtype}",
+                place=f"{unit.site} {place}",
+            )
+        if int(values.min()) < 0:
+            raise Refused("energy_range", "a register is never negative", place=f"{unit.site} {place}")
+        found.append(_summed(values, unit.meter_interval_s, prices.interval_s, f"{unit.site} {place}"))
+    return Quantity(*found)
+
+
+def scheduled(
+    facts: Sequence[SpotClearing | SpotDeclaration], unit: TradingUnit, prices: SpotPrices, kind: Schedule
+) -> Quantity:
+    """The cleared or declared quantities of every interval.
+
+    Raises:
+        Refused: `clearing_missing` or `declaration_missing` naming the first instant without one,
+            `clearing_overlap` or `declaration_overlap` where two facts meet, `interval` for one that reaches
+            beyond the settled interval, `fact_site`, `fact_rule`.
+    """
+    injected, withdrawn = (np.zeros(prices.intervals, dtype=np.int64) for _ in range(2))
+    covered = np.zeros(prices.intervals, dtype=np.bool_)
+    for fact in facts:
+        check_fact(fact, unit, prices)
+        place = f"{kind} {fact.id}"
+        if fact.interval.start < prices.interval.start or fact.interval.end > prices.interval.end:
+            raise Refused(
+                "interval", f"reaches beyond {prices.interval.start} to {prices.interval.end}", place=place
+            )
+        first = _position(fact.interval, prices, place)
+        up = _summed(np.array(fact.injected_wh, dtype=np.int64), fact.step_s, prices.interval_s, place)
+        down = _summed(np.array(fact.withdrawn_wh, dtype=np.int64), fact.step_s, prices.interval_s, place)
+        part = slice(first, first + len(up))
+        if covered[part].any():
+            code = "clearing_overlap" if kind == "clearing" else "declaration_overlap"
+            raise Refused(code, "another one covers a part of its interval", place=place)
+        covered[part] = True
+        injected[part], withdrawn[part] = up, down
+    if not covered.all():
+        at = prices.interval.start + timedelta(seconds=prices.interval_s * int(np.argmin(covered)))
+        code = "clearing_missing" if kind == "clearing" else "declaration_missing"
+        raise Refused(code, f"{unit.site} has no {kind} from {at}", place=str(at))
+    return Quantity(injected, withdrawn)
+
+
+def contracted(contract: SpotContract, unit: TradingUnit, prices: SpotPrices) -> tuple[slice, Whole, Whole]:
+    """The part of the settled interval that the contract covers, its volumes there, and the position of
+    each one's price.
+
+    Raises:
+        Refused: `profile` for intervals that do not make up the market's, or a price for each where they
+            are shorter; `interval`, `fact_site`, `fact_rule`.
+    """
+    check_fact(contract, unit, prices)
+    place = f"contract {contract.id}"
+    if contract.step_s != prices.interval_s and len(contract.price_per_kwh) > 1:
+        raise Refused("profile", f"a price for each interval is one per {prices.interval_s} s", place=place)
+    volumes = _summed(np.array(contract.volume_wh, dtype=np.int64), contract.step_s, prices.interval_s, place)
+    first = _position(contract.interval, prices, place)
+    part = slice(min(max(first, 0), prices.intervals), min(max(first + len(volumes), 0), prices.intervals))
+    own = np.arange(part.start - first, part.stop - first, dtype=np.int64)
+    return part, volumes[own], own if len(contract.price_per_kwh) > 1 else np.zeros_like(own)
+
+
+def check_fact(
+    fact: SpotClearing | SpotDeclaration | SpotContract | SpotMonth, unit: TradingUnit, prices: SpotPrices
+) -> None:
+    """That the fact is this unit's and was told under this rule.
+
+    Raises:
+        Refused: `fact_site` or `fact_rule`.
+    """
+    if fact.site != unit.site:
+        raise Refused("fact_site", f"is of {fact.site}, not {unit.site}", place=fact.id)
+    if fact.rule != prices.rule:
+        raise Refused("fact_rule", f"is of rule {fact.rule}, not {prices.rule}", place=fact.id)
+
+
+def _position(interval: Interval, prices: SpotPrices, place: str) -> int:
+    first, off = divmod(interval.start - prices.interval.start, timedelta(seconds=prices.interval_s))
+    if off:
+        raise Refused("interval", f"{interval.start} is inside a settlement interval", place=place)
+    return first
+
+
+def _summed(values: Whole, step_s: int, interval_s: int, place: str) -> Whole:
+    """Energies of `step_s` summed to `interval_s`."""
+    count, rest = divmod(interval_s, step_s)
+    if rest or len(values) % count:
+        raise Refused(
+            "profile", f"intervals of {step_s} s do not make up those of {interval_s} s", place=place
+        )
+    if count == 1:
+        return values
+    if max(int(values.max()), -int(values.min())) * count >= 2**63:
+        raise Refused("energy_range", "the energies are too large to be summed in 64 bits", place=place)
+    sums: Whole = values.reshape(-1, count).sum(axis=1)
+    return sums
