@@ -175,7 +175,8 @@ def _latest_runs(
 ) -> dict[str, tuple[int, str, int]]:
     rows = connection.execute(
         "SELECT DISTINCT ON (contract) contract, run, inputs_digest, sequence FROM ledger.settlement"
-        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s ORDER BY contract, run DESC",
+        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s AND run_kind <> 'provisional'"
+        " ORDER BY contract, run DESC",
         [contracts, str(month), position],
     )
     return {contract: (run, digest, sequence) for contract, run, digest, sequence in rows}

@@ -12,7 +12,10 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.command import known
+from ledger.exclusivity.published import PublishExclusivity
 from ledger.identity import checked_id
+from ledger.market_fact import PublishMarketRule
+from ledger.metering.substitution import SubstituteReadings
 from ledger.month_close import CloseMonth
 from ledger.published_tariff import PublishTariff
 from ledger.refusal import Refused
@@ -21,7 +24,17 @@ from ledger.signed_contract import RegisterContract
 from ledger.statement.dispute import DecideDispute
 from ledger.statement.money import WriteOff
 
-Approvable = RegisterContract | PublishTariff | FinaliseRun | DecideDispute | WriteOff | CloseMonth
+Approvable = (
+    RegisterContract
+    | PublishTariff
+    | FinaliseRun
+    | DecideDispute
+    | WriteOff
+    | CloseMonth
+    | PublishMarketRule
+    | PublishExclusivity
+    | SubstituteReadings
+)
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
 
 Status = Literal["open", "approved", "rejected"]

@@ -6,8 +6,12 @@ from ledger.access import KeyGranted, KeyRevoked
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
+from ledger.exclusivity.published import ExclusivityPublished
+from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter import MeterRegistered
 from ledger.meter_import import ImportAbandoned, ImportCompleted, ImportOpened, ReadingsRecorded
+from ledger.metering.register_read import RegisterReadsRecorded
+from ledger.metering.substitution import ReadingsSubstituted
 from ledger.month_close import MonthClosed
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
@@ -38,6 +42,8 @@ Event = (
     | ImportCompleted
     | ImportAbandoned
     | ReadingsRecorded
+    | RegisterReadsRecorded
+    | ReadingsSubstituted
     | PricesRecorded
     | SettlementRecorded
     | KeyGranted
@@ -58,4 +64,7 @@ Event = (
     | InvoiceRecorded
     | PaymentRecorded
     | MonthClosed
+    | MarketRulePublished
+    | MarketFactRecorded
+    | ExclusivityPublished
 )

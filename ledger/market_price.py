@@ -213,7 +213,8 @@ def _rescaled(mantissas: npt.NDArray[np.int64], digits: int, at: datetime) -> np
     factor = 10**digits
     if int(np.abs(mantissas).max(initial=0)) * factor >= 2**63:
         raise Refused("price_range", "a price is too large for 64 bits at the series' scale", place=str(at))
-    return mantissas * factor
+    rescaled: npt.NDArray[np.int64] = mantissas * factor
+    return rescaled
 
 
 def _read(

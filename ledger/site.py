@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 import msgspec
 
@@ -11,10 +12,29 @@ from ledger.grid_account import Account
 from ledger.identity import checked_id
 from ledger.interval import zone_of
 from ledger.refusal import Refused
+from ledger.stored_energy import Method
+
+
+class MarketPoint(msgspec.Struct, frozen=True):
+    """Where the site's energy is priced on a spot market; `reference_node` where contracts settle there."""
+
+    market: str
+    node: str
+    reference_node: str | None = None
+
+    def __post_init__(self) -> None:
+        checked_id(self.market, "market")
+        checked_id(self.node, "node")
+        if self.reference_node is not None:
+            checked_id(self.reference_node, "reference_node")
 
 
 class Site(msgspec.Struct, frozen=True):
-    """A site: its storage's nameplate energy (Wh) and power (W), its account and that account's tariff."""
+    """A site: its storage's nameplate energy (Wh) and power (W), its account and that account's tariff.
+
+    `stored_energy` says how a discharge is drawn from PV and grid energy (DOMAIN.md 3.2: proportional
+    unless stated).
+    """
 
     id: str
     name: str
@@ -23,6 +43,8 @@ class Site(msgspec.Struct, frozen=True):
     storage_power_w: int
     tariff: str
     account: Account
+    stored_energy: Method = "proportional"
+    market_point: MarketPoint | None = None
 
     def __post_init__(self) -> None:
         checked_id(self.id, "site.id")
@@ -30,6 +52,8 @@ class Site(msgspec.Struct, frozen=True):
         zone_of(self.zone)
         if self.storage_energy_wh <= 0 or self.storage_power_w <= 0:
             raise Refused("nameplate", "the storage's energy and power are above zero", place="site")
+        if self.stored_energy not in get_args(Method):
+            raise Refused("not_allowed", f"one of {', '.join(get_args(Method))}", place="site.stored_energy")
         if self.account.zone != self.zone:
             raise Refused("zone", "the account's zone is the site's", place="site.account.zone")
 

@@ -14,6 +14,8 @@ from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.device import DeviceRegistered
 from ledger.events import Event
+from ledger.exclusivity.published import ExclusivityPublished
+from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter import MeterRegistered
 from ledger.month_close import MonthClosed
 from ledger.party import PartyRegistered
@@ -89,6 +91,12 @@ def document_of(event: Event) -> _Entry | None:
             return {"status": "approved", "decided_by": event.approved_by, "reason": ""}, None, None
         case ProposalRejected():
             return {"status": "rejected", "decided_by": event.rejected_by, "reason": event.reason}, None, None
+        case MarketRulePublished():
+            return event.rule, event.period.start, event.period.end
+        case MarketFactRecorded():
+            return event.fact, event.fact.interval.start, event.fact.interval.end
+        case ExclusivityPublished():
+            return event.policy, None, None
         case MonthClosed():
             return event.closed, None, None
         case _:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from adapters.postgres.database import Connection
-from adapters.queries import meter_month, registered
+from adapters.queries import market_inputs, meter_month, registered
+from adapters.queries.market_inputs import Profiles
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
 from adapters.queries.registered import Recorded, Register
 from ledger.contract import Contract
+from ledger.exclusivity.policy import Policy
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.meter import Meter
 from ledger.power_factor import Reactive
@@ -25,7 +27,10 @@ from ledger.readings import Register as EnergyRegister
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs, SiteInputs
 from ledger.settlement.line import Source
+from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.site import Site
+from ledger.stored_energy import Stored
+from ledger.streams.baseline import Profile
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
@@ -69,17 +74,40 @@ def load(
     _refuse_open_imports(connection, month, layouts.values(), position)
     readings = _readings(connection, book, layouts.values(), position)
     priors = _priors(connection, list(in_force), month, position)
+    policies = registered.load(connection, "exclusivity", Policy, position)
+    markets = _Markets(connection, book, position, layouts.values())
     return [
         Inputs(
             contract.document,
             month,
             position,
-            tuple(_site_inputs(layout, contract.document, month, readings) for layout in layouts[name]),
-            priors.get(name),
+            tuple(
+                _site_inputs(
+                    layout, contract.document, month, readings, markets, priors.get(name, _NOTHING).stored
+                )
+                for layout in layouts[name]
+            ),
+            priors.get(name, _NOTHING).carry,
             _source("contract", contract),
+            _policy(policies, contract.document.exclusivity),
         )
         for name, contract in in_force.items()
     ]
+
+
+class _Before(msgspec.Struct, frozen=True):
+    """What a contract's latest settled month hands on."""
+
+    carry: PriorMonth | None = None
+    stored: dict[str, Stored] = {}
+
+
+_NOTHING: Final = _Before()
+
+
+def _policy(policies: Register[Policy], name: str) -> Policy | None:
+    versions = policies.versions.get(name)
+    return versions[-1].document if versions else None
 
 
 def _meters_of(register: Register[Meter]) -> dict[str, list[str]]:
@@ -289,16 +317,72 @@ def _readings(
     }
 
 
-def _priors(
-    connection: Connection, contracts: list[str], month: Month, position: int
-) -> dict[str, PriorMonth]:
+def _priors(connection: Connection, contracts: list[str], month: Month, position: int) -> dict[str, _Before]:
     rows = connection.execute(
-        "SELECT DISTINCT ON (contract) contract, (result->'carry')::text FROM ledger.settlement"
-        " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s"
+        "SELECT DISTINCT ON (contract) contract,"
+        " jsonb_build_object('carry', result->'carry', 'stored', result->'stored')::text"
+        " FROM ledger.settlement"
+        " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s AND run_kind <> 'provisional'"
         " ORDER BY contract, month DESC, run DESC",
         [contracts, str(month), position],
     )
-    return {name: msgspec.json.decode(text, type=PriorMonth) for name, text in rows}
+    return {name: msgspec.json.decode(text, type=_Before) for name, text in rows}
+
+
+class _Markets:
+    """What markets told about the sites of the month; their history is read where a baseline needs it."""
+
+    def __init__(
+        self, connection: Connection, book: str, position: int, layouts: Iterable[list[_Layout]]
+    ) -> None:
+        self._connection, self._book, self._position = connection, book, position
+        self._prices: dict[tuple[object, ...], tuple[SpotPricesOf, tuple[Source, ...]]] = {}
+        flat = [layout for group in layouts for layout in group]
+        whole = Interval(min(one.interval.start for one in flat), max(one.interval.end for one in flat))
+        self._told = market_inputs.told(connection, [one.site.id for one in flat], whole, position)
+
+    def of(self, layout: _Layout, covered: Interval) -> MarketMonth | None:
+        """The site's market month in the contract's days; None where no market told anything."""
+        known = self._told.get(layout.site.id)
+        if known is None:
+            return None
+        profiles = self._profiles(layout) if known.needs_history else Profiles(None, None)
+        return market_inputs.market_month(
+            self._connection, self._position, known, layout.site, covered, profiles, self._prices
+        )
+
+    def _profiles(self, layout: _Layout) -> Profiles:
+        span = Interval(layout.interval.start - market_inputs.HISTORY, layout.interval.end)
+        found = meter_month.load(
+            self._connection, self._book, layout.keys, span, layout.interval_s, self._position
+        )
+
+        def summed(*terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister]) -> Profile:
+            count = found.wh.shape[1]
+            total, missing = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+            for sign, meters, register in terms:
+                for meter in meters:
+                    if register in meter.document.registers:
+                        row = found.wh[found.row((meter.id, register))]
+                        missing |= row == MISSING
+                        total += sign * np.where(row == MISSING, 0, row)
+            return Profile(span.start, layout.interval_s, layout.site.document.zone, total, missing)
+
+        storage = summed((1, layout.storage, "charge"), (-1, layout.storage, "discharge"))
+        if layout.grid:
+            return Profiles(summed((1, layout.grid, "import"), (-1, layout.grid, "export")), storage)
+        if layout.load:
+            return Profiles(
+                summed(
+                    (1, layout.load, "load"),
+                    (1, layout.load, "import"),
+                    (-1, layout.pv, "pv"),
+                    (1, layout.storage, "charge"),
+                    (-1, layout.storage, "discharge"),
+                ),
+                storage,
+            )
+        return Profiles(None, storage)
 
 
 class _Site:
@@ -345,7 +429,14 @@ class _Site:
         return tuple(found)
 
 
-def _site_inputs(layout: _Layout, contract: Contract, month: Month, readings: _Readings) -> SiteInputs:
+def _site_inputs(
+    layout: _Layout,
+    contract: Contract,
+    month: Month,
+    readings: _Readings,
+    markets: _Markets,
+    stored: Mapping[str, Stored],
+) -> SiteInputs:
     rows = _Site(layout, readings[layout.interval, layout.interval_s])
     whole = slice(0, layout.interval.seconds // layout.interval_s)
     covered = _covered(contract, month)
@@ -366,6 +457,7 @@ def _site_inputs(layout: _Layout, contract: Contract, month: Month, readings: _R
             int(rows.total(metered, "reactive_lagging", whole).sum()),
             int(rows.total(metered, "reactive_leading", whole).sum()),
         )
+    market = markets.of(layout, covered)
     return SiteInputs(
         layout.site.document,
         layout.tariff.document,
@@ -374,7 +466,9 @@ def _site_inputs(layout: _Layout, contract: Contract, month: Month, readings: _R
         charge,
         discharge,
         reactive,
-        rows.sources(),
+        rows.sources() if market is None else (*rows.sources(), *market.sources),
+        market,
+        stored.get(layout.site.id, Stored()),
     )
 
 

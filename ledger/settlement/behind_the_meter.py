@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
-from ledger.clauses.flow import Notice
+from ledger.clauses.flow import Notice, exact_text
+from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Month
 from ledger.period_energy import energy_by_period
 from ledger.period_schedule import PERIODS, TouPeriod
@@ -23,28 +24,26 @@ from ledger.settlement.inputs import SiteInputs
 from ledger.settlement.line import Basis
 from ledger.settlement.result import SiteBill
 from ledger.storage_saving import Saving, storage_savings
+from ledger.stored_energy import Method, Stored, tag
 from ledger.stream import Stream
+from ledger.streams.earned import Earned
 from ledger.tariff import MonthPrices, prices_of_month
 
 RULES: Final[dict[Stream, str]] = {
     "arbitrage": "DOMAIN.md 3.1, direct form",
+    "pv_time_shift": "DOMAIN.md 3.2, direct form",
     "demand_charge": "DOMAIN.md 3.3, bill without less bill with",
     "power_factor": "DOMAIN.md 3.3, bill without less bill with",
     "interaction": "DOMAIN.md 4, the rest of the bill effect",
+    "demand_response": "DOMAIN.md 3.4",
+    "spot": "DOMAIN.md 3.5",
+    "ancillary": "DOMAIN.md 3.6",
+    "capacity": "DOMAIN.md 3.7",
+    "service": "the service's rule",
 }
 
 _SCALE: Final = 3 + PRICE_SCALE_MAX
 """Decimal places of Wh x price per kWh, whatever the price's own scale."""
-
-
-class Earned(NamedTuple):
-    """One stream's money at one site."""
-
-    stream: Stream
-    exact: Fraction
-    amount: Money
-    basis: tuple[Basis, ...]
-    note: str
 
 
 class SiteEarnings(NamedTuple):
@@ -54,6 +53,8 @@ class SiteEarnings(NamedTuple):
     earned: tuple[Earned, ...]
     bill: SiteBill | None
     notices: tuple[Notice, ...]
+    closing: Stored = Stored()
+    refused: tuple[RefusedPart, ...] = ()
 
 
 def earnings(sites: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
@@ -90,23 +91,98 @@ def _with_bills(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]
         reactive_with=[None] * len(group),
     )
     prices = prices_of_month(first.tariff, month, first.interval_s)
-    return [_site(item, saving, prices) for item, saving in zip(group, savings, strict=True)]
+    from_pv = _energy_from_pv(group, prices)
+    return [
+        _site(item, saving, prices, from_pv.get(number))
+        for number, (item, saving) in enumerate(zip(group, savings, strict=True))
+    ]
 
 
-def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings:
+class _FromPv(NamedTuple):
+    """What of a site's charge and discharge was PV energy, by period in Wh."""
+
+    charged_wh: dict[TouPeriod, int]
+    discharged_wh: dict[TouPeriod, int]
+    lost_wh: int
+    closing: Stored
+
+
+def _energy_from_pv(group: Sequence[SiteInputs], prices: MonthPrices) -> dict[int, _FromPv]:
+    """Of the sites that had a PV surplus, or PV energy in stock: by their number in the group."""
+    found: dict[int, _FromPv] = {}
+    for method in get_args(Method):
+        numbers = [
+            number
+            for number, item in enumerate(group)
+            if item.site.stored_energy == method
+            and item.load_wh is not None
+            and (item.opening.pv_wh or int(item.load_wh.min()) < 0)
+        ]
+        if not numbers:
+            continue
+        loads = np.stack([load for number in numbers if (load := group[number].load_wh) is not None])
+        tagged = tag(
+            np.stack([group[number].charge_wh for number in numbers]),
+            np.stack([group[number].discharge_wh for number in numbers]),
+            -loads,
+            [group[number].opening for number in numbers],
+            method,
+        )
+        charged = energy_by_period(tagged.pv_charge_wh, prices).imported_wh.tolist()
+        discharged = energy_by_period(tagged.pv_discharge_wh, prices).imported_wh.tolist()
+        for row, number in enumerate(numbers):
+            found[number] = _FromPv(
+                dict(zip(PERIODS, charged[row], strict=True)),
+                dict(zip(PERIODS, discharged[row], strict=True)),
+                tagged.lost_pv_wh[row],
+                tagged.closing[row],
+            )
+    return found
+
+
+def _attributed(
+    item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromPv | None
+) -> list[Earned]:
+    """Arbitrage and, where there was PV energy, the PV time shift (DOMAIN.md 3.1 and 3.2)."""
+    if from_pv is None:
+        terms, exact = _terms(saving.charged_wh, saving.discharged_wh, prices)
+        assert exact == saving.arbitrage_exact, "the terms sum to the direct form"
+        return [Earned("arbitrage", exact, saving.arbitrage, terms, "")]
     currency = saving.arbitrage.currency
-    terms, exact = _terms(saving.charged_wh, saving.discharged_wh, prices)
-    assert exact == saving.arbitrage_exact, "the terms sum to the direct form"
-    earned = [Earned("arbitrage", exact, saving.arbitrage, terms, "")]
+    of_grid = [
+        {period: wh - of_pv[period] for period, wh in whole.items()}
+        for whole, of_pv in (
+            (saving.charged_wh, from_pv.charged_wh),
+            (saving.discharged_wh, from_pv.discharged_wh),
+        )
+    ]
+    terms, exact = _terms(of_grid[0], of_grid[1], prices)
+    shifted, shifted_exact = _terms(dict.fromkeys(PERIODS, 0), from_pv.discharged_wh, prices)
+    fed_in = item.site.account.export_price
+    charged = sum(from_pv.charged_wh.values())
+    value = Fraction(0) if fed_in is None else -Fraction(charged, 1000) * fed_in.exact
+    price = "0 (curtailed or unpaid)" if fed_in is None else str(fed_in)
+    forgone = Basis("charged from PV, feed-in forgone", str(charged), "Wh", price, exact_text(value))
+    note = f"{item.site.stored_energy} inventory; {from_pv.lost_wh} Wh of the PV energy were lost"
+    shift = shifted_exact + value
+    return [
+        Earned("arbitrage", exact, Money.round(exact, currency), terms, "energy from the grid"),
+        Earned("pv_time_shift", shift, Money.round(shift, currency), (*shifted, forgone), note),
+    ]
+
+
+def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromPv | None) -> SiteEarnings:
+    currency = saving.arbitrage.currency
+    earned = _attributed(item, saving, prices, from_pv)
     if item.site.account.demand is not None:
         note = _demand_note(saving)
         earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, (), note))
     if item.site.account.power_factor is not None:
         note = _power_factor_note(item.site.account.power_factor.standard, saving)
         earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, (), note))
-    earned.append(Earned("interaction", saving.interaction.exact, saving.interaction, (), saving.explanation))
-    total = Money(sum(one.amount.minor for one in earned), currency)
-    assert total == saving.total, "the streams sum to the bill effect"
+    rest = saving.total - Money(sum(one.amount.minor for one in earned), currency)
+    assert from_pv is not None or rest == saving.interaction, "the streams sum to the bill effect"
+    earned.append(Earned("interaction", rest.exact, rest, (), saving.explanation))
     return SiteEarnings(
         item.site.id,
         sum(saving.charged_wh.values()),
@@ -114,6 +190,7 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices) -> SiteEarnings
         tuple(earned),
         SiteBill(item.site.id, saving.without.total, saving.with_storage.total, saving.explanation),
         (),
+        Stored() if from_pv is None else from_pv.closing,
     )
 
 

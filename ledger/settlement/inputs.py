@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ledger.contract import Contract
+from ledger.exclusivity.policy import Policy
 from ledger.interval import Month
 from ledger.power_factor import Reactive
 from ledger.settlement.line import Source
+from ledger.settlement.markets.month import MarketMonth
 from ledger.site import Site
+from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
-RULES_VERSION: Final = "2026-11"
+RULES_VERSION: Final = "2026-11.2"
 """Changes with every change to what the same inputs give; old runs keep theirs."""
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+Part = Literal["rule", "contract", "earlier_month", "site", "price", "meter", "market", "exclusivity"]
+"""What a result depends on; a correction is labelled with the parts that changed."""
 
 
 class SiteInputs(NamedTuple):
@@ -39,6 +47,10 @@ class SiteInputs(NamedTuple):
     discharge_wh: npt.NDArray[np.int64]
     reactive: Reactive | None
     sources: tuple[Source, ...]
+    market: MarketMonth | None = None
+    """None for a site of which no market told anything."""
+    opening: Stored = Stored()
+    """What its storage held at the month's start, by where it came from."""
 
 
 class Inputs(NamedTuple):
@@ -50,16 +62,48 @@ class Inputs(NamedTuple):
     sites: tuple[SiteInputs, ...]
     prior: PriorMonth | None
     contract_source: Source
+    policy: Policy | None = None
+    """The exclusivity policy that the contract names; needed where a market told something."""
 
-    def digest(self) -> str:
-        """SHA-256 over all that the result depends on; equal inputs give equal results anywhere."""
+    def digests(self) -> dict[Part, str]:
+        """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""
+        sites = [(one.site, one.interval_s) for one in self.sites]
+        return {
+            "rule": _sha(_encode(RULES_VERSION)),
+            "contract": _sha(_encode(self.contract)),
+            "earlier_month": _sha(_encode([self.prior, [one.opening for one in self.sites]])),
+            "site": _sha(_encode([self.month, sites])),
+            "price": _sha(_encode([[_encoded(one.tariff), _spot_prices(one)] for one in self.sites])),
+            "meter": self._meter_digest(),
+            "market": _sha(_encode([_told(one) for one in self.sites])),
+            "exclusivity": _sha(_encode(self.policy)),
+        }
+
+    def _meter_digest(self) -> str:
         total = hashlib.sha256()
-        total.update(_encode([RULES_VERSION, self.contract, self.month, self.prior]))
-        for item in self.sites:
-            total.update(_encode([item.site, _encoded(item.tariff), item.interval_s, item.reactive]))
-            for profile in (item.load_wh, item.charge_wh, item.discharge_wh):
+        for one in self.sites:
+            total.update(_encode([one.reactive]))
+            histories = () if one.market is None else one.market.readings()
+            for profile in (one.load_wh, one.charge_wh, one.discharge_wh, *histories):
                 total.update(b"none" if profile is None else np.ascontiguousarray(profile, dtype="<i8").data)
         return total.hexdigest()
+
+
+def digest_of(parts: Mapping[Part, str]) -> str:
+    """SHA-256 over all parts; equal inputs give equal results anywhere."""
+    return _sha(_encode(parts))
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _spot_prices(one: SiteInputs) -> object:
+    return None if one.market is None else one.market.prices()
+
+
+def _told(one: SiteInputs) -> object:
+    return None if one.market is None else [one.market.interval, one.market.rules, one.market.facts]
 
 
 @lru_cache(maxsize=64)

@@ -7,9 +7,11 @@ import hashlib
 import msgspec
 
 from ledger.clauses.flow import Notice
-from ledger.interval import Month
+from ledger.interval import Interval, Month
 from ledger.quantity import Money
+from ledger.settlement.inputs import Part
 from ledger.settlement.line import Line, Source
+from ledger.stored_energy import Stored
 from ledger.waterfall import PriorMonth
 
 
@@ -20,6 +22,22 @@ class SiteBill(msgspec.Struct, frozen=True):
     without_storage: Money
     with_storage: Money
     explanation: str
+
+
+class RefusedSpan(msgspec.Struct, frozen=True):
+    """Consecutive intervals in which a claim got less than it asked, for the same reason.
+
+    `asked` and `granted` are sums of Wh, or the largest W.
+    """
+
+    claim: str
+    stream: str
+    site: str
+    interval: Interval
+    quantity: str
+    asked: int
+    granted: int
+    reason: str
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -44,6 +62,12 @@ class Result(msgspec.Struct, frozen=True):
     carry: PriorMonth
     sees_pool: tuple[str, ...]
     """The parties to whom the contract shows the pool's total."""
+    inputs: dict[Part, str] = {}
+    """A digest of each part of the inputs."""
+    stored: dict[str, Stored] = {}
+    """What each site's storage held at the month's end, by where it came from."""
+    refused: tuple[RefusedSpan, ...] = ()
+    """Where a market claim was refused because another stream had the kWh or kW."""
 
     def __post_init__(self) -> None:
         assert sum(money.minor for money in self.payable.values()) == 0

@@ -16,6 +16,7 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.settlement.inputs import Part
 from ledger.settlement.result import Result
 
 INITIAL: Final = "initial"
@@ -31,6 +32,8 @@ class Run(msgspec.Struct, frozen=True):
     delta: dict[str, Money]
     """Payable of this run less payable of the run before it, per party; the initial run's is payable,
     and a provisional run has none."""
+    causes: tuple[Part, ...] = ()
+    """Of a correction: the parts of the inputs that changed since the run before it."""
 
 
 class Runs(msgspec.Struct, frozen=True):
@@ -82,6 +85,7 @@ class RecordSettlement(msgspec.Struct, frozen=True):
         paid = state.latest if state else None
         payable = self.result.payable
         delta: dict[str, Money] = {}
+        causes: tuple[Part, ...] = ()
         if self.provisional:
             if paid is not None:
                 raise Refused(
@@ -93,8 +97,11 @@ class RecordSettlement(msgspec.Struct, frozen=True):
         else:
             corrections = sum(1 for run in before if run.kind not in {PROVISIONAL, INITIAL})
             kind, delta = f"correction {corrections + 1}", _difference(payable, paid.result)
+            old = paid.result.inputs
+            causes = tuple(part for part, digest in self.result.inputs.items() if old.get(part) != digest)
         number = len(before) + 1
-        return (SettlementRecorded(Run(number, kind, self.result, self.result.digest(), delta)),)
+        run = Run(number, kind, self.result, self.result.digest(), delta, causes)
+        return (SettlementRecorded(run),)
 
 
 class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlement.finalise"):

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from operator import add
+from typing import Any, Final
+
+import msgspec
 
 from ledger.clauses.flow import exact_text
-from ledger.interval import Month
+from ledger.exclusivity.conflict import Conflicts
+from ledger.exclusivity.refused_part import RefusedPart
+from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.behind_the_meter import RULES, SiteEarnings, earnings
-from ledger.settlement.inputs import RULES_VERSION, Inputs
+from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs, digest_of
 from ledger.settlement.line import Line, Source
-from ledger.settlement.result import Result
+from ledger.settlement.markets import market_earnings
+from ledger.settlement.markets.case import Case
+from ledger.settlement.result import RefusedSpan, Result
+from ledger.stored_energy import Stored
+from ledger.stream import Stream
 from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute
+
+_RETAIL: Final[frozenset[Stream]] = frozenset({"arbitrage", "pv_time_shift", "interaction"})
+"""What does not exist in a month whose energy was settled on the spot market (DOMAIN.md 4, A and T
+against SP): the two-part charges stay."""
 
 
 def settle(inputs: Inputs) -> Result:
@@ -36,11 +50,48 @@ def settle_all(all_inputs: Sequence[Inputs]) -> list[Result]:
     month: Month = months.pop()
     sites = [site for inputs in all_inputs for site in inputs.sites]
     earned = iter(earnings(sites, month))
-    return [_result(inputs, [next(earned) for _ in inputs.sites]) for inputs in all_inputs]
+    shared: dict[tuple[object, ...], Any] = {}
+    return [
+        _result(inputs, [_with_markets(inputs, site, next(earned), shared) for site in inputs.sites])
+        for inputs in all_inputs
+    ]
+
+
+def _with_markets(
+    inputs: Inputs, site: SiteInputs, behind: SiteEarnings, shared: dict[tuple[object, ...], Any]
+) -> SiteEarnings:
+    """What the site earned behind its meter, and what markets and customers paid."""
+    if site.market is None:
+        return behind
+    if inputs.policy is None:
+        raise Refused(
+            "exclusivity_missing",
+            f"no exclusivity policy {inputs.contract.exclusivity!r} is published, and markets paid this site",
+            place=f"site {site.site.id}",
+        )
+    key = ("conflicts", inputs.policy.id)
+    conflicts = shared.get(key) or shared.setdefault(key, Conflicts(inputs.policy))
+    start = midnight(inputs.month.first_day, zone_of(site.site.zone))
+    first = int((site.market.interval.start - start).total_seconds()) // site.interval_s
+    days = slice(first, first + site.market.interval.seconds // site.interval_s)
+    case = Case(
+        site.site,
+        site.tariff,
+        inputs.month,
+        site.interval_s,
+        site.charge_wh[days],
+        site.discharge_wh[days],
+        site.market,
+        shared,
+    )
+    paid = market_earnings(case, conflicts)
+    kept = [one for one in behind.earned if paid.retail or one.stream not in _RETAIL]
+    return behind._replace(earned=(*kept, *paid.earned), refused=paid.refused)
 
 
 def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
     contract = inputs.contract
+    digests = inputs.digests()
     sums: dict[str, int] = defaultdict(int)
     for site in earned:
         for one in site.earned:
@@ -65,7 +116,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         currency=contract.currency,
         rules_version=RULES_VERSION,
         position=inputs.position,
-        inputs_digest=inputs.digest(),
+        inputs_digest=digest_of(digests),
         pool=split.pool,
         lines=tuple(lines),
         sources=sources,
@@ -76,7 +127,52 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         warnings=(*(notice for site in earned for notice in site.notices), *split.warnings),
         carry=split.carry,
         sees_pool=tuple(party.id for party in contract.parties if party.sees.pool_total),
+        inputs=dict(digests),
+        stored={site.site: site.closing for site in earned if site.closing != Stored()},
+        refused=tuple(span for site in earned for span in _spans(site.refused)),
     )
+
+
+def _spans(parts: Sequence[RefusedPart]) -> Iterator[RefusedSpan]:
+    """Refused intervals that follow each other for the same reason, as one."""
+    waiting: RefusedSpan | None = None
+    for part in parts:
+        span = RefusedSpan(
+            part.claim,
+            part.stream,
+            part.site,
+            part.interval,
+            part.quantity,
+            part.asked,
+            part.granted,
+            _reason(part),
+        )
+        if waiting is not None and _continues(waiting, span):
+            merge = max if span.quantity.endswith("_w") else add
+            waiting = msgspec.structs.replace(
+                waiting,
+                interval=Interval(waiting.interval.start, span.interval.end),
+                asked=merge(waiting.asked, span.asked),
+                granted=merge(waiting.granted, span.granted),
+            )
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = span
+    if waiting is not None:
+        yield waiting
+
+
+def _continues(waiting: RefusedSpan, span: RefusedSpan) -> bool:
+    same = ("claim", "quantity", "reason")
+    return waiting.interval.end == span.interval.start and all(
+        getattr(waiting, field) == getattr(span, field) for field in same
+    )
+
+
+def _reason(part: RefusedPart) -> str:
+    against = [f"{one.claim} ({one.stream}): {one.rule}" for one in part.against]
+    return "; ".join([*(["more than there is"] if part.beyond else []), *against])
 
 
 def _sources(inputs: Inputs) -> tuple[tuple[Source, ...], list[tuple[int, ...]]]:

@@ -168,7 +168,7 @@ def check_fact(
 def laid_out(
     market: RegulationMarket,
     facts: Sequence[tuple[RegulationPrices | RegulationAward | RegulationPerformance, Sequence[int] | Ints]],
-    overlap: str,
+    code: str,
 ) -> tuple[Ints, Bools]:
     """The facts' numbers by settlement period, zero where there is none, and where there is one."""
     values = np.zeros(market.periods, dtype=np.int64)
@@ -176,7 +176,7 @@ def laid_out(
     for fact, numbers in facts:
         begin, end, skipped = market.span(fact.interval, len(numbers), fact.id)
         if known[begin:end].any():
-            raise Refused(overlap, f"two facts state {market.at(begin)}", place=fact.id)
+            raise Refused(code, f"two facts state {market.at(begin)}", place=fact.id)
         values[begin:end] = numbers[skipped : skipped + end - begin]
         known[begin:end] = True
     return values, known

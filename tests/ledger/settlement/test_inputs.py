@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from ledger import contract_file
-from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs
+from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs, digest_of
 from ledger.settlement.line import Source
+from ledger.stored_energy import Stored
 from tests.ledger.settlement.test_behind_the_meter import AUGUST, SITE, TARIFF
 
 FILE = Path(__file__).parents[3] / "examples/contracts/eaas-s1.toml"
@@ -23,21 +24,35 @@ def inputs(charge: np.ndarray[tuple[int], np.dtype[np.int64]], *, load: bool) ->
     return Inputs(CONTRACT, AUGUST, 12, (site, site), None, Source("contract.eaas-s1", ((3, 3),)))
 
 
-def test_the_digest_is_over_rules_contract_sites_and_profiles() -> None:
-    encode = msgspec.json.Encoder(order="deterministic").encode
-    for load in (False, True):
-        charge = np.arange(2976, dtype=np.int64)[::-1]
-        made = inputs(charge, load=load)
-        whole = encode([RULES_VERSION, CONTRACT, AUGUST, None])
-        for site in made.sites:
-            whole += encode([SITE, TARIFF, 900, None])
-            whole += b"none" if site.load_wh is None else site.load_wh.astype("<i8").tobytes()
-            whole += charge.astype("<i8").tobytes() + site.discharge_wh.astype("<i8").tobytes()
-        assert made.digest() == hashlib.sha256(whole).hexdigest()
+def test_each_part_has_a_digest_of_its_own() -> None:
+    """What changes is what the next run is a correction for."""
+    charge = np.arange(2976, dtype=np.int64)[::-1].copy()
+    before = inputs(charge, load=True).digests()
+
+    def changed(made: Inputs) -> set[str]:
+        return {part for part, digest in made.digests().items() if digest != before[part]}
+
+    assert changed(inputs(charge, load=True)) == set()
+    assert changed(inputs(charge, load=False)) == {"meter"}
+    assert changed(inputs(charge, load=True)._replace(position=99)) == set()
+    contract = msgspec.structs.replace(CONTRACT, title="Amended")
+    assert changed(inputs(charge, load=True)._replace(contract=contract)) == {"contract"}
+    tariff = msgspec.structs.replace(TARIFF, id="another")
+    sites = tuple(site._replace(tariff=tariff) for site in inputs(charge, load=True).sites)
+    assert changed(inputs(charge, load=True)._replace(sites=sites)) == {"price"}
+    stored = tuple(site._replace(opening=Stored(1, 0)) for site in inputs(charge, load=True).sites)
+    assert changed(inputs(charge, load=True)._replace(sites=stored)) == {"earlier_month"}
+
+
+def test_the_digest_of_all_parts_is_plain_sha_256() -> None:
+    parts = inputs(np.zeros(2976, dtype=np.int64), load=False).digests()
+    text = "{" + ",".join(f'"{name}":"{digest}"' for name, digest in sorted(parts.items())) + "}"
+    assert digest_of(parts) == hashlib.sha256(text.encode()).hexdigest()
+    assert parts["rule"] == hashlib.sha256(f'"{RULES_VERSION}"'.encode()).hexdigest()
 
 
 def test_the_digest_sees_a_single_watt_hour() -> None:
     charge = np.zeros(2976, dtype=np.int64)
-    before = inputs(charge, load=False).digest()
+    before = digest_of(inputs(charge, load=False).digests())
     charge[17] += 1
-    assert inputs(charge, load=False).digest() != before
+    assert digest_of(inputs(charge, load=False).digests()) != before

@@ -1,0 +1,158 @@
+"""What markets told about sites, with the rules, prices and metered history that settling it needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.queries import registered
+from adapters.queries.price_series import series
+from adapters.queries.registered import Recorded
+from ledger.interval import Interval
+from ledger.market_price import PriceSeries, Product
+from ledger.refusal import Refused
+from ledger.settlement.line import Source
+from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
+from ledger.site import MarketPoint, Site
+from ledger.streams import Fact, Rule
+from ledger.streams.baseline import Profile
+from ledger.streams.demand_response import DemandResponseRule
+from ledger.streams.spot import SpotRule
+
+HISTORY: Final = timedelta(days=60)
+"""How far back the facts and readings for baselines reach: farther than any method's pool of days."""
+
+_decode_fact: Final = msgspec.json.Decoder(Fact).decode
+_TICK: Final = timedelta(microseconds=1)
+
+
+class Profiles(NamedTuple):
+    """A site's consumption at the grid connection, with the storage, and the storage's own."""
+
+    grid: Profile | None
+    storage: Profile | None
+
+
+class Told(NamedTuple):
+    """The facts about a site and market-wide ones of its rules, and the rules; before what they need."""
+
+    facts: tuple[Fact, ...]
+    rules: dict[str, Rule]
+    sources: tuple[Source, ...]
+
+    @property
+    def needs_history(self) -> bool:
+        return any(isinstance(rule, DemandResponseRule) for rule in self.rules.values())
+
+    @property
+    def needs_prices(self) -> bool:
+        return any(isinstance(rule, SpotRule) for rule in self.rules.values())
+
+
+def told(connection: Connection, sites: Iterable[str], interval: Interval, position: int) -> dict[str, Told]:
+    """What is known of each site at `position` for `interval` and the history before it.
+
+    Raises:
+        Refused: `unknown_market_rule` for a rule that does not hold in the interval.
+    """
+    rows = connection.execute(
+        "SELECT document->>'site', document->>'rule', id, from_seq, document::text FROM ledger.registered"
+        " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
+        " AND (to_seq IS NULL OR to_seq > %(position)s)"
+        " AND effective_from < %(end)s AND effective_to > %(start)s"
+        " AND (document->>'site' = ANY(%(sites)s) OR NOT document ? 'site') ORDER BY id",
+        {
+            "position": position,
+            "start": interval.start - HISTORY,
+            "end": interval.end,
+            "sites": sorted(set(sites)),
+        },
+    ).fetchall()
+    of_site: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
+    of_rule: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
+    for site, rule, name, sequence, text in rows:
+        target = of_rule[rule] if site is None else of_site[site]
+        target.append((name, sequence, _decode_fact(text)))
+    if not of_site:
+        return {}
+    rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
+    return {
+        site: _told(own, of_rule, rules, interval)
+        for site, own in of_site.items()
+        if any(fact.interval.overlaps(interval) for _, _, fact in own)
+    }
+
+
+def _told(
+    own: list[tuple[str, int, Fact]],
+    of_rule: Mapping[str, list[tuple[str, int, Fact]]],
+    rules: registered.Register[Rule],
+    interval: Interval,
+) -> Told:
+    names = sorted({fact.rule for _, _, fact in own})
+    found: dict[str, Rule] = {}
+    sources: list[Source] = []
+    for name in names:
+        held = rules.at(name, interval.end - _TICK) or rules.at(name, interval.start)
+        if held is None:
+            raise Refused(
+                "unknown_market_rule",
+                f"no rule {name!r} holds from {interval.start} to {interval.end}",
+                place="rule",
+            )
+        found[name] = held.document
+        sources.append(Source(f"market_rule.{name}", ((held.sequence, held.sequence),)))
+    facts = [*own, *(fact for name in names for fact in of_rule.get(name, ()))]
+    sources += [Source(f"market_fact.{name}", ((at, at),)) for name, at, _ in facts]
+    return Told(tuple(fact for _, _, fact in facts), found, tuple(sources))
+
+
+def market_month(
+    connection: Connection,
+    position: int,
+    known: Told,
+    site: Recorded[Site],
+    interval: Interval,
+    profiles: Profiles,
+    prices: dict[tuple[object, ...], tuple[SpotPricesOf, tuple[Source, ...]]],
+) -> MarketMonth:
+    """One site's market month; `prices` keeps what sites of one price point share.
+
+    Raises:
+        Refused: `price_missing`, `price_interval`.
+    """
+    spot: SpotPricesOf | None = None
+    sources = known.sources
+    point = site.document.market_point
+    if known.needs_prices and point is not None:
+        key = (point, interval)
+        if key not in prices:
+            prices[key] = _prices(connection, position, point, interval)
+        spot, price_sources = prices[key]
+        sources = (*sources, *price_sources)
+    return MarketMonth(interval, known.rules, known.facts, spot, *profiles, sources)
+
+
+def _prices(
+    connection: Connection, position: int, point: MarketPoint, interval: Interval
+) -> tuple[SpotPricesOf, tuple[Source, ...]]:
+    sources: list[Source] = []
+
+    def of(node: str, product: Product) -> PriceSeries:
+        found, sequences = series(
+            connection, position, market=point.market, node=node, product=product, interval=interval
+        )
+        sources.append(Source(f"prices.{point.market}_{node}_{product}", sequences))
+        return found
+
+    spot = SpotPricesOf(
+        of(point.node, "day_ahead"),
+        of(point.node, "real_time"),
+        None if point.reference_node is None else of(point.reference_node, "day_ahead"),
+    )
+    return spot, tuple(sources)

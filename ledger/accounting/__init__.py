@@ -1,0 +1,1 @@
+"""Double entry from the book owner's side: accounts, journal entries, VAT, trial balance and exports."""

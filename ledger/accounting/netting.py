@@ -1,0 +1,78 @@
+"""Netting per counterparty: after it a party either owes or is owed (DOMAIN.md 2.3, step 6)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from ledger.accounting.account import Account
+from ledger.accounting.journal import JournalEntry, Reference
+from ledger.accounting.posting import Posting
+from ledger.quantity import Money
+
+
+def netting_entry(
+    party: str, receivable: Money, payable: Money, on: date, document: str
+) -> JournalEntry | None:
+    """Set a party's receivable (debit balance) against its payable (credit balance).
+
+    Either may be below zero after corrections; afterwards one is zero and the other is not. None when
+    there is nothing to set off.
+
+    Raises:
+        Refused: `currency`.
+    """
+    net = (receivable - payable).minor
+    moved = payable if net >= 0 else receivable
+    return _moved(
+        party,
+        moved,
+        Account("payable", (party,)),
+        Account("receivable", (party,)),
+        on,
+        f"Netting, {document}",
+    )
+
+
+def advance_applied(
+    party: str, advance: Money, receivable: Money, on: date, document: str
+) -> JournalEntry | None:
+    """Use what a party paid in advance (credit balance) for what it owes; None when one of them is zero.
+
+    Raises:
+        Refused: `currency`.
+    """
+    used = advance if (receivable - advance).minor > 0 else receivable
+    return _moved(
+        party,
+        used if used.minor > 0 else Money.zero(used.currency),
+        Account("advance_received", (party,)),
+        Account("receivable", (party,)),
+        on,
+        f"Advance received applied, {document}",
+    )
+
+
+def advance_used(party: str, advance: Money, payable: Money, on: date, document: str) -> JournalEntry | None:
+    """Use what the owner paid in advance (debit balance) for what it owes; None when one of them is zero.
+
+    Raises:
+        Refused: `currency`.
+    """
+    used = advance if (payable - advance).minor > 0 else payable
+    return _moved(
+        party,
+        used if used.minor > 0 else Money.zero(used.currency),
+        Account("payable", (party,)),
+        Account("advance_paid", (party,)),
+        on,
+        f"Advance paid applied, {document}",
+    )
+
+
+def _moved(
+    party: str, amount: Money, debit: Account, credit: Account, on: date, text: str
+) -> JournalEntry | None:
+    if not amount.minor:
+        return None
+    postings = (Posting(debit, amount), Posting(credit, -amount))
+    return JournalEntry(on, "netting", f"{text}, {party}", Reference(party=party), postings)

@@ -1,0 +1,243 @@
+"""What a settlement run means for the book's owner, account by account (DOMAIN.md 2.3).
+
+The owner clears: what a statement says is payable to a party the owner owes it, and what the party must pay
+it owes the owner. Amounts are on the contract's split basis; VAT is posted with the invoice.
+
+- Money that markets pay, and costs, are cash: with the owner they are due from the market or to the
+  supplier, with another party they are due from or to that party.
+- A bill saving is no cash. Where another party holds it, only what that party must hand on is posted; what
+  it may keep of its own saving is neither the owner's income nor its cost.
+- As principal (`gross`) the owner shows the whole of the market's money and costs, the fees it charges and
+  the shares it gives away. As agent (`net`) it shows only its own lines of the contract.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from ledger.accounting.account import Account, Role
+from ledger.accounting.posting import Posting
+from ledger.contract import Contract
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.settlement.line import Line
+from ledger.settlement.run import Run
+from ledger.stream import PASS_THROUGH_COSTS, Stream
+
+BILL_EFFECT: Final[frozenset[Stream]] = frozenset(
+    {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
+)
+"""The streams that attribute a lower electricity bill (DOMAIN.md 4): no market pays them out."""
+
+FEES: Final = frozenset({"base_fee", "service_fee"})
+"""Clauses by which one pays another for a service; all other clauses divide the pool."""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A run and the version of the contract that it was settled with."""
+
+    contract: Contract
+    run: Run
+
+    def __post_init__(self) -> None:
+        if self.contract.id != self.run.result.contract:
+            text = f"the run is of {self.run.result.contract}, not of {self.contract.id}"
+            raise Refused("run_contract", text, place="contract")
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What stands to one account: minor units, debits above zero, and the lines it rests on."""
+
+    minor: int
+    lines: tuple[int, ...]
+
+
+Effects = dict[Account, Effect]
+
+
+def run_effect(owner: str, settled: Settled) -> Effects:
+    """The run in full, without memo accounts; the amounts sum to zero.
+
+    Per party other than the owner, accrued receivable and accrued payable together are the opposite of its
+    `payable`.
+
+    Raises:
+        Refused: `owner_not_party` when the contract does not name the owner.
+    """
+    contract, result = settled.contract, settled.run.result
+    if owner not in contract.party_ids:
+        text = f"the book's owner {owner} is no party of contract {contract.id}; they are"
+        raise Refused("owner_not_party", f"{text} {', '.join(contract.party_ids)}", place="parties")
+    totals = _Totals()
+    by_party: dict[str, list[Line]] = defaultdict(list)
+    for line in result.lines:
+        pooled = line.kind == "clause" or line.code in contract.cash_holder
+        if pooled and line.amount.minor:
+            by_party[line.party].append(line)
+    gross = contract.owner_position == "gross"
+    for party, lines in by_party.items():
+        if party == owner:
+            _own(totals, lines, gross=gross)
+        else:
+            _counterparty(totals, party, lines, gross=gross)
+    effects = totals.effects()
+    assert sum(effect.minor for effect in effects.values()) == 0, "the owner's side of a run balances"
+    for party, payable in result.payable.items():
+        assert party == owner or _due(effects, party) == -payable.minor, f"{party}: lines and payable differ"
+    return effects
+
+
+def billable(owner: str, settled: Settled, party: str) -> Effects:
+    """What a principal and one party invoice each other for the run: income and cost accounts only.
+
+    Credits (below zero) are what the owner invoices, debits what the party does; a correction bills the
+    difference of two runs. An agent's income is its part of the pool and of no one party: it is refused.
+
+    Raises:
+        Refused: `billable` for an agent's contract, the owner itself or a party that is not in the run.
+    """
+    if settled.contract.owner_position != "gross":
+        raise Refused("billable", "only a principal's income is by party", place="owner_position")
+    if party == owner or party not in settled.run.result.payable:
+        raise Refused("billable", f"{party} is no counterparty of this run", place="party")
+    totals = _Totals()
+    of_pool = (
+        line
+        for line in settled.run.result.lines
+        if line.party == party and (line.kind == "clause" or line.code in settled.contract.cash_holder)
+    )
+    _counterparty(totals, party, of_pool, gross=True)
+    return {
+        account: effect
+        for account, effect in totals.effects().items()
+        if account.type in ("income", "expense") and account.role != "stream_income"
+    }
+
+
+def memo_effect(owner: str, settled: Settled) -> Effects:
+    """The savings that parties other than the owner hold, per party and stream, against one contra account.
+
+    Streams that the contract does not share are included: the owner never receives those either.
+    """
+    totals = _Totals()
+    for line in settled.run.result.lines:
+        if line.kind != "stream" or line.party == owner or not line.amount.minor:
+            continue
+        if line.code in BILL_EFFECT or line.code not in settled.contract.cash_holder:
+            totals.add(Account("memo_saving", (line.party, line.code)), line.amount.minor, [line])
+            totals.add(Account("memo_contra"), -line.amount.minor, [line])
+    return totals.effects()
+
+
+def change_postings(
+    new: Mapping[Account, Effect], old: Mapping[Account, Effect], currency: str
+) -> tuple[Posting, ...]:
+    """The postings that take the accounts from `old` to `new`; none where nothing changes."""
+    postings = []
+    for account in sorted({*new, *old}):
+        after, before = new.get(account, _NOTHING), old.get(account, _NOTHING)
+        if after.minor != before.minor:
+            amount = Money(after.minor - before.minor, currency)
+            postings.append(Posting(account, amount, after.lines, before.lines))
+    return tuple(postings)
+
+
+_NOTHING: Final = Effect(0, ())
+
+
+class _Totals:
+    def __init__(self) -> None:
+        self._minor: dict[Account, int] = defaultdict(int)
+        self._lines: dict[Account, set[int]] = defaultdict(set)
+
+    def add(self, account: Account, minor: int, lines: Iterable[Line]) -> None:
+        self._minor[account] += minor
+        self._lines[account].update(line.number for line in lines)
+
+    def due(self, party: str, minor: int, lines: Iterable[Line]) -> None:
+        """What the party owes (above zero) or is owed."""
+        if minor:
+            role: Role = "accrued_receivable" if minor > 0 else "accrued_payable"
+            self.add(Account(role, (party,)), minor, lines)
+
+    def effects(self) -> Effects:
+        return {
+            account: Effect(minor, tuple(sorted(self._lines[account])))
+            for account, minor in sorted(self._minor.items())
+            if minor
+        }
+
+
+def _own(totals: _Totals, lines: Iterable[Line], *, gross: bool) -> None:
+    """The owner's own lines: its cash, and as agent its income."""
+    for line in lines:
+        minor = line.amount.minor
+        if line.kind == "clause":
+            if not gross:
+                role: Role = "clause_income" if minor > 0 else "clause_cost"
+                totals.add(Account(role, (line.code,)), -minor, [line])
+        elif line.code in BILL_EFFECT:
+            if not gross:
+                totals.add(Account("own_saving", (line.code,)), minor, [line])
+        elif line.code in PASS_THROUGH_COSTS:
+            totals.add(Account("supplier_payable", (line.code,)), minor, [line])
+            _principal(totals, line, gross=gross)
+        else:
+            totals.add(Account("market_receivable", (line.code,)), minor, [line])
+            _principal(totals, line, gross=gross)
+
+
+def _counterparty(totals: _Totals, party: str, lines: Iterable[Line], *, gross: bool) -> None:
+    saved: list[Line] = []
+    shares: list[Line] = []
+    for line in lines:
+        minor = line.amount.minor
+        if line.kind == "clause" and line.code in FEES:
+            totals.due(party, -minor, [line])
+            if gross:
+                role: Role = "clause_income" if minor < 0 else "clause_cost"
+                totals.add(Account(role, (line.code,)), minor, [line])
+        elif line.kind == "clause":
+            shares.append(line)
+        elif line.code in BILL_EFFECT:
+            saved.append(line)
+        else:
+            totals.due(party, minor, [line])
+            _principal(totals, line, gross=gross)
+    saving = sum(line.amount.minor for line in saved)
+    share = sum(line.amount.minor for line in shares)
+    kept = _common(saving, share)
+    rests_on = [*saved, *shares]
+    totals.due(party, saving - kept, rests_on)
+    totals.due(party, kept - share, rests_on)
+    if gross:
+        totals.add(Account("saving_share_income", (party,)), kept - saving, rests_on)
+        totals.add(Account("partner_share", (party,)), share - kept, rests_on)
+
+
+def _principal(totals: _Totals, line: Line, *, gross: bool) -> None:
+    """The other side of a market's money or a cost, as a principal shows it."""
+    if gross:
+        role: Role = "stream_cost" if line.code in PASS_THROUGH_COSTS else "stream_income"
+        totals.add(Account(role, (line.code,)), -line.amount.minor, [line])
+
+
+def _common(saving: int, share: int) -> int:
+    """What a party keeps of the saving it holds: up to its share of the pool; a loss is mirrored.
+
+    >>> _common(100, 70), _common(50, 70), _common(-100, -70), _common(100, -5)
+    (70, 50, -70, 0)
+    """
+    if (saving > 0) != (share > 0):
+        return 0
+    return min(saving, share) if saving > 0 else max(saving, share)
+
+
+def _due(effects: Effects, party: str) -> int:
+    receivable = effects.get(Account("accrued_receivable", (party,)), _NOTHING)
+    payable = effects.get(Account("accrued_payable", (party,)), _NOTHING)
+    return receivable.minor + payable.minor

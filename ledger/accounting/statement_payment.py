@@ -1,0 +1,45 @@
+"""What is recorded in a statement's life as paid, charged or written off, as journal entries."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ledger.accounting import cash
+from ledger.accounting.journal import JournalEntry
+from ledger.quantity import Money
+from ledger.statement.life import Payment, StatementKey
+
+
+def payment_entries(
+    key: StatementKey, payment: Payment, *, receivable: Money, payable: Money
+) -> tuple[JournalEntry, ...]:
+    """What a recorded payment posts; above zero the party received it, as on the statement.
+
+    `receivable` (debit balance) and `payable` (credit balance) are the party's accounts before it. Interest
+    is charged and paid at once. A bank charge is the owner's, whatever its sign.
+
+    Raises:
+        Refused: `write_off` for more than is outstanding; `currency`.
+    """
+    party, on, document = key.party, payment.on, payment.id
+    size = Money(abs(payment.amount.minor), payment.amount.currency)
+    to_party = payment.amount.minor > 0
+    match payment.kind:
+        case "payment" if to_party:
+            return (cash.payment(party, size, on, document, outstanding=payable),)
+        case "payment":
+            return (cash.receipt(party, size, on, document, outstanding=receivable),)
+        case "bank_charge":
+            return (cash.bank_charge(size, on, document),)
+        case "late_interest" if to_party:
+            owed = cash.late_interest_owed(party, size, on, document)
+            return owed, cash.payment(party, size, on, document, outstanding=size)
+        case "late_interest":
+            charged = cash.late_interest_charged(party, size, on, document)
+            return charged, cash.receipt(party, size, on, document, outstanding=size)
+        case "write_off" if to_party:
+            return (cash.write_back(party, size, on, document, outstanding=payable),)
+        case "write_off":
+            return (cash.write_off(party, size, on, document, outstanding=receivable),)
+        case never:
+            assert_never(never)

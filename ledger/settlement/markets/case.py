@@ -1,0 +1,91 @@
+"""What a market stream of one site's month is given, and what it must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.exclusivity.claim import Claim
+from ledger.exclusivity.grant import Granted
+from ledger.interval import Interval, Month
+from ledger.refusal import Refused
+from ledger.settlement.markets.month import MarketMonth
+from ledger.site import Site
+from ledger.streams.earned import Earned
+from ledger.tariff import Tariff
+
+Whole = npt.NDArray[np.int64]
+R = TypeVar("R")
+F = TypeVar("F")
+T = TypeVar("T")
+
+
+class Case(NamedTuple):
+    """One site's month, `charge_wh` and `discharge_wh` over `market.interval` at the meter's interval.
+
+    `shared` keeps what all sites of a batch need, such as a market's prices laid out once.
+    """
+
+    site: Site
+    tariff: Tariff
+    month: Month
+    interval_s: int
+    charge_wh: Whole
+    discharge_wh: Whole
+    market: MarketMonth
+    shared: dict[tuple[object, ...], Any]
+
+    @property
+    def place(self) -> str:
+        return f"site {self.site.id}"
+
+    def rules(self, kind: type[R]) -> list[R]:
+        """The rules of a kind that the site's facts are told under, by id."""
+        return [rule for _, rule in sorted(self.market.rules.items()) if isinstance(rule, kind)]
+
+    def known(self, kind: type[F], rule: str) -> list[F]:
+        """The facts of a kind under a rule, by id, of whatever time."""
+        found = [one for one in self.market.facts if isinstance(one, kind) and one.rule == rule]
+        return cast("list[F]", sorted(found, key=lambda one: one.id))
+
+    def told(self, kind: type[F], rule: str) -> list[F]:
+        """Those that are about the settled interval."""
+        return [
+            one for one in self.known(kind, rule) if cast("Any", one).interval.overlaps(self.market.interval)
+        ]
+
+    def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
+        """`work`'s answer, made once a batch."""
+        if key not in self.shared:
+            self.shared[key] = work()
+        return cast("T", self.shared[key])
+
+    def rows(self, window: Interval) -> slice:
+        """Which of the meter's intervals make up `window`.
+
+        Raises:
+            Refused: `interval` for a window that cuts one or is not in the settled time.
+        """
+        step = timedelta(seconds=self.interval_s)
+        first, off = divmod(window.start - self.market.interval.start, step)
+        count, over = divmod(window.end - window.start, step)
+        if off or over or first < 0 or first + count > len(self.discharge_wh):
+            raise Refused(
+                "interval", f"{window.start} to {window.end} is not in the settled time", place=self.place
+            )
+        return slice(first, first + count)
+
+
+class MarketStream(Protocol):
+    """A stream of one site: first what it claims of the storage, then what it earns of what was granted."""
+
+    def claims(self, case: Case) -> list[Claim]: ...
+
+    def earn(self, case: Case, granted: Granted) -> list[Earned]:
+        """Raises:
+        Refused: what the stream cannot be settled without."""
+        ...

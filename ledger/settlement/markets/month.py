@@ -1,0 +1,58 @@
+"""What one site's market streams of a month are settled from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.interval import Interval
+from ledger.market_price import PriceSeries
+from ledger.settlement.line import Source
+from ledger.streams import Fact, Rule
+from ledger.streams.baseline import Profile
+
+
+class SpotPricesOf(NamedTuple):
+    """The published series at a site's price point; `reference` where contracts settle elsewhere."""
+
+    day_ahead: PriceSeries
+    real_time: PriceSeries
+    reference: PriceSeries | None
+
+
+class MarketMonth(NamedTuple):
+    """One site's: `interval` is the contract's part of the month, `facts` the versions in force.
+
+    `facts` hold what market-wide facts the site's rules need, and demand response of earlier days too:
+    a baseline leaves out the days of other events. `grid` is the consumption at the grid connection, with
+    the storage, and `storage` the storage's own; both reach back as far as baselines look.
+    """
+
+    interval: Interval
+    rules: dict[str, Rule]
+    facts: tuple[Fact, ...]
+    spot: SpotPricesOf | None
+    grid: Profile | None
+    storage: Profile | None
+    sources: tuple[Source, ...]
+
+    def prices(self) -> object:
+        """The published prices, for a digest."""
+        return None if self.spot is None else [_series(one) for one in self.spot]
+
+    def readings(self) -> list[npt.NDArray[np.int64]]:
+        """The metered history, for a digest: energies, then which are missing."""
+        found: list[npt.NDArray[np.int64]] = []
+        for profile in (self.grid, self.storage):
+            if profile is not None:
+                found += [np.where(profile.missing, 0, profile.wh), profile.missing.astype(np.int64)]
+        return found
+
+
+def _series(series: PriceSeries | None) -> object:
+    if series is None:
+        return None
+    blocks = [(block.start, block.scale, block.mantissas.tolist()) for block in series.blocks]
+    return [series.market, series.node, series.product, series.interval_s, series.currency, blocks]

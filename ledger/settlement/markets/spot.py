@@ -1,0 +1,104 @@
+"""The spot market in a month: the site's metered energy at its price point."""
+
+from __future__ import annotations
+
+from ledger.exclusivity.claim import Claim
+from ledger.exclusivity.grant import Granted
+from ledger.refusal import Refused
+from ledger.settlement.markets.case import Case
+from ledger.settlement.markets.month import SpotPricesOf
+from ledger.streams.earned import Earned
+from ledger.streams.spot import (
+    GridCharges,
+    SpotClearing,
+    SpotContract,
+    SpotDeclaration,
+    SpotMonth,
+    SpotRule,
+    TradingUnit,
+    spot_earnings,
+    spot_prices,
+)
+
+
+class Spot:
+    """One claim of everything metered; under spot the account has no retail energy price that month."""
+
+    def claims(self, case: Case) -> list[Claim]:
+        if _rule(case) is None:
+            return []
+        return [
+            Claim(
+                id="spot",
+                stream="spot",
+                site=case.site.id,
+                purpose="market",
+                interval=case.market.interval,
+                discharge_wh=case.discharge_wh,
+                charge_wh=case.charge_wh,
+            )
+        ]
+
+    def earn(self, case: Case, granted: Granted) -> list[Earned]:
+        rule = _rule(case)
+        if rule is None:
+            return []
+        if not granted.of("spot").whole:
+            raise Refused(
+                "spot_conflict",
+                "a stream of higher rank was paid for intervals of this spot month, and a clearing cannot be"
+                " settled in part: keep them apart",
+                place=case.place,
+            )
+        series = case.market.spot
+        if series is None:
+            raise Refused("price_missing", "the site states no market_point", place=case.place)
+        statements = case.told(SpotMonth, rule.id)
+        unit = TradingUnit(
+            case.site.id,
+            case.interval_s,
+            case.discharge_wh,
+            case.charge_wh,
+            tuple(case.told(SpotClearing, rule.id)),
+            tuple(case.told(SpotContract, rule.id)),
+            tuple(case.told(SpotDeclaration, rule.id)),
+            statements[0] if statements else None,
+            _grid_charges(case, rule),
+        )
+        reference = series.reference if rule.contract_point == "reference_node" else None
+        prices = case.once(
+            ("spot", rule.id, *_point(series), case.market.interval),
+            lambda: spot_prices(rule, case.market.interval, series.day_ahead, series.real_time, reference),
+        )
+        return list(spot_earnings(rule, unit, prices))
+
+
+def _point(series: SpotPricesOf) -> tuple[str, ...]:
+    return (series.day_ahead.market, series.day_ahead.node, series.reference.node if series.reference else "")
+
+
+def _rule(case: Case) -> SpotRule | None:
+    found = [rule for rule in case.rules(SpotRule) if _told(case, rule)]
+    if len(found) > 1:
+        names = ", ".join(rule.id for rule in found)
+        raise Refused("spot_rule", f"one spot market a month, not {names}", place=case.place)
+    return found[0] if found else None
+
+
+def _told(case: Case, rule: SpotRule) -> bool:
+    clearings = case.told(SpotClearing, rule.id)
+    statements = case.told(SpotMonth, rule.id)
+    return bool(clearings) or bool(statements)
+
+
+def _grid_charges(case: Case, rule: SpotRule) -> GridCharges | None:
+    if rule.charging_bears in ("nothing", "billed_elsewhere"):
+        return None
+    components = case.tariff.table_for(case.month).components
+    if components is None:
+        raise Refused(
+            "grid_charges",
+            f"tariff {case.tariff.id} of {case.month} states no components of its price",
+            place=case.place,
+        )
+    return GridCharges(components.transmission, components.government_fund)

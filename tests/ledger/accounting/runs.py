@@ -1,0 +1,102 @@
+"""Settlement runs of the worked contracts, with stream and clause lines as a settlement writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import msgspec
+
+from ledger.accounting.run_effect import Settled
+from ledger.contract import Contract
+from ledger.interval import Month
+from ledger.quantity import Money
+from ledger.settlement.line import Line
+from ledger.settlement.result import Result
+from ledger.settlement.run import RecordSettlement, Run, Runs
+from ledger.stream import PASS_THROUGH_COSTS
+from ledger.waterfall import PriorMonth, StreamItem, distribute
+from tests.ledger.contract_samples import APRIL, APRIL_THROUGHPUT, yuan
+
+OWNER = "operator"
+
+
+def with_streams(terms: Contract, holders: Mapping[str, str], *, position: str = "gross") -> Contract:
+    """The contract with these streams and costs, each with who holds its cash."""
+    return msgspec.structs.replace(
+        terms,
+        pool_streams=tuple(name for name in holders if name not in PASS_THROUGH_COSTS),
+        pass_through_costs=tuple(name for name in holders if name in PASS_THROUGH_COSTS),
+        cash_holder=dict(holders),
+        owner_position=position,
+    )
+
+
+def result_of(
+    terms: Contract, amounts: Mapping[str, str], month: Month = APRIL, prior: PriorMonth | None = None
+) -> Result:
+    """A month's result; a cost's amount is what is owed, and its line is below zero."""
+    items = [StreamItem(name, yuan(text)) for name, text in amounts.items()]
+    split = distribute(terms, month, items, APRIL_THROUGHPUT, prior)
+    lines: list[Line] = []
+
+    def add(kind: str, code: str, party: str, amount: Money) -> None:
+        number = len(lines) + 1
+        lines.append(
+            Line(number, kind, code, code, None, party, "", "", "", str(amount), amount, "0", (), ())  # type: ignore[arg-type]
+        )
+
+    for item in items:
+        signed = -item.amount if item.stream in PASS_THROUGH_COSTS else item.amount
+        add("stream", item.stream, terms.cash_holder.get(item.stream, "host"), signed)
+    for line in split.lines:
+        add("clause", line.type, line.party, line.amount)
+    return Result(
+        contract=terms.id,
+        title=terms.title,
+        model=terms.model,
+        month=month,
+        currency=terms.currency,
+        rules_version="test",
+        position=1,
+        inputs_digest="test",
+        pool=split.pool,
+        lines=tuple(lines),
+        sources=(),
+        bills=(),
+        entitlement=split.entitlement,
+        held=split.held,
+        payable=split.payable,
+        warnings=(),
+        carry=split.carry,
+        sees_pool=(),
+    )
+
+
+def runs_of(
+    terms: Contract, revisions: list[Mapping[str, str]], month: Month = APRIL, prior: PriorMonth | None = None
+) -> list[Settled]:
+    """The runs that the ledger records for a month's results, oldest first."""
+    state: Runs | None = None
+    for amounts in revisions:
+        (event,) = RecordSettlement(result_of(terms, amounts, month, prior)).decide(state, {})
+        state = event.apply(state)
+    assert state is not None
+    return [Settled(terms, run) for run in state.runs]
+
+
+def provisional(terms: Contract, amounts: Mapping[str, str]) -> Settled:
+    """The first run of a month that is not over."""
+    result = result_of(terms, amounts)
+    (event,) = RecordSettlement(result, provisional=True).decide(None, {})
+    return Settled(terms, event.run)
+
+
+def renumbered(settled: Settled, number: int, kind: str) -> Settled:
+    """The same result as another run, alone in its month."""
+    result = settled.run.result
+    return Settled(settled.contract, Run(number, kind, result, result.digest(), result.payable))
+
+
+def may(day: int) -> date:
+    return date(2026, 5, day)

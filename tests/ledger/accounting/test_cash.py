@@ -1,0 +1,192 @@
+"""Receipts, payments, interest, write-offs and netting, to the fen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from ledger.accounting import cash, netting
+from ledger.accounting.journal import JournalEntry
+from ledger.accounting.statement_payment import payment_entries
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.life import Payment, StatementKey
+from tests.ledger.contract_samples import yuan
+
+DAY = date(2026, 6, 1)
+DOC = "B-17"
+
+
+def amounts(entry: JournalEntry | None) -> dict[str, str]:
+    assert entry is not None
+    return {str(posting.account): str(posting.amount) for posting in entry.postings}
+
+
+def test_a_part_payment_leaves_the_rest_outstanding() -> None:
+    entry = cash.receipt("host", yuan("20000.00"), DAY, DOC, outstanding=yuan("56973.00"))
+    assert amounts(entry) == {"bank": "20000.00", "receivable:host": "-20000.00"}
+    assert (entry.kind, entry.reference.party, entry.reference.document) == ("receipt", "host", DOC)
+
+
+def test_an_overpayment_is_an_advance() -> None:
+    entry = cash.receipt("host", yuan("60000.00"), DAY, DOC, outstanding=yuan("56973.00"))
+    assert amounts(entry) == {
+        "bank": "60000.00",
+        "receivable:host": "-56973.00",
+        "advance_received:host": "-3027.00",
+    }
+    entry = cash.receipt("host", yuan("10.00"), DAY, DOC, outstanding=yuan("-5.00"))
+    assert amounts(entry) == {"bank": "10.00", "advance_received:host": "-10.00"}
+    entry = cash.payment("host", yuan("10.00"), DAY, DOC, outstanding=yuan("7.00"))
+    assert amounts(entry) == {"payable:host": "7.00", "advance_paid:host": "3.00", "bank": "-10.00"}
+
+
+def test_bank_charges_withheld_settle_the_debt_and_are_a_cost() -> None:
+    entry = cash.receipt("host", yuan("99.50"), DAY, DOC, outstanding=yuan("100.00"), charges=yuan("0.50"))
+    assert amounts(entry) == {"bank": "99.50", "bank_charges": "0.50", "receivable:host": "-100.00"}
+
+
+def test_bank_charges_on_a_payment_come_on_top() -> None:
+    entry = cash.payment("host", yuan("100.00"), DAY, DOC, outstanding=yuan("100.00"), charges=yuan("0.50"))
+    assert amounts(entry) == {"payable:host": "100.00", "bank_charges": "0.50", "bank": "-100.50"}
+    assert amounts(cash.bank_charge(yuan("3.00"), DAY, DOC)) == {"bank_charges": "3.00", "bank": "-3.00"}
+
+
+def test_a_market_that_rounds_otherwise_than_its_sites() -> None:
+    """The operator's statement is one fen above the sum of the sites."""
+    entry = cash.market_receipt("spot", yuan("100.01"), DAY, DOC, rounding=yuan("0.01"))
+    assert amounts(entry) == {"bank": "100.01", "market_receivable:spot": "-100.00", "rounding": "-0.01"}
+    assert amounts(cash.market_receipt("spot", yuan("5.00"), DAY, DOC)) == {
+        "bank": "5.00",
+        "market_receivable:spot": "-5.00",
+    }
+    assert amounts(cash.supplier_payment("insurance", yuan("5.00"), DAY, DOC)) == {
+        "supplier_payable:insurance": "5.00",
+        "bank": "-5.00",
+    }
+
+
+def test_late_interest() -> None:
+    interest = yuan("32.03")
+    assert amounts(cash.late_interest_charged("host", interest, DAY, DOC)) == {
+        "receivable:host": "32.03",
+        "late_interest_income": "-32.03",
+    }
+    assert amounts(cash.late_interest_owed("host", interest, DAY, DOC)) == {
+        "late_interest_cost": "32.03",
+        "payable:host": "-32.03",
+    }
+
+
+def test_a_write_off_is_at_most_what_is_outstanding() -> None:
+    entry = cash.write_off("host", yuan("5.00"), DAY, DOC, outstanding=yuan("5.00"))
+    assert amounts(entry) == {"bad_debt": "5.00", "receivable:host": "-5.00"}
+    with pytest.raises(Refused) as refused:
+        cash.write_off("host", yuan("5.01"), DAY, DOC, outstanding=yuan("5.00"))
+    assert refused.value.code == "write_off"
+    entry = cash.write_back("host", yuan("5.00"), DAY, DOC, outstanding=yuan("5.00"))
+    assert amounts(entry) == {"payable:host": "5.00", "write_back_income": "-5.00"}
+    with pytest.raises(Refused) as refused:
+        cash.write_back("host", yuan("5.01"), DAY, DOC, outstanding=yuan("5.00"))
+    assert refused.value.code == "write_off"
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "posted"),
+    [
+        ("payment", "100.00", [{"payable:host": "60.00", "advance_paid:host": "40.00", "bank": "-100.00"}]),
+        ("payment", "-50.00", [{"bank": "50.00", "receivable:host": "-50.00"}]),
+        ("bank_charge", "2.00", [{"bank_charges": "2.00", "bank": "-2.00"}]),
+        (
+            "late_interest",
+            "-3.00",
+            [
+                {"receivable:host": "3.00", "late_interest_income": "-3.00"},
+                {"bank": "3.00", "receivable:host": "-3.00"},
+            ],
+        ),
+        (
+            "late_interest",
+            "3.00",
+            [
+                {"late_interest_cost": "3.00", "payable:host": "-3.00"},
+                {"payable:host": "3.00", "bank": "-3.00"},
+            ],
+        ),
+        ("write_off", "-70.00", [{"bad_debt": "70.00", "receivable:host": "-70.00"}]),
+        ("write_off", "60.00", [{"payable:host": "60.00", "write_back_income": "-60.00"}]),
+    ],
+)
+def test_what_a_statements_life_records_is_posted(
+    kind: str, amount: str, posted: list[dict[str, str]]
+) -> None:
+    """The host owes 70.00 and is owed 60.00."""
+    entries = payment_entries(
+        StatementKey("c-1", "2026-04", "host", 1),
+        Payment(id="B-17", on=DAY, amount=yuan(amount), kind=kind),  # type: ignore[arg-type]
+        receivable=yuan("70.00"),
+        payable=yuan("60.00"),
+    )
+    assert [amounts(entry) for entry in entries] == posted
+    assert {entry.reference.document for entry in entries} == {"B-17"}
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda nothing: cash.receipt("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
+        lambda nothing: cash.payment("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
+        lambda nothing: cash.market_receipt("spot", nothing, DAY, DOC),
+        lambda nothing: cash.supplier_payment("insurance", nothing, DAY, DOC),
+        lambda nothing: cash.bank_charge(nothing, DAY, DOC),
+        lambda nothing: cash.late_interest_charged("host", nothing, DAY, DOC),
+        lambda nothing: cash.late_interest_owed("host", nothing, DAY, DOC),
+        lambda nothing: cash.write_back("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
+        lambda nothing: cash.write_off("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
+    ],
+)
+@pytest.mark.parametrize("minor", [0, -1])
+def test_only_amounts_above_zero_move(move: Callable[[Money], JournalEntry], minor: int) -> None:
+    with pytest.raises(Refused) as refused:
+        move(Money(minor, "CNY"))
+    assert refused.value.code == "payment_amount"
+
+
+def test_charges_are_not_negative_and_currencies_do_not_mix() -> None:
+    with pytest.raises(Refused, match="below zero"):
+        cash.receipt("host", yuan("1.00"), DAY, DOC, outstanding=yuan("1.00"), charges=yuan("-0.01"))
+    with pytest.raises(Refused, match="do not add"):
+        cash.receipt("host", yuan("1.00"), DAY, DOC, outstanding=Money(100, "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("receivable", "payable", "after"),
+    [
+        ("43269.33", "31975.24", ("11294.09", "0.00")),
+        ("10.00", "31975.24", ("0.00", "31965.24")),
+        ("5.00", "5.00", ("0.00", "0.00")),
+        ("-30.00", "-50.00", ("20.00", "0.00")),
+        ("-30.00", "20.00", ("0.00", "50.00")),
+        ("30.00", "-20.00", ("50.00", "0.00")),
+    ],
+)
+def test_netting_leaves_one_side(receivable: str, payable: str, after: tuple[str, str]) -> None:
+    posted = amounts(netting.netting_entry("host", yuan(receivable), yuan(payable), DAY, DOC))
+    assert str(yuan(receivable) + yuan(posted["receivable:host"])) == after[0]
+    assert str(yuan(payable) - yuan(posted["payable:host"])) == after[1]
+
+
+def test_netting_nothing_posts_nothing() -> None:
+    assert netting.netting_entry("host", yuan("5.00"), yuan("0.00"), DAY, DOC) is None
+    assert netting.netting_entry("host", yuan("0.00"), yuan("5.00"), DAY, DOC) is None
+
+
+def test_advances_are_used_up_to_what_is_due() -> None:
+    entry = netting.advance_applied("host", yuan("3.00"), yuan("10.00"), DAY, DOC)
+    assert amounts(entry) == {"advance_received:host": "3.00", "receivable:host": "-3.00"}
+    entry = netting.advance_used("host", yuan("30.00"), yuan("10.00"), DAY, DOC)
+    assert amounts(entry) == {"payable:host": "10.00", "advance_paid:host": "-10.00"}
+    assert netting.advance_applied("host", yuan("3.00"), yuan("-1.00"), DAY, DOC) is None
+    assert netting.advance_used("host", yuan("0.00"), yuan("1.00"), DAY, DOC) is None
