@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from datetime import UTC, date
 from pathlib import Path
 from typing import Annotated
 
@@ -18,17 +19,24 @@ from adapters import meters, portfolio_file
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
+from adapters.decoder_refusal import decoder_refusal
 from adapters.front_door import Receipt
 from adapters.importing import Imported, import_file
 from adapters.meters.report import NotWhole, Parsed, rejected_csv
-from ledger import contract_file, tariff_file
+from ledger import contract_file, market_rule_file, tariff_file
 from ledger.contract import Contract
+from ledger.effective import Period
+from ledger.exclusivity import policy_file
+from ledger.exclusivity.published import PublishExclusivity
+from ledger.interval import midnight, zone_of
+from ledger.market_fact import PublishMarketRule, RecordMarketFact
 from ledger.market_price import price_ledger
 from ledger.meter_import import AbandonImport
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
 from ledger.signed_contract import RegisterContract
+from ledger.streams import Fact
 
 console = Console(stderr=True)
 
@@ -87,6 +95,45 @@ def add_to(app: App, session: Session) -> None:
             for command in commands:
                 stack.door.record(command, actor=ACTOR)
         print(f"{file.name}: {counted(len(commands), 'block')} of prices of {market} {node}")
+
+    @register.command(name="market-rule")
+    def market_rule(
+        file: Path,
+        *,
+        since: Annotated[date, Parameter(name="--from", help="the local day from which it holds")],
+        zone: Annotated[str, Parameter(help="the zone of that day")] = "Asia/Shanghai",
+    ) -> None:
+        """Publish a market's rule from a TOML file (examples/market_rules has many, with their sources)."""
+        text = given_file.read(file, "a market rule in TOML (examples/market_rules has some)")
+        start = midnight(since, zone_of(zone)).astimezone(UTC)
+        command = PublishMarketRule(Period(start), market_rule_file.parse(text))
+        with session.open() as stack:
+            receipt = stack.door.record(command, actor=ACTOR)
+        print(f"market rule {command.rule.id}: event {receipt.sequence}{_known(receipt)}")
+
+    @register.command
+    def exclusivity(file: Path) -> None:
+        """Publish who may be paid for which kWh and kW from a TOML file (examples/exclusivity)."""
+        text = given_file.read(file, "an exclusivity policy in TOML (examples/exclusivity has two)")
+        command = PublishExclusivity(policy_file.parse(text))
+        with session.open() as stack:
+            receipt = stack.door.record(command, actor=ACTOR)
+        print(f"exclusivity policy {command.policy.id}: event {receipt.sequence}{_known(receipt)}")
+
+    @register.command(name="market-facts")
+    def register_market_facts(file: Path) -> None:
+        """Record what markets told: a JSON list of clearings, awards, instructions, orders ..."""
+        text = given_file.read(file, "a JSON list of market facts")
+        try:
+            facts = msgspec.json.decode(text, type=list[Fact])
+        except msgspec.ValidationError as error:
+            raise decoder_refusal(error) from None
+        except msgspec.DecodeError as error:
+            raise Refused("json", f"{file} is not JSON: {error}", place=str(file)) from None
+        with session.open() as stack:
+            receipts = [stack.door.record(RecordMarketFact(fact), actor=ACTOR) for fact in facts]
+        new = sum(not receipt.repeated for receipt in receipts)
+        print(f"{counted(new, 'fact')} recorded, {len(receipts) - new} known already")
 
     @register.command(name="contract")
     def register_contract(file: Path) -> None:

@@ -1,0 +1,180 @@
+"""Commands that close a month: approve, issue statements, make runs final, close."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from adapters import approving, closing, lives
+from adapters.cli.counted import counted
+from adapters.cli.session import Session
+from adapters.queries import proposals
+from adapters.settling import lowest_position
+from adapters.stack import Stack
+from ledger.command import Command
+from ledger.interval import Month
+from ledger.refusal import Refused
+from ledger.settlement.run import FinaliseRun, Runs
+from ledger.statement.issue import ApproveStatement, IssueStatement, ReviewStatement
+from ledger.statement.life import Life, StatementKey
+
+As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+    statements = App(
+        name="statements", help="Review, approve and issue the statements of a month's latest runs."
+    )
+    app.command(statements)
+
+    @app.command(name="proposals")
+    def list_proposals() -> None:
+        """List what waits for a second person's approval."""
+        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
+            found = proposals.page(
+                connection, lowest_position(connection), status="open", after="", limit=1000
+            )
+        for one in found:
+            print(f"{one.id}  {one.what:<22} prepared by {one.prepared_by}, event {one.sequence}")
+        print(f"{counted(len(found), 'proposal')} open")
+
+    @app.command
+    def approve(proposal: str, *, by: As) -> None:
+        """Approve what another person prepared; it takes effect at once."""
+        with session.open() as stack:
+            receipt = approving.approve(stack.door, proposal, command_id=_once(), actor=by)
+        print(f"approved: {receipt.aggregate}, event {receipt.sequence}")
+
+    @app.command
+    def reject(proposal: str, reason: str, *, by: As) -> None:
+        """Turn a proposal down, with the reason."""
+        with session.open() as stack:
+            approving.reject(stack.door, proposal, reason, command_id=_once(), actor=by)
+        print(f"rejected: {proposal}")
+
+    @statements.command
+    def review(month: str, *, by: As) -> None:
+        """Say that the month's statements were looked at and can be approved."""
+        _each(session, month, None, by, lambda key: ReviewStatement(key, by))
+
+    @statements.command(name="approve")
+    def approve_statements(month: str, *, by: As) -> None:
+        """Approve the statements that another person reviewed."""
+        _each(session, month, "reviewed", by, lambda key: ApproveStatement(key, by))
+
+    @statements.command
+    def issue(month: str, *, by: As) -> None:
+        """Issue the approved statements; the days to query and to pay count from today."""
+        with session.open() as stack:
+            day = lives.today(stack.door, stack.clock)
+            keys = _statements(stack, month, "approved")
+            for key in keys:
+                _execute(stack, IssueStatement(key, day, lives.terms(stack.door, key)), by)
+        print(f"{counted(len(keys), 'statement')} issued on {day}")
+
+    @app.command
+    def finalise(month: str, *contracts: str, by: As) -> None:
+        """Make the latest runs of a month final; what is recorded later corrects them."""
+        with session.open() as stack:
+            for name in contracts or _contracts(stack, month):
+                runs = stack.door.state(f"settlement.{name}_{Month.parse(month)}")
+                latest = runs.latest if isinstance(runs, Runs) else None
+                number = 0 if latest is None else latest.number
+                command = FinaliseRun(name, str(Month.parse(month)), number, by)
+                done = approving.submit(stack.door, command, command_id=_once(), actor=by)
+                waits = "" if done.proposal is None else f"; waits for approval as {done.proposal}"
+                print(f"{name}: run {number} of {month}{' final' if done.proposal is None else ''}{waits}")
+
+    @app.command(name="month")
+    def show_month(month: str) -> None:
+        """Show what is still missing before a month can be closed."""
+        with session.open() as stack:
+            position = stack.caught_up()
+            with stack.database.reading(stack.settings.book) as connection:
+                found = closing.checklist(stack.door, connection, Month.parse(month), position)
+        print(f"{month} is {'closed' if found.closed else 'open'}")
+        for one in found.contracts:
+            run = (
+                "not settled"
+                if one.run is None
+                else f"run {one.run}{' final' if one.final else ', not final'}"
+            )
+            print(f"  {one.contract:<24} {run}")
+            if one.not_issued:
+                print(f"    not issued: {', '.join(one.not_issued)}")
+            if one.not_invoiced:
+                print(f"    invoices do not add up: {', '.join(one.not_invoiced)}")
+        for title, names in (("open disputes", found.open_disputes), ("open imports", found.open_imports)):
+            if names:
+                print(f"  {title}: {', '.join(names)}")
+
+    @app.command
+    def close(
+        month: str,
+        *,
+        by: As,
+        carry: Annotated[
+            tuple[str, ...], Parameter(help="an open dispute that waits for the next month")
+        ] = (),
+    ) -> None:
+        """Close a month: corrections of it are posted in the next one from then on."""
+        with session.open() as stack:
+            position = stack.caught_up()
+            with stack.database.reading(stack.settings.book) as connection:
+                command = closing.close_command(
+                    stack.door, connection, Month.parse(month), position, carry, by
+                )
+            done = approving.submit(stack.door, command, command_id=_once(), actor=by)
+        print(
+            f"{month} is closed"
+            if done.proposal is None
+            else f"{month} waits for approval as {done.proposal}"
+        )
+
+
+def _once() -> str:
+    """A command id of its own: a person at a terminal repeats a command by giving it again."""
+    return f"cli:{secrets.token_hex(12)}"
+
+
+def _execute(stack: Stack, command: Command, by: str) -> None:
+    stack.door.execute(command, command_id=_once(), actor=by)
+
+
+def _each(
+    session: Session, month: str, status: str | None, by: str, command: Callable[[StatementKey], Command]
+) -> None:
+    with session.open() as stack:
+        keys = _statements(stack, month, status)
+        for key in keys:
+            _execute(stack, command(key), by)
+    done = "reviewed" if status is None else "approved"
+    print(f"{counted(len(keys), 'statement')} {done}")
+
+
+def _contracts(stack: Stack, month: str) -> list[str]:
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        found = closing.checklist(stack.door, connection, Month.parse(month), position)
+    return [one.contract for one in found.contracts]
+
+
+def _statements(stack: Stack, month: str, status: str | None) -> list[StatementKey]:
+    """Those of the month's latest runs whose life stands at `status`; None: nobody reviewed them."""
+    found: list[StatementKey] = []
+    for name in _contracts(stack, month):
+        runs = stack.door.state(f"settlement.{name}_{Month.parse(month)}")
+        latest = runs.latest if isinstance(runs, Runs) else None
+        for party in sorted(latest.delta) if latest is not None else ():
+            key = StatementKey(name, str(Month.parse(month)), party, latest.number if latest else 0)
+            life = stack.door.state(key.aggregate)
+            if (life.status if isinstance(life, Life) else None) == status:
+                found.append(key)
+    if not found:
+        wanted = "to review" if status is None else f"that are {status}"
+        raise Refused("no_statement", f"no statements of {month} {wanted}", place="month")
+    return found

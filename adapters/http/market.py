@@ -1,0 +1,229 @@
+"""What markets told, the rules that it is settled by, and who may be paid for which kWh and kW."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, QueryParameter, RawBody
+
+from adapters.front_door import Wish
+from adapters.http.caller import Caller
+from adapters.http.contracts import CHECKED, Check, Checked, register_document
+from adapters.http.instant import instant_of
+from adapters.http.intake import Intake, OptionalKey, Stored, replayable, stored
+from adapters.http.openapi import TEXT, takes
+from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
+from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
+from adapters.http.register import ID_PATTERN, Name, RecordedVersion, bodies, history, listed
+from adapters.http.service import Service
+from adapters.http.view import View
+from adapters.queries import market_facts
+from ledger import market_rule_file
+from ledger.effective import Period
+from ledger.exclusivity import policy_file
+from ledger.exclusivity.policy import Policy
+from ledger.exclusivity.published import PublishExclusivity
+from ledger.market_fact import PublishMarketRule, RecordMarketFact
+from ledger.streams import Fact
+
+From = Annotated[
+    str, QueryParameter(max_length=64, description="The instant from which the rule holds, with its offset")
+]
+To = Annotated[str | None, QueryParameter(max_length=64, description="The instant up to which it holds")]
+
+
+class RuleVersion(RecordedVersion, frozen=True, kw_only=True):
+    """`document` is the rule as its file states it; its `type` says which stream it is of."""
+
+    document: dict[str, Any]
+
+
+class RulePage(msgspec.Struct, frozen=True):
+    position: int
+    items: tuple[RuleVersion, ...]
+    next_cursor: str | None
+
+
+class RuleHistory(msgspec.Struct, frozen=True):
+    position: int
+    id: str
+    versions: tuple[RuleVersion, ...]
+
+
+class PolicyVersion(RecordedVersion, frozen=True, kw_only=True):
+    document: Policy
+
+
+class PolicyHistory(msgspec.Struct, frozen=True):
+    position: int
+    id: str
+    versions: tuple[PolicyVersion, ...]
+
+
+class MarketFacts(msgspec.Struct, frozen=True):
+    """Clearings, awards, instructions, performance, orders ...: all are stored, or none."""
+
+    facts: Annotated[tuple[Fact, ...], msgspec.Meta(min_length=1, max_length=500)]
+
+
+class FactsStored(msgspec.Struct, frozen=True):
+    """One receipt a fact, in the order sent."""
+
+    stored: tuple[Stored, ...]
+
+
+class FactVersion(RecordedVersion, frozen=True, kw_only=True):
+    document: dict[str, Any]
+
+
+class FactPage(msgspec.Struct, frozen=True):
+    position: int
+    items: tuple[FactVersion, ...]
+    next_cursor: str | None
+
+
+class FactHistory(msgspec.Struct, frozen=True):
+    position: int
+    id: str
+    versions: tuple[FactVersion, ...]
+
+
+@get(
+    "/market/rules",
+    summary="Market rules by id, each with the version recorded last",
+    responses=READ_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def list_rules(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> RulePage:
+    position, entries, more = listed(view, "market_rule", dict[str, Any], cursor, limit)
+    return RulePage(position, bodies(entries, RuleVersion), more)
+
+
+@get(
+    "/market/rules/{name:str}",
+    summary="All recorded versions of a market rule",
+    responses=READ_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def show_rule(view: NamedDependency[View], name: Name) -> RuleHistory:
+    position, entries = history(view, "market_rule", dict[str, Any], name)
+    return RuleHistory(position, name, bodies(entries, RuleVersion))
+
+
+@post(
+    "/market/rules",
+    summary="Publish a market's rule, as its readable TOML file states it",
+    responses={**WRITE_PROBLEMS, **CHECKED},
+    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def publish_rule(
+    service: NamedDependency[Service],
+    caller: NamedDependency[Caller],
+    body: RawBody,
+    effective_from: From,
+    *,
+    effective_to: To = None,
+    idempotency_key: OptionalKey = None,
+    check: Check = False,
+) -> Response[Stored | Checked]:
+    end = None if effective_to is None else instant_of(effective_to, "effective_to")
+    period = Period(instant_of(effective_from, "effective_from"), end)
+    command = PublishMarketRule(period, market_rule_file.parse(body))
+    return register_document(service, caller, command, idempotency_key, check=check)
+
+
+@post(
+    "/market/facts",
+    summary="Record what a market told, or its correction under the same id and another run",
+    responses=WRITE_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def record_facts(intake: NamedDependency[Intake], data: JSONBody[MarketFacts]) -> Response[FactsStored]:
+    wishes = [Wish(RecordMarketFact(fact), intake.command_id) for fact in data.facts]
+    receipts = intake.execute_all(wishes)
+    answer = FactsStored(tuple(stored(receipt) for receipt in receipts))
+    return replayable(answer, repeated=all(receipt.repeated for receipt in receipts))
+
+
+@get(
+    "/market/facts",
+    summary="What markets told, by id, each in the version recorded last",
+    responses=READ_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def list_facts(
+    view: NamedDependency[View],
+    site: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    rule: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> FactPage:
+    with view.page(cursor, str, "") as (connection, position, after):
+        entries = market_facts.page(connection, position, site=site, rule=rule, after=after, limit=limit + 1)
+    more = cursor_of(position, entries[limit - 1].id) if len(entries) > limit else None
+    return FactPage(position, bodies(entries[:limit], FactVersion), more)
+
+
+@get(
+    "/market/facts/{name:str}",
+    summary="All recorded versions of a market fact",
+    responses=READ_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def show_fact(view: NamedDependency[View], name: Name) -> FactHistory:
+    position, entries = history(view, "market_fact", dict[str, Any], name)
+    return FactHistory(position, name, bodies(entries, FactVersion))
+
+
+@get(
+    "/exclusivity/{name:str}",
+    summary="All recorded versions of an exclusivity policy",
+    responses=READ_PROBLEMS,
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def show_policy(view: NamedDependency[View], name: Name) -> PolicyHistory:
+    position, entries = history(view, "exclusivity", Policy, name)
+    return PolicyHistory(position, name, bodies(entries, PolicyVersion))
+
+
+@post(
+    "/exclusivity",
+    summary="Publish who may be paid for which kWh and kW, as a readable TOML file states it",
+    responses={**WRITE_PROBLEMS, **CHECKED},
+    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    tags=["Markets"],
+    sync_to_thread=True,
+)
+def publish_policy(
+    service: NamedDependency[Service],
+    caller: NamedDependency[Caller],
+    body: RawBody,
+    *,
+    idempotency_key: OptionalKey = None,
+    check: Check = False,
+) -> Response[Stored | Checked]:
+    command = PublishExclusivity(policy_file.parse(body))
+    return register_document(service, caller, command, idempotency_key, check=check)
+
+
+ROUTES = (
+    list_rules,
+    show_rule,
+    publish_rule,
+    record_facts,
+    list_facts,
+    show_fact,
+    show_policy,
+    publish_policy,
+)
