@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -11,9 +12,13 @@ from cyclopts import App, Parameter
 from adapters import approving, closing, lives
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
+from adapters.journal_text import JournalFormat, rendered, trial_balance_text
 from adapters.queries import proposals
+from adapters.queries.journal import journal
 from adapters.settling import lowest_position
 from adapters.stack import Stack
+from ledger.accounting.journal import Journal
+from ledger.accounting.trial_balance import trial_balance
 from ledger.command import Command
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -112,6 +117,24 @@ def add_to(app: App, session: Session) -> None:
             if names:
                 print(f"  {title}: {', '.join(names)}")
 
+    @app.command(name="journal")
+    def show_journal(
+        month: str | None = None,
+        *,
+        format: Annotated[JournalFormat, Parameter(help="for people, or for another program")] = "text",
+    ) -> None:
+        """Print the double entry of a month, or of all months, from the book owner's side."""
+        wanted = None if month is None else Month.parse(month)
+        entries = [e for e in _journal(session) if wanted is None or Month.of(e.posted_on) == wanted]
+        print(rendered(entries, format, session.settings.book))
+
+    @app.command(name="trial-balance")
+    def show_trial_balance(month: str, *, currency: str = "CNY") -> None:
+        """Print every account's opening, movement and closing in a month; debits are credits."""
+        wanted = Month.parse(month)
+        first, end = wanted.first_day, wanted.next().first_day
+        print(trial_balance_text(trial_balance(_journal(session), currency, first, end)))
+
     @app.command
     def close(
         month: str,
@@ -134,6 +157,16 @@ def add_to(app: App, session: Session) -> None:
             if done.proposal is None
             else f"{month} waits for approval as {done.proposal}"
         )
+
+
+def _journal(session: Session) -> Journal:
+    with session.open() as stack:
+        position = stack.caught_up()
+        with stack.database.reading(stack.settings.book) as connection:
+            found = journal(connection, position)
+    for name in sorted(found.without_owner):
+        print(f"contract {name}: the book's owner has no part in it, nothing is posted", file=sys.stderr)
+    return found.journal
 
 
 def _once() -> str:

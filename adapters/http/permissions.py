@@ -75,6 +75,8 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/settlements/{contract}/{month}/finalise": _FINANCE,
     "GET /v1/months/{month}": _MONEY,
     "POST /v1/months/{month}/close": _FINANCE,
+    "GET /v1/journal": _MONEY,
+    "GET /v1/trial-balance": _MONEY,
     "GET /v1/events": _AUDIT,
     "GET /v1/events/{sequence}": _AUDIT,
     "GET /v1/status": _MASTER_DATA,

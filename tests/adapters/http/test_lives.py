@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -94,6 +95,29 @@ def test_a_month_from_run_to_close(api: Api) -> None:
     api.wait()
     assert ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]["closed"] is True
     problem(api.post("/v1/months/2026-08/close", {}, "finance"), 422, "month_order")
+
+
+def test_the_journal_balances_and_says_what_is_owed(api: Api) -> None:
+    """After the host was paid nothing is receivable from it or payable to it."""
+    api.wait()
+    answer = ok(api.get("/v1/journal", "auditor", month="2026-08"))
+    assert answer["without_owner"] == []
+    kinds = [entry["kind"] for entry in answer["entries"]]
+    assert {"recognition", "memo"} <= set(kinds)
+    for entry in answer["entries"]:
+        assert sum(Decimal(one["amount"]) for one in entry["postings"]) == 0
+    september = ok(api.get("/v1/trial-balance", "auditor", month="2026-09"))
+    assert september["debit"] == september["credit"] != "0.00"
+    closing = {row["account"]: row["closing"] for row in september["rows"]}
+    counterparty = [name for name in closing if name.endswith("Host-s1") or HOST in name.lower()]
+    assert counterparty
+    for name in counterparty:
+        if "receivable" in name.lower() or "payable" in name.lower():
+            assert closing[name] == "0.00", name
+    for kind, sign in (("hledger", "recognition"), ("beancount", "2026-08-31"), ("text", "recognition")):
+        text = api.get("/v1/journal", "auditor", format=kind).text
+        assert sign.lower() in text.lower()
+    problem(api.get("/v1/journal", "partner"), 403, "forbidden")
 
 
 def test_a_partner_reaches_its_own_statement_only(api: Api) -> None:
