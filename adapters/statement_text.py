@@ -75,6 +75,8 @@ def _what(line: Line) -> str:
 
 
 def _terms(line: Line) -> Iterable[str]:
+    if line.estimated:
+        yield f"{line.estimated} of the site's energy was estimated or substituted"
     if line.note:
         yield line.note
     for term in line.basis:

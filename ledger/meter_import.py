@@ -16,6 +16,7 @@ import msgspec
 from ledger.command import known
 from ledger.effective import History
 from ledger.interval import Interval
+from ledger.metering.coverage import Coverage
 from ledger.readings import Run, instant_text, validate
 from ledger.refusal import Refused
 
@@ -142,12 +143,8 @@ class ReadingsRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="meter
     import_id: str
     runs: tuple[Run, ...]
 
-    def apply(self, _: object) -> ReadBlocks:
-        return ReadBlocks()
-
-
-class ReadBlocks(msgspec.Struct, frozen=True):
-    """A meter's month. Its values live in the projections; deciding needs none of them."""
+    def apply(self, state: Coverage | None) -> Coverage:
+        return (state or Coverage()).after(self.runs)
 
 
 class RecordReadings(msgspec.Struct, frozen=True):

@@ -31,6 +31,8 @@ class LineBody(msgspec.Struct, frozen=True):
     currency: str
     basis: tuple[Basis, ...]
     note: str
+    estimated: str
+    """The part of the site's energy of the month that was estimated or substituted; empty for none."""
 
     @classmethod
     def of(cls, line: Line) -> Self:
@@ -50,6 +52,7 @@ class LineBody(msgspec.Struct, frozen=True):
             line.amount.currency,
             line.basis,
             line.note,
+            line.estimated,
         )
 
 

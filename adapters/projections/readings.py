@@ -10,6 +10,7 @@ from adapters.postgres import binary_copy as field
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from ledger.meter_import import ReadingsRecorded
+from ledger.metering.substitution import ReadingsSubstituted
 from ledger.readings import Run, unpack
 
 _DAY_S: Final = 86_400
@@ -28,7 +29,7 @@ class Readings:
             row
             for item in batch
             for event in item.envelope.events
-            if isinstance(event, ReadingsRecorded)
+            if isinstance(event, ReadingsRecorded | ReadingsSubstituted)
             for run in event.runs
             for row in day_rows(book, run, item.sequence)
         )

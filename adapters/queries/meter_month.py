@@ -23,21 +23,21 @@ from ledger.readings import Register
 MISSING: Final = -1
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SIGNATURE_BYTES: Final = 19
-_HEAD: Final = struct.Struct(">hiii")
-"""Field count, length and value of the number of intervals, length of what follows."""
+_HEAD: Final = struct.Struct(">hiiiii")
+"""Field count, length and value of the number of intervals and of quality letters, length of what follows."""
 _KEYS_A_ROW: Final = 50
 _DAY: Final = timedelta(days=1)
 
 _QUERY: Final = sql.SQL(
-    "COPY (SELECT cardinality(run.wh), string_agg("
+    "COPY (SELECT cardinality(run.wh), length(run.quality), string_agg("
     " int4send(key.no::integer) || int8send(run.sequence) || timestamptz_send(run.start)"
-    " || array_send(run.wh),"
+    " || array_send(run.wh) || textsend(run.quality),"
     " ''::bytea)"
     " FROM unnest({meters}::text[], {registers}::text[]) WITH ORDINALITY AS key (meter, register, no)"
     " JOIN ledger.meter_run AS run ON run.meter = key.meter AND run.register = key.register"
     " WHERE run.book = {book} AND run.start >= {start} AND run.start < {end}"
     " AND run.interval_s = {interval_s} AND run.sequence <= {position}"
-    " GROUP BY cardinality(run.wh), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
+    " GROUP BY cardinality(run.wh), length(run.quality), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
 )
 """Thousands of runs in one field: a COPY row each would cost more than the runs themselves."""
 
@@ -47,12 +47,14 @@ Key = tuple[str, Register]
 class MeterMonth(NamedTuple):
     """`wh[i]` are the intervals of `keys[i]`, MISSING where nothing was read.
 
-    `sequences[i]` are the events that the row rests on, as ascending closed ranges.
+    `sequences[i]` are the events that the row rests on, as ascending closed ranges. `quality[i]` are the
+    ASCII codes of the quality letters (`ledger.readings.QUALITIES`), 0 where nothing was read.
     """
 
     keys: tuple[Key, ...]
     wh: npt.NDArray[np.int64]
     sequences: tuple[tuple[tuple[int, int], ...], ...]
+    quality: npt.NDArray[np.uint8]
 
     def row(self, key: Key) -> int:
         return self.keys.index(key)
@@ -64,7 +66,8 @@ def load(
     """The readings of `keys` in `interval`, as the ledger knew them at sequence `position`."""
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
-    groups: dict[int, list[memoryview]] = defaultdict(list)
+    quality = np.zeros((len(keys), count), dtype=np.uint8)
+    groups: dict[tuple[int, int], list[memoryview]] = defaultdict(list)
     query = _QUERY.format(
         meters=[meter for meter, _ in keys],
         registers=[register for _, register in keys],
@@ -82,27 +85,30 @@ def load(
             view = memoryview(row)[skipped:]
             skipped = 0
             if len(view) > _HEAD.size:
-                _, _, length, _ = _HEAD.unpack_from(view)
-                groups[length].append(view[_HEAD.size :])
-    batches = [_parsed(rows, length, interval.start, interval_s) for length, rows in groups.items()]
-    _paint(wh, batches)
-    return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches))
+                _, _, length, _, letters, _ = _HEAD.unpack_from(view)
+                groups[length, letters].append(view[_HEAD.size :])
+    batches = [_parsed(rows, shape, interval.start, interval_s) for shape, rows in groups.items()]
+    _paint(wh, quality, batches)
+    return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
 
 
 class _Batch(NamedTuple):
-    """Runs of one length: key number, sequence, first interval's position, values as they came."""
+    """Runs of one length: key number, sequence, first interval's position, values as they came, and
+    one quality letter for all of a run or one for each interval."""
 
     number: npt.NDArray[np.int64]
     sequence: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
     values: npt.NDArray[Any]
+    quality: npt.NDArray[np.uint8]
 
 
-def _parsed(rows: Sequence[memoryview], length: int, start: datetime, interval_s: int) -> _Batch:
+def _parsed(rows: Sequence[memoryview], shape: tuple[int, int], start: datetime, interval_s: int) -> _Batch:
+    length, letters = shape
     layout = np.dtype(
         [
             ("number", ">i4"), ("sequence", ">i8"), ("start", ">i8"), ("head", ">i4", (5,)),
-            ("wh", ">i4", (length, 2)),
+            ("wh", ">i4", (length, 2)), ("quality", "u1", (letters,)),
         ]
     )  # fmt: skip
     table: npt.NDArray[Any] = np.frombuffer(b"".join(rows), dtype=layout)
@@ -113,10 +119,11 @@ def _parsed(rows: Sequence[memoryview], length: int, start: datetime, interval_s
         table["sequence"].astype(np.int64),
         (table["start"].astype(np.int64) - micros) // (interval_s * 1_000_000),
         table["wh"][:, :, 1],
+        np.broadcast_to(table["quality"], (len(table), length)),
     )
 
 
-def _paint(wh: npt.NDArray[np.int64], batches: Sequence[_Batch]) -> None:
+def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: Sequence[_Batch]) -> None:
     placed = 0
     for batch in batches:
         length = batch.values.shape[1]
@@ -125,19 +132,28 @@ def _paint(wh: npt.NDArray[np.int64], batches: Sequence[_Batch]) -> None:
             begin, end = max(offset, 0), min(offset + length, wh.shape[1])
             if begin < end:
                 wh[batch.number[rows], begin:end] = batch.values[rows, begin - offset : end - offset]
+                letters = batch.quality[rows, begin - offset : end - offset]
+                quality[batch.number[rows], begin:end] = letters
                 placed += int(rows.sum()) * (end - begin)
     if placed == int((wh != MISSING).sum()):
         return
     pieces = [
-        (int(batch.sequence[i]), int(batch.number[i]), int(batch.offset[i]), batch.values[i])
+        (
+            int(batch.sequence[i]),
+            int(batch.number[i]),
+            int(batch.offset[i]),
+            batch.values[i],
+            batch.quality[i],
+        )
         for batch in batches
         for i in range(len(batch.sequence))
     ]
-    for _, number, offset, values in sorted(pieces, key=lambda piece: piece[:3]):
+    for _, number, offset, values, letters in sorted(pieces, key=lambda piece: piece[:3]):
         begin = max(offset, 0)
         end = min(offset + len(values), wh.shape[1])
         if begin < end:
             wh[number, begin:end] = values[begin - offset : end - offset]
+            quality[number, begin:end] = letters[begin - offset : end - offset]
 
 
 def _sequences(keys: int, count: int, batches: Sequence[_Batch]) -> tuple[tuple[tuple[int, int], ...], ...]:

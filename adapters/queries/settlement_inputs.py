@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from math import ceil
 from typing import Final, NamedTuple
 
 import msgspec
@@ -22,7 +23,9 @@ from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.meter import Meter
+from ledger.metering.estimated_share import estimated_share
 from ledger.power_factor import Reactive
+from ledger.quantity import decimal_text
 from ledger.readings import Register as EnergyRegister
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs, SiteInputs
@@ -35,6 +38,8 @@ from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
 _TICK = timedelta(microseconds=1)
+_ACTUAL: Final = ord("A")
+"""The first quality letter; every other one stands for a value that was not measured."""
 
 
 class _Book(NamedTuple):
@@ -418,6 +423,20 @@ class _Site:
             place=f"meter {meter}",
         )
 
+    def estimated(self) -> str:
+        """The estimated part of the site's energy, in percent rounded up to a tenth; empty for none."""
+        numbers = list(self._rows.values())
+        if not (self._readings.quality[numbers] > _ACTUAL).any():
+            return ""
+        found = estimated_share(
+            [register for _, register in self._rows],
+            self._readings.wh[numbers],
+            self._readings.quality[numbers],
+        )
+        if not found.estimated_intervals:
+            return ""
+        return f"{decimal_text(ceil(found.of_energy * 1000), 1)} %"
+
     def sources(self) -> tuple[Source, ...]:
         found = [
             _source("site", self._layout.site),
@@ -469,6 +488,7 @@ def _site_inputs(
         rows.sources() if market is None else (*rows.sources(), *market.sources),
         market,
         stored.get(layout.site.id, Stored()),
+        rows.estimated(),
     )
 
 

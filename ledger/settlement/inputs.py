@@ -51,6 +51,8 @@ class SiteInputs(NamedTuple):
     """None for a site of which no market told anything."""
     opening: Stored = Stored()
     """What its storage held at the month's start, by where it came from."""
+    estimated: str = ""
+    """The part of its energy that was estimated or substituted, such as `2.5 %`; empty for none."""
 
 
 class Inputs(NamedTuple):
@@ -82,7 +84,7 @@ class Inputs(NamedTuple):
     def _meter_digest(self) -> str:
         total = hashlib.sha256()
         for one in self.sites:
-            total.update(_encode([one.reactive]))
+            total.update(_encode([one.reactive, one.estimated]))
             histories = () if one.market is None else one.market.readings()
             for profile in (one.load_wh, one.charge_wh, one.discharge_wh, *histories):
                 total.update(b"none" if profile is None else np.ascontiguousarray(profile, dtype="<i8").data)

@@ -53,3 +53,5 @@ class Line(msgspec.Struct, frozen=True):
     sources: tuple[int, ...]
     """Positions in the settlement's list of sources."""
     note: str = ""
+    estimated: str = ""
+    """The part of the site's energy of the month that was estimated or substituted; empty for none."""

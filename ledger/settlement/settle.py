@@ -192,7 +192,7 @@ def _stream_lines(
     contract = inputs.contract
     host = next((party.id for party in contract.parties if party.role == "host"), contract.party_ids[0])
     lines: list[Line] = []
-    for site, own in zip(earned, of_site, strict=True):
+    for site, own, item in zip(earned, of_site, inputs.sites, strict=True):
         for one in site.earned:
             pooled = one.stream in contract.cash_holder
             discharged = one.stream == "arbitrage"
@@ -213,6 +213,7 @@ def _stream_lines(
                     basis=one.basis,
                     sources=own,
                     note=one.note,
+                    estimated=item.estimated,
                 )
             )
     return lines

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from ledger.contract import Contract
+from ledger.exclusivity.policy import Policy
 from ledger.identity import checked_id
 from ledger.interval import Month
 from ledger.quantity import Money
@@ -17,6 +18,7 @@ from ledger.settlement.inputs import Inputs, SiteInputs
 from ledger.settlement.line import Source
 from ledger.settlement.result import Result
 from ledger.settlement.settle import settle
+from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 
 MONTHS_MAX: Final = 120
@@ -29,7 +31,8 @@ class Question(msgspec.Struct, frozen=True):
 
     `instead` stands in for the contract in every month of the period, whatever its id; the accounts that
     the month before `first` carried are handed to it, as to a next version of the same contract. `tariffs`
-    is keyed by the id of the tariff that each one stands in for. Without either, nothing changes.
+    is keyed by the id of the tariff that each one stands in for. `policy` stands in for the exclusivity
+    policy that the contract names. Without any of them, nothing changes.
     """
 
     contract: str
@@ -37,6 +40,7 @@ class Question(msgspec.Struct, frozen=True):
     last: Month
     instead: Contract | None = None
     tariffs: dict[str, Tariff] = {}
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         """Raises:
@@ -68,12 +72,16 @@ class Question(msgspec.Struct, frozen=True):
         for name, tariff in sorted(self.tariffs.items()):
             digest = hashlib.sha256(_encode(tariff)).hexdigest()
             found.append(f"tariff {name} -> {tariff.id} {digest[:16]}")
+        if self.policy is not None:
+            digest = hashlib.sha256(_encode(self.policy)).hexdigest()
+            found.append(f"exclusivity policy -> {self.policy.id} {digest[:16]}")
         return tuple(found)
 
 
-def substituted(inputs: Inputs, question: Question) -> Inputs:
+def substituted(inputs: Inputs, question: Question, named: Policy | None) -> Inputs:
     """A month's inputs with the question's documents in place of the recorded ones.
 
+    `named` is the recorded exclusivity policy that the question's contract names; None when there is none.
     A document that equals the recorded one changes nothing, not even its source; another one's source is
     `hypothetical.` and its name, and rests on no event.
 
@@ -82,14 +90,16 @@ def substituted(inputs: Inputs, question: Question) -> Inputs:
             recorded contract, because the inputs were read for those; `zone` for a tariff on other clocks
             than the site's.
     """
-    contract, source = inputs.contract, inputs.contract_source
+    contract, source, policy = inputs.contract, inputs.contract_source, inputs.policy
     if question.instead is not None and question.instead != contract:
         _check_scope(question.instead, contract, inputs.month)
+        policy = policy if question.instead.exclusivity == contract.exclusivity else named
         contract = question.instead
         source = Source(f"hypothetical.contract.{contract.id}", ())
     by_name = {site.site.id: _priced(site, question) for site in inputs.sites}
     sites = tuple(by_name[name] for name in contract.sites)
-    return inputs._replace(contract=contract, contract_source=source, sites=sites)
+    policy = question.policy if question.policy is not None else policy
+    return inputs._replace(contract=contract, contract_source=source, sites=sites, policy=policy)
 
 
 def _check_scope(instead: Contract, contract: Contract, month: Month) -> None:
@@ -133,19 +143,23 @@ def _priced(site: SiteInputs, question: Question) -> SiteInputs:
 
 
 def settle_chain(months: Sequence[Inputs]) -> list[Result]:
-    """Settle consecutive months of one contract; each is handed what the one before it carried.
+    """Settle consecutive months of one contract; each is handed what the one before it carried and stored.
 
-    The first keeps the `prior` it came with. The same inputs give the same bytes as the runs that were
-    recorded of them.
+    The first keeps the `prior` and the openings that it came with. The same inputs give the same bytes as
+    the runs that were recorded of them.
 
     Raises:
         Refused: what `settle` refuses.
     """
     results: list[Result] = []
     for inputs in months:
-        handed = inputs if not results else inputs._replace(prior=results[-1].carry)
-        results.append(settle(handed))
+        results.append(settle(_after(inputs, results[-1]) if results else inputs))
     return results
+
+
+def _after(inputs: Inputs, before: Result) -> Inputs:
+    sites = (site._replace(opening=before.stored.get(site.site.id, Stored())) for site in inputs.sites)
+    return inputs._replace(prior=before.carry, sites=tuple(sites))
 
 
 class Owed(msgspec.Struct, frozen=True):

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.queries import meter_month
 from adapters.queries.meter_month import MISSING
 from ledger.interval import Interval
+from ledger.meter import Meter, RegisterMeter
+from ledger.meter_import import RecordReadings
+from ledger.readings import run_of
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 
@@ -26,6 +30,7 @@ def test_what_was_never_read_is_missing(bench: Bench) -> None:
     month = read(bench, 100)
     assert (month.wh == MISSING).all()
     assert month.sequences == ((),)
+    assert (month.quality == 0).all()
 
 
 def test_any_pile_of_runs_reads_back_as_painted_in_order(bench: Bench) -> None:
@@ -50,3 +55,30 @@ def test_any_pile_of_runs_reads_back_as_painted_in_order(bench: Bench) -> None:
     bench.project()
     for position in range(2, sequence + 1):
         assert (read(bench, position).wh[0] == painted[position]).all()
+
+
+@pytest.mark.parametrize("order", ["AE", "EA", "AB"])
+def test_many_registers_keep_their_own_values_and_qualities(bench: Bench, order: str) -> None:
+    """More registers than go into one row of the answer, with qualities for a run and for an interval."""
+    bench.door.execute(sample.register_site(), command_id="site", actor="ada")
+    keys = [(f"M{number}", "charge") for number in range(60)]
+    wh = np.full((60, 192), MISSING, dtype=np.int64)
+    quality = np.zeros((60, 192), dtype=np.uint8)
+    for number, (name, _) in enumerate(keys):
+        meter = Meter(name, "S1", "storage", ("charge",), 900, 250_000, "Asia/Shanghai")
+        bench.door.execute(RegisterMeter(sample.FROM_2026, meter), command_id=name, actor="ada")
+        for turn, kind in enumerate(order):
+            first, count = 10 * turn, 40 + number
+            letters = {"A": "A", "E": "E" * count, "B": "AESF" * 30}[kind][: 1 if kind == "A" else count]
+            values = np.arange(count) + 1000 * number + turn
+            run = run_of(name, "charge", sample.AUGUST + timedelta(minutes=15 * first), 900, values, letters)
+            bench.door.execute(
+                RecordReadings(name, "2026-08", "test", (run,)), command_id=f"{turn}", actor="gateway"
+            )
+            wh[number, first : first + count] = values
+            quality[number, first : first + count] = [ord(letter) for letter in run.qualities]
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        month = meter_month.load(connection, bench.book, keys, DAY, 900, 1 << 40)
+    assert (month.wh == wh).all()
+    assert (month.quality == quality).all()

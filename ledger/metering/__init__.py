@@ -1,0 +1,1 @@
+"""Meter data management: checks of what was read, and what stands in for what is missing or wrong."""

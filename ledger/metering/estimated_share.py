@@ -1,0 +1,70 @@
+"""How much of a month's energy was not measured: the share of estimated and substituted values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.readings import REACTIVE, Register
+
+ESTIMATED: Final = frozenset("EFS")
+"""All qualities of `ledger.readings` but A: estimates, substitutes and final substitutes."""
+
+_CODES: Final = np.frombuffer("".join(sorted(ESTIMATED)).encode(), dtype=np.uint8)
+
+
+class EstimatedShare(msgspec.Struct, frozen=True):
+    """Counts of intervals that have a value, and of their energy; a missing interval is in neither.
+
+    Reactive registers count in intervals only: varh do not add to Wh.
+    """
+
+    intervals: int
+    estimated_intervals: int
+    wh: int
+    estimated_wh: int
+
+    def __add__(self, other: EstimatedShare) -> EstimatedShare:
+        return EstimatedShare(
+            self.intervals + other.intervals,
+            self.estimated_intervals + other.estimated_intervals,
+            self.wh + other.wh,
+            self.estimated_wh + other.estimated_wh,
+        )
+
+    @property
+    def of_intervals(self) -> Fraction:
+        """0 to 1, exact; 0 where there is no interval."""
+        return Fraction(self.estimated_intervals, self.intervals) if self.intervals else Fraction(0)
+
+    @property
+    def of_energy(self) -> Fraction:
+        """0 to 1, exact; 0 where there is no energy."""
+        return Fraction(self.estimated_wh, self.wh) if self.wh else Fraction(0)
+
+
+def estimated_share(
+    registers: Sequence[Register], wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8]
+) -> EstimatedShare:
+    """The share over rows of intervals, one a register; below zero or quality 0 is missing.
+
+    `quality` holds the ASCII codes of the letters, as `wh` holds the energies.
+
+    >>> wh = np.array([[100, 300, -1]])
+    >>> share = estimated_share(["pv"], wh, np.array([[65, 69, 0]], dtype=np.uint8))
+    >>> share.of_energy, share.of_intervals
+    (Fraction(3, 4), Fraction(1, 2))
+    """
+    assert wh.shape == quality.shape == (len(registers), wh.shape[1])
+    assert ((wh >= 0) == (quality != 0)).all(), "a value has a quality, and only a value"
+    active = np.array([register not in REACTIVE for register in registers], dtype=np.bool_)
+    estimated = np.isin(quality, _CODES)
+    energy = np.where((wh >= 0) & active[:, None], wh, 0)
+    return EstimatedShare(
+        int((wh >= 0).sum()), int(estimated.sum()), int(energy.sum()), int(energy[estimated].sum())
+    )
