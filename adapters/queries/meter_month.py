@@ -160,7 +160,7 @@ def _sequences(keys: int, count: int, batches: Sequence[_Batch]) -> tuple[tuple[
     """For each row the events that it rests on."""
     found: list[list[tuple[int, int]]] = [[] for _ in range(keys)]
     inside = [(batch.offset < count) & (batch.offset + batch.values.shape[1] > 0) for batch in batches]
-    if batches:
+    if any(rows.any() for rows in inside):
         number = np.concatenate([batch.number[rows] for batch, rows in zip(batches, inside, strict=True)])
         sequence = np.concatenate([batch.sequence[rows] for batch, rows in zip(batches, inside, strict=True)])
         order = np.lexsort((sequence, number))

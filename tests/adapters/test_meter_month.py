@@ -82,3 +82,18 @@ def test_many_registers_keep_their_own_values_and_qualities(bench: Bench, order:
         month = meter_month.load(connection, bench.book, keys, DAY, 900, 1 << 40)
     assert (month.wh == wh).all()
     assert (month.quality == quality).all()
+
+
+def test_readings_of_the_day_before_only_are_no_readings_of_the_month(bench: Bench) -> None:
+    """They are fetched, because a run may reach over midnight, and belong to none of the intervals."""
+    bench.door.execute(sample.register_site(), command_id="site", actor="ada")
+    bench.door.execute(sample.register_meter(), command_id="meter", actor="ada")
+    bench.door.execute(sample.record_readings(count=4), command_id="readings", actor="ada")
+    bench.project()
+    noon = sample.AUGUST + timedelta(hours=12)
+    with bench.database.reading(bench.book) as connection:
+        month = meter_month.load(
+            connection, bench.book, [("M1", "charge")], Interval(noon, noon + timedelta(hours=1)), 900, 99
+        )
+    assert (month.wh == MISSING).all()
+    assert month.sequences == ((),)

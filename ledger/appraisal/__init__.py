@@ -1,0 +1,1 @@
+"""What a printed appraisal of a storage project rests on: recomputed, never matched by invention."""
