@@ -11,7 +11,7 @@ from cyclopts import App
 from eventsourcing.persistence import OperationalError
 from rich.console import Console
 
-from adapters.cli import access, close, facts, money, proof, questions, servers
+from adapters.cli import access, close, facts, money, proof, questions, reconcile, servers
 from adapters.cli.session import Session
 from adapters.continuity import Discontinuity
 from adapters.embedded.child import ChildFailed
@@ -41,6 +41,7 @@ def application(session: Session) -> App:
     access.add_to(app, session)
     close.add_to(app, session)
     questions.add_to(app, session)
+    reconcile.add_to(app, session)
     return app
 
 

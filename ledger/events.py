@@ -15,6 +15,7 @@ from ledger.metering.substitution import ReadingsSubstituted
 from ledger.month_close import MonthClosed
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
+from ledger.reconciliation.record import ReconciliationRecorded
 from ledger.recorded_price import PricesRecorded
 from ledger.request import RequestAnswered
 from ledger.settlement.run import RunFinalised, SettlementRecorded
@@ -67,4 +68,5 @@ Event = (
     | MarketRulePublished
     | MarketFactRecorded
     | ExclusivityPublished
+    | ReconciliationRecorded
 )

@@ -7,6 +7,8 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
+from beancount import loader
+from beancount.core import data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,8 +95,6 @@ def test_entries_stand_by_date_and_accounts_open_before_use() -> None:
 
 
 def test_bean_check_accepts_the_file_and_finds_our_balances() -> None:
-    loader = pytest.importorskip("beancount.loader", reason="beancount is not installed")
-    data = pytest.importorskip("beancount.core.data")
     loaded, errors, _ = loader.load_string(beancount_text(sample(), 'a "book" \\'))
     assert errors == []
     sums: dict[str, int] = {}
@@ -108,7 +108,6 @@ def test_bean_check_accepts_the_file_and_finds_our_balances() -> None:
 
 
 def test_beancount_rejects_a_file_that_was_changed() -> None:
-    loader = pytest.importorskip("beancount.loader", reason="beancount is not installed")
     text = beancount_text(sample(), "t").replace("  Assets:Bank  100.00 CNY", "  Assets:Bank  100.01 CNY")
     _, errors, _ = loader.load_string(text)
     assert len(errors) == 1

@@ -1,0 +1,163 @@
+"""An operator's statement against our settlement, line by line, every difference by its cause."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Final
+
+from ledger.interval import Interval
+from ledger.quantity import Money
+from ledger.reconciliation.allocation import SiteDifference, with_allocation
+from ledger.reconciliation.difference import Part, Policy, Rival, parts_of
+from ledger.reconciliation.figures import Figures, operator_figures, our_figures
+from ledger.reconciliation.line_report import (
+    DoubtfulLines,
+    LineReport,
+    LoneLine,
+    MatchedLines,
+    class_totals,
+)
+from ledger.reconciliation.match_lines import Pair, match_lines
+from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement, currency_of, sum_of
+from ledger.reconciliation.our_line import OurLine
+from ledger.refusal import Refused
+
+_NONE: Final[Mapping[str, Sequence[OurLine]]] = {}
+_Key = tuple[str, str, Interval]
+
+
+def reconcile(
+    statement: OperatorStatement,
+    ours: Sequence[OurLine],
+    *,
+    run: str,
+    other_runs: Mapping[str, Sequence[OurLine]] = _NONE,
+    other_rules: Mapping[str, Sequence[OurLine]] = _NONE,
+    policy: Policy | None = None,
+) -> LineReport:
+    """Match every line and name the cause of every difference.
+
+    `run` is what our lines are of; `other_runs` (by name, newest first) and `other_rules` (by name of the
+    rules' version) hold our lines of the same sites and periods as they were then, or would be under it.
+
+    Raises:
+        Refused: `currency` for several currencies, `no_lines` when we have none, `reference` for two of our
+            lines with one reference.
+    """
+    if not ours:
+        raise Refused("no_lines", "there is no line of ours to compare with", place="ours")
+    _check_references(ours)
+    amounts = [line.amount for line in statement.lines] + [line.amount for line in ours]
+    currency = currency_of(amounts)
+    runs = {name: _by_key(lines) for name, lines in other_runs.items()}
+    rules = {name: _by_key(lines) for name, lines in other_rules.items()}
+    matching = match_lines(statement.lines, ours)
+    found = [_found(pair, runs, rules, policy or Policy()) for pair in matching.pairs]
+    matched = tuple(
+        _matched(pair, one, parts)
+        for pair, one, parts in zip(matching.pairs, found, with_allocation(found), strict=True)
+    )
+    return LineReport(
+        operator=statement.operator,
+        ours=run,
+        currency=currency,
+        operator_total=statement.total,
+        our_total=sum_of((line.amount for line in ours), currency),
+        matched=matched,
+        by_class=class_totals(matched, currency),
+        operator_only=tuple(_lone(line) for line in matching.operator_only),
+        ours_only=tuple(_lone(line) for line in matching.ours_only),
+        doubtful=tuple(_doubtful(pair) for pair in matching.ambiguous),
+    )
+
+
+def _check_references(ours: Iterable[OurLine]) -> None:
+    seen: set[str] = set()
+    for line in ours:
+        if line.reference in seen:
+            raise Refused("reference", f"two of our lines are called {line.reference}", place="ours")
+        seen.add(line.reference)
+
+
+def _key(line: OurLine) -> _Key:
+    return line.item, line.site, line.interval
+
+
+def _by_key(lines: Iterable[OurLine]) -> dict[_Key, list[OurLine]]:
+    groups: dict[_Key, list[OurLine]] = defaultdict(list)
+    for line in lines:
+        groups[_key(line)].append(line)
+    return groups
+
+
+def _found(
+    pair: Pair,
+    runs: Mapping[str, Mapping[_Key, Sequence[OurLine]]],
+    rules: Mapping[str, Mapping[_Key, Sequence[OurLine]]],
+    policy: Policy,
+) -> SiteDifference:
+    theirs, ours = operator_figures(pair.operator), our_figures(pair.ours)
+    parts = parts_of(theirs, ours, _rivals(pair.ours, runs), _rivals(pair.ours, rules), policy)
+    whole = _whole(pair)
+    return SiteDifference(whole.site, whole.item, whole.interval, theirs, ours, parts)
+
+
+def _rivals(ours: Sequence[OurLine], others: Mapping[str, Mapping[_Key, Sequence[OurLine]]]) -> list[Rival]:
+    """All lines of the same sites, items and periods elsewhere, where each has one."""
+    keys = list(dict.fromkeys(_key(line) for line in ours))
+    found = []
+    for name, by_key in others.items():
+        if all(key in by_key for key in keys):
+            lines = [line for key in keys for line in by_key[key]]
+            exact = sum((Fraction(line.exact) for line in lines), Fraction(0))
+            found.append(Rival(name, our_figures(lines), exact))
+    return found
+
+
+def _whole(pair: Pair) -> OperatorLine | OurLine:
+    """The one line of the pair; the operator's where both sides have one."""
+    return pair.operator[0] if len(pair.operator) == 1 else pair.ours[0]
+
+
+def _matched(pair: Pair, one: SiteDifference, parts: tuple[Part, ...]) -> MatchedLines:
+    return MatchedLines(
+        site=one.site,
+        item=one.item,
+        interval=one.interval,
+        operator=tuple(line.reference for line in pair.operator),
+        ours=tuple(line.reference for line in pair.ours),
+        reason=pair.reason,
+        operator_amount=one.theirs.amount,
+        our_amount=one.ours.amount,
+        parts=parts,
+        note="" if parts or one.theirs.same(one.ours) else _quantities(one.theirs, one.ours),
+    )
+
+
+def _quantities(theirs: Figures, ours: Figures) -> str:
+    """Figures that differ although no money does."""
+    return f"quantities or prices differ ({theirs.quantity} against {ours.quantity}), amounts do not"
+
+
+def _lone(line: OperatorLine | OurLine) -> LoneLine:
+    return LoneLine(line.reference, line.site, line.item, line.interval, line.amount)
+
+
+def _doubtful(pair: Pair) -> DoubtfulLines:
+    first = pair.operator[0]
+    return DoubtfulLines(
+        first.site,
+        first.item,
+        first.interval,
+        tuple(line.reference for line in pair.operator),
+        tuple(line.reference for line in pair.ours),
+        pair.reason,
+        _sum(pair.operator),
+        _sum(pair.ours),
+    )
+
+
+def _sum(lines: Sequence[OperatorLine | OurLine]) -> Money:
+    return sum_of((line.amount for line in lines), lines[0].amount.currency)

@@ -1,0 +1,96 @@
+"""A reconciliation report as plain text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from ledger.interval import Interval
+from ledger.reconciliation.line_report import LineReport, LoneLine
+from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
+
+
+def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
+    """Totals, every difference with its causes, and what only one side has; times in `zone`."""
+    equal = len(report.matched) - len(report.differences)
+    total = report.operator_total - report.our_total
+    lines = [
+        f"{report.operator} against {report.ours}, {report.currency}",
+        f"operator {report.operator_total}, ours {report.our_total}, difference {total}",
+        f"{equal} of {len(report.matched)} matches are equal",
+        "",
+        "Differences by cause (operator less ours)",
+        *(f"  {kind:<12} {amount!s:>16}" for kind, amount in report.by_class.items()),
+    ]
+    lines += _section("Differences", _differences(report, zone))
+    lines += _section("Without money", _noted(report, zone))
+    lines += _section("Only the operator has", (_lone(line, zone) for line in report.operator_only))
+    lines += _section("Only we have", (_lone(line, zone) for line in report.ours_only))
+    lines += _section("Not certain which belong together", _doubtful(report, zone))
+    return "\n".join(lines) + "\n"
+
+
+def payment_report_text(report: PaymentReport) -> str:
+    """What was paid, what could have been meant, and what is left on either side."""
+    known = f"{report.repeated} bookings known from earlier files"
+    lines = [f"account {report.account}, {report.currency}: {report.total} moved, {known}"]
+    lines += _section("Paid", (_paid(one) for one in report.matched))
+    lines += _section("Not certain what is meant", (_paid(one) for one in report.doubtful))
+    lines += _section("Bookings that pay no statement", (_booking(one) for one in report.payments_only))
+    lines += _section("Still open", (_open(one) for one in report.statements_only))
+    return "\n".join(lines) + "\n"
+
+
+def _section(title: str, rows: Iterable[str]) -> list[str]:
+    found = [f"  {row}" for row in rows]
+    return ["", title, *found] if found else []
+
+
+def _differences(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
+    for line in report.differences:
+        where = _where(line.site, line.item, line.interval, zone)
+        yield f"{where}: {line.operator_amount} - {line.our_amount} = {line.difference}"
+        for part in line.parts:
+            yield f"  {part.kind:<12} {part.amount!s:>14}  {part.reason}"
+
+
+def _noted(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
+    for line in report.matched:
+        if line.note:
+            yield f"{_where(line.site, line.item, line.interval, zone)}: {line.note}"
+
+
+def _doubtful(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
+    for one in report.doubtful:
+        theirs, ours = ", ".join(one.operator), ", ".join(one.ours)
+        where = _where(one.site, one.item, one.interval, zone)
+        yield f"{where}: {theirs} ({one.operator_amount}) and {ours} ({one.our_amount})"
+
+
+def _lone(line: LoneLine, zone: ZoneInfo) -> str:
+    return f"{_where(line.site, line.item, line.interval, zone)}: {line.amount} ({line.reference})"
+
+
+def _where(site: str, item: str, interval: Interval, zone: ZoneInfo) -> str:
+    return f"{site or 'all sites'}, {item}, {_time(interval.start, zone)} to {_time(interval.end, zone)}"
+
+
+def _time(instant: datetime, zone: ZoneInfo) -> str:
+    """The local day alone where it is a midnight."""
+    local = instant.astimezone(UTC).astimezone(zone)
+    return f"{local:%Y-%m-%d}" if (local.hour, local.minute) == (0, 0) else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _paid(one: PaidStatements) -> str:
+    bookings = " + ".join(_booking(booking) for booking in one.bookings)
+    statements = " + ".join(_open(statement) for statement in one.statements)
+    return f"{bookings} -> {statements}: {one.reason}"
+
+
+def _booking(one: Booking) -> str:
+    return f"{one.booked_on} {one.amount} ({one.reference or one.place})"
+
+
+def _open(one: OpenStatement) -> str:
+    return f"{one.key.aggregate} {one.amount}"
