@@ -80,8 +80,11 @@ def _terms(line: Line) -> Iterable[str]:
     if line.note:
         yield line.note
     for term in line.basis:
-        energy = grouped(decimal_text(int(term.quantity), 3))
-        yield f"{term.label}: {energy} kWh at {term.price}"
+        if term.unit == "Wh":
+            energy = grouped(decimal_text(int(term.quantity), 3))
+            yield f"{term.label}: {energy} kWh at {term.price}"
+        else:
+            yield f"{term.label}: {term.quantity} {term.unit} at {term.price}"
 
 
 def csv_text(statements: Iterable[Statement]) -> str:

@@ -9,7 +9,7 @@ import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, csv_import, readings, settling
+from benchmarks import append, csv_import, documents, readings, settling
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig, rig
 
@@ -33,7 +33,13 @@ def main() -> None:
     with rig() as servers:
         where = machine(servers)
         print(where)
-        for measure in (append.measure, readings.measure, csv_import.measure, settling.measure):
+        for measure in (
+            append.measure,
+            readings.measure,
+            csv_import.measure,
+            settling.measure,
+            documents.measure,
+        ):
             found = measure(servers, quick=quick)
             figures += found
             for figure in found:

@@ -10,9 +10,16 @@ from cyclopts import App, Parameter
 
 from adapters import statement_text
 from adapters.cli import given_file
+from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
+from adapters.documents.language import Language
+from adapters.documents.statement_document import StatementDocument
+from adapters.documents.statement_pdf import statement_pdf, statement_pdfs
+from adapters.documents.statement_xlsx import statement_xlsx
+from adapters.documents.typesetting import Typesetters
 from adapters.postgres.database import Connection
 from adapters.queries import statements
+from adapters.queries.documents import documents
 from adapters.queries.explain import Explanation
 from adapters.queries.explain import explain as explain_line
 from adapters.settling import lowest_position, settle_month
@@ -20,7 +27,7 @@ from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.statement import Statement
 
-Format = Literal["text", "csv", "json"]
+Format = Literal["text", "csv", "json", "pdf", "xlsx"]
 
 _SHOWN = 20
 
@@ -53,21 +60,29 @@ def add_to(app: App, session: Session) -> None:
         party: Annotated[str | None, Parameter(help="only this party's")] = None,
         contract: Annotated[str | None, Parameter(help="only of this contract")] = None,
         format: Format = "text",
-        out: Annotated[Path | None, Parameter(help="write to this file")] = None,
+        language: Annotated[Language, Parameter(help="of a PDF or workbook")] = "zh",
+        out: Annotated[Path | None, Parameter(help="write to this file, or to this folder")] = None,
     ) -> None:
-        """Print the latest statements of a month: what each partner is entitled to, holds and is paid."""
-        if out is not None:
+        """Print the latest statements of a month: what each partner is entitled to, holds and is paid.
+
+        With pdf or xlsx each statement becomes a file in the folder OUT.
+        """
+        files = format in ("pdf", "xlsx")
+        if files and (out is None or out.is_file()):
+            raise Refused("out", "name a folder for the files with --out", place="--out")
+        if out is not None and not files:
             given_file.check_new(out)
         with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
+            position = lowest_position(connection)
             found = statements.latest(
-                connection,
-                lowest_position(connection),
-                month=str(Month.parse(month)),
-                party=party,
-                contract=contract,
+                connection, position, month=str(Month.parse(month)), party=party, contract=contract
             )
             if not found:
                 raise _no_statement(connection, str(Month.parse(month)), party, contract)
+            described = documents(connection, position, found) if files else []
+        if files and out is not None:
+            _write_files(described, format, language, out)
+            return
         rendered = render(found, format)
         if out is None:
             print(rendered)
@@ -91,6 +106,20 @@ def _no_statement(connection: Connection, month: str, party: str | None, contrac
     there = ", ".join(f"{one.party} under {one.contract}" for one in of_month[:_SHOWN])
     more = f" and {len(of_month) - _SHOWN} more" if len(of_month) > _SHOWN else ""
     return Refused("no_statement", f"none of {month} for {' and '.join(asked)}; there are: {there}{more}")
+
+
+def _write_files(described: list[StatementDocument], format: Format, language: Language, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if format == "xlsx":
+        made = [statement_xlsx(one, language) for one in described]
+    elif len(described) == 1:
+        made = [statement_pdf(described[0], language)]
+    else:
+        with Typesetters() as typesetters:
+            made = statement_pdfs(described, language, typesetters)
+    for one, content in zip(described, made, strict=True):
+        given_file.write(out / f"{one.file_stem}.{format}", content)
+    print(f"{counted(len(made), 'file')} in {out}")
 
 
 def render(found: list[Statement], format: Format) -> str:

@@ -15,6 +15,7 @@ from adapters.front_door import FrontDoor
 from adapters.http import (
     contracts,
     devices,
+    documents,
     events,
     health,
     imports,
@@ -65,6 +66,7 @@ ROUTES: Final = (
     *proposals.ROUTES,
     *settlements.ROUTES,
     *statements.ROUTES,
+    *documents.ROUTES,
     *lives.ROUTES,
     *months.ROUTES,
     *journal.ROUTES,

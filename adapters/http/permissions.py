@@ -62,6 +62,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/statements": _MONEY | {"partner"},
     "GET /v1/statements/{contract}/{month}/{party}": _MONEY | {"partner"},
     "GET /v1/statements/{contract}/{month}/{party}/lines/{number}/explain": _MONEY | {"partner"},
+    "GET /v1/statements/{contract}/{month}/{party}/document": _MONEY | {"partner"},
     "GET /v1/receivables": _MONEY | {"partner"},
     "GET /v1/statements/{contract}/{month}/{party}/{run}/life": _MONEY | {"partner"},
     "POST /v1/statements/{contract}/{month}/{party}/{run}/review": _FINANCE,

@@ -1,0 +1,1 @@
+"""Statements and revenue reports as files: PDF, XLSX and Parquet, in Chinese and English."""

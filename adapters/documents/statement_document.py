@@ -1,0 +1,127 @@
+"""A statement with what stands above it on paper, and how its numbers are written."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import msgspec
+
+from adapters.documents.language import Wording
+from ledger.clauses.flow import exact_text, grouped
+from ledger.interval import Instant
+from ledger.quantity import decimal_text
+from ledger.refusal import Refused
+from ledger.settlement.line import Line
+from ledger.settlement.run import PROVISIONAL
+from ledger.settlement.statement import Statement
+
+_NOT_POOLED: Final = "; not in this contract's pool"
+
+
+class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """`recorded_at` is when the ledger recorded the run; it stands in the file as its time of making, so
+    that the same statement is the same bytes whenever it is written.
+
+    `issuer` and `party_name` are names as people know them; `party_name` may be empty.
+    """
+
+    statement: Statement
+    recorded_at: Instant
+    issuer: str
+    party_name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.recorded_at.tzinfo is None:
+            raise Refused("naive_time", "an instant needs its UTC offset", place="recorded_at")
+
+    @property
+    def provisional(self) -> bool:
+        return self.statement.run_kind == PROVISIONAL
+
+    @property
+    def party(self) -> str:
+        """The party's name and id."""
+        party = self.statement.party
+        return f"{self.party_name} ({party})" if self.party_name else party
+
+    @property
+    def file_stem(self) -> str:
+        """A file name without its ending: month, contract, party and run."""
+        one = self.statement
+        return f"{one.month}_{one.contract}_{one.party}_run{one.run}"
+
+
+def facts(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:
+    """What the statement is about, labelled."""
+    one = document.statement
+    found = {
+        "party": document.party,
+        "issuer": document.issuer,
+        "contract": one.contract,
+        "title": one.title,
+        "month": one.month,
+        "run": f"{one.run} ({words.run_kind(one.run_kind)})",
+        "position": str(one.position),
+        "sequence": str(one.sequence),
+        "recorded_at": f"{document.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        "currency": one.currency,
+    }
+    return [(words.label("field", name), value) for name, value in found.items()]
+
+
+def evidence(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:
+    """By which the statement can be checked against the ledger, labelled."""
+    one = document.statement
+    return [
+        (words.label("field", name), getattr(one, name))
+        for name in ("rules_version", "inputs_digest", "outputs_digest")
+    ]
+
+
+def counts_in(line: Line) -> str:
+    """Which total a line is part of: `held`, `entitlement`, or none."""
+    if line.kind == "clause":
+        return "entitlement"
+    return "" if line.clause.endswith(_NOT_POOLED) else "held"
+
+
+def written(exact: str) -> str:
+    """An exact decimal with commas; a fraction, or words in its place, as they are."""
+    return grouped(exact) if _DECIMAL.fullmatch(exact) else exact
+
+
+class Quantity(NamedTuple):
+    """A quantity as it is shown: energy in kWh, all else in its own unit. No value: it is not a number."""
+
+    value: Fraction | None
+    text: str
+    unit: str
+
+
+def quantity_of(text: str, unit: str) -> Quantity:
+    """The quantity of a line or a term as people read it."""
+    value = number_of(text)
+    if value is None:
+        return Quantity(None, text, unit)
+    if unit == "Wh" or unit.startswith("Wh "):
+        return Quantity(value / 1000, _kwh(value), f"k{unit}")
+    return Quantity(value, written(text), unit)
+
+
+def number_of(text: str) -> Fraction | None:
+    """A decimal or numerator/denominator; None for words such as `each interval's own`."""
+    return Fraction(text) if _NUMBER.fullmatch(text) else None
+
+
+def _kwh(wh: Fraction) -> str:
+    """Three decimals where it is whole Wh."""
+    if wh.denominator == 1:
+        return grouped(decimal_text(wh.numerator, 3))
+    return written(exact_text(wh / 1000))
+
+
+_DECIMAL: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+|/\d+)?", re.ASCII)

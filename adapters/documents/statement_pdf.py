@@ -1,0 +1,135 @@
+"""Statements as PDF, one a party or several in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from adapters.documents.language import Language, Wording
+from adapters.documents.statement_document import StatementDocument, evidence, facts, quantity_of, written
+from adapters.documents.typesetting import Page, Typesetters, typeset
+from ledger.clauses.flow import grouped
+from ledger.refusal import Refused
+from ledger.settlement.line import Basis, Line
+from ledger.settlement.statement import Statement
+
+
+def statement_pdf(document: StatementDocument, language: Language) -> bytes:
+    """One statement; the same document gives the same bytes.
+
+    Raises:
+        Refused: `language`.
+    """
+    return typeset(statement_page([document], language))
+
+
+def statement_pdfs(
+    documents: Iterable[StatementDocument], language: Language, typesetters: Typesetters
+) -> list[bytes]:
+    """A file for each, in their order: what goes to different parties never shares one.
+
+    Raises:
+        Refused: `language`.
+    """
+    return typesetters.typeset(statement_page([document], language) for document in documents)
+
+
+def combined_pdf(documents: Sequence[StatementDocument], language: Language) -> bytes:
+    """Several statements in one file, each with its own page numbers, for who may see them all.
+
+    Raises:
+        Refused: `language`, or `empty` without any.
+    """
+    if not documents:
+        raise Refused("empty", "a file holds at least one statement", place="documents")
+    return typeset(statement_page(documents, language))
+
+
+def statement_page(documents: Sequence[StatementDocument], language: Language) -> Page:
+    """What the template is filled with: everything that the file will hold."""
+    words = Wording(language)
+    first = documents[0]
+    title = f"{words.label('page', 'statement')} {first.statement.month}"
+    data = {
+        "language": language,
+        "title": title if len(documents) > 1 else f"{title} {first.statement.contract} {first.party}",
+        "author": first.issuer,
+        "keywords": [document.statement.outputs_digest for document in documents],
+        "words": words.section("page"),
+        "headings": words.section("heading"),
+        "columns": [
+            words.label("column", name)
+            for name in ("number", "item", "quantity", "price", "exact", "rounding", "amount")
+        ],
+        "sheets": [_sheet(document, words) for document in documents],
+    }
+    return Page("statement", data, max(document.recorded_at for document in documents))
+
+
+def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
+    one = document.statement
+    return {
+        "title": words.label("page", "statement"),
+        "issuer": document.issuer,
+        "provisional": words.label("page", "provisional") if document.provisional else "",
+        "provisional_note": words.label("page", "provisional_note"),
+        "foot": f"{one.contract}  {one.month}  {one.party}  run {one.run}  {one.outputs_digest[:16]}",
+        "currency": one.currency,
+        "facts": facts(document, words),
+        "totals": _totals(one, words),
+        "notes": [words.phrase(text) for text in one.warnings],
+        "lines": [_line(line, words) for line in one.lines],
+        "evidence": evidence(document, words),
+    }
+
+
+def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
+    """(label, amount, 0 plain, 1 heavy or 2 indented)."""
+    rows: list[tuple[str, str, int]] = []
+
+    def add(name: str, amount: object, weight: int) -> None:
+        rows.append((words.label("total", name), grouped(str(amount)), weight))
+
+    if one.pool is not None:
+        add("pool", one.pool, 0)
+        of_which = words.label("total", "of_which")
+        for use in one.pool_uses:
+            name = f"{of_which}: {words.code(use.clause.partition(', ')[2])}"
+            rows.append((name, grouped(str(use.amount)), 2))
+    add("entitlement", one.entitlement, 0)
+    add("held", one.held, 0)
+    if one.payable.minor >= 0:
+        add("payable_to", one.payable, 1)
+    else:
+        add("payable_by", -one.payable, 1)
+    add("delta", one.delta, 0)
+    return rows
+
+
+def _line(line: Line, words: Wording) -> Mapping[str, object]:
+    where = f" {line.site}" if line.site else ""
+    rule = words.phrase(line.clause)
+    return {
+        "number": str(line.number),
+        "what": words.code(line.code) + where,
+        "quantity": _quantity(line.quantity, line.unit, words),
+        "price": written(line.price),
+        "exact": written(line.exact),
+        "rounding": line.rounding,
+        "amount": grouped(str(line.amount)),
+        "rule": f"{rule}: {words.phrase(line.note)}" if line.note else rule,
+        "terms": [_term(term, words) for term in line.basis],
+    }
+
+
+def _term(term: Basis, words: Wording) -> Mapping[str, str]:
+    return {
+        "label": words.phrase(term.label),
+        "quantity": _quantity(term.quantity, term.unit, words),
+        "price": words.phrase(written(term.price)),
+        "exact": written(term.exact),
+    }
+
+
+def _quantity(text: str, unit: str, words: Wording) -> str:
+    shown = quantity_of(text, unit)
+    return f"{shown.text} {words.phrase(shown.unit)}" if text else ""

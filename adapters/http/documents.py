@@ -1,0 +1,68 @@
+"""A statement as a file to keep: PDF or workbook, in Chinese or English."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+from litestar.params import QueryParameter
+
+from adapters.documents.language import Language
+from adapters.documents.statement_pdf import statement_pdf
+from adapters.documents.statement_xlsx import statement_xlsx
+from adapters.http.instant import month_of
+from adapters.http.problem import READ_PROBLEMS
+from adapters.http.settlements import ContractName, MonthName, RunFilter
+from adapters.http.statements import PartyName
+from adapters.http.view import View
+from adapters.queries import documents, statements
+from ledger.refusal import Refused
+
+FileFormat = Literal["pdf", "xlsx"]
+_MEDIA: Final[dict[FileFormat, str]] = {
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+@get(
+    "/statements/{contract:str}/{month:str}/{party:str}/document",
+    summary="A statement as PDF/A or as a workbook that computes it again",
+    responses=READ_PROBLEMS,
+    media_type=MediaType.TEXT,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def statement_document(
+    view: NamedDependency[View],
+    contract: ContractName,
+    month: MonthName,
+    party: PartyName,
+    run: RunFilter = None,
+    format: Annotated[FileFormat, QueryParameter()] = "pdf",
+    language: Annotated[Language, QueryParameter()] = "zh",
+) -> Response[bytes]:
+    """The statement is read as the caller; what its file shows beside it, with the ledger's own rights."""
+    with view.reading() as (connection, position):
+        found = statements.latest(
+            connection, position, month=month_of(month), contract=contract, party=party, run=run, limit=1
+        )
+    if not found:
+        raise Refused(
+            "unknown_statement", f"no statement of {month} for {party} under {contract}", place="party"
+        )
+    service = view.service
+    with service.database.reading(service.book) as connection:
+        (document,) = documents.documents(connection, position, found)
+    content = statement_pdf(document, language) if format == "pdf" else statement_xlsx(document, language)
+    name = f"{document.file_stem}.{format}"
+    return Response(
+        content,
+        media_type=_MEDIA[format],
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Ledger-Position": str(position)},
+    )
+
+
+ROUTES = (statement_document,)

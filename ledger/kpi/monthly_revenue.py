@@ -1,0 +1,256 @@
+"""The monthly revenue report of a site, of the whole portfolio and of a partner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from ledger.interval import Month
+from ledger.kpi.economy import bill_saving
+from ledger.kpi.kpi import Kpi
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.settlement.line import Line
+from ledger.settlement.result import SiteBill
+from ledger.settlement.run import PROVISIONAL, Run
+from ledger.settlement.statement import Statement
+
+Scope = Literal["site", "portfolio", "partner"]
+Dimension = Literal["stream", "site", "contract", "clause", "party", "month"]
+
+NOT_SPLIT: Final = "not_split"
+"""The row of what no contract split: streams outside the pools, less costs charged to them."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Money of one stream, site, contract, clause, party or month, or of a named figure."""
+
+    key: str
+    amount: Money
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """The report's total by one dimension; by month, the months settled up to the report's."""
+
+    dimension: Dimension
+    rows: tuple[Row, ...]
+
+
+class RevenueReport(msgspec.Struct, frozen=True):
+    """`total` is what streams earned, or for a partner what it is entitled to; `figures` stand beside it.
+
+    `rests_on` names the runs of the report's month; `provisional` is set when one of them pays nothing yet.
+    """
+
+    scope: Scope
+    subject: str
+    month: str
+    currency: str
+    total: Money
+    figures: tuple[Row, ...]
+    breakdowns: tuple[Breakdown, ...]
+    kpis: tuple[Kpi, ...]
+    rests_on: tuple[str, ...]
+    provisional: bool
+
+    def __post_init__(self) -> None:
+        for breakdown in self.breakdowns:
+            rows = [row for row in breakdown.rows if breakdown.dimension != "month" or row.key == self.month]
+            assert sum(row.amount.minor for row in rows) == self.total.minor, breakdown.dimension
+
+
+def site_report(runs: Sequence[Run], site: str, month: Month, *, kpis: tuple[Kpi, ...] = ()) -> RevenueReport:
+    """What a site's storage earned in the month by stream and contract, its bills, and the months before.
+
+    `runs` are the ones in force, one per contract and month, of any contracts and months.
+
+    Raises:
+        Refused: `run_twice`, `currency`, `not_settled` when no run of the month has a line of the site.
+    """
+    _once((run.result.contract, str(run.result.month)) for run in runs)
+    touched = [run for run in runs if any(_of_site(line, site) for line in run.result.lines)]
+    now = _of_month(touched, month, f"site {site}")
+    lines = [(run, line) for run in now for line in run.result.lines if _of_site(line, site)]
+    bills = {bill for run in now for bill in run.result.bills if bill.site == site}
+    figures, saving = _bill_figures(bills) if len(bills) == 1 else ((), ())
+    return _report(
+        "site",
+        site,
+        now,
+        touched,
+        figures=figures,
+        breakdowns=(
+            Breakdown("stream", _rows((line.code, line.amount) for _, line in lines)),
+            Breakdown("contract", _rows((run.result.contract, line.amount) for run, line in lines)),
+        ),
+        kpis=(*saving, *kpis),
+        only=site,
+    )
+
+
+def portfolio_report(
+    runs: Sequence[Run], name: str, month: Month, *, kpis: tuple[Kpi, ...] = ()
+) -> RevenueReport:
+    """What all sites earned in the month by stream, site and contract, who is entitled to it, and the months
+    before; for the book's owner, because it names every party.
+
+    Raises:
+        Refused: as `site_report`.
+    """
+    _once((run.result.contract, str(run.result.month)) for run in runs)
+    now = _of_month(runs, month, "the portfolio")
+    lines = [(run, line) for run in now for line in run.result.lines if line.kind == "stream"]
+    bills = {bill for run in now for bill in run.result.bills}
+    sites = {line.site for _, line in lines}
+    complete = len(bills) == len(sites) and {bill.site for bill in bills} == sites
+    figures, saving = _bill_figures(bills) if complete else ((), ())
+    return _report(
+        "portfolio",
+        name,
+        now,
+        runs,
+        figures=figures,
+        breakdowns=(
+            Breakdown("stream", _rows((line.code, line.amount) for _, line in lines)),
+            Breakdown("site", _rows((line.site or "", line.amount) for _, line in lines)),
+            Breakdown("contract", _rows((run.result.contract, line.amount) for run, line in lines)),
+            Breakdown("party", _parties(now)),
+        ),
+        kpis=(*saving, *kpis),
+    )
+
+
+def partner_report(
+    statements: Sequence[Statement], month: Month, *, kpis: tuple[Kpi, ...] = ()
+) -> RevenueReport:
+    """What one party is entitled to in the month by contract and clause, and the months before.
+
+    It is made of the party's own statements and therefore holds nothing that they do not show.
+
+    Raises:
+        Refused: `one_party` for statements of several parties, `run_twice`, `currency`, `not_settled`.
+    """
+    parties = {statement.party for statement in statements}
+    if len(parties) > 1:
+        raise Refused(
+            "one_party", "a partner's report is made of its own statements only", place="statements"
+        )
+    _once((statement.contract, statement.month) for statement in statements)
+    now = [statement for statement in statements if statement.month == str(month)]
+    if not now:
+        raise Refused("not_settled", f"there is no statement of {month}", place="month")
+    currency = now[0].currency
+    clauses = [(line.code, line.amount) for one in now for line in one.lines if line.kind == "clause"]
+    earlier = [(one.month, one.entitlement) for one in statements if one.month <= str(month)]
+    return RevenueReport(
+        scope="partner",
+        subject=parties.pop(),
+        month=str(month),
+        currency=currency,
+        total=_sum((one.entitlement for one in now), currency),
+        figures=tuple(
+            Row(name, _sum((getattr(one, name) for one in now), currency))
+            for name in ("held", "payable", "delta")
+        ),
+        breakdowns=(
+            Breakdown("contract", _rows((one.contract, one.entitlement) for one in now)),
+            Breakdown("clause", _rows(clauses)),
+            Breakdown("month", tuple(sorted(_rows(earlier), key=lambda row: row.key))),
+        ),
+        kpis=kpis,
+        rests_on=tuple(f"{s.contract} {s.month} run {s.run} ({s.run_kind}) {s.outputs_digest}" for s in now),
+        provisional=any(one.run_kind == PROVISIONAL for one in now),
+    )
+
+
+def _report(
+    scope: Scope,
+    subject: str,
+    now: Sequence[Run],
+    runs: Sequence[Run],
+    *,
+    figures: tuple[Row, ...],
+    breakdowns: tuple[Breakdown, ...],
+    kpis: tuple[Kpi, ...],
+    only: str | None = None,
+) -> RevenueReport:
+    month, currency = now[0].result.month, now[0].result.currency
+    earlier = [
+        (str(run.result.month), _streams_total(run, only)) for run in runs if run.result.month <= month
+    ]
+    months = tuple(sorted(_rows(earlier), key=lambda row: row.key))
+    return RevenueReport(
+        scope=scope,
+        subject=subject,
+        month=str(month),
+        currency=currency,
+        total=_sum((_streams_total(run, only) for run in now), currency),
+        figures=figures,
+        breakdowns=(*breakdowns, Breakdown("month", months)),
+        kpis=kpis,
+        rests_on=tuple(
+            f"{run.result.contract} {run.result.month} run {run.number} ({run.kind}) {run.outputs_digest}"
+            for run in now
+        ),
+        provisional=any(run.kind == PROVISIONAL for run in now),
+    )
+
+
+def _of_site(line: Line, site: str) -> bool:
+    return line.kind == "stream" and line.site == site
+
+
+def _streams_total(run: Run, site: str | None) -> Money:
+    """What the streams of a run earned, at one site or at all."""
+    amounts = (
+        line.amount
+        for line in run.result.lines
+        if line.kind == "stream" and (site is None or line.site == site)
+    )
+    return _sum(amounts, run.result.currency)
+
+
+def _of_month(runs: Sequence[Run], month: Month, what: str) -> list[Run]:
+    now = [run for run in runs if run.result.month == month]
+    if not now:
+        raise Refused("not_settled", f"{what} has no settled run of {month}", place="month")
+    return now
+
+
+def _once(keys: Iterable[tuple[str, str]]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for contract, month in keys:
+        if (contract, month) in seen:
+            raise Refused("run_twice", f"give one run of {contract} in {month}", place=f"contract {contract}")
+        seen.add((contract, month))
+
+
+def _bill_figures(bills: Iterable[SiteBill]) -> tuple[tuple[Row, ...], tuple[Kpi, ...]]:
+    """The bills added up; above zero is owed to the grid."""
+    every = list(bills)
+    currency = every[0].without_storage.currency
+    without = _sum((bill.without_storage for bill in every), currency)
+    with_storage = _sum((bill.with_storage for bill in every), currency)
+    rows = (Row("bill_without", without), Row("bill_with", with_storage))
+    return rows, (bill_saving(without, with_storage),)
+
+
+def _parties(runs: Sequence[Run]) -> tuple[Row, ...]:
+    rows = list(_rows((party, money) for run in runs for party, money in run.result.entitlement.items()))
+    currency = runs[0].result.currency
+    rest = _sum((_streams_total(run, None) - run.result.pool for run in runs), currency)
+    return (*rows, Row(NOT_SPLIT, rest)) if rest.minor else tuple(rows)
+
+
+def _rows(items: Iterable[tuple[str, Money]]) -> tuple[Row, ...]:
+    """One row a key, added up, in the order in which the keys first come."""
+    sums: dict[str, Money] = {}
+    for key, money in items:
+        sums[key] = sums[key] + money if key in sums else money
+    return tuple(Row(key, money) for key, money in sums.items())
+
+
+def _sum(amounts: Iterable[Money], currency: str) -> Money:
+    return sum(amounts, Money.zero(currency))
