@@ -23,6 +23,7 @@ from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.settling import wait_until
 from adapters.state_folder import Addresses, StateFolder
+from ledger.refusal import Refused
 
 _DATABASE: Final = "wattledger"
 
@@ -37,6 +38,8 @@ class Stack:
         clock: Callable[[], datetime],
         children: tuple[Child, ...],
         folder: StateFolder | None,
+        *,
+        founding: bool,
     ) -> None:
         self.settings = settings
         self.addresses = addresses
@@ -45,10 +48,11 @@ class Stack:
         self._folder = folder
         self.database = Database(addresses.postgres_url)
         self.database.migrate()
-        self._create_stream()
+        if founding:
+            self._create_stream()
         seed = Path(addresses.nats_seed) if addresses.nats_seed else None
         self.client = NatsClient(addresses.nats_url, seed_file=seed, name="ledger")
-        stream.verify(self.client, settings.book, addresses.nats_monitor_url, replicas=settings.nats_replicas)
+        self._verify_stream()
         self.log = Log(self.client, settings.book)
         self.recorder = JetStreamApplicationRecorder(self.log)
         self.door = FrontDoor(self.recorder, clock, lambda: continuity.guard(self.log, self.database))
@@ -70,6 +74,24 @@ class Stack:
             )
         finally:
             operator.close()
+
+    def _verify_stream(self) -> None:
+        """Raises:
+        Refused: `no_book` when the servers have no such book.
+        WeakStream: it could lose facts.
+        """
+        settings, monitor = self.settings, self.addresses.nats_monitor_url
+        try:
+            stream.verify(self.client, settings.book, monitor, replicas=settings.nats_replicas)
+        except stream.StreamError as error:
+            self.close()
+            if error.code != stream.NOT_FOUND:
+                raise
+            raise Refused(
+                "no_book",
+                f"these servers have no book {settings.book!r}; WATTLEDGER_BOOK names another, and wattledger"
+                " demo, up, serve or restore founds one",
+            ) from None
 
     def projector(self) -> Projector:
         """A projector of this book; one at a time makes progress."""
@@ -97,13 +119,16 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack]:
+def running(settings: Settings, clock: Callable[[], datetime], *, founding: bool = True) -> Iterator[Stack]:
     """The stack, started if need be; what was started here is stopped at the end.
 
     Embedded servers belong to the process that started them. A command given meanwhile for the same
     folder joins them by the addresses that lie in it.
 
+    Without `founding` the book must be there.
+
     Raises:
+        Refused: `no_book`.
         ChildFailed, ConnectionError: a server does not start or answer.
         WeakStream: the stream or its server could lose facts.
     """
@@ -124,7 +149,7 @@ def running(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Stack
                 str(settings.nats_operator_seed) if settings.nats_operator_seed else None,
                 settings.postgres_url,
             )
-        stack = Stack(addresses, settings, clock, children, folder)
+        stack = Stack(addresses, settings, clock, children, folder, founding=founding)
         cleanup.callback(stack.close)
         cleanup.callback(stack.wait_for_joined)
         if children and folder is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ledger.identity import checked_id
+from ledger.refusal import Refused
 from ledger.tariff import Tariff
 
 
@@ -32,6 +33,17 @@ class PublishTariff(msgspec.Struct, frozen=True, tag_field="command", tag="tarif
     def reads(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, _: object, __: Mapping[str, object]) -> tuple[TariffPublished]:
+    def decide(self, state: Tariff | None, _: Mapping[str, object]) -> tuple[TariffPublished]:
+        """Raises:
+        Refused: `currency` or `zone` for a next version in another one."""
         checked_id(self.tariff.id, "tariff.id")
+        if state is not None:
+            for field, old, new in (
+                ("currency", state.currency, self.tariff.currency),
+                ("zone", state.zone, self.tariff.zone),
+            ):
+                if old != new:
+                    raise Refused(
+                        field, f"tariff {state.id} is of {old}; one of {new} needs another id", place=field
+                    )
         return (TariffPublished(self.tariff),)

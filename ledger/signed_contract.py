@@ -12,6 +12,7 @@ from ledger.contract import Contract
 from ledger.effective import History, Period, extended
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.site import Site
 
 
 class ContractRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="contract.registered.v1"):
@@ -46,9 +47,34 @@ class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="co
     ) -> tuple[ContractRegistered]:
         for name in self.reads:
             known(others, name, History)
+        for name in self.contract.sites:
+            _check_zone(self.contract, known(others, f"site.{name}", History), name)
         if state is not None:
+            _check_currency(self.contract, state.latest.document)
             _check_change(self.contract, (version.document for version in state.versions))
         return (ContractRegistered(self.contract),)
+
+
+def _check_zone(contract: Contract, site: History[Site], name: str) -> None:
+    """A month of the contract is the same hours as the month of its sites' bills.
+
+    Raises:
+        Refused: `zone`.
+    """
+    zone = site.latest.document.zone
+    if zone != contract.zone:
+        raise Refused("zone", f"site {name} is in {zone}, the contract in {contract.zone}", place="zone")
+
+
+def _check_currency(contract: Contract, before: Contract) -> None:
+    """Raises:
+    Refused: `currency` for a version in another currency than the one before it."""
+    if contract.currency != before.currency:
+        raise Refused(
+            "currency",
+            f"contract {contract.id} is in {before.currency}; one in {contract.currency} needs another id",
+            place="currency",
+        )
 
 
 def _check_change(contract: Contract, earlier: Iterable[Contract]) -> None:

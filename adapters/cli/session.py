@@ -33,7 +33,7 @@ class Session(msgspec.Struct, frozen=True):
             Refused: see `check_folder`.
         """
         check_folder(self.settings, founding=founding)
-        with running(self.settings, self.clock) as stack, projecting(stack):
+        with running(self.settings, self.clock, founding=founding) as stack, projecting(stack):
             yield stack
 
 

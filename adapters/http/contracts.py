@@ -19,6 +19,7 @@ from adapters.http.register import Name, RecordedVersion, bodies, history, liste
 from adapters.http.service import Service
 from adapters.http.strict_body import check_plain, decoded
 from adapters.http.view import View
+from adapters.overlap import check_overlap
 from ledger import contract_file
 from ledger.command import Command
 from ledger.contract import Contract
@@ -154,6 +155,7 @@ def register_document(
         Refused: the document is not acceptable.
     """
     check_plain(msgspec.to_builtins(command))
+    check_overlap(service.door, service.database, command)
     if check:
         others = {name: service.door.state(name) for name in command.reads}
         command.decide(service.door.state(command.aggregate), others)

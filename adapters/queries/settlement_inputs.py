@@ -71,7 +71,7 @@ def load(
     )
     in_force = _in_force(register.contracts, month, contracts)
     everything = {**_in_force(register.contracts, month, ()), **in_force} if contracts else in_force
-    _check_coverage(everything, month)
+    _check_coverage(everything, month, {site for one in in_force.values() for site in one.document.sites})
     layouts = {
         name: [_layout(register, site, month) for site in contract.document.sites]
         for name, contract in in_force.items()
@@ -158,11 +158,11 @@ def _in_force(
     return found
 
 
-def _check_coverage(everything: dict[str, Recorded[Contract]], month: Month) -> None:
-    """No day of a site under two contracts at once, and none of a contracted site under none."""
+def _check_coverage(everything: dict[str, Recorded[Contract]], month: Month, sites: set[str]) -> None:
+    """No day of one of `sites` under two contracts at once, and none of them under none."""
     spans: dict[str, list[tuple[Interval, str]]] = defaultdict(list)
     for name, contract in everything.items():
-        for site in contract.document.sites:
+        for site in sites.intersection(contract.document.sites):
             spans[site].append((_covered(contract.document, month), name))
     for site, held in spans.items():
         held.sort(key=lambda span: span[0].start)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
+from ledger.bill import Item
 from ledger.clauses.flow import Notice, exact_text
 from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Month
@@ -176,10 +177,12 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromP
     earned = _attributed(item, saving, prices, from_pv)
     if item.site.account.demand is not None:
         note = _demand_note(saving)
-        earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, (), note))
+        terms = _bill_terms(saving, "demand")
+        earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, terms, note))
     if item.site.account.power_factor is not None:
         note = _power_factor_note(item.site.account.power_factor.standard, saving)
-        earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, (), note))
+        terms = _bill_terms(saving, "power_factor")
+        earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, terms, note))
     rest = saving.total - Money(sum(one.amount.minor for one in earned), currency)
     assert from_pv is not None or rest == saving.interaction, "the streams sum to the bill effect"
     earned.append(Earned("interaction", rest.exact, rest, (), saving.explanation))
@@ -248,6 +251,25 @@ def _terms(
 def _money_text(money: int) -> str:
     """As `exact_text`, of `money` x 10^-_SCALE in major units."""
     return decimal_text(money, _SCALE).rstrip("0").rstrip(".")
+
+
+def _bill_terms(saving: Saving, item: Item) -> tuple[Basis, ...]:
+    """An item of the bill without the storage, less the same item of the bill with it, rounded on each."""
+    return tuple(
+        Basis(
+            label,
+            exact_text(line.quantity),
+            line.unit,
+            exact_text(line.rate) if line.price is None else f"{line.price} x {exact_text(line.rate)}",
+            exact_text(sign * line.amount.exact),
+        )
+        for sign, label, bill in (
+            (1, "bill without storage", saving.without),
+            (-1, "bill with storage", saving.with_storage),
+        )
+        for line in bill.lines
+        if line.item == item
+    )
 
 
 def _demand_note(saving: Saving) -> str:

@@ -62,6 +62,8 @@ class Result(msgspec.Struct, frozen=True):
     carry: PriorMonth
     sees_pool: tuple[str, ...]
     """The parties to whom the contract shows the pool's total."""
+    sees_bill: tuple[str, ...] = ()
+    """The host, and the parties to whom the contract shows the host's electricity bill."""
     inputs: dict[Part, str] = {}
     """A digest of each part of the inputs."""
     stored: dict[str, Stored] = {}

@@ -107,7 +107,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
     split = distribute(contract, inputs.month, items, throughput, inputs.prior)
     sources, of_site = _sources(inputs)
     lines = _stream_lines(inputs, earned, of_site)
-    lines += _clause_lines(split, len(lines), throughput)
+    lines += _clause_lines(split, len(lines), throughput, tuple(range(len(sources))))
     return Result(
         contract=contract.id,
         title=contract.title,
@@ -127,6 +127,9 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         warnings=(*(notice for site in earned for notice in site.notices), *split.warnings),
         carry=split.carry,
         sees_pool=tuple(party.id for party in contract.parties if party.sees.pool_total),
+        sees_bill=tuple(
+            party.id for party in contract.parties if party.sees.host_bill or party.role == "host"
+        ),
         inputs=dict(digests),
         stored={site.site: site.closing for site in earned if site.closing != Stored()},
         refused=tuple(span for site in earned for span in _spans(site.refused)),
@@ -219,11 +222,16 @@ def _stream_lines(
     return lines
 
 
-def _clause_lines(split: Distribution, before: int, throughput: Throughput) -> list[Line]:
-    return [_clause_line(line, before + number, throughput) for number, line in enumerate(split.lines, 1)]
+def _clause_lines(
+    split: Distribution, before: int, throughput: Throughput, sources: tuple[int, ...]
+) -> list[Line]:
+    """A clause divides what all sites earned, so its lines rest on everything that was settled."""
+    return [
+        _clause_line(line, before + number, throughput, sources) for number, line in enumerate(split.lines, 1)
+    ]
 
 
-def _clause_line(line: ClauseLine, number: int, throughput: Throughput) -> Line:
+def _clause_line(line: ClauseLine, number: int, throughput: Throughput, sources: tuple[int, ...]) -> Line:
     metered = line.type == "service_fee"
     return Line(
         number=number,
@@ -239,7 +247,7 @@ def _clause_line(line: ClauseLine, number: int, throughput: Throughput) -> Line:
         amount=line.amount,
         rounding=line.rounding,
         basis=(),
-        sources=(0,),
+        sources=sources,
         note=line.basis,
     )
 

@@ -59,10 +59,17 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
 _FEES: Final = frozenset({"base_fee", "service_fee"})
 
 
-def _shown(line: Line, *, sees_pool: bool) -> Line:
-    """The line without the note that would tell the pool's size to who may not see it."""
-    tells = line.kind == "clause" and line.code not in _FEES
-    return line if sees_pool or not tells else msgspec.structs.replace(line, note="")
+_OF_THE_BILL: Final = frozenset({"demand_charge", "power_factor"})
+
+
+def _shown(line: Line, result: Result, party: str) -> Line:
+    """The line without the note that would tell the pool's size, or the terms that would tell the host's
+    bill, to who may not see them."""
+    if line.kind == "clause" and line.code not in _FEES and party not in result.sees_pool:
+        return msgspec.structs.replace(line, note="")
+    if line.kind == "stream" and line.code in _OF_THE_BILL and party not in result.sees_bill:
+        return msgspec.structs.replace(line, basis=(), note="")
+    return line
 
 
 def statements(run: Run, sequence: int) -> list[Statement]:
@@ -85,11 +92,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             delta=run.delta.get(party, zero),
             pool=result.pool if party in result.sees_pool else None,
             pool_uses=uses if party in result.sees_pool else (),
-            lines=tuple(
-                _shown(line, sees_pool=party in result.sees_pool)
-                for line in result.lines
-                if line.party == party
-            ),
+            lines=tuple(_shown(line, result, party) for line in result.lines if line.party == party),
             warnings=tuple(
                 notice.message if party in result.sees_pool else _WITHHELD[notice.code]
                 for notice in result.warnings

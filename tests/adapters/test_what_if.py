@@ -388,11 +388,11 @@ def other(**changes: object) -> Contract:
 
 REFUSALS = [
     (other(sites=("S9",)), {}, "unknown_site", "site"),
-    (other(zone="Asia/Tokyo"), {}, "what_if_scope", "instead.zone"),
+    (other(zone="Asia/Tokyo"), {}, "zone", "zone"),
     (other(id="another", effective_from=date(2026, 8, 15)), {}, "what_if_scope", "instead.effective_from"),
     (other(effective_from=date(2026, 8, 15)), {}, "contract_change", "effective_from"),
     (other(id="another", effective_from=date(2026, 9, 1)), {}, "not_in_force", "month"),
-    (other(currency="EUR"), {}, "currency", f"contract {CONTRACT.id}"),
+    (other(id="another", currency="EUR"), {}, "currency", "contract another"),
     (None, {"elsewhere": TARIFF}, "unknown_tariff", "tariffs.elsewhere"),
     (None, {TARIFF.id: msgspec.structs.replace(TARIFF, id="no id")}, "id", "tariff.id"),
 ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
 
 from ledger.contract import Contract
-from ledger.effective import History
+from ledger.effective import History, Period
+from ledger.grid_account import Account
 from ledger.refusal import Refused
 from ledger.signed_contract import RegisterContract
+from ledger.site import Site
 from tests.ledger.contract_samples import eaas
 
 
@@ -21,11 +23,32 @@ def version(start: date, end: date) -> Contract:
 def signed(*versions: Contract) -> History[Contract] | None:
     """The contract's history once each version was accepted in turn."""
     history: History[Contract] | None = None
-    others = {name: History() for one in versions for name in RegisterContract(one).reads}
     for one in versions:
+        others = {name: _registered(name) for name in RegisterContract(one).reads}
         for event in RegisterContract(one).decide(history, others):
             history = event.apply(history)
     return history
+
+
+def _registered(name: str) -> History[object]:
+    """A party, or a site in Shanghai."""
+    account = Account(id="A", zone="Asia/Shanghai", parts="single_part")
+    site = Site(name.partition(".")[2], "Plant", "Asia/Shanghai", 1, 1, "t", account)
+    period = Period(datetime(2020, 1, 1, tzinfo=UTC))
+    return History[object]().with_version(period, site)
+
+
+def test_a_contract_is_in_the_zone_of_its_sites() -> None:
+    """A month in another zone would leave hours of the sites' bills to nobody."""
+    with pytest.raises(Refused) as caught:
+        signed(msgspec.structs.replace(eaas(), zone="Europe/Berlin"))
+    assert (caught.value.code, caught.value.place) == ("zone", "zone")
+
+
+def test_a_contract_keeps_its_currency() -> None:
+    with pytest.raises(Refused) as caught:
+        signed(eaas(), msgspec.structs.replace(eaas(), currency="EUR"))
+    assert (caught.value.code, caught.value.place) == ("currency", "currency")
 
 
 YEAR = (date(2026, 1, 1), date(2027, 1, 1))

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
-from tests.adapters.http.conftest import Api, problem
+from tests.adapters.http.conftest import CONTRACT, Api, problem
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FROM = {"effective_from": "2025-12-31T16:00:00Z"}
@@ -400,3 +401,12 @@ def test_a_month_that_cannot_be_settled_says_why(settled: Api) -> None:
         settled.post("/v1/settlements", {"month": "2026-08", "contracts": ["nobody"]}), 422, "no_contract"
     )
     problem(settled.post("/v1/settlements", {"month": "2026-13"}), 422, "field_type", "month")
+
+
+def test_a_site_is_under_one_contract_at_a_time(settled: Api) -> None:
+    """Refused before it is stored, and another site's month is not held up by two that passed each other."""
+    last = settled.bench.recorder.max_notification_id()
+    twin = msgspec.to_builtins(msgspec.structs.replace(CONTRACT, id="twin"))
+    body = problem(settled.post("/v1/contracts", twin), 422, "contract_overlap", "sites")
+    assert f"site S1 is under contract {CONTRACT.id}" in body["detail"]
+    assert settled.bench.recorder.max_notification_id() == last
