@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from ledger.capital.record import RecordCapital
 from ledger.command import known
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.identity import checked_id
@@ -32,6 +33,7 @@ Approvable = (
     | WriteOff
     | CloseMonth
     | PublishMarketRule
+    | RecordCapital
     | PublishExclusivity
     | SubstituteReadings
 )

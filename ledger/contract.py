@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from ledger import vat_terms
 from ledger.clauses import BaseFee, Clause, Hurdle, StreamTier
 from ledger.clauses.flow import POOL, Notice, exact_text, grouped, one_of
 from ledger.clauses.share import Amount, amount
@@ -24,7 +25,7 @@ Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Model = Literal["energy_storage_as_a_service", "co_investment", "agency_operation"]
 Role = Literal["host", "operator", "platform", "equipment_owner", "investor", "lender"]
 OwnerPosition = Literal["gross", "net"]
-SplitBasis = Literal["tax_inclusive", "tax_exclusive"]
+SplitBasis = vat_terms.SplitBasis
 
 CAPITAL_CNY_PER_KWH: Final = Fraction(1800)
 """What storage costs where a contract does not say: 1.8 yuan/Wh (DOMAIN.md 2.1 Q04). Only to judge fees."""
@@ -52,11 +53,14 @@ class ContractParty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         one_of(self.role, Role, "role")
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
+class Contract(
+    msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """One version of a contract; what the source documents leave open, it states (DOMAIN.md 2.3).
 
-    It holds from `effective_from` up to and without `effective_to`, local days in `zone`. `model` is a
-    label: what is computed stands in `clauses` alone. Each month's pool is N = the streams in
+    It holds from `effective_from` up to and without `effective_to`, local days in `zone`, unless an
+    `early_termination` ends it before: then it stays the version in force and has no days any more. `model`
+    is a label: what is computed stands in `clauses` alone. Each month's pool is N = the streams in
     `pool_streams` less `pass_through_costs`, on the `split_basis`, and flows through the clauses in order.
     """
 
@@ -82,6 +86,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
     """What the storage cost, in major units: only to judge whether a fee can be meant."""
     statement_terms: Terms | None = None
     """Without them statements are computed, and cannot be issued."""
+    exclusivity: Id = "rule_based"
+    """The published policy of who may be paid for which kWh and kW (DOMAIN.md 4)."""
+    vat: vat_terms.VatTerms | None = None
+    """Rates by stream and party; without them a tax-exclusive pool cannot be made of inclusive prices."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -95,6 +103,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
         _check_pool(self)
         _check_clauses(self)
         _check_tiers_by_stream(self)
+        _check_termination(self)
+        _check_vat(self)
         if self.capital_cost is not None:
             amount(self.capital_cost, "capital_cost")
 
@@ -109,6 +119,16 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
         zone = zone_of(self.zone)
         return Interval(midnight(self.effective_from, zone), midnight(self.effective_to, zone))
 
+    @cached_property
+    def terminated_on(self) -> date | None:
+        """The first day on which it no longer holds, when it was ended early."""
+        return next((day for clause in self.clauses if (day := clause.ends()) is not None), None)
+
+    def has_days_in(self, month: Month) -> bool:
+        """Whether the contract holds on a day of `month`."""
+        last = self.terminated_on or self.effective_to
+        return max(self.effective_from, month.first_day) < min(last, month.next().first_day)
+
     def days_in(self, month: Month) -> tuple[date, date]:
         """The local days [first, end) of `month` on which the contract holds.
 
@@ -116,9 +136,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
             Refused: `not_in_force` when there are none.
         """
         first = max(self.effective_from, month.first_day)
-        end = min(self.effective_to, month.next().first_day)
+        last = self.terminated_on or self.effective_to
+        end = min(last, month.next().first_day)
         if first >= end:
-            held = f"{self.effective_from} to {self.effective_to}"
+            held = f"{self.effective_from} to {last}"
             raise Refused("not_in_force", f"contract {self.id} holds {held}, not in {month}", place="month")
         return first, end
 
@@ -238,16 +259,17 @@ def _check_clauses(contract: Contract) -> None:
     if len(rests) != 1:
         raise Refused(
             "pool_not_exhausted",
-            f"exactly one remainder_split or guarantee must take what is left, not {len(rests)}",
+            "exactly one remainder_split, tiered_share, floored_split or guarantee must take what is left,"
+            f" not {len(rests)}",
             place=f"clauses[{rests[1]}]" if rests else "clauses",
         )
     _check_order(contract, rests[0])
     losses = [index for index, phase in enumerate(phases) if phase == "loss"]
-    if contract.clause_types[rests[0]] == "guarantee":
+    if contract.clauses[rests[0]].bears_loss:
         if losses:
             raise Refused(
                 "loss_not_borne",
-                "a guarantee already says who bears a loss; remove the loss_split",
+                f"a {contract.clause_types[rests[0]]} already says who bears a loss; remove the loss_split",
                 place=f"clauses[{losses[0]}]",
             )
     elif len(losses) != 1:
@@ -284,6 +306,32 @@ def _check_tiers_by_stream(contract: Contract) -> None:
             if stream in taken:
                 raise Refused("stream", f"clauses[{taken[stream]}] takes {stream!r} already", place=place)
             taken[stream] = index
+
+
+def _check_termination(contract: Contract) -> None:
+    """Raises:
+    Refused: `duplicate` for two early terminations, `termination_date` for one outside the contract."""
+    kinds = contract.clause_types
+    found = [index for index, kind in enumerate(kinds) if kind == "early_termination"]
+    if len(found) > 1:
+        text = f"clauses[{found[0]}] says already how the contract ends early"
+        raise Refused("duplicate", text, place=f"clauses[{found[1]}]")
+    day = contract.terminated_on
+    if day is not None and not contract.effective_from < day < contract.effective_to:
+        held = f"{contract.effective_from} and {contract.effective_to}"
+        text = f"{day} is not between {held}, where the contract would hold"
+        raise Refused("termination_date", text, place=f"clauses[{found[0]}].on")
+
+
+def _check_vat(contract: Contract) -> None:
+    """That each party has a taxpayer type, and each stream, cost and clause a category.
+
+    Raises:
+        Refused: `vat_party`, `vat_category`.
+    """
+    if contract.vat is not None:
+        items = (*contract.pool_streams, *contract.pass_through_costs, *contract.clause_types)
+        contract.vat.check(contract.party_ids, items)
 
 
 def _check_party(contract: Contract, party: str, place: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.access import KeyGranted, KeyRevoked
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
+from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
 from ledger.exclusivity.published import ExclusivityPublished
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
@@ -69,4 +70,5 @@ Event = (
     | MarketFactRecorded
     | ExclusivityPublished
     | ReconciliationRecorded
+    | CapitalRecorded
 )

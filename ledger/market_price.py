@@ -20,6 +20,15 @@ Product = Literal["day_ahead", "real_time"]
 _HOUR_S: Final = 3600
 _HOURS: Final = 24
 
+PLAUSIBLE_MAX_PER_KWH: Final = 100
+"""No market's price per kWh is beyond this, up or down, in major units: 100,000 per MWh.
+
+Five times the highest cap of any market (Australia, about 20,300 AUD/MWh; Europe's balancing energy 15,000
+EUR/MWh, Texas 9,000 USD/MWh at most), and below what a price per MWh, or one that lost its decimal point,
+looks like in a column per kWh. A currency without a minor unit is worth a hundredth: Japan's cap is 999
+JPY/kWh, and 10,000 is beyond.
+"""
+
 
 class PriceBlock(msgspec.Struct, frozen=True, eq=False):
     """Consecutive prices: `mantissas` x 10^-scale per kWh, the first from `start` (UTC); read-only."""
@@ -57,8 +66,7 @@ class PriceSeries(msgspec.Struct, frozen=True, eq=False):
             raise Refused("product", f"{self.product!r} is not day_ahead or real_time", place="product")
         if self.currency not in MINOR_DIGITS:
             raise Refused("currency", f"{self.currency!r} is not one of {', '.join(MINOR_DIGITS)}")
-        if self.interval_s <= 0 or _HOUR_S % self.interval_s:
-            raise Refused("interval", f"{self.interval_s} s does not divide an hour", place="interval_s")
+        _check_interval(self.interval_s)
         for number, (block, following) in enumerate(pairwise(self.blocks), 1):
             if block.end(self.interval_s) > following.start:
                 raise Refused(
@@ -165,7 +173,9 @@ def hourly_ledger(
 
     Raises:
         Refused: `hour_stamp` when day, hour and stamp disagree, `price_duplicate`, `price_gap`,
-            `price_missing` for an empty price, `number`, `price_scale`; the place is the row, counted from 1.
+            `price_missing` for an empty price, `number`, `price_scale`, `price_range` beyond
+            `PLAUSIBLE_MAX_PER_KWH`, `column_count` for more or fewer cells than the header has, as
+            `csv.DictReader` tells it; the place is the row, counted as the file's line: the header is row 1.
     """
     tz = zone_of(zone)
 
@@ -195,18 +205,52 @@ def price_ledger(
     `real_time_cny_per_kwh`, with the currency in the name.
 
     Raises:
-        Refused: as `hourly_ledger`.
+        Refused: as `hourly_ledger`; `price_time` for a start that is no multiple of the interval, `interval`.
     """
-    keys = [f"{product}_{currency.lower()}_per_kwh" for product in ("day_ahead", "real_time")]
+    _check_interval(interval_s)
+    keys = price_columns(currency)
 
     def read(row: Mapping[str, str]) -> tuple[datetime, Price, Price]:
         start = _local(row, "start_utc", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if (start.minute * 60 + start.second) % interval_s:
+            reason = f"{start:%Y-%m-%dT%H:%M:%SZ} does not start an interval of {interval_s} s"
+            raise Refused("price_time", reason, place="start_utc")
         day_ahead, real_time = (
             _price(row, key, lambda text: Price.parse(text, currency, "kWh")) for key in keys
         )
         return start, day_ahead, real_time
 
     return _series(_read(rows, read), market, node, currency, interval_s)
+
+
+def price_columns(currency: str) -> tuple[str, str]:
+    """The columns of `price_ledger`'s two prices.
+
+    >>> price_columns("CNY")
+    ('day_ahead_cny_per_kwh', 'real_time_cny_per_kwh')
+    """
+    unit = f"{currency.lower()}_per_kwh"
+    return f"day_ahead_{unit}", f"real_time_{unit}"
+
+
+def check_plausible(price: Price) -> None:
+    """That a market can have told this price per kWh.
+
+    Raises:
+        Refused: `price_range`.
+    """
+    most = PLAUSIBLE_MAX_PER_KWH if MINOR_DIGITS[price.currency] else 100 * PLAUSIBLE_MAX_PER_KWH
+    if abs(price.exact) > most:
+        reason = (
+            f"{price} {price.currency} per kWh is beyond {most:,}, which no market reaches; is it per MWh, or"
+            " did its decimal point get lost?"
+        )
+        raise Refused("price_range", reason)
+
+
+def _check_interval(interval_s: int) -> None:
+    if interval_s <= 0 or _HOUR_S % interval_s:
+        raise Refused("interval", f"{interval_s} s does not divide an hour", place="interval_s")
 
 
 def _rescaled(mantissas: npt.NDArray[np.int64], digits: int, at: datetime) -> npt.NDArray[np.int64]:
@@ -221,9 +265,10 @@ def _read(
     rows: Iterable[Mapping[str, str]], read: Callable[[Mapping[str, str]], tuple[datetime, Price, Price]]
 ) -> list[_Row]:
     found: list[_Row] = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 2):
         place = f"row {number}"
         try:
+            _check_width(row)
             start, day_ahead, real_time = read(row)
         except Refused as refused:
             raise Refused(refused.code, refused.reason, place=f"{place} {refused.place}".rstrip()) from None
@@ -231,6 +276,14 @@ def _read(
     if not found:
         raise Refused("price_missing", "there is no row")
     return sorted(found, key=lambda row: row.start)
+
+
+def _check_width(row: Mapping[str, str]) -> None:
+    """`csv.DictReader` keeps what a row has beyond its header under None, and None for what it lacks."""
+    if None in row:
+        raise Refused("column_count", "more columns than the header has; decimals have a point, not a comma")
+    if None in row.values():
+        raise Refused("column_count", "fewer columns than the header has")
 
 
 def _cell(row: Mapping[str, str], key: str) -> str:
@@ -243,9 +296,11 @@ def _cell(row: Mapping[str, str], key: str) -> str:
 def _price(row: Mapping[str, str], key: str, parse: Callable[[str], Price]) -> Price:
     text = _cell(row, key)
     try:
-        return parse(text)
+        price = parse(text)
+        check_plausible(price)
     except Refused as refused:
         raise Refused(refused.code, refused.reason, place=key) from None
+    return price
 
 
 def _local(row: Mapping[str, str], key: str, layout: str) -> datetime:

@@ -21,6 +21,7 @@ from ledger.clauses import (
     ServiceFee,
 )
 from ledger.clauses.base_fee import FeeUnit, QuantityBasis
+from ledger.clauses.facts import Cause
 from ledger.clauses.flow import Proration
 from ledger.clauses.guarantee import GuaranteeCarry
 from ledger.clauses.service_fee import ThroughputBasis
@@ -93,6 +94,8 @@ class AgencyOperationTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     reset_month: int | None = None
     """1 to 12, stated exactly when `carry` is annual_reset."""
     proration: Proration
+    carve_outs: tuple[Cause, ...] = ()
+    """Evidenced exclusions that lower the guarantee: force_majeure, availability, or none."""
 
     def __post_init__(self) -> None:
         amount(self.annual_amount, "annual_amount")
@@ -181,5 +184,6 @@ def agency_operation(terms: AgencyOperationTerms) -> tuple[Clause, ...]:
             carry=terms.carry,
             reset_month=terms.reset_month,
             proration=terms.proration,
+            carve_outs=terms.carve_outs,
         ),
     )

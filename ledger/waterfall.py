@@ -9,14 +9,26 @@ from fractions import Fraction
 import msgspec
 
 from ledger.clauses import Clause
-from ledger.clauses.flow import Carry, Flow, GuaranteeToDate, Notice, Outcome, Throughput, exact_text
+from ledger.clauses.carry import Carry
+from ledger.clauses.facts import NO_FACTS, MonthFacts
+from ledger.clauses.flow import Flow, Notice, Outcome, Throughput, exact_text
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.refusal import Refused
 from ledger.stream import PASS_THROUGH_COSTS, STREAMS
+from ledger.vat_terms import VatTerms, vat
 
-__all__ = ["ClauseLine", "Distribution", "PriorMonth", "StreamItem", "Throughput", "distribute"]
+__all__ = [
+    "ClauseLine",
+    "Distribution",
+    "MonthFacts",
+    "PriorMonth",
+    "StreamItem",
+    "Throughput",
+    "distribute",
+    "on_split_basis",
+]
 
 
 class StreamItem(msgspec.Struct, frozen=True):
@@ -88,19 +100,24 @@ def distribute(
     items: Iterable[StreamItem],
     throughput: Throughput | None,
     prior: PriorMonth | None,
+    facts: MonthFacts = NO_FACTS,
 ) -> Distribution:
     """Split the month's pool by the contract's clauses in order (DOMAIN.md 2.3).
 
     `prior` is what the latest settled month carried; None where the contract begins. Items of one stream
     add up. A stream in the pool without any item counts as nothing, with a warning: state zero to say zero.
+    `facts` are what the contract's carve-outs and capital accounts rest on. Where the contract ends early,
+    its last month hands nothing on.
 
     Raises:
         Refused: `not_in_force` for a month without a day of the contract; `currency` for money in another;
             `prior_missing`, `prior_gap` or `prior_account` when the months before are not settled in order;
-            `throughput_missing` for a service fee without metered energy.
+            `throughput_missing` for a service fee without metered energy; `party_unknown` for capital of
+            a stranger; and what the clauses refuse to apply.
     """
     first, end = contract.days_in(month)
     _check_prior(contract, month, first, prior)
+    _check_facts(contract, facts)
     streams, outside = _streams_of(contract, items)
     held = _held(contract, streams)
     pool = sum(held.values())
@@ -108,6 +125,7 @@ def distribute(
     covered = _ONE if (end - first).days == month.days else Fraction((end - first).days, month.days)
     remaining = pool
     outcomes: list[Outcome] = []
+    kept: dict[str, Carry] = {}
     for clause, name in zip(contract.clauses, contract.account_names, strict=True):
         outcome = clause.apply(
             Flow(
@@ -120,16 +138,17 @@ def distribute(
                 throughput=throughput,
                 capital_cost=contract.stated_capital,
                 carried=accounts.get(name),
+                first=first,
+                end=end,
+                facts=facts,
+                accounts=kept,
             )
         )
         remaining -= outcome.taken
         outcomes.append(outcome)
+        if outcome.carry is not None:
+            kept[name] = outcome.carry
     assert remaining == 0, f"contract {contract.id} left {remaining} of {month}'s pool"
-    kept = {
-        name: outcome.carry
-        for name, outcome in zip(contract.account_names, outcomes, strict=True)
-        if outcome.carry is not None
-    }
     entitlement = _entitlement(contract, outcomes)
     assert sum(entitlement.values()) == pool
     return Distribution(
@@ -142,8 +161,35 @@ def distribute(
         payable=_money(contract, {party: entitlement[party] - held[party] for party in entitlement}),
         outside_pool=outside,
         warnings=_warnings(contract, streams, outcomes, accounts, kept),
-        carry=PriorMonth(month, end, kept),
+        carry=PriorMonth(month, end, {} if contract.terminated_on == end else kept),
     )
+
+
+def on_split_basis(
+    contract: Contract, items: Iterable[StreamItem], tax_point: date
+) -> tuple[StreamItem, ...]:
+    """Tax-inclusive amounts as the contract divides them: without their tax where it is tax-exclusive.
+
+    The rate of a stream or cost is that of the party that holds its cash (DOMAIN.md 3.8). Items outside the
+    pool stay as they are. Give one item a stream: each is rounded on its own.
+
+    Raises:
+        Refused: `vat_terms_missing` for a tax-exclusive contract without terms; `vat_rate_missing`.
+    """
+    if contract.split_basis == "tax_inclusive":
+        return tuple(items)
+    if contract.vat is None:
+        text = f"contract {contract.id} divides amounts without tax and states no rates"
+        raise Refused("vat_terms_missing", text, place="vat")
+    return tuple(_without_tax(contract, contract.vat, item, tax_point) for item in items)
+
+
+def _without_tax(contract: Contract, terms: VatTerms, item: StreamItem, tax_point: date) -> StreamItem:
+    holder = next((party for name, party in contract.cash_holder.items() if name == item.stream), None)
+    if holder is None:
+        return item
+    line = vat(item.stream, item.amount, terms, "tax_inclusive", holder, tax_point)
+    return StreamItem(item.stream, line.net)
 
 
 def _check_prior(contract: Contract, month: Month, first: date, prior: PriorMonth | None) -> None:
@@ -162,11 +208,18 @@ def _check_prior(contract: Contract, month: Month, first: date, prior: PriorMont
                 raise Refused("prior_missing", text, place="prior")
 
 
+def _check_facts(contract: Contract, facts: MonthFacts) -> None:
+    for party in facts.capital or ():
+        if party not in contract.party_ids:
+            text = f"{party!r} has capital and is no party of contract {contract.id}"
+            raise Refused("party_unknown", text, place=f"facts.capital.{party}")
+
+
 def _check_account(contract: Contract, clause: Clause, name: str, before: Carry) -> None:
-    money = before.pool if isinstance(before, GuaranteeToDate) else before.amount
+    money = before.money
     if clause.account is None or not isinstance(before, clause.account):
         raise Refused("prior_account", f"a {type(before).__name__} is not what {name} carries", place="prior")
-    if money.currency != contract.currency:
+    if money is not None and money.currency != contract.currency:
         raise Refused("currency", f"{money.currency} carried in {contract.currency}", place=f"prior.{name}")
 
 
@@ -245,7 +298,7 @@ def _warnings(
     dropped = (
         Notice("carry_dropped", f"no clause of this version takes up {name} of the months before")
         for name, before in accounts.items()
-        if name not in kept and (isinstance(before, GuaranteeToDate) or before.amount.minor)
+        if name not in kept and before.counts
     )
     return (*missing, *fees, *dropped)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import nats.errors
+import psycopg
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters import meters, portfolio_file
+from adapters import meters, portfolio_file, price_file
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
@@ -23,6 +24,8 @@ from adapters.decoder_refusal import decoder_refusal
 from adapters.front_door import Receipt
 from adapters.importing import Imported, import_file
 from adapters.meters.report import NotWhole, Parsed, rejected_csv
+from adapters.nats.log import StoreUnavailable, Unverified
+from adapters.overlap import check_overlap
 from ledger import contract_file, market_rule_file, tariff_file
 from ledger.contract import Contract
 from ledger.effective import Period
@@ -30,7 +33,6 @@ from ledger.exclusivity import policy_file
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.interval import midnight, zone_of
 from ledger.market_fact import PublishMarketRule, RecordMarketFact
-from ledger.market_price import price_ledger
 from ledger.meter_import import AbandonImport
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_price import RecordPrices, blocks_of
@@ -41,7 +43,7 @@ from ledger.streams import Fact
 console = Console(stderr=True)
 
 _SHOWN = 20
-"""Rejected readings that are printed; the file beside has them all."""
+"""Rejected readings that are printed; the file that is written has them all."""
 
 _GAPS_SHOWN = 10
 
@@ -86,10 +88,8 @@ def add_to(app: App, session: Session) -> None:
         interval_s: int = 3600,
     ) -> None:
         """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
-        text = given_file.read_text(file, "a CSV of prices (examples/prices has one)")
-        rows = csv.DictReader(io.StringIO(text, newline=""))
-        _check_price_file(file.name, rows.fieldnames or (), currency)
-        both = price_ledger(rows, market=market, node=node, currency=currency, interval_s=interval_s)
+        data = given_file.read(file, "a CSV of prices (examples/prices has one)")
+        both = price_file.parse(data, market=market, node=node, currency=currency, interval_s=interval_s)
         commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
         with session.open() as stack:
             for command in commands:
@@ -140,6 +140,7 @@ def add_to(app: App, session: Session) -> None:
         """Register a contract from a TOML file, or a version that replaces it from its dates on."""
         command = RegisterContract(contract_file.parse(given_file.read(file, _CONTRACT)))
         with session.open() as stack:
+            check_overlap(stack.door, stack.database, command)
             receipt = stack.door.record(command, actor=ACTOR)
         print(f"contract {command.contract.id}: event {receipt.sequence}{_known(receipt)}")
         _print_notices(command.contract)
@@ -178,8 +179,11 @@ def add_to(app: App, session: Session) -> None:
             Path, Parameter(help="TOML file that maps the columns; examples/meters has one of each kind")
         ],
         accept_valid: Annotated[
-            bool, Parameter(help="store the good rows and write the others to FILE.rejected.csv")
+            bool, Parameter(help="store the good rows and write the others to a file of their own")
         ] = False,
+        rejected: Annotated[
+            Path | None, Parameter(help="where rejected rows go; else FILE.rejected.csv in the current folder")
+        ] = None,
     ) -> None:
         """Import meter readings from a CSV, NEM12 or JSON file, plain or gzip.
 
@@ -188,7 +192,8 @@ def add_to(app: App, session: Session) -> None:
         how = given_file.read(profile, "a profile in TOML (examples/meters has one of each kind)")
         reading = meters.profile_of(how)
         data = given_file.read(file, "a file of meter readings")
-        with session.open() as stack, Progress(console=console, transient=True) as bar:
+        rest = rejected_path(file, rejected)
+        with session.open() as stack, Progress(console=console, transient=True) as bar, _resumable():
             task = bar.add_task(f"importing {file.name}", total=None)
             try:
                 done = import_file(
@@ -202,10 +207,10 @@ def add_to(app: App, session: Session) -> None:
                     received_at=session.clock(),
                 )
             except NotWhole as refused:
-                raise _whole_report(file, refused) from None
+                raise _whole_report(file, rest, refused) from None
         _print_imported(done)
         if done.parsed.rejected:
-            print(f"  {_write_rejected(file, done.parsed)}")
+            print(f"  {_write_rejected(rest, done.parsed)}")
 
 
 def _print_imported(done: Imported) -> None:
@@ -226,9 +231,46 @@ def _print_imported(done: Imported) -> None:
         print(f"  note: {notice}")
 
 
-def _write_rejected(file: Path, parsed: Parsed) -> str:
-    """Write the rejected rows beside the file, and say so."""
-    rest = file.with_name(file.name + ".rejected.csv")
+class ImportInterrupted(ConnectionError):
+    """A server went away during an import; what was stored of it stays."""
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """An import that a server's loss interrupts says that it can go on.
+
+    Raises:
+        ImportInterrupted: with the cause.
+    """
+    try:
+        yield
+    except (
+        StoreUnavailable,
+        Unverified,
+        nats.errors.Error,
+        psycopg.OperationalError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        cause = str(error) or type(error).__name__
+        raise ImportInterrupted(f"{cause}; run it again: it goes on where it stopped") from error
+
+
+def rejected_path(file: Path, stated: Path | None) -> Path:
+    """Where the rejected rows of `file` go: a folder of originals may be closed to us, or must stay as it is.
+
+    Raises:
+        Refused: `file` when it cannot be written there, or is the file itself.
+    """
+    rest = Path.cwd() / f"{file.name}.rejected.csv" if stated is None else stated
+    if rest.resolve() == file.resolve():
+        raise Refused("file", "this is the file itself; rejected rows go to another", place=str(rest))
+    given_file.check_new(rest)
+    return rest
+
+
+def _write_rejected(rest: Path, parsed: Parsed) -> str:
+    """Write the rejected rows, and say so."""
     told = f"{counted(len(parsed.rejected), 'reading')} rejected"
     try:
         given_file.write(rest, rejected_csv(parsed))
@@ -237,27 +279,16 @@ def _write_rejected(file: Path, parsed: Parsed) -> str:
     return f"{told}, written with their reasons to {rest}"
 
 
-def _whole_report(file: Path, refused: NotWhole) -> Refused:
+def _whole_report(file: Path, rest: Path, refused: NotWhole) -> Refused:
     """The refusal of the whole file, after its rejected readings were listed."""
     rejected = refused.parsed.rejected
     for entry in rejected[:_SHOWN]:
         print(f"  {entry.place}: {entry.reason} ({entry.code})", file=sys.stderr)
     if len(rejected) > _SHOWN:
         print(f"  and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
-    written = _write_rejected(file, refused.parsed)
+    written = _write_rejected(rest, refused.parsed)
     then = "nothing was stored; put them right, or store the rest with --accept-valid"
     return Refused(refused.code, f"{written}; {then}", place=str(file))
-
-
-def _check_price_file(name: str, header: Sequence[str], currency: str) -> None:
-    """That the CSV is one of prices at all, before its rows are read."""
-    products = (f"{product}_{currency.lower()}_per_kwh" for product in ("day_ahead", "real_time"))
-    missing = [column for column in ("start_utc", *products) if column not in header]
-    if missing:
-        found = ", ".join(header) or "none"
-        raise Refused(
-            "missing_column", f"there is no column {', '.join(missing)}; the header has: {found}", place=name
-        )
 
 
 def _print_notices(contract: Contract) -> None:

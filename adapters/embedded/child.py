@@ -16,6 +16,7 @@ from typing import BinaryIO, Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PREDECESSOR_SECONDS: Final = 60.0
+_PORT_ATTEMPTS: Final = 5
 _LIBC: Final = ctypes.CDLL(None)
 
 
@@ -119,11 +120,38 @@ def _wait_for(lock: BinaryIO, name: str) -> None:
             return
 
 
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on at this moment."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
 def free_port() -> int:
     """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def on_free_ports(start: Callable[[], None], log: Path) -> None:
+    """Start a server on ports that it chooses anew when another process was quicker to take them.
+
+    Raises:
+        ChildFailed: what `start` raises for any other reason, or for the last of several attempts.
+    """
+    for left in reversed(range(_PORT_ATTEMPTS)):
+        written = log.stat().st_size if log.exists() else 0
+        try:
+            start()
+        except ChildFailed:
+            with log.open("rb") as said:
+                said.seek(written)
+                taken = b"already in use" in said.read()
+            if not taken or not left:
+                raise
+        else:
+            return
 
 
 def accepts(port: int) -> bool:

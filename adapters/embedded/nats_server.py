@@ -17,7 +17,7 @@ from typing import Final
 
 import nkeys
 
-from adapters.embedded.child import Child, free_port, private_folder, secret_file
+from adapters.embedded.child import Child, free_ports, on_free_ports, private_folder, secret_file
 from adapters.nats.client import NatsClient
 
 _MAX_PAYLOAD: Final = 1 << 20
@@ -58,7 +58,11 @@ class NatsServer:
         self.folder = private_folder(folder)
         self.app_seed = _seed(folder / "app.nk")
         self.operator_seed = _seed(folder / "operator.nk")
-        self.port, self.monitor_port = free_port(), free_port()
+        self.port = self.monitor_port = 0
+        on_free_ports(self._begin, self.folder / "server.log")
+
+    def _begin(self) -> None:
+        self.port, self.monitor_port = free_ports(2)
         self.start()
 
     def start(self) -> None:

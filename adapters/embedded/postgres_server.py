@@ -12,7 +12,7 @@ from typing import Final
 
 import psycopg
 
-from adapters.embedded.child import Child, ChildFailed, free_port, private_folder, secret_file
+from adapters.embedded.child import Child, ChildFailed, free_port, on_free_ports, private_folder, secret_file
 
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -32,11 +32,15 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = private_folder(folder)
-        self.port = free_port()
+        self.port = 0
         self._password_file = folder / "password"
         if not (folder / "data/PG_VERSION").exists():
             self._initialise()
         self.password = self._password_file.read_text().strip()
+        on_free_ports(self._begin, self.folder / "server.log")
+
+    def _begin(self) -> None:
+        self.port = free_port()
         self.start()
 
     def _initialise(self) -> None:

@@ -12,6 +12,7 @@ from adapters.projections.projection import Projected
 from ledger.access import KeyGranted, KeyRevoked
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
+from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
 from ledger.events import Event
 from ledger.exclusivity.published import ExclusivityPublished
@@ -97,6 +98,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.fact, event.fact.interval.start, event.fact.interval.end
         case ExclusivityPublished():
             return event.policy, None, None
+        case CapitalRecorded():
+            return event, None, None
         case MonthClosed():
             return event.closed, None, None
         case _:

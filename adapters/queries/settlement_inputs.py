@@ -19,6 +19,9 @@ from adapters.queries import market_inputs, meter_month, registered
 from adapters.queries.market_inputs import Profiles
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
 from adapters.queries.registered import Recorded, Register
+from ledger.capital.account import CapitalAccounts
+from ledger.capital.record import CapitalRecorded
+from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Interval, Month, midnight, zone_of
@@ -80,6 +83,7 @@ def load(
     readings = _readings(connection, book, layouts.values(), position)
     priors = _priors(connection, list(in_force), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
+    capital = registered.load(connection, "capital", CapitalRecorded, position)
     markets = _Markets(connection, book, position, layouts.values())
     return [
         Inputs(
@@ -95,6 +99,7 @@ def load(
             priors.get(name, _NOTHING).carry,
             _source("contract", contract),
             _policy(policies, contract.document.exclusivity),
+            _facts(capital.versions.get(name, ()), contract.document, month),
         )
         for name, contract in in_force.items()
     ]
@@ -108,6 +113,14 @@ class _Before(msgspec.Struct, frozen=True):
 
 
 _NOTHING: Final = _Before()
+
+
+def _facts(recorded: Sequence[Recorded[CapitalRecorded]], contract: Contract, month: Month) -> MonthFacts:
+    """The parties' capital over the contract's days of the month, where accounts are kept."""
+    accounts: CapitalAccounts | None = None
+    for one in recorded:
+        accounts = one.document.apply(accounts)
+    return NO_FACTS if accounts is None else MonthFacts(capital=accounts.average(*contract.days_in(month)))
 
 
 def _policy(policies: Register[Policy], name: str) -> Policy | None:
@@ -137,6 +150,7 @@ def _in_force(
             for version in register.versions[name]
             if version.period is not None
             and version.period.overlaps(_local_month(month, version.document.zone))
+            and version.document.has_days_in(month)
         ]
         if not holding:
             if names:

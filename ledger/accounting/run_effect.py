@@ -21,6 +21,7 @@ import msgspec
 
 from ledger.accounting.account import Account, Role
 from ledger.accounting.posting import Posting
+from ledger.clauses import FEES
 from ledger.contract import Contract
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -32,9 +33,6 @@ BILL_EFFECT: Final[frozenset[Stream]] = frozenset(
     {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
 )
 """The streams that attribute a lower electricity bill (DOMAIN.md 4): no market pays them out."""
-
-FEES: Final = frozenset({"base_fee", "service_fee"})
-"""Clauses by which one pays another for a service; all other clauses divide the pool."""
 
 
 class Settled(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ledger.clauses.fee import check_fee_parties, fee_parties, fee_parts
 from ledger.clauses.flow import (
@@ -33,6 +33,8 @@ class BaseFee(Terms, frozen=True, kw_only=True, tag="base_fee"):
     `before_split` is paid by the pool (`payer = "pool"`), also when the pool is too small; one
     `after_split` is paid by a party out of its own entitlement.
     """
+
+    is_fee: ClassVar = True
 
     rate: Amount
     """Currency per `unit`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from fractions import Fraction
 from typing import ClassVar, Final, Literal, cast, get_args
 
 import msgspec
 
+from ledger.clauses.carry import Carry
+from ledger.clauses.facts import Cause, MonthFacts
 from ledger.interval import Month
 from ledger.quantity import MINOR_DIGITS, Money, decimal_text
 from ledger.refusal import Refused
@@ -26,38 +29,21 @@ POOL: Final = "pool"
 
 
 class Throughput(msgspec.Struct, frozen=True):
-    """Energy through the contract's storage in the month, both registers in Wh and never negative."""
+    """Energy through the contract's storage in the month, both registers in Wh and never negative.
+
+    The values are in major units of the contract's currency, not rounded; None where nobody worked them out.
+    """
 
     charge_wh: int
     discharge_wh: int
+    charge_cost: Fraction | None = None
+    """What charging cost at the retail or market price of each interval; above zero is a cost."""
+    discharge_value: Fraction | None = None
+    """What the discharged energy would have cost at the retail price of each interval."""
 
     def __post_init__(self) -> None:
         if self.charge_wh < 0 or self.discharge_wh < 0:
             raise Refused("throughput", "charge and discharge are registers: neither is negative")
-
-
-class HurdleUnpaid(msgspec.Struct, frozen=True, tag_field="type", tag="hurdle_unpaid"):
-    """A hurdle's return that earlier months could not pay; never negative."""
-
-    amount: Money
-
-
-class LossUnrecovered(msgspec.Struct, frozen=True, tag_field="type", tag="loss_unrecovered"):
-    """Losses that parties bore in earlier months and may recover first; never negative."""
-
-    amount: Money
-
-
-class GuaranteeToDate(msgspec.Struct, frozen=True, tag_field="type", tag="guarantee_to_date"):
-    """The guarantee's measure so far: `pool` over `months` months (exact text such as `7/2`), to `month`."""
-
-    month: Month
-    months: str
-    pool: Money
-
-
-Carry = HurdleUnpaid | LossUnrecovered | GuaranteeToDate
-"""What a clause hands on to the next month."""
 
 
 class Terms(
@@ -68,12 +54,20 @@ class Terms(
     A clause has `phase`, `named_parties()` as (field, party id) pairs, and `apply(flow)`.
     """
 
-    account: ClassVar[type[HurdleUnpaid | LossUnrecovered | GuaranteeToDate] | None] = None
+    account: ClassVar[type[Carry] | None] = None
     """What the clause carries from month to month, if anything."""
+    is_fee: ClassVar[bool] = False
+    """Whether one pays another for a service by it; all other clauses divide the pool."""
+    bears_loss: ClassVar[bool] = False
+    """Whether a clause that takes the rest says who bears a loss, so that no loss split is needed."""
 
     def needs_prior(self, _: Month) -> bool:
         """Whether the clause cannot be computed for a month without what earlier months carried."""
         return False
+
+    def ends(self) -> date | None:
+        """The first day on which the contract no longer holds, when the clause ends it early."""
+        return None
 
 
 NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped"]
@@ -103,10 +97,20 @@ class Flow(msgspec.Struct, frozen=True):
     throughput: Throughput | None
     capital_cost: Fraction | None
     carried: Carry | None
+    first: date
+    end: date
+    """The contract's local days in the month are [first, end)."""
+    facts: MonthFacts
+    accounts: Mapping[str, Carry]
+    """What the clauses above hand on to the next month, by account name."""
 
-    def months(self, proration: Proration) -> Fraction:
-        """The part of the month that counts."""
-        return self.covered if proration == "days" else _WHOLE
+    def months(self, proration: Proration, carve_outs: Iterable[Cause] = ()) -> Fraction:
+        """The part of the month that counts, less the days that one of the carve-outs excludes."""
+        whole = self.covered if proration == "days" else _WHOLE
+        if not carve_outs or not self.facts.exclusions:
+            return whole
+        days = self.facts.excluded_days(carve_outs, self.first, self.end)
+        return max(whole - Fraction(days, self.month.days), _NONE)
 
     @property
     def unit(self) -> int:
@@ -153,12 +157,37 @@ def one_of(value: object, allowed: object, place: str) -> None:
         raise Refused("not_allowed", f"{value!r} is not one of {', '.join(get_args(allowed))}", place=place)
 
 
-def grouped(decimal: str) -> str:
-    """A plain decimal with a comma at each thousand.
+def check_reset_month(reset_month: int | None, *, by_year: bool) -> None:
+    """That the month of a yearly count is stated, and only then.
 
-    >>> grouped("-1234567.89"), grouped("99360")
-    ('-1,234,567.89', '99,360')
+    Raises:
+        Refused: `reset_month`.
     """
+    if by_year != (reset_month is not None):
+        raise Refused(
+            "reset_month", "state the reset_month of a yearly count, and only then", place="reset_month"
+        )
+    if reset_month is not None and not 1 <= reset_month <= 12:
+        raise Refused("reset_month", f"{reset_month} is not a month 1..12", place="reset_month")
+
+
+def check_carve_outs(causes: Sequence[Cause]) -> None:
+    """Raises:
+    Refused: `not_allowed`, or `duplicate` for a cause named twice."""
+    for index, cause in enumerate(causes):
+        one_of(cause, Cause, f"carve_outs[{index}]")
+        if cause in causes[:index]:
+            raise Refused("duplicate", f"{cause!r} is named twice", place=f"carve_outs[{index}]")
+
+
+def grouped(decimal: str) -> str:
+    """A plain decimal with a comma at each thousand; numerator/denominator stays as it is.
+
+    >>> grouped("-1234567.89"), grouped("99360"), grouped("100000/3")
+    ('-1,234,567.89', '99,360', '100000/3')
+    """
+    if "/" in decimal:
+        return decimal
     whole, point, rest = decimal.partition(".")
     sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
     return f"{sign}{int(digits):,}{point}{rest}"
@@ -179,5 +208,6 @@ def exact_text(value: Fraction) -> str:
 
 
 _WHOLE: Final = Fraction(1)
+_NONE: Final = Fraction(0)
 _EXACT_DIGITS: Final = 18
 _EXACT_SCALE: Final = 10**_EXACT_DIGITS

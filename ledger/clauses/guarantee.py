@@ -7,14 +7,19 @@ from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar, Literal
 
+import msgspec
+
+from ledger.clauses.carry import GuaranteeToDate
+from ledger.clauses.facts import Cause
 from ledger.clauses.flow import (
     Flow,
-    GuaranteeToDate,
     Outcome,
     Part,
     Phase,
     Proration,
     Terms,
+    check_carve_outs,
+    check_reset_month,
     exact_text,
     one_of,
 )
@@ -27,16 +32,19 @@ Measure = Literal["year_to_date"]
 GuaranteeCarry = Literal["annual_reset", "contract"]
 
 
-class Guarantee(Terms, frozen=True, kw_only=True, tag="guarantee"):
+class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guarantee"):
     """U_m = G_m + round(alpha x max(R_m - G_m, 0)), G_m = round(G x m / 12); pay_m = U_m - U_(m-1).
 
     (DOMAIN.md 2.3.) R_m is what reached this clause in the m months to date, losses included. The
     guaranteed party receives pay_m, the other party the rest, which is negative when it tops up.
     U_(m-1) is taken with this contract's own terms: an amendment changes the months from its start only.
     With `annual_reset` the count begins anew in `reset_month`; with `contract` it never does.
+    The days that a carve-out excludes do not count in m; what was earned on them counts in R. An operator's
+    fee is a fee clause that stands before.
     """
 
     account: ClassVar = GuaranteeToDate
+    bears_loss: ClassVar = True
 
     annual_amount: Amount
     guaranteed_party: str
@@ -45,9 +53,12 @@ class Guarantee(Terms, frozen=True, kw_only=True, tag="guarantee"):
     """The guaranteed party's part of what is earned above the guarantee (alpha)."""
     measure: Measure
     carry: GuaranteeCarry
-    reset_month: int | None = None
-    """1 to 12, stated exactly when `carry` is annual_reset."""
+    reset_month: int | None = msgspec.field(default_factory=lambda: None)
+    """1 to 12, stated exactly when `carry` is annual_reset. Written also when it is None: contracts were
+    stored so, and what settles them is known by a digest of the written form."""
     proration: Proration
+    carve_outs: tuple[Cause, ...] = ()
+    """Which evidenced exclusions lower the guarantee; none unless it is stated."""
 
     def __post_init__(self) -> None:
         amount(self.annual_amount, "annual_amount")
@@ -57,12 +68,8 @@ class Guarantee(Terms, frozen=True, kw_only=True, tag="guarantee"):
         one_of(self.measure, Measure, "measure")
         one_of(self.carry, GuaranteeCarry, "carry")
         one_of(self.proration, Proration, "proration")
-        if (self.carry == "annual_reset") != (self.reset_month is not None):
-            raise Refused(
-                "reset_month", "state reset_month with annual_reset, and only then", place="reset_month"
-            )
-        if self.reset_month is not None and not 1 <= self.reset_month <= 12:
-            raise Refused("reset_month", f"{self.reset_month} is not a month 1..12", place="reset_month")
+        check_reset_month(self.reset_month, by_year=self.carry == "annual_reset")
+        check_carve_outs(self.carve_outs)
 
     @property
     def phase(self) -> Phase:
@@ -86,9 +93,9 @@ class Guarantee(Terms, frozen=True, kw_only=True, tag="guarantee"):
     def apply(self, flow: Flow) -> Outcome:
         """Take all that is left, gain or loss, and share it year to date."""
         months_before, pool_before = self._to_date(flow)
-        months = months_before + flow.months(self.proration)
+        months = months_before + flow.months(self.proration, self.carve_outs)
         pool = pool_before + flow.remaining
-        paid = self._due(flow, months_before, pool_before) if months_before else 0
+        paid = self._due(flow, months_before, pool_before)
         pay = self._due(flow, months, pool) - paid
         guaranteed = flow.minor(self.monthly * months)
         excess = max(pool - guaranteed, 0)

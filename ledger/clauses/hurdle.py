@@ -6,8 +6,9 @@ from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
+from ledger.clauses.carry import HurdleUnpaid
 from ledger.clauses.divided import Divided
-from ledger.clauses.flow import Flow, HurdleUnpaid, Outcome, Phase, Proration, grouped, one_of
+from ledger.clauses.flow import Flow, Outcome, Phase, Proration, grouped, one_of
 from ledger.clauses.share import Amount, Portion, amount, portion
 from ledger.interval import Month
 from ledger.quantity import Money

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ledger.clauses.carry import LossUnrecovered
 from ledger.clauses.divided import Divided
-from ledger.clauses.flow import Flow, LossUnrecovered, Outcome, Phase
+from ledger.clauses.flow import Flow, Outcome, Phase
 from ledger.interval import Month
 from ledger.quantity import Money
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, assert_never
+from typing import ClassVar, Literal, assert_never
 
 from ledger.clauses.fee import check_fee_parties, fee_parties, fee_parts
 from ledger.clauses.flow import Flow, Outcome, Phase, Terms, Throughput, Timing, exact_text, grouped, one_of
@@ -20,6 +20,8 @@ class ServiceFee(Terms, frozen=True, kw_only=True, tag="service_fee"):
 
     Timing and payer are as for a base fee.
     """
+
+    is_fee: ClassVar = True
 
     rate: Amount
     """Currency per kWh."""

@@ -54,6 +54,9 @@ class SiteEarnings(NamedTuple):
     earned: tuple[Earned, ...]
     bill: SiteBill | None
     notices: tuple[Notice, ...]
+    charge_cost: Fraction
+    discharge_value: Fraction
+    """At the tariff's import prices, in major units, not rounded."""
     closing: Stored = Stored()
     refused: tuple[RefusedPart, ...] = ()
 
@@ -193,6 +196,8 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromP
         tuple(earned),
         SiteBill(item.site.id, saving.without.total, saving.with_storage.total, saving.explanation),
         (),
+        _value(saving.charged_wh, prices),
+        _value(saving.discharged_wh, prices),
         Stored() if from_pv is None else from_pv.closing,
     )
 
@@ -229,7 +234,19 @@ def _direct_site(
         (Earned("arbitrage", exact, money, terms, ""),),
         None,
         (notice,),
+        _value(charged, prices),
+        _value(discharged, prices),
     )
+
+
+def _value(energies: dict[TouPeriod, int], prices: MonthPrices) -> Fraction:
+    """Energies at each period's import price, in major units."""
+    total = 0
+    for period, wh in energies.items():
+        if wh:
+            price = prices.price_of(period)
+            total += wh * price.mantissa * 10 ** (PRICE_SCALE_MAX - price.scale)
+    return Fraction(total, 10**_SCALE)
 
 
 def _terms(

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Month
@@ -27,7 +28,9 @@ RULES_VERSION: Final = "2026-11.2"
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-Part = Literal["rule", "contract", "earlier_month", "site", "price", "meter", "market", "exclusivity"]
+Part = Literal[
+    "rule", "contract", "earlier_month", "site", "price", "meter", "market", "exclusivity", "capital"
+]
 """What a result depends on; a correction is labelled with the parts that changed."""
 
 
@@ -66,6 +69,8 @@ class Inputs(NamedTuple):
     contract_source: Source
     policy: Policy | None = None
     """The exclusivity policy that the contract names; needed where a market told something."""
+    facts: MonthFacts = NO_FACTS
+    """What clauses rest on beside the pool, such as the parties' capital."""
 
     def digests(self) -> dict[Part, str]:
         """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""
@@ -74,6 +79,7 @@ class Inputs(NamedTuple):
             "rule": _sha(_encode(RULES_VERSION)),
             "contract": _sha(_encode(self.contract)),
             "earlier_month": _sha(_encode([self.prior, [one.opening for one in self.sites]])),
+            "capital": _sha(_encode(self.facts)),
             "site": _sha(_encode([self.month, sites])),
             "price": _sha(_encode([[_encoded(one.tariff), _spot_prices(one)] for one in self.sites])),
             "meter": self._meter_digest(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from operator import add
 from typing import Any, Final
@@ -24,7 +25,7 @@ from ledger.settlement.markets.case import Case
 from ledger.settlement.result import RefusedSpan, Result
 from ledger.stored_energy import Stored
 from ledger.stream import Stream
-from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute
+from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute, on_split_basis
 
 _RETAIL: Final[frozenset[Stream]] = frozenset({"arbitrage", "pv_time_shift", "interaction"})
 """What does not exist in a month whose energy was settled on the spot market (DOMAIN.md 4, A and T
@@ -103,8 +104,21 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
                 )
             sums[one.stream] += one.amount.minor
     items = [StreamItem(stream, Money(minor, contract.currency)) for stream, minor in sums.items()]
-    throughput = Throughput(sum(site.charge_wh for site in earned), sum(site.discharge_wh for site in earned))
-    split = distribute(contract, inputs.month, items, throughput, inputs.prior)
+    throughput = Throughput(
+        sum(site.charge_wh for site in earned),
+        sum(site.discharge_wh for site in earned),
+        sum((site.charge_cost for site in earned), Fraction(0)),
+        sum((site.discharge_value for site in earned), Fraction(0)),
+    )
+    tax_point = inputs.month.next().first_day - timedelta(days=1)
+    split = distribute(
+        contract,
+        inputs.month,
+        on_split_basis(contract, items, tax_point),
+        throughput,
+        inputs.prior,
+        inputs.facts,
+    )
     sources, of_site = _sources(inputs)
     lines = _stream_lines(inputs, earned, of_site)
     lines += _clause_lines(split, len(lines), throughput, tuple(range(len(sources))))

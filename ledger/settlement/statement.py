@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.clauses import FEES
 from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
 from ledger.settlement.line import Line
@@ -56,8 +57,6 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
 }
 """What a party that may not see the pool is told of a notice."""
 
-_FEES: Final = frozenset({"base_fee", "service_fee"})
-
 
 _OF_THE_BILL: Final = frozenset({"demand_charge", "power_factor"})
 
@@ -65,7 +64,7 @@ _OF_THE_BILL: Final = frozenset({"demand_charge", "power_factor"})
 def _shown(line: Line, result: Result, party: str) -> Line:
     """The line without the note that would tell the pool's size, or the terms that would tell the host's
     bill, to who may not see them."""
-    if line.kind == "clause" and line.code not in _FEES and party not in result.sees_pool:
+    if line.kind == "clause" and line.code not in FEES and party not in result.sees_pool:
         return msgspec.structs.replace(line, note="")
     if line.kind == "stream" and line.code in _OF_THE_BILL and party not in result.sees_bill:
         return msgspec.structs.replace(line, basis=(), note="")

@@ -170,7 +170,6 @@ def _with(state: Life, name: str, **changes: object) -> Life:
     return msgspec.structs.replace(
         state,
         disputes=tuple(
-            msgspec.structs.replace(one, **changes) if one.id == name else one
-            for one in state.disputes
+            msgspec.structs.replace(one, **changes) if one.id == name else one for one in state.disputes
         ),
     )

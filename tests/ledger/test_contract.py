@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.clauses import BaseFee, CappedTier, Clause, LossSplit, RemainderSplit, ServiceFee, StreamTier
+from ledger.clauses.base_fee import FeeUnit
 from ledger.contract import Contract, ContractParty
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -163,7 +164,7 @@ def test_json_with_an_unknown_or_missing_field_is_refused() -> None:
         msgspec.convert(fields, Contract, strict=False)
 
 
-def base_fee(rate: str, unit: str = "kWh.year", quantity: str = "20000") -> BaseFee:
+def base_fee(rate: str, unit: FeeUnit = "kWh.year", quantity: str = "20000") -> BaseFee:
     return BaseFee(
         rate=rate, unit=unit, quantity=quantity, quantity_basis="nameplate", proration="days", payer="pool",
         payee="operator", timing="before_split",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.toml_lines import line_of, path_text, toml_lines
-from ledger.waterfall import StreamItem, Throughput, distribute
+from ledger.waterfall import MonthFacts, StreamItem, Throughput, distribute
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "contracts"
 FILES = sorted(EXAMPLES.glob("*.toml"))
@@ -24,6 +26,11 @@ S1 = (EXAMPLES / "eaas-s1.toml").read_text(encoding="utf-8")
 S2 = (EXAMPLES / "co-investment-s2.toml").read_text(encoding="utf-8")
 S3 = (EXAMPLES / "agency-s3.toml").read_text(encoding="utf-8")
 S4 = (EXAMPLES / "eaas-s4.toml").read_text(encoding="utf-8")
+TIERED = (EXAMPLES / "tiered-share-s1.toml").read_text(encoding="utf-8")
+FLOORED = (EXAMPLES / "floored-split-s2.toml").read_text(encoding="utf-8")
+CARVED = (EXAMPLES / "agency-carve-outs-s3.toml").read_text(encoding="utf-8")
+PRICED = (EXAMPLES / "discharged-price-s4.toml").read_text(encoding="utf-8")
+TEXTS = (S1, S2, S3, S4, TIERED, FLOORED, CARVED, PRICED)
 
 
 def line_with(text: str, start: str, occurrence: int = 1) -> int:
@@ -54,7 +61,11 @@ def test_every_example_is_a_contract_that_can_be_settled(file: Path) -> None:
         StreamItem(name, Money.parse("20000.00", "CNY"))
         for name in (*terms.pool_streams, *terms.pass_through_costs)
     ]
-    settled = distribute(terms, Month(2026, 1), items, Throughput(30_000_000, 27_600_000), None)
+    throughput = Throughput(30_000_000, 27_600_000, charge_cost=Fraction("9000.123"))
+    facts = MonthFacts(
+        capital={"investor": "1000000", "operator": "800000"} if "floored" in terms.id else None
+    )
+    settled = distribute(terms, Month(2026, 1), items, throughput, None, facts)
     assert settled.warnings == ()
     assert sum(money.minor for money in settled.entitlement.values()) == settled.pool.minor
 
@@ -256,6 +267,105 @@ def test_an_error_names_its_line_and_field(
     assert (refused.code, refused.place) == (code, f"line {line}, {path}")
 
 
+@pytest.mark.parametrize(
+    ("text", "old", "new", "code", "line_start", "occurrence", "path"),
+    [
+        (
+            TIERED,
+            'operator = "40%"',
+            'operator = "41%"',
+            "share_total",
+            "shares",
+            3,
+            "clauses[1].brackets[1].shares",
+        ),
+        (
+            TIERED,
+            'up_to = "300000"',
+            'up_to = "200000"',
+            "brackets",
+            "up_to",
+            2,
+            "clauses[1].brackets[1].up_to",
+        ),
+        (TIERED, "reset_month = 1", "", "reset_month", "[[clauses]]", 2, "clauses[1].reset_month"),
+        (TIERED, 'operator = "general"', "", "vat_party", "[vat.taxpayers]", 1, "vat.taxpayers"),
+        (
+            TIERED,
+            'tiered_share = "service"',
+            'tiered_share = "heat"',
+            "vat_category",
+            "tiered_share",
+            1,
+            "vat.categories.tiered_share",
+        ),
+        (TIERED, 'rate = "6%"', "rate = 6", "portion", "rate", 2, "vat.rates[1].rate"),
+        (
+            FLOORED,
+            'operator = "75%", host-s2',
+            'investor = "75%", host-s2',
+            "floor_parties",
+            "funded_by",
+            1,
+            "clauses[2].funded_by",
+        ),
+        (
+            FLOORED,
+            "# on = 2029-05-16 ",
+            "on = 2036-05-16 #",
+            "evidence",
+            "[[clauses]]",
+            4,
+            "clauses[3].evidence",
+        ),
+        (
+            FLOORED,
+            "since = 2029-01-01",
+            "since = 2025-01-01",
+            "termination_schedule",
+            "  { since = 2025",
+            1,
+            "clauses[3].schedule[1].since",
+        ),
+        (
+            CARVED,
+            'carve_outs = ["force_majeure", "availability"]',
+            'carve_outs = ["rain"]',
+            "not_allowed",
+            "carve_outs",
+            1,
+            "clauses[1].carve_outs[0]",
+        ),
+        (CARVED, "2026 = ", "2025 = ", "index_missing", "index", 1, "clauses[0].index"),
+        (CARVED, "# annual_rise", "annual_rise", "indexation", "index", 1, "clauses[0].index"),
+        (PRICED, 'price = "1.10"', "", "price", "[[clauses]]", 3, "clauses[2].price"),
+        (
+            PRICED,
+            "make_up = true",
+            "make_upp = true",
+            "field_unknown",
+            "make_upp",
+            1,
+            "clauses[2].minimum.make_upp",
+        ),
+    ],
+)
+def test_an_error_in_a_nested_table_names_its_line_and_field(
+    text: str, old: str, new: str, code: str, line_start: str, occurrence: int, path: str
+) -> None:
+    wrong = edited(text, old, new)
+    refused = refusal(wrong)
+    line = line_with(wrong, line_start, occurrence)
+    assert (refused.code, refused.place) == (code, f"line {line}, {path}")
+
+
+def test_the_preset_of_an_agency_states_carve_outs() -> None:
+    stated = contract_file.parse(S3 + 'carve_outs = ["availability"]\n')
+    (clause,) = stated.clauses
+    (usual,) = contract_file.parse(S3).clauses
+    assert clause == msgspec.structs.replace(usual, carve_outs=("availability",))
+
+
 def test_a_preset_and_clauses_exclude_each_other() -> None:
     assert refusal('preset = "co_investment"\n\nclauses = []').place == "line 3, clauses"
 
@@ -317,7 +427,7 @@ def test_windows_line_ends_count_as_one() -> None:
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_edit_of_a_file_gives_anything_but_a_contract_or_a_refusal(data: st.DataObject) -> None:
-    text = data.draw(st.sampled_from([S1, S2, S3, S4]))
+    text = data.draw(st.sampled_from(TEXTS))
     lines = text.splitlines()
     index = data.draw(st.integers(0, len(lines) - 1))
     key = lines[index].partition("=")[0]
@@ -398,7 +508,7 @@ def test_lines_of_everything_that_toml_can_write() -> None:
 
 
 def test_every_leaf_of_the_tree_has_a_line() -> None:
-    for text in (TRICKY, S1, S2, S3, S4):
+    for text in (TRICKY, *TEXTS):
         lines = toml_lines(text)
         for path in leaves(tomllib.loads(text)):
             assert path in lines

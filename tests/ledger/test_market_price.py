@@ -66,15 +66,15 @@ def test_hour_24_ends_at_midnight_and_rows_may_come_in_any_order() -> None:
 @pytest.mark.parametrize(
     ("rows", "code", "place"),
     [
-        ([*LATE, LATE[1]], "price_duplicate", "row 4"),
-        ([LATE[0], LATE[2]], "price_gap", "row 2"),
-        ([row("2026-01-25", 24, "2026-01-25 00:00:00")], "hour_stamp", "row 1"),
-        ([row("2026-01-25", 25, "2026-01-26 01:00:00")], "hour_stamp", "row 1"),
-        ([row("2026-01-25", 1, "25.01.2026 01:00")], "hour_stamp", "row 1 interval_end_local"),
-        ([row("2026-01-25", 1, "2026-01-25 01:00:00", da="")], "price_missing", "row 1 da_price"),
-        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="1e3")], "number", "row 1 rt_price"),
-        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="1.0000001")], "price_scale", "row 1 rt_price"),
-        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="9" * 20)], "price_range", ""),
+        ([*LATE, LATE[1]], "price_duplicate", "row 5"),
+        ([LATE[0], LATE[2]], "price_gap", "row 3"),
+        ([row("2026-01-25", 24, "2026-01-25 00:00:00")], "hour_stamp", "row 2"),
+        ([row("2026-01-25", 25, "2026-01-26 01:00:00")], "hour_stamp", "row 2"),
+        ([row("2026-01-25", 1, "25.01.2026 01:00")], "hour_stamp", "row 2 interval_end_local"),
+        ([row("2026-01-25", 1, "2026-01-25 01:00:00", da="")], "price_missing", "row 2 da_price"),
+        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="1e3")], "number", "row 2 rt_price"),
+        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="1.0000001")], "price_scale", "row 2 rt_price"),
+        ([row("2026-01-25", 1, "2026-01-25 01:00:00", rt="9" * 20)], "price_range", "row 2 rt_price"),
         ([], "price_missing", ""),
     ],
 )
@@ -112,6 +112,40 @@ def test_a_stretch_may_span_blocks_of_different_scale_but_never_a_gap() -> None:
     with pytest.raises(Refused) as overlap:
         PriceSeries("m", "n", "day_ahead", 3600, "CNY", (blocks[0], blocks[0]))
     assert overlap.value.code == "price_overlap"
+
+
+def own(text: str, interval_s: int = 3600, currency: str = "CNY") -> tuple[PriceSeries, PriceSeries]:
+    keys = [f"{product}_{currency.lower()}_per_kwh" for product in ("day_ahead", "real_time")]
+    lines = [",".join(["start_utc", *keys]), *text.split()]
+    return price_ledger(csv.DictReader(lines), market="m", node="n", currency=currency, interval_s=interval_s)
+
+
+@pytest.mark.parametrize(
+    ("text", "interval_s", "code", "place"),
+    [
+        ("2026-01-24T16:00:00Z,0,329500,0.301561", 3600, "column_count", "row 2"),
+        ("2026-01-24T16:00:00Z,0.3,0.3 2026-01-24T17:00:00Z,0.3", 3600, "column_count", "row 3"),
+        ("2026-01-24T16:00:00Z,0.3,329500", 3600, "price_range", "row 2 real_time_cny_per_kwh"),
+        ("2026-01-24T16:00:00Z,-100.000001,0.3", 3600, "price_range", "row 2 day_ahead_cny_per_kwh"),
+        ("2026-01-24T16:20:00Z,0.3,0.3", 3600, "price_time", "row 2 start_utc"),
+        ("2026-01-24T16:00:00Z,0.3,0.3 2026-01-24T16:20:00Z,0.3,0.3", 900, "price_time", "row 3 start_utc"),
+        ("2026-01-24T16:00:00Z,0.3,0.3", 0, "interval", "interval_s"),
+    ],
+)
+def test_a_row_that_a_market_cannot_have_told_is_refused(
+    text: str, interval_s: int, code: str, place: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        own(text, interval_s)
+    assert (caught.value.code, caught.value.place) == (code, place)
+
+
+def test_the_highest_prices_of_real_markets_are_plausible() -> None:
+    """Australia's cap of 20,300 AUD/MWh, Europe's balancing cap of 15,000 EUR/MWh, Japan's 999 JPY/kWh."""
+    for currency, price in (("AUD", "20.3"), ("EUR", "-15"), ("JPY", "999"), ("CNY", "100")):
+        own(f"2026-01-24T16:00:00Z,{price},{price}", currency=currency)
+    with pytest.raises(Refused, match="10001.000000 JPY per kWh is beyond 10,000"):
+        own("2026-01-24T16:00:00Z,10001,1", currency="JPY")
 
 
 LARGE = st.integers(-(10**14), 10**14)

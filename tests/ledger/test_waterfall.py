@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.clauses import Hurdle
-from ledger.clauses.flow import GuaranteeToDate
+from ledger.clauses.carry import GuaranteeToDate
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.quantity import Money
@@ -179,11 +179,19 @@ def test_cash_already_held_is_not_paid_again() -> None:
 
 
 def test_a_revised_january_moves_every_later_month() -> None:
+    """January from 80,000 to 130,000 gives +27,259.26 over the chain, by origin month (DOMAIN.md 2.3)."""
     before = chain(agency(), THREE_MONTHS)
     after = chain(agency(), ["130000.00", *THREE_MONTHS[1:]])
-    deltas = [b.entitlement["host"] - a.entitlement["host"] for a, b in zip(before, after, strict=True)]
-    assert str(deltas[0]) == "18000.00"
-    assert sum(delta.minor for delta in deltas) == yuan("27259.26").minor
+    deltas = {
+        str(old.month): new.entitlement["host"] - old.entitlement["host"]
+        for old, new in zip(before, after, strict=True)
+    }
+    assert {month: str(delta) for month, delta in deltas.items()} == {
+        "2026-01": "18000.00",
+        "2026-02": "12000.00",
+        "2026-03": "-2740.74",
+    }
+    assert sum(delta.minor for delta in deltas.values()) == yuan("27259.26").minor
     assert sum(month.entitlement["host"].minor for month in after) == yuan("327259.26").minor
 
 

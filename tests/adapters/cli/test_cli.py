@@ -100,7 +100,8 @@ def meter_file(folder: Path, *, bad: int, good: int = 1) -> Path:
 
 def test_a_refused_import_lists_its_rows_and_writes_them_all_to_a_file(demo: Path, tmp_path: Path) -> None:
     file = meter_file(tmp_path, bad=25)
-    done = wattledger(demo, "import", str(file), "--profile", PLAIN)
+    rest = tmp_path / "rest.csv"
+    done = wattledger(demo, "import", str(file), "--profile", PLAIN, "--rejected", str(rest))
     lines = done.stderr.splitlines()
     listed = [line for line in lines if line.startswith("  row ")]
     assert (done.returncode, len(listed)) == (2, 20)
@@ -109,7 +110,6 @@ def test_a_refused_import_lists_its_rows_and_writes_them_all_to_a_file(demo: Pat
     assert "  and 5 more" in lines
     assert lines[-1].startswith("refused (negative_energy)")
     assert "25 readings rejected" in lines[-1]
-    rest = Path(f"{file}.rejected.csv")
     assert str(rest) in lines[-1]
     assert len(rest.read_text(encoding="utf-8").splitlines()) == 26
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import ledger.clauses
 from ledger.clauses import (
+    FEES,
     BaseFee,
     CappedTier,
     Clause,
@@ -25,7 +26,8 @@ from ledger.clauses import (
     ServiceFee,
     StreamTier,
 )
-from ledger.clauses.flow import HurdleUnpaid, LossUnrecovered, Terms, exact_text
+from ledger.clauses.carry import HurdleUnpaid, LossUnrecovered
+from ledger.clauses.flow import Terms, exact_text
 from ledger.clauses.share import amount, portion, weights
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -85,6 +87,10 @@ def test_every_clause_file_is_in_the_one_list() -> None:
     for kind in kinds:
         kinds.extend(kind.__subclasses__())
     assert {kind for kind in kinds if not kind.__subclasses__()} == set(get_args(Clause))
+
+
+def test_fees_are_the_clauses_by_which_one_pays_another() -> None:
+    assert {"base_fee", "service_fee", "indexed_fee", "discharged_price"} == FEES
 
 
 # Hurdle

@@ -1,0 +1,66 @@
+"""A file of prices is read whole, or refused with the line that is wrong."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from adapters import price_file
+from ledger.market_price import PriceSeries
+from ledger.refusal import Refused
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "prices" / "shandong_spot_2026.csv"
+HEADER = "start_utc,day_ahead_cny_per_kwh,real_time_cny_per_kwh\n"
+FIRST = "2026-01-24T16:00:00Z,0.329500,0.301561\n"
+SECOND = "2026-01-24T17:00:00Z,0.329500,0.301561\n"
+
+
+def parsed(data: bytes) -> tuple[PriceSeries, PriceSeries]:
+    return price_file.parse(data, market="m", node="n", currency="CNY", interval_s=3600)
+
+
+def figures(data: bytes) -> list[list[int]]:
+    return [series.blocks[0].mantissas.tolist() for series in parsed(data)]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        (HEADER + FIRST + "2026-01-24T17:00:00Z,0,329500,0.301561\n", "column_count", "row 3"),
+        (HEADER + FIRST + "2026-01-24T17:00:00Z,0.329500\n", "column_count", "row 3"),
+        (HEADER + FIRST + SECOND[:-4], "truncated_file", "row 3"),
+        (HEADER + FIRST[:-1], "truncated_file", "row 2"),
+        (HEADER + FIRST + "\n" + SECOND, "csv_syntax", "row 3"),
+        (HEADER + FIRST.replace("0.301561", '"0.301561') + SECOND, "csv_syntax", "row 2"),
+        (HEADER.replace("start", "begin") + FIRST, "missing_column", "row 1"),
+        (HEADER.replace("day_ahead", "real_time") + FIRST, "duplicate_header", "row 1"),
+        (HEADER, "price_missing", ""),
+        ("", "empty_file", ""),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_line(text: str, code: str, place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parsed(text.encode())
+    assert (caught.value.code, caught.value.place) == (code, place)
+
+
+def test_bytes_that_are_not_utf_8_are_refused_with_their_line() -> None:
+    for data, row in (((HEADER + FIRST).encode() + b"\xd5\n", "row 3"), (HEADER.encode("utf-16"), "row 1")):
+        with pytest.raises(Refused) as caught:
+            parsed(data)
+        assert (caught.value.code, caught.value.place) == ("encoding", row)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_byte_order_mark_gzip_and_blank_last_lines_change_nothing(ends: str) -> None:
+    plain = (HEADER + FIRST + SECOND + "\n\n").replace("\n", ends).encode()
+    assert figures(plain) == [[329_500, 329_500], [301_561, 301_561]]
+    assert figures(b"\xef\xbb\xbf" + plain) == figures(plain)
+    assert figures(gzip.compress(plain)) == figures(plain)
+
+
+def test_the_example_is_read_whole() -> None:
+    assert [len(one) for one in figures(EXAMPLE.read_bytes())] == [504, 504]
