@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from datetime import UTC, datetime
 
+import nats.errors
 import psycopg
 from cyclopts import App
 from eventsourcing.persistence import OperationalError
@@ -23,6 +25,8 @@ from ledger.refusal import Refused
 _REFUSED = 2
 _UNAVAILABLE = 3
 _INTERRUPTED = 130
+_PIPE_CLOSED = 141
+"""As of a program that SIGPIPE ended; the signal itself would not let us stop the servers."""
 
 
 def application(session: Session) -> App:
@@ -46,15 +50,32 @@ def application(session: Session) -> App:
 
 
 def main() -> None:
-    """Run one command. Exit codes: 0 done, 1 a check failed, 2 your input, 3 a server is not available."""
+    """Run one command. Exit codes: 0 done, 1 a check failed, 2 your input, 3 a server is not available.
+
+    A reader that has read enough, as `head` has, ends it without a word.
+    """
     errors = Console(stderr=True, soft_wrap=True)
+    try:
+        try:
+            code = _run(errors)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        if not _reader_gone():
+            code = _unavailable(errors, error)
+        else:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = _PIPE_CLOSED
+    sys.exit(code)
+
+
+def _run(errors: Console) -> int:
     try:
         session = Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC))
         code = application(session)()
-        sys.exit(code if isinstance(code, int) else 0)
     except Refused as refused:
         errors.print(f"refused ({refused.code}): {refused}", style="red", markup=False, highlight=False)
-        sys.exit(_REFUSED)
+        return _REFUSED
     except (
         FileNotFoundError,
         FileExistsError,
@@ -64,11 +85,14 @@ def main() -> None:
         UnicodeDecodeError,
     ) as error:
         errors.print(f"refused (file): {error}", style="red", markup=False, highlight=False)
-        sys.exit(_REFUSED)
+        return _REFUSED
+    except BrokenPipeError:
+        raise
     except (
         ChildFailed,
         ConnectionError,
         OperationalError,
+        nats.errors.Error,
         psycopg.OperationalError,
         StreamError,
         WeakStream,
@@ -76,11 +100,23 @@ def main() -> None:
         Behind,
         TimeoutError,
     ) as error:
-        errors.print(f"not available: {error}", style="red", markup=False, highlight=False)
-        sys.exit(_UNAVAILABLE)
+        return _unavailable(errors, error)
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _unavailable(errors: Console, error: Exception) -> int:
+    errors.print(f"not available: {error}", style="red", markup=False, highlight=False)
+    return _UNAVAILABLE
+
+
+def _reader_gone() -> bool:
+    """Whether it is our output that nobody reads any more, and not a server that hung up."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 if __name__ == "__main__":

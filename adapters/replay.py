@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from adapters import continuity
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS, Projection
@@ -48,6 +49,7 @@ def replay(log: Log, database: Database) -> ReplayProof:
     """
     with database.owning() as live:
         live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        check(log, live)
         position = _position(live, log.book)
         with _scratch(database) as other:
             _fold(log, other, position)
@@ -59,8 +61,14 @@ def replay(log: Log, database: Database) -> ReplayProof:
 def rebuild(log: Log, database: Database, projections: Sequence[Projection]) -> int:
     """Make the projections anew from the stream and swap them in; answers the position.
 
-    Readers see the old rows until the one transaction that brings the new ones.
+    Readers see the old rows until the one transaction that brings the new ones. A stream that lost events is
+    not rebuilt from: the rows may be all that is left of them.
+
+    Raises:
+        Discontinuity: the stream is not what was archived.
     """
+    with database.owning() as live:
+        continuity.check(log, *continuity.archived(live, log.book))
     with _scratch(database) as other:
         position = log.client.run(log.last_sequence())
         _fold(log, other, position)
@@ -79,6 +87,21 @@ def rebuild(log: Log, database: Database, projections: Sequence[Projection]) -> 
                 if found is not None:
                     live.execute("INSERT INTO ledger.position VALUES (%s, %s, %s, %s)", found)
     return position
+
+
+def check(log: Log, connection: Connection) -> None:
+    """Compare the stream with the archive and with every projection's position.
+
+    Raises:
+        Discontinuity: the stream is not what was projected.
+    """
+    continuity.check(log, *continuity.archived(connection, log.book))
+    positions = connection.execute(
+        "SELECT DISTINCT sequence, hash FROM ledger.position WHERE book = %s AND projection = ANY(%s)",
+        [log.book, [projection.name for projection in PROJECTIONS]],
+    ).fetchall()
+    for sequence, digest in positions:
+        continuity.check(log, sequence, bytes(digest))
 
 
 def _fold(log: Log, database: Database, position: int) -> None:

@@ -12,6 +12,10 @@ from adapters.nats.wire import checked_book
 from ledger.refusal import Refused
 
 _PREFIX: Final = "WATTLEDGER_"
+_PORT_MAX: Final = 65_535
+_REPLICAS_MAX: Final = 5
+"""JetStream's own limit."""
+_BYTES_MAX: Final = 2**63 - 1
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +25,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `nats_monitor_url` is the HTTP monitoring address of each server of a cluster, comma-separated:
     start checks `sync_interval` there. `stream_max_bytes` bounds the book's stream (default: a quarter of
     the free disk, at most 64 GiB); a full stream refuses new events. `nats_seed` and
-    `nats_operator_seed` are nkey seed files.
+    `nats_operator_seed` are nkey seed files. `http_port` 0 is any free port.
+
+    Raises:
+        Refused: `settings`, `book_id`.
     """
 
     state: Path = Path("var")
@@ -40,28 +47,54 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         checked_book(self.book)
         if (self.nats_url is None) != (self.postgres_url is None):
             raise Refused("settings", "set both WATTLEDGER_NATS_URL and WATTLEDGER_POSTGRES_URL, or neither")
+        _check_range("http_port", self.http_port, 0, _PORT_MAX)
+        _check_range("nats_replicas", self.nats_replicas, 1, _REPLICAS_MAX)
+        if self.stream_max_bytes is not None:
+            _check_range("stream_max_bytes", self.stream_max_bytes, 1, _BYTES_MAX)
+        if not self.http_host or any(letter.isspace() for letter in self.http_host):
+            raise Refused(
+                "settings", "a host's name or address, without blanks", place=_variable("http_host")
+            )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """The settings that `environment` states.
 
         Raises:
-            Refused: `settings` for a WATTLEDGER_ variable that is unknown or of the wrong type.
+            Refused: `settings` for a WATTLEDGER_ variable that is unknown, empty, of the wrong type or out
+                of range.
         """
         stated = {
             name.removeprefix(_PREFIX).lower(): value
             for name, value in environment.items()
             if name.startswith(_PREFIX)
         }
+        for field, value in stated.items():
+            if not value.strip():
+                raise Refused("settings", "it is empty; unset it, or give it a value", place=_variable(field))
         try:
             return msgspec.convert(stated, cls, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
-            known = ", ".join(_PREFIX + field.upper() for field in cls.__struct_fields__)
-            raise Refused("settings", f"{error}; known: {known}") from error
+            if isinstance(error.__cause__, Refused):
+                raise error.__cause__ from None
+            reason, _, path = str(error).partition(" - at `$.")
+            if path:
+                raise Refused("settings", reason, place=_variable(path.removesuffix("`"))) from None
+            known = ", ".join(map(_variable, cls.__struct_fields__))
+            raise Refused("settings", f"{reason}; known: {known}") from None
 
     @property
     def embedded(self) -> bool:
         return self.nats_url is None
+
+
+def _variable(field: str) -> str:
+    return _PREFIX + field.upper()
+
+
+def _check_range(field: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise Refused("settings", f"{value} is not {least} to {most}", place=_variable(field))
 
 
 def _path(kind: type, value: object) -> object:

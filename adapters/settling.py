@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from adapters.projections import PROJECTIONS
 from adapters.queries import settlement_inputs
 from ledger.interval import Month
 from ledger.settlement.result import Result
-from ledger.settlement.run import RecordSettlement
+from ledger.settlement.run import PROVISIONAL, RecordSettlement
 from ledger.settlement.settle import settle_all
 
 
@@ -143,14 +144,14 @@ def _settle_as_of(
 ) -> list[Settled]:
     with database.reading(door.book) as connection:
         inputs = settlement_inputs.load(connection, door.book, month, position, contracts)
-        latest = _latest_runs(connection, [one.contract.id for one in inputs], month, position)
+        known = _known_runs(connection, [one.contract.id for one in inputs], month, position)
     results = settle_all(inputs)
     done: list[Settled] = []
     fresh: list[Result] = []
     for result in results:
-        run, digest, sequence = latest.get(result.contract, (0, "", 0))
-        if digest == result.inputs_digest:
-            done.append(Settled(result, run, sequence, recorded=False))
+        before = known.get(result.contract, _Known())
+        if before.digest == result.inputs_digest:
+            done.append(Settled(result, before.run, before.sequence, recorded=False))
         else:
             fresh.append(result)
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
@@ -158,25 +159,44 @@ def _settle_as_of(
         wishes = [
             Wish(
                 RecordSettlement(result),
-                f"settle:{month}:{latest.get(result.contract, (0,))[0] + 1}:{result.inputs_digest}",
+                f"settle:{month}:{_number(known, result)}:{result.inputs_digest}",
             )
             for result in chunk
         ]
         receipts = door.execute_all(wishes, actor=actor, causation=f"sequence:{position}")
         done += [
-            Settled(result, receipt.version, receipt.sequence, recorded=not receipt.repeated)
+            Settled(result, _number(known, result), receipt.sequence, recorded=not receipt.repeated)
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
     return sorted(done, key=lambda one: one.result.contract)
 
 
-def _latest_runs(
+def _number(known: Mapping[str, _Known], result: Result) -> int:
+    """The number of the run that this result becomes."""
+    return known.get(result.contract, _Known()).runs + 1
+
+
+class _Known(NamedTuple):
+    """What is recorded of a contract's month: how many runs, and the latest that pays."""
+
+    runs: int = 0
+    run: int = 0
+    digest: str = ""
+    sequence: int = 0
+
+
+def _known_runs(
     connection: Connection, contracts: list[str], month: Month, position: int
-) -> dict[str, tuple[int, str, int]]:
+) -> dict[str, _Known]:
     rows = connection.execute(
-        "SELECT DISTINCT ON (contract) contract, run, inputs_digest, sequence FROM ledger.settlement"
-        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s AND run_kind <> 'provisional'"
-        " ORDER BY contract, run DESC",
+        "SELECT contract, run, run_kind, inputs_digest, sequence FROM ledger.settlement"
+        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s ORDER BY contract, run",
         [contracts, str(month), position],
     )
-    return {contract: (run, digest, sequence) for contract, run, digest, sequence in rows}
+    found: dict[str, _Known] = {}
+    for contract, run, kind, digest, sequence in rows:
+        before = found.get(contract, _Known())
+        found[contract] = (
+            before._replace(runs=run) if kind == PROVISIONAL else _Known(run, run, digest, sequence)
+        )
+    return found

@@ -88,11 +88,13 @@ def _after_losses(charge: Wh, pv: Wh, charged: Wh, kept: Wh) -> tuple[Wh, Wh]:
     def scaled(parts: Wh) -> Wh:
         running = np.cumsum(parts, axis=1)
         assert int(running.max(initial=0)) * int(kept.max(initial=0)) < 2**63
-        totals = running * kept[:, None] // whole
-        return np.diff(totals, axis=1, prepend=0)
+        totals: Wh = running * kept[:, None] // whole
+        return totals
 
-    net = scaled(charge)
-    return net, np.minimum(scaled(pv), net)
+    total, total_pv = scaled(charge), scaled(pv)
+    # Where rounding gives an interval more PV energy than energy, the rest of it waits for the next one.
+    total_pv = total + np.minimum(np.minimum.accumulate(total_pv - total, axis=1), 0)
+    return np.diff(total, axis=1, prepend=0), np.diff(total_pv, axis=1, prepend=0)
 
 
 def _proportional(net: Wh, net_pv: Wh, discharge: Wh, opening_pv: Wh, opening: Wh) -> tuple[Wh, Wh]:

@@ -182,7 +182,8 @@ def add_to(app: App, session: Session) -> None:
             bool, Parameter(help="store the good rows and write the others to a file of their own")
         ] = False,
         rejected: Annotated[
-            Path | None, Parameter(help="where rejected rows go; else FILE.rejected.csv in the current folder")
+            Path | None,
+            Parameter(help="where rejected rows go; else FILE.rejected.csv in the current folder"),
         ] = None,
     ) -> None:
         """Import meter readings from a CSV, NEM12 or JSON file, plain or gzip.

@@ -7,8 +7,6 @@ from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar, Literal
 
-import msgspec
-
 from ledger.clauses.carry import GuaranteeToDate
 from ledger.clauses.facts import Cause
 from ledger.clauses.flow import (
@@ -53,7 +51,7 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
     """The guaranteed party's part of what is earned above the guarantee (alpha)."""
     measure: Measure
     carry: GuaranteeCarry
-    reset_month: int | None = msgspec.field(default_factory=lambda: None)
+    reset_month: int | None = None
     """1 to 12, stated exactly when `carry` is annual_reset. Written also when it is None: contracts were
     stored so, and what settles them is known by a digest of the written form."""
     proration: Proration

@@ -43,6 +43,9 @@ RULES: Final[dict[Stream, str]] = {
     "service": "the service's rule",
 }
 
+_KILO: Final = {"W": 1000, "VA": 1000}
+"""What is priced by the thousand is shown by the thousand."""
+
 _SCALE: Final = 3 + PRICE_SCALE_MAX
 """Decimal places of Wh x price per kWh, whatever the price's own scale."""
 
@@ -275,8 +278,8 @@ def _bill_terms(saving: Saving, item: Item) -> tuple[Basis, ...]:
     return tuple(
         Basis(
             label,
-            exact_text(line.quantity),
-            line.unit,
+            exact_text(line.quantity / _KILO.get(line.unit, 1)),
+            f"k{line.unit}" if line.unit in _KILO else line.unit,
             exact_text(line.rate) if line.price is None else f"{line.price} x {exact_text(line.rate)}",
             exact_text(sign * line.amount.exact),
         )

@@ -24,7 +24,7 @@ from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.result import Result
-from ledger.settlement.run import Runs
+from ledger.settlement.run import FinaliseRun, Runs
 from ledger.settlement.settle import check_line
 from ledger.signed_contract import RegisterContract
 from ledger.site import MarketPoint, RegisterSite, Site
@@ -311,8 +311,10 @@ def test_a_correction_says_what_it_corrects(bench: Bench) -> None:
     settle(bench)
     does(bench, *told(msgspec.structs.replace(event, run="corrected", clearing_price="1.5")))
     settle(bench)
+    does(bench, FinaliseRun(CONTRACT.id, "2026-08", 2, "ada"))
     does(bench, RegisterContract(msgspec.structs.replace(CONTRACT, title="Amended")))
-    settle(bench)
+    (settled,) = settle(bench)
+    assert (settled.run, settled.recorded) == (3, True), "making a run final is not a run"
     runs = bench.door.state("settlement.eaas-s1_2026-08")
     assert isinstance(runs, Runs)
     assert [run.kind for run in runs.runs] == ["initial", "correction 1", "correction 2"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from adapters import backup, replay
+from adapters.continuity import Discontinuity
 from adapters.projections import PROJECTIONS
 from ledger.refusal import Refused
 from tests.adapters.conftest import Bench
 from tests.adapters.test_projector import filled
+from tests.stack import NatsServer, PostgresServer
 
 
 def test_a_replay_in_an_empty_database_is_equal(bench: Bench) -> None:
@@ -57,3 +61,68 @@ def test_a_damaged_backup_is_refused_before_anything_is_stored(bench: Bench, tmp
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(Refused, match="not a whole backup"):
         backup.restore(bench.log, file)
+
+
+@pytest.fixture
+def own(tmp_path: Path, migrated: PostgresServer) -> Iterator[Bench]:
+    """A book on a NATS of its own, whose files can be damaged."""
+    nats = NatsServer(tmp_path / "nats")
+    made = Bench(nats, migrated)
+    yield made
+    made.close()
+    nats.stop()
+
+
+def damage(bench: Bench, *, index: bool) -> None:
+    """Flip one bit of the site's event, the second of four, while NATS is down; with its index or without."""
+    bench.nats.stop()
+    (block,) = bench.nats.folder.rglob(f"BOOK_{bench.book}/msgs/1.blk")
+    data = bytearray(block.read_bytes())
+    data[data.index(f"{bench.book}.site.".encode()) + 60] ^= 1
+    block.write_bytes(data)
+    if not index:
+        (block.parent / "index.db").unlink()
+    bench.nats.start()
+    give_up = time.monotonic() + 20
+    while not bench.client.connected:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("index", "named"),
+    [
+        (False, "the stream ends at 1, but 4 was archived"),
+        (True, "holds no message 2, though it goes on to 4"),
+    ],
+)
+def test_a_damaged_stream_is_named_within_seconds(own: Bench, *, index: bool, named: str) -> None:
+    filled(own).project()
+    damage(own, index=index)
+    rows = own.query("SELECT * FROM ledger.registered ORDER BY kind, id, from_seq")
+    for work in (
+        lambda: replay.replay(own.log, own.database),
+        lambda: replay.rebuild(own.log, own.database, PROJECTIONS),
+    ):
+        began = time.monotonic()
+        with pytest.raises(Discontinuity, match=named):
+            work()
+        assert time.monotonic() - began < 10
+    assert own.query("SELECT * FROM ledger.registered ORDER BY kind, id, from_seq") == rows
+
+
+def test_a_projector_halts_where_the_stream_has_a_hole(own: Bench) -> None:
+    filled(own)
+    damage(own, index=True)
+    projector = own.projector()
+    projector.run()
+    assert projector.halted == "the stream holds no message 2, though it goes on to 4: events were lost"
+
+
+def test_positions_ahead_of_the_stream_are_named_even_when_the_archive_is_not(bench: Bench) -> None:
+    filled(bench).project()
+    bench.query("UPDATE ledger.position SET sequence = 9 RETURNING 1")
+    with pytest.raises(Discontinuity, match="the stream ends at 4, but 9 was archived"):
+        replay.replay(bench.log, bench.database)
+    replay.rebuild(bench.log, bench.database, PROJECTIONS)
+    assert replay.replay(bench.log, bench.database).equal

@@ -76,7 +76,8 @@ def test_what_always_holds(method: Method, rows: list[tuple[int, int, int]], pv:
 @settings(derandomize=True, max_examples=200)
 @given(rows=MONTHS)
 def test_first_in_first_out_against_a_queue(rows: list[tuple[int, int, int]]) -> None:
-    """Exact fractions in a queue, one entry a charge: the tags differ by less than a Wh a running total."""
+    """Exact fractions in a queue, one entry a charge: three running totals are rounded, each by less
+    than a Wh."""
     tagged = one(rows, "fifo")
     charged, discharged = (sum(row[i] for row in rows) for i in (0, 1))
     scale = Fraction(min(charged, discharged), charged) if charged else Fraction(0)
@@ -97,4 +98,4 @@ def test_first_in_first_out_against_a_queue(rows: list[tuple[int, int, int]]) ->
                 queue.popleft()
         untagged = untagged or left > 0
         if not untagged:
-            assert abs(total - int(tagged.pv_discharge_wh[0][: number + 1].sum())) <= 2
+            assert abs(total - int(tagged.pv_discharge_wh[0][: number + 1].sum())) < 3
