@@ -254,6 +254,6 @@ def check_goes_on(log: Log, sequence: int) -> None:
             return
         if time.monotonic() > give_up:
             raise Discontinuity(
-                f"the stream holds no message {sequence + 1}, though it goes on to {last}: events were lost"
+                f"the stream holds no message {sequence + 1}, though it reaches {last}: events were lost"
             )
         time.sleep(_IDLE_S)

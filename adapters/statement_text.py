@@ -47,8 +47,9 @@ def text(statement: Statement) -> str:
 
 
 def _run(statement: Statement) -> str:
+    because = f", because of: {', '.join(statement.causes)}" if statement.causes else ""
     return (
-        f"run {statement.run} ({statement.run_kind}) at ledger position {statement.position},"
+        f"run {statement.run} ({statement.run_kind}{because}) at ledger position {statement.position},"
         f" recorded as event {statement.sequence}"
     )
 

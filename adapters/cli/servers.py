@@ -10,23 +10,28 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
+from adapters import continuity
 from adapters.cli.session import Session, check_folder, projecting
+from adapters.continuity import Discontinuity
 from adapters.demo import Chapter, run_demo
 from adapters.embedded.child import Child, ChildFailed, accepts
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.projections import PROJECTIONS
-from adapters.projector import Projector
+from adapters.projector import Position, Projector
+from adapters.queries import imports_page
 from adapters.settings import Settings
 from adapters.stack import Stack, running
 from adapters.state_folder import StateFolder
 from ledger.refusal import Refused
 
 _RESTART_S = 1.0
+_IMPORTS_SHOWN: Final = 20
+_WIDTH: Final = 2 + max(len(name) for name in ("open import", *(one.name for one in PROJECTIONS)))
 
 
 def add_to(app: App, session: Session) -> None:
@@ -92,10 +97,17 @@ def add_to(app: App, session: Session) -> None:
         return 0
 
     @app.command
-    def status() -> None:
-        """Show the data folder, where the servers are, how far the stream and each projection have come."""
+    def status() -> int:
+        """Show the data folder, where the servers are, how far the stream and each projection have come.
+
+        Lists the imports that are open. Ends with 1 when the stream is not the one that was projected.
+        """
         with session.open() as stack:
-            print("\n".join(_status(stack)))
+            lines, fault = _status(stack)
+        print("\n".join(lines))
+        if fault is not None:
+            print(f"FAULT {fault}; see `wattledger verify`")
+        return 0 if fault is None else 1
 
 
 def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
@@ -164,14 +176,19 @@ def _address(settings: Settings) -> str:
     return f"API: {base}/v1   documentation: {base}/docs"
 
 
+def _line(name: str, value: object) -> str:
+    return f"{name:<{_WIDTH}}{value}"
+
+
 def _folder(stack: Stack) -> list[str]:
     if not stack.settings.embedded:
         return []
     owner = "started for this command" if stack.children else "running already"
-    return [f"folder      {stack.settings.state.resolve()}", f"servers     {owner}"]
+    return [_line("folder", stack.settings.state.resolve()), _line("servers", owner)]
 
 
-def _status(stack: Stack) -> list[str]:
+def _status(stack: Stack) -> tuple[list[str], str | None]:
+    """The lines, and what is wrong with the stream."""
     state = stack.log.client.run(stack.log.last_sequence())
     projector = stack.projector()
     give_up = time.monotonic() + 2
@@ -180,13 +197,40 @@ def _status(stack: Stack) -> list[str]:
             break
         time.sleep(0.05)
     lines = [
-        f"book        {stack.settings.book}",
+        _line("book", stack.settings.book),
         *_folder(stack),
-        f"NATS        {stack.addresses.nats_url}",
-        f"PostgreSQL  {stack.addresses.postgres_url.rpartition('@')[2].partition('?')[0]}",
-        f"stream      {state} events at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        _line("NATS", stack.addresses.nats_url),
+        _line("PostgreSQL", stack.addresses.postgres_url.rpartition("@")[2].partition("?")[0]),
+        _line("stream", f"{state} events at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"),
     ]
-    for projection in PROJECTIONS:
-        reached = projector.positions()[projection.name].sequence
-        lines.append(f"{projection.name:<12}{reached} ({state - reached} behind)")
+    positions = projector.positions()
+    for name, position in positions.items():
+        lines.append(_line(name, f"{position.sequence} ({max(0, state - position.sequence)} behind)"))
+    lines += _open_imports(stack, positions["imports"].sequence)
+    return lines, _fault(stack, max(positions.values(), key=lambda position: position.sequence))
+
+
+def _fault(stack: Stack, position: Position) -> str | None:
+    """Why the stream is not the one that was projected, if it is not."""
+    try:
+        continuity.check(stack.log, position.sequence, position.hash)
+    except Discontinuity as lost:
+        return str(lost)
+    return None
+
+
+def _open_imports(stack: Stack, position: int) -> list[str]:
+    with stack.database.reading(stack.settings.book) as connection:
+        found = imports_page.page(connection, position, status="open", after="", limit=_IMPORTS_SHOWN + 1)
+    lines = [
+        _line(
+            "open import",
+            f"{one.id}   {one.file_name}, {one.covers_from:%Y-%m-%d} to {one.covers_to:%Y-%m-%d}",
+        )
+        for one in found[:_IMPORTS_SHOWN]
+    ]
+    if len(found) > _IMPORTS_SHOWN:
+        lines.append(_line("", "and more"))
+    if found:
+        lines.append(_line("", "import the file again, or give it up: wattledger abandon ID REASON"))
     return lines

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, MultipartBody, QueryParameter
+from litestar.params import JSONBody, KwargDefinition, MultipartBody, QueryParameter
 
 from adapters import meters
 from adapters.http.intake import Intake, Stored, replayable
@@ -30,12 +30,30 @@ _FORM_BYTES: Final = 1 << 20
 _NAME_MAX: Final = 200
 
 
+class ProfilePart:
+    """A part of a form that `curl -F profile=@plain.toml` sends with a filename and others without one."""
+
+    def __init__(self, toml: bytes) -> None:
+        self.toml = toml
+
+
+def _profile_part(kind: type[ProfilePart], value: object) -> ProfilePart:
+    match value:
+        case UploadFile():
+            return kind(value.file.read())
+        case str():
+            return kind(value.encode())
+        case _:
+            raise TypeError("one part with the profile's TOML")
+
+
 @dataclass
 class ImportForm:
-    """`file` is the readings, plain or gzip; `profile` the TOML that says how it is written."""
+    """`file` is the readings, plain or gzip; `profile` the TOML that says how it is written, with a filename
+    or without."""
 
     file: UploadFile
-    profile: str
+    profile: Annotated[ProfilePart, KwargDefinition(schema_extra={"type": "string"})]
 
 
 class ImportStored(msgspec.Struct, frozen=True):
@@ -69,13 +87,15 @@ class Abandoned(msgspec.Struct, frozen=True):
     summary="Import a file of readings; the same file again stores nothing twice",
     responses=WRITE_PROBLEMS,
     request_max_body_size=FILE_BYTES_MAX + _FORM_BYTES,
+    type_decoders=((lambda kind: kind is ProfilePart, _profile_part),),
     tags=["Measurements"],
     sync_to_thread=True,
 )
 def import_readings(
     intake: NamedDependency[Intake], data: MultipartBody[ImportForm], *, accept_valid: AcceptValid = False
 ) -> Response[ImportStored]:
-    profile = meters.profile_of(data.profile)
+    how = data.profile.toml
+    profile = meters.profile_of(how)
     content = data.file.file.read()
     name = (data.file.filename or "file")[:_NAME_MAX]
     check_plain(name, "file")
@@ -92,7 +112,7 @@ def import_readings(
         )
         return _answer(done)
 
-    asked = [hashlib.sha256(content).hexdigest(), data.profile, accept_valid]
+    asked = [hashlib.sha256(content).hexdigest(), how.decode(), accept_valid]
     answer, repeated = intake.once(asked, ImportStored, work)
     return replayable(answer, repeated=repeated)
 

@@ -9,7 +9,7 @@ import msgspec
 from adapters.queries.statements import RecordedRun
 from ledger.quantity import Money
 from ledger.settlement.line import Basis, Line, LineKind, Source
-from ledger.settlement.result import Result
+from ledger.settlement.result import RefusedSpan, Result
 from ledger.settlement.statement import Statement
 
 
@@ -73,6 +73,8 @@ class StatementBody(msgspec.Struct, frozen=True):
     month: str
     run: int
     run_kind: str
+    causes: tuple[str, ...]
+    """Of a correction: what changed since the run before it."""
     currency: str
     entitlement: str
     held: str
@@ -97,6 +99,7 @@ class StatementBody(msgspec.Struct, frozen=True):
             one.month,
             one.run,
             one.run_kind,
+            one.causes,
             one.currency,
             str(one.entitlement),
             str(one.held),
@@ -139,6 +142,8 @@ class SettlementBody(msgspec.Struct, frozen=True):
     bills: tuple[BillBody, ...]
     sources: tuple[Source, ...]
     warnings: tuple[str, ...]
+    refused: tuple[RefusedSpan, ...]
+    """Where a market claim got less than it asked, and why: nothing is paid twice."""
 
     @classmethod
     def of(cls, run: RecordedRun, result: Result) -> Self:
@@ -159,6 +164,7 @@ class SettlementBody(msgspec.Struct, frozen=True):
             ),
             result.sources,
             tuple(notice.message for notice in result.warnings),
+            result.refused,
         )
 
 

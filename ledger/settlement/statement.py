@@ -9,6 +9,7 @@ import msgspec
 from ledger.clauses import FEES
 from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
+from ledger.settlement.inputs import Part
 from ledger.settlement.line import Line
 from ledger.settlement.result import Result
 from ledger.settlement.run import Run
@@ -34,6 +35,8 @@ class Statement(msgspec.Struct, frozen=True):
     month: str
     run: int
     run_kind: str
+    causes: tuple[Part, ...]
+    """Of a correction: what changed since the run before it."""
     currency: str
     entitlement: Money
     held: Money
@@ -84,6 +87,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             month=str(result.month),
             run=run.number,
             run_kind=run.kind,
+            causes=run.causes,
             currency=result.currency,
             entitlement=result.entitlement[party],
             held=result.held[party],

@@ -93,7 +93,7 @@ def damage(bench: Bench, *, index: bool) -> None:
     ("index", "named"),
     [
         (False, "the stream ends at 1, but 4 was archived"),
-        (True, "holds no message 2, though it goes on to 4"),
+        (True, "holds no message 2, though it reaches 4"),
     ],
 )
 def test_a_damaged_stream_is_named_within_seconds(own: Bench, *, index: bool, named: str) -> None:
@@ -116,7 +116,7 @@ def test_a_projector_halts_where_the_stream_has_a_hole(own: Bench) -> None:
     damage(own, index=True)
     projector = own.projector()
     projector.run()
-    assert projector.halted == "the stream holds no message 2, though it goes on to 4: events were lost"
+    assert projector.halted == "the stream holds no message 2, though it reaches 4: events were lost"
 
 
 def test_positions_ahead_of_the_stream_are_named_even_when_the_archive_is_not(bench: Bench) -> None:

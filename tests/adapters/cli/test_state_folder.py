@@ -71,7 +71,7 @@ def test_two_demos_at_once_share_servers_and_status_names_the_folder(tmp_path: P
         said = one.communicate(timeout=120)
         assert one.returncode == 0, said
     out, _ = started(state, "status").communicate(timeout=60)
-    assert f"folder      {state}\nservers     started for this command\n" in out
+    assert f"folder           {state}\nservers          started for this command\n" in out
 
 
 def test_who_comes_second_joins_and_the_owner_waits_for_it(
