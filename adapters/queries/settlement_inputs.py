@@ -315,6 +315,8 @@ class _Matrix(NamedTuple):
 
     readings: MeterMonth
     rows: dict[Key, int]
+    all_actual: bool
+    """Whether not one value was estimated or substituted."""
 
 
 _Readings = dict[tuple[Interval, int], _Matrix]
@@ -327,13 +329,12 @@ def _readings(
     for group in layouts:
         for layout in group:
             keys[layout.interval, layout.interval_s].extend(layout.keys)
-    return {
-        (interval, interval_s): _Matrix(
-            meter_month.load(connection, book, wanted, interval, interval_s, position),
-            {key: row for row, key in enumerate(wanted)},
-        )
-        for (interval, interval_s), wanted in keys.items()
-    }
+    found: _Readings = {}
+    for (interval, interval_s), wanted in keys.items():
+        month = meter_month.load(connection, book, wanted, interval, interval_s, position)
+        rows = {key: row for row, key in enumerate(wanted)}
+        found[interval, interval_s] = _Matrix(month, rows, bool((month.quality <= _ACTUAL).all()))
+    return found
 
 
 def _priors(connection: Connection, contracts: list[str], month: Month, position: int) -> dict[str, _Before]:
@@ -409,6 +410,7 @@ class _Site:
 
     def __init__(self, layout: _Layout, matrix: _Matrix) -> None:
         self._readings = matrix.readings
+        self._all_actual = matrix.all_actual
         self._rows = {key: matrix.rows[key] for key in layout.keys}
         self._layout = layout
 
@@ -439,9 +441,9 @@ class _Site:
 
     def estimated(self) -> str:
         """The estimated part of the site's energy, in percent rounded up to a tenth; empty for none."""
-        numbers = list(self._rows.values())
-        if not (self._readings.quality[numbers] > _ACTUAL).any():
+        if self._all_actual:
             return ""
+        numbers = list(self._rows.values())
         found = estimated_share(
             [register for _, register in self._rows],
             self._readings.wh[numbers],

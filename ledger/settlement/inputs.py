@@ -76,12 +76,12 @@ class Inputs(NamedTuple):
         """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""
         sites = [(one.site, one.interval_s) for one in self.sites]
         return {
-            "rule": _sha(_encode(RULES_VERSION)),
+            "rule": _RULES_DIGEST,
             "contract": _sha(_encode(self.contract)),
             "earlier_month": _sha(_encode([self.prior, [one.opening for one in self.sites]])),
-            "capital": _sha(_encode(self.facts)),
+            "capital": _NO_FACTS_DIGEST if self.facts is NO_FACTS else _sha(_encode(self.facts)),
             "site": _sha(_encode([self.month, sites])),
-            "price": _sha(_encode([[_encoded(one.tariff), _spot_prices(one)] for one in self.sites])),
+            "price": _sha(_encode([[_tariff_digest(one.tariff), _spot_prices(one)] for one in self.sites])),
             "meter": self._meter_digest(),
             "market": _sha(_encode([_told(one) for one in self.sites])),
             "exclusivity": _sha(_encode(self.policy)),
@@ -115,6 +115,10 @@ def _told(one: SiteInputs) -> object:
 
 
 @lru_cache(maxsize=64)
-def _encoded(tariff: Tariff) -> msgspec.Raw:
+def _tariff_digest(tariff: Tariff) -> str:
     """A thousand sites share one tariff."""
-    return msgspec.Raw(_encode(tariff))
+    return _sha(_encode(tariff))
+
+
+_RULES_DIGEST: Final = _sha(_encode(RULES_VERSION))
+_NO_FACTS_DIGEST: Final = _sha(_encode(NO_FACTS))
