@@ -144,7 +144,7 @@ def test_the_highest_prices_of_real_markets_are_plausible() -> None:
     """Australia's cap of 20,300 AUD/MWh, Europe's balancing cap of 15,000 EUR/MWh, Japan's 999 JPY/kWh."""
     for currency, price in (("AUD", "20.3"), ("EUR", "-15"), ("JPY", "999"), ("CNY", "100")):
         own(f"2026-01-24T16:00:00Z,{price},{price}", currency=currency)
-    with pytest.raises(Refused, match="10001.000000 JPY per kWh is beyond 10,000"):
+    with pytest.raises(Refused, match="JPY per kWh is beyond 10,000"):
         own("2026-01-24T16:00:00Z,10001,1", currency="JPY")
 
 

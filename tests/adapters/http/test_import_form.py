@@ -1,4 +1,4 @@
-"""The profile may come as a plain part of the form or, as `curl -F profile=@plain.toml` sends it, as a file."""
+"""A form's profile may come as a plain part or as a file, as `curl -F profile=@plain.toml` sends it."""
 
 from __future__ import annotations
 
