@@ -72,6 +72,9 @@ class ClauseLine(msgspec.Struct, frozen=True):
     amount: Money
     rounding: str
     basis: str
+    quantity: str
+    unit: str
+    price: str
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -272,6 +275,9 @@ def _lines(contract: Contract, outcomes: Iterable[Outcome]) -> tuple[ClauseLine,
             amount=Money(part.minor, contract.currency),
             rounding=exact_text(Fraction(part.minor, unit) - part.exact),
             basis=part.basis,
+            quantity=part.quantity,
+            unit=part.unit,
+            price=part.price,
         )
         for index, (kind, outcome) in enumerate(zip(contract.clause_types, outcomes, strict=True))
         for part in outcome.parts

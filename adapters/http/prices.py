@@ -21,7 +21,7 @@ from adapters.queries import prices_page
 from adapters.queries.prices_page import Key, PricePiece
 from ledger.identity import checked_id
 from ledger.interval import Instant
-from ledger.market_price import PriceBlock, PriceSeries, Product, price_per_kwh
+from ledger.market_price import PriceBlock, PriceSeries, Product, check_plausible, price_per_kwh
 from ledger.quantity import Price
 from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
@@ -78,14 +78,16 @@ class PricesBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def _price(self, text: str, number: int) -> Price:
         try:
-            return (
+            price = (
                 Price.parse(text, self.currency, "kWh")
                 if self.unit == "kWh"
                 else price_per_kwh(text, self.currency)
             )
+            check_plausible(price)
         except Refused as refused:
             place = "currency" if refused.code == "currency" else f"prices[{number}]"
             raise Refused(refused.code, refused.reason, place=place) from None
+        return price
 
 
 class PricesStored(msgspec.Struct, frozen=True):

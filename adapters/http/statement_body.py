@@ -9,7 +9,7 @@ import msgspec
 from adapters.queries.statements import RecordedRun
 from ledger.quantity import Money
 from ledger.settlement.line import Basis, Line, LineKind, Source
-from ledger.settlement.result import RefusedSpan, Result
+from ledger.settlement.result import BillItem, RefusedSpan, Result
 from ledger.settlement.statement import Statement
 
 
@@ -117,6 +117,22 @@ class StatementBody(msgspec.Struct, frozen=True):
         )
 
 
+class BillItemBody(msgspec.Struct, frozen=True):
+    """quantity x price x rate, rounded; the power factor's quantity is the charge that it adjusts."""
+
+    item: str
+    period: str | None
+    quantity: str
+    unit: str
+    price: str | None
+    rate: str
+    amount: str
+
+    @classmethod
+    def of(cls, one: BillItem) -> Self:
+        return cls(one.item, one.period, one.quantity, one.unit, one.price, one.rate, str(one.amount))
+
+
 class BillBody(msgspec.Struct, frozen=True):
     """A site's electricity bill without and with its storage; above zero is owed to the grid."""
 
@@ -124,6 +140,8 @@ class BillBody(msgspec.Struct, frozen=True):
     without_storage: str
     with_storage: str
     explanation: str
+    items_without: tuple[BillItemBody, ...]
+    items_with: tuple[BillItemBody, ...]
 
 
 class SettlementBody(msgspec.Struct, frozen=True):
@@ -159,7 +177,14 @@ class SettlementBody(msgspec.Struct, frozen=True):
             _texts(result.payable),
             tuple(LineBody.of(line) for line in result.lines),
             tuple(
-                BillBody(bill.site, str(bill.without_storage), str(bill.with_storage), bill.explanation)
+                BillBody(
+                    bill.site,
+                    str(bill.without_storage),
+                    str(bill.with_storage),
+                    bill.explanation,
+                    tuple(BillItemBody.of(item) for item in bill.items_without),
+                    tuple(BillItemBody.of(item) for item in bill.items_with),
+                )
                 for bill in result.bills
             ),
             result.sources,

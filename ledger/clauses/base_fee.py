@@ -91,4 +91,14 @@ class BaseFee(Terms, frozen=True, kw_only=True, tag="base_fee"):
             f"{self.rate} {flow.currency}/{self.unit} x {grouped(self.quantity)} {per} {self.quantity_basis}"
             f" x {count} {period}"
         )
-        return Outcome(*fee_parts(self.payer, self.payee, exact, fee, basis), notices=tuple(notices))
+        parts = fee_parts(
+            self.payer,
+            self.payee,
+            exact,
+            fee,
+            basis,
+            quantity=exact_text(amount(self.quantity, "quantity") * count),
+            unit=self.unit,
+            price=self.rate,
+        )
+        return Outcome(*parts, notices=tuple(notices))

@@ -32,9 +32,19 @@ def fee_parties(payer: str, payee: str) -> Iterator[tuple[str, str]]:
     yield "payee", payee
 
 
-def fee_parts(payer: str, payee: str, exact: Fraction, fee: int, basis: str) -> tuple[int, tuple[Part, ...]]:
+def fee_parts(
+    payer: str,
+    payee: str,
+    exact: Fraction,
+    fee: int,
+    basis: str,
+    *,
+    quantity: str = "",
+    unit: str = "",
+    price: str = "",
+) -> tuple[int, tuple[Part, ...]]:
     """What the pool loses by the fee, and the lines."""
-    received = Part(payee, exact, fee, basis)
+    received = Part(payee, exact, fee, basis, quantity, unit, price)
     if payer == POOL:
         return fee, (received,)
-    return 0, (Part(payer, -exact, -fee, basis), received)
+    return 0, (Part(payer, -exact, -fee, basis, quantity, unit, price), received)

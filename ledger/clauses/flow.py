@@ -127,12 +127,18 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One party's line from one clause: `exact` in major units, `minor` rounded; positive is receivable."""
+    """One party's line from one clause: `exact` in major units, `minor` rounded; positive is receivable.
+
+    `quantity` in `unit` x `price` is what the line is made of, as far as it is one product.
+    """
 
     party: str
     exact: Fraction
     minor: int
     basis: str
+    quantity: str = ""
+    unit: str = ""
+    price: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

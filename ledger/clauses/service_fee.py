@@ -60,7 +60,17 @@ class ServiceFee(Terms, frozen=True, kw_only=True, tag="service_fee"):
         exact = self.rate_per_wh * energy_wh
         kwh = grouped(exact_text(Fraction(energy_wh, 1000)))
         basis = f"{self.rate} {flow.currency}/kWh x {kwh} kWh {_REGISTERS[self.basis]}"
-        return Outcome(*fee_parts(self.payer, self.payee, exact, flow.minor(exact), basis))
+        parts = fee_parts(
+            self.payer,
+            self.payee,
+            exact,
+            flow.minor(exact),
+            basis,
+            quantity=str(energy_wh),
+            unit=f"Wh {_REGISTERS[self.basis]}",
+            price=self.rate,
+        )
+        return Outcome(*parts)
 
     def _energy_wh(self, throughput: Throughput) -> int:
         match self.basis:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
-from ledger.bill import Item
+from ledger.bill import Bill, Item
 from ledger.clauses.flow import Notice, exact_text
 from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Month
@@ -23,7 +23,7 @@ from ledger.power_factor import Standard
 from ledger.quantity import PRICE_SCALE_MAX, Money, decimal_text, round_half_away
 from ledger.settlement.inputs import SiteInputs
 from ledger.settlement.line import Basis
-from ledger.settlement.result import SiteBill
+from ledger.settlement.result import BillItem, SiteBill
 from ledger.storage_saving import Saving, storage_savings
 from ledger.stored_energy import Method, Stored, tag
 from ledger.stream import Stream
@@ -197,7 +197,14 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromP
         sum(saving.charged_wh.values()),
         sum(saving.discharged_wh.values()),
         tuple(earned),
-        SiteBill(item.site.id, saving.without.total, saving.with_storage.total, saving.explanation),
+        SiteBill(
+            item.site.id,
+            saving.without.total,
+            saving.with_storage.total,
+            saving.explanation,
+            _items(saving.without),
+            _items(saving.with_storage),
+        ),
         (),
         _value(saving.charged_wh, prices),
         _value(saving.discharged_wh, prices),
@@ -271,6 +278,21 @@ def _terms(
 def _money_text(money: int) -> str:
     """As `exact_text`, of `money` x 10^-_SCALE in major units."""
     return decimal_text(money, _SCALE).rstrip("0").rstrip(".")
+
+
+def _items(bill: Bill) -> tuple[BillItem, ...]:
+    return tuple(
+        BillItem(
+            line.item,
+            line.period,
+            exact_text(line.quantity),
+            line.unit,
+            None if line.price is None else str(line.price),
+            exact_text(line.rate),
+            line.amount,
+        )
+        for line in bill.lines
+    )
 
 
 def _bill_terms(saving: Saving, item: Item) -> tuple[Basis, ...]:

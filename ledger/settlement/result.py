@@ -15,6 +15,18 @@ from ledger.stored_energy import Stored
 from ledger.waterfall import PriorMonth
 
 
+class BillItem(msgspec.Struct, frozen=True):
+    """One item of a bill: quantity x price x rate, rounded; above zero is owed to the grid."""
+
+    item: str
+    period: str | None
+    quantity: str
+    unit: str
+    price: str | None
+    rate: str
+    amount: Money
+
+
 class SiteBill(msgspec.Struct, frozen=True):
     """A site's electricity bill without and with its storage; amounts above zero are owed to the grid."""
 
@@ -22,6 +34,8 @@ class SiteBill(msgspec.Struct, frozen=True):
     without_storage: Money
     with_storage: Money
     explanation: str
+    items_without: tuple[BillItem, ...]
+    items_with: tuple[BillItem, ...]
 
 
 class RefusedSpan(msgspec.Struct, frozen=True):

@@ -121,7 +121,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
     )
     sources, of_site = _sources(inputs)
     lines = _stream_lines(inputs, earned, of_site)
-    lines += _clause_lines(split, len(lines), throughput, tuple(range(len(sources))))
+    lines += _clause_lines(split, len(lines), tuple(range(len(sources))))
     return Result(
         contract=contract.id,
         title=contract.title,
@@ -236,17 +236,12 @@ def _stream_lines(
     return lines
 
 
-def _clause_lines(
-    split: Distribution, before: int, throughput: Throughput, sources: tuple[int, ...]
-) -> list[Line]:
+def _clause_lines(split: Distribution, before: int, sources: tuple[int, ...]) -> list[Line]:
     """A clause divides what all sites earned, so its lines rest on everything that was settled."""
-    return [
-        _clause_line(line, before + number, throughput, sources) for number, line in enumerate(split.lines, 1)
-    ]
+    return [_clause_line(line, before + number, sources) for number, line in enumerate(split.lines, 1)]
 
 
-def _clause_line(line: ClauseLine, number: int, throughput: Throughput, sources: tuple[int, ...]) -> Line:
-    metered = line.type == "service_fee"
+def _clause_line(line: ClauseLine, number: int, sources: tuple[int, ...]) -> Line:
     return Line(
         number=number,
         kind="clause",
@@ -254,9 +249,9 @@ def _clause_line(line: ClauseLine, number: int, throughput: Throughput, sources:
         clause=f"clause {line.clause + 1}, {line.type}",
         site=None,
         party=line.party,
-        quantity=str(throughput.discharge_wh) if metered else "",
-        unit="Wh discharged" if metered else "",
-        price="",
+        quantity=line.quantity,
+        unit=line.unit,
+        price=line.price,
         exact=line.exact,
         amount=line.amount,
         rounding=line.rounding,

@@ -80,7 +80,7 @@ def run(
     result = Result(
         contract=contract, title=title, model="eaas", month=month, currency="CNY", rules_version="2026-11",
         position=41, inputs_digest="a1" * 32, pool=pool, lines=tuple(lines), sources=(),
-        bills=(SiteBill(site, cny("200000.00"), cny("165992.64"), ""),),
+        bills=(SiteBill(site, cny("200000.00"), cny("165992.64"), "", (), ()),),
         entitlement=entitlement, held=held, payable=payable,
         warnings=(Notice("missing_stream", "no spot item this month: counted as nothing"),),
         carry=PriorMonth(month, date(2026, 9, 1), {}), sees_pool=(host,), sees_bill=(host,),
