@@ -56,7 +56,7 @@ class Book:
 
     def __init__(self, rig: Rig, name: str) -> None:
         self.operator = rig.nats.operator()
-        stream.create(self.operator, name, max_bytes=4 << 30)
+        stream.create(self.operator, name, max_bytes=1 << 30)
         self.client = rig.nats.app()
         self.log = Log(self.client, name)
         self.recorder = JetStreamApplicationRecorder(self.log)
