@@ -138,15 +138,18 @@ def explain_line(
     number: Annotated[int, PathParameter(ge=1, le=1_000_000, description="The line's number")],
     run: RunFilter = None,
 ) -> ExplanationBody:
-    """The statement is read as the caller, so that a partner reaches its own lines only; the events
-    behind a line of it are then read with the ledger's own rights."""
+    """The statement is read as the caller, so that a partner reaches its own lines only, and of them what
+    the statement shows; the events behind a line are then read with the ledger's own rights."""
     position, statement = _one(view, contract, month, party, run)
-    if number not in {line.number for line in statement.lines}:
+    shown = next((line for line in statement.lines if line.number == number), None)
+    if shown is None:
         raise Refused("unknown_line", f"this statement has no line {number}", place="number")
     service = view.service
     with service.database.reading(service.book) as connection:
         found = explain(connection, contract, statement.month, number, run=statement.run, party=party)
-    return _explained(found, position, names=view.caller.role != "partner")
+    if view.caller.role == "partner":
+        return _explained(msgspec.structs.replace(found, line=shown), position, names=False)
+    return _explained(found, position, names=True)
 
 
 def _one(view: View, contract: str, month: str, party: str, run: int | None) -> tuple[int, Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import psycopg
 import pytest
 
@@ -11,7 +12,10 @@ from adapters.http.recent_keys import RecentKeys
 from adapters.http.service import Service
 from adapters.http.view import View
 from ledger.access import ROLES
-from tests.adapters.http.conftest import HOST, Api, problem
+from ledger.contract import Visibility
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import CONTRACT, HOST, Api, problem
+from tests.adapters.test_settling import filled
 
 NAMES = {
     "{name}": "nobody",
@@ -151,3 +155,27 @@ def test_a_wrong_query_still_shows_a_partner_nothing_else(settled: Api) -> None:
 def test_health_and_documentation_need_no_key(settled: Api) -> None:
     for path in ("/v1/health/live", "/v1/health/ready", "/docs", "/docs/openapi.json"):
         assert settled.client.get(path).status_code == 200
+
+
+def test_an_explanation_shows_no_more_than_the_statement(bench: Bench) -> None:
+    """A party that may see neither pool nor bill does not see them by asking for a line's origin."""
+    blind = Visibility(pool_total=False, others_percentages=False, host_bill=False)
+    parties = tuple(
+        msgspec.structs.replace(party, sees=blind, role="investor" if party.id == HOST else party.role)
+        for party in CONTRACT.parties
+    )
+    filled(bench, msgspec.structs.replace(CONTRACT, parties=parties))
+    api = Api(bench)
+    try:
+        done = api.post("/v1/settlements", {"month": "2026-08"}, role="finance")
+        assert done.status_code == 201, done.text
+        api.wait()
+        path = f"/v1/statements/{CONTRACT.id}/2026-08/{HOST}"
+        lines = api.get(path, "partner").json()["statement"]["lines"]
+        withheld = [line for line in lines if not line["note"] and not line["basis"]]
+        assert {"demand_charge", "remainder_split"} & {line["code"] for line in withheld}
+        for line in lines:
+            explained = api.get(f"{path}/lines/{line['number']}/explain", "partner").json()
+            assert explained["line"] == line
+    finally:
+        api.close()
