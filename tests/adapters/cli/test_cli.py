@@ -117,7 +117,8 @@ def test_a_refused_import_lists_its_rows_and_writes_them_all_to_a_file(demo: Pat
 def test_readings_of_the_future_are_refused(demo: Path, tmp_path: Path) -> None:
     file = tmp_path / "late.csv"
     file.write_text("meter,register,start,wh\nS1-STORAGE,charge,2099-01-01T00:00:00Z,1\n", encoding="utf-8")
-    done = wattledger(demo, "import", str(file), "--profile", PLAIN)
+    rest = tmp_path / "rest.csv"
+    done = wattledger(demo, "import", str(file), "--profile", PLAIN, "--rejected", str(rest))
     assert (done.returncode, "future_reading" in done.stderr) == (2, True)
     assert "2099-01-01T00:15:00Z" in done.stderr
 
