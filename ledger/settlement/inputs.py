@@ -23,7 +23,7 @@ from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
-RULES_VERSION: Final = "2026-11.2"
+RULES_VERSION: Final = "2026-11.3"
 """Changes with every change to what the same inputs give; old runs keep theirs."""
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
