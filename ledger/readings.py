@@ -41,12 +41,20 @@ REACTIVE: Final[frozenset[Register]] = frozenset({"reactive_lagging", "reactive_
 
 QUALITIES: Final = {
     "A": "actual, read from the meter",
+    "C": "corrected, the actual value of a meter in error put right",
     "E": "estimated, an actual value may replace it",
     "F": "final substitute, no actual value will come",
     "S": "substitute, an actual value may replace it",
 }
-"""The letter stored with each interval, as in AEMO's NEM12 quality flags. N (no value) is not one of
-them: an interval without a value is not stored."""
+"""The letter stored with each interval, as in AEMO's NEM12 quality flags, and C. N (no value) is not one
+of them: an interval without a value is not stored."""
+
+RECEIVED_QUALITIES: Final = tuple(letter for letter in QUALITIES if letter != "C")
+"""What a file of readings may state; only a substitution corrects a meter's error."""
+
+FIRM_QUALITIES: Final = frozenset("ACF")
+"""What an estimate or substitute (E, S) never supersedes, whenever it arrives. Among firm values the
+newest holds, and among the others the newest where no firm one is held (DOMAIN.md 3.11)."""
 
 INTERVALS_S: Final = (60, 300, 600, 900, 1800, 3600)
 """The interval lengths that a register may have, in seconds."""

@@ -19,7 +19,7 @@ from adapters.meters.points import MISSING, Key, Points
 from adapters.meters.profile import check_interval
 from adapters.meters.report import Finding, Layout, Parsed, rejected_of
 from ledger.interval import checked_year
-from ledger.readings import QUALITIES, WH_MAX, MeterSpec, Register, check_meter_id
+from ledger.readings import RECEIVED_QUALITIES, WH_MAX, MeterSpec, Register, check_meter_id
 from ledger.refusal import Refused
 
 BATCH_MAX: Final = 10_000
@@ -55,8 +55,11 @@ class GatewayReadings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if value is not None and not 0 <= value <= WH_MAX:
                 code = "negative_energy" if value < 0 else "reading_range"
                 raise Refused(code, f"{value} is not 0..{WH_MAX}", place=f"values[{number}]")
-        if len(self.quality) not in {1, len(self.values)} or not set(self.quality) <= {*QUALITIES, MISSING}:
-            letters = ", ".join([*QUALITIES, MISSING])
+        if len(self.quality) not in {1, len(self.values)} or not set(self.quality) <= {
+            *RECEIVED_QUALITIES,
+            MISSING,
+        }:
+            letters = ", ".join([*RECEIVED_QUALITIES, MISSING])
             reason = f"{self.quality[:20]!r} is not one letter of {letters}, or one for each value"
             raise Refused("quality", reason, place="quality")
         if self.quality == MISSING and any(value is not None for value in self.values):

@@ -27,7 +27,7 @@ from adapters.meters.nem13 import accumulated_of, unit_of, wall_of
 from adapters.meters.points import MISSING, Key, Points
 from adapters.meters.report import Accumulated, Finding, Layout, Parsed, rejected_of
 from adapters.meters.stamp import epoch_s, offset_s_of
-from ledger.readings import QUALITIES, MeterSpec, Register, check_meter_id
+from ledger.readings import RECEIVED_QUALITIES, MeterSpec, Register, check_meter_id
 from ledger.refusal import Refused
 
 _CHANNELS: Final[dict[str, Register]] = {
@@ -192,8 +192,8 @@ class _Reader:
                     "column_count", f"{len(cells)} columns do not hold {count} intervals and a quality"
                 )
             flag = cells[2 + count][:1]
-            if flag not in {*QUALITIES, MISSING, _VARIED}:
-                letters = ", ".join([*QUALITIES, MISSING, _VARIED])
+            if flag not in {*RECEIVED_QUALITIES, MISSING, _VARIED}:
+                letters = ", ".join([*RECEIVED_QUALITIES, MISSING, _VARIED])
                 reason = f"after {count} intervals stands {cells[2 + count]!r}, no quality starting with"
                 raise Refused("quality", f"{reason} one of {letters}")
             start_s = epoch_s(wall_of(cells[1], "%Y%m%d")) - self._offset_s
@@ -220,8 +220,8 @@ class _Reader:
         if not whole or int(first) != expected or not expected <= int(last) <= len(day.cells):
             reason = f"intervals {first}..{last} do not follow on from {expected} up to {len(day.cells)}"
             raise Refused("nem_record", reason)
-        if flag[:1] not in {*QUALITIES, MISSING}:
-            letters = ", ".join([*QUALITIES, MISSING])
+        if flag[:1] not in {*RECEIVED_QUALITIES, MISSING}:
+            letters = ", ".join([*RECEIVED_QUALITIES, MISSING])
             raise Refused("quality", f"{flag!r} does not start with one of {letters}")
         day.letters.extend(flag[:1] * (int(last) - expected + 1))
 

@@ -14,7 +14,7 @@ from adapters.meters.energy import Unit, check_unit
 from adapters.meters.stamp import Column
 from adapters.meters.text import Encoding
 from ledger.quantity import exact
-from ledger.readings import INTERVALS_S, QUALITIES, REGISTERS, Register, check_meter_id
+from ledger.readings import INTERVALS_S, RECEIVED_QUALITIES, REGISTERS, Register, check_meter_id
 from ledger.refusal import Refused
 
 
@@ -110,8 +110,8 @@ def check_interval(interval_s: int) -> None:
 def check_quality(letter: str) -> None:
     """Raises:
     Refused: `quality`."""
-    if letter not in QUALITIES:
-        raise Refused("quality", f"{letter!r} is not one of {', '.join(QUALITIES)}", place="quality")
+    if letter not in RECEIVED_QUALITIES:
+        raise Refused("quality", f"{letter!r} is not one of {', '.join(RECEIVED_QUALITIES)}", place="quality")
 
 
 def scale_of(factor: str) -> Fraction:

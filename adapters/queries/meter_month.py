@@ -1,7 +1,8 @@
 """A billing month of many meters as one exact matrix, as of a sequence number.
 
 Runs come by binary COPY, many in one row, and are parsed by numpy, all runs of one length at once; only
-where received runs overlap are they painted one by one in sequence order, so that the newest holds.
+where received runs overlap are they painted one by one in sequence order, so that the newest holds, and
+an estimate never over an actual value.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from psycopg import sql
 
 from adapters.postgres.database import Connection
 from ledger.interval import Interval
-from ledger.readings import Register
+from ledger.readings import FIRM_QUALITIES, Register
 
 MISSING: Final = -1
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -40,6 +41,8 @@ _QUERY: Final = sql.SQL(
     " GROUP BY cardinality(run.wh), length(run.quality), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
 )
 """Thousands of runs in one field: a COPY row each would cost more than the runs themselves."""
+
+_FIRM: Final = np.frombuffer("".join(sorted(FIRM_QUALITIES)).encode(), dtype=np.uint8)
 
 Key = tuple[str, Register]
 
@@ -137,6 +140,7 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
                 placed += int(rows.sum()) * (end - begin)
     if placed == int((wh != MISSING).sum()):
         return
+    wh[:], quality[:] = MISSING, 0
     pieces = [
         (
             int(batch.sequence[i]),
@@ -152,8 +156,11 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
         begin = max(offset, 0)
         end = min(offset + len(values), wh.shape[1])
         if begin < end:
-            wh[number, begin:end] = values[begin - offset : end - offset]
-            quality[number, begin:end] = letters[begin - offset : end - offset]
+            new = letters[begin - offset : end - offset]
+            held = quality[number, begin:end]
+            holds = np.isin(new, _FIRM) | ~np.isin(held, _FIRM)
+            np.copyto(wh[number, begin:end], values[begin - offset : end - offset], where=holds)
+            np.copyto(held, new, where=holds)
 
 
 def _sequences(keys: int, count: int, batches: Sequence[_Batch]) -> tuple[tuple[tuple[int, int], ...], ...]:

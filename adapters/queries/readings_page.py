@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from adapters.postgres.database import Connection
-from ledger.readings import Register
+from ledger.readings import FIRM_QUALITIES, Register
 
 _RECEIVED: Final = (
     "SELECT run.register, run.start + (item.number - 1) * run.interval_s * interval '1 second' AS start,"
@@ -24,7 +24,7 @@ _INSIDE: Final = "WHERE start >= %(start)s AND start < %(end)s"
 _CURRENT: Final = (
     f"SELECT DISTINCT ON (register, start) * FROM ({_RECEIVED}) AS received {_INSIDE}"  # noqa: S608
     " AND (register, start) > (%(after_register)s, %(after_start)s)"
-    " ORDER BY register, start, sequence DESC LIMIT %(limit)s"
+    " ORDER BY register, start, quality = ANY(%(firm)s) DESC, sequence DESC LIMIT %(limit)s"
 )
 _ALL: Final = (
     f"SELECT * FROM ({_RECEIVED}) AS received {_INSIDE}"  # noqa: S608
@@ -68,6 +68,7 @@ def page(
             "register": register,
             "start": start,
             "end": end,
+            "firm": sorted(FIRM_QUALITIES),
             "after_register": after[0],
             "after_start": after[1],
             "after_sequence": after[2],

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from ledger.interval import Interval
-from ledger.readings import Register, Run
+from ledger.readings import FIRM_QUALITIES, Register, Run
 
-FIRM: Final = frozenset("AF")
-"""Actual and final values. The other qualities, E and S, wait for an actual one (`ledger.readings`)."""
+_CORRECTED: Final = "C"
 
+Standing = Literal["actual", "corrected", "estimated"]
 Span = tuple[int, int]
 Spans = tuple[Span, ...]
 """[start, end) in seconds since 1970, ascending; neither overlapping nor touching."""
@@ -30,39 +30,61 @@ _END: Final = itemgetter(1)
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """Per register the spans that hold a firm value, and those that hold an estimate."""
+    """Per register the spans that hold an actual or final value, the corrected one of a meter in error,
+    and an estimate."""
 
-    firm: dict[Register, Spans] = {}
+    actual: dict[Register, Spans] = {}
+    corrected: dict[Register, Spans] = {}
     estimated: dict[Register, Spans] = {}
 
     def after(self, runs: Iterable[Run]) -> Coverage:
-        """The coverage once `runs` are recorded: per interval the latest value holds."""
-        firm, estimated = dict(self.firm), dict(self.estimated)
+        """The coverage once `runs` are recorded: per interval the latest firm value holds, else the latest."""
+        actual, corrected, estimated = dict(self.actual), dict(self.corrected), dict(self.estimated)
         for run in runs:
-            for span, is_firm in _spans(run):
-                gains, loses = (firm, estimated) if is_firm else (estimated, firm)
-                gains[run.register] = _joined(gains.get(run.register, ()), span)
-                loses[run.register] = _cut(loses.get(run.register, ()), span)
-        return Coverage(firm, estimated)
+            name = run.register
+            for span, standing in _spans(run):
+                gains = {"actual": actual, "corrected": corrected, "estimated": estimated}[standing]
+                gains[name] = _joined(gains.get(name, ()), span)
+                firm = [spans for spans in (actual, corrected) if name in spans]
+                if standing != "estimated":
+                    for spans in firm:
+                        if spans is not gains:
+                            spans[name] = _cut(spans[name], span)
+                    firm = [{name: (span,)}]
+                for spans in firm:
+                    for held in _touching(spans[name], span):
+                        estimated[name] = _cut(estimated.get(name, ()), held)
+        return Coverage(actual, corrected, estimated)
+
+    def actual_in(self, register: Register, interval: Interval) -> tuple[Interval, ...]:
+        """Where in `interval` an actual or final value is held."""
+        return _inside(self.actual.get(register, ()), interval)
 
     def firm_in(self, register: Register, interval: Interval) -> tuple[Interval, ...]:
-        """Where in `interval` an actual or final value is held."""
-        return _inside(self.firm.get(register, ()), interval)
+        """Where in `interval` a value is held that no estimate supersedes: actual, final or corrected."""
+        corrected = _inside(self.corrected.get(register, ()), interval)
+        return tuple(sorted((*self.actual_in(register, interval), *corrected), key=lambda one: one.start))
 
     def estimated_in(self, register: Register, interval: Interval) -> tuple[Interval, ...]:
         """Where in `interval` an estimate or substitute is held."""
         return _inside(self.estimated.get(register, ()), interval)
 
 
-def _spans(run: Run) -> Iterator[tuple[Span, bool]]:
+def _spans(run: Run) -> Iterator[tuple[Span, Standing]]:
     at = int(run.start.timestamp())
     if len(run.quality) == 1:
-        yield (at, at + run.count * run.interval_s), run.quality in FIRM
+        yield (at, at + run.count * run.interval_s), _standing(run.quality)
         return
-    for is_firm, letters in groupby(run.quality, FIRM.__contains__):
+    for standing, letters in groupby(run.quality, _standing):
         end = at + sum(1 for _ in letters) * run.interval_s
-        yield (at, end), is_firm
+        yield (at, end), standing
         at = end
+
+
+def _standing(letter: str) -> Standing:
+    if letter not in FIRM_QUALITIES:
+        return "estimated"
+    return "corrected" if letter == _CORRECTED else "actual"
 
 
 def _joined(spans: Spans, span: Span) -> Spans:
@@ -82,9 +104,13 @@ def _cut(spans: Spans, span: Span) -> Spans:
     return (*spans[:first], *(piece for piece in (left, right) if piece[0] < piece[1]), *spans[last:])
 
 
+def _touching(spans: Spans, span: Span) -> Spans:
+    return spans[bisect_right(spans, span[0], key=_END) : bisect_left(spans, span[1], key=_START)]
+
+
 def _inside(spans: Spans, interval: Interval) -> tuple[Interval, ...]:
     start, end = int(interval.start.timestamp()), int(interval.end.timestamp())
-    found = spans[bisect_right(spans, start, key=_END) : bisect_left(spans, end, key=_START)]
+    found = _touching(spans, (start, end))
     return tuple(Interval(_instant(max(start, a)), _instant(min(end, b))) for a, b in found)
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from ledger.readings import REACTIVE, Register
 
-ESTIMATED: Final = frozenset("EFS")
-"""All qualities of `ledger.readings` but A: estimates, substitutes and final substitutes."""
+ESTIMATED: Final = frozenset("CEFS")
+"""All qualities of `ledger.readings` but A: what was not read from a meter that was right."""
 
 _CODES: Final = np.frombuffer("".join(sorted(ESTIMATED)).encode(), dtype=np.uint8)
 

@@ -177,12 +177,15 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 def quality_of(method: Method) -> str:
-    """E for what was estimated from other times, S for what another meter or a correction gave."""
+    """E for what was estimated from other times, S for what another meter gave, C for a meter's error put
+    right."""
     match method:
         case LinearInterpolation() | EfficiencyFactor() | SimilarDays() | HoldFlat():
             return "E"
-        case ReferenceMeter() | ZeroError() | MultiplierError() | WiringError():
+        case ReferenceMeter():
             return "S"
+        case ZeroError() | MultiplierError() | WiringError():
+            return "C"
 
 
 def _check_reference(meter: str, register: str) -> None:

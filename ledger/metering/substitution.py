@@ -137,10 +137,12 @@ class SubstituteReadings(msgspec.Struct, frozen=True, tag_field="command", tag="
         firm = coverage.firm_in(self.register, part)
         estimated = coverage.estimated_in(self.register, part)
         if self.replaces == "actual":
-            if sum(held.seconds for held in firm) != part.seconds:
+            actual = coverage.actual_in(self.register, part)
+            if sum(held.seconds for held in actual) != part.seconds:
                 raise Refused(
                     "not_actual",
-                    "a meter error corrects actual values, and some are missing or substituted here",
+                    "a meter error corrects actual values, and some are missing, substituted or corrected"
+                    " already",
                     place="interval",
                 )
         elif firm:

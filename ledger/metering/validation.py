@@ -15,7 +15,7 @@ from ledger.meter import Position
 from ledger.meter_import import CLOCK_TOLERANCE, latest_end
 from ledger.metering.finding import Check, MeterFinding, Unit
 from ledger.metering.register_read import RegisterRead
-from ledger.readings import REACTIVE, MeterSpec, Register, Run, Values
+from ledger.readings import FIRM_QUALITIES, REACTIVE, MeterSpec, Register, Run, Values
 
 CLASS_PERMILLE: Final[dict[Position, int]] = {"grid": 5, "storage": 5, "load": 10, "pv": 10}
 """The limit of error by accuracy class: 0.5S where money is settled on it, 1 elsewhere."""
@@ -32,6 +32,7 @@ _BALANCE: Final[dict[tuple[Position, Register], int]] = {
 """Load on one side; on the other import + PV + discharge - charge - export."""
 
 _SECOND: Final = timedelta(seconds=1)
+_FIRM: Final = np.frombuffer("".join(sorted(FIRM_QUALITIES)).encode(), dtype=np.uint8)
 
 
 class Received(NamedTuple):
@@ -137,7 +138,9 @@ def _duplicates(month: Interval, row: RegisterMonth) -> Iterator[MeterFinding]:
             values = run.values[begin - offset : end - offset]
             quality = np.frombuffer(run.qualities.encode(), dtype=np.uint8)[begin - offset : end - offset]
             times[begin:end] += (held[begin:end] == values) & (letters[begin:end] == quality)
-            held[begin:end], letters[begin:end] = values, quality
+            holds = np.isin(quality, _FIRM) | ~np.isin(letters[begin:end], _FIRM)
+            np.copyto(held[begin:end], values, where=holds)
+            np.copyto(letters[begin:end], quality, where=holds)
     for begin, end in _stretches(times > 1):
         worst = int(times[begin:end].max())
         yield _finding("duplicate", month, row, begin, end, (worst, 1, 0), "count")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.queries import meter_month
+from adapters.queries import meter_month, readings_page
 from adapters.queries.meter_month import MISSING
 from ledger.interval import Interval
 from ledger.meter import Meter, RegisterMeter
@@ -75,13 +76,42 @@ def test_many_registers_keep_their_own_values_and_qualities(bench: Bench, order:
             bench.door.execute(
                 RecordReadings(name, "2026-08", "test", (run,)), command_id=f"{turn}", actor="gateway"
             )
-            wh[number, first : first + count] = values
-            quality[number, first : first + count] = [ord(letter) for letter in run.qualities]
+            for at, (value, letter) in enumerate(zip(values, run.qualities, strict=True), first):
+                if letter in "AF" or chr(quality[number, at]) not in "AF":
+                    wh[number, at], quality[number, at] = value, ord(letter)
     bench.project()
     with bench.database.reading(bench.book) as connection:
         month = meter_month.load(connection, bench.book, keys, DAY, 900, 1 << 40)
     assert (month.wh == wh).all()
     assert (month.quality == quality).all()
+
+
+def test_whatever_arrives_when_the_newest_firm_value_holds(bench: Bench) -> None:
+    """An actual reading, its revision, an estimate, a substitute and a meter error's correction, in every
+    order: the newest of those that were read or put right holds (DOMAIN.md 3.11)."""
+    bench.door.execute(sample.register_site(), command_id="site", actor="ada")
+    bench.door.execute(sample.register_meter(), command_id="meter", actor="ada")
+    values = {"A": 10, "a": 20, "E": 30, "S": 40, "C": 50}
+    orders = list(permutations(values))
+    for turn in range(len(values)):
+        runs = tuple(
+            run_of(
+                "M1", "charge", sample.AUGUST + timedelta(minutes=15 * at), 900, [values[order[turn]]],
+                order[turn].upper(),
+            )
+            for at, order in enumerate(orders)
+        )  # fmt: skip
+        bench.door.execute(RecordReadings("M1", "2026-08", "test", runs), command_id=f"{turn}", actor="gw")
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        month = meter_month.load(connection, bench.book, [("M1", "charge")], DAY, 900, 1 << 40)
+        shown = readings_page.page(
+            connection, 1 << 40, meter="M1", register="charge", start=sample.AUGUST, end=DAY.end,
+            every_version=False, after=("", sample.AUGUST, 0), limit=999,
+        )  # fmt: skip
+    newest = [max("AaC", key=order.index) for order in orders]
+    assert month.wh[0, : len(orders)].tolist() == [values[kind] for kind in newest]
+    assert [(one.wh, one.quality) for one in shown] == [(values[kind], kind.upper()) for kind in newest]
 
 
 def test_readings_of_the_day_before_only_are_no_readings_of_the_month(bench: Bench) -> None:

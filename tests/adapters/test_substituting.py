@@ -260,7 +260,7 @@ def test_a_meter_error_is_corrected_once(bench: Bench) -> None:
         [at(span.start), at(span.stop)],
     )
     assert sum(int(str(wh)) for wh, _ in rows) == (int(CHARGE[span].sum()) * 3 + 1) // 2
-    assert {quality for _, quality in rows} == {"S"}
+    assert {quality for _, quality in rows} == {"C"}
     assert refused(lambda: substituted(bench, fix, "again")) == "not_actual"
 
 

@@ -180,4 +180,4 @@ def test_a_meter_that_exists_is_valid(fields: tuple[object, ...], code: str) -> 
 
 
 def test_missing_is_no_quality() -> None:
-    assert set(readings.QUALITIES) == set("AEFS")
+    assert set(readings.QUALITIES) == set("ACEFS")

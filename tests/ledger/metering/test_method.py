@@ -76,9 +76,9 @@ def test_every_method_has_a_code_a_quality_and_can_be_stored() -> None:
         "efficiency_factor": "E",
         "similar_days": "E",
         "hold_flat": "E",
-        "zero_error": "S",
-        "multiplier_error": "S",
-        "wiring_error": "S",
+        "zero_error": "C",
+        "multiplier_error": "C",
+        "wiring_error": "C",
     }
     for method in EVERY:
         assert msgspec.json.decode(msgspec.json.encode(method), type=Method) == method

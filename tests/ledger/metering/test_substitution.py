@@ -84,7 +84,7 @@ def test_a_meter_error_replaces_actual_values_and_only_those() -> None:
     command = substitute(method=ERROR, replaces="actual")
     whole = Coverage().after([recorded(0, [20] * 10)])
     (event,) = command.decide(whole, KNOWN)
-    assert event.runs[0].quality == "S"
+    assert event.runs[0].quality == "C"
     assert refused(command) == "not_actual"
     assert refused(command, Coverage().after([recorded(4, [20])])) == "not_actual"
     assert refused(command, event.apply(whole)) == "not_actual", "nothing is corrected twice"
