@@ -171,3 +171,13 @@ def calendar(name: str, zone: str | None = None) -> Calendar:
     if chosen is None and name in _KINDS:
         raise Refused("zone", f"calendar {name!r} has no zone of its own: name an IANA time zone")
     return Calendar(name, chosen or "UTC")
+
+
+def calendar_in(zone: str) -> Calendar:
+    """The calendar with holidays that is kept in a zone, or else the one without.
+
+    >>> calendar_in("Asia/Shanghai").name, calendar_in("Europe/Berlin").name
+    ('CN', 'none')
+    """
+    name = next((name for name, home in _ZONES.items() if home == zone), "none")
+    return calendar(name, zone)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import time
 from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from adapters import substituting
 from adapters.front_door import Wish
-from adapters.http.instant import in_range, month_of
+from adapters.http.instant import in_range, instant_of, month_of
 from adapters.http.intake import Intake, Stored, replayable, stored
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN, Name
 from adapters.http.settlements import MonthName
 from adapters.http.view import View
+from adapters.method_choice import Choice, choose
 from adapters.queries.validation import Validated, validated
 from adapters.settling import wait_until
 from adapters.substituting import Wanted
-from ledger.interval import Instant, Month
-from ledger.metering.method import ErrorMethod, Method
+from ledger.interval import Instant, Interval, Month
+from ledger.metering.method import ErrorMethod, Method, PvHours
 from ledger.metering.register_read import READS_MAX, TOTAL_WH_MAX, RecordRegisterReads, RegisterRead
 from ledger.metering.substitution import REASON_MAX, Replaces
 from ledger.readings import Register
+from ledger.refusal import Refused
 
 _WAIT_S = 10.0
+_CLOCK = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 Energy = Annotated[int, msgspec.Meta(ge=0, le=TOTAL_WH_MAX)]
 
@@ -35,6 +39,11 @@ Energy = Annotated[int, msgspec.Meta(ge=0, le=TOTAL_WH_MAX)]
 class ValidationAnswer(msgspec.Struct, frozen=True):
     position: int
     validation: Validated
+
+
+class MethodAnswer(msgspec.Struct, frozen=True):
+    position: int
+    choice: Choice
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -177,4 +186,39 @@ def _wanted(data: SubstitutionRequest) -> Wanted:
     return Wanted(data.meter, data.register, start, end, data.method, data.replaces, data.reason)
 
 
-ROUTES = (show_validation, record_register_reads, substitute)
+@get(
+    "/substitution-methods/{meter:str}/{register_:str}",
+    summary="Which method substitutes a gap, what it gives, and why others cannot",
+    responses=READ_PROBLEMS,
+    tags=["Measurements"],
+    sync_to_thread=True,
+)
+def show_method(
+    view: NamedDependency[View],
+    meter: Annotated[str, PathParameter(pattern=ID_PATTERN)],
+    register_: Annotated[Register, PathParameter()],
+    start: Annotated[str, QueryParameter(max_length=64, description="The gap's start, with its offset")],
+    end: Annotated[str, QueryParameter(max_length=64, description="Its end, not included")],
+    pv_start: Annotated[
+        str | None, QueryParameter(pattern=_CLOCK, description="Since when PV generates")
+    ] = None,
+    pv_end: Annotated[str | None, QueryParameter(pattern=_CLOCK, description="Until when")] = None,
+    reference_meter: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    reference_register: Annotated[Register | None, QueryParameter()] = None,
+) -> MethodAnswer:
+    gap = Interval(instant_of(start, "start"), instant_of(end, "end"))
+    if (pv_start is None) != (pv_end is None):
+        raise Refused("required", "pv_start and pv_end come together", place="pv_start")
+    hours = None
+    if pv_start is not None and pv_end is not None:
+        hours = PvHours(time.fromisoformat(pv_start), time.fromisoformat(pv_end))
+    reference = None if reference_meter is None else (reference_meter, reference_register or register_)
+    with view.reading() as (connection, position):
+        choice = choose(
+            connection, view.service.book, (meter, register_), gap, position,
+            pv_hours=hours, reference=reference,
+        )  # fmt: skip
+    return MethodAnswer(position, choice)
+
+
+ROUTES = (show_validation, record_register_reads, substitute, show_method)

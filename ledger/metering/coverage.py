@@ -38,7 +38,7 @@ class Coverage(msgspec.Struct, frozen=True):
     estimated: dict[Register, Spans] = {}
 
     def after(self, runs: Iterable[Run]) -> Coverage:
-        """The coverage once `runs` are recorded: per interval the latest firm value holds, else the latest."""
+        """The coverage once `runs` are recorded: the latest firm value of an interval holds."""
         actual, corrected, estimated = dict(self.actual), dict(self.corrected), dict(self.estimated)
         for run in runs:
             name = run.register

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import ceil
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ledger.quantity import decimal_text
 from ledger.readings import REACTIVE, Register
 
 ESTIMATED: Final = frozenset("CEFS")
@@ -46,6 +48,19 @@ class EstimatedShare(msgspec.Struct, frozen=True):
     def of_energy(self) -> Fraction:
         """0 to 1, exact; 0 where there is no energy."""
         return Fraction(self.estimated_wh, self.wh) if self.wh else Fraction(0)
+
+
+    @property
+    def text(self) -> str:
+        """The estimated part of the energy in percent, rounded up to a tenth; empty for none.
+
+        >>> EstimatedShare(10, 1, 1000, 25).text, EstimatedShare(10, 0, 1000, 0).text
+        ('2.5 %', '')
+        """
+        return f"{decimal_text(ceil(self.of_energy * 1000), 1)} %" if self.estimated_intervals else ""
+
+
+NOTHING_MEASURED: Final = EstimatedShare(0, 0, 0, 0)
 
 
 def estimated_share(

@@ -13,10 +13,12 @@ import pytest
 
 from adapters import approving, replay
 from adapters.approving import Submitted
+from adapters.method_choice import Choice, choose
+from adapters.queries.meter_month import Key
 from adapters.queries.validation import Validated, validated
 from adapters.substituting import Wanted, prepare, submit
 from ledger.book import Book, FoundBook
-from ledger.interval import Month
+from ledger.interval import Interval, Month
 from ledger.meter import Meter, RegisterMeter
 from ledger.meter_import import RecordReadings
 from ledger.metering.estimated_share import EstimatedShare
@@ -151,8 +153,12 @@ def test_a_gap_is_substituted_by_two_persons_and_the_late_actual_is_a_correction
     whole = energy + int(LOAD.sum()) + int(DISCHARGE.sum())
     assert found.share == EstimatedShare(3 * COUNT, 3, whole, total)
 
+    share_shown = {line.estimated for line in first.result.lines}
+    assert share_shown == {found.share.text}, "clause lines rest on the site's energy as stream lines do"
+    assert found.share.text.endswith(" %")
     store(bench, "charge", CHARGE[GAP], GAP.start)
     (second,) = settle(bench)
+    assert {line.estimated for line in second.result.lines} == {""}
     assert (first.run, second.run, second.recorded) == (1, 2, True)
     after = checked(bench)
     assert (after.share.estimated_intervals, after.findings) == (0, ())
@@ -222,6 +228,33 @@ def test_methods_for_a_long_gap(bench: Bench) -> None:
     assert refused(
         lambda: prepared(bench, wanted(gap, method=ReferenceMeter("S1-STORAGE", "charge")))
     ) == "reference"  # fmt: skip
+
+
+def chosen(bench: Bench, gap: slice, **more: Any) -> Choice:
+    position = bench.project()
+    key: Key = ("S1-STORAGE", "charge")
+    with bench.database.reading(bench.book) as connection:
+        return choose(connection, bench.book, key, Interval(at(gap.start), at(gap.stop)), position, **more)
+
+
+def test_the_method_is_chosen_in_the_order_of_the_rules(bench: Bench) -> None:
+    """Two missing points: a line. A long gap: a reference meter; without one, four similar days."""
+    with_gap(bench)
+    short = chosen(bench, GAP)
+    assert (short.method, short.wh) == (LinearInterpolation(), 15_019)
+    assert [one.method for one in short.passed_over] == ["hold_flat"]
+    long = chosen(bench, slice(1100, 1108), reference=("S1-STORAGE", "discharge"))
+    assert isinstance(long.method, EfficiencyFactor), "no reads around it, so not the reference meter"
+    alone = chosen(bench, slice(1100, 1108))
+    assert alone.method == SimilarDays(tuple(date(2026, 8, day) for day in (11, 10, 7, 6)))
+    assert [one.method for one in alone.passed_over] == [
+        "hold_flat", "linear_interpolation", "reference_meter", "efficiency_factor"
+    ]  # fmt: skip
+    same = [CHARGE[1100 - 96 * back :][:8] for back in (1, 2, 5, 6)]
+    assert alone.wh == int(np.floor(np.sum(same) / 4 + 0.5))
+    with pytest.raises(Refused) as none:
+        chosen(bench, slice(200, 208))
+    assert (none.value.code, "similar_days: only" in str(none.value)) == ("no_method", True)
 
 
 def test_without_an_end_point_no_line_is_drawn(bench: Bench) -> None:
@@ -341,6 +374,10 @@ def test_over_http(api: Api) -> None:
     ]
     again = api.post("/v1/substitutions", body, "operator", key="k1")
     assert (again.json(), again.headers["idempotency-replayed"]) == (made.json(), "true")
+    asked = "/v1/substitution-methods/S1-STORAGE/charge?start=2026-08-01T07:45:00%2B08:00"
+    choice = api.get(f"{asked}&end=2026-08-01T08:30:00%2B08:00", "operator").json()["choice"]
+    assert (choice["method"], choice["wh"]) == ({"method": "linear_interpolation", "pv_hours": None}, 15_019)
+    problem(api.get(f"{asked}&end=2026-08-01T23:30:00%2B08:00", "operator"), 422, "no_method", "method")
     names = [part["proposal"] for part in made.json()["parts"]]
     shown = api.get(f"/v1/proposals/{names[0]}", "finance").json()
     assert shown["proposal"]["what"] == "meter.substitute"
