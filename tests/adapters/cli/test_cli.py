@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def wattledger(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder with the demo's book in it."""
     state = tmp_path_factory.mktemp("demo")
-    done = wattledger(state, "demo", "--exit")
+    done = wattledger(state, "demo", "--exit", "--part", "verify")
     assert done.returncode == 0, done.stderr
     assert "every chain of hashes whole" in done.stdout
     assert "rows equal" in done.stdout
@@ -52,7 +53,7 @@ def test_the_demo_s_statements_are_the_golden_ones(demo: Path) -> None:
 
 
 def test_a_second_demo_finds_everything_done(demo: Path) -> None:
-    again = wattledger(demo, "demo", "--exit")
+    again = wattledger(demo, "demo", "--exit", "--part", "verify")
     assert again.returncode == 0
     assert again.stdout.count("known already") == 2
     assert again.stdout.count("unchanged") == 4
@@ -74,6 +75,15 @@ def test_explain_goes_down_to_the_events(demo: Path) -> None:
     assert "tariff.published.v1" in out
     missing = wattledger(demo, "explain", "eaas-s1", "2026-08", "99")
     assert (missing.returncode, "unknown_line" in missing.stderr) == (2, True)
+
+
+def test_explain_shows_the_exact_leaves_of_a_total(demo: Path) -> None:
+    total = ("--amount", "payable", "--party", "operator")
+    out = wattledger(demo, "explain", "eaas-s1", "2026-08", *total).stdout
+    assert re.search(r"leaves +\d+, which sum exactly to -?\d+\.\d\d CNY", out)
+    assert re.search(r"clause \[line \d+\] .*kWh", out), "a fee is its own leaf"
+    neither = wattledger(demo, "explain", "eaas-s1", "2026-08")
+    assert (neither.returncode, "name a line, or an amount" in neither.stderr) == (2, True)
 
 
 def test_what_cannot_be_explained_or_printed_is_named_with_what_there_is(demo: Path) -> None:

@@ -1,15 +1,14 @@
-"""The demo: the ledger's main job on real servers, in chapters, saying what is real and what is simulated."""
+"""Chapters 1 to 5: a book of four sites, a month of readings, settled, stated and verified."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from adapters import meters, portfolio_file, replay, statement_text
+from adapters.demo.clock import ScaledClock
 from adapters.front_door import FrontDoor
 from adapters.importing import import_file
 from adapters.portfolio_file import Portfolio
@@ -35,11 +35,8 @@ from ledger.signed_contract import RegisterContract
 from ledger.site import Site
 from ledger.tariff import Tariff, prices_of_month
 
-Chapter = Literal["found", "import", "settle", "statements", "verify", "all"]
-_CHAPTERS: Final = get_args(Chapter)
-
 MONTH: Final = Month(2026, 8)
-_EXAMPLES: Final = Path(__file__).parents[1] / "examples"
+_EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _ACTOR: Final = "demo"
 _WEEKS_LATER: Final = timedelta(weeks=522)
 """From the load's August 2016 to the tariff's August 2026, on the same weekdays."""
@@ -64,50 +61,25 @@ _LOADS: Final = {
 }
 
 
-class ScaledClock:
-    """The demo's own time: from `start` on, `factor` seconds to each that passes."""
-
-    def __init__(self, start: datetime, factor: int) -> None:
-        self._start, self._factor, self._begun = start, factor, time.monotonic()
-
-    def __call__(self) -> datetime:
-        return self._start + timedelta(seconds=self._factor * (time.monotonic() - self._begun))
-
-
-def run_demo(stack: Stack, part: Chapter) -> None:
-    """Run the chapters up to and with `part`; what was done before is recognised and not done again.
-
-    Raises:
-        Refused: a chapter could not be done.
-    """
-    began = time.monotonic()
+def chapters(stack: Stack, console: Console) -> list[tuple[str, Callable[[], None]]]:
+    """Each chapter's name and how to tell it, in order; each needs those before it."""
     clock = ScaledClock(datetime(2026, 8, 31, 16, tzinfo=UTC), 600)
     door = FrontDoor(stack.recorder, clock, stack.door.guard)
-    console = Console(highlight=False, soft_wrap=True)
-    last = _CHAPTERS.index(part)
-    tariffs = _found(door, console)
-    if last >= _CHAPTERS.index("import"):
-        _import(door, console, tariffs)
-    if last >= _CHAPTERS.index("settle"):
-        _settle(stack, door, console)
-    if last >= _CHAPTERS.index("statements"):
-        for statement in _statements(stack):
-            print(statement_text.text(statement), end="\n\n")
-    if last >= _CHAPTERS.index("verify"):
-        _verify(stack, console)
-    console.print(f"done in {time.monotonic() - began:.1f} s")
+    return [
+        ("found", lambda: _found(door, console)),
+        ("import", lambda: _import(door, console)),
+        ("settle", lambda: _settle(stack, door, console)),
+        ("statements", lambda: _show_statements(stack)),
+        ("verify", lambda: _verify(stack, console)),
+    ]
 
 
-def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
+def _found(door: FrontDoor, console: Console) -> None:
     console.rule("1. a book of four sites, 3.5 MWh, three contract models")
     portfolio = _portfolio()
     portfolio_file.register(door, portfolio, actor=_ACTOR)
-    tariffs: dict[str, Tariff] = {}
-    for file in sorted((_EXAMPLES / "tariffs").glob("shanghai_*.toml")):
-        tariff = tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name)
-        tariffs[tariff.id] = tariff
-        command = PublishTariff(tariff)
-        door.record(command, actor=_ACTOR)
+    for tariff in shanghai_tariffs().values():
+        door.record(PublishTariff(tariff), actor=_ACTOR)
     for file in sorted((_EXAMPLES / "demo/contracts").glob("*.toml")):
         contract = contract_file.parse(file.read_bytes())
         signed = RegisterContract(contract)
@@ -115,10 +87,9 @@ def _found(door: FrontDoor, console: Console) -> dict[str, Tariff]:
         console.print(f"  {contract.id:<18} {contract.title}, {_plural(len(contract.clauses), 'clause')}")
     for site in portfolio.sites:
         console.print(f"  {site.id}  {site.storage_energy_wh // 1000:>5} kWh  {site.tariff:<28} {site.name}")
-    return tariffs
 
 
-def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> None:
+def _import(door: FrontDoor, console: Console) -> None:
     console.rule(f"2. a month of 15-minute readings: {MONTH}")
     efficiency = f"{_CHARGE_PERMILLE // 10} % in, {_DISCHARGE_PERMILLE // 10} % out"
     console.print(
@@ -132,7 +103,7 @@ def _import(door: FrontDoor, console: Console, tariffs: dict[str, Tariff]) -> No
     loads = _load_csv()
     sites = {site.id: site for site in _portfolio().sites}
     jobs: list[tuple[str, bytes, str]] = [("load-2026-08.csv", loads, "load.toml")]
-    jobs.append(("storage-2026-08.csv", _storage_csv(loads, sites, tariffs), "storage.toml"))
+    jobs.append(("storage-2026-08.csv", _storage_csv(loads, sites, shanghai_tariffs()), "storage.toml"))
     with Progress(console=console, transient=True) as bar:
         for name, data, profile in jobs:
             task = bar.add_task(name, total=None)
@@ -186,6 +157,18 @@ def _verify(stack: Stack, console: Console) -> None:
     )
     if verdict.faults or not proof.equal:
         raise Refused("verify", "the ledger does not verify")
+
+
+def _show_statements(stack: Stack) -> None:
+    for statement in _statements(stack):
+        print(statement_text.text(statement), end="\n\n")
+
+
+def shanghai_tariffs() -> dict[str, Tariff]:
+    """State Grid Shanghai's, by id."""
+    files = sorted((_EXAMPLES / "tariffs").glob("shanghai_*.toml"))
+    found = [tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name) for file in files]
+    return {tariff.id: tariff for tariff in found}
 
 
 def _portfolio() -> Portfolio:

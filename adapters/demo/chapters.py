@@ -1,0 +1,59 @@
+"""The demo's chapters in their order: four sites first, then two portfolios in a book of their own."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Literal, get_args
+
+from rich.console import Console
+
+from adapters.demo import books, close, documents, four_sites, markets, portfolios
+from adapters.demo.portfolio_book import portfolio_book
+from adapters.stack import Stack
+
+Chapter = Literal[
+    "found",
+    "import",
+    "settle",
+    "statements",
+    "verify",
+    "portfolios",
+    "markets",
+    "close",
+    "books",
+    "documents",
+    "all",
+]
+
+_CHAPTERS: Final = get_args(Chapter)
+
+_OF_PORTFOLIOS: Final = (
+    ("portfolios", portfolios.tell),
+    ("markets", markets.tell),
+    ("close", close.tell),
+    ("books", books.tell),
+    ("documents", documents.tell),
+)
+"""A new chapter is one file with `tell`, its name above and its line here."""
+
+
+def run_demo(stack: Stack, part: Chapter) -> None:
+    """Run the chapters up to and with `part`; what was done before is recognised and not done again.
+
+    Raises:
+        Refused: a chapter could not be done.
+    """
+    began = time.monotonic()
+    console = Console(highlight=False, soft_wrap=True)
+    last = _CHAPTERS.index(part)
+    for name, chapter in four_sites.chapters(stack, console):
+        if _CHAPTERS.index(name) <= last:
+            chapter()
+    wanted = [(name, tell) for name, tell in _OF_PORTFOLIOS if _CHAPTERS.index(name) <= last]
+    if wanted:
+        with portfolio_book(stack, console) as book:
+            for name, tell in wanted:
+                started = time.monotonic()
+                tell(book)
+                console.print(f"  chapter {name}: {time.monotonic() - started:.1f} s")
+    console.print(f"done in {time.monotonic() - began:.1f} s")
