@@ -22,6 +22,7 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
 
     `kept`: what the contract's rule leaves to the operator or to the pool. `rounding`: the operator's line
     for amounts rounded one by one. `weights`: exact, as text; empty where amounts do not come from them.
+    `exact`: each site's amount before it was rounded or got a unit that was left over, in major units.
     """
 
     total: Money
@@ -30,10 +31,12 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     rounding: Money
     weights: dict[str, str]
     note: str
+    exact: dict[str, Fraction]
 
     def __post_init__(self) -> None:
         whole = sum(self.sites.values(), self.kept + self.rounding)
         assert whole == self.total, "sites, kept and rounding sum to the statement"
+        assert self.exact.keys() == self.sites.keys(), "every site has its exact amount"
 
 
 def divided(
@@ -50,9 +53,10 @@ def divided(
         raise Refused("not_allowed", f"allowed: {', '.join(get_args(WhenAllZero))}", place="when_all_zero")
     nothing = Money.zero(total.currency)
     parts = dict.fromkeys(weights, 0)
+    exact = dict.fromkeys(weights, Fraction(0))
     kept = nothing
     if any(weights.values()):
-        parts = largest_remainder(total.minor, weights)
+        parts, exact = _split(total, weights)
     elif total.minor:
         if when_all_zero == "refuse":
             message = f"{total} {total.currency} is to be divided, but every site's weight is zero"
@@ -61,7 +65,7 @@ def divided(
         if when_all_zero == "operator":
             kept = total
         else:
-            parts = largest_remainder(total.minor, dict.fromkeys(weights, Fraction(1)))
+            parts, exact = _split(total, dict.fromkeys(weights, Fraction(1)))
     return Allocation(
         total=total,
         sites={site: Money(part, total.currency) for site, part in parts.items()},
@@ -69,20 +73,30 @@ def divided(
         rounding=nothing,
         weights={site: str(weight) for site, weight in weights.items()},
         note=note,
+        exact=exact,
     )
 
 
+def _split(total: Money, weights: Mapping[str, Fraction]) -> tuple[dict[str, int], dict[str, Fraction]]:
+    """Minor units by largest remainder, and the exact parts in major units."""
+    whole = sum(weights.values(), Fraction(0))
+    exact = {site: total.exact * weight / whole for site, weight in weights.items()}
+    return largest_remainder(total.minor, weights), exact
+
+
 def reconciled(
-    statement: Money, sites: Mapping[str, Money], kept: Money, *, rounding_max: Money, note: str
+    statement: Money, exact: Mapping[str, Fraction], kept: Money, *, rounding_max: Money, note: str
 ) -> Allocation:
-    """Sites' own amounts against the market's statement; the difference becomes the operator's line.
+    """Sites' own amounts, each rounded once, against the market's statement; the difference becomes the
+    operator's line.
 
     A difference above `rounding_max` is no rounding: it is a dispute with the market.
 
     Raises:
         Refused: `no_members`, `currency`, `rounding_max` below zero, `statement_difference`.
     """
-    checked_sites(sites)
+    checked_sites(exact)
+    sites = {site: Money.round(value, statement.currency) for site, value in exact.items()}
     if rounding_max.minor < 0:
         raise Refused("rounding_max", "the largest rounding is at least zero", place="rounding_max")
     rounding = statement - sum(sites.values(), kept)
@@ -91,7 +105,9 @@ def reconciled(
             f"the statement says {statement}, the sites sum to {statement - rounding}: {rounding} apart, "
         )
         raise Refused("statement_difference", f"{message}more than {rounding_max}", place="statement")
-    return Allocation(total=statement, sites=dict(sites), kept=kept, rounding=rounding, weights={}, note=note)
+    return Allocation(
+        total=statement, sites=sites, kept=kept, rounding=rounding, weights={}, note=note, exact=dict(exact)
+    )
 
 
 def checked_sites(sites: Iterable[str]) -> None:

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, get_args
+
+import msgspec
 
 from ledger.allocation.allocation import Allocation, WhenAllZero, divided
 from ledger.quantity import Money
 from ledger.refusal import Refused
+
+
+class _WeightTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    when_all_zero: WhenAllZero
+
+    def __post_init__(self) -> None:
+        if self.when_all_zero not in get_args(WhenAllZero):
+            raise Refused(
+                "not_allowed", f"allowed: {', '.join(get_args(WhenAllZero))}", place="when_all_zero"
+            )
+
+
+class RegulationTerms(_WeightTerms, frozen=True, kw_only=True, tag="regulation"):
+    """Who has an amount for which nobody has mileage, or power."""
+
+
+class CapacityTerms(_WeightTerms, frozen=True, kw_only=True, tag="capacity"):
+    """Who has a capacity payment when nobody was available."""
 
 
 class Mileage(NamedTuple):

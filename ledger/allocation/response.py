@@ -33,7 +33,14 @@ class ResponseMember(msgspec.Struct, frozen=True, kw_only=True):
                 raise Refused("negative_energy", "at least zero Wh", place=place)
 
 
-class ResponseTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResponseTerms(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="demand_response",
+):
     """DOMAIN.md 3.9 with the contract's choices. Usual: cap 1.2, eligibility 80 %; nothing is assumed.
 
     `delivered_cap` x q is the most that counts of d. A site with d below `eligibility` x q is an
@@ -90,7 +97,12 @@ def response_payment(terms: ResponseTerms, total: Money, members: Sequence[Respo
         return shared
     nothing = Money.zero(total.currency)
     kept = sum((shared.sites[site] for site in under), shared.kept)
-    return msgspec.structs.replace(shared, sites=shared.sites | dict.fromkeys(under, nothing), kept=kept)
+    return msgspec.structs.replace(
+        shared,
+        sites=shared.sites | dict.fromkeys(under, nothing),
+        exact=shared.exact | dict.fromkeys(under, Fraction(0)),
+        kept=kept,
+    )
 
 
 def response_penalty(terms: ResponseTerms, total: Money, members: Sequence[ResponseMember]) -> Allocation:

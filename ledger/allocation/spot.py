@@ -25,7 +25,9 @@ _INT64: Final = 2**63
 _WH_PER_KWH: Final = 1000
 
 
-class SpotTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SpotTerms(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="spot"
+):
     """The contract's choice; `rounding_max`, in major units, is the largest difference still rounding."""
 
     netting_benefit: NettingBenefit
@@ -94,15 +96,14 @@ def allocate_spot(terms: SpotTerms, statement: Money, month: SpotMonth) -> Alloc
     energy = np.sum(month.energy_wh * month.price, axis=1)
     deviation = np.sum(borne_wh * month.deviation_price, axis=1)
     unit = _WH_PER_KWH * 10**month.scale
-    sites = {
-        site: Money.round(Fraction(int(energy[row]) + int(deviation[row]), unit), statement.currency)
-        for row, site in enumerate(month.sites)
+    exact = {
+        site: Fraction(int(energy[row]) + int(deviation[row]), unit) for row, site in enumerate(month.sites)
     }
     rows = np.sum((netted_wh - borne_wh) * month.deviation_price, axis=1)
     kept = Money.round(Fraction(sum(rows.tolist()), unit), statement.currency)
     note = f"nodal price; deviation by |site deviation|; netting benefit: {terms.netting_benefit}"
     most = Money.parse(terms.rounding_max, statement.currency)
-    return reconciled(statement, sites, kept, rounding_max=most, note=note)
+    return reconciled(statement, exact, kept, rounding_max=most, note=note)
 
 
 def deviation_in_direction(deviation_wh: Whole) -> Whole:

@@ -14,6 +14,7 @@ from ledger.exclusivity.claim import Claim, Storage
 from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.grant import grant_claims
 from ledger.exclusivity.refused_part import RefusedPart, refused_parts
+from ledger.settlement.markets.allocated import Allocated
 from ledger.settlement.markets.capacity import Capacity
 from ledger.settlement.markets.case import Case, MarketStream
 from ledger.settlement.markets.demand_response import DemandResponse
@@ -28,6 +29,7 @@ STREAMS: Final[tuple[MarketStream, ...]] = (
     Spot(),
     Capacity(),
     Service(),
+    Allocated(),
 )
 
 _BILL: Final = "bill"
@@ -54,8 +56,7 @@ def market_earnings(case: Case, conflicts: Conflicts) -> MarketEarnings:
         claims.append(_bill_claim(case))
     granted = grant_claims(conflicts, _storage(case), claims, use="settlement")
     earned = [one for stream in STREAMS for one in stream.earn(case, granted)]
-    whole = all(grant.whole for grant in granted.grants)
-    refused = () if whole else tuple(part for part in refused_parts(granted) if part.claim != _BILL)
+    refused = tuple(refused_parts(granted, but=_BILL))
     return MarketEarnings(tuple(earned), refused, retail=not spot or granted.of(_BILL).whole)
 
 

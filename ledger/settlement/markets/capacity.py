@@ -7,6 +7,7 @@ import numpy as np
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.exclusivity.policy import MatrixStream
+from ledger.interval import Interval
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case
 from ledger.streams.capacity_compensation import (
@@ -33,19 +34,64 @@ class Capacity:
 
     def earn(self, case: Case, granted: Granted) -> list[Earned]:
         del granted  # `capacity_earned` refuses power that is certified and leased
+        _check_certified(case)
         leases = [one for one in case.market.facts if isinstance(one, CapacityLeased)]
         earned: list[Earned] = []
         for rule in case.rules(CapacityRule):
-            availability = case.told(AvailabilityMeasured, rule.id)
+            availability = measured_once(case, rule.id, case.market.interval)
             for certified in case.told(CapacityCertified, rule.id):
-                if not availability:
+                if availability is None:
                     raise Refused(
                         "availability_missing",
                         f"{certified.id} has no availability for {case.month}",
                         place=case.place,
                     )
-                earned.append(capacity_earned(rule, case.month, certified, availability[0], leases))
+                earned.append(capacity_earned(rule, case.month, certified, availability, leases))
         return earned
+
+
+def measured_once(case: Case, rule: str, within: Interval) -> AvailabilityMeasured | None:
+    """The month's availability under a rule that touches `within`, if it is known.
+
+    Raises:
+        Refused: `availability_duplicate` for two of them.
+    """
+    found = [one for one in case.told(AvailabilityMeasured, rule) if one.interval.overlaps(within)]
+    if len(found) > 1:
+        raise Refused(
+            "availability_duplicate",
+            f"{found[0].id} and {found[1].id} both measured {case.month}; correct one under its own id",
+            place=found[1].id,
+        )
+    return found[0] if found else None
+
+
+def _check_certified(case: Case) -> None:
+    """One certificate a rule, one where an availability was measured, and together what is installed."""
+    certified: list[CapacityCertified] = []
+    for rule in case.rules(CapacityRule):
+        own = case.told(CapacityCertified, rule.id)
+        for measured in case.told(AvailabilityMeasured, rule.id):
+            if not own:
+                raise Refused(
+                    "certification_missing",
+                    f"{measured.id} measured capacity that {rule.id} never certified",
+                    place=measured.id,
+                )
+        if len(own) > 1:
+            raise Refused(
+                "certification_duplicate",
+                f"{own[0].id} and {own[1].id} both certify {case.month}; correct one under its own id",
+                place=own[1].id,
+            )
+        certified += own
+    power_w = sum(one.certified_w for one in certified)
+    if certified and power_w > min(one.nameplate_w for one in certified):
+        raise Refused(
+            "certification_duplicate",
+            f"{power_w} W are certified under several rules, more than is installed: no kW is paid twice",
+            place=certified[-1].id,
+        )
 
 
 def _claim(case: Case, name: str, stream: MatrixStream, watts: int) -> Claim:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -11,23 +12,30 @@ from ledger.calendars import calendar
 from ledger.clauses.flow import exact_text
 from ledger.exclusivity.claim import Claim, Quantity
 from ledger.exclusivity.grant import Granted
+from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Basis
 from ledger.settlement.markets.case import Case, Whole
 from ledger.streams.baseline import Profile, TypicalSchedule, ZeroBaseline
 from ledger.streams.demand_response import (
+    DemandResponseAnnualCut,
     DemandResponseCapacity,
     DemandResponseInstruction,
     DemandResponseInvitation,
     DemandResponseOutage,
     DemandResponseRule,
+    DemandResponseTopUpInvitation,
+    DemandResponseTopUpRule,
     Event,
     EventResult,
+    annual_cut,
     called_windows,
+    check_top_ups,
     matched,
     settle_availability,
     settle_event,
+    settle_top_up,
 )
 from ledger.streams.earned import Earned
 
@@ -36,6 +44,7 @@ _CHINA: Final = "Asia/Shanghai"
 
 class _Settled(NamedTuple):
     rule: DemandResponseRule
+    invitation: DemandResponseInvitation
     result: EventResult
     quantity: Quantity
     by_storage: Whole
@@ -51,18 +60,34 @@ class DemandResponse:
     def earn(self, case: Case, granted: Granted) -> list[Earned]:
         earned: list[Earned] = []
         for one in _events(case):
-            earned += one.result.earned
-            if int(one.by_storage.sum()):
-                got = granted.of(one.result.invitation).granted(one.quantity)
-                assert got is not None
-                earned += _cut(one, int(one.by_storage.sum() - got.sum()))
+            refused = _refused_part(one, granted)
+            paid = _less(one, one.result.payment, refused)
+            earned += paid
+            if one.result.penalty is not None:
+                earned.append(one.result.penalty)
+            earned += _capped(case, one.rule, one.result.window, f"event {one.result.invitation}", paid)
+            for payer, topped_up in _top_ups(case, one):
+                more = _less(one, topped_up, refused)
+                earned += more
+                label = f"the top-up of event {one.result.invitation}"
+                earned += _capped(case, payer, one.result.window, label, more)
         for rule in case.rules(DemandResponseRule):
-            if rule.availability is not None:
-                earned += [
-                    settle_availability(rule, capacity, _matched(case, rule))
-                    for capacity in case.told(DemandResponseCapacity, rule.id)
-                ]
+            for capacity in _contracted(case, rule):
+                available = [settle_availability(rule, capacity, _matched(case, rule))]
+                label = f"availability {capacity.id}"
+                earned += [*available, *_capped(case, rule, capacity.interval, label, available)]
         return earned
+
+
+def _contracted(case: Case, rule: DemandResponseRule) -> list[DemandResponseCapacity]:
+    found = case.told(DemandResponseCapacity, rule.id)
+    if len(found) > 1:
+        raise Refused(
+            "capacity_duplicate",
+            f"{found[0].id} and {found[1].id} both contract {case.month}; correct one under its own id",
+            place=found[1].id,
+        )
+    return found
 
 
 def _claim(case: Case, one: _Settled) -> Claim:
@@ -84,6 +109,9 @@ def _events(case: Case) -> list[_Settled]:
 
 def _settled(case: Case) -> list[_Settled]:
     everything = [(rule, _matched(case, rule)) for rule in case.rules(DemandResponseRule)]
+    awards = {event.invitation.id: event.invitation for _, events in everything for event in events}
+    for top_up_rule in case.rules(DemandResponseTopUpRule):
+        check_top_ups(case.told(DemandResponseTopUpInvitation, top_up_rule.id), awards)
     outages = [one for rule, _ in everything for one in case.known(DemandResponseOutage, rule.id)]
     found: list[_Settled] = []
     for rule, events in everything:
@@ -102,7 +130,7 @@ def _settled(case: Case) -> list[_Settled]:
                     ],
                     outages=outages,
                 )
-                found.append(_by_storage(case, rule, result))
+                found.append(_by_storage(case, rule, event.invitation, result))
     return found
 
 
@@ -123,7 +151,9 @@ def _profile(case: Case, rule: DemandResponseRule) -> Profile:
     return profile
 
 
-def _by_storage(case: Case, rule: DemandResponseRule, result: EventResult) -> _Settled:
+def _by_storage(
+    case: Case, rule: DemandResponseRule, invitation: DemandResponseInvitation, result: EventResult
+) -> _Settled:
     if result.interval_s != case.interval_s:
         raise Refused(
             "interval",
@@ -133,16 +163,51 @@ def _by_storage(case: Case, rule: DemandResponseRule, result: EventResult) -> _S
     quantity: Quantity = "discharge_wh" if rule.direction == "reduce" else "charge_wh"
     metered = case.discharge_wh if rule.direction == "reduce" else case.charge_wh
     stored = np.minimum(result.claimed_wh, metered[case.rows(result.window)])
-    return _Settled(rule, result, quantity, stored)
+    return _Settled(rule, invitation, result, quantity, stored)
 
 
-def _cut(one: _Settled, refused_wh: int) -> list[Earned]:
-    """What the payment loses for kWh that another stream was paid for: in proportion to the paid kWh."""
-    if not refused_wh:
-        return []
-    paid = one.result.payment.exact
-    part = Fraction(refused_wh, int(one.result.claimed_wh.sum()))
-    exact = -part * paid
-    label = f"{refused_wh} Wh of {one.result.invitation} belong to another stream"
-    term = Basis(label, exact_text(part), "of the payment", exact_text(-paid), exact_text(exact))
-    return [Earned("demand_response", exact, Money.round(exact, one.rule.currency), (term,), label)]
+def _refused_part(one: _Settled, granted: Granted) -> Fraction:
+    """The part of the paid energy that another stream was paid for."""
+    asked = int(one.by_storage.sum())
+    if not asked:
+        return Fraction(0)
+    got = granted.of(one.result.invitation).granted(one.quantity)
+    assert got is not None
+    return Fraction(asked - int(got.sum()), int(one.result.claimed_wh.sum()))
+
+
+def _less(one: _Settled, payment: Earned, refused: Fraction) -> list[Earned]:
+    """A payment, and what it loses for kWh that another stream was paid for, in proportion to the paid."""
+    if not refused:
+        return [payment]
+    exact = -refused * payment.exact
+    wh = exact_text(refused * int(one.result.claimed_wh.sum()))
+    label = f"{wh} Wh of {one.result.invitation} belong to another stream"
+    term = Basis(label, exact_text(refused), "of the payment", exact_text(-payment.exact), exact_text(exact))
+    cut = Earned("demand_response", exact, Money.round(exact, one.rule.currency), (term,), label)
+    return [payment, cut]
+
+
+def _capped(
+    case: Case,
+    rule: DemandResponseRule | DemandResponseTopUpRule,
+    window: Interval,
+    label: str,
+    paid: Sequence[Earned],
+) -> list[Earned]:
+    """What a payment loses to its programme's annual cap, where the market told of a cut (DOMAIN.md 3.4)."""
+    total = Money(sum(one.amount.minor for one in paid), rule.currency)
+    cuts = case.known(DemandResponseAnnualCut, rule.id)
+    cut = annual_cut(rule, cuts, window.start, label, total) if cuts else None
+    return [] if cut is None else [cut]
+
+
+def _top_ups(case: Case, one: _Settled) -> list[tuple[DemandResponseTopUpRule, Earned]]:
+    """The second payers' parts for an event."""
+    found: list[tuple[DemandResponseTopUpRule, Earned]] = []
+    for rule in case.rules(DemandResponseTopUpRule):
+        for fact in case.told(DemandResponseTopUpInvitation, rule.id):
+            if fact.invitation == one.result.invitation:
+                invitation = one.invitation
+                found.append((rule, settle_top_up(rule, fact, one.rule, invitation, one.result)))
+    return found

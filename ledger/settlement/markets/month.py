@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ledger.allocation.unit_allocation import SiteAllocation
 from ledger.interval import Interval
 from ledger.market_price import PriceSeries
 from ledger.settlement.line import Source
@@ -37,6 +38,8 @@ class MarketMonth(NamedTuple):
     grid: Profile | None
     storage: Profile | None
     sources: tuple[Source, ...]
+    allocated: tuple[SiteAllocation, ...] = ()
+    """The site's shares of what markets told about trading units."""
 
     def prices(self) -> object:
         """The published prices, for a digest."""

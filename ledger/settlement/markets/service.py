@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
+from ledger.settlement.markets.capacity import measured_once
 from ledger.settlement.markets.case import Case
-from ledger.streams.capacity_compensation import AvailabilityMeasured
 from ledger.streams.earned import Earned
 from ledger.streams.service_income import MeteredMonth, ServiceOrdered, ServiceRule, service_earned
 
@@ -22,8 +22,7 @@ class Service:
         metered = MeteredMonth(case.interval_s, case.charge_wh, case.discharge_wh)
         earned: list[Earned] = []
         for rule in case.rules(ServiceRule):
-            availability = case.told(AvailabilityMeasured, rule.id)
             for order in case.told(ServiceOrdered, rule.id):
-                known = availability[0] if availability else None
-                earned += service_earned(rule, case.month, order, metered, known)
+                availability = measured_once(case, rule.id, order.interval)
+                earned += service_earned(rule, case.month, order, metered, availability)
         return earned

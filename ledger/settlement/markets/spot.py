@@ -53,7 +53,6 @@ class Spot:
         series = case.market.spot
         if series is None:
             raise Refused("price_missing", "the site states no market_point", place=case.place)
-        statements = case.told(SpotMonth, rule.id)
         unit = TradingUnit(
             case.site.id,
             case.interval_s,
@@ -62,7 +61,7 @@ class Spot:
             tuple(case.told(SpotClearing, rule.id)),
             tuple(case.told(SpotContract, rule.id)),
             tuple(case.told(SpotDeclaration, rule.id)),
-            statements[0] if statements else None,
+            _statement(case, rule),
             _grid_charges(case, rule),
         )
         reference = series.reference if rule.contract_point == "reference_node" else None
@@ -86,9 +85,21 @@ def _rule(case: Case) -> SpotRule | None:
 
 
 def _told(case: Case, rule: SpotRule) -> bool:
-    clearings = case.told(SpotClearing, rule.id)
+    """Whether anything says that the month was settled on the spot market: a contract or a declaration too,
+    which without its clearing is refused and not left out."""
+    kinds = (SpotClearing, SpotMonth, SpotContract, SpotDeclaration)
+    return any(case.told(kind, rule.id) for kind in kinds)
+
+
+def _statement(case: Case, rule: SpotRule) -> SpotMonth | None:
     statements = case.told(SpotMonth, rule.id)
-    return bool(clearings) or bool(statements)
+    if len(statements) > 1:
+        raise Refused(
+            "statement_duplicate",
+            f"{statements[0].id} and {statements[1].id} both state the month; correct one under its own id",
+            place=statements[1].id,
+        )
+    return statements[0] if statements else None
 
 
 def _grid_charges(case: Case, rule: SpotRule) -> GridCharges | None:

@@ -1,0 +1,151 @@
+"""A unit's statement as its sites' shares and the operator's line: always the market's amount together."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+import msgspec
+
+from ledger.interval import Interval
+from ledger.quantity import Money
+from ledger.trading_unit import UnitStream
+
+Sold = Literal["discharge_wh", "charge_wh", "up_w", "metered"]
+"""What of a member's storage the unit sold: Wh of each meter interval, power kept ready, or all that its
+meter shows."""
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What no other stream may sell of the member's storage in `interval` (DOMAIN.md 4).
+
+    `values`: Wh of each meter interval; for `up_w` one power in W; for `metered` empty.
+    """
+
+    interval: Interval
+    sold: Sold
+    values: tuple[int, ...]
+
+
+class ShareTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """A site's part of one item of the statement: `weight` of all sites' `weights`, exact, as text.
+
+    Both are empty where the part is no fraction of the item but a site's own price x quantity. `exact` is the
+    part in major units before rounding; `amount` what the site is due, above zero receivable.
+    """
+
+    item: str
+    weight: str
+    weights: str
+    unit: str
+    exact: str
+    amount: Money
+
+
+class SiteShare(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's share: a term for each item of the statement, and what of its storage that was."""
+
+    interval: Interval
+    """From when it stood in the unit to when, within the statement's time."""
+    terms: tuple[ShareTerm, ...]
+    taken: tuple[Taken, ...]
+    note: str
+
+    @property
+    def amount(self) -> Money:
+        zero = Money.zero(self.terms[0].amount.currency)
+        return sum((term.amount for term in self.terms), zero)
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """An item of the statement: sites' terms + `kept` + `rounding` = `total`."""
+
+    name: str
+    total: Money
+    kept: Money
+    """What the unit's terms leave to its operator or pool."""
+    rounding: Money
+    note: str
+
+
+class SiteAllocation(msgspec.Struct, frozen=True, kw_only=True):
+    """What settling a site's month takes of an allocation: no other member's share is in it."""
+
+    fact: str
+    unit: str
+    unit_code: str
+    stream: UnitStream
+    run: str
+    document: str
+    statement: Money
+    totals: dict[str, Money]
+    share: SiteShare
+
+
+class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement of the market shared out (DOMAIN.md 3.9): sites + operator = `statement`, to the fen.
+
+    `rounding` is what the statement's total differs from its own items. `inputs_digest` is of everything
+    that the shares follow from, `fact_digest` of the statement alone.
+    """
+
+    fact: str
+    unit: str
+    unit_code: str
+    stream: UnitStream
+    rule: str
+    run: str
+    document: str
+    interval: Interval
+    statement: Money
+    items: tuple[Item, ...]
+    rounding: Money
+    sites: dict[str, SiteShare]
+    fact_digest: str
+    inputs_digest: str
+
+    def __post_init__(self) -> None:
+        zero = Money.zero(self.statement.currency)
+        for item in self.items:
+            own = [
+                term.amount for share in self.sites.values() for term in share.terms if term.item == item.name
+            ]
+            assert sum(own, item.kept + item.rounding) == item.total, f"{item.name} is shared out whole"
+        assert sum((item.total for item in self.items), self.rounding) == self.statement, "items and rounding"
+        whole = sum((share.amount for share in self.sites.values()), self.operator)
+        assert whole == self.statement + zero, "sites and the operator's line are the statement"
+
+    @property
+    def operators_rounding(self) -> Money:
+        """The operator's rounding line (DOMAIN.md 5: statement total against the sum of sites)."""
+        return sum((item.rounding for item in self.items), self.rounding)
+
+    @property
+    def kept(self) -> Money:
+        """What the terms leave to the operator or pool."""
+        return sum((item.kept for item in self.items), Money.zero(self.statement.currency))
+
+    @property
+    def operator(self) -> Money:
+        """The operator's line: what it keeps, and the rounding."""
+        return self.kept + self.operators_rounding
+
+    def of(self, site: str) -> SiteAllocation:
+        """The part that the site's settlement takes."""
+        return SiteAllocation(
+            fact=self.fact,
+            unit=self.unit,
+            unit_code=self.unit_code,
+            stream=self.stream,
+            run=self.run,
+            document=self.document,
+            statement=self.statement,
+            totals={item.name: item.total for item in self.items},
+            share=self.sites[site],
+        )
+
+
+def part_of(term: ShareTerm) -> Fraction:
+    """The site's fraction of the item by weight; 0 where nobody has a weight, or there is none."""
+    whole = Fraction(term.weights or 0)
+    return Fraction(term.weight) / whole if whole else Fraction(0)
