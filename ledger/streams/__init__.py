@@ -6,6 +6,7 @@ A new stream is one file or folder here, its rule and facts in the unions below,
 
 from __future__ import annotations
 
+from ledger.allocation.unit_fact import UnitFact
 from ledger.streams.capacity_compensation import (
     AvailabilityMeasured,
     CapacityCertified,
@@ -13,11 +14,14 @@ from ledger.streams.capacity_compensation import (
     CapacityRule,
 )
 from ledger.streams.demand_response import (
+    DemandResponseAnnualCut,
     DemandResponseCapacity,
     DemandResponseInstruction,
     DemandResponseInvitation,
     DemandResponseOutage,
     DemandResponseRule,
+    DemandResponseTopUpInvitation,
+    DemandResponseTopUpRule,
 )
 from ledger.streams.regulation import (
     AgcInstructions,
@@ -30,10 +34,10 @@ from ledger.streams.regulation import (
 from ledger.streams.service_income import ServiceOrdered, ServiceRule
 from ledger.streams.spot import SpotClearing, SpotContract, SpotDeclaration, SpotMonth, SpotRule
 
-Rule = DemandResponseRule | SpotRule | RegulationRule | CapacityRule | ServiceRule
+Rule = DemandResponseRule | DemandResponseTopUpRule | SpotRule | RegulationRule | CapacityRule | ServiceRule
 """A market's or programme's rule as data."""
 
-MarketWide = RegulationPrices | RegulationShare
+MarketWide = RegulationPrices | RegulationShare | DemandResponseAnnualCut
 """Facts about a market as a whole."""
 
 SiteFact = (
@@ -41,6 +45,7 @@ SiteFact = (
     | DemandResponseInstruction
     | DemandResponseOutage
     | DemandResponseCapacity
+    | DemandResponseTopUpInvitation
     | SpotClearing
     | SpotDeclaration
     | SpotContract
@@ -55,6 +60,6 @@ SiteFact = (
 )
 """What a market or customer told about one site."""
 
-Fact = SiteFact | MarketWide
+Fact = SiteFact | MarketWide | UnitFact
 
-__all__ = ["Fact", "MarketWide", "Rule", "SiteFact"]
+__all__ = ["Fact", "MarketWide", "Rule", "SiteFact", "UnitFact"]

@@ -28,7 +28,6 @@ from ledger.streams.demand_response.rule import (
     FixedPrice,
     PerKwEvent,
     PerKwh,
-    TopUp,
 )
 from ledger.streams.earned import Earned
 
@@ -40,7 +39,7 @@ class EventResult(NamedTuple):
     """`response_wh` may be below zero where a site did the contrary; `claimed_wh` are the paid kWh.
 
     Both are per interval of the window. The claimed Wh are what no other market may pay again
-    (DOMAIN.md 4); a top-up claims none, since the kWh belong to the rule that it tops up.
+    (DOMAIN.md 4).
     """
 
     invitation: str
@@ -99,7 +98,7 @@ def settle_event(
     paid = [assess(rule, measured, block) for block in blocks_of(rule, measured, rule.performance.assess)]
     penalty = _penalty(rule, invitation, measured)
     response = tuple(Fraction(value, measured.per_wh) for value in measured.response)
-    claimed = _claimed(rule, measured, paid)
+    claimed = _claimed(measured, paid)
     payment = _payment(rule, invitation, measured, paid, base)
     return EventResult(
         invitation.id, event.window, rule.interval_s, base, response, claimed, payment, penalty
@@ -146,7 +145,7 @@ def _payment(
     base: Baseline,
 ) -> Earned:
     """Paid kWh, or their mean kW over the assessed hours, at the rule's price."""
-    price, unit = _price(rule, invitation, measured.window), "kWh"
+    price, unit = event_price(rule, invitation, measured.window), "kWh"
     hours = Fraction(1)
     if isinstance(rule.energy_payment, PerKwEvent):
         unit = "kW"
@@ -183,7 +182,12 @@ def _label(measured: Measured, one: Paid) -> str:
     return f"{measured.hours(one.block)}: response {response} of {award} awarded; {one.why}"
 
 
-def _price(rule: DemandResponseRule, invitation: DemandResponseInvitation, window: Interval) -> Fraction:
+def event_price(rule: DemandResponseRule, invitation: DemandResponseInvitation, window: Interval) -> Fraction:
+    """What an event pays per kWh, or per kW, in major units.
+
+    Raises:
+        Refused: `price_missing`, `price_cap`, `clearing_price`, `duration_price`.
+    """
     match rule.energy_payment:
         case PerKwh(price=form):
             return _price_per_kwh(form, invitation)
@@ -199,9 +203,7 @@ def _price(rule: DemandResponseRule, invitation: DemandResponseInvitation, windo
             assert_never(never)
 
 
-def _price_per_kwh(
-    form: FixedPrice | ClearingPrice | TopUp, invitation: DemandResponseInvitation
-) -> Fraction:
+def _price_per_kwh(form: FixedPrice | ClearingPrice, invitation: DemandResponseInvitation) -> Fraction:
     told = invitation.clearing_price
     clearing = None if told is None else amount(told, "clearing_price")
     if isinstance(form, FixedPrice):
@@ -212,8 +214,6 @@ def _price_per_kwh(
         return fixed
     if clearing is None:
         raise Refused("price_missing", f"{invitation.id} tells no clearing price", place="clearing_price")
-    if isinstance(form, TopUp):
-        return max(amount(form.to, "to") - clearing, Fraction(0))
     if form.cap is not None and clearing > amount(form.cap, "cap"):
         message = f"{told} is above the rule's cap of {form.cap}: a cleared price is not changed"
         raise Refused("price_cap", message, place="clearing_price")
@@ -228,7 +228,7 @@ def _penalty(
     if penalty is None:
         return None
     below = portion(penalty.below, "below")
-    price = _price(rule, invitation, measured.window) * amount(penalty.multiple, "multiple")
+    price = event_price(rule, invitation, measured.window) * amount(penalty.multiple, "multiple")
     terms: list[tuple[str, Fraction]] = []
     for block in blocks_of(rule, measured, penalty.assess):
         missing = below * block.award - block.response
@@ -252,11 +252,9 @@ def _penalty(
     return Earned("demand_response", -total * price, Money.round(-total * price, rule.currency), basis, note)
 
 
-def _claimed(rule: DemandResponseRule, measured: Measured, paid: list[Paid]) -> npt.NDArray[np.int64]:
+def _claimed(measured: Measured, paid: list[Paid]) -> npt.NDArray[np.int64]:
     """Whole Wh of each interval that were paid: a block's counted energy, by its intervals' responses."""
     claimed = np.zeros(len(measured.response), dtype=np.int64)
-    if isinstance(rule.energy_payment, PerKwh) and isinstance(rule.energy_payment.price, TopUp):
-        return claimed
     for one in paid:
         whole_wh = one.counted // measured.per_wh if one.factor else 0
         if not whole_wh:

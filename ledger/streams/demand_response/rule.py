@@ -114,16 +114,7 @@ class ClearingPrice(Tagged, frozen=True, kw_only=True, tag="clearing"):
             amount(self.cap, "cap")
 
 
-class TopUp(Tagged, frozen=True, kw_only=True, tag="top_up"):
-    """What lifts the clearing price up to `to`: a second payer's part for the same kWh, never below zero."""
-
-    to: Amount
-
-    def __post_init__(self) -> None:
-        amount(self.to, "to")
-
-
-PriceForm = FixedPrice | ClearingPrice | TopUp
+PriceForm = FixedPrice | ClearingPrice
 
 
 class PerKwh(Tagged, frozen=True, kw_only=True, tag="per_kwh"):
@@ -240,6 +231,39 @@ class DemandResponseRule(Tagged, frozen=True, kw_only=True, tag="demand_response
     @property
     def availability(self) -> PerKwMonth | None:
         return next((pay for pay in self.payments if isinstance(pay, PerKwMonth)), None)
+
+
+class DemandResponseTopUpRule(Tagged, frozen=True, kw_only=True, tag="demand_response_top_up_rule"):
+    """A second payer who lifts what other rules' events pay per kWh up to `to` (DOMAIN.md 3.4, Quzhou 2022).
+
+    It measures nothing: the kWh, their baseline and their bands are those of the rule that it tops up.
+    """
+
+    id: Id
+    title: str
+    source: str
+    """As of a `DemandResponseRule`."""
+    currency: str
+    tops_up: tuple[Id, ...]
+    """The rules whose events it tops up."""
+    to: Amount
+    """Per kWh; an event that was paid more gets nothing."""
+    annual_cap: Amount | None = None
+    """Of all payments of a calendar year under this rule; above it every one is cut in proportion."""
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "id")
+        for text, place in ((self.title, "title"), (self.source, "source")):
+            if not text.strip():
+                raise Refused("empty", f"a rule states its {place}", place=place)
+        one_of(self.currency, Literal[tuple(MINOR_DIGITS)], "currency")
+        if not self.tops_up or len(set(self.tops_up)) != len(self.tops_up):
+            raise Refused("tops_up", "one or more rules, none twice", place="tops_up")
+        for number, name in enumerate(self.tops_up):
+            checked_id(name, f"tops_up[{number}]")
+        amount(self.to, "to")
+        if self.annual_cap is not None:
+            amount(self.annual_cap, "annual_cap")
 
 
 def _check_payments(rule: DemandResponseRule) -> None:
