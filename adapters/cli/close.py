@@ -113,7 +113,12 @@ def add_to(app: App, session: Session) -> None:
                 print(f"    not issued: {', '.join(one.not_issued)}")
             if one.not_invoiced:
                 print(f"    invoices do not add up: {', '.join(one.not_invoiced)}")
-        for title, names in (("open disputes", found.open_disputes), ("open imports", found.open_imports)):
+        print(f"  journal: {'in balance' if found.journal_balanced else 'NOT in balance'}")
+        for title, names in (
+            ("open disputes", found.open_disputes),
+            ("open imports", found.open_imports),
+            ("journal and statements differ", found.journal_differences),
+        ):
             if names:
                 print(f"  {title}: {', '.join(names)}")
 

@@ -16,12 +16,12 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters import meters, portfolio_file, price_file
+from adapters import approving, meters, portfolio_file, price_file
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
+from adapters.cli.submitting import where
 from adapters.decoder_refusal import decoder_refusal
-from adapters.front_door import Receipt
 from adapters.importing import Imported, import_file
 from adapters.meters.report import NotWhole, Parsed, rejected_csv
 from adapters.nats.log import StoreUnavailable, Unverified
@@ -75,8 +75,8 @@ def add_to(app: App, session: Session) -> None:
         text = given_file.read(file, "a tariff in TOML (examples/tariffs has some)")
         command = PublishTariff(tariff_file.parse_tariff(text, name=file.name))
         with session.open() as stack:
-            receipt = stack.door.record(command, actor=ACTOR)
-        print(f"tariff {command.tariff.id}: event {receipt.sequence}{_known(receipt)}")
+            done = approving.record(stack.door, command, actor=ACTOR)
+        print(f"tariff {command.tariff.id}: {where(done)}")
 
     @register.command
     def prices(
@@ -108,8 +108,8 @@ def add_to(app: App, session: Session) -> None:
         start = midnight(since, zone_of(zone)).astimezone(UTC)
         command = PublishMarketRule(Period(start), market_rule_file.parse(text))
         with session.open() as stack:
-            receipt = stack.door.record(command, actor=ACTOR)
-        print(f"market rule {command.rule.id}: event {receipt.sequence}{_known(receipt)}")
+            done = approving.record(stack.door, command, actor=ACTOR)
+        print(f"market rule {command.rule.id}: {where(done)}")
 
     @register.command
     def exclusivity(file: Path) -> None:
@@ -117,8 +117,8 @@ def add_to(app: App, session: Session) -> None:
         text = given_file.read(file, "an exclusivity policy in TOML (examples/exclusivity has two)")
         command = PublishExclusivity(policy_file.parse(text))
         with session.open() as stack:
-            receipt = stack.door.record(command, actor=ACTOR)
-        print(f"exclusivity policy {command.policy.id}: event {receipt.sequence}{_known(receipt)}")
+            done = approving.record(stack.door, command, actor=ACTOR)
+        print(f"exclusivity policy {command.policy.id}: {where(done)}")
 
     @register.command(name="market-facts")
     def register_market_facts(file: Path) -> None:
@@ -141,8 +141,8 @@ def add_to(app: App, session: Session) -> None:
         command = RegisterContract(contract_file.parse(given_file.read(file, _CONTRACT)))
         with session.open() as stack:
             check_overlap(stack.door, stack.database, command)
-            receipt = stack.door.record(command, actor=ACTOR)
-        print(f"contract {command.contract.id}: event {receipt.sequence}{_known(receipt)}")
+            done = approving.record(stack.door, command, actor=ACTOR)
+        print(f"contract {command.contract.id}: {where(done)}")
         _print_notices(command.contract)
 
     @contract.command
@@ -295,7 +295,3 @@ def _whole_report(file: Path, rest: Path, refused: NotWhole) -> Refused:
 def _print_notices(contract: Contract) -> None:
     for notice in contract.notices:
         print(f"  warning: {notice.message}")
-
-
-def _known(receipt: Receipt) -> str:
-    return ", in force already" if receipt.repeated else ""

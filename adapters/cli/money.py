@@ -2,55 +2,75 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter
 
-from adapters import statement_text
+from adapters import lives, statement_text
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.documents.language import Language
 from adapters.documents.statement_document import StatementDocument
+from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf, statement_pdfs
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.documents.typesetting import Typesetters
+from adapters.leaves_text import leaves_text
 from adapters.postgres.database import Connection
 from adapters.queries import statements
 from adapters.queries.documents import documents
-from adapters.queries.explain import Explanation
+from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
-from adapters.settling import lowest_position, settle_month
+from adapters.settling import Settled, lowest_position, settle_month
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.amount_tree import AmountName
 from ledger.settlement.statement import Statement
 
-Format = Literal["text", "csv", "json", "pdf", "xlsx"]
+Format = Literal["text", "csv", "json", "pdf", "xlsx", "parquet"]
 
 _SHOWN = 20
+_LEAVES = 40
+_ALL = 1_000_000
+"""More statements than a month has."""
 
 
 def add_to(app: App, session: Session) -> None:
     """Add the commands."""
 
     @app.command
-    def settle(month: str, *contracts: str) -> None:
+    def settle(
+        month: str,
+        *contracts: str,
+        through: Annotated[
+            date | None, Parameter(help="provisionally, with the days up to and with this one (2026-08-14)")
+        ] = None,
+    ) -> None:
         """Settle a month (2026-08) for all its contracts, or for those named.
 
         A contract whose inputs have not changed keeps its run. Missing readings, an open import or a gap
-        in the contracts refuse the month.
+        in the contracts refuse the month. With --through nothing is payable: it is accrued, and the
+        month's initial run takes its place.
         """
         with session.open() as stack:
             done = settle_month(
-                stack.door, stack.database, Month.parse(month), actor=ACTOR, contracts=contracts
+                stack.door,
+                stack.database,
+                Month.parse(month),
+                actor=ACTOR,
+                contracts=contracts,
+                through=through,
+                today=lives.today(stack.door, stack.clock),
             )
         for one in done:
             state = "recorded" if one.recorded else "unchanged"
             print(
                 f"{one.result.month}  {one.result.contract:<24} run {one.run} {state:<10}"
-                f" pool {one.result.pool} {one.result.currency}  event {one.sequence}"
+                f" pool {one.result.pool} {one.result.currency}  event {one.sequence}{_why(one)}"
             )
 
     @app.command
@@ -65,9 +85,10 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """Print the latest statements of a month: what each partner is entitled to, holds and is paid.
 
-        With pdf or xlsx each statement becomes a file in the folder OUT.
+        With pdf or xlsx each statement becomes a file in the folder OUT; with parquet all lines are one file
+        there, their terms another, and the totals a third.
         """
-        files = format in ("pdf", "xlsx")
+        files = format in ("pdf", "xlsx", "parquet")
         if files and (out is None or out.is_file()):
             raise Refused("out", "name a folder for the files with --out", place="--out")
         if out is not None and not files:
@@ -75,11 +96,19 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
             position = lowest_position(connection)
             found = statements.latest(
-                connection, position, month=str(Month.parse(month)), party=party, contract=contract
+                connection,
+                position,
+                month=str(Month.parse(month)),
+                party=party,
+                contract=contract,
+                limit=_ALL,
             )
             if not found:
                 raise _no_statement(connection, str(Month.parse(month)), party, contract)
-            described = documents(connection, position, found) if files else []
+            described = documents(connection, position, found) if format in ("pdf", "xlsx") else []
+        if format == "parquet" and out is not None:
+            _write_tables(found, str(Month.parse(month)), out)
+            return
         if files and out is not None:
             _write_files(described, format, language, out)
             return
@@ -90,10 +119,39 @@ def add_to(app: App, session: Session) -> None:
             given_file.write(out, (rendered + "\n").encode())
 
     @app.command
-    def explain(contract: str, month: str, line: int) -> None:
-        """Show what one line of a statement is made of, down to the events in the ledger."""
+    def explain(
+        contract: str,
+        month: str,
+        line: int | None = None,
+        *,
+        amount: Annotated[AmountName | None, Parameter(help="instead of a line: this amount")] = None,
+        party: Annotated[str, Parameter(help="whose amount; needed for all but the pool and bills")] = "",
+        site: Annotated[str, Parameter(help="of a bill")] = "",
+        leaves: Annotated[int, Parameter(help="how many rows of leaves to print")] = _LEAVES,
+    ) -> None:
+        """Show what one line or amount of a statement is made of, down to the events in the ledger.
+
+        The leaves are exact: with their ratios they sum to the amount.
+        """
+        if (line is None) == (amount is None):
+            raise Refused("explain", "name a line, or an amount with --amount", place="line")
         with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            print(explained(explain_line(connection, contract, str(Month.parse(month)), line)))
+            when = str(Month.parse(month))
+            if amount is not None:
+                total = explain_amount(connection, contract, when, amount, party=party, site=site)
+                print(f"contract {contract}, {when}, run {total.run}")
+                print(leaves_text(total.leaves, leaves))
+            elif line is not None:
+                found = explain_line(connection, contract, when, line)
+                print(explained(found))
+                print(leaves_text(found.leaves, leaves))
+
+
+def _why(one: Settled) -> str:
+    """What a run is beside the initial one, and what a correction corrects."""
+    if one.result.through is not None:
+        return f"  provisional up to {one.result.through}"
+    return f"  {one.kind}: {statement_text.because(one.causes)}" if one.causes else ""
 
 
 def _no_statement(connection: Connection, month: str, party: str | None, contract: str | None) -> Refused:
@@ -106,6 +164,14 @@ def _no_statement(connection: Connection, month: str, party: str | None, contrac
     there = ", ".join(f"{one.party} under {one.contract}" for one in of_month[:_SHOWN])
     more = f" and {len(of_month) - _SHOWN} more" if len(of_month) > _SHOWN else ""
     return Refused("no_statement", f"none of {month} for {' and '.join(asked)}; there are: {there}{more}")
+
+
+def _write_tables(found: list[Statement], month: str, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    tables = statement_parquet(found)
+    for name, content in tables.items():
+        given_file.write(out / f"{month}_{name}.parquet", content)
+    print(f"{counted(len(tables), 'file')} in {out}")
 
 
 def _write_files(described: list[StatementDocument], format: Format, language: Language, out: Path) -> None:
@@ -136,7 +202,7 @@ def explained(found: Explanation) -> str:
     line = found.line
     out = [
         f"contract {found.contract}, {found.month}, run {found.run}, line {line.number}: {line.code}",
-        f"  rule      {line.clause}",
+        f"  rule      {line.clause}" + ("" if line.pooled else "; not in this contract's pool"),
         f"  party     {line.party}" + (f", site {line.site}" if line.site else ""),
         f"  exact     {line.exact}",
         f"  rounding  {line.rounding}",

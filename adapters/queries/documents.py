@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from adapters.documents.statement_document import StatementDocument
@@ -22,23 +22,43 @@ def documents(
     Raises:
         Refused: `unknown_book` before the book is founded.
     """
-    founded = registered.load(connection, "book", Book, position).versions.get("book")
-    if not founded:
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    parties = registered.load(connection, "party", Party, position).versions
-    names = {name: versions[-1].document.name for name, versions in parties.items()}
-    owner = founded[-1].document.owner
-    rows = connection.execute(
-        "SELECT sequence, recorded_at FROM ledger.envelope WHERE sequence = ANY(%s)",
-        [sorted({one.sequence for one in statements})],
-    )
-    recorded_at: dict[int, datetime] = dict(rows.fetchall())
+    names = names_of(connection, position)
+    issued_by = issuer(connection, position)
+    recorded = recorded_at(connection, [one.sequence for one in statements])
     return [
         StatementDocument(
             statement=one,
-            recorded_at=recorded_at[one.sequence],
-            issuer=names.get(owner, owner),
+            recorded_at=recorded[one.sequence],
+            issuer=issued_by,
             party_name=names.get(one.party, ""),
         )
         for one in statements
     ]
+
+
+def names_of(connection: Connection, position: int) -> dict[str, str]:
+    """The parties' names, by id."""
+    parties = registered.load(connection, "party", Party, position).versions
+    return {name: versions[-1].document.name for name, versions in parties.items()}
+
+
+def issuer(connection: Connection, position: int) -> str:
+    """The name of the book's owner, from whom documents come.
+
+    Raises:
+        Refused: `unknown_book` before the book is founded.
+    """
+    founded = registered.load(connection, "book", Book, position).versions.get("book")
+    if not founded:
+        raise Refused("unknown_book", "this book is not founded yet", place="book")
+    owner = founded[-1].document.owner
+    return names_of(connection, position).get(owner, owner)
+
+
+def recorded_at(connection: Connection, sequences: Iterable[int]) -> dict[int, datetime]:
+    """When each of the events was recorded."""
+    rows = connection.execute(
+        "SELECT sequence, recorded_at FROM ledger.envelope WHERE sequence = ANY(%s)",
+        [sorted(set(sequences))],
+    )
+    return dict(rows.fetchall())

@@ -12,7 +12,11 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered_page, statements
 from ledger.contract import Contract
 from ledger.refusal import Refused
+from ledger.settlement.amount_tree import AmountName, AmountTrees
+from ledger.settlement.explanation import AmountExplained
 from ledger.settlement.line import Line
+from ledger.settlement.result import Result
+from ledger.settlement.run import PROVISIONAL
 from ledger.settlement.settle import check_line
 
 _EVENTS_SHOWN = 200
@@ -42,6 +46,18 @@ class Explanation(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
     events: tuple[Evidence, ...]
     events_in_all: int
+    leaves: AmountExplained
+    """What sums to the line's amount, as the reader may see it."""
+
+
+class AmountExplanation(msgspec.Struct, frozen=True):
+    """An amount of a run that is no line: a total of a party, the pool, a bill."""
+
+    contract: str
+    month: str
+    run: int
+    name: AmountName
+    leaves: AmountExplained
 
 
 def explain(
@@ -52,8 +68,11 @@ def explain(
     *,
     run: int | None = None,
     party: str | None = None,
+    reader: str | None = None,
 ) -> Explanation:
     """Line `number` of a run (the latest without `run`); with `party` only one of that party's lines.
+
+    With a `reader` the leaves are those that this party may see.
 
     Raises:
         Refused: `unknown_contract`, `unknown_settlement` for a month or run that was not settled,
@@ -85,7 +104,37 @@ def explain(
         sources=tuple(f"{source.aggregate}: {_shown(source.sequences)}" for source in sources),
         events=tuple(_evidence(*row) for row in rows),
         events_in_all=len({n for first, last in ranges for n in range(first, last + 1)}),
+        leaves=AmountTrees(result, reader).line(number),
     )
+
+
+def explain_amount(
+    connection: Connection,
+    contract: str,
+    month: str,
+    name: AmountName,
+    *,
+    party: str = "",
+    site: str = "",
+    run: int | None = None,
+    reader: str | None = None,
+) -> AmountExplanation:
+    """An amount of a run (the latest without `run`); `delta` against the run that paid before it.
+
+    Raises:
+        Refused: `unknown_contract`, `unknown_settlement`; what `AmountTrees.amount` refuses.
+    """
+    recorded = _run(connection, contract, month, run)
+    result = statements.result(connection, contract, month, recorded)
+    assert result is not None, "a run that is listed has its result"
+    before: Result | None = None
+    if name == "delta":
+        runs = statements.runs(connection, _WHENEVER, month=month, contract=contract)
+        paid = [one.run for one in runs if one.run < recorded and one.run_kind != PROVISIONAL]
+        before = statements.result(connection, contract, month, paid[-1]) if paid else None
+    trees = AmountTrees(result, reader)
+    found = trees.amount(name, party=party, site=site, before=before)
+    return AmountExplanation(contract, month, recorded, name, found)
 
 
 def _run(connection: Connection, contract: str, month: str, run: int | None) -> int:

@@ -36,7 +36,7 @@ def journal(connection: Connection, position: int) -> BookJournal:
     rows = connection.execute(
         "SELECT sequence, payload FROM ledger.envelope WHERE sequence <= %s AND"
         " (starts_with(aggregate, 'settlement.') OR starts_with(aggregate, 'statement.')"
-        " OR starts_with(aggregate, 'closing.')) ORDER BY sequence",
+        " OR starts_with(aggregate, 'closing.') OR starts_with(aggregate, 'netting.')) ORDER BY sequence",
         [position],
     )
     for sequence, payload in rows:

@@ -13,6 +13,8 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.price_series import series
 from adapters.queries.registered import Recorded
+from adapters.queries.unit_shares import Shares, shares
+from ledger.allocation.unit_allocation import SiteAllocation
 from ledger.interval import Interval
 from ledger.market_price import PriceSeries, Product
 from ledger.refusal import Refused
@@ -39,11 +41,15 @@ class Profiles(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The facts about a site and market-wide ones of its rules, and the rules; before what they need."""
+    """The facts about a site and market-wide ones of its rules, and the rules; before what they need.
+
+    `allocated`: its shares of what was told about the trading units that it stood in.
+    """
 
     facts: tuple[Fact, ...]
     rules: dict[str, Rule]
     sources: tuple[Source, ...]
+    allocated: tuple[SiteAllocation, ...] = ()
 
     @property
     def needs_history(self) -> bool:
@@ -58,14 +64,29 @@ def told(connection: Connection, sites: Iterable[str], interval: Interval, posit
     """What is known of each site at `position` for `interval` and the history before it.
 
     Raises:
-        Refused: `unknown_market_rule` for a rule that does not hold in the interval.
+        Refused: `unknown_market_rule` for a rule that does not hold in the interval, and what `shares`
+            refuses.
     """
+    sites = set(sites)
+    found = _told_of_sites(connection, sites, interval, position)
+    for site, own in shares(connection, sites, interval, position).items():
+        found[site] = _with_shares(found.get(site, Told((), {}, ())), own)
+    return found
+
+
+def _with_shares(known: Told, own: Shares) -> Told:
+    return known._replace(allocated=own.allocated, sources=(*known.sources, *own.sources))
+
+
+def _told_of_sites(
+    connection: Connection, sites: Iterable[str], interval: Interval, position: int
+) -> dict[str, Told]:
     rows = connection.execute(
         "SELECT document->>'site', document->>'rule', id, from_seq, document::text FROM ledger.registered"
         " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
         " AND (to_seq IS NULL OR to_seq > %(position)s)"
         " AND effective_from < %(end)s AND effective_to > %(start)s"
-        " AND (document->>'site' = ANY(%(sites)s) OR NOT document ? 'site') ORDER BY id",
+        " AND (document->>'site' = ANY(%(sites)s) OR NOT document ?| '{site,unit}') ORDER BY id",
         {
             "position": position,
             "start": interval.start - HISTORY,
@@ -107,7 +128,8 @@ def _told(
             )
         found[name] = held.document
         sources.append(Source(f"market_rule.{name}", ((held.sequence, held.sequence),)))
-    facts = [*own, *(fact for name in names for fact in of_rule.get(name, ()))]
+    wide = (fact for name in names for fact in of_rule.get(name, ()))
+    facts = [*own, *(fact for fact in wide if fact[2].interval.overlaps(interval))]
     sources += [Source(f"market_fact.{name}", ((at, at),)) for name, at, _ in facts]
     return Told(tuple(fact for _, _, fact in facts), found, tuple(sources))
 
@@ -135,7 +157,8 @@ def market_month(
             prices[key] = _prices(connection, position, point, interval)
         spot, price_sources = prices[key]
         sources = (*sources, *price_sources)
-    return MarketMonth(interval, known.rules, known.facts, spot, *profiles, sources)
+    allocated = tuple(one for one in known.allocated if one.share.interval.overlaps(interval))
+    return MarketMonth(interval, known.rules, known.facts, spot, *profiles, sources, allocated)
 
 
 def _prices(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from math import ceil
+from datetime import UTC, date, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,26 +13,33 @@ import numpy.typing as npt
 
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month, registered
-from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force
+from adapters.queries.contract_facts import ContractFacts
+from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
+from adapters.queries.cycle_days import contract_days, refuse_tail
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
 from adapters.queries.registered import Recorded, Register
-from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
+from adapters.queries.site_layout import (
+    Registers,
+    SiteLayout,
+    billing_interval,
+    meters_of_sites,
+    site_layout,
+)
 from adapters.queries.site_markets import SiteMarkets
-from ledger.capital.account import CapitalAccounts
-from ledger.capital.record import CapitalRecorded
-from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
-from ledger.interval import Interval, Month
+from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.meter import Meter
-from ledger.metering.estimated_share import estimated_share
+from ledger.metering.estimated_share import EstimatedShare, estimated_share
 from ledger.power_factor import Reactive
-from ledger.quantity import decimal_text
+from ledger.readings import REACTIVE
 from ledger.readings import Register as EnergyRegister
 from ledger.refusal import Refused
-from ledger.settlement.inputs import Inputs, SiteInputs
+from ledger.settlement.inputs import Inputs, MonthEnergy, SiteInputs
 from ledger.settlement.line import Source
+from ledger.settlement.provisional import check_through, to_date
 from ledger.site import Site
+from ledger.storage_saving import FeederEnergy
 from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
@@ -43,13 +49,24 @@ _ACTUAL: Final = ord("A")
 
 
 def load(
-    connection: Connection, book: str, month: Month, position: int, contracts: Sequence[str] = ()
+    connection: Connection,
+    book: str,
+    month: Month,
+    position: int,
+    contracts: Sequence[str] = (),
+    *,
+    through: date | None = None,
 ) -> list[Inputs]:
     """The inputs of the named contracts, or of all that hold in `month`.
 
+    With `through` those of a provisional run: of the month's days up to and with that one. Later readings
+    and market days are neither needed nor looked at.
+
     Raises:
         Refused: `no_contract`, `contract_overlap`, `contract_gap`, `contract_change`, `unknown_site`,
-            `unknown_tariff`, `site_change`, `meter_layout`, `open_import`, `missing_readings`.
+            `unknown_tariff`, `site_change`, `meter_layout`, `unknown_feeder`, `feeder_missing`,
+            `feeder_meter`, `cycle_tail`, `open_import`, `missing_readings`; `through` and
+            `not_in_force` for a day that is not of the month, or before the contract's first.
     """
     meters = registered.load(connection, "meter", Meter, position)
     register = Registers(
@@ -62,15 +79,17 @@ def load(
     held = in_force(register.contracts, month, contracts)
     everything = {**in_force(register.contracts, month, ()), **held} if contracts else held
     check_coverage(everything, month, {site for one in held.values() for site in one.document.sites})
+    if through is not None:
+        held = _begun(held, month, through, all_of_them=bool(contracts))
     layouts = {
-        name: [site_layout(register, site, month) for site in contract.document.sites]
+        name: [_until(site_layout(register, site, month), through) for site in contract.document.sites]
         for name, contract in held.items()
     }
     _refuse_open_imports(connection, month, layouts.values(), position)
     readings = _readings(connection, book, layouts.values(), position)
     priors = _priors(connection, list(held), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
-    capital = registered.load(connection, "capital", CapitalRecorded, position)
+    facts = ContractFacts(connection, position)
     markets = SiteMarkets(connection, book, position, layouts.values())
     return [
         Inputs(
@@ -79,14 +98,21 @@ def load(
             position,
             tuple(
                 _site_inputs(
-                    layout, contract.document, month, readings, markets, priors.get(name, _NOTHING).stored
+                    layout,
+                    contract.document,
+                    register.contracts.versions[name],
+                    month,
+                    readings,
+                    markets,
+                    priors.get(name, _NOTHING).stored,
                 )
                 for layout in layouts[name]
             ),
-            priors.get(name, _NOTHING).carry,
+            _prior(priors.get(name, _NOTHING).carry, contract.document, month, through),
             _source("contract", contract),
             _policy(policies, contract.document.exclusivity),
-            _facts(capital.versions.get(name, ()), contract.document, month),
+            *facts.of(contract.document, month),
+            through,
         )
         for name, contract in held.items()
     ]
@@ -102,12 +128,37 @@ class _Before(msgspec.Struct, frozen=True):
 _NOTHING: Final = _Before()
 
 
-def _facts(recorded: Sequence[Recorded[CapitalRecorded]], contract: Contract, month: Month) -> MonthFacts:
-    """The parties' capital over the contract's days of the month, where accounts are kept."""
-    accounts: CapitalAccounts | None = None
-    for one in recorded:
-        accounts = one.document.apply(accounts)
-    return NO_FACTS if accounts is None else MonthFacts(capital=accounts.average(*contract.days_in(month)))
+def _begun(
+    held: dict[str, Recorded[Contract]], month: Month, through: date, *, all_of_them: bool
+) -> dict[str, Recorded[Contract]]:
+    """The contracts as they stand up to the day `through`; one that begins later is left out, or refused."""
+    check_through(month, through)
+    found = {
+        name: msgspec.structs.replace(one, document=to_date(one.document, through))
+        for name, one in held.items()
+        if all_of_them or one.document.effective_from <= through
+    }
+    if not found:
+        raise Refused("no_contract", f"no contract holds in {month} up to {through}", place="through")
+    return found
+
+
+def _until(layout: SiteLayout, through: date | None) -> SiteLayout:
+    if through is None:
+        return layout
+    end = midnight(through + timedelta(days=1), zone_of(layout.site.document.zone))
+    interval = Interval(layout.interval.start, min(layout.interval.end, end))
+    return layout._replace(interval=interval, month=Interval(layout.month.start, end))
+
+
+def _prior(
+    carry: PriorMonth | None, contract: Contract, month: Month, through: date | None
+) -> PriorMonth | None:
+    """What the months before hand on. In a month's first days the one before is often not settled yet: a
+    provisional run needs it only where a clause keeps an account."""
+    if through is None or carry is None or carry.settled_to == contract.days_in(month)[0]:
+        return carry
+    return carry if any(clause.account is not None for clause in contract.clauses) else None
 
 
 def _policy(policies: Register[Policy], name: str) -> Policy | None:
@@ -127,7 +178,7 @@ def _refuse_open_imports(
         [
             position,
             position,
-            max(layout.interval.end for layout in flat),
+            max(max(layout.interval.end, layout.month.end) for layout in flat),
             min(layout.interval.start for layout in flat),
             meters,
         ],
@@ -159,6 +210,8 @@ def _readings(
     for group in layouts:
         for layout in group:
             keys[layout.interval, layout.interval_s].extend(layout.keys)
+            if layout.month != layout.interval:
+                keys[layout.month, layout.interval_s].extend(layout.storage_keys)
     found: _Readings = {}
     for (interval, interval_s), wanted in keys.items():
         month = meter_month.load(connection, book, wanted, interval, interval_s, position)
@@ -180,20 +233,21 @@ def _priors(connection: Connection, contracts: list[str], month: Month, position
 
 
 class _Site:
-    """One site's rows of the month's matrix."""
+    """One site's rows of a matrix that begins at `start`; a provisional run fills `count` intervals up only
+    to its last day."""
 
-    def __init__(self, layout: SiteLayout, matrix: _Matrix) -> None:
+    def __init__(self, layout: SiteLayout, matrix: _Matrix, whole: Interval) -> None:
+        self._start, self._count = whole.start, whole.seconds // layout.interval_s
         self._readings = matrix.readings
         self._all_actual = matrix.all_actual
-        self._rows = {key: matrix.rows[key] for key in layout.keys}
+        self._rows = {key: matrix.rows[key] for key in layout.keys if key in matrix.rows}
         self.site_layout = layout
 
     def total(
         self, meters: Sequence[Recorded[Meter]], register: EnergyRegister, days: slice
     ) -> npt.NDArray[np.int64]:
         """The sum of a register over meters, zero outside `days`; a missing interval is refused."""
-        count = self._readings.wh.shape[1]
-        total = np.zeros(count, dtype=np.int64)
+        total = np.zeros(self._count, dtype=np.int64)
         for meter in meters:
             if register not in meter.document.registers:
                 continue
@@ -205,7 +259,7 @@ class _Site:
         return total
 
     def _refuse_missing(self, meter: str, register: str, count: int, first: int) -> None:
-        at = self.site_layout.interval.start + timedelta(seconds=first * self.site_layout.interval_s)
+        at = self._start + timedelta(seconds=first * self.site_layout.interval_s)
         raise Refused(
             "missing_readings",
             f"{count} intervals of register {register} are missing, the first at"
@@ -213,60 +267,63 @@ class _Site:
             place=f"meter {meter}",
         )
 
-    def estimated(self) -> str:
-        """The estimated part of the site's energy, in percent rounded up to a tenth; empty for none."""
-        if self._all_actual:
-            return ""
+    def estimated(self) -> EstimatedShare:
+        """How much of the site's energy was estimated or substituted."""
         numbers = list(self._rows.values())
-        found = estimated_share(
-            [register for _, register in self._rows],
-            self._readings.wh[numbers],
-            self._readings.quality[numbers],
-        )
-        if not found.estimated_intervals:
-            return ""
-        return f"{decimal_text(ceil(found.of_energy * 1000), 1)} %"
+        registers = [register for _, register in self._rows]
+        wh, quality = self._readings.wh[numbers], self._readings.quality[numbers]
+        if self._all_actual:
+            active = [one not in REACTIVE for one in registers]
+            return EstimatedShare(int((wh >= 0).sum()), 0, int(wh[active].clip(0).sum()), 0)
+        return estimated_share(registers, wh, quality)
 
     def sources(self) -> tuple[Source, ...]:
         found = [
             _source("site", self.site_layout.site),
             Source(f"tariff.{self.site_layout.tariff.id}", _one(self.site_layout.tariff.sequence)),
         ]
-        for (meter, register), row in self._rows.items():
-            if self._readings.sequences[row]:
-                found.append(Source(f"readings.{meter}/{register}", self._readings.sequences[row]))
-        return tuple(found)
+        return (*found, *self.readings())
+
+    def readings(self) -> tuple[Source, ...]:
+        return tuple(
+            Source(f"readings.{meter}/{register}", self._readings.sequences[row])
+            for (meter, register), row in self._rows.items()
+            if self._readings.sequences[row]
+        )
 
 
 def _site_inputs(
     layout: SiteLayout,
     contract: Contract,
+    versions: Sequence[Recorded[Contract]],
     month: Month,
     readings: _Readings,
     markets: SiteMarkets,
     stored: Mapping[str, Stored],
 ) -> SiteInputs:
-    rows = _Site(layout, readings[layout.interval, layout.interval_s])
+    cycle = billing_interval(layout.site.document.account, month)
+    rows = _Site(layout, readings[layout.interval, layout.interval_s], cycle)
     whole = slice(0, layout.interval.seconds // layout.interval_s)
     covered = covered_by(contract, month)
-    days = slice(_intervals(layout, covered.start), min(whole.stop, max(0, _intervals(layout, covered.end))))
+    billed: Interval | None = covered
+    if cycle != local_month(month, layout.site.document.zone):
+        refuse_tail(versions, contract, cycle, month, layout.site.id)
+        billed = contract_days(versions, contract, cycle)
+    days = slice(0, 0) if billed is None else _days(layout, layout.interval, billed)
     charge = rows.total(layout.storage, "charge", days)
     discharge = rows.total(layout.storage, "discharge", days)
-    load: npt.NDArray[np.int64] | None = None
-    if layout.grid:
-        own = rows.total(layout.storage, "discharge", whole) - rows.total(layout.storage, "charge", whole)
-        load = rows.total(layout.grid, "import", whole) - rows.total(layout.grid, "export", whole) + own
-    elif layout.load:
-        load = rows.total(layout.load, "load", whole) + rows.total(layout.load, "import", whole)
-        load -= rows.total(layout.pv, "pv", whole)
-    reactive = None
-    metered = [m for m in (*layout.grid, *layout.load) if "reactive_lagging" in m.document.registers]
-    if metered:
-        reactive = Reactive(
-            int(rows.total(metered, "reactive_lagging", whole).sum()),
-            int(rows.total(metered, "reactive_leading", whole).sum()),
-        )
+    load, reactive = None, None
+    feeders: tuple[FeederEnergy, ...] = ()
+    if billed is not None:
+        load, reactive = _net_import(rows, layout, whole), _reactive(rows, layout, whole)
+        feeders = _feeders(rows, layout, whole, days)
     market = markets.of(layout, covered)
+    sources, month_energy = rows.sources(), None
+    if market is not None:
+        if layout.month != layout.interval:
+            month_energy, read = _month_energy(layout, readings, month, covered)
+            sources = (*sources, *read)
+        sources = (*sources, *market.sources)
     return SiteInputs(
         layout.site.document,
         layout.tariff.document,
@@ -275,15 +332,71 @@ def _site_inputs(
         charge,
         discharge,
         reactive,
-        rows.sources() if market is None else (*rows.sources(), *market.sources),
+        sources,
         market,
         stored.get(layout.site.id, Stored()),
         rows.estimated(),
+        feeders,
+        month_energy,
     )
 
 
-def _intervals(layout: SiteLayout, instant: datetime) -> int:
-    return max(0, int((instant - layout.interval.start).total_seconds()) // layout.interval_s)
+def _net_import(
+    rows: _Site, layout: SiteLayout, whole: slice, feeder: str | None = None
+) -> npt.NDArray[np.int64] | None:
+    """The site's net import as it would be without its storage, or that of one feeder."""
+    storage, grid, loads, pv = (
+        [meter for meter in meters if feeder is None or meter.document.feeder == feeder]
+        for meters in (layout.storage, layout.grid, layout.load, layout.pv)
+    )
+    if grid:
+        own = rows.total(storage, "discharge", whole) - rows.total(storage, "charge", whole)
+        return rows.total(grid, "import", whole) - rows.total(grid, "export", whole) + own
+    if loads:
+        load = rows.total(loads, "load", whole) + rows.total(loads, "import", whole)
+        return load - rows.total(pv, "pv", whole)
+    return None
+
+
+def _feeders(rows: _Site, layout: SiteLayout, whole: slice, days: slice) -> tuple[FeederEnergy, ...]:
+    found: list[FeederEnergy] = []
+    for feeder in layout.site.document.account.feeders:
+        load = _net_import(rows, layout, whole, feeder.id)
+        assert load is not None, "the layout has a meter for each feeder"
+        storage = [meter for meter in layout.storage if meter.document.feeder == feeder.id]
+        charge, discharge = rows.total(storage, "charge", days), rows.total(storage, "discharge", days)
+        found.append(FeederEnergy(feeder.id, load, charge, discharge))
+    return tuple(found)
+
+
+def _reactive(rows: _Site, layout: SiteLayout, whole: slice) -> Reactive | None:
+    metered = [m for m in (*layout.grid, *layout.load) if "reactive_lagging" in m.document.registers]
+    if not metered:
+        return None
+    return Reactive(
+        int(rows.total(metered, "reactive_lagging", whole).sum()),
+        int(rows.total(metered, "reactive_leading", whole).sum()),
+    )
+
+
+def _month_energy(
+    layout: SiteLayout, readings: _Readings, month: Month, covered: Interval
+) -> tuple[MonthEnergy, tuple[Source, ...]]:
+    """The storage's calendar month, which markets settle beside a billing cycle of other days."""
+    whole = local_month(month, layout.site.document.zone)
+    rows = _Site(layout, readings[layout.month, layout.interval_s], whole)
+    days = _days(layout, layout.month, covered)
+    energy = MonthEnergy(
+        rows.total(layout.storage, "charge", days), rows.total(layout.storage, "discharge", days)
+    )
+    return energy, rows.readings()
+
+
+def _days(layout: SiteLayout, read: Interval, held: Interval) -> slice:
+    """Which intervals of those read lie in `held`."""
+    step = timedelta(seconds=layout.interval_s)
+    first, end = ((instant - read.start) // step for instant in (held.start, min(held.end, read.end)))
+    return slice(max(0, first), max(0, end))
 
 
 def _source(kind: str, recorded: Recorded[Contract] | Recorded[Site]) -> Source:

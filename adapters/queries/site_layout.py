@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from adapters.queries.contracts_in_force import local_month
 from adapters.queries.meter_month import Key
 from adapters.queries.registered import Recorded, Register
+from ledger.billing_cycle import cycle_interval
 from ledger.contract import Contract
-from ledger.interval import Interval, Month
+from ledger.grid_account import Account
+from ledger.interval import Interval, Month, zone_of
 from ledger.meter import Meter
 from ledger.refusal import Refused
 from ledger.site import Site
@@ -38,11 +40,16 @@ def meters_of_sites(register: Register[Meter]) -> dict[str, list[str]]:
 
 
 class SiteLayout(NamedTuple):
-    """A site, its tariff and its meters by what they measure."""
+    """A site, its tariff and its meters by what they measure.
+
+    `interval` is the billing cycle whose last day is in the month, `month` the calendar month, which markets
+    settle; a provisional run cuts both short.
+    """
 
     site: Recorded[Site]
     tariff: Recorded[Tariff]
     interval: Interval
+    month: Interval
     interval_s: int
     storage: tuple[Recorded[Meter], ...]
     grid: tuple[Recorded[Meter], ...]
@@ -54,20 +61,27 @@ class SiteLayout(NamedTuple):
         meters = (*self.storage, *self.grid, *self.load, *self.pv)
         return [(meter.id, register) for meter in meters for register in meter.document.registers]
 
+    @property
+    def storage_keys(self) -> list[Key]:
+        return [(meter.id, register) for meter in self.storage for register in meter.document.registers]
+
 
 def site_layout(register: Registers, name: str, month: Month) -> SiteLayout:
     versions = register.sites.versions.get(name)
     if versions is None:
         raise Refused("unknown_site", f"no site {name!r} is registered", place="site")
-    interval = local_month(month, versions[-1].document.zone)
-    site = register.sites.at(name, interval.end - _TICK)
+    whole = local_month(month, versions[-1].document.zone)
+    site = register.sites.at(name, whole.end - _TICK)
     if site is None:
         raise Refused("unknown_site", f"site {name} is not registered for {month}", place=f"site {name}")
+    interval = billing_interval(site.document.account, month)
+    site = register.sites.at(name, interval.end - _TICK) or site
     begun = register.sites.at(name, interval.start)
     if begun is not None and begun.document != site.document:
         raise Refused(
             "site_change",
-            f"site {name} changes inside {month}; let its new version begin on the first of a month",
+            f"site {name} changes inside the billing cycle of {month}; let its new version begin on day"
+            f" {site.document.account.anchor_day} of a month",
             place=f"site {name}",
         )
     tariff = register.tariffs.versions.get(site.document.tariff)
@@ -82,6 +96,7 @@ def site_layout(register: Registers, name: str, month: Month) -> SiteLayout:
         site,
         tariff[-1],
         interval,
+        whole,
         max(lengths, default=0),
         *(
             tuple(meter for meter in meters if meter.document.position == place)
@@ -90,6 +105,13 @@ def site_layout(register: Registers, name: str, month: Month) -> SiteLayout:
     )
     _check_layout(layout, lengths)
     return layout
+
+
+def billing_interval(account: Account, month: Month) -> Interval:
+    """The billing cycle whose last day is in the month."""
+    if account.anchor_day == 1:
+        return local_month(month, account.zone)
+    return cycle_interval(month, account.anchor_day, zone_of(account.zone))
 
 
 def _check_layout(layout: SiteLayout, lengths: set[int]) -> None:
@@ -109,3 +131,23 @@ def _check_layout(layout: SiteLayout, lengths: set[int]) -> None:
             f"its meters read every {sorted(lengths)} s; one length is needed",
             place=f"site {name}",
         )
+    _check_feeders(layout)
+
+
+def _check_feeders(layout: SiteLayout) -> None:
+    """Each meter names a feeder that the account has, and each feeder is metered (DOMAIN.md 3.3)."""
+    place = f"site {layout.site.id}"
+    feeders = [feeder.id for feeder in layout.site.document.account.feeders]
+    for meter in (*layout.storage, *layout.grid, *layout.load, *layout.pv):
+        named = meter.document.feeder
+        if named is not None and named not in feeders:
+            allowed = ", ".join(feeders) or "none: the account has one supply"
+            message = f"meter {meter.id} names feeder {named}; the account has {allowed}"
+            raise Refused("unknown_feeder", message, place=place)
+        if named is None and feeders:
+            message = f"meter {meter.id} names no feeder; the account has {', '.join(feeders)}"
+            raise Refused("feeder_missing", message, place=place)
+    metered = {meter.document.feeder for meter in (*layout.grid, *layout.load)}
+    for feeder in feeders:
+        if feeder not in metered:
+            raise Refused("feeder_meter", f"feeder {feeder} has neither a grid nor a load meter", place=place)

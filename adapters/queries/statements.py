@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from adapters.postgres.database import Connection
+from ledger.settlement.cause import Cause, CorrectionClass, classes
 from ledger.settlement.result import Result
 from ledger.settlement.statement import Statement
 
@@ -52,7 +53,7 @@ def latest(
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
-    """A settlement run as it is listed."""
+    """A settlement run as it is listed; a correction says what it corrects."""
 
     contract: str
     month: str
@@ -62,6 +63,8 @@ class RecordedRun(msgspec.Struct, frozen=True):
     sequence: int
     inputs_digest: str
     outputs_digest: str
+    causes: tuple[Cause, ...]
+    classes: tuple[CorrectionClass, ...]
 
 
 def runs(
@@ -69,13 +72,13 @@ def runs(
 ) -> list[RecordedRun]:
     """Every run up to `position`, oldest month first."""
     rows = connection.execute(
-        "SELECT contract, month, run, run_kind, position, sequence, inputs_digest, outputs_digest"
+        "SELECT contract, month, run, run_kind, position, sequence, inputs_digest, outputs_digest, causes"
         " FROM ledger.settlement WHERE sequence <= %(position)s"
         " AND (%(month)s::text IS NULL OR month = %(month)s)"
         " AND (%(contract)s::text IS NULL OR contract = %(contract)s) ORDER BY month, contract, run",
         {"position": position, "month": month, "contract": contract},
     )
-    return [RecordedRun(*row) for row in rows]
+    return [RecordedRun(*(*row[:-1], tuple(row[-1]), classes(row[-1]))) for row in rows]
 
 
 def result(connection: Connection, contract: str, month: str, run: int) -> Result | None:

@@ -47,9 +47,14 @@ class CapitalAccounts(msgspec.Struct, frozen=True):
         """
         return CapitalAccounts(self.currency, (*self.entries, entry))
 
+    @property
+    def struck(self) -> frozenset[int]:
+        """The numbers of the entries that were struck."""
+        return frozenset(entry.entry for entry in self.entries if isinstance(entry, StruckEntry))
+
     def counted(self) -> Iterator[CapitalEntry]:
         """The entries that were not struck, by date, then by order of recording."""
-        struck = {entry.entry for entry in self.entries if isinstance(entry, StruckEntry)}
+        struck = self.struck
         kept = (
             entry
             for number, entry in enumerate(self.entries, 1)

@@ -63,4 +63,5 @@ class CapitalHurdle(Terms, frozen=True, kw_only=True, tag="capital_hurdle"):
         carry = HurdleUnpaid(Money(due - taken, flow.currency)) if self.carry_forward else None
         weights = {party: balance / capital for party, balance in balances.items() if balance}
         shown = {party: f"{exact_text(100 * weight)}%" for party, weight in weights.items()}
-        return Outcome(taken, divided(flow, taken, shown, weights, what), carry)
+        due_before = unpaid if self.carry_forward else 0
+        return Outcome(taken, divided(flow, taken, shown, weights, what, earlier=due_before), carry)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cached_property
 
-from ledger.clauses.divided import Divided
+from ledger.clauses.by_service import ByService
 from ledger.clauses.flow import Flow, Outcome, Phase, Proration, one_of
 from ledger.clauses.share import Amount, amount
 
 
-class CappedTier(Divided, frozen=True, kw_only=True, tag="capped_tier"):
+class CappedTier(ByService, frozen=True, kw_only=True, omit_defaults=True, tag="capped_tier"):
     """O = min(max(remaining, 0), cap), by shares (DOMAIN.md 2.3).
 
     `cap` is for a whole month; a month covered in part counts as `proration` says.

@@ -114,6 +114,10 @@ class DischargedPrice(Terms, frozen=True, kw_only=True, omit_defaults=True, tag=
     def phase(self) -> Phase:
         return self.timing
 
+    @property
+    def left_out(self) -> tuple[Cause, ...]:
+        return () if self.minimum is None else self.minimum.carve_outs
+
     def named_parties(self) -> Iterator[tuple[str, str]]:
         yield from fee_parties(self.payer, self.payee)
 

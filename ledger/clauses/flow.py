@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal, cast, get_args
 
 import msgspec
@@ -23,6 +24,10 @@ Proration = Literal["days", "months"]
 """How a month that the contract covers only in part counts: by its days, or as a whole month."""
 
 Timing = Literal["before_split", "after_split"]
+
+_WHOLE: Final = Fraction(1)
+_NONE: Final = Fraction(0)
+_NO_STREAMS: Final[Mapping[str, Fraction]] = MappingProxyType({})
 
 POOL: Final = "pool"
 """The payer of a fee that is taken before the split; never a party's id."""
@@ -69,8 +74,18 @@ class Terms(
         """The first day on which the contract no longer holds, when the clause ends it early."""
         return None
 
+    @property
+    def left_out(self) -> tuple[Cause, ...]:
+        """The causes whose evidenced days the clause does not count."""
+        return ()
 
-NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped"]
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The parties whose evidenced services the clause divides by."""
+        return ()
+
+
+NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped", "provisional"]
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -139,6 +154,12 @@ class Part(msgspec.Struct, frozen=True):
     quantity: str = ""
     unit: str = ""
     price: str = ""
+    per_remaining: Fraction = _NONE
+    """What of each unit that reached the clause is in `exact`; 0 where a limit or a stated sum decides."""
+    per_stream: Mapping[str, Fraction] = _NO_STREAMS
+    """What of each unit of a stream is in it beside that."""
+    earlier: Fraction = _NONE
+    """What of it earlier months left due, in major units. The rest is the clause's own, as it stands."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -213,7 +234,5 @@ def exact_text(value: Fraction) -> str:
     return decimal_text(scaled, _EXACT_DIGITS).rstrip("0")
 
 
-_WHOLE: Final = Fraction(1)
-_NONE: Final = Fraction(0)
 _EXACT_DIGITS: Final = 18
 _EXACT_SCALE: Final = 10**_EXACT_DIGITS

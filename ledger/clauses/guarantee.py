@@ -73,6 +73,10 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
     def phase(self) -> Phase:
         return "rest"
 
+    @property
+    def left_out(self) -> tuple[Cause, ...]:
+        return self.carve_outs
+
     @cached_property
     def monthly(self) -> Fraction:
         return amount(self.annual_amount, "annual_amount") / 12
@@ -104,9 +108,18 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
             f" excess {flow.money(excess)} - due before {flow.money(paid)}"
         )
         rest = f"{flow.money(flow.remaining)} less {flow.money(pay)} to {self.guaranteed_party}"
+        each = self.alpha if excess else Fraction(0)
+        before = (each * pool_before - paid) / unit
         parts = (
-            Part(self.guaranteed_party, exact, pay, basis),
-            Part(self.other_party, Fraction(flow.remaining, unit) - exact, flow.remaining - pay, rest),
+            Part(self.guaranteed_party, exact, pay, basis, per_remaining=each, earlier=before),
+            Part(
+                self.other_party,
+                Fraction(flow.remaining, unit) - exact,
+                flow.remaining - pay,
+                rest,
+                per_remaining=1 - each,
+                earlier=-before,
+            ),
         )
         carry = GuaranteeToDate(flow.month, exact_text(months), Money(pool, flow.currency))
         return Outcome(flow.remaining, parts, carry)

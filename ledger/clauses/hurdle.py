@@ -56,4 +56,5 @@ class Hurdle(Divided, frozen=True, kw_only=True, tag="hurdle"):
         rate = f"{self.annual_rate} a year on {grouped(self.capital)} {flow.currency}"
         what = f"return on capital ({rate}, due {flow.money(due)})"
         carry = HurdleUnpaid(Money(due - taken, flow.currency)) if self.carry_forward else None
-        return Outcome(taken, self.divide(flow, taken, what), carry)
+        due_before = unpaid if self.carry_forward else 0
+        return Outcome(taken, self.divide(flow, taken, what, earlier=due_before), carry)

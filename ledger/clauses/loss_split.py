@@ -38,4 +38,4 @@ class LossSplit(Divided, frozen=True, kw_only=True, tag="loss_split"):
         taken = min(flow.remaining, unrecovered)
         what = "loss" if taken < 0 else "recovery of earlier losses"
         carry = LossUnrecovered(Money(unrecovered - taken, flow.currency))
-        return Outcome(taken, self.divide(flow, taken, what), carry)
+        return Outcome(taken, self.divide(flow, taken, what, earlier=taken), carry)

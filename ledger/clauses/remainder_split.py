@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ledger.clauses.divided import Divided
+from ledger.clauses.by_service import ByService
 from ledger.clauses.flow import Flow, Outcome, Phase
 
 
-class RemainderSplit(Divided, frozen=True, kw_only=True, tag="remainder_split"):
+class RemainderSplit(ByService, frozen=True, kw_only=True, omit_defaults=True, tag="remainder_split"):
     """Everything that the clauses before left, by shares (DOMAIN.md 2.3); a loss is the loss split's."""
 
     @property

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ledger.clauses.divided import Divided
-from ledger.clauses.flow import Flow, Outcome, Phase, one_of
+from msgspec.structs import replace
+
+from ledger.clauses.by_service import ByService
+from ledger.clauses.flow import Flow, Outcome, Part, Phase, one_of
 from ledger.refusal import Refused
 from ledger.stream import Stream
 
 
-class StreamTier(Divided, frozen=True, kw_only=True, tag="stream_tier"):
+class StreamTier(ByService, frozen=True, kw_only=True, omit_defaults=True, tag="stream_tier"):
     """The by-stream form of co-investment (DOMAIN.md 2.3): the sum of `streams`, as far as the pool reaches.
 
     Costs and losses of other streams come off the tiers that stand later; streams that earned less than
@@ -32,4 +34,11 @@ class StreamTier(Divided, frozen=True, kw_only=True, tag="stream_tier"):
         """Take what the streams earned."""
         earned = sum(flow.streams.get(stream, 0) for stream in self.streams)
         taken = max(0, min(earned, flow.remaining))
-        return Outcome(taken, self.divide(flow, taken, " + ".join(self.streams)))
+        parts = self.divide(flow, taken, " + ".join(self.streams))
+        if taken == flow.remaining:
+            return Outcome(taken, parts)
+        return Outcome(taken, tuple(self._of_streams(flow, taken, part) for part in parts))
+
+    def _of_streams(self, flow: Flow, taken: int, part: Part) -> Part:
+        each = part.exact * flow.unit / taken
+        return replace(part, per_stream=dict.fromkeys(self.streams, each))

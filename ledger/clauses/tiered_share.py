@@ -92,14 +92,18 @@ class TieredShare(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="tie
         low = 0
         for bracket in self.brackets:
             above = max(before + taken - low, 0)
-            inside = above - max(before - low, 0)
+            inside, ends_inside, bottom = above - max(before - low, 0), True, low
             what = f"part above {flow.money(low)}"
             if bracket.up_to is not None:
                 high = flow.minor(amount(bracket.up_to, "up_to") * part)
                 inside = min(above, high - low) - min(max(before - low, 0), high - low)
+                ends_inside = above <= high - low
                 what += f" up to {flow.money(high)}"
                 low = high
-            parts.extend(divided(flow, inside, bracket.shares, bracket.weights, what))
+            within = divided(flow, inside, bracket.shares, bracket.weights, what)
+            if ends_inside and before < bottom:
+                within = tuple(_rising(flow, inside, before, one) for one in within)
+            parts.extend(within)
         carry = None
         if self.period == "year":
             carry = PoolToDate(flow.month, Money(before + taken, flow.currency))
@@ -113,3 +117,10 @@ class TieredShare(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="tie
         if flow.month.month == self.reset_month and carried.month != flow.month:
             return 0
         return carried.amount.minor
+
+
+def _rising(flow: Flow, inside: int, before: int, part: Part) -> Part:
+    """The part of the bracket in which the sum ends: it grows with each unit; the bracket's lower bound,
+    which the brackets below have, is the clause's own."""
+    each = part.exact * flow.unit / inside
+    return msgspec.structs.replace(part, per_remaining=each, earlier=each * before / flow.unit)

@@ -55,8 +55,7 @@ def test_a_note_in_chinese(english: str, chinese: str) -> None:
 
 
 def test_every_rule_and_withheld_notice_is_said_in_chinese() -> None:
-    texts = [*RULES.values(), *(f"{rule}; not in this contract's pool" for rule in RULES.values())]
-    for text in (*texts, *_WITHHELD.values()):
+    for text in (*RULES.values(), *_WITHHELD.values()):
         assert CHINESE.search(ZH.phrase(text)), text
 
 

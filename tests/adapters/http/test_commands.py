@@ -93,7 +93,31 @@ def test_documents_are_registered_and_read_back_as_they_were_sent(furnished: Api
             assert found["account"]["export_price"] == account["export_price"] | {"price": "0.415500"}
             assert found["account"]["demand"]["mode"] == "actual"
         else:
-            assert found == sent["document"]
+            unstated = {"feeder": None} if path == "meters" else {}
+            assert found == unstated | sent["document"]
+
+
+def test_a_site_with_feeders_is_read_back_and_its_meters_name_them(api: Api) -> None:
+    feeders = [{"id": name, "demand": {"mode": "capacity", "capacity_va": 800_000}} for name in ("A", "B")]
+    account = SITE["document"]["account"] | {"demand": None, "feeders": feeders, "anchor_day": 25}
+    point = {"market": "shandong", "node": "n1", "reference_node": None}
+    more = {"account": account, "stored_energy": "fifo", "market_point": point}
+    assert api.post("/v1/sites", FROM | {"document": SITE["document"] | more}).status_code == 201
+    assert api.post("/v1/meters", FROM | {"document": METER["document"] | {"feeder": "B"}}).status_code == 201
+    answer = api.post("/v1/meters", FROM | {"document": METER["document"] | {"id": "M8", "feeder": "C"}})
+    problem(answer, 422, "unknown_feeder", "meter.feeder")
+    answer = api.post(
+        "/v1/sites", FROM | {"document": SITE["document"] | {"account": account | {"feeders": []}}}
+    )
+    problem(answer, 422, "demand_mode")
+    api.wait()
+    (site,) = api.get("/v1/sites").json()["items"]
+    found = site["document"]
+    assert [one["id"] for one in found["account"]["feeders"]] == ["A", "B"]
+    assert (found["account"]["anchor_day"], found["stored_energy"]) == (25, "fifo")
+    assert found["market_point"] == point
+    (meter,) = api.get("/v1/meters").json()["items"]
+    assert meter["document"]["feeder"] == "B"
 
 
 def test_a_next_version_leaves_the_first_in_the_history(api: Api) -> None:

@@ -140,3 +140,34 @@ def test_lives_are_the_same_after_a_replay(api: Api) -> None:
     proof = replay(api.bench.log, api.bench.database)
     assert proof.equal, [table for table in proof.tables if table.difference]
     assert "statement_life" in {table.table for table in proof.tables}
+
+
+def test_what_was_invoiced_and_paid_stands_in_the_register_and_the_account(api: Api) -> None:
+    """The last test of this module that records: statement, invoice and payment become one."""
+    mine = life(api, HOST)
+    owed = Decimal(mine["to_issue"])
+    assert owed > 0
+    body = {"number": "F1", "direction": "issued", "on": "2026-09-04", "net": mine["to_issue"], "tax": "0.00"}
+    beyond = body | {"net": str(owed + 1), "gross": str(owed + 1)}
+    problem(api.post(f"{PATH}/{HOST}/1/invoices", beyond, "finance"), 422, "invoice_total", "gross")
+    below = body | {"number": "F2", "net": "-1.00", "gross": "-1.00"}
+    problem(api.post(f"{PATH}/{HOST}/1/invoices", below, "finance"), 422, "red_letter", "reverses")
+    ok(api.post(f"{PATH}/{HOST}/1/invoices", body | {"gross": body["net"]}, "finance"))
+    assert life(api, HOST)["to_issue"] == "0.00"
+    register = ok(api.get("/v1/invoices", "partner", month="2026-08"))
+    assert [(one["status"], one["number"], one["gross"]) for one in register["invoices"]] == [
+        ("issued", "F1", mine["to_issue"])
+    ]
+    assert register["differences"] == []
+    others = ok(api.get("/v1/invoices", "finance"))
+    assert {one["party"] for one in others["invoices"]} > {HOST}
+    assert "invoice" in {one["code"] for one in others["differences"]}
+    account = ok(api.get(f"/v1/parties/{HOST}/account", "finance"))
+    assert account["closing"] == account["rows"][-1]["balance"] == "0.00"
+    assert {row["kind"] for row in account["rows"]} == {"statement", "receipt"}
+    assert account["ageing"]["owed_to_us"]["not_due"] == "0.00"
+    problem(api.get("/v1/parties/nobody/account", "finance"), 404, "unknown_account", "party")
+    problem(api.get(f"/v1/parties/{HOST}/account", "partner"), 403, "forbidden")
+    months = ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]
+    assert (months["journal_balanced"], months["journal_differences"]) == (True, [])
+    assert HOST not in months["contracts"][0]["not_invoiced"]

@@ -1,0 +1,59 @@
+"""Positions with counterparties, and what was agreed and netted, as of a sequence number."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.queries import lives, registered
+from ledger.book import Book
+from ledger.contract import Contract
+from ledger.netting import CounterpartyPosition, NettingAgreed, NettingRecorded, Nettings, positions
+from ledger.refusal import Refused
+
+_ALL = 1_000_000
+_decode = msgspec.json.Decoder(NettingAgreed | NettingRecorded).decode
+
+
+def owner_of(connection: Connection, position: int) -> str:
+    """The book's owner.
+
+    Raises:
+        Refused: `unknown_book` before it is founded.
+    """
+    founded = registered.load(connection, "book", Book, position).versions.get("book")
+    if not founded:
+        raise Refused("unknown_book", "this book is not founded yet", place="book")
+    return founded[-1].document.owner
+
+
+def counterparties(
+    connection: Connection, position: int, party: str | None = None
+) -> tuple[CounterpartyPosition, ...]:
+    """What is issued and not paid, over all contracts, by counterparty and currency.
+
+    Raises:
+        Refused: `unknown_book`.
+    """
+    owner = owner_of(connection, position)
+    contracts = registered.load(connection, "contract", Contract, position)
+    ours = {
+        name
+        for name, versions in contracts.versions.items()
+        if any(owner in version.document.party_ids for version in versions)
+    }
+    found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+    return positions(owner, found, ours)
+
+
+def nettings(connection: Connection, position: int) -> dict[str, Nettings]:
+    """What was agreed and netted, by party."""
+    found: dict[str, Nettings] = {}
+    rows = connection.execute(
+        "SELECT id, document::text FROM ledger.registered WHERE kind = 'netting' AND from_seq <= %s"
+        " ORDER BY id, version",
+        [position],
+    )
+    for party, text in rows:
+        found[party] = _decode(text).apply(found.get(party))
+    return found

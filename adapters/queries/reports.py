@@ -1,0 +1,170 @@
+"""The monthly revenue report of a site, a portfolio or a partner, with its key figures, as of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from adapters.documents.revenue_document import RevenueDocument
+from adapters.postgres.database import Connection
+from adapters.queries import month_operation, registered
+from adapters.queries.documents import issuer, names_of, recorded_at
+from ledger.interval import Month
+from ledger.kpi.aggregation import aggregation
+from ledger.kpi.carbon import FactorSet, Method
+from ledger.kpi.economics import Economics
+from ledger.kpi.month_figures import Earned, Stated, month_figures
+from ledger.kpi.monthly_revenue import RevenueReport, partner_report, portfolio_report, site_report
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.settlement.result import Result
+from ledger.settlement.run import PROVISIONAL, Run
+from ledger.settlement.statement import Statement
+from ledger.site import Site
+
+D = TypeVar("D")
+_MONTHS: Final = 12
+_decode = msgspec.json.Decoder(Result).decode
+
+
+class Choice(NamedTuple):
+    """Which of the published documents the key figures rest on; None: the only one there is, if any."""
+
+    economics: str | None = None
+    emission: str | None = None
+    co2_method: Method = "net_of_charging"
+
+
+class _InForce(NamedTuple):
+    run: Run
+    sequence: int
+
+
+def site(
+    connection: Connection, book: str, position: int, month: Month, name: str, choice: Choice
+) -> RevenueDocument:
+    """What a site's storage earned, with its key figures.
+
+    Raises:
+        Refused: `unknown_site`, `not_settled`, `unknown_economics`, `unknown_emission`.
+    """
+    found = _runs(connection, position, month, contract=None)
+    runs = [one.run for one in found]
+    report = site_report(runs, name, month)
+    sites = month_operation.load(connection, book, month, position, [name])
+    lines = (run for run in runs if any(line.site == name for line in run.result.lines))
+    kpis = month_figures(month, sites, _earned(lines, name), _stated(connection, position, choice))
+    whole = msgspec.structs.replace(report, kpis=(*report.kpis, *kpis))
+    names = registered.load(connection, "site", Site, position).versions
+    return _document(connection, position, whole, _sequences(found, month), names[name][-1].document.name)
+
+
+def portfolio(
+    connection: Connection, book: str, position: int, month: Month, contract: str | None, choice: Choice
+) -> RevenueDocument:
+    """What all sites earned, or those of one contract, with key figures, and each alone against all together.
+
+    Raises:
+        Refused: as `site`; `currency` for contracts of several currencies: name one of them.
+    """
+    found = _runs(connection, position, month, contract=contract)
+    runs = [one.run for one in found]
+    report = portfolio_report(runs, contract or book, month)
+    lines = [line for run in runs if run.result.month == month for line in run.result.lines]
+    names = list(dict.fromkeys(line.site for line in lines if line.site is not None))
+    sites = month_operation.load(connection, book, month, position, names)
+    stated = _stated(connection, position, choice)
+    kpis = month_figures(month, sites, _earned(runs, None), stated)
+    together = aggregation(sites, lines, stated.economics)
+    whole = msgspec.structs.replace(
+        report, kpis=(*report.kpis, *kpis, *together.missing), comparisons=together.compared
+    )
+    return _document(connection, position, whole, _sequences(found, month), "")
+
+
+def partner(
+    connection: Connection, position: int, month: Month, statements: Sequence[Statement]
+) -> RevenueDocument:
+    """What one party is entitled to, from its own statements and nothing else.
+
+    Raises:
+        Refused: `one_party`, `not_settled`, `run_twice`.
+    """
+    upto = [one for one in statements if one.month <= str(month)]
+    report = partner_report(upto, month)
+    sequences = [one.sequence for one in upto if one.month == str(month)]
+    name = names_of(connection, position).get(report.subject, "")
+    return _document(connection, position, report, sequences, name)
+
+
+def _runs(connection: Connection, position: int, month: Month, *, contract: str | None) -> list[_InForce]:
+    """The run in force of every contract and month, of the year that ends with `month`."""
+    first = Month(month.year - 1, month.month).next()
+    rows = connection.execute(
+        "SELECT DISTINCT ON (contract, month) run, run_kind, outputs_digest, sequence, result::text"
+        " FROM ledger.settlement WHERE sequence <= %(position)s AND month BETWEEN %(first)s AND %(month)s"
+        " AND (%(contract)s::text IS NULL OR contract = %(contract)s)"
+        " ORDER BY contract, month, run DESC",
+        {"position": position, "first": str(first), "month": str(month), "contract": contract},
+    )
+    return [
+        _InForce(Run(number, kind, _decode(text), digest, {}), sequence)
+        for number, kind, digest, sequence, text in rows
+    ]
+
+
+def _earned(runs: Iterable[Run], site: str | None) -> list[Earned]:
+    """What streams earned in each paid month, oldest first."""
+    sums: dict[Month, Money] = {}
+    for run in runs:
+        if run.kind == PROVISIONAL:
+            continue
+        before = sums.get(run.result.month, Money.zero(run.result.currency))
+        sums[run.result.month] = sum(
+            (
+                line.amount
+                for line in run.result.lines
+                if line.kind == "stream" and (site is None or line.site == site)
+            ),
+            before,
+        )
+    return [Earned(month, sums[month]) for month in sorted(sums)][-_MONTHS:]
+
+
+def _stated(connection: Connection, position: int, choice: Choice) -> Stated:
+    return Stated(
+        _chosen(connection, position, "economics", Economics, choice.economics),
+        _chosen(connection, position, "emission", FactorSet, choice.emission),
+        choice.co2_method,
+    )
+
+
+def _chosen(
+    connection: Connection, position: int, kind: str, document: type[D], name: str | None
+) -> D | None:
+    """The document named, or the only one of its kind; None where there is none or one must be named."""
+    versions = registered.load(connection, kind, document, position).versions
+    if name is not None and name not in versions:
+        there = ", ".join(versions) or "none"
+        raise Refused(f"unknown_{kind}", f"{name!r} is not published; there are: {there}", place=kind)
+    if name is None and len(versions) != 1:
+        return None
+    return versions[name or next(iter(versions))][-1].document
+
+
+def _sequences(found: Iterable[_InForce], month: Month) -> list[int]:
+    return [one.sequence for one in found if one.run.result.month == month]
+
+
+def _document(
+    connection: Connection, position: int, report: RevenueReport, sequences: Sequence[int], name: str
+) -> RevenueDocument:
+    made = recorded_at(connection, sequences)
+    return RevenueDocument(
+        report=report,
+        recorded_at=max(made.values()),
+        issuer=issuer(connection, position),
+        subject_name=name,
+    )
