@@ -9,6 +9,8 @@ import msgspec
 from adapters.front_door import FrontDoor
 from adapters.postgres.database import Connection
 from adapters.queries import lives, registered
+from adapters.queries.journal import journal
+from ledger.accounting.party_account import control_differences
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, zone_of
 from ledger.month_close import AGGREGATE, CloseMonth, Closing
@@ -36,12 +38,19 @@ class Checklist(msgspec.Struct, frozen=True):
     closed: bool
     contracts: tuple[ContractCheck, ...]
     open_disputes: tuple[str, ...]
+    """Of the month, and those that the close before it carried."""
     open_imports: tuple[str, ...]
+    journal_balanced: bool
+    """Whether debits are credits in every currency."""
+    journal_differences: tuple[str, ...]
+    """The parties whose accounts in the journal are not what their statements say is open."""
 
     @property
     def ready(self) -> bool:
         """Whether it can be closed, once the open disputes are named."""
-        return not self.open_imports and all(one.final and not one.not_issued for one in self.contracts)
+        agrees = self.journal_balanced and not self.journal_differences
+        finished = all(one.final and not one.not_issued for one in self.contracts)
+        return agrees and finished and not self.open_imports
 
 
 def checklist(door: FrontDoor, connection: Connection, month: Month, position: int) -> Checklist:
@@ -54,6 +63,10 @@ def checklist(door: FrontDoor, connection: Connection, month: Month, position: i
     found = lives.of_month(connection, position, str(month))
     closing = door.state(AGGREGATE)
     last = closing.last if isinstance(closing, Closing) else None
+    waiting = _waiting(connection, position, month, closing)
+    booked = journal(connection, position)
+    everything = lives.page(connection, position, month=None, party=None, after="", limit=1_000_000)
+    off = control_differences(booked.journal, everything, booked.owner, booked.without_owner)
     imports = connection.execute(
         "SELECT id FROM ledger.meter_import WHERE status = 'open' AND from_seq <= %(p)s"
         " AND (to_seq IS NULL OR to_seq > %(p)s) AND covers_from < %(end)s AND covers_to > %(start)s"
@@ -68,8 +81,10 @@ def checklist(door: FrontDoor, connection: Connection, month: Month, position: i
         str(month),
         last is not None and month <= last,
         tuple(_check(door.state(f"settlement.{name}_{month}"), name, found) for name in spans),
-        tuple(sorted({one.id for life in found for one in life.disputes if one.freezes})),
+        tuple(sorted({one.id for life in (*found, *waiting) for one in life.disputes if one.freezes})),
         tuple(name for (name,) in imports),
+        booked.journal.balanced,
+        tuple(sorted({one.party for one in off})),
     )
 
 
@@ -79,12 +94,19 @@ def close_command(
     """The command that closes the month; it is decided on the aggregates themselves.
 
     Raises:
-        Refused: `no_contract`, `open_import`.
+        Refused: `no_contract`, `open_import`, `journal_difference`.
     """
     check = checklist(door, connection, month, position)
     if check.open_imports:
         raise Refused(
             "open_import", f"imports {', '.join(check.open_imports)} are not finished", place="month"
+        )
+    if not check.journal_balanced or check.journal_differences:
+        whose = ", ".join(check.journal_differences) or "every account"
+        raise Refused(
+            "journal_difference",
+            f"the journal is not what the statements say of {whose}: see wattledger account",
+            place="month",
         )
     statements = [
         StatementKey(one.contract, str(month), party, one.run)
@@ -93,7 +115,20 @@ def close_command(
         for party in _parties(door.state(f"settlement.{one.contract}_{month}"))
     ]
     names = tuple(one.contract for one in check.contracts)
-    return CloseMonth(month, names, tuple(statements), tuple(carried), by)
+    waiting = tuple(life.key for life in _waiting(connection, position, month, door.state(AGGREGATE)))
+    return CloseMonth(month, names, tuple(statements), tuple(carried), by, waiting)
+
+
+def _waiting(connection: Connection, position: int, month: Month, closing: object) -> list[Life]:
+    """The lives of earlier months on which stand the disputes that the last close carried."""
+    carried = closing.closed[-1].carried_disputes if isinstance(closing, Closing) and closing.closed else ()
+    if not carried:
+        return []
+    return [
+        life
+        for life in lives.page(connection, position, month=None, party=None, after="", limit=1_000_000)
+        if life.key.month < str(month) and any(one.id in carried for one in life.disputes)
+    ]
 
 
 def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
@@ -106,9 +141,7 @@ def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
     not_issued = tuple(
         party for party in sorted(latest.delta) if party not in of_run or of_run[party].issued_on is None
     )
-    not_invoiced = tuple(
-        party for party, life in sorted(of_run.items()) if life.invoiced != life.amount - life.frozen
-    )
+    not_invoiced = tuple(party for party, life in sorted(of_run.items()) if not life.invoiced)
     return ContractCheck(name, latest.number, state.final == latest.number, not_issued, not_invoiced)
 
 

@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import NamedTuple
 
 import msgspec
@@ -15,9 +16,13 @@ from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS
 from adapters.queries import settlement_inputs
+from adapters.queries.run_calendars import RunCalendars
+from ledger.contract import Contract
 from ledger.interval import Month
+from ledger.settlement.cause import Cause, causes
+from ledger.settlement.inputs import Part
 from ledger.settlement.result import Result
-from ledger.settlement.run import PROVISIONAL, RecordSettlement
+from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement
 from ledger.settlement.settle import settle_all
 
 
@@ -26,12 +31,17 @@ class Behind(RuntimeError):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """One contract's month: `recorded` is False when the latest run had the same inputs already."""
+    """One contract's month: `recorded` is False when the latest run had the same inputs already.
+
+    `kind` is the run's, and so are `causes` where it is recorded.
+    """
 
     result: Result
     run: int
     sequence: int
     recorded: bool
+    kind: str
+    causes: tuple[Cause, ...] = ()
 
 
 def wait_until(database: Database, book: str, sequence: int, timeout: float) -> None:
@@ -86,9 +96,15 @@ def settle_month(
     *,
     actor: str,
     contracts: Sequence[str] = (),
+    through: date | None = None,
+    today: date | None = None,
     timeout: float = 60.0,
 ) -> list[Settled]:
     """Settle the named contracts of a month, or all that hold in it.
+
+    With `through` a provisional run of the days up to and with that one; it pays nothing and changes no
+    later month. `today` is the book's date: a month older than a contract's run calendar looks back is
+    corrected only with a waiver, which then holds for the later months too. Without it nobody asks.
 
     A contract whose inputs are those of its latest run is left alone. Later months that were settled
     already are settled again in order, because guarantees, hurdles and carried accounts depend on the
@@ -98,21 +114,22 @@ def settle_month(
         Refused: the month cannot be settled; nothing of it was recorded.
         Behind: the projections are not level with the stream in time.
     """
-    done = _settle_one_month(door, database, month, actor, contracts, timeout)
-    names = [one.result.contract for one in done if one.recorded]
+    check = _Asked(month, tuple(contracts), through, today)
+    done = _settle_one_month(door, database, check, actor, timeout)
+    names = [one.result.contract for one in done if one.recorded and through is None]
     while names:
         month = month.next()
         with database.reading(door.book) as connection:
             later = connection.execute(
                 "SELECT DISTINCT contract, month FROM ledger.settlement"
-                " WHERE contract = ANY(%s) AND month >= %s",
+                " WHERE contract = ANY(%s) AND month >= %s AND run_kind <> 'provisional'",
                 [names, str(month)],
             ).fetchall()
         if not later:
             break
         again = sorted({contract for contract, settled in later if settled == str(month)})
         if again:
-            done += _settle_one_month(door, database, month, actor, again, timeout)
+            done += _settle_one_month(door, database, _Asked(month, tuple(again)), actor, timeout)
     return done
 
 
@@ -129,74 +146,154 @@ def _collecting_later() -> Iterator[None]:
             gc.enable()
 
 
+class _Asked(NamedTuple):
+    """What to settle. Without `today` nothing is too old: a later month follows an earlier one's correction,
+    for which the look-back was asked already."""
+
+    month: Month
+    contracts: tuple[str, ...]
+    through: date | None = None
+    today: date | None = None
+
+
 def _settle_one_month(
-    door: FrontDoor, database: Database, month: Month, actor: str, contracts: Sequence[str], timeout: float
+    door: FrontDoor, database: Database, asked: _Asked, actor: str, timeout: float
 ) -> list[Settled]:
     log: Log = door.recorder.log
     position = log.client.run(log.last_sequence())
     wait_until(database, door.book, position, timeout)
     with _collecting_later():
-        return _settle_as_of(door, database, month, actor, contracts, position)
+        return _settle_as_of(door, database, asked, actor, position)
 
 
 def _settle_as_of(
-    door: FrontDoor, database: Database, month: Month, actor: str, contracts: Sequence[str], position: int
+    door: FrontDoor, database: Database, asked: _Asked, actor: str, position: int
 ) -> list[Settled]:
+    month = asked.month
     with database.reading(door.book) as connection:
-        inputs = settlement_inputs.load(connection, door.book, month, position, contracts)
+        inputs = settlement_inputs.load(
+            connection, door.book, month, position, asked.contracts, through=asked.through
+        )
         known = _known_runs(connection, [one.contract.id for one in inputs], month, position)
+        corrected = [one.contract for one in inputs if one.contract.id in known]
+        too_old = _too_old(connection, position, corrected, month, asked.today)
     results = settle_all(inputs)
     done: list[Settled] = []
     fresh: list[Result] = []
     for result in results:
-        before = known.get(result.contract, _Known())
-        if before.digest == result.inputs_digest:
-            done.append(Settled(result, before.run, before.sequence, recorded=False))
+        runs = known.get(result.contract, _Runs())
+        before = runs.paying if asked.through is None else runs.provisional
+        if before is not None and before.digest == result.inputs_digest and runs.comparable(asked.through):
+            done.append(Settled(result, before.run, before.sequence, recorded=False, kind=before.kind))
         else:
             fresh.append(result)
+    with database.reading(door.book) as connection:
+        because = _causes(connection, [one for one in fresh if one.contract in known], known, month)
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
         chunk = fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [
             Wish(
-                RecordSettlement(result),
+                RecordSettlement(result, too_old.get(result.contract, "")),
                 f"settle:{month}:{_number(known, result)}:{result.inputs_digest}",
             )
             for result in chunk
         ]
         receipts = door.execute_all(wishes, actor=actor, causation=f"sequence:{position}")
         done += [
-            Settled(result, _number(known, result), receipt.sequence, recorded=not receipt.repeated)
+            Settled(
+                result,
+                _number(known, result),
+                receipt.sequence,
+                recorded=not receipt.repeated,
+                kind=known.get(result.contract, _Runs()).next_kind(result.through),
+                causes=because.get(result.contract, ()),
+            )
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
     return sorted(done, key=lambda one: one.result.contract)
 
 
-def _number(known: Mapping[str, _Known], result: Result) -> int:
+def _number(known: Mapping[str, _Runs], result: Result) -> int:
     """The number of the run that this result becomes."""
-    return known.get(result.contract, _Known()).runs + 1
+    return known.get(result.contract, _Runs()).runs + 1
 
 
-class _Known(NamedTuple):
-    """What is recorded of a contract's month: how many runs, and the latest that pays."""
+def _causes(
+    connection: Connection, results: Sequence[Result], known: Mapping[str, _Runs], month: Month
+) -> dict[str, tuple[Cause, ...]]:
+    """Why each of the results corrects the run before it, as deciding it says too."""
+    corrected = {one.contract: one for one in results if known[one.contract].paying and one.through is None}
+    if not corrected:
+        return {}
+    rows = connection.execute(
+        "SELECT DISTINCT ON (contract) contract, (result->'inputs')::text,"
+        " min(position) OVER (PARTITION BY contract) FROM ledger.settlement"
+        " WHERE contract = ANY(%s) AND month = %s AND run_kind <> 'provisional'"
+        " ORDER BY contract, run DESC",
+        [list(corrected), str(month)],
+    )
+    return {
+        contract: causes(corrected[contract], msgspec.json.decode(text, type=dict[Part, str]), first)
+        for contract, text, first in rows
+    }
+
+
+def _too_old(
+    connection: Connection, position: int, contracts: Sequence[Contract], month: Month, today: date | None
+) -> dict[str, str]:
+    """Of the contracts that were settled before: why a correction of the month comes too late."""
+    if today is None or not contracts:
+        return {}
+    calendars = RunCalendars(connection, position)
+    return {contract.id: calendars.of(contract, month).too_old(month, today) for contract in contracts}
+
+
+class _Run(NamedTuple):
+    run: int
+    kind: str
+    digest: str
+    sequence: int
+
+
+class _Runs(NamedTuple):
+    """What is recorded of a contract's month: how many runs, the latest paying and the latest provisional."""
 
     runs: int = 0
-    run: int = 0
-    digest: str = ""
-    sequence: int = 0
+    paying: _Run | None = None
+    provisional: _Run | None = None
+
+    @property
+    def corrections(self) -> int:
+        """How many of them correct another."""
+        return 0 if self.paying is None or self.paying.kind == INITIAL else int(self.paying.kind.split()[-1])
+
+    def next_kind(self, through: date | None) -> str:
+        """Of the run that comes next, as `RecordSettlement` decides it."""
+        if through is not None:
+            return PROVISIONAL
+        return INITIAL if self.paying is None else f"correction {self.corrections + 1}"
+
+    def comparable(self, through: date | None) -> bool:
+        """Whether equal inputs mean that nothing is to be recorded: a provisional run after the initial one
+        is refused, whatever its inputs."""
+        return through is None or self.paying is None
 
 
 def _known_runs(
     connection: Connection, contracts: list[str], month: Month, position: int
-) -> dict[str, _Known]:
+) -> dict[str, _Runs]:
     rows = connection.execute(
         "SELECT contract, run, run_kind, inputs_digest, sequence FROM ledger.settlement"
         " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s ORDER BY contract, run",
         [contracts, str(month), position],
     )
-    found: dict[str, _Known] = {}
+    found: dict[str, _Runs] = {}
     for contract, run, kind, digest, sequence in rows:
-        before = found.get(contract, _Known())
+        before = found.get(contract, _Runs())
+        one = _Run(run, kind, digest, sequence)
         found[contract] = (
-            before._replace(runs=run) if kind == PROVISIONAL else _Known(run, run, digest, sequence)
+            before._replace(runs=run, provisional=one)
+            if kind == PROVISIONAL
+            else before._replace(runs=run, paying=one)
         )
     return found

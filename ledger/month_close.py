@@ -51,8 +51,9 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     """Close a month whose contracts have a final run each and whose statements are issued.
 
     `contracts` are all that hold in the month, `statements` all of their final runs. A dispute that is
-    still open is named in `carried_disputes`: its lines wait for the next month (DOMAIN.md 3.10), and
-    nothing is carried without being named.
+    still open is named in `carried_disputes`: its lines wait for the next month, the undisputed ones are paid
+    (DOMAIN.md 3.10), and nothing is carried without being named. What the month before carried stands in
+    `waiting`, and is decided by now or named again: no dispute is forgotten in a closed month.
     """
 
     month: Month
@@ -60,6 +61,8 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     statements: tuple[StatementKey, ...]
     carried_disputes: tuple[str, ...]
     prepared_by: str
+    waiting: tuple[StatementKey, ...] = ()
+    """The statements of earlier months whose disputes the last close carried."""
 
     @property
     def aggregate(self) -> str:
@@ -68,7 +71,7 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     @property
     def reads(self) -> tuple[str, ...]:
         settlements = (f"settlement.{name}_{self.month}" for name in self.contracts)
-        return (*settlements, *(key.aggregate for key in self.statements))
+        return (*settlements, *(key.aggregate for key in (*self.statements, *self.waiting)))
 
     def decide(self, state: Closing | None, others: Mapping[str, object]) -> tuple[MonthClosed]:
         """Raises:
@@ -81,6 +84,7 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
             )
         finals = {name: self._final(name, others) for name in self.contracts}
         frozen = {name for key in self.statements for name in self._open_disputes(key, finals, others)}
+        frozen |= self._still_open(state.closed[-1].carried_disputes if state else (), others)
         for name in sorted(frozen - set(self.carried_disputes)):
             raise Refused(
                 "dispute_open",
@@ -91,6 +95,17 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
             if name not in frozen:
                 raise Refused("unknown_dispute", f"no dispute {name!r} is open", place="carried_disputes")
         return (MonthClosed(Closed(self.month, finals, self.carried_disputes, self.prepared_by)),)
+
+    def _still_open(self, carried: tuple[str, ...], others: Mapping[str, object]) -> set[str]:
+        """Of the disputes that the last close carried, those that are not ended."""
+        lives = [others.get(key.aggregate) for key in self.waiting]
+        disputes = [one for life in lives if isinstance(life, Life) for one in life.disputes]
+        for name in carried:
+            if name not in {one.id for one in disputes}:
+                raise Refused(
+                    "dispute_open", f"dispute {name} was carried and is not looked at", place="waiting"
+                )
+        return {one.id for one in disputes if one.freezes and one.id in carried}
 
     def _final(self, name: str, others: Mapping[str, object]) -> int:
         runs = others.get(f"settlement.{name}_{self.month}")

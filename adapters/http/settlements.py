@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Final
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
+from adapters import lives
 from adapters.http.instant import month_of
 from adapters.http.intake import Intake, replayable
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
@@ -21,6 +23,7 @@ from adapters.queries.statements import RecordedRun
 from adapters.settling import settle_month
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.cause import Cause, CorrectionClass, classes
 
 _SETTLE_S: Final = 60.0
 MONTH_PATTERN: Final = "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"
@@ -35,10 +38,14 @@ RunFilter = Annotated[
 
 
 class SettlementRequest(msgspec.Struct, frozen=True):
-    """The month to settle, for the contracts named or for all that hold in it."""
+    """The month to settle, for the contracts named or for all that hold in it.
+
+    With `through` provisionally, with the days up to and with that one: nothing is payable on such a run.
+    """
 
     month: Annotated[str, msgspec.Meta(pattern=MONTH_PATTERN, examples=["2026-08"])]
     contracts: Annotated[tuple[str, ...], msgspec.Meta(max_length=1000)] = ()
+    through: date | None = None
 
 
 class SettledRun(msgspec.Struct, frozen=True):
@@ -49,6 +56,11 @@ class SettledRun(msgspec.Struct, frozen=True):
     run: int
     sequence: int
     recorded: bool
+    run_kind: str
+    causes: tuple[Cause, ...]
+    """Of a correction that was recorded: what changed since the run before it."""
+    classes: tuple[CorrectionClass, ...]
+    """Of those: `data_error` (退补), `rule_or_price_change` (清算)."""
     pool: str
     currency: str
     payable: dict[str, str]
@@ -88,6 +100,8 @@ def settle(intake: NamedDependency[Intake], data: JSONBody[SettlementRequest]) -
             month,
             actor=intake.actor,
             contracts=data.contracts,
+            through=data.through,
+            today=lives.today(intake.service.door, intake.service.clock),
             timeout=_SETTLE_S,
         )
         return SettledRuns(
@@ -98,6 +112,9 @@ def settle(intake: NamedDependency[Intake], data: JSONBody[SettlementRequest]) -
                     one.run,
                     one.sequence,
                     one.recorded,
+                    one.kind,
+                    one.causes,
+                    classes(one.causes),
                     str(one.result.pool),
                     one.result.currency,
                     {party: str(money) for party, money in one.result.payable.items()},

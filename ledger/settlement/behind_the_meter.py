@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
 
 from ledger.bill import Bill, Item
+from ledger.billing_cycle import cycle_days, cycle_interval, energy_by_part, prices_of_cycle
 from ledger.clauses.flow import Notice, exact_text
 from ledger.exclusivity.refused_part import RefusedPart
-from ledger.interval import Month
-from ledger.period_energy import energy_by_period
-from ledger.period_schedule import PERIODS, TouPeriod
+from ledger.interval import Interval, Month, zone_of
+from ledger.period_schedule import PERIODS
 from ledger.power_factor import Standard
-from ledger.quantity import PRICE_SCALE_MAX, Money, decimal_text, round_half_away
+from ledger.quantity import Money, decimal_text, round_half_away
+from ledger.settlement.direct_form import direct_terms, value_of, whole_wh
 from ledger.settlement.inputs import SiteInputs
 from ledger.settlement.line import Basis
 from ledger.settlement.result import BillItem, SiteBill
-from ledger.storage_saving import Saving, storage_savings
+from ledger.storage_saving import ByPeriod, Saving, by_period, storage_savings
 from ledger.stored_energy import Method, Stored, tag
 from ledger.stream import Stream
 from ledger.streams.earned import Earned
-from ledger.tariff import MonthPrices, prices_of_month
+from ledger.tariff import MonthPrices
 
 RULES: Final[dict[Stream, str]] = {
     "arbitrage": "DOMAIN.md 3.1, direct form",
@@ -46,9 +48,6 @@ RULES: Final[dict[Stream, str]] = {
 _KILO: Final = {"W": 1000, "VA": 1000}
 """What is priced by the thousand is shown by the thousand."""
 
-_SCALE: Final = 3 + PRICE_SCALE_MAX
-"""Decimal places of Wh x price per kWh, whatever the price's own scale."""
-
 
 class SiteEarnings(NamedTuple):
     site: str
@@ -65,18 +64,19 @@ class SiteEarnings(NamedTuple):
 
 
 def earnings(sites: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
-    """What each site's storage earned behind its meter, in the order of `sites`.
+    """What each site's storage earned behind its meter in the billing cycle that ends in `month`, in order.
 
-    Sites that share a tariff are computed together.
+    Sites that share a tariff and a cycle are computed together.
 
     Raises:
         Refused: what `storage_savings` refuses, such as a month without a price table.
     """
-    groups: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
+    groups: dict[tuple[int, int, int, bool], list[int]] = defaultdict(list)
     for number, item in enumerate(sites):
-        groups[id(item.tariff), item.interval_s, item.load_wh is None].append(number)
+        anchor_day = item.site.account.anchor_day
+        groups[id(item.tariff), item.interval_s, anchor_day, item.load_wh is None].append(number)
     found: list[SiteEarnings | None] = [None] * len(sites)
-    for (_, _, direct_only), numbers in groups.items():
+    for (*_, direct_only), numbers in groups.items():
         group = [sites[number] for number in numbers]
         made = _direct_only(group, month) if direct_only else _with_bills(group, month)
         for number, site_earnings in zip(numbers, made, strict=True):
@@ -96,25 +96,30 @@ def _with_bills(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]
         interval_s=first.interval_s,
         reactive=[item.reactive for item in group],
         reactive_with=[None] * len(group),
+        feeders=[item.feeders for item in group],
     )
-    prices = prices_of_month(first.tariff, month, first.interval_s)
+    prices = _prices(first, month)
     from_pv = _energy_from_pv(group, prices)
     return [
-        _site(item, saving, prices, from_pv.get(number))
+        _site(item, saving, month, prices, from_pv.get(number))
         for number, (item, saving) in enumerate(zip(group, savings, strict=True))
     ]
+
+
+def _prices(item: SiteInputs, month: Month) -> tuple[MonthPrices, ...]:
+    return prices_of_cycle(item.tariff, month, item.site.account.anchor_day, item.interval_s)
 
 
 class _FromPv(NamedTuple):
     """What of a site's charge and discharge was PV energy, by period in Wh."""
 
-    charged_wh: dict[TouPeriod, int]
-    discharged_wh: dict[TouPeriod, int]
+    charged_wh: ByPeriod
+    discharged_wh: ByPeriod
     lost_wh: int
     closing: Stored
 
 
-def _energy_from_pv(group: Sequence[SiteInputs], prices: MonthPrices) -> dict[int, _FromPv]:
+def _energy_from_pv(group: Sequence[SiteInputs], prices: tuple[MonthPrices, ...]) -> dict[int, _FromPv]:
     """Of the sites that had a PV surplus, or PV energy in stock: by their number in the group."""
     found: dict[int, _FromPv] = {}
     for method in get_args(Method):
@@ -135,12 +140,12 @@ def _energy_from_pv(group: Sequence[SiteInputs], prices: MonthPrices) -> dict[in
             [group[number].opening for number in numbers],
             method,
         )
-        charged = energy_by_period(tagged.pv_charge_wh, prices).imported_wh.tolist()
-        discharged = energy_by_period(tagged.pv_discharge_wh, prices).imported_wh.tolist()
+        charged = by_period(energy_by_part(tagged.pv_charge_wh, prices), len(numbers))
+        discharged = by_period(energy_by_part(tagged.pv_discharge_wh, prices), len(numbers))
         for row, number in enumerate(numbers):
             found[number] = _FromPv(
-                dict(zip(PERIODS, charged[row], strict=True)),
-                dict(zip(PERIODS, discharged[row], strict=True)),
+                charged[row],
+                discharged[row],
                 tagged.lost_pv_wh[row],
                 tagged.closing[row],
             )
@@ -148,25 +153,29 @@ def _energy_from_pv(group: Sequence[SiteInputs], prices: MonthPrices) -> dict[in
 
 
 def _attributed(
-    item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromPv | None
+    item: SiteInputs, saving: Saving, prices: tuple[MonthPrices, ...], from_pv: _FromPv | None
 ) -> list[Earned]:
     """Arbitrage and, where there was PV energy, the PV time shift (DOMAIN.md 3.1 and 3.2)."""
     if from_pv is None:
-        terms, exact = _terms(saving.charged_wh, saving.discharged_wh, prices)
+        terms, exact = direct_terms(saving.charged_wh, saving.discharged_wh, prices)
         assert exact == saving.arbitrage_exact, "the terms sum to the direct form"
         return [Earned("arbitrage", exact, saving.arbitrage, terms, "")]
     currency = saving.arbitrage.currency
     of_grid = [
-        {period: wh - of_pv[period] for period, wh in whole.items()}
+        tuple(
+            {period: wh - theirs[period] for period, wh in part.items()}
+            for part, theirs in zip(whole, of_pv, strict=True)
+        )
         for whole, of_pv in (
             (saving.charged_wh, from_pv.charged_wh),
             (saving.discharged_wh, from_pv.discharged_wh),
         )
     ]
-    terms, exact = _terms(of_grid[0], of_grid[1], prices)
-    shifted, shifted_exact = _terms(dict.fromkeys(PERIODS, 0), from_pv.discharged_wh, prices)
+    terms, exact = direct_terms(of_grid[0], of_grid[1], prices)
+    nothing = tuple(dict.fromkeys(PERIODS, 0) for _ in prices)
+    shifted, shifted_exact = direct_terms(nothing, from_pv.discharged_wh, prices)
     fed_in = item.site.account.export_price
-    charged = sum(from_pv.charged_wh.values())
+    charged = whole_wh(from_pv.charged_wh)
     value = Fraction(0) if fed_in is None else -Fraction(charged, 1000) * fed_in.exact
     price = "0 (curtailed or unpaid)" if fed_in is None else str(fed_in)
     forgone = Basis("charged from PV, feed-in forgone", str(charged), "Wh", price, exact_text(value))
@@ -178,10 +187,16 @@ def _attributed(
     ]
 
 
-def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromPv | None) -> SiteEarnings:
+def _site(
+    item: SiteInputs,
+    saving: Saving,
+    month: Month,
+    prices: tuple[MonthPrices, ...],
+    from_pv: _FromPv | None,
+) -> SiteEarnings:
     currency = saving.arbitrage.currency
     earned = _attributed(item, saving, prices, from_pv)
-    if item.site.account.demand is not None:
+    if item.site.account.parts == "two_part":
         note = _demand_note(saving)
         terms = _bill_terms(saving, "demand")
         earned.append(Earned("demand_charge", saving.demand_charge.exact, saving.demand_charge, terms, note))
@@ -194,9 +209,9 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromP
     earned.append(Earned("interaction", rest.exact, rest, (), saving.explanation))
     return SiteEarnings(
         item.site.id,
-        sum(saving.charged_wh.values()),
-        sum(saving.discharged_wh.values()),
-        tuple(earned),
+        whole_wh(saving.charged_wh),
+        whole_wh(saving.discharged_wh),
+        _with_cycle(item, month, earned),
         SiteBill(
             item.site.id,
             saving.without.total,
@@ -204,80 +219,63 @@ def _site(item: SiteInputs, saving: Saving, prices: MonthPrices, from_pv: _FromP
             saving.explanation,
             _items(saving.without),
             _items(saving.with_storage),
+            _cycle(item, month),
         ),
         (),
-        _value(saving.charged_wh, prices),
-        _value(saving.discharged_wh, prices),
+        value_of(saving.charged_wh, prices),
+        value_of(saving.discharged_wh, prices),
         Stored() if from_pv is None else from_pv.closing,
     )
 
 
+def _cycle(item: SiteInputs, month: Month) -> Interval | None:
+    """The billing cycle, where it is not the calendar month."""
+    anchor_day = item.site.account.anchor_day
+    return None if anchor_day == 1 else cycle_interval(month, anchor_day, zone_of(item.site.zone))
+
+
+def _with_cycle(item: SiteInputs, month: Month, earned: Sequence[Earned]) -> tuple[Earned, ...]:
+    """The lines, each of which names the days that it is of where they are not the calendar month's."""
+    anchor_day = item.site.account.anchor_day
+    if anchor_day == 1:
+        return tuple(earned)
+    first, end = cycle_days(month, anchor_day)
+    days = f"billing cycle {first} to {end - timedelta(days=1)}"
+    return tuple(one._replace(note=f"{days}; {one.note}" if one.note else days) for one in earned)
+
+
 def _direct_only(group: Sequence[SiteInputs], month: Month) -> list[SiteEarnings]:
-    first = group[0]
-    prices = prices_of_month(first.tariff, month, first.interval_s)
-    charged = energy_by_period(np.stack([item.charge_wh for item in group]), prices).imported_wh.tolist()
-    discharged = energy_by_period(
-        np.stack([item.discharge_wh for item in group]), prices
-    ).imported_wh.tolist()
+    prices = _prices(group[0], month)
+    charged = by_period(energy_by_part(np.stack([item.charge_wh for item in group]), prices), len(group))
+    discharged = by_period(
+        energy_by_part(np.stack([item.discharge_wh for item in group]), prices), len(group)
+    )
     return [
-        _direct_site(item, charge, discharge, prices)
+        _direct_site(item, month, charge, discharge, prices)
         for item, charge, discharge in zip(group, charged, discharged, strict=True)
     ]
 
 
 def _direct_site(
-    item: SiteInputs, charge: list[int], discharge: list[int], prices: MonthPrices
+    item: SiteInputs, month: Month, charged: ByPeriod, discharged: ByPeriod, prices: tuple[MonthPrices, ...]
 ) -> SiteEarnings:
-    charged = dict(zip(PERIODS, charge, strict=True))
-    discharged = dict(zip(PERIODS, discharge, strict=True))
-    terms, exact = _terms(charged, discharged, prices)
+    terms, exact = direct_terms(charged, discharged, prices)
     notice = Notice(
         "missing_stream",
         f"site {item.site.id} has no load or grid meter: only the direct form was computed,"
         " neither checked against its bill nor guarded against export",
     )
-    money = Money.round(exact, prices.currency)
+    money = Money.round(exact, prices[-1].currency)
     return SiteEarnings(
         item.site.id,
-        sum(charge),
-        sum(discharge),
-        (Earned("arbitrage", exact, money, terms, ""),),
+        whole_wh(charged),
+        whole_wh(discharged),
+        _with_cycle(item, month, [Earned("arbitrage", exact, money, terms, "")]),
         None,
-        (notice,),
-        _value(charged, prices),
-        _value(discharged, prices),
+        (notice,) if whole_wh(charged) or whole_wh(discharged) else (),
+        value_of(charged, prices),
+        value_of(discharged, prices),
     )
-
-
-def _value(energies: dict[TouPeriod, int], prices: MonthPrices) -> Fraction:
-    """Energies at each period's import price, in major units."""
-    total = 0
-    for period, wh in energies.items():
-        if wh:
-            price = prices.price_of(period)
-            total += wh * price.mantissa * 10 ** (PRICE_SCALE_MAX - price.scale)
-    return Fraction(total, 10**_SCALE)
-
-
-def _terms(
-    charged: dict[TouPeriod, int], discharged: dict[TouPeriod, int], prices: MonthPrices
-) -> tuple[tuple[Basis, ...], Fraction]:
-    """The terms of the direct form, each period's discharge and charge at its price, and their sum."""
-    terms: list[Basis] = []
-    total = 0
-    for label, energies, sign in (("discharged", discharged, 1), ("charged", charged, -1)):
-        for period, wh in energies.items():
-            if wh:
-                price = prices.price_of(period)
-                money = sign * wh * price.mantissa * 10 ** (PRICE_SCALE_MAX - price.scale)
-                total += money
-                terms.append(Basis(f"{label}, {period}", str(wh), "Wh", str(price), _money_text(money)))
-    return tuple(terms), Fraction(total, 10**_SCALE)
-
-
-def _money_text(money: int) -> str:
-    """As `exact_text`, of `money` x 10^-_SCALE in major units."""
-    return decimal_text(money, _SCALE).rstrip("0").rstrip(".")
 
 
 def _items(bill: Bill) -> tuple[BillItem, ...]:
@@ -290,6 +288,7 @@ def _items(bill: Bill) -> tuple[BillItem, ...]:
             None if line.price is None else str(line.price),
             exact_text(line.rate),
             line.amount,
+            line.part,
         )
         for line in bill.lines
     )
@@ -299,7 +298,7 @@ def _bill_terms(saving: Saving, item: Item) -> tuple[Basis, ...]:
     """An item of the bill without the storage, less the same item of the bill with it, rounded on each."""
     return tuple(
         Basis(
-            label,
+            f"{label}, feeder {line.part}" if line.part else label,
             exact_text(line.quantity / _KILO.get(line.unit, 1)),
             f"k{line.unit}" if line.unit in _KILO else line.unit,
             exact_text(line.rate) if line.price is None else f"{line.price} x {exact_text(line.rate)}",
@@ -315,11 +314,19 @@ def _bill_terms(saving: Saving, item: Item) -> tuple[Basis, ...]:
 
 
 def _demand_note(saving: Saving) -> str:
-    before, after = saving.without.measured_w, saving.with_storage.measured_w
-    if before is None or after is None:
-        return "the account pays for its capacity, whatever the demand"
-    kw = [decimal_text(round_half_away(watts / 100), 1) for watts in (before, after)]
-    return f"maximum demand {kw[0]} kW without storage, {kw[1]} kW with it"
+    """The maximum demand on both bills, of each feeder where there are several."""
+    notes: list[str] = []
+    for before, after in zip(saving.without.demands, saving.with_storage.demands, strict=True):
+        place = f"feeder {before.feeder}: " if before.feeder else ""
+        if before.measured_w is None or after.measured_w is None:
+            whose = "the feeder" if before.feeder else "the account"
+            notes.append(f"{place}{whose} pays for its capacity, whatever the demand")
+            continue
+        kw = [
+            decimal_text(round_half_away(watts / 100), 1) for watts in (before.measured_w, after.measured_w)
+        ]
+        notes.append(f"{place}maximum demand {kw[0]} kW without storage, {kw[1]} kW with it")
+    return "; ".join(notes)
 
 
 def _power_factor_note(standard: Standard, saving: Saving) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -15,10 +16,12 @@ from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Month
+from ledger.metering.estimated_share import NOTHING_MEASURED, EstimatedShare
 from ledger.power_factor import Reactive
 from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth
 from ledger.site import Site
+from ledger.storage_saving import FeederEnergy
 from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
@@ -29,13 +32,31 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 Part = Literal[
-    "rule", "contract", "earlier_month", "site", "price", "meter", "market", "exclusivity", "capital"
+    "rule",
+    "contract",
+    "earlier_month",
+    "site",
+    "price",
+    "meter",
+    "market",
+    "market_rule",
+    "exclusivity",
+    "capital",
+    "exclusion",
+    "service",
 ]
 """What a result depends on; a correction is labelled with the parts that changed."""
 
 
+class MonthEnergy(NamedTuple):
+    """The storage's two registers over the calendar month."""
+
+    charge_wh: npt.NDArray[np.int64]
+    discharge_wh: npt.NDArray[np.int64]
+
+
 class SiteInputs(NamedTuple):
-    """One site's month: energies per interval in Wh, each at least zero, nothing missing.
+    """One site's billing cycle: energies per interval in Wh, each at least zero, nothing missing.
 
     `load_wh` is the site's net import without its storage (below zero is export); None where the site
     has neither a load nor a grid meter, and then only the direct form can be computed. Outside the
@@ -54,8 +75,12 @@ class SiteInputs(NamedTuple):
     """None for a site of which no market told anything."""
     opening: Stored = Stored()
     """What its storage held at the month's start, by where it came from."""
-    estimated: str = ""
-    """The part of its energy that was estimated or substituted, such as `2.5 %`; empty for none."""
+    estimated: EstimatedShare = NOTHING_MEASURED
+    """How much of its energy was estimated or substituted."""
+    feeders: tuple[FeederEnergy, ...] = ()
+    """Each supply feeder's part of load, charge and discharge; empty for an account with one supply."""
+    month_energy: MonthEnergy | None = None
+    """What markets settle, where the account's billing cycle is not the calendar month; None where it is."""
 
 
 class Inputs(NamedTuple):
@@ -71,19 +96,26 @@ class Inputs(NamedTuple):
     """The exclusivity policy that the contract names; needed where a market told something."""
     facts: MonthFacts = NO_FACTS
     """What clauses rest on beside the pool, such as the parties' capital."""
+    fact_sources: tuple[Source, ...] = ()
+    """The events that recorded them."""
+    through: date | None = None
+    """The last day of a provisional run, with which `contract` ends too; None for the whole month."""
 
     def digests(self) -> dict[Part, str]:
         """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""
         sites = [(one.site, one.interval_s) for one in self.sites]
         return {
             "rule": _RULES_DIGEST,
-            "contract": _sha(_encode(self.contract)),
+            "contract": contract_digest(self.contract),
             "earlier_month": _sha(_encode([self.prior, [one.opening for one in self.sites]])),
-            "capital": _NO_FACTS_DIGEST if self.facts is NO_FACTS else _sha(_encode(self.facts)),
+            "capital": _sha(_encode(self.facts.capital)),
+            "exclusion": _sha(_encode(self.facts.exclusions)),
+            "service": _sha(_encode(self.facts.service)),
             "site": _sha(_encode([self.month, sites])),
             "price": _sha(_encode([[_tariff_digest(one.tariff), _spot_prices(one)] for one in self.sites])),
             "meter": self._meter_digest(),
             "market": _sha(_encode([_told(one) for one in self.sites])),
+            "market_rule": _sha(_encode([_market_rules(one) for one in self.sites])),
             "exclusivity": _sha(_encode(self.policy)),
         }
 
@@ -92,9 +124,16 @@ class Inputs(NamedTuple):
         for one in self.sites:
             total.update(_encode([one.reactive, one.estimated]))
             histories = () if one.market is None else one.market.readings()
-            for profile in (one.load_wh, one.charge_wh, one.discharge_wh, *histories):
+            more = [profile for feeder in one.feeders for profile in feeder[1:]]
+            more += one.month_energy or ()
+            for profile in (one.load_wh, one.charge_wh, one.discharge_wh, *histories, *more):
                 total.update(b"none" if profile is None else np.ascontiguousarray(profile, dtype="<i8").data)
         return total.hexdigest()
+
+
+def contract_digest(contract: Contract) -> str:
+    """SHA-256 of one version of a contract, by which a run names the version it was settled with."""
+    return _sha(_encode(contract))
 
 
 def digest_of(parts: Mapping[Part, str]) -> str:
@@ -111,7 +150,14 @@ def _spot_prices(one: SiteInputs) -> object:
 
 
 def _told(one: SiteInputs) -> object:
-    return None if one.market is None else [one.market.interval, one.market.rules, one.market.facts]
+    if one.market is None:
+        return None
+    told = [one.market.interval, one.market.facts]
+    return [*told, one.market.allocated] if one.market.allocated else told
+
+
+def _market_rules(one: SiteInputs) -> object:
+    return None if one.market is None else one.market.rules
 
 
 @lru_cache(maxsize=64)
@@ -121,4 +167,3 @@ def _tariff_digest(tariff: Tariff) -> str:
 
 
 _RULES_DIGEST: Final = _sha(_encode(RULES_VERSION))
-_NO_FACTS_DIGEST: Final = _sha(_encode(NO_FACTS))

@@ -7,11 +7,12 @@ from typing import Literal
 import msgspec
 
 from ledger.quantity import Money
+from ledger.vat_terms import LineVat
 
 LineKind = Literal["stream", "clause"]
 
 
-class Basis(msgspec.Struct, frozen=True):
+class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     """One term of a line's exact amount: `exact` = quantity x price, in major units, not rounded."""
 
     label: str
@@ -19,6 +20,9 @@ class Basis(msgspec.Struct, frozen=True):
     unit: str
     price: str
     exact: str
+    of: str = ""
+    """Of a clause line's term: `remaining` (what reached the clause), `stream:` and a stream of the pool,
+    `earlier_month`, or `clause` for what the clause states by itself."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -54,4 +58,9 @@ class Line(msgspec.Struct, frozen=True):
     """Positions in the settlement's list of sources."""
     note: str = ""
     estimated: str = ""
-    """The part of the site's energy of the month that was estimated or substituted; empty for none."""
+    """The part of the energy of the month, of the site or of all the contract's sites, that was estimated or
+    substituted; empty for none."""
+    pooled: bool = True
+    """False for a stream that the contract does not share: it is shown, and counts in no total."""
+    vat: LineVat | None = None
+    """Of a clause line, where the contract states VAT terms."""

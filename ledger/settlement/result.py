@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 import msgspec
 
@@ -25,6 +26,8 @@ class BillItem(msgspec.Struct, frozen=True):
     price: str | None
     rate: str
     amount: Money
+    part: str = ""
+    """The feeder of a demand item, or the month of an energy item's price where the cycle has two."""
 
 
 class SiteBill(msgspec.Struct, frozen=True):
@@ -36,6 +39,8 @@ class SiteBill(msgspec.Struct, frozen=True):
     explanation: str
     items_without: tuple[BillItem, ...]
     items_with: tuple[BillItem, ...]
+    cycle: Interval | None = None
+    """The billing cycle, where it is not the calendar month."""
 
 
 class RefusedSpan(msgspec.Struct, frozen=True):
@@ -84,6 +89,8 @@ class Result(msgspec.Struct, frozen=True):
     """What each site's storage held at the month's end, by where it came from."""
     refused: tuple[RefusedSpan, ...] = ()
     """Where a market claim was refused because another stream had the kWh or kW."""
+    through: date | None = None
+    """The last day that a provisional run settles; None for the whole month."""
 
     def __post_init__(self) -> None:
         assert sum(money.minor for money in self.payable.values()) == 0

@@ -16,7 +16,7 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.settlement.inputs import Part
+from ledger.settlement.cause import Cause, CorrectionClass, causes, classes
 from ledger.settlement.result import Result
 
 INITIAL: Final = "initial"
@@ -32,20 +32,36 @@ class Run(msgspec.Struct, frozen=True):
     delta: dict[str, Money]
     """Payable of this run less payable of the run before it, per party; the initial run's is payable,
     and a provisional run has none."""
-    causes: tuple[Part, ...] = ()
-    """Of a correction: the parts of the inputs that changed since the run before it."""
+    causes: tuple[Cause, ...] = ()
+    """Of a correction: what changed since the run before it."""
+    waiver: str = ""
+    """Of a correction older than its run calendar looks back: the approved reason."""
+
+    @property
+    def classes(self) -> tuple[CorrectionClass, ...]:
+        """Whether data were wrong (退补) or a rule or price changed (清算), or both."""
+        return classes(self.causes)
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """The runs of a contract's month, oldest first; `final` is the number of the run made final."""
+    """The runs of a contract's month, oldest first; `final` is the number of the run made final.
+
+    `waiver` is the approved reason to correct the month once although it is older than the look-back.
+    """
 
     runs: tuple[Run, ...] = ()
     final: int | None = None
+    waiver: str = ""
 
     @property
     def latest(self) -> Run | None:
         """The newest run that pays; None while there are provisional ones only."""
         return next((run for run in reversed(self.runs) if run.kind != PROVISIONAL), None)
+
+    @property
+    def first(self) -> Run | None:
+        """The initial run; None before it."""
+        return next((run for run in self.runs if run.kind != PROVISIONAL), None)
 
 
 class SettlementRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="settlement.recorded.v1"):
@@ -53,7 +69,8 @@ class SettlementRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="set
 
     def apply(self, state: Runs | None) -> Runs:
         before = state or Runs()
-        return msgspec.structs.replace(before, runs=(*before.runs, self.run))
+        waiver = before.waiver if self.run.kind == PROVISIONAL else ""
+        return msgspec.structs.replace(before, runs=(*before.runs, self.run), waiver=waiver)
 
 
 class RunFinalised(msgspec.Struct, frozen=True, tag_field="kind", tag="settlement.finalised.v1"):
@@ -65,10 +82,17 @@ class RunFinalised(msgspec.Struct, frozen=True, tag_field="kind", tag="settlemen
 
 
 class RecordSettlement(msgspec.Struct, frozen=True):
-    """Record a result; its command id is the contract, the month and the digest of its inputs."""
+    """Record a result; its command id is the contract, the month and the digest of its inputs.
+
+    `too_old` says why a correction of this month now needs a waiver; empty where it needs none.
+    """
 
     result: Result
-    provisional: bool = False
+    too_old: str = ""
+
+    @property
+    def provisional(self) -> bool:
+        return self.result.through is not None
 
     @property
     def aggregate(self) -> str:
@@ -80,28 +104,47 @@ class RecordSettlement(msgspec.Struct, frozen=True):
 
     def decide(self, state: Runs | None, _: Mapping[str, object]) -> tuple[SettlementRecorded]:
         """Raises:
-        Refused: `provisional` for a provisional run of a month that has an initial one."""
-        before = state.runs if state else ()
-        paid = state.latest if state else None
-        payable = self.result.payable
-        delta: dict[str, Money] = {}
-        causes: tuple[Part, ...] = ()
+        Refused: `provisional` for a provisional run of a month that has an initial one; `through` for one
+            that ends before the latest; `look_back` for a correction that needs a waiver and has none."""
+        runs = state or Runs()
+        paid, first = runs.latest, runs.first
+        run = Run(len(runs.runs) + 1, PROVISIONAL, self.result, self.result.digest(), {})
         if self.provisional:
-            if paid is not None:
-                raise Refused(
-                    "provisional", f"{self.result.month} has its initial run already", place="month"
-                )
-            kind = PROVISIONAL
-        elif paid is None:
-            kind, delta = INITIAL, payable
+            self._check_provisional(runs)
+        elif paid is None or first is None:
+            run = msgspec.structs.replace(run, kind=INITIAL, delta=self.result.payable)
         else:
-            corrections = sum(1 for run in before if run.kind not in {PROVISIONAL, INITIAL})
-            kind, delta = f"correction {corrections + 1}", _difference(payable, paid.result)
-            old = paid.result.inputs
-            causes = tuple(part for part, digest in self.result.inputs.items() if old.get(part) != digest)
-        number = len(before) + 1
-        run = Run(number, kind, self.result, self.result.digest(), delta, causes)
+            if self.too_old and not runs.waiver:
+                raise Refused("look_back", self.too_old, place=f"contract {self.result.contract}")
+            corrections = sum(1 for one in runs.runs if one.kind not in {PROVISIONAL, INITIAL})
+            run = msgspec.structs.replace(
+                run,
+                kind=f"correction {corrections + 1}",
+                delta=_difference(self.result.payable, paid.result),
+                causes=causes(self.result, paid.result.inputs, first.result.position),
+                waiver=runs.waiver if self.too_old else "",
+            )
         return (SettlementRecorded(run),)
+
+    def _check_provisional(self, runs: Runs) -> None:
+        contract, month = self.result.contract, self.result.month
+        if runs.latest is not None:
+            raise Refused(
+                "provisional",
+                f"contract {contract} has the initial run of {month} already: settle it whole",
+                place="month",
+            )
+        before = max(
+            (run.result.through for run in runs.runs if run.result.through is not None), default=None
+        )
+        through = self.result.through
+        if before is not None and through is not None and through < before:
+            raise Refused(
+                "through",
+                f"contract {contract} has a provisional run of {month} up to {before}: name that day or a"
+                " later one",
+                place="through",
+            )
 
 
 class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlement.finalise"):

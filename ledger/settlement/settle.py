@@ -15,11 +15,14 @@ from ledger.clauses.flow import exact_text
 from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Interval, Month, midnight, zone_of
+from ledger.metering.estimated_share import NOTHING_MEASURED
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.settlement import provisional
 from ledger.settlement.behind_the_meter import RULES, SiteEarnings, earnings
 from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs, digest_of
 from ledger.settlement.line import Line, Source
+from ledger.settlement.line_vat import with_vat
 from ledger.settlement.markets import market_earnings
 from ledger.settlement.markets.case import Case
 from ledger.settlement.result import RefusedSpan, Result
@@ -75,17 +78,25 @@ def _with_markets(
     start = midnight(inputs.month.first_day, zone_of(site.site.zone))
     first = int((site.market.interval.start - start).total_seconds()) // site.interval_s
     days = slice(first, first + site.market.interval.seconds // site.interval_s)
+    energy = site.month_energy or site
     case = Case(
         site.site,
         site.tariff,
         inputs.month,
         site.interval_s,
-        site.charge_wh[days],
-        site.discharge_wh[days],
+        energy.charge_wh[days],
+        energy.discharge_wh[days],
         site.market,
         shared,
     )
     paid = market_earnings(case, conflicts)
+    if not paid.retail and site.site.account.anchor_day != 1:
+        raise Refused(
+            "spot_cycle",
+            "a spot month replaces the retail price of the calendar month, and the account is billed from day"
+            f" {site.site.account.anchor_day}: such an account has anchor day 1",
+            place=f"site {site.site.id}",
+        )
     kept = [one for one in behind.earned if paid.retail or one.stream not in _RETAIL]
     return behind._replace(earned=(*kept, *paid.earned), refused=paid.refused)
 
@@ -121,7 +132,9 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
     )
     sources, of_site = _sources(inputs)
     lines = _stream_lines(inputs, earned, of_site)
-    lines += _clause_lines(split, len(lines), tuple(range(len(sources))))
+    estimated = sum((site.estimated for site in inputs.sites), NOTHING_MEASURED)
+    by_clause = _clause_lines(split, len(lines), tuple(range(len(sources))), estimated.text)
+    lines += with_vat(contract, by_clause, [line.clause for line in split.lines], tax_point)
     return Result(
         contract=contract.id,
         title=contract.title,
@@ -138,7 +151,11 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         entitlement=split.entitlement,
         held=split.held,
         payable=split.payable,
-        warnings=(*(notice for site in earned for notice in site.notices), *split.warnings),
+        warnings=(
+            *(() if inputs.through is None else (provisional.notice(inputs.through),)),
+            *(notice for site in earned for notice in site.notices),
+            *split.warnings,
+        ),
         carry=split.carry,
         sees_pool=tuple(party.id for party in contract.parties if party.sees.pool_total),
         sees_bill=tuple(
@@ -147,6 +164,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         inputs=dict(digests),
         stored={site.site: site.closing for site in earned if site.closing != Stored()},
         refused=tuple(span for site in earned for span in _spans(site.refused)),
+        through=inputs.through,
     )
 
 
@@ -193,8 +211,8 @@ def _reason(part: RefusedPart) -> str:
 
 
 def _sources(inputs: Inputs) -> tuple[tuple[Source, ...], list[tuple[int, ...]]]:
-    """All sources, the contract first; and for each site the positions of its own."""
-    sources: list[Source] = [inputs.contract_source]
+    """All sources, the contract and its facts first; and for each site the positions of its own."""
+    sources: list[Source] = [inputs.contract_source, *inputs.fact_sources]
     of_site: list[tuple[int, ...]] = []
     for site in inputs.sites:
         of_site.append(tuple(range(len(sources), len(sources) + len(site.sources))))
@@ -218,7 +236,7 @@ def _stream_lines(
                     number=len(lines) + 1,
                     kind="stream",
                     code=one.stream,
-                    clause=RULES[one.stream] + ("" if pooled else "; not in this contract's pool"),
+                    clause=RULES[one.stream],
                     site=site.site,
                     party=contract.cash_holder[one.stream] if pooled else host,
                     quantity=str(site.discharge_wh) if discharged else "",
@@ -230,18 +248,22 @@ def _stream_lines(
                     basis=one.basis,
                     sources=own,
                     note=one.note,
-                    estimated=item.estimated,
+                    estimated=item.estimated.text,
+                    pooled=pooled,
                 )
             )
     return lines
 
 
-def _clause_lines(split: Distribution, before: int, sources: tuple[int, ...]) -> list[Line]:
+def _clause_lines(
+    split: Distribution, before: int, sources: tuple[int, ...], estimated: str
+) -> list[Line]:
     """A clause divides what all sites earned, so its lines rest on everything that was settled."""
-    return [_clause_line(line, before + number, sources) for number, line in enumerate(split.lines, 1)]
+    numbered = enumerate(split.lines, before + 1)
+    return [_clause_line(line, number, sources, estimated) for number, line in numbered]
 
 
-def _clause_line(line: ClauseLine, number: int, sources: tuple[int, ...]) -> Line:
+def _clause_line(line: ClauseLine, number: int, sources: tuple[int, ...], estimated: str) -> Line:
     return Line(
         number=number,
         kind="clause",
@@ -255,9 +277,10 @@ def _clause_line(line: ClauseLine, number: int, sources: tuple[int, ...]) -> Lin
         exact=line.exact,
         amount=line.amount,
         rounding=line.rounding,
-        basis=(),
+        basis=line.terms,
         sources=sources,
         note=line.basis,
+        estimated=estimated,
     )
 
 

@@ -9,8 +9,9 @@ import msgspec
 from ledger.clauses import FEES
 from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
-from ledger.settlement.inputs import Part
+from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Line
+from ledger.settlement.line_vat import VatSum, vat_sums
 from ledger.settlement.result import Result
 from ledger.settlement.run import Run
 
@@ -35,8 +36,10 @@ class Statement(msgspec.Struct, frozen=True):
     month: str
     run: int
     run_kind: str
-    causes: tuple[Part, ...]
+    causes: tuple[Cause, ...]
     """Of a correction: what changed since the run before it."""
+    classes: tuple[CorrectionClass, ...]
+    """Of a correction: data error (退补), rule or price change (清算)."""
     currency: str
     entitlement: Money
     held: Money
@@ -52,11 +55,17 @@ class Statement(msgspec.Struct, frozen=True):
     inputs_digest: str
     outputs_digest: str
 
+    @property
+    def vat(self) -> tuple[VatSum, ...]:
+        """What is invoiced of the lines, by supplier and rate; none where the contract states no terms."""
+        return vat_sums(self.lines)
+
 
 _WITHHELD: Final[dict[NoticeCode, str]] = {
     "implausible_fee": "a fee of this contract is implausibly high; it was computed as written",
     "missing_stream": "a stream or an audit form was not available this month",
     "carry_dropped": "an account of earlier months was not carried on",
+    "provisional": "the month is not over: nothing is payable on this",
 }
 """What a party that may not see the pool is told of a notice."""
 
@@ -68,14 +77,18 @@ def _shown(line: Line, result: Result, party: str) -> Line:
     """The line without the note that would tell the pool's size, or the terms that would tell the host's
     bill, to who may not see them."""
     if line.kind == "clause" and line.code not in FEES and party not in result.sees_pool:
-        return msgspec.structs.replace(line, note="")
+        return msgspec.structs.replace(line, basis=(), note="")
     if line.kind == "stream" and line.code in _OF_THE_BILL and party not in result.sees_bill:
         return msgspec.structs.replace(line, basis=(), note="")
     return line
 
 
 def statements(run: Run, sequence: int) -> list[Statement]:
-    """The statement of every party of a run, by party id."""
+    """The statement of every party of a run, by party id.
+
+    A party that the contract no longer names has one too, when the run takes back what it was owed before:
+    without lines, and with that as its delta.
+    """
     result = run.result
     zero = Money.zero(result.currency)
     uses = _pool_uses(result)
@@ -88,10 +101,11 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             run=run.number,
             run_kind=run.kind,
             causes=run.causes,
+            classes=run.classes,
             currency=result.currency,
-            entitlement=result.entitlement[party],
-            held=result.held[party],
-            payable=result.payable[party],
+            entitlement=result.entitlement.get(party, zero),
+            held=result.held.get(party, zero),
+            payable=result.payable.get(party, zero),
             delta=run.delta.get(party, zero),
             pool=result.pool if party in result.sees_pool else None,
             pool_uses=uses if party in result.sees_pool else (),
@@ -106,7 +120,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             inputs_digest=result.inputs_digest,
             outputs_digest=run.outputs_digest,
         )
-        for party in sorted(result.entitlement)
+        for party in sorted({*result.entitlement, *run.delta})
     ]
 
 
