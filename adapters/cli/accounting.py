@@ -15,6 +15,7 @@ from adapters import lives as statement_lives
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
+from adapters.front_door import Wish
 from adapters.queries import lives
 from adapters.queries.journal import journal
 from adapters.stack import Stack
@@ -26,6 +27,7 @@ from ledger.command import Command
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.credit import Credit
 from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
 from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
@@ -198,6 +200,35 @@ def add_to(app: App, session: Session) -> None:
             command = WriteOff(life.key, id, day, _money(amount, life, "amount"), reason)
             print(f"write-off {id}: {_submit(stack, command, by)}")
 
+    @record.command(name="credit")
+    def record_credit(
+        contract: str,
+        month: str,
+        party: str,
+        amount: str,
+        *,
+        to: Annotated[tuple[str, str], Parameter(help="contract and month of the statement that it settles")],
+        id: str,
+        by: As,
+        run: Run = None,
+        to_run: Run = None,
+    ) -> None:
+        """Settle another statement of the party with what was paid beyond this one."""
+        with session.open() as stack:
+            life = _life(stack, contract, month, party, run)
+            other = _life(stack, *to, party, to_run)
+            moved = Credit(
+                id=id,
+                of=life.key,
+                to=other.key,
+                on=statement_lives.today(stack.door, stack.clock),
+                amount=_money(amount, life, "amount"),
+            )
+            command_id = _once()
+            wishes = [Wish(command, command_id) for command in moved.commands]
+            receipts = stack.door.execute_all(wishes, actor=by)
+        print(f"credit {id}: recorded, event {receipts[0].sequence}")
+
 
 def _lives(stack: Stack, party: str | None) -> list[Life]:
     position = stack.caught_up()
@@ -228,7 +259,12 @@ def _money(text: str, life: Life, place: str) -> Money:
 
 
 def _submit(stack: Stack, command: Command, by: str) -> str:
-    done = approving.submit(stack.door, command, command_id=f"cli:{secrets.token_hex(12)}", actor=by)
+    done = approving.submit(stack.door, command, command_id=_once(), actor=by)
     if done.proposal is not None:
         return f"waits for approval as {done.proposal}"
     return f"recorded, event {done.receipt.sequence}"
+
+
+def _once() -> str:
+    """A command id of its own: a person at a terminal repeats a command by giving it again."""
+    return f"cli:{secrets.token_hex(12)}"

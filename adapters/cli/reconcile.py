@@ -67,6 +67,7 @@ def add_to(app: App, session: Session) -> None:
         profile: Annotated[
             Path | None, Parameter(help="TOML file that names the columns; none: camt.053")
         ] = None,
+        number: Annotated[str, Parameter(help="the account's IBAN or number, which a camt.053 names")] = "",
         party: Annotated[
             tuple[str, ...], Parameter(help="PAYER=PARTY: whose an account number or name at the bank is")
         ] = (),
@@ -82,6 +83,7 @@ def add_to(app: App, session: Session) -> None:
                 File(file.name, data),
                 how,
                 account,
+                number,
                 parties,
                 id=_name(),
                 actor=ACTOR,

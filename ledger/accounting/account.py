@@ -46,6 +46,7 @@ Role = Literal[
     "late_interest_cost",
     "bad_debt",
     "rounding",
+    "allocation_rounding",
 ]
 
 
@@ -86,12 +87,14 @@ ROLES: Final[dict[Role, RoleTerms]] = {
     "late_interest_cost": RoleTerms("expense", ()),
     "bad_debt": RoleTerms("expense", ()),
     "rounding": RoleTerms("expense", ()),
+    "allocation_rounding": RoleTerms("expense", ("stream",)),
 }
 """`accrued_*` is settled and not yet stated to the party; `receivable` and `payable` are stated.
 
 `market_receivable` is what a market owes the book's owner for a stream. `own_saving` takes out of an agent's
-income what it holds already as its own lower electricity bill. `memo_*` record savings that the owner never
-receives; they only ever balance each other and are neither income nor assets (DOMAIN.md 2.3).
+income what it holds already as its own lower electricity bill. `allocation_rounding` is what a market's
+statement of an aggregate differs from the sum of its sites (DOMAIN.md 5). `memo_*` record savings that the
+owner never receives; they only ever balance each other and are neither income nor assets (DOMAIN.md 2.3).
 """
 
 MEMO: Final = frozenset({"memo_saving", "memo_contra"})

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ledger.accounting.account import Account
+from ledger.accounting.account import Account, Role
+from ledger.accounting.invoice import invoice_entry, pending_vat_entry
 from ledger.accounting.journal import Journal, JournalEntry
+from ledger.accounting.netting import netting_entry
 from ledger.accounting.run_effect import Settled
 from ledger.accounting.run_entries import run_entries, statement_entry
 from ledger.accounting.statement_payment import payment_entries
@@ -21,11 +23,13 @@ from ledger.contract import Contract
 from ledger.events import Event
 from ledger.interval import Month
 from ledger.month_close import Closing, MonthClosed
+from ledger.netting import NettingRecorded
 from ledger.quantity import Money
 from ledger.settlement.run import PROVISIONAL, SettlementRecorded
+from ledger.statement.invoice import Billing, Invoice
 from ledger.statement.issue import StatementIssued, StatementReviewed
 from ledger.statement.life import StatementKey
-from ledger.statement.money import PaymentRecorded
+from ledger.statement.money import InvoiceRecorded, PaymentRecorded
 
 
 class Recorded(NamedTuple):
@@ -48,6 +52,7 @@ class BookJournal:
         self._closing: Closing | None = None
         self._runs: dict[tuple[str, str], list[Settled]] = defaultdict(list)
         self._keys: dict[str, StatementKey] = {}
+        self._billings: dict[str, Billing] = {}
         self._balances: dict[tuple[Account, str], int] = defaultdict(int)
 
     def post(self, recorded: Recorded) -> tuple[JournalEntry, ...]:
@@ -60,13 +65,21 @@ class BookJournal:
             case SettlementRecorded(run=run):
                 assert recorded.contract is not None
                 entries = self._run(Settled(recorded.contract, run), recorded.recorded_on)
-            case StatementReviewed(key=key):
+            case StatementReviewed(key=key, billing=billing):
                 self._keys[recorded.aggregate] = key
+                self._billings[recorded.aggregate] = billing
                 entries = ()
             case StatementIssued(issued_on=on):
-                entries = self._issued(self._keys[recorded.aggregate], on)
+                entries = self._issued(recorded.aggregate, on)
+            case InvoiceRecorded(invoice=invoice):
+                entries = self._invoiced(recorded.aggregate, invoice)
             case PaymentRecorded():
                 entries = self._paid(self._keys[recorded.aggregate], recorded.event)
+            case NettingRecorded(netting=netting):
+                entry = netting_entry(
+                    netting.party, netting.amount, netting.amount, self._open_day(netting.on), netting.id
+                )
+                entries = () if entry is None else (entry,)
             case MonthClosed(closed=closed):
                 self._closing = recorded.event.apply(self._closing)
                 self.journal = self.journal.closed_through(closed.month)
@@ -96,7 +109,8 @@ class BookJournal:
             recognised=paid[-1] if paid else None,
         )
 
-    def _issued(self, key: StatementKey, on: date) -> tuple[JournalEntry, ...]:
+    def _issued(self, aggregate: str, on: date) -> tuple[JournalEntry, ...]:
+        key = self._keys[aggregate]
         runs = self._runs.get((key.contract, key.month), [])
         settled = next((one for one in runs if one.run.number == key.run), None)
         if settled is None or key.party == self.owner:
@@ -105,6 +119,12 @@ class BookJournal:
         entry = statement_entry(
             self.owner, settled, key.party, self._open_day(on), before=earlier[-1] if earlier else None
         )
+        pending = pending_vat_entry(key, self._billings[aggregate], self._open_day(on))
+        return tuple(one for one in (entry, pending) if one is not None)
+
+    def _invoiced(self, aggregate: str, invoice: Invoice) -> tuple[JournalEntry, ...]:
+        key = self._keys[aggregate]
+        entry = invoice_entry(key, self._billings[aggregate], invoice, self._open_day(invoice.on))
         return () if entry is None else (entry,)
 
     def _paid(self, key: StatementKey, event: PaymentRecorded) -> tuple[JournalEntry, ...]:
@@ -112,11 +132,17 @@ class BookJournal:
             return ()
         currency = event.payment.amount.currency
         payment = msgspec.structs.replace(event.payment, on=self._open_day(event.payment.on))
+
+        def held(role: Role) -> Money:
+            return Money(self._balances[Account(role, (key.party,)), currency], currency)
+
         return payment_entries(
             key,
             payment,
-            receivable=Money(self._balances[Account("receivable", (key.party,)), currency], currency),
-            payable=Money(-self._balances[Account("payable", (key.party,)), currency], currency),
+            receivable=held("receivable"),
+            payable=-held("payable"),
+            advance_received=-held("advance_received"),
+            advance_paid=held("advance_paid"),
         )
 
     def _posting_day(self, origin: Month, recorded_on: date) -> date:

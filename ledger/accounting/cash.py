@@ -82,7 +82,7 @@ def market_receipt(
         [
             (Account("bank"), received),
             (Account("market_receivable", (stream,)), off - received),
-            (Account("rounding"), -off),
+            (Account("allocation_rounding", (stream,)), -off),
         ],
     )
 
@@ -154,36 +154,44 @@ def late_interest_owed(party: str, interest: Money, on: date, document: str) -> 
 def write_off(party: str, amount: Money, on: date, document: str, *, outstanding: Money) -> JournalEntry:
     """What a party will not pay becomes bad debt.
 
+    What exceeds the amount outstanding was paid already, beyond another statement: it is an advance again.
+
     Raises:
-        Refused: `payment_amount`, or `write_off` for more than is outstanding.
+        Refused: `payment_amount`.
     """
     _positive(amount, "amount")
-    if (outstanding - amount).minor < 0:
-        raise Refused("write_off", f"{amount} is more than the {outstanding} outstanding", place="amount")
+    applied, advance = _applied(amount, outstanding)
     return _entry(
         "write_off",
         f"Write-off, {party}, {document}",
         Reference(party=party, document=document),
         on,
-        [(Account("bad_debt"), amount), (Account("receivable", (party,)), -amount)],
+        [
+            (Account("bad_debt"), amount),
+            (Account("receivable", (party,)), -applied),
+            (Account("advance_received", (party,)), -advance),
+        ],
     )
 
 
 def write_back(party: str, amount: Money, on: date, document: str, *, outstanding: Money) -> JournalEntry:
-    """What the owner need not pay any more becomes income.
+    """What the owner need not pay any more becomes income; what exceeds the outstanding is an advance again.
 
     Raises:
-        Refused: `payment_amount`, or `write_off` for more than is outstanding.
+        Refused: `payment_amount`.
     """
     _positive(amount, "amount")
-    if (outstanding - amount).minor < 0:
-        raise Refused("write_off", f"{amount} is more than the {outstanding} outstanding", place="amount")
+    applied, advance = _applied(amount, outstanding)
     return _entry(
         "write_off",
         f"Write-back, {party}, {document}",
         Reference(party=party, document=document),
         on,
-        [(Account("payable", (party,)), amount), (Account("write_back_income"), -amount)],
+        [
+            (Account("payable", (party,)), applied),
+            (Account("advance_paid", (party,)), advance),
+            (Account("write_back_income"), -amount),
+        ],
     )
 
 

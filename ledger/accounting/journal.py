@@ -154,6 +154,15 @@ class Journal(msgspec.Struct, frozen=True):
         first_open = month.next().first_day
         return Journal(self.entries, max(first_open, self.closed_to or first_open))
 
+    @property
+    def balanced(self) -> bool:
+        """Whether debits are credits in every currency, over all entries."""
+        sums: dict[str, int] = {}
+        for entry in self.entries:
+            for posting in entry.postings:
+                sums[entry.currency] = sums.get(entry.currency, 0) + posting.amount.minor
+        return not any(sums.values())
+
     def balance(self, account: Account, currency: str) -> Money:
         """Debits less credits of one account over all dates."""
         total = sum(

@@ -29,7 +29,8 @@ def netting_entry(
         Account("payable", (party,)),
         Account("receivable", (party,)),
         on,
-        f"Netting, {document}",
+        "Netting",
+        document,
     )
 
 
@@ -48,7 +49,8 @@ def advance_applied(
         Account("advance_received", (party,)),
         Account("receivable", (party,)),
         on,
-        f"Advance received applied, {document}",
+        "Advance received applied",
+        document,
     )
 
 
@@ -65,14 +67,16 @@ def advance_used(party: str, advance: Money, payable: Money, on: date, document:
         Account("payable", (party,)),
         Account("advance_paid", (party,)),
         on,
-        f"Advance paid applied, {document}",
+        "Advance paid applied",
+        document,
     )
 
 
 def _moved(
-    party: str, amount: Money, debit: Account, credit: Account, on: date, text: str
+    party: str, amount: Money, debit: Account, credit: Account, on: date, what: str, document: str
 ) -> JournalEntry | None:
     if not amount.minor:
         return None
     postings = (Posting(debit, amount), Posting(credit, -amount))
-    return JournalEntry(on, "netting", f"{text}, {party}", Reference(party=party), postings)
+    text = f"{what}, {document}, {party}"
+    return JournalEntry(on, "netting", text, Reference(party=party, document=document), postings)

@@ -73,8 +73,7 @@ def run_effect(owner: str, settled: Settled) -> Effects:
     totals = _Totals()
     by_party: dict[str, list[Line]] = defaultdict(list)
     for line in result.lines:
-        pooled = line.kind == "clause" or line.code in contract.cash_holder
-        if pooled and line.amount.minor:
+        if line.pooled and line.amount.minor:
             by_party[line.party].append(line)
     gross = contract.owner_position == "gross"
     for party, lines in by_party.items():
@@ -100,14 +99,10 @@ def billable(owner: str, settled: Settled, party: str) -> Effects:
     """
     if settled.contract.owner_position != "gross":
         raise Refused("billable", "only a principal's income is by party", place="owner_position")
-    if party == owner or party not in settled.run.result.payable:
+    if party == owner or party not in {*settled.run.result.payable, *settled.run.delta}:
         raise Refused("billable", f"{party} is no counterparty of this run", place="party")
     totals = _Totals()
-    of_pool = (
-        line
-        for line in settled.run.result.lines
-        if line.party == party and (line.kind == "clause" or line.code in settled.contract.cash_holder)
-    )
+    of_pool = (line for line in settled.run.result.lines if line.party == party and line.pooled)
     _counterparty(totals, party, of_pool, gross=True)
     return {
         account: effect
@@ -125,7 +120,7 @@ def memo_effect(owner: str, settled: Settled) -> Effects:
     for line in settled.run.result.lines:
         if line.kind != "stream" or line.party == owner or not line.amount.minor:
             continue
-        if line.code in BILL_EFFECT or line.code not in settled.contract.cash_holder:
+        if line.code in BILL_EFFECT or not line.pooled:
             totals.add(Account("memo_saving", (line.party, line.code)), line.amount.minor, [line])
             totals.add(Account("memo_contra"), -line.amount.minor, [line])
     return totals.effects()

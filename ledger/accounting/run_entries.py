@@ -76,7 +76,7 @@ def statement_entry(
         Refused: `statement_party` for the owner or a party that is not in the run; `run_order` for a
             provisional run, or one not after `before`.
     """
-    if party == owner or party not in settled.run.result.payable:
+    if party == owner or party not in {*settled.run.result.payable, *settled.run.delta}:
         raise Refused("statement_party", f"{party} is no counterparty of this run", place="party")
     if settled.run.kind == PROVISIONAL:
         raise Refused("run_order", "a provisional run is accrued, not stated", place="run")

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ledger.accounting import cash
+from ledger.accounting import cash, netting
 from ledger.accounting.journal import JournalEntry
 from ledger.quantity import Money
 from ledger.statement.life import Payment, StatementKey
 
 
 def payment_entries(
-    key: StatementKey, payment: Payment, *, receivable: Money, payable: Money
+    key: StatementKey,
+    payment: Payment,
+    *,
+    receivable: Money,
+    payable: Money,
+    advance_received: Money,
+    advance_paid: Money,
 ) -> tuple[JournalEntry, ...]:
     """What a recorded payment posts; above zero the party received it, as on the statement.
 
-    `receivable` (debit balance) and `payable` (credit balance) are the party's accounts before it. Interest
-    is charged and paid at once. A bank charge is the owner's, whatever its sign.
+    `receivable` and `advance_paid` (debit balances), `payable` and `advance_received` (credit balances) are
+    the party's accounts before it. Interest is charged and paid at once. A netting posts both sides itself, a
+    credit where it is used. A bank charge is the owner's, whatever its sign.
 
     Raises:
-        Refused: `write_off` for more than is outstanding; `currency`.
+        Refused: `currency`.
     """
     party, on, document = key.party, payment.on, payment.id
     size = Money(abs(payment.amount.minor), payment.amount.currency)
@@ -41,5 +48,15 @@ def payment_entries(
             return (cash.write_back(party, size, on, document, outstanding=payable),)
         case "write_off":
             return (cash.write_off(party, size, on, document, outstanding=receivable),)
+        case "credit_used" if to_party:
+            used = min(size.minor, max(advance_paid.minor, 0))
+            entry = netting.advance_used(party, Money(used, size.currency), payable, on, document)
+            return () if entry is None else (entry,)
+        case "credit_used":
+            used = min(size.minor, max(advance_received.minor, 0))
+            entry = netting.advance_applied(party, Money(used, size.currency), receivable, on, document)
+            return () if entry is None else (entry,)
+        case "netting" | "credit_given":
+            return ()
         case never:
             assert_never(never)

@@ -137,7 +137,7 @@ def lines_from_gross(gross: Mapping[str, Money], rate: Fraction) -> tuple[VatLin
     """
     _check_rate(rate)
     currency = _currency(gross.values())
-    nets = _parts_of_rounded_sum({item: money.exact / (1 + rate) for item, money in gross.items()}, currency)
+    nets = parts_of_rounded_sum({item: money.exact / (1 + rate) for item, money in gross.items()}, currency)
     text = exact_text(rate)
     return tuple(VatLine(item, text, nets[item], money - nets[item], money) for item, money in gross.items())
 
@@ -150,7 +150,7 @@ def lines_from_net(net: Mapping[str, Money], rate: Fraction) -> tuple[VatLine, .
     """
     _check_rate(rate)
     currency = _currency(net.values())
-    taxes = _parts_of_rounded_sum({item: money.exact * rate for item, money in net.items()}, currency)
+    taxes = parts_of_rounded_sum({item: money.exact * rate for item, money in net.items()}, currency)
     text = exact_text(rate)
     return tuple(VatLine(item, text, money, taxes[item], money + taxes[item]) for item, money in net.items())
 
@@ -169,7 +169,7 @@ def _currency(amounts: Iterable[Money]) -> str:
     return currencies.pop()
 
 
-def _parts_of_rounded_sum(exacts: Mapping[str, Fraction], currency: str) -> dict[str, Money]:
+def parts_of_rounded_sum(exacts: Mapping[str, Fraction], currency: str) -> dict[str, Money]:
     """Each exact amount cut off toward zero, and the units that the rounded sum still needs.
 
     They go one each to the parts that were cut off most in that direction, ties by item. A line may be

@@ -25,6 +25,7 @@ Auxiliary = Literal["none", "customer", "supplier"]
 Reversals = Literal["red_ink", "opposite_side"]
 DateFormat = Literal["YYYY-MM-DD", "YYYY/MM/DD"]
 EmptySide = Literal["blank", "zero"]
+Encoding = Literal["utf-8", "utf-8-sig", "gb18030"]
 
 Field = Literal[
     "date",
@@ -68,6 +69,8 @@ class VoucherProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     empty_side: EmptySide
     reversals: Reversals
     """`red_ink` shows a reversal as negative amounts on the side of the entry that it reverses."""
+    encoding: Encoding
+    """`utf-8-sig` begins with a byte order mark, which spreadsheets need to see that it is UTF-8."""
     auxiliary_format: str
     """With {kind}, {code} and {name}, such as `{kind}---{code}---{name}`."""
     auxiliary_kinds: dict[Auxiliary, str]
@@ -165,6 +168,26 @@ def parse_mapping(text: str | bytes) -> VoucherMapping:
     return file.struct(VoucherMapping, file.root, ())
 
 
+def check_mapped(entries: Iterable[JournalEntry], mapping: VoucherMapping) -> None:
+    """That every account, item and party of the entries is mapped; memo entries need no mapping.
+
+    Raises:
+        Refused: `voucher_account`, `voucher_party`: all that is missing, by name.
+    """
+    accounts = {one.account for entry in entries if not entry.is_memo for one in entry.postings}
+    roles = {account.role for account in accounts} - mapping.accounts.keys()
+    if roles:
+        raise Refused("voucher_account", f"not mapped: {', '.join(sorted(roles))}", place="accounts")
+    by_item = (account for account in accounts if mapping.accounts[account.role].by_item)
+    items = {account.item or str(account) for account in by_item} - mapping.items.keys()
+    if items:
+        raise Refused("voucher_account", f"not mapped: {', '.join(sorted(items))}", place="items")
+    with_party = (account for account in accounts if mapping.accounts[account.role].auxiliary != "none")
+    parties = {account.party for account in with_party if account.party is not None} - mapping.parties.keys()
+    if parties:
+        raise Refused("voucher_party", f"not mapped: {', '.join(sorted(parties))}", place="parties")
+
+
 def voucher_rows(
     entries: Iterable[JournalEntry],
     mapping: VoucherMapping,
@@ -185,20 +208,36 @@ def voucher_rows(
     rows = [[column.header for column in profile.columns]]
     month: Month | None = None
     number = first_number - 1
-    booked = (entry for entry in entries if not entry.is_memo)
-    for entry in sorted(booked, key=lambda entry: entry.posted_on):
+    booked = sorted((entry for entry in entries if not entry.is_memo), key=lambda entry: entry.posted_on)
+    check_mapped(booked, mapping)
+    for entry in booked:
         of = Month.of(entry.posted_on)
         number = number + 1 if month in (None, of) else 1
         month = of
+        sides = [_sides(entry, posting, profile) for posting in entry.postings]
+        assert sum((debit - credit).minor for debit, credit in sides) == 0, "a voucher balances"
         for line, posting in enumerate(entry.postings, 1):
             values = _values(entry, posting, mapping, profile)
-            values |= {"voucher_number": str(number), "line_number": str(line), "preparer": preparer}
+            values |= {"voucher_number": str(number), "line_number": str(line), "preparer": _inert(preparer)}
             rows.append([values[column.field] for column in profile.columns])
     return rows
 
 
+def voucher_file(rows: Iterable[Iterable[str]], profile: VoucherProfile) -> bytes:
+    """The rows as CSV with CRLF line ends in the profile's encoding, as import tools expect.
+
+    Raises:
+        Refused: `encoding` for a character that the encoding does not have.
+    """
+    try:
+        return voucher_csv(rows).encode(profile.encoding)
+    except UnicodeEncodeError as error:
+        lost = error.object[error.start : error.end]
+        raise Refused("encoding", f"{profile.encoding} has no {lost!r}", place="encoding") from None
+
+
 def voucher_csv(rows: Iterable[Iterable[str]]) -> str:
-    """The rows as CSV with CRLF line ends, as spreadsheets and import tools expect."""
+    """The rows as CSV with CRLF line ends."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()
@@ -256,4 +295,4 @@ def _shown(side: Money, profile: VoucherProfile) -> str:
 
 def _inert(text: str) -> str:
     """A text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[0] in "=+-@" else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

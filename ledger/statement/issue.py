@@ -7,11 +7,16 @@ from datetime import date
 
 import msgspec
 
+from ledger import book
+from ledger.accounting.billing import billing, run_before, settled_with
+from ledger.book import Book
 from ledger.command import known
+from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import PROVISIONAL, Run, Runs
+from ledger.statement.invoice import Billing
 from ledger.statement.life import Life, StatementKey, Status
 from ledger.statement.terms import Terms
 
@@ -20,6 +25,7 @@ class StatementReviewed(msgspec.Struct, frozen=True, tag_field="kind", tag="stat
     key: StatementKey
     amount: Money
     lines: dict[int, Money]
+    billing: Billing
     reviewed_by: str
 
     def apply(self, _: object) -> Life:
@@ -28,6 +34,7 @@ class StatementReviewed(msgspec.Struct, frozen=True, tag_field="kind", tag="stat
             status="reviewed",
             amount=self.amount,
             lines=self.lines,
+            billing=self.billing,
             reviewed_by=self.reviewed_by,
         )
 
@@ -94,11 +101,13 @@ class ReviewStatement(_About, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (f"settlement.{self.key.contract}_{self.key.month}",)
+        settlement = f"settlement.{self.key.contract}_{self.key.month}"
+        return settlement, f"contract.{self.key.contract}", book.AGGREGATE
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[StatementReviewed]:
         """Raises:
-        Refused: `exists`, `unknown_run`, `unknown_party`, `provisional` for a run that pays nothing."""
+        Refused: `exists`, `unknown_run`, `unknown_party`, `provisional` for a run that pays nothing,
+            `vat_rate_missing` where the contract's VAT rates do not reach the month."""
         checked_id(self.reviewed_by, "reviewed_by")
         if state is not None:
             raise Refused("exists", f"this statement was reviewed by {state.reviewed_by}", place="run")
@@ -109,7 +118,15 @@ class ReviewStatement(_About, frozen=True):
         if amount is None:
             raise Refused("unknown_party", f"{self.key.party} has no part in this run", place="party")
         lines = {line.number: line.amount for line in run.result.lines if line.party == self.key.party}
-        return (StatementReviewed(self.key, amount, lines, self.reviewed_by),)
+        billed = self._billing(others)
+        return (StatementReviewed(self.key, amount, lines, billed, self.reviewed_by),)
+
+    def _billing(self, others: Mapping[str, object]) -> Billing:
+        runs, history = known(others, self.reads[0], Runs), known(others, self.reads[1], History)
+        settled = settled_with(runs, self.key.run, history)
+        earlier = run_before(runs, self.key.run)
+        before = None if earlier is None else settled_with(runs, earlier, history)
+        return billing(known(others, book.AGGREGATE, Book).owner, self.key.party, settled, before)
 
 
 class ApproveStatement(_About, frozen=True):

@@ -9,12 +9,14 @@ import msgspec
 
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.invoice import Billing, Direction, Invoice
 from ledger.statement.terms import Terms
 
 Status = Literal["reviewed", "approved", "issued", "confirmed", "deemed_accepted"]
 DisputeStatus = Literal["open", "upheld", "corrected", "rejected"]
-Direction = Literal["issued", "received"]
-PaymentKind = Literal["payment", "bank_charge", "late_interest", "write_off"]
+PaymentKind = Literal[
+    "payment", "bank_charge", "late_interest", "write_off", "netting", "credit_given", "credit_used"
+]
 Standing = Literal["not_due", "part_paid", "paid", "overpaid", "overdue", "disputed"]
 
 
@@ -55,28 +57,6 @@ class Dispute(msgspec.Struct, frozen=True):
         return self.status in {"open", "upheld"}
 
 
-class Invoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A tax invoice (发票) as a reference: net + tax = gross. A red-letter one reverses `reverses`."""
-
-    number: str
-    direction: Direction
-    on: date
-    net: Money
-    tax: Money
-    gross: Money
-    reverses: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.number.strip():
-            raise Refused("empty", "an invoice has a number", place="number")
-        if self.net + self.tax != self.gross:
-            raise Refused(
-                "invoice_total", f"net {self.net} + tax {self.tax} is not gross {self.gross}", place="gross"
-            )
-        if self.reverses is not None and self.gross.minor >= 0:
-            raise Refused("red_letter", "a red-letter invoice is below zero", place="gross")
-
-
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """Money that moved, or was given up: above zero the party received it, as on the statement."""
 
@@ -92,12 +72,16 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
-    """`amount` is what this statement adds to what the party is owed: the run's delta of payable."""
+    """`amount` is what this statement adds to what the party is owed: the run's delta of payable.
+
+    `billing` is what the owner and the party invoice each other for it.
+    """
 
     key: StatementKey
     status: Status
     amount: Money
     lines: dict[int, Money]
+    billing: Billing
     reviewed_by: str
     approved_by: str = ""
     issued_on: date | None = None
@@ -116,20 +100,36 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settled(self) -> Money:
-        """What has been paid or written off of the amount; charges and interest are beside it."""
+        """What has been paid, netted or written off of the amount; charges and interest are beside it."""
         zero = Money.zero(self.amount.currency)
-        kinds = {"payment", "write_off"}
+        kinds = {"payment", "write_off", "netting", "credit_given", "credit_used"}
         return sum((one.amount for one in self.payments if one.kind in kinds), zero)
 
+    def to_invoice(self, direction: Direction) -> Money:
+        """What is still to be invoiced that way, on the contract's split basis, without what is disputed."""
+        billed = self.billing.side(direction).amount
+        return billed - self._held_back(direction) - self.billing.invoiced(direction, self.invoices)
+
     @property
-    def invoiced(self) -> Money:
-        """Gross, reversals deducted."""
-        return sum((one.gross for one in self.invoices), Money.zero(self.amount.currency))
+    def invoiced(self) -> bool:
+        """Whether both sides' invoices are what they should be."""
+        return not self.to_invoice("issued").minor and not self.to_invoice("received").minor
+
+    @property
+    def due(self) -> Money:
+        """`amount`, and the invoices' tax where it is due on top: above zero to the party."""
+        return self.amount + self.billing.tax_on_top(self.invoices)
 
     @property
     def open_amount(self) -> Money:
         """What is still to be paid and not disputed: above zero to the party, below zero by it."""
-        return self.amount - self.frozen - self.settled
+        return self.due - self.frozen - self.settled
+
+    def _held_back(self, direction: Direction) -> Money:
+        """What the disputes hold back of a side: at most the whole of it, and never more than nothing."""
+        billed = self.billing.side(direction).amount
+        frozen = -self.frozen.minor if direction == "issued" else self.frozen.minor
+        return Money(min(max(frozen, min(billed.minor, 0)), max(billed.minor, 0)), billed.currency)
 
     def standing(self, today: date) -> Standing:
         """How payment stands on `today`."""

@@ -10,8 +10,9 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.invoice import Invoice
 from ledger.statement.issue import at
-from ledger.statement.life import Invoice, Life, Payment, StatementKey
+from ledger.statement.life import Life, Payment, StatementKey
 
 
 class InvoiceRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="invoice.recorded.v1"):
@@ -41,32 +42,69 @@ class _Money(msgspec.Struct, frozen=True):
 
 
 class RecordInvoice(_Money, frozen=True):
-    """Link an invoice to an issued statement: the invoices of a statement never exceed its amount.
+    """Link an invoice to an issued statement; each direction has its own total, and is never above it.
 
-    A correction of an invoiced month is a statement of its own; its invoice is a red-letter one that
-    names what it reverses, or one of the delta.
+    A correction of a month that was invoiced takes back by a red-letter invoice of what it `reverses`, or
+    in the next invoice.
     """
 
     invoice: Invoice
 
-    def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[InvoiceRecorded]:
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The statements of the month's earlier runs, whose invoices a red-letter one may reverse."""
+        earlier = (msgspec.structs.replace(self.key, run=run) for run in range(1, self.key.run))
+        return tuple(key.aggregate for key in earlier) if self.invoice.reverses is not None else ()
+
+    def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[InvoiceRecorded]:
         """Raises:
         Refused: `statement_status`, `currency`, `exists`, `invoice_total`, `red_letter`."""
         life = at(state, self.key, "issued", "confirmed", "deemed_accepted")
         invoice = self.invoice
         _check_currency(life, invoice.gross)
-        if any(one.number == invoice.number for one in life.invoices):
+        same = (one for one in life.invoices if one.direction == invoice.direction)
+        if any(one.number == invoice.number for one in same):
             raise Refused("exists", f"invoice {invoice.number} is recorded already", place="number")
-        left = life.amount - life.frozen - life.invoiced
-        total = life.amount.minor
-        after = left - invoice.gross
-        if invoice.reverses is None and (after.minor * (1 if total >= 0 else -1) < 0 or not total):
+        if invoice.reverses is not None and self._reverses(life, others):
+            return (InvoiceRecorded(invoice),)
+        left = life.to_invoice(invoice.direction)
+        asked = invoice.on_basis(life.billing.basis)
+        if asked.minor * left.minor <= 0 or abs(asked.minor) > abs(left.minor):
+            who = "us" if invoice.direction == "issued" else self.key.party
+            what = "gross" if life.billing.basis == "tax_inclusive" else "net"
             raise Refused(
                 "invoice_total",
-                f"{left} {left.currency} are still to be invoiced, not {invoice.gross}",
-                place="gross",
+                f"{left} {left.currency} {what} are still to be invoiced by {who}, not {asked}",
+                place=what,
             )
         return (InvoiceRecorded(invoice),)
+
+    def _reverses(self, life: Life, others: Mapping[str, object]) -> bool:
+        """Whether the reversed invoice is one of this statement; it may be of an earlier run's.
+
+        Raises:
+            Refused: `red_letter` for one that is not there, or whose total is reversed already.
+        """
+        invoice = self.invoice
+        lives = [life, *(state for state in others.values() if isinstance(state, Life))]
+        recorded = [one for each in lives for one in each.invoices if one.direction == invoice.direction]
+        black = [one for one in recorded if one.number == invoice.reverses and one.reverses is None]
+        if not black:
+            raise Refused(
+                "red_letter",
+                f"no {invoice.direction} invoice {invoice.reverses} of this month is recorded",
+                place="reverses",
+            )
+        zero = Money.zero(invoice.gross.currency)
+        red = sum((one.gross for one in recorded if one.reverses == invoice.reverses), zero)
+        left = sum((one.gross for one in black), zero) + red
+        if (left + invoice.gross).minor < 0:
+            raise Refused(
+                "red_letter",
+                f"{left} {left.currency} of invoice {invoice.reverses} can be reversed, not {-invoice.gross}",
+                place="gross",
+            )
+        return any(one.number == invoice.reverses for one in life.invoices)
 
 
 class RecordPayment(_Money, frozen=True):
@@ -76,9 +114,14 @@ class RecordPayment(_Money, frozen=True):
 
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[PaymentRecorded]:
         """Raises:
-        Refused: `statement_status`, `currency`, `exists`, `write_off` for a write-off on this way."""
+        Refused: `statement_status`, `currency`, `exists`, `write_off` for a write-off on this way,
+            `netting` for a netting and `credit` for a credit, which concern two statements at once."""
         if self.payment.kind == "write_off":
             raise Refused("write_off", "a write-off needs a reason and a second person", place="kind")
+        if self.payment.kind == "netting":
+            raise Refused("netting", "a netting is recorded with the party, for both sides", place="kind")
+        if self.payment.kind in {"credit_given", "credit_used"}:
+            raise Refused("credit", "a credit is moved between two statements at once", place="kind")
         return (_recorded(state, self.key, self.payment),)
 
 

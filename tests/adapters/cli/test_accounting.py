@@ -1,90 +1,123 @@
-"""What the finance department asks of the command line, on the demo's book."""
+"""What the finance department asks of the command line: vouchers, invoices, payments, a party's account."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ledger.quantity import Money
-from tests.adapters.cli.test_cli import wattledger
+from ledger.refusal import Refused
+from ledger.signed_contract import RegisterContract
+from tests.adapters.cli.terminal import Terminal, terminal_of
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import CONTRACT, HOST, Api
+from tests.adapters.http.test_lives import TERMS
+from tests.adapters.test_settling import filled
 
-ACCOUNTS = Path("examples/accounts")
+ACCOUNTS = Path(__file__).parents[3] / "examples" / "accounts"
 MAPPING = ACCOUNTS / "voucher_mapping.toml"
 VOUCHERS = ("vouchers", "2026-08", "--profile", str(ACCOUNTS / "voucher_kingdee.toml"), "--mapping")
+STATEMENT = (CONTRACT.id, "2026-08", HOST)
 
 
-@pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder with the demo's book, that these tests go on with."""
-    state = tmp_path_factory.mktemp("accounting")
-    done = wattledger(state, "demo", "--exit", "--part", "verify")
-    assert done.returncode == 0, done.stderr
-    return state
+@pytest.fixture
+def settled(bench: Bench) -> Iterator[Api]:
+    filled(bench)
+    contract = msgspec.structs.replace(CONTRACT, statement_terms=TERMS)
+    bench.door.execute(RegisterContract(contract), command_id="with-terms", actor="setup")
+    api = Api(bench)
+    done = api.post("/v1/settlements", {"month": "2026-08"}, role="finance")
+    assert done.status_code == 201, done.text
+    api.wait()
+    yield api
+    api.close()
 
 
-def test_vouchers_of_a_month_balance(book: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def run(settled: Api, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return terminal_of(settled.bench, capsys)
+
+
+def test_vouchers_of_a_month_balance(run: Terminal, tmp_path: Path) -> None:
     out = tmp_path / "vouchers.csv"
-    done = wattledger(book, *VOUCHERS, str(MAPPING), "--out", str(out), "--first-number", "7")
-    assert done.returncode == 0, done.stderr
-    assert "is not closed" in done.stderr
+    told = run(*VOUCHERS, str(MAPPING), "--out", str(out), "--first-number", "7")
     text = out.read_bytes().decode("utf-8-sig")
     sums: dict[str, int] = defaultdict(int)
     for row in csv.DictReader(io.StringIO(text, newline="")):
         sums[row["凭证号"]] += Money.parse(row["借方"], "CNY").minor - Money.parse(row["贷方"], "CNY").minor
     assert sums == dict.fromkeys(map(str, range(7, 7 + len(sums))), 0)
-    assert done.stdout.startswith(f"{len(sums)} vouchers with ")
+    assert told.startswith(f"{len(sums)} voucher")
+    assert sums
 
 
-def test_vouchers_are_refused_whole_where_something_is_not_mapped(book: Path, tmp_path: Path) -> None:
+def test_vouchers_are_refused_whole_where_something_is_not_mapped(run: Terminal, tmp_path: Path) -> None:
     mapping, out = tmp_path / "mapping.toml", tmp_path / "vouchers.csv"
     kept = (line for line in MAPPING.read_text(encoding="utf-8").splitlines() if "host-s" not in line)
     mapping.write_text("\n".join(kept), encoding="utf-8")
-    done = wattledger(book, *VOUCHERS, str(mapping), "--out", str(out))
-    assert (done.returncode, out.exists()) == (2, False)
-    assert "refused (voucher_party)" in done.stderr
-    assert "host-s1" in done.stderr
+    with pytest.raises(Refused, match=f"not mapped: {HOST}") as refused:
+        run(*VOUCHERS, str(mapping), "--out", str(out))
+    assert (refused.value.code, out.exists()) == ("voucher_party", False)
 
 
-@pytest.fixture(scope="module")
-def issued(book: Path) -> Path:
-    """The same book with August's statements of eaas-s1 issued by their steps."""
+def test_statement_invoice_and_payment_become_one(run: Terminal) -> None:
     for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
-        done = wattledger(book, "statements", step, "2026-08", "--as", who)
-        assert done.returncode == 0, done.stderr
-    return book
-
-
-HOST = ("eaas-s1", "2026-08", "host-s1")
-
-
-def test_invoices_payments_and_the_account(issued: Path) -> None:
-    register = wattledger(issued, "invoices", "2026-08", "--party", "host-s1").stdout
-    (wanted,) = [line for line in register.splitlines() if "to issue" in line and "eaas-s1" in line]
+        run("statements", step, "2026-08", "--as", who)
+    register = run("invoices", "2026-08", "--party", HOST)
+    (wanted,) = [line for line in register.splitlines() if "to issue" in line]
     gross = Money.parse(wanted.split()[-2], "CNY")
-    assert wattledger(issued, "invoices", "--check").returncode == 1
-
-    def record(*arguments: str, ok: bool = True) -> str:
-        done = wattledger(issued, "record", *arguments, "--as", "ada")
-        assert (done.returncode == 0) == ok, done.stderr + done.stdout
-        return done.stdout + done.stderr
-
-    invoice = ("invoice", *HOST, "--number", "F1", "--direction", "issued", "--tax", "0.00", "--net")
-    beyond = str(gross + Money(1, "CNY"))
-    assert "refused (invoice_total)" in record(*invoice, beyond, ok=False)
-    assert "recorded" in record(*invoice, str(gross))
-    owed = wattledger(issued, "account", "host-s1").stdout
+    owed = run("account", HOST)
     (closing,) = [line.split()[-1] for line in owed.splitlines() if line.startswith("closing")]
     assert closing == str(gross), "the host keeps its saving, and owes what we invoice"
-    assert "recorded" in record("payment", *HOST, f"-{gross}", "--id", "b1")
-    after = wattledger(issued, "account", "host-s1").stdout
-    assert "receipt" in after
-    assert after.splitlines()[-7].split()[-1] == "0.00", after
-    check = wattledger(issued, "invoices", "--check", "--party", "host-s1")
-    assert (check.returncode, check.stdout) == (0, "statements, invoices and payments agree\n")
-    assert "journal: in balance" in wattledger(issued, "month", "2026-08").stdout
-    unknown = wattledger(issued, "account", "nobody")
-    assert (unknown.returncode, "refused (unknown_account)" in unknown.stderr) == (2, True)
+    assert "differs (payment)" in run("invoices", "--check")
+
+    invoice = ("record", "invoice", *STATEMENT, "--number", "F1", "--direction", "issued", "--as", "ada")
+    with pytest.raises(Refused) as refused:
+        run(*invoice, "--tax", "0.00", "--net", str(gross + Money(1, "CNY")))
+    assert refused.value.code == "invoice_total"
+    assert "recorded" in run(*invoice, "--tax", "0.00", "--net", str(gross))
+    payment = ("record", "payment", *STATEMENT, "--as", "ada", "--id")
+    run(*payment, "b1", "--", "-1.00")
+    rest = str(gross - Money(101, "CNY"))
+    run(*payment, "b2", "--", f"-{rest}")
+    run("record", "write-off", *STATEMENT, "--id", "w1", "--reason", "a cent", "--as", "ada", "--", "-0.01")
+    after = run("account", HOST, "2026-09")
+    assert [line.split()[1] for line in after.splitlines() if line.startswith("2026-")] == [
+        "statement",
+        "receipt",
+        "receipt",
+        "write_off",
+    ]
+    assert run("invoices", "--check", "--party", HOST) == "statements, invoices and payments agree\n"
+    assert "journal: in balance" in run("month", "2026-08")
+    with pytest.raises(Refused) as refused:
+        run("account", "nobody")
+    assert refused.value.code == "unknown_account"
+
+
+def test_what_is_paid_beyond_a_statement_settles_no_other_by_itself(run: Terminal) -> None:
+    for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
+        run("statements", step, "2026-08", "--as", who)
+    run("record", "payment", *STATEMENT, "--as", "ada", "--id", "b1", "--", "-900000.00")
+    told = run("account", HOST)
+    assert "paid to us beyond its statements" in told
+    with pytest.raises(Refused) as refused:
+        run(
+            "record",
+            "credit",
+            *STATEMENT,
+            "1.00",
+            "--to",
+            CONTRACT.id,
+            "2026-08",
+            "--id",
+            "k1",
+            "--as",
+            "ada",
+        )
+    assert (refused.value.code, refused.value.place) == ("credit", "to")

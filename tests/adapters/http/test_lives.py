@@ -168,6 +168,13 @@ def test_what_was_invoiced_and_paid_stands_in_the_register_and_the_account(api: 
     assert account["ageing"]["owed_to_us"]["not_due"] == "0.00"
     problem(api.get("/v1/parties/nobody/account", "finance"), 404, "unknown_account", "party")
     problem(api.get(f"/v1/parties/{HOST}/account", "partner"), 403, "forbidden")
+    credit = {"id": "k1", "amount": "1.00", "contract": CONTRACT.id, "month": "2026-08", "run": 2}
+    problem(api.post(f"{PATH}/{HOST}/1/credits", credit, "finance"), 422, "credit", "of")
+    more = {"id": "b9", "on": "2026-09-05", "amount": "-5.00", "kind": "payment"}
+    ok(api.post(f"{PATH}/{HOST}/1/payments", more, "finance"))
+    problem(api.post(f"{PATH}/{HOST}/1/credits", credit, "finance"), 422, "unknown_statement")
+    api.wait()
+    assert ok(api.get(f"/v1/parties/{HOST}/account", "finance"))["ageing"]["on_account"] == "5.00"
     months = ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]
     assert (months["journal_balanced"], months["journal_differences"]) == (True, [])
     assert HOST not in months["contracts"][0]["not_invoiced"]

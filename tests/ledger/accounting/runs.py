@@ -40,15 +40,16 @@ def result_of(
     split = distribute(terms, month, items, APRIL_THROUGHPUT, prior)
     lines: list[Line] = []
 
-    def add(kind: str, code: str, party: str, amount: Money) -> None:
-        number = len(lines) + 1
+    def add(kind: str, code: str, party: str, amount: Money, *, pooled: bool = True) -> None:
+        number, exact = len(lines) + 1, str(amount)
         lines.append(
-            Line(number, kind, code, code, None, party, "", "", "", str(amount), amount, "0", (), ())  # type: ignore[arg-type]
+            Line(number, kind, code, code, None, party, "", "", "", exact, amount, "0", (), (), pooled=pooled)  # type: ignore[arg-type]
         )
 
     for item in items:
         signed = -item.amount if item.stream in PASS_THROUGH_COSTS else item.amount
-        add("stream", item.stream, terms.cash_holder.get(item.stream, "host"), signed)
+        holder = terms.cash_holder.get(item.stream)
+        add("stream", item.stream, holder or "host", signed, pooled=holder is not None)
     for line in split.lines:
         add("clause", line.type, line.party, line.amount)
     return Result(
@@ -87,8 +88,8 @@ def runs_of(
 
 def provisional(terms: Contract, amounts: Mapping[str, str]) -> Settled:
     """The first run of a month that is not over."""
-    result = result_of(terms, amounts)
-    (event,) = RecordSettlement(result, provisional=True).decide(None, {})
+    result = msgspec.structs.replace(result_of(terms, amounts), through=date(2026, 4, 14))
+    (event,) = RecordSettlement(result).decide(None, {})
     return Settled(terms, event.run)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.accounting import cash, netting
 from ledger.accounting.account import Account, Role
-from ledger.accounting.invoice import Invoice, InvoiceLine, invoice_entry
+from ledger.accounting.invoice import invoice_entry
 from ledger.accounting.journal import Journal, JournalEntry
 from ledger.accounting.run_effect import BILL_EFFECT, Settled, run_effect
 from ledger.accounting.run_entries import run_entries, statement_entry
@@ -21,6 +21,9 @@ from ledger.accounting.vat import line_from_net
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.quantity import Money, decimal_text
+from ledger.statement.invoice import Billed, BilledAccount, Billing, Invoice
+from ledger.statement.life import StatementKey
+from ledger.vat_terms import SplitBasis
 from tests.ledger.accounting.runs import OWNER, renumbered, runs_of, with_streams
 from tests.ledger.contract_samples import co_investment, eaas, plain_split
 
@@ -169,26 +172,17 @@ class Bench:
         self.post(netting.advance_used(party, paid, -self.owed("payable", party), DAY, "a"))
 
     def invoice(self, party: str, minor: int) -> None:
-        line = InvoiceLine(
-            Account("clause_income", ("service_fee",)),
-            line_from_net("fee", Money(minor, "CNY"), Fraction(6, 100)),
-            (1,),
-        )
-        one = Invoice(
-            number="1",
-            direction="issued",
-            party=party,
-            issued_on=DAY,
-            contract=self.terms.id,
-            month=MONTHS[0],
-            run=1,
-            basis="tax_exclusive" if minor % 2 else "tax_inclusive",
-            lines=(line,),
-        )
-        if self.post(invoice_entry(one)):
-            tax = line.vat.tax.minor
+        amount = Money(minor, "CNY")
+        line = line_from_net("fee", amount, Fraction(6, 100))
+        fee = BilledAccount(Account("clause_income", ("service_fee",)), amount, None, (1,))
+        basis: SplitBasis = "tax_exclusive" if minor % 2 else "tax_inclusive"
+        billing = Billing(basis, Billed(amount, (fee,)), Billed(Money.zero("CNY")))
+        one = Invoice(number="1", direction="issued", on=DAY, net=line.net, tax=line.tax, gross=line.gross)
+        key = StatementKey(self.terms.id, str(MONTHS[0]), party, 1)
+        if self.post(invoice_entry(key, billing, one, DAY)):
+            tax = line.tax.minor
             self.auditor.tax += tax
-            if one.basis == "tax_exclusive":
+            if basis == "tax_exclusive":
                 self.auditor.told[party] += tax
             else:
                 self.auditor.earned -= tax

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.accounting.account import Account
-from ledger.accounting.invoice import Invoice, InvoiceLine, invoice_entry, invoice_lines, pending_vat_entry
+from ledger.accounting.account import Account, Role
+from ledger.accounting.invoice import invoice_entry, pending_vat_entry
 from ledger.accounting.journal import JournalEntry
-from ledger.accounting.run_effect import Effect
 from ledger.accounting.vat import (
     VatLine,
     line_from_gross,
@@ -22,10 +22,12 @@ from ledger.accounting.vat import (
     lines_from_net,
     parse_rates,
 )
-from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.split import largest_remainder
+from ledger.statement.invoice import Billed, BilledAccount, Billing, Direction, Invoice
+from ledger.statement.life import StatementKey
+from ledger.vat_terms import SplitBasis
 from tests.ledger.contract_samples import yuan
 
 THIRTEEN = Fraction(13, 100)
@@ -130,23 +132,39 @@ def test_a_line_that_does_not_add_up_cannot_exist() -> None:
         lines_from_net({}, THIRTEEN)
 
 
-def invoice(basis: str = "tax_inclusive", direction: str = "issued", rate: Fraction = THIRTEEN) -> Invoice:
-    accounts = (SHARE, FEE) if direction == "issued" else (Account("partner_share", ("host",)),) * 2
-    make = line_from_gross if basis == "tax_inclusive" else line_from_net
-    lines = (
-        InvoiceLine(accounts[0], make("share", yuan("13703.67"), rate), (1, 3)),
-        InvoiceLine(accounts[1], make("fee", yuan("9936.00"), rate / 13 * 6), (6,)),
+KEY = StatementKey("c-1", "2026-04", "host", 1)
+COST = Account("partner_share", ("host",))
+TENTH = date(2026, 5, 10)
+
+
+def side(rate: Fraction | None, *amounts: tuple[Account, str, tuple[int, ...]]) -> Billed:
+    """Accounts that all bear one rate, or none that is stated."""
+    accounts = tuple(
+        BilledAccount(
+            account,
+            yuan(text),
+            None if rate is None else line_from_gross("x", yuan(text), rate).tax,
+            lines,
+        )
+        for account, text, lines in amounts
     )
+    return Billed(Money(sum(one.amount.minor for one in accounts), "CNY"), accounts)
+
+
+def billing(basis: SplitBasis = "tax_inclusive", rate: Fraction | None = None) -> Billing:
+    issued = side(rate, (SHARE, "13703.67", (1, 3)), (FEE, "9936.00", (6,)))
+    return Billing(basis, issued, side(rate, (COST, "296.33", (3,))))
+
+
+def invoice(net: str, tax: str, direction: Direction = "issued", **changes: Any) -> Invoice:
     return Invoice(
         number="24417",
-        direction=direction,  # type: ignore[arg-type]
-        party="host",
-        issued_on=date(2026, 5, 10),
-        contract="c-1",
-        month=Month(2026, 4),
-        run=1,
-        basis=basis,  # type: ignore[arg-type]
-        lines=lines,
+        direction=direction,
+        on=TENTH,
+        net=yuan(net),
+        tax=yuan(tax),
+        gross=yuan(net) + yuan(tax),
+        **changes,
     )
 
 
@@ -159,89 +177,110 @@ def amounts_of(entry: JournalEntry | None) -> dict[str, str]:
     return {name: str(amount) for name, amount in sums.items()}
 
 
-def test_tax_comes_out_of_inclusive_income() -> None:
-    """13 703.67 / 1.13 = 12 127.14 net, 9 936.00 / 1.06 = 9 373.58 net."""
-    one = invoice()
-    assert (str(one.net), str(one.tax), str(one.gross)) == ("21500.72", "2138.95", "23639.67")
-    entry = invoice_entry(one)
+WHOLE = invoice("20920.06", "2719.61")
+"""23 639.67 gross at 13 %."""
+
+
+def test_tax_comes_out_of_inclusive_income_in_proportion() -> None:
+    """2 719.61 x 13 703.67 / 23 639.67 = 1 576.53; the fee's part is 1 143.08."""
+    entry = invoice_entry(KEY, billing(), WHOLE, TENTH)
     assert amounts_of(entry) == {
         "saving_share_income:host": "1576.53",
-        "clause_income:service_fee": "562.42",
-        "vat_output": "-2138.95",
+        "clause_income:service_fee": "1143.08",
+        "vat_output": "-2719.61",
     }
     assert entry is not None
-    assert [posting.lines for posting in entry.postings] == [(1, 3), (6,), (1, 3, 6)]
-    assert entry.description.endswith("net 21500.72, tax 2138.95, gross 23639.67 CNY")
+    assert [posting.lines for posting in entry.postings] == [(1, 3), (6,), ()]
+    assert entry.description.endswith("net 20920.06, tax 2719.61, gross 23639.67 CNY")
+    assert (entry.kind, entry.reference.document) == ("invoice", "24417")
 
 
 def test_pending_tax_is_taken_out_before_the_invoice_and_becomes_output_tax_with_it() -> None:
-    before = amounts_of(pending_vat_entry(invoice(), date(2026, 4, 30)))
-    assert before["vat_output_pending"] == "-2138.95"
-    assert before["clause_income:service_fee"] == "562.42"
-    assert amounts_of(invoice_entry(invoice(), pending=True)) == {
-        "vat_output_pending": "2138.95",
-        "vat_output": "-2138.95",
+    known = billing(rate=THIRTEEN)
+    before = pending_vat_entry(KEY, known, date(2026, 5, 4))
+    assert amounts_of(before) == {
+        "saving_share_income:host": "1576.53",
+        "clause_income:service_fee": "1143.08",
+        "vat_output_pending": "-2719.61",
     }
+    half = amounts_of(invoice_entry(KEY, known, invoice("10000.00", "1300.00"), TENTH))
+    assert half == {"vat_output_pending": "1300.00", "vat_output": "-1300.00"}
+    assert pending_vat_entry(KEY, billing(), TENTH) is None, "no rate is stated"
+    assert pending_vat_entry(KEY, billing("tax_exclusive", THIRTEEN), TENTH) is None
+    assert pending_vat_entry(KEY, billing(rate=Fraction(0)), TENTH) is None
 
 
 def test_tax_is_due_on_top_of_exclusive_income() -> None:
-    entry = invoice_entry(invoice("tax_exclusive"))
-    assert amounts_of(entry) == {"receivable:host": "2377.64", "vat_output": "-2377.64"}
+    entry = invoice_entry(KEY, billing("tax_exclusive"), invoice("23639.67", "3073.16"), TENTH)
+    assert amounts_of(entry) == {"receivable:host": "3073.16", "vat_output": "-3073.16"}
 
 
 def test_a_partners_invoice_gives_input_tax() -> None:
-    assert amounts_of(invoice_entry(invoice(direction="received"))) == {
-        "partner_share:host": "-2138.95",
-        "vat_input": "2138.95",
-    }
-    assert amounts_of(invoice_entry(invoice("tax_exclusive", "received"))) == {
-        "vat_input": "2377.64",
-        "payable:host": "-2377.64",
-    }
+    received = invoice("262.24", "34.09", "received")
+    entry = invoice_entry(KEY, billing(), received, TENTH)
+    assert amounts_of(entry) == {"partner_share:host": "-34.09", "vat_input": "34.09"}
+    assert entry is not None
+    assert entry.kind == "supplier_invoice"
+    on_top = invoice("296.33", "38.52", "received")
+    entry = invoice_entry(KEY, billing("tax_exclusive"), on_top, TENTH)
+    assert amounts_of(entry) == {"vat_input": "38.52", "payable:host": "-38.52"}
 
 
-def test_what_a_principal_bills_becomes_lines_that_add_up() -> None:
-    """Base fee and service fee at 6 % are one total: 43 269.33 / 1.06 = 40 820.12 net."""
-    billed = {
-        Account("clause_income", ("base_fee",)): Effect(-3333333, (5,)),
-        FEE: Effect(-993600, (6,)),
-        SHARE: Effect(-1370367, (1, 3)),
-        Account("partner_share", ("host",)): Effect(29633, (3,)),
-    }
-    rates = {account: THIRTEEN if account == SHARE else Fraction(6, 100) for account in billed}
-    lines = invoice_lines(billed, "issued", "tax_inclusive", rates, "CNY")
-    assert {str(line.account): (str(line.vat.net), line.lines) for line in lines} == {
-        "clause_income:base_fee": ("31446.54", (5,)),
-        "clause_income:service_fee": ("9373.58", (6,)),
-        "saving_share_income:host": ("12127.14", (1, 3)),
-    }
-    (share,) = invoice_lines(billed, "received", "tax_exclusive", rates, "CNY")
-    assert (str(share.vat.net), str(share.vat.tax)) == ("296.33", "17.78")
-    with pytest.raises(Refused) as refused:
-        invoice_lines(billed, "issued", "tax_inclusive", {}, "CNY")
-    assert refused.value.code == "vat_rate_missing"
+def test_a_red_letter_invoice_undoes_its_tax() -> None:
+    red = invoice("-20920.06", "-2719.61", reverses="24416")
+    sums = [amounts_of(invoice_entry(KEY, billing(), one, TENTH)) for one in (WHOLE, red)]
+    assert {name: (yuan(sums[0][name]) + yuan(sums[1][name])).minor for name in sums[0]} == dict.fromkeys(
+        sums[0], 0
+    )
 
 
 def test_exempt_invoices_post_no_tax() -> None:
-    assert invoice_entry(invoice(rate=Fraction(0))) is None
+    assert invoice_entry(KEY, billing(), invoice("23639.67", "0.00"), TENTH) is None
 
 
-def test_invoices_name_accounts_of_their_direction_and_wait_only_when_inclusive() -> None:
+def test_tax_of_nothing_billed_is_refused() -> None:
+    nothing = Billing("tax_inclusive", Billed(yuan("0.00")), Billed(yuan("0.00")))
     with pytest.raises(Refused) as refused:
-        Invoice(
-            number="1",
-            direction="received",
-            party="host",
-            issued_on=date(2026, 5, 10),
-            contract="c-1",
-            month=Month(2026, 4),
-            run=1,
-            basis="tax_inclusive",
-            lines=invoice().lines,
-        )
-    assert (refused.value.code, refused.value.place) == ("invoice_account", "lines[0].account")
-    for one in (invoice("tax_exclusive"), invoice(direction="received")):
-        with pytest.raises(Refused, match="tax that waits"):
-            pending_vat_entry(one, date(2026, 4, 30))
-        with pytest.raises(Refused, match="tax that waits"):
-            invoice_entry(one, pending=True)
+        invoice_entry(KEY, nothing, invoice("1.00", "0.13", "received"), TENTH)
+    assert refused.value.code == "invoice_account"
+
+
+@PROPERTY
+@given(
+    st.lists(st.integers(-(10**8), 10**8).filter(bool), min_size=1, max_size=6),
+    st.integers(-(10**8), 10**8).filter(bool),
+    st.sampled_from([None, Fraction(6, 100), THIRTEEN]),
+    st.sampled_from(["tax_inclusive", "tax_exclusive"]),
+    st.sampled_from(["issued", "received"]),
+)
+def test_an_invoices_tax_is_posted_to_the_fen(
+    minors: list[int], tax: int, rate: Fraction | None, basis: SplitBasis, direction: Direction
+) -> None:
+    """Whatever the accounts hold, also against their direction: what is posted is the invoice's tax."""
+    if sum(minors) == 0:
+        minors[0] *= 2
+    role: Role = "stream_cost" if direction == "received" else "clause_income"
+    items = ("hurdle", "guarantee", "base_fee", "service_fee", "capped_tier", "stream_tier")
+    amounts = [
+        (Account(role, (item,)), str(Money(m, "CNY")), (1,)) for item, m in zip(items, minors, strict=False)
+    ]
+    whole = side(rate, *amounts)
+    none = Billed(Money(0, "CNY"))
+    both = Billing(
+        basis, whole if direction == "issued" else none, whole if direction == "received" else none
+    )
+    net = Money(tax * 10, "CNY")
+    gross = net + Money(tax, "CNY")
+    one = Invoice(
+        number="1",
+        direction=direction,
+        on=TENTH,
+        net=net,
+        tax=gross - net,
+        gross=gross,
+        in_next_invoice=tax < 0,
+    )
+    entry = invoice_entry(KEY, both, one, TENTH)
+    assert entry is not None
+    vat_account = Account("vat_output" if direction == "issued" else "vat_input")
+    assert abs(entry.amount_of(vat_account).minor) == abs(tax)

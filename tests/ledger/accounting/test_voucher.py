@@ -118,20 +118,59 @@ def test_a_reversal_is_in_red_ink() -> None:
     assert black[5:8] == ["112202", "", "43299.33"]
 
 
-def test_what_is_not_mapped_is_refused() -> None:
+def without(mapping: voucher.VoucherMapping, table: str, *names: str) -> voucher.VoucherMapping:
+    kept = {name: to for name, to in getattr(mapping, table).items() if name not in names}
+    return msgspec.structs.replace(mapping, **{table: kept})
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "code"),
+    [
+        ("accounts", ("accrued_receivable", "stream_income"), "voucher_account"),
+        ("items", ("base_fee", "demand_response"), "voucher_account"),
+        ("parties", ("host",), "voucher_party"),
+    ],
+)
+def test_all_that_is_not_mapped_is_named(table: str, names: tuple[str, ...], code: str) -> None:
     with pytest.raises(Refused) as refused:
-        voucher.voucher_rows([receipt()], EXAMPLE, YONYOU, preparer="x")
-    assert (refused.value.code, refused.value.place) == ("voucher_party", "parties")
-    no_bank = msgspec.structs.replace(
-        MAPPING, accounts={role: to for role, to in MAPPING.accounts.items() if role != "bank"}
-    )
-    with pytest.raises(Refused, match="bank is not mapped"):
-        voucher.voucher_rows([receipt()], no_bank, YONYOU, preparer="x")
-    no_items = msgspec.structs.replace(MAPPING, items={})
-    with pytest.raises(Refused, match="has no mapped item"):
-        voucher.voucher_rows(recognised(), no_items, YONYOU, preparer="x")
+        voucher.voucher_rows(recognised(), without(MAPPING, table, *names), YONYOU, preparer="x")
+    assert (refused.value.code, refused.value.place) == (code, table)
+    assert refused.value.reason == f"not mapped: {', '.join(names)}"
+
+
+def test_numbers_are_from_one() -> None:
     with pytest.raises(Refused, match="not from 1"):
         voucher.voucher_rows([], MAPPING, YONYOU, preparer="x", first_number=0)
+
+
+def month_of_vouchers() -> list[JournalEntry]:
+    """An accrual and its reversal, the recognition, a receipt above what was owed, a bank charge."""
+    terms = with_streams(eaas(), {"arbitrage": "host", "demand_response": OWNER})
+    early = provisional(terms, {"arbitrage": "40000.00", "demand_response": "0.00"})
+    (first,) = runs_of(terms, [{"arbitrage": "45678.91", "demand_response": "20000.00"}])
+    later = renumbered(first, 2, "initial")
+    return [
+        *run_entries(OWNER, early, may(1)),
+        *run_entries(OWNER, later, may(3), accrued=early),
+        receipt(),
+        cash.bank_charge(yuan("15.00"), may(31), "fee 5"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "profile"), [("yonyou", YONYOU), ("kingdee", KINGDEE)])
+def test_a_month_as_it_stands(name: str, profile: voucher.VoucherProfile) -> None:
+    """The golden files are in the profile's own encoding: what the other system is given, byte for byte."""
+    rows = voucher.voucher_rows(month_of_vouchers(), MAPPING, profile, preparer="A. Li", first_number=31)
+    golden = Path(__file__).with_name(f"vouchers_{name}.csv").read_bytes()
+    assert voucher.voucher_file(rows, profile) == golden
+    assert golden.decode(profile.encoding).count("\r\n") == len(rows)
+
+
+def test_a_character_that_the_encoding_lacks_is_refused() -> None:
+    latin = msgspec.structs.replace(YONYOU, encoding="ascii")
+    with pytest.raises(Refused) as refused:
+        voucher.voucher_file([["记"]], latin)
+    assert (refused.value.code, refused.value.place) == ("encoding", "encoding")
 
 
 def test_a_formula_stays_text() -> None:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.book import Book
+from ledger.effective import History, Period
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -17,6 +19,7 @@ from ledger.settlement.line import Line
 from ledger.settlement.result import Result
 from ledger.settlement.run import RecordSettlement, Runs
 from ledger.statement.dispute import CorrectDispute, DecideDispute, RaiseDispute
+from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.issue import (
     AcceptBySilence,
     ApproveStatement,
@@ -24,10 +27,11 @@ from ledger.statement.issue import (
     IssueStatement,
     ReviewStatement,
 )
-from ledger.statement.life import Invoice, Life, Payment, StatementKey
+from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
 from ledger.statement.terms import Terms
 from ledger.waterfall import PriorMonth
+from tests.ledger.contract_samples import plain_split
 
 AUGUST = Month(2026, 8)
 KEY = StatementKey("c1", "2026-08", "host", 1)
@@ -39,6 +43,10 @@ TERMS = Terms(
     due_working_days=10,
     late_interest_per_day="0.0005",
 )
+
+
+CONTRACT = msgspec.structs.replace(plain_split(), id="c1")
+"""The operator is principal: the host invoices it for its share."""
 
 
 def cny(fen: int) -> Money:
@@ -100,7 +108,11 @@ def runs(*results: Result) -> Runs:
 
 
 def does(state: Life | None, *commands: Any, settled: Runs | None = None) -> Life:
-    others = {"settlement.c1_2026-08": settled or runs(result(6000, 3000, 1000))}
+    others = {
+        "settlement.c1_2026-08": settled or runs(result(6000, 3000, 1000)),
+        "contract.c1": History().with_version(Period(CONTRACT.effective.start), CONTRACT),
+        "book.book": Book("a book", "operator", "CNY", "Asia/Shanghai", "two_persons"),
+    }
     for command in commands:
         for event in command.decide(state, others):
             state = event.apply(state)
@@ -131,13 +143,22 @@ def paid(fen: int, name: str = "b1", on: date = ISSUED) -> RecordPayment:
     return RecordPayment(KEY, Payment(id=name, on=on, amount=cny(fen), kind="payment"))
 
 
-def invoice(fen: int, number: str = "F1", reverses: str | None = None) -> RecordInvoice:
+def invoice(
+    fen: int,
+    number: str = "F1",
+    reverses: str | None = None,
+    *,
+    direction: Direction = "received",
+    in_next: bool = False,
+    run: int = 1,
+) -> RecordInvoice:
     tax = fen * 13 // 113
     return RecordInvoice(
-        KEY,
+        msgspec.structs.replace(KEY, run=run),
         Invoice(
             number=number,
-            direction="issued",
+            direction=direction,
+            in_next_invoice=in_next,
             on=ISSUED,
             net=cny(fen - tax),
             tax=cny(tax),
@@ -257,14 +278,63 @@ def test_invoices_add_up_to_the_statement_and_never_beyond() -> None:
     life = does(issued(), invoice(4000))
     refused("invoice_total", life, invoice(6001, "F2"))
     refused("exists", life, invoice(6000))
+    refused("invoice_total", life, invoice(1, "F2", direction="issued"))
     life = does(life, invoice(6000, "F2"))
-    assert life.invoiced == life.amount
+    assert (life.to_invoice("received"), life.invoiced) == (cny(0), True)
+    refused("red_letter", life, invoice(-5, "R1", reverses="F9"))
+    refused("red_letter", life, invoice(-6001, "R1", reverses="F2"))
     reversed_one = does(life, invoice(-6000, "R1", reverses="F2"))
-    assert reversed_one.invoiced == cny(4000)
-    with pytest.raises(Refused, match="below zero"):
-        invoice(5, "R2", reverses="F1")
+    assert (reversed_one.to_invoice("received"), reversed_one.invoiced) == (cny(6000), False)
+    refused("red_letter", reversed_one, invoice(-5, "R2", reverses="F2"))
+    assert does(reversed_one, invoice(6000, "F3")).invoiced
     disputed = does(issued(), dispute(1))
     refused("invoice_total", disputed, invoice(4001))
+    assert does(disputed, invoice(4000)).invoiced
+
+
+@pytest.mark.parametrize(
+    ("fen", "changes", "place"),
+    [
+        (5, {"reverses": "F1"}, "gross"),
+        (-5, {}, "reverses"),
+        (-5, {"reverses": "F1", "in_next": True}, "in_next_invoice"),
+    ],
+)
+def test_below_zero_an_invoice_says_what_it_takes_back(fen: int, changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        invoice(fen, **changes)
+    assert (caught.value.code, caught.value.place) == ("red_letter", place)
+
+
+def test_a_correction_takes_back_by_red_letter_or_in_the_next_invoice() -> None:
+    """The month falls from 100.00 to 91.00: of F1, 9.00 are taken back, and no more than that."""
+    first = does(issued(), invoice(10000))
+    corrected = runs(result(6000, 3000, 1000), result(6000, 2100, 1000))
+    key = msgspec.structs.replace(KEY, run=2)
+    steps = (ReviewStatement(key, "ada"), ApproveStatement(key, "bob"), IssueStatement(key, ISSUED, TERMS))
+    second = does(None, *steps, settled=corrected)
+    assert second.to_invoice("received") == cny(-900)
+    refused("invoice_total", second, invoice(900, "F2", run=2))
+    red = invoice(-900, "R1", reverses="F1", run=2)
+    refused("red_letter", second, red)
+    assert red.reads == (KEY.aggregate,)
+    (event,) = red.decide(second, {KEY.aggregate: first})
+    assert event.apply(second).invoiced
+    too_much = invoice(-901, "R1", reverses="F1", run=2)
+    with pytest.raises(Refused) as caught:
+        too_much.decide(second, {KEY.aggregate: first})
+    assert caught.value.code == "invoice_total"
+    assert does(second, invoice(-900, "F7", in_next=True, run=2)).invoiced
+
+
+def test_tax_on_top_is_paid_with_the_statement() -> None:
+    """On a tax-exclusive basis the net is what is billed, and its tax is due beside it."""
+    exclusive = msgspec.structs.replace(issued().billing, basis="tax_exclusive")
+    life = msgspec.structs.replace(issued(), billing=exclusive)
+    refused("invoice_total", life, invoice(11301))
+    life = does(life, invoice(11300))
+    assert (life.invoiced, life.due, life.open_amount) == (True, cny(11300), cny(11300))
+    assert does(life, paid(11300)).standing(ISSUED) == "paid"
 
 
 @settings(derandomize=True, max_examples=200)

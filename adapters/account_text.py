@@ -1,0 +1,94 @@
+"""The invoice register and a counterparty's account as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ledger.accounting.ageing import Ageing
+from ledger.accounting.invoice_register import Difference, RegisterRow
+from ledger.accounting.party_account import PartyAccount
+
+_STATUS: Final = {
+    "to_issue": "to issue",
+    "to_receive": "to receive",
+    "to_take_back": "to take back",
+    "red_letter": "red letter",
+    "part_reversed": "part reversed",
+}
+_BUCKETS: Final = {
+    "not_due": "not due",
+    "1_30": "1-30 days",
+    "31_60": "31-60 days",
+    "61_90": "61-90 days",
+    "over_90": "over 90 days",
+}
+
+
+def register_text(rows: Sequence[RegisterRow]) -> str:
+    """A line an invoice; what is still to be invoiced has no number."""
+    head = (
+        f"{'month':<8} {'contract':<18} {'party':<18} {'run':>3} {'status':<13} {'by':<5} {'number':<20}"
+        f"{'net':>14}{'tax':>13}{'gross':>14}"
+    )
+    lines = [head]
+    for row in rows:
+        key, one = row.key, row.invoice
+        by = "us" if row.direction == "issued" else "them"
+        start = (
+            f"{key.month:<8} {key.contract:<18} {key.party:<18} {key.run:>3}"
+            f" {_STATUS.get(row.status, row.status):<13} {by:<5}"
+        )
+        if one is None:
+            lines.append(f"{start} {'':<20}{row.amount!s:>14} {row.amount.currency} {row.advice}".rstrip())
+        else:
+            red = f" reverses {one.reverses}" if one.reverses is not None else ""
+            part = " (part of it)" if one.in_next_invoice else ""
+            lines.append(
+                f"{start} {one.number:<20}{one.net!s:>14}{one.tax!s:>13}{one.gross!s:>14}"
+                f" {one.gross.currency}{red}{part}"
+            )
+    return "\n".join(lines)
+
+
+def differences_text(found: Sequence[Difference]) -> str:
+    """A line a difference, or that there are none."""
+    if not found:
+        return "statements, invoices and payments agree"
+    return "\n".join(
+        f"differs ({one.code}): {one.key.month} {one.key.contract} run {one.key.run} {one.key.party}:"
+        f" {one.text}"
+        f" (expected {one.expected}, found {one.found})"
+        for one in found
+    )
+
+
+def account_text(found: PartyAccount) -> str:
+    """A line an entry with the balance after it; above zero the party owes us."""
+    lines = [
+        f"account of {found.party} in {found.currency}; above zero it owes us",
+        f"{'opening':<56}{'':>14}{found.opening!s:>14}",
+    ]
+    for row in found.rows:
+        of = "" if row.reference.month is None else f" {row.reference.contract} {row.reference.month}"
+        what = f"{row.kind}{of} {row.reference.document or ''}".rstrip()
+        lines.append(f"{row.posted_on!s:<12}{what:<44}{row.amount!s:>14}{row.balance!s:>14}")
+    lines.append(f"{'closing':<56}{'':>14}{found.closing!s:>14}")
+    return "\n".join(lines)
+
+
+def ageing_text(found: Ageing) -> str:
+    """What is open by age, and what stands beside it."""
+    lines = [f"open on {found.on}, by days overdue{'owed to us':>29}{'owed by us':>14}"]
+    lines += [
+        f"  {label:<54}{found.owed_to_us[name]!s:>14}{found.owed_by_us[name]!s:>14}"  # type: ignore[index]
+        for name, label in _BUCKETS.items()
+    ]
+    beside = (
+        ("paid to us beyond its statements", found.on_account),
+        ("paid by us beyond its statements", found.overpaid_by_us),
+        ("disputed", found.disputed),
+        ("late interest accrued, to us", found.interest),
+    )
+    lines += [f"  {label:<54}{money!s:>14}" for label, money in beside if money.minor]
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""Tax invoices (发票) of a statement, in both directions, and what each side may invoice the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal, get_args
+
+import msgspec
+
+from ledger.accounting.account import Account
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.vat_terms import SplitBasis
+
+Direction = Literal["issued", "received"]
+"""By the book's owner to the party, or by the party to the owner."""
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """net + tax = gross, above zero in either direction; what is below zero takes back.
+
+    A red-letter invoice (红字) names what it `reverses`. `in_next_invoice` is the part of a later invoice
+    that is this statement's: the number is that invoice's, and stands on another statement too.
+    """
+
+    number: str
+    direction: Direction
+    on: date
+    net: Money
+    tax: Money
+    gross: Money
+    reverses: str | None = None
+    in_next_invoice: bool = False
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            raise Refused("not_allowed", f"{self.direction!r} is not issued or received", place="direction")
+        if not self.number.strip():
+            raise Refused("empty", "an invoice has a number", place="number")
+        if self.net + self.tax != self.gross:
+            raise Refused(
+                "invoice_total", f"net {self.net} + tax {self.tax} is not gross {self.gross}", place="gross"
+            )
+        if not self.net.minor:
+            raise Refused("invoice_total", "an invoice is not about nothing", place="net")
+        if self.net.minor * self.tax.minor < 0:
+            raise Refused("invoice_total", "net and tax have the same sign", place="tax")
+        if self.reverses is not None and self.gross.minor >= 0:
+            raise Refused("red_letter", "a red-letter invoice is below zero", place="gross")
+        if self.reverses is not None and self.in_next_invoice:
+            raise Refused("red_letter", "a red-letter invoice stands for itself", place="in_next_invoice")
+        if self.reverses is None and self.gross.minor < 0 and not self.in_next_invoice:
+            raise Refused(
+                "red_letter",
+                "below zero it is a red-letter invoice that names what it reverses, or part of the next"
+                " invoice",
+                place="reverses",
+            )
+
+    def on_basis(self, basis: SplitBasis) -> Money:
+        """What it covers of a contract's amounts: its gross where they hold the tax already, else its net."""
+        return self.gross if basis == "tax_inclusive" else self.net
+
+
+class BilledAccount(msgspec.Struct, frozen=True):
+    """`amount` as the side that invoices states it; `tax` None where the contract states no rate of it."""
+
+    account: Account
+    amount: Money
+    tax: Money | None
+    lines: tuple[int, ...]
+
+
+class Billed(msgspec.Struct, frozen=True):
+    """What one side invoices for a statement, on the contract's split basis, account by account.
+
+    Below zero, for a correction, something invoiced before is taken back.
+    """
+
+    amount: Money
+    accounts: tuple[BilledAccount, ...] = ()
+
+    def __post_init__(self) -> None:
+        total = sum(one.amount.minor for one in self.accounts)
+        assert total == self.amount.minor, "the accounts are what is billed"
+
+    @property
+    def tax(self) -> Money | None:
+        """The tax in it, or on it; None where the contract states no rate of a part of it."""
+        taxes = [one.tax.minor for one in self.accounts if one.tax is not None]
+        return Money(sum(taxes), self.amount.currency) if len(taxes) == len(self.accounts) else None
+
+
+class Billing(msgspec.Struct, frozen=True):
+    """What the owner and a party invoice each other for one statement.
+
+    On a tax-exclusive basis the tax is due on top of the statement's amount.
+    """
+
+    basis: SplitBasis
+    issued: Billed
+    received: Billed
+
+    def side(self, direction: Direction) -> Billed:
+        return self.issued if direction == "issued" else self.received
+
+    def invoiced(self, direction: Direction, invoices: Iterable[Invoice]) -> Money:
+        """What the invoices of a direction cover of it, what was taken back deducted."""
+        zero = Money.zero(self.issued.amount.currency)
+        return sum((one.on_basis(self.basis) for one in invoices if one.direction == direction), zero)
+
+    def tax_on_top(self, invoices: Iterable[Invoice]) -> Money:
+        """The invoices' tax that is paid beside the statement's amount: above zero to the party."""
+        zero = Money.zero(self.issued.amount.currency)
+        if self.basis == "tax_inclusive":
+            return zero
+        return sum((one.tax if one.direction == "received" else -one.tax for one in invoices), zero)
+
+
+def nothing_billed(currency: str, basis: SplitBasis) -> Billing:
+    """Of the owner's own statement, or under a contract that the owner has no part in."""
+    return Billing(basis, Billed(Money.zero(currency)), Billed(Money.zero(currency)))
