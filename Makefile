@@ -6,14 +6,23 @@ export PYTHON ?= python3
 export TMPDIR := $(CURDIR)/.uv/tmp
 ARGS ?=
 PART ?= all
+ROUNDS ?= 5
 
-.PHONY: demo test check setup bench format lock clean
+.PHONY: demo test faults soak check setup bench format lock clean
 
 demo: setup ## Run the main job on embedded servers and leave the API running (ARGS=--exit stops after printing)
 	.venv/bin/wattledger demo --part $(PART) $(ARGS)
 
-test: setup ## All tests, fixed seeds, real servers
-	$(PY) -m pytest -n 2 --dist worksteal -o tmp_path_retention_policy=failed $(ARGS)
+TEST := $(PY) -m pytest -n 2 --dist worksteal -o tmp_path_retention_policy=failed
+
+test: setup ## The tests, fixed seeds, real servers
+	$(TEST) -m "not fault" $(ARGS)
+
+faults: setup ## Servers killed, frozen, cut off and damaged under load; a cluster of three
+	$(TEST) -m fault tests $(ARGS)
+
+soak: setup ## Every property and fault again and again with new seeds (ROUNDS=5), to be run by hand
+	for round in $$(seq $(ROUNDS)); do echo "round $$round"; WATTLEDGER_SEEDS=new $(TEST) tests $(ARGS); done
 
 check: setup ## Format, lint, types, import rules, spelling, dependencies, migrations
 	.venv/bin/ruff format --check .

@@ -102,12 +102,17 @@ class FrontDoor:
         Raises:
             Refused: as `execute`.
         """
+        known = self.known_or_id(command)
+        return known if isinstance(known, Receipt) else self.execute(command, command_id=known, actor=actor)
+
+    def known_or_id(self, command: Command) -> Receipt | str:
+        """Where the command is in force already, or the id under which to record it now."""
         folded = self._load_all([command.aggregate])[command.aggregate]
         asked = _digest_of(command)
         last = next(reversed(folded.seen.values()), None)
         if last is not None and last.digest == asked:
             return Receipt(command.aggregate, last.version, last.sequence, repeated=True)
-        return self.execute(command, command_id=f"record:{folded.version + 1}:{asked}", actor=actor)
+        return f"record:{folded.version + 1}:{asked}"
 
     def execute_all(self, wishes: Sequence[Wish], *, actor: str, causation: str = "") -> list[Receipt]:
         """Accept all the commands or none; each changes another aggregate.

@@ -22,10 +22,16 @@ def today(door: FrontDoor, clock: Callable[[], datetime]) -> date:
     Raises:
         Refused: `unknown_book` before it is founded.
     """
-    found = door.state(book.AGGREGATE)
-    if not isinstance(found, Book):
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    return clock().astimezone(zone_of(found.zone)).date()
+    return clock().astimezone(zone_of(_book(door).zone)).date()
+
+
+def owner(door: FrontDoor) -> str:
+    """The party that the book belongs to.
+
+    Raises:
+        Refused: `unknown_book` before it is founded.
+    """
+    return _book(door).owner
 
 
 def currency(door: FrontDoor, key: StatementKey) -> str:
@@ -61,3 +67,10 @@ def terms(door: FrontDoor, key: StatementKey) -> Terms:
             place="contract",
         )
     return stated
+
+
+def _book(door: FrontDoor) -> Book:
+    found = door.state(book.AGGREGATE)
+    if not isinstance(found, Book):
+        raise Refused("unknown_book", "this book is not founded yet", place="book")
+    return found

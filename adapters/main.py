@@ -13,7 +13,25 @@ from cyclopts import App
 from eventsourcing.persistence import OperationalError
 from rich.console import Console
 
-from adapters.cli import access, close, facts, money, proof, questions, reconcile, servers
+from adapters.cli import (
+    access,
+    accounting,
+    analyst,
+    capital,
+    close,
+    contract_facts,
+    facts,
+    metering,
+    money,
+    netting,
+    proof,
+    questions,
+    reconcile,
+    reports,
+    runs,
+    servers,
+    trading_units,
+)
 from adapters.cli.session import Session
 from adapters.continuity import Discontinuity
 from adapters.embedded.child import ChildFailed
@@ -40,12 +58,21 @@ def application(session: Session) -> App:
     )
     servers.add_to(app, session)
     facts.add_to(app, session)
+    metering.add_to(app, session)
     money.add_to(app, session)
     proof.add_to(app, session)
     access.add_to(app, session)
     close.add_to(app, session)
+    accounting.add_to(app, session)
+    capital.add_to(app, session)
+    contract_facts.add_to(app, session)
+    netting.add_to(app, session)
     questions.add_to(app, session)
     reconcile.add_to(app, session)
+    reports.add_to(app, session)
+    analyst.add_to(app, session)
+    runs.add_to(app, session)
+    trading_units.add_to(app, session)
     return app
 
 

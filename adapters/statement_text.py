@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Final
 
-from ledger.clauses.flow import grouped
+from ledger.clauses.flow import exact_text, grouped
 from ledger.quantity import Money, decimal_text
+from ledger.settlement.cause import TERMS, Cause, classes
 from ledger.settlement.line import Line
+from ledger.settlement.line_vat import VatSum
+from ledger.settlement.run import INITIAL, PROVISIONAL
 from ledger.settlement.statement import PoolUse, Statement
+from ledger.vat_terms import LineVat
 
 _WIDTH = 100
+_VAT_COLUMNS: Final = ("vat_rate", "net", "tax", "gross", "supplier")
 
 
 def text(statement: Statement) -> str:
@@ -38,8 +45,11 @@ def text(statement: Statement) -> str:
         out.append(_total("payable to you", money(statement.payable)))
     else:
         out.append(_total("payable by you", money(-statement.payable)))
-    if statement.run > 1:
+    if statement.run_kind == PROVISIONAL:
+        out.append("     provisional: the month is not over, and nothing is payable on this")
+    elif statement.run_kind != INITIAL:
         out.append(_total("of which new in this run", money(statement.delta)))
+    out.extend(f"     of the lines, VAT {_vat(one)}" for one in statement.vat)
     out.extend(f"note: {warning}" for warning in statement.warnings)
     digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
     out.append(f"rules {statement.rules_version}   {digests}")
@@ -47,11 +57,17 @@ def text(statement: Statement) -> str:
 
 
 def _run(statement: Statement) -> str:
-    because = f", because of: {', '.join(statement.causes)}" if statement.causes else ""
+    why = f", because of {because(statement.causes)}" if statement.causes else ""
     return (
-        f"run {statement.run} ({statement.run_kind}{because}) at ledger position {statement.position},"
+        f"run {statement.run} ({statement.run_kind}{why}) at ledger position {statement.position},"
         f" recorded as event {statement.sequence}"
     )
+
+
+def because(causes: Sequence[Cause]) -> str:
+    """Why a run was corrected, with the trade's class of it: `meter, price (退补, 清算)`."""
+    found = ", ".join(TERMS[one] for one in classes(causes))
+    return f"{', '.join(cause.replace('_', ' ') for cause in causes)}{f' ({found})' if found else ''}"
 
 
 class _Money:
@@ -76,10 +92,14 @@ def _what(line: Line) -> str:
 
 
 def _terms(line: Line) -> Iterable[str]:
+    if not line.pooled:
+        yield "not in this contract's pool: shown only"
     if line.estimated:
-        yield f"{line.estimated} of the site's energy was estimated or substituted"
+        yield f"{line.estimated} of the energy was estimated or substituted"
     if line.note:
         yield line.note
+    if line.vat is not None:
+        yield f"VAT {_vat(line.vat)}"
     for term in line.basis:
         if term.unit == "Wh":
             energy = grouped(decimal_text(int(term.quantity), 3))
@@ -88,14 +108,27 @@ def _terms(line: Line) -> Iterable[str]:
             yield f"{term.label}: {term.quantity} {term.unit} at {term.price}"
 
 
+def _vat(one: LineVat | VatSum) -> str:
+    percent = exact_text(100 * Fraction(one.rate))
+    net, tax, gross = (grouped(str(money)) for money in (one.net, one.tax, one.gross))
+    return f"{percent}%: net {net}, tax {tax}, gross {gross}, invoiced by {one.supplier}"
+
+
 def csv_text(statements: Iterable[Statement]) -> str:
-    """One row a line, and one a total; amounts are exact decimals as text."""
+    """One row a line, and one a total; amounts are exact decimals as text.
+
+    Where one of the statements has VAT, each row ends with its rate, net, tax, gross and supplier.
+    """
+    statements = list(statements)
+    taxed = any(one.vat for one in statements)
+    blank = [""] * len(_VAT_COLUMNS) if taxed else []
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         [
             "party", "contract", "month", "run", "row", "code", "site", "clause", "quantity", "unit", "exact",
-            "rounding", "amount", "currency", "position",
+            "rounding", "amount", "currency", "position", "pooled",
+            *(_VAT_COLUMNS if taxed else ()),
         ]
     )  # fmt: skip
     for s in statements:
@@ -105,11 +138,26 @@ def csv_text(statements: Iterable[Statement]) -> str:
                 [
                     *head, line.number, line.code, line.site or "", line.clause, line.quantity, line.unit,
                     line.exact, line.rounding, str(line.amount), s.currency, s.position,
+                    "yes" if line.pooled else "no", *(blank if line.vat is None else _vat_cells(line.vat)),
                 ]
             )  # fmt: skip
         for name in ("entitlement", "held", "payable"):
             amount: Money = getattr(s, name)
             writer.writerow(
-                [*head, "total", name, "", "", "", "", "", "", str(amount), s.currency, s.position]
-            )
+                [
+                    *head, "total", name, "", "", "", "", "", "", str(amount), s.currency, s.position, "",
+                    *blank,
+                ]
+            )  # fmt: skip
+        for one in s.vat:
+            writer.writerow(
+                [
+                    *head, "total", "vat", "", "", "", "", "", "", str(one.gross), s.currency, s.position, "",
+                    *_vat_cells(one),
+                ]
+            )  # fmt: skip
     return out.getvalue()
+
+
+def _vat_cells(one: LineVat | VatSum) -> list[str]:
+    return [one.rate, str(one.net), str(one.tax), str(one.gross), one.supplier]

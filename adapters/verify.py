@@ -98,7 +98,14 @@ def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -
             check_line(line)
         except AssertionError:
             faults.append(f"{place}: line {line.number} does not add up")
-    inputs = settlement_inputs.load(connection, book, Month.parse(run.month), run.position, [run.contract])
+    inputs = settlement_inputs.load(
+        connection,
+        book,
+        Month.parse(run.month),
+        run.position,
+        [run.contract],
+        through=result.through,
+    )
     (again,) = settle_all(inputs)
     if again.digest() != run.outputs_digest:
         faults.append(f"{place}: settling it again gives another result")

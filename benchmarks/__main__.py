@@ -9,7 +9,16 @@ import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, csv_import, documents, readings, settling
+from benchmarks import (
+    all_streams,
+    append,
+    csv_import,
+    documents,
+    explaining,
+    one_correction,
+    readings,
+    settling,
+)
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig, rig
 
@@ -38,6 +47,9 @@ def main() -> None:
             readings.measure,
             csv_import.measure,
             settling.measure,
+            all_streams.measure,
+            one_correction.measure,
+            explaining.measure,
             documents.measure,
         ):
             found = measure(servers, quick=quick)

@@ -52,7 +52,7 @@ def _document(number: int) -> StatementDocument:
     zero = Money.zero("CNY")
     statement = Statement(
         party="host", contract=f"contract-{number}", title="Storage at twenty sites", month="2026-08", run=1,
-        run_kind="initial", causes=(), currency="CNY", entitlement=zero, held=total,
+        run_kind="initial", causes=(), classes=(), currency="CNY", entitlement=zero, held=total,
         payable=-total, delta=-total,
         pool=None, pool_uses=(), lines=lines, warnings=(), rules_version="2026-11", position=number,
         sequence=number + 1, inputs_digest=f"{number:064x}", outputs_digest=f"{number + 1:064x}",

@@ -18,24 +18,37 @@ from ledger.identity import checked_id
 from ledger.market_fact import PublishMarketRule
 from ledger.metering.substitution import SubstituteReadings
 from ledger.month_close import CloseMonth
+from ledger.netting import AgreeNetting
 from ledger.published_tariff import PublishTariff
+from ledger.recorded_exclusion import RecordExclusion, WithdrawExclusion
+from ledger.recorded_service import RecordServiceScore
 from ledger.refusal import Refused
+from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run import FinaliseRun
+from ledger.settlement.run_calendar import PublishRunCalendar
 from ledger.signed_contract import RegisterContract
 from ledger.statement.dispute import DecideDispute
 from ledger.statement.money import WriteOff
+from ledger.trading_unit import RegisterTradingUnit
 
 Approvable = (
     RegisterContract
     | PublishTariff
     | FinaliseRun
+    | WaiveLookBack
+    | PublishRunCalendar
     | DecideDispute
     | WriteOff
     | CloseMonth
     | PublishMarketRule
     | RecordCapital
+    | RecordExclusion
+    | WithdrawExclusion
+    | RecordServiceScore
+    | AgreeNetting
     | PublishExclusivity
     | SubstituteReadings
+    | RegisterTradingUnit
 )
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
 

@@ -102,6 +102,11 @@ class CapacityCharge(msgspec.Struct, frozen=True, kw_only=True, tag_field="mode"
 DemandTerms = ActualDemand | ContractDemand | CapacityCharge
 
 
+def averaging_s(terms: DemandTerms) -> int | None:
+    """The length over which demand is averaged; None when the charge does not depend on demand."""
+    return None if isinstance(terms, CapacityCharge) else terms.interval_s
+
+
 class DemandCharge(msgspec.Struct, frozen=True):
     """What was charged: `quantity` W (or VA) x `price` per kW (or kVA) x `factor`, not yet rounded."""
 

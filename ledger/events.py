@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.accounting.voucher_layout import VoucherLayoutPublished
+from ledger.allocation.record import AllocationRecorded
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
 from ledger.exclusivity.published import ExclusivityPublished
+from ledger.kpi.economics import EconomicsStated
+from ledger.kpi.published_factors import EmissionFactorsPublished
+from ledger.kpi.stated_availability import AvailabilityStated
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter import MeterRegistered
 from ledger.meter_import import ImportAbandoned, ImportCompleted, ImportOpened, ReadingsRecorded
 from ledger.metering.register_read import RegisterReadsRecorded
 from ledger.metering.substitution import ReadingsSubstituted
 from ledger.month_close import MonthClosed
+from ledger.netting import NettingAgreed, NettingRecorded
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.reconciliation.record import ReconciliationRecorded
+from ledger.recorded_exclusion import ExclusionRecorded
 from ledger.recorded_price import PricesRecorded
+from ledger.recorded_service import ServiceScoreRecorded
 from ledger.request import RequestAnswered
+from ledger.settlement.look_back import LookBackWaived
 from ledger.settlement.run import RunFinalised, SettlementRecorded
+from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
@@ -31,6 +41,7 @@ from ledger.statement.issue import (
     StatementReviewed,
 )
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
+from ledger.trading_unit import TradingUnitRegistered
 
 Event = (
     BookFounded
@@ -55,6 +66,7 @@ Event = (
     | ProposalApproved
     | ProposalRejected
     | RunFinalised
+    | LookBackWaived
     | StatementReviewed
     | StatementApproved
     | StatementIssued
@@ -66,9 +78,20 @@ Event = (
     | InvoiceRecorded
     | PaymentRecorded
     | MonthClosed
+    | RunCalendarPublished
     | MarketRulePublished
     | MarketFactRecorded
     | ExclusivityPublished
     | ReconciliationRecorded
     | CapitalRecorded
+    | TradingUnitRegistered
+    | AllocationRecorded
+    | VoucherLayoutPublished
+    | ExclusionRecorded
+    | ServiceScoreRecorded
+    | NettingAgreed
+    | NettingRecorded
+    | EconomicsStated
+    | EmissionFactorsPublished
+    | AvailabilityStated
 )

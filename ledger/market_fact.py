@@ -14,7 +14,7 @@ from ledger.command import known
 from ledger.effective import History, Period, extended
 from ledger.identity import checked_id
 from ledger.refusal import Refused
-from ledger.streams import Fact, MarketWide, Rule
+from ledger.streams import Fact, MarketWide, Rule, UnitFact
 
 
 class MarketRulePublished(msgspec.Struct, frozen=True, tag_field="kind", tag="market.rule_published.v1"):
@@ -69,12 +69,16 @@ class RecordMarketFact(msgspec.Struct, frozen=True):
     @property
     def reads(self) -> tuple[str, ...]:
         rule = (f"market_rule.{self.fact.rule}",)
-        return rule if isinstance(self.fact, MarketWide) else (*rule, f"site.{self.fact.site}")
+        if isinstance(self.fact, MarketWide):
+            return rule
+        if isinstance(self.fact, UnitFact):
+            return (*rule, f"trading_unit.{self.fact.unit}")
+        return (*rule, f"site.{self.fact.site}")
 
     def decide(self, state: Fact | None, others: Mapping[str, object]) -> tuple[MarketFactRecorded]:
         """Raises:
-        Refused: `unknown_market_rule`, `unknown_site`; `correction` for another kind, site or rule under the
-            same id, or a correction that names the same run of the market."""
+        Refused: `unknown_market_rule`, `unknown_site`, `unknown_trading_unit`; `correction` for another
+            kind, site, unit or rule under the same id, or one that names the same run of the market."""
         for name in self.reads:
             known(others, name, History)
         if state is not None:
@@ -87,6 +91,7 @@ def _check_correction(before: Fact, fact: Fact) -> None:
         type(before) is type(fact)
         and before.rule == fact.rule
         and getattr(before, "site", None) == getattr(fact, "site", None)
+        and getattr(before, "unit", None) == getattr(fact, "unit", None)
     )
     if not same:
         raise Refused("correction", f"{fact.id} was told about something else; choose another id", place="id")

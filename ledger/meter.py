@@ -12,6 +12,7 @@ from ledger.effective import History, Period, extended
 from ledger.identity import checked_id
 from ledger.readings import MeterSpec, Register
 from ledger.refusal import Refused
+from ledger.site import Site
 
 Position = Literal["grid", "load", "storage", "pv"]
 """Where a meter sits: at the grid connection, at the site's own load behind the storage, at the
@@ -28,9 +29,13 @@ class Meter(msgspec.Struct, frozen=True):
     interval_s: int
     power_w_max: int
     zone: str
+    feeder: str | None = None
+    """Which supply feeder of the account it stands on or behind; for accounts with several only."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "meter.id")
+        if self.feeder is not None:
+            checked_id(self.feeder, "meter.feeder")
         if self.position not in get_args(Position):
             allowed = ", ".join(get_args(Position))
             raise Refused(
@@ -69,7 +74,11 @@ class RegisterMeter(msgspec.Struct, frozen=True):
         return (f"site.{self.meter.site}",)
 
     def decide(self, state: History[Meter] | None, others: Mapping[str, object]) -> tuple[MeterRegistered]:
-        known(others, f"site.{self.meter.site}", History)
+        """Raises:
+        Refused: `unknown_site`; `unknown_feeder` for a feeder that no version of the site's account has;
+            `interval_changed`."""
+        site = known(others, f"site.{self.meter.site}", History)
+        _check_feeder(self.meter, site)
         if state is not None and state.latest.document.interval_s != self.meter.interval_s:
             raise Refused(
                 "interval_changed",
@@ -78,3 +87,17 @@ class RegisterMeter(msgspec.Struct, frozen=True):
                 place="meter.interval_s",
             )
         return (MeterRegistered(self.period, self.meter),)
+
+
+def _check_feeder(meter: Meter, site: History[Site]) -> None:
+    """Which meters a feeder needs is seen when a month is settled: they are registered one by one."""
+    if meter.feeder is None:
+        return
+    feeders = {feeder.id for version in site.versions for feeder in version.document.account.feeders}
+    if meter.feeder not in feeders:
+        allowed = ", ".join(sorted(feeders)) or "none: the account has one supply"
+        raise Refused(
+            "unknown_feeder",
+            f"site {meter.site} has no feeder {meter.feeder!r}; it has {allowed}",
+            place="meter.feeder",
+        )

@@ -80,5 +80,27 @@ class RegisterSite(msgspec.Struct, frozen=True):
     def reads(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, _: object, __: Mapping[str, object]) -> tuple[SiteRegistered]:
+    def decide(self, state: History[Site] | None, _: Mapping[str, object]) -> tuple[SiteRegistered]:
+        """Raises:
+        Refused: `billing_anchor` for another anchor day than an earlier version, which stays in force for
+            some time: days would be billed twice, or never."""
+        wanted = self.site.account.anchor_day
+        versions = [(one.period, one.document.account.anchor_day) for one in state.versions] if state else []
+        newer = [self.period]
+        for period, kept in reversed(versions):
+            if kept != wanted and not any(_covers(one, period) for one in newer):
+                raise Refused(
+                    "billing_anchor",
+                    f"the account's cycle begins on day {kept}, which it keeps; where it changes, register"
+                    " the site under another id from that day",
+                    place="site.account.anchor_day",
+                )
+            newer.append(period)
         return (SiteRegistered(self.period, self.site),)
+
+
+def _covers(newer: Period, older: Period) -> bool:
+    """Whether nothing of `older` is in force any more."""
+    if newer.end is not None and (older.end is None or newer.end < older.end):
+        return False
+    return newer.start <= older.start

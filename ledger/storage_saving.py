@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ledger.bill import Bill, bills
+from ledger.billing_cycle import energy_by_part, prices_of_cycle
 from ledger.grid_account import Account
 from ledger.interval import Month
-from ledger.period_energy import energy_by_period
+from ledger.period_energy import PeriodEnergy
 from ledger.period_schedule import PERIODS, TouPeriod
 from ledger.power_factor import Reactive
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.tariff import MonthPrices, Tariff, prices_of_month
+from ledger.tariff import MonthPrices, Tariff
+
+Wh = npt.NDArray[np.int64]
+ByPeriod = tuple[dict[TouPeriod, int], ...]
+"""Energy by time-of-use period, for each part of a billing cycle: one, or one a month that it touches."""
+
+
+class FeederEnergy(NamedTuple):
+    """What `storage_savings` is given of an account, for one of its feeders; the feeders add up to it."""
+
+    feeder: str
+    load_wh: Wh
+    charge_wh: Wh
+    discharge_wh: Wh
+
+    @property
+    def net_wh(self) -> Wh:
+        """The feeder's net import with the storage."""
+        return self.load_wh + self.charge_wh - self.discharge_wh
 
 
 class Saving(msgspec.Struct, frozen=True):
@@ -38,8 +58,8 @@ class Saving(msgspec.Struct, frozen=True):
     interaction: Money
     interaction_export: Fraction
     interaction_rounding: Fraction
-    charged_wh: dict[TouPeriod, int]
-    discharged_wh: dict[TouPeriod, int]
+    charged_wh: ByPeriod
+    discharged_wh: ByPeriod
 
     def __post_init__(self) -> None:
         parts = self.arbitrage + self.demand_charge + self.power_factor + self.interaction
@@ -69,13 +89,14 @@ def storage_saving(
     account: Account,
     tariff: Tariff,
     month: Month,
-    load_wh: npt.NDArray[np.int64],
-    charge_wh: npt.NDArray[np.int64],
-    discharge_wh: npt.NDArray[np.int64],
+    load_wh: Wh,
+    charge_wh: Wh,
+    discharge_wh: Wh,
     *,
     interval_s: int,
     reactive: Reactive | None = None,
     reactive_with: Reactive | None = None,
+    feeders: Sequence[FeederEnergy] = (),
 ) -> Saving:
     """As `storage_savings`, for one account and profiles of one dimension."""
     if not load_wh.shape == charge_wh.shape == discharge_wh.shape:
@@ -90,6 +111,7 @@ def storage_saving(
         interval_s=interval_s,
         reactive=[reactive],
         reactive_with=[reactive_with],
+        feeders=[feeders],
     )[0]
 
 
@@ -97,21 +119,23 @@ def storage_savings(
     accounts: Sequence[Account],
     tariff: Tariff,
     month: Month,
-    load_wh: npt.NDArray[np.int64],
-    charge_wh: npt.NDArray[np.int64],
-    discharge_wh: npt.NDArray[np.int64],
+    load_wh: Wh,
+    charge_wh: Wh,
+    discharge_wh: Wh,
     *,
     interval_s: int,
     reactive: Sequence[Reactive | None],
     reactive_with: Sequence[Reactive | None],
+    feeders: Sequence[Sequence[FeederEnergy]] | None = None,
 ) -> list[Saving]:
     """Compare each account's bill without and with its storage, interval by interval in Wh.
 
     Profiles are accounts x intervals. `load_wh` is the site's net import as it would be without the
     storage (load less PV; below zero is export); `charge_wh` and `discharge_wh` are at the storage's AC
     side, both at least zero. Losses need no parameter: they are in the two registers. `reactive_with` is
-    given when the storage changes the reactive registers. A demand line may be below zero: charging can
-    raise the maximum (DOMAIN.md 3.3).
+    given when the storage changes the reactive registers. `feeders` are the parts of accounts with several
+    supply feeders, whose demand is charged one by one. The accounts share a billing cycle. A demand line
+    may be below zero: charging can raise the maximum (DOMAIN.md 3.3).
 
     Raises:
         Refused: `negative_energy` for a register below zero, `profile`, and everything `bills` refuses.
@@ -121,34 +145,59 @@ def storage_savings(
     for place, register in (("charge_wh", charge_wh), ("discharge_wh", discharge_wh)):
         if register.size and int(register.min()) < 0:
             raise Refused("negative_energy", "charged and discharged energy are not negative", place=place)
-    prices = prices_of_month(tariff, month, interval_s)
-    charged = energy_by_period(charge_wh, prices).imported_wh.tolist()
-    discharged = energy_by_period(discharge_wh, prices).imported_wh.tolist()
+    if not accounts:
+        return []
+    parts = prices_of_cycle(tariff, month, accounts[0].anchor_day, interval_s)
+    charged = by_period(energy_by_part(charge_wh, parts), len(accounts))
+    discharged = by_period(energy_by_part(discharge_wh, parts), len(accounts))
     kept = [
         after if after is not None else before for before, after in zip(reactive, reactive_with, strict=True)
     ]
-    without = bills(accounts, tariff, month, load_wh, interval_s=interval_s, reactive=reactive)
-    net = load_wh + charge_wh - discharge_wh
-    with_storage = bills(accounts, tariff, month, net, interval_s=interval_s, reactive=kept)
+    own = feeders if feeders is not None else [() for _ in accounts]
+    without = bills(
+        accounts,
+        tariff,
+        month,
+        load_wh,
+        interval_s=interval_s,
+        reactive=reactive,
+        feeders=[{one.feeder: one.load_wh for one in each} for each in own],
+    )
+    with_storage = bills(
+        accounts,
+        tariff,
+        month,
+        load_wh + charge_wh - discharge_wh,
+        interval_s=interval_s,
+        reactive=kept,
+        feeders=[{one.feeder: one.net_wh for one in each} for each in own],
+    )
     return [
         _split(
-            without[i], with_storage[i], _direct(charged[i], discharged[i], prices), charged[i], discharged[i]
+            without[i], with_storage[i], _direct(charged[i], discharged[i], parts), charged[i], discharged[i]
         )
         for i in range(len(accounts))
     ]
 
 
-def _direct(charged: list[int], discharged: list[int], prices: MonthPrices) -> Fraction:
+def by_period(parts: list[PeriodEnergy], count: int) -> list[ByPeriod]:
+    """For each account, its energy by period in each part of the cycle."""
+    rows = [part.imported_wh.tolist() for part in parts]
+    return [tuple(dict(zip(PERIODS, part[i], strict=True)) for part in rows) for i in range(count)]
+
+
+def _direct(charged: ByPeriod, discharged: ByPeriod, parts: tuple[MonthPrices, ...]) -> Fraction:
     """Discharge less charge at the import price (DOMAIN.md 3.1), in major units."""
-    indices = np.unique(prices.period).tolist()
-    return sum(
-        (Fraction(discharged[i] - charged[i], 1000) * prices.price_of(PERIODS[i]).exact for i in indices),
-        Fraction(0),
-    )
+    total = Fraction(0)
+    for taken, given, prices in zip(charged, discharged, parts, strict=True):
+        for index in np.unique(prices.period).tolist():
+            period = PERIODS[index]
+            total += Fraction(given[period] - taken[period], 1000) * prices.price_of(period).exact
+    return total
 
 
 def _split(
-    without: Bill, with_storage: Bill, direct: Fraction, charged: list[int], discharged: list[int]
+    without: Bill, with_storage: Bill, direct: Fraction, charged: ByPeriod, discharged: ByPeriod
 ) -> Saving:
     currency = without.total.currency
     arbitrage = Money.round(direct, currency)
@@ -168,6 +217,6 @@ def _split(
         interaction,
         export,
         interaction.exact - export,
-        dict(zip(PERIODS, charged, strict=True)),
-        dict(zip(PERIODS, discharged, strict=True)),
+        charged,
+        discharged,
     )

@@ -58,6 +58,21 @@ class VatTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
         return VatRates(self.rates).rate_at(self.categories[item], self.taxpayers[supplier], tax_point)
 
 
+class LineVat(msgspec.Struct, frozen=True, kw_only=True):
+    """One settlement line as it is invoiced by `supplier`; `rate` is exact text such as `0.13`."""
+
+    supplier: str
+    rate: str
+    net: Money
+    tax: Money
+    gross: Money
+
+    def __post_init__(self) -> None:
+        if self.net + self.tax != self.gross:
+            text = f"net {self.net} and tax {self.tax} are not gross {self.gross}"
+            raise Refused("vat_line", text, place="gross")
+
+
 def vat(
     item: str, amount: Money, terms: VatTerms, basis: SplitBasis, supplier: str, tax_point: date
 ) -> VatLine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 
@@ -11,11 +11,12 @@ import msgspec
 from ledger.clauses import Clause
 from ledger.clauses.carry import Carry
 from ledger.clauses.facts import NO_FACTS, MonthFacts
-from ledger.clauses.flow import Flow, Notice, Outcome, Throughput, exact_text
+from ledger.clauses.flow import Flow, Notice, Outcome, Part, Throughput, exact_text
 from ledger.contract import Contract
 from ledger.interval import Month
-from ledger.quantity import MINOR_DIGITS, Money
+from ledger.quantity import MINOR_DIGITS, Money, decimal_text
 from ledger.refusal import Refused
+from ledger.settlement.line import Basis
 from ledger.stream import PASS_THROUGH_COSTS, STREAMS
 from ledger.vat_terms import VatTerms, vat
 
@@ -75,6 +76,8 @@ class ClauseLine(msgspec.Struct, frozen=True):
     quantity: str
     unit: str
     price: str
+    terms: tuple[Basis, ...] = ()
+    """What `exact` is the sum of; none where it is one sum that the clause states by itself."""
 
 
 class Distribution(msgspec.Struct, frozen=True):
@@ -128,6 +131,7 @@ def distribute(
     covered = _ONE if (end - first).days == month.days else Fraction((end - first).days, month.days)
     remaining = pool
     outcomes: list[Outcome] = []
+    reached: list[int] = []
     kept: dict[str, Carry] = {}
     for clause, name in zip(contract.clauses, contract.account_names, strict=True):
         outcome = clause.apply(
@@ -147,6 +151,7 @@ def distribute(
                 accounts=kept,
             )
         )
+        reached.append(remaining)
         remaining -= outcome.taken
         outcomes.append(outcome)
         if outcome.carry is not None:
@@ -158,7 +163,7 @@ def distribute(
         contract=contract.id,
         month=month,
         pool=Money(pool, contract.currency),
-        lines=_lines(contract, outcomes),
+        lines=_lines(contract, outcomes, reached, streams),
         entitlement=_money(contract, entitlement),
         held=_money(contract, held),
         payable=_money(contract, {party: entitlement[party] - held[party] for party in entitlement}),
@@ -264,7 +269,9 @@ def _money(contract: Contract, minors: Mapping[str, int]) -> dict[str, Money]:
     return {party: Money(minor, contract.currency) for party, minor in minors.items()}
 
 
-def _lines(contract: Contract, outcomes: Iterable[Outcome]) -> tuple[ClauseLine, ...]:
+def _lines(
+    contract: Contract, outcomes: Iterable[Outcome], reached: Sequence[int], streams: Mapping[str, int]
+) -> tuple[ClauseLine, ...]:
     unit = 10 ** MINOR_DIGITS[contract.currency]
     return tuple(
         ClauseLine(
@@ -278,10 +285,40 @@ def _lines(contract: Contract, outcomes: Iterable[Outcome]) -> tuple[ClauseLine,
             quantity=part.quantity,
             unit=part.unit,
             price=part.price,
+            terms=_terms(contract.currency, part, reached[index], streams),
         )
         for index, (kind, outcome) in enumerate(zip(contract.clause_types, outcomes, strict=True))
         for part in outcome.parts
     )
+
+
+def _terms(currency: str, part: Part, reached: int, streams: Mapping[str, int]) -> tuple[Basis, ...]:
+    """What reached the clause and what the pool's streams earned, each at the part's ratio; then what
+    earlier months left, and the rest, which is the clause's own."""
+    if not (part.per_remaining or part.per_stream or part.earlier):
+        return ()
+    digits = MINOR_DIGITS[currency]
+    found: list[Basis] = []
+    rest = part.exact - part.earlier
+    ratios = [("remaining", reached, part.per_remaining)]
+    ratios += [(f"stream:{name}", streams.get(name, 0), ratio) for name, ratio in part.per_stream.items()]
+    for of, minor, ratio in ratios:
+        if minor and ratio:
+            money = Fraction(minor * ratio.numerator, 10**digits * ratio.denominator)
+            rest -= money
+            label = "what reached the clause" if of == "remaining" else of.removeprefix("stream:")
+            quantity = decimal_text(minor, digits)
+            found.append(Basis(label, quantity, currency, exact_text(ratio), exact_text(money), of))
+    if part.earlier:
+        found.append(_stated("earlier months", part.earlier, currency, "earlier_month"))
+    if rest:
+        found.append(_stated("the clause's own terms", rest, currency, "clause"))
+    return tuple(found)
+
+
+def _stated(label: str, exact: Fraction, currency: str, of: str) -> Basis:
+    text = exact_text(exact)
+    return Basis(label, text, currency, "1", text, of)
 
 
 def _warnings(

@@ -1,6 +1,6 @@
 -- migrate:up
 -- The newest firm value (actual, corrected or final) holds, and the newest of all where there is none.
-CREATE OR REPLACE VIEW ledger.reading AS
+CREATE OR REPLACE VIEW ledger.reading WITH (security_invoker = true) AS
 SELECT
     run.book,
     run.meter,

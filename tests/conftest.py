@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.stack import NatsServer, PostgresServer
+
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("new", deadline=None, database=None, print_blob=True)
+settings.load_profile(os.environ.get("WATTLEDGER_SEEDS", "fixed"))
 
 
 @pytest.fixture(scope="session")

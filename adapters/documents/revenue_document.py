@@ -114,6 +114,27 @@ def figures(report: RevenueReport, words: Wording) -> list[tuple[str, Money]]:
     return [(words.label("total", name), amount) for name, amount in rows]
 
 
+class NamedKpi(NamedTuple):
+    """A key figure and what it is called where it stands."""
+
+    name: str
+    kpi: Kpi
+
+
+def named_kpis(report: RevenueReport, words: Wording) -> list[NamedKpi]:
+    """The key figures, then each that sites by themselves are compared in with all of them together."""
+    found = [NamedKpi(words.label("kpi", kpi.name), kpi) for kpi in report.kpis]
+    for one in report.comparisons:
+        what = words.label("kpi", one.alone.name)
+        found += [
+            NamedKpi(f"{what}: {words.label('comparison', 'alone')}", one.alone),
+            NamedKpi(f"{what}: {words.label('comparison', 'aggregated')}", one.aggregated),
+            NamedKpi(f"{what}: {words.label('kpi', one.change.name)}", one.change),
+            NamedKpi(f"{what}: {words.label('kpi', one.multiple.name)}", one.multiple),
+        ]
+    return found
+
+
 def kpi_value(kpi: Kpi, words: Wording) -> str:
     """Rounded for reading, with its unit."""
     value = kpi.rounded(DIGITS[kpi.name])

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from adapters.documents.language import Language, Wording
-from adapters.documents.revenue_document import RevenueDocument, chart_rows, facts, figures, kpi_value
+from adapters.documents.revenue_document import (
+    NamedKpi,
+    RevenueDocument,
+    chart_rows,
+    facts,
+    figures,
+    kpi_value,
+    named_kpis,
+)
 from adapters.documents.statement_document import written
 from adapters.documents.typesetting import Page, typeset
 from ledger.clauses.flow import grouped
-from ledger.kpi.kpi import Kpi
 from ledger.kpi.monthly_revenue import Breakdown, RevenueReport
 from ledger.refusal import Refused
 
@@ -65,7 +72,7 @@ def _sheet(document: RevenueDocument, words: Wording) -> Mapping[str, object]:
             for place, (label, amount) in enumerate(figures(report, words))
         ],
         "charts": [_chart(breakdown, report, words) for breakdown in report.breakdowns if _worth(breakdown)],
-        "kpis": [_kpi(kpi, words) for kpi in report.kpis],
+        "kpis": [_kpi(one, words) for one in named_kpis(report, words)],
         "evidence": [(words.label("field", "rests_on"), text) for text in report.rests_on],
     }
 
@@ -88,12 +95,13 @@ def _chart(breakdown: Breakdown, report: RevenueReport, words: Wording) -> Mappi
     }
 
 
-def _kpi(kpi: Kpi, words: Wording) -> Mapping[str, object]:
+def _kpi(named: NamedKpi, words: Wording) -> Mapping[str, object]:
+    kpi = named.kpi
     return {
-        "name": words.label("kpi", kpi.name),
+        "name": named.name,
         "value": kpi_value(kpi, words),
         "explained": [
-            kpi.formula,
+            *((kpi.formula,) if kpi.formula else ()),
             *(f"{one.name} = {written(one.value)} {one.unit}" for one in kpi.inputs),
             *((words.phrase(kpi.note),) if kpi.note else ()),
         ],

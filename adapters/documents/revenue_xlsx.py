@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
 from adapters.documents.language import Language, Wording
-from adapters.documents.revenue_document import RevenueDocument, chart_rows, facts, figures
+from adapters.documents.revenue_document import (
+    NamedKpi,
+    RevenueDocument,
+    chart_rows,
+    facts,
+    figures,
+    named_kpis,
+)
 from adapters.documents.spreadsheet import Cell, Formula, Number, Sheet, Spreadsheet, Styled, here
 from ledger.kpi.kpi import Kpi
 from ledger.kpi.monthly_revenue import Breakdown, RevenueReport
@@ -34,9 +42,10 @@ def revenue_xlsx(document: RevenueDocument, language: Language) -> bytes:
         if breakdown.rows:
             sheet = book.sheet(words.label("heading", breakdown.dimension), (30, 22, 18, 12, 24))
             _write_breakdown(book, sheet, breakdown, report, words)
-    if report.kpis:
+    kpis = named_kpis(report, words)
+    if kpis:
         sheet = book.sheet(words.label("heading", "kpis"), (36, 20, 14, 30, 60, 60))
-        _write_kpis(sheet, report.kpis, words)
+        _write_kpis(sheet, kpis, words)
     return book.data()
 
 
@@ -94,13 +103,13 @@ def _share(row: int, total_row: int, part: Fraction, whole: Fraction) -> Cell:
     return Formula(f"={here(row, 2)}/{here(total_row, 2)}", part / whole, "percent") if whole > 0 else None
 
 
-def _write_kpis(sheet: Sheet, kpis: tuple[Kpi, ...], words: Wording) -> None:
+def _write_kpis(sheet: Sheet, kpis: Sequence[NamedKpi], words: Wording) -> None:
     """Each key figure computed from its inputs, which stand below it."""
     names = ("key_figure", "value", "unit", "exact_text", "formula", "note")
     sheet.head(*(words.label("column", name) for name in names))
-    for kpi in kpis:
+    for name, kpi in kpis:
         sheet.add(
-            Styled(words.label("kpi", kpi.name), "heavy"),
+            Styled(name, "heavy"),
             _value(kpi, sheet.row),
             words.phrase(kpi.unit),
             kpi.value or "",

@@ -15,10 +15,10 @@ from ledger.interval import Instant
 from ledger.quantity import decimal_text
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
+from ledger.settlement.line_vat import VatSum
 from ledger.settlement.run import PROVISIONAL
 from ledger.settlement.statement import Statement
-
-_NOT_POOLED: Final = "; not in this contract's pool"
+from ledger.vat_terms import LineVat
 
 
 class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +85,28 @@ def counts_in(line: Line) -> str:
     """Which total a line is part of: `held`, `entitlement`, or none."""
     if line.kind == "clause":
         return "entitlement"
-    return "" if line.clause.endswith(_NOT_POOLED) else "held"
+    return "held" if line.pooled else ""
+
+
+def rule_of(line: Line, words: Wording) -> str:
+    """By which rule the line was made, and whether the contract's pool has no part in it."""
+    rule = words.phrase(line.clause)
+    return rule if line.pooled else f"{rule}; {words.label('kind', 'not_pooled')}"
+
+
+def vat_text(one: LineVat | VatSum, words: Wording) -> str:
+    """Rate, net, tax, gross and who invoices it, labelled."""
+    amounts = (
+        f"{words.label('column', name)} {grouped(str(money))}"
+        for name, money in (("net", one.net), ("tax", one.tax), ("gross", one.gross))
+    )
+    rate = f"{words.label('column', 'vat_rate')} {vat_percent(one)}"
+    return "; ".join((rate, *amounts, f"{words.label('column', 'supplier')} {one.supplier}"))
+
+
+def vat_percent(one: LineVat | VatSum) -> str:
+    """`13%`."""
+    return f"{exact_text(100 * Fraction(one.rate))}%"
 
 
 def written(exact: str) -> str:

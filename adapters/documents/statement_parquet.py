@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, get_args
 
 from arro3.core import Array, DataType, Field, Schema, Table
 from arro3.io import write_parquet
@@ -15,9 +15,14 @@ from arro3.io import write_parquet
 from adapters.documents.statement_document import counts_in
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.refusal import Refused
+from ledger.settlement.line import Line
 from ledger.settlement.statement import Statement
 
 Kind = Literal["text", "integer"]
+TableName = Literal["lines", "terms", "totals"]
+TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
+PARQUET: Final = "application/vnd.apache.parquet"
+"""The media type."""
 
 _INT64_MAX: Final = 2**63 - 1
 _KEY: Final[tuple[tuple[str, Kind], ...]] = (
@@ -37,6 +42,7 @@ _LINE_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
     ("counts_in", "text"),
     ("quantity", "text"),
     ("unit", "text"),
+    ("price", "text"),
     ("exact", "text"),
     ("rounding", "text"),
     ("amount_minor", "integer"),
@@ -44,7 +50,13 @@ _LINE_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
     ("currency", "text"),
     ("minor_digits", "integer"),
     ("note", "text"),
+    ("estimated", "text"),
     ("position", "integer"),
+    ("vat_supplier", "text"),
+    ("vat_rate", "text"),
+    ("net_minor", "integer"),
+    ("tax_minor", "integer"),
+    ("gross_minor", "integer"),
 )
 _TERM_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
     *_KEY,
@@ -74,27 +86,19 @@ _TOTAL_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
 Value = str | int | None
 
 
-class StatementTables(NamedTuple):
-    """Three files: one row a line, one a line's term, one a total."""
-
-    lines: bytes
-    terms: bytes
-    totals: bytes
-
-
-def statement_parquet(statements: Iterable[Statement]) -> StatementTables:
-    """Any number of statements, of any currencies; `counts_in` and a missing quantity or site are null
-    where there is none.
+def statement_parquet(statements: Iterable[Statement]) -> dict[TableName, bytes]:
+    """Three files of any number of statements, of any currencies: one row a line, one a line's term, one a
+    total. `counts_in` and a missing quantity, price, site or VAT are null where there is none.
 
     Raises:
         Refused: `int64` for an amount that 64 bits do not hold.
     """
     every = list(statements)
-    return StatementTables(
-        _file(_LINE_COLUMNS, [row for one in every for row in _lines(one)]),
-        _file(_TERM_COLUMNS, [row for one in every for row in _terms(one)]),
-        _file(_TOTAL_COLUMNS, [row for one in every for row in _totals(one)]),
-    )
+    return {
+        "lines": _file(_LINE_COLUMNS, [row for one in every for row in _lines(one)]),
+        "terms": _file(_TERM_COLUMNS, [row for one in every for row in _terms(one)]),
+        "totals": _file(_TOTAL_COLUMNS, [row for one in every for row in _totals(one)]),
+    }
 
 
 def _key(one: Statement) -> tuple[Value, ...]:
@@ -113,12 +117,22 @@ def _lines(one: Statement) -> Iterable[tuple[Value, ...]]:
             counts_in(line) or None,
             line.quantity or None,
             line.unit or None,
+            line.price or None,
             line.exact,
             line.rounding,
             *_money(line.amount),
             line.note,
+            line.estimated or None,
             one.position,
+            *_vat(line),
         )
+
+
+def _vat(line: Line) -> tuple[Value, ...]:
+    one = line.vat
+    if one is None:
+        return (None,) * 5
+    return one.supplier, one.rate, one.net.minor, one.tax.minor, one.gross.minor
 
 
 def _terms(one: Statement) -> Iterable[tuple[Value, ...]]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from adapters.documents.language import Language, Wording
-from adapters.documents.statement_document import StatementDocument, evidence, facts, quantity_of, written
+from adapters.documents.statement_document import (
+    StatementDocument,
+    evidence,
+    facts,
+    quantity_of,
+    rule_of,
+    vat_percent,
+    vat_text,
+    written,
+)
 from adapters.documents.typesetting import Page, Typesetters, typeset
 from ledger.clauses.flow import grouped
 from ledger.refusal import Refused
@@ -102,12 +111,17 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
     else:
         add("payable_by", -one.payable, 1)
     add("delta", one.delta, 0)
+    for found in one.vat:
+        name = f"{words.label('total', 'vat')} {vat_percent(found)} ({found.supplier})"
+        rows.append((f"{name}: {words.label('column', 'net')}", grouped(str(found.net)), 0))
+        rows.append((words.label("column", "tax"), grouped(str(found.tax)), 2))
+        rows.append((words.label("column", "gross"), grouped(str(found.gross)), 2))
     return rows
 
 
 def _line(line: Line, words: Wording) -> Mapping[str, object]:
     where = f" {line.site}" if line.site else ""
-    rule = words.phrase(line.clause)
+    rule = rule_of(line, words)
     return {
         "number": str(line.number),
         "what": words.code(line.code) + where,
@@ -117,6 +131,7 @@ def _line(line: Line, words: Wording) -> Mapping[str, object]:
         "rounding": line.rounding,
         "amount": grouped(str(line.amount)),
         "rule": f"{rule}: {words.phrase(line.note)}" if line.note else rule,
+        "vat": "" if line.vat is None else vat_text(line.vat, words),
         "terms": [_term(term, words) for term in line.basis],
     }
 

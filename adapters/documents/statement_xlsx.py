@@ -15,16 +15,23 @@ from adapters.documents.statement_document import (
     facts,
     number_of,
     quantity_of,
+    rule_of,
+    vat_percent,
 )
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.settlement.line import Basis, Line
+from ledger.settlement.line_vat import VatSum
 from ledger.settlement.statement import Statement
+from ledger.vat_terms import LineVat
 
 _TERMS: Final = ("number", "term", "quantity", "unit", "price", "exact", "exact_text")
 _LINES: Final = (
     "number", "item", "code", "site", "in_total", "quantity", "unit", "exact", "rounding", "amount",
     "exact_text", "rounding_text", "amount_text", "rule", "note",
 )  # fmt: skip
+_VAT: Final = ("supplier", "vat_rate", "net", "tax", "gross")
+"""Columns of the lines where the contract states VAT terms; the first tells invoices apart."""
+_AMOUNT, _INVOICE, _VAT_RATE, _NET, _TAX, _GROSS = 9, 15, 16, 17, 18, 19
 _TOTALS: Final = ("item", "recomputed", "recorded", "difference", "amount_text")
 _FACTORS: Final = (("", 1), ("*-1", -1), ("/1000", Fraction(1, 1000)), ("/-1000", Fraction(-1, 1000)))
 """A charge is a cost, and a price may be one of a MWh."""
@@ -91,7 +98,8 @@ def _product(shown: Quantity, term: Basis, row: int) -> Cell:
 
 
 def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, last_term: int) -> int:
-    sheet.head(*(words.label("column", name) for name in _LINES))
+    names = (*_LINES, *(_VAT if one.vat else ()))
+    sheet.head(*(words.label("column", name) for name in names))
     digits = MINOR_DIGITS[one.currency]
     for line in one.lines:
         row = sheet.row
@@ -110,10 +118,49 @@ def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, las
             line.exact,
             line.rounding,
             str(line.amount),
-            words.phrase(line.clause),
+            rule_of(line, words),
             words.phrase(line.note),
+            *_vat_cells(line, row),
         )
     return sheet.row - 1
+
+
+def _vat_cells(line: Line, row: int) -> tuple[Cell, ...]:
+    """Net and tax computed from the line's amount, which is one of net and gross; where a fen more or less
+    lets the lines add up to their invoice, it stands in the formula."""
+    if line.vat is None:
+        return ()
+    one, amount, digits = line.vat, here(row, _AMOUNT), MINOR_DIGITS[line.amount.currency]
+    rate = here(row, _VAT_RATE)
+    net, tax, gross = (here(row, column) for column in (_NET, _TAX, _GROSS))
+    if one.gross == line.amount:
+        rounded = Money.round(one.gross.exact / (1 + Fraction(one.rate)), one.gross.currency)
+        formulas = (
+            f"=ROUND({amount}/(1+{rate}){_moved(one.net - rounded)},{digits})",
+            f"=ROUND({gross}-{net},{digits})",
+            f"={amount}",
+        )
+    else:
+        rounded = Money.round(one.net.exact * Fraction(one.rate), one.net.currency)
+        formulas = (
+            f"={amount}",
+            f"=ROUND({amount}*{rate}{_moved(one.tax - rounded)},{digits})",
+            f"=ROUND({net}+{tax},{digits})",
+        )
+    values = (one.net.exact, one.tax.exact, one.gross.exact)
+    return (
+        _invoice(one),
+        Number(Fraction(one.rate), "percent"),
+        *(Formula(text, value, "money") for text, value in zip(formulas, values, strict=True)),
+    )
+
+
+def _invoice(one: LineVat | VatSum) -> str:
+    return f"{one.supplier} {vat_percent(one)}"
+
+
+def _moved(by: Money) -> str:
+    return f"{'+' if by.minor > 0 else ''}{by}" if by.minor else ""
 
 
 def _exact(line: Line, row: int, terms: Sheet, last_term: int) -> Cell:
@@ -152,12 +199,32 @@ def _write_front(
     sheet.add(words.label("total", "payable_before"), None, Number(before.exact, "money"), None, str(before))
     delta = Formula(f"={here(payable, 1)}-{here(sheet.row - 1, 2)}", recomputed - before.exact, "money")
     _total(sheet, words, "delta", delta, one.delta)
+    _write_vat(sheet, one, words, lines, last_line)
     _write_pool(sheet, one, words)
     if one.warnings:
         sheet.skip()
         sheet.add(Styled(words.label("heading", "notes"), "heavy"))
         for text in one.warnings:
             sheet.add(words.phrase(text))
+
+
+def _write_vat(sheet: Sheet, one: Statement, words: Wording, lines: Sheet, last_line: int) -> None:
+    """Net, tax and gross by supplier and rate, as the sums of the lines."""
+    for found in one.vat:
+        sheet.skip()
+        key = here(sheet.add(_invoice(found)), 0)
+        invoices = lines.span(1, last_line, _INVOICE)
+        for name, column in (("net", _NET), ("tax", _TAX), ("gross", _GROSS)):
+            recorded: Money = getattr(found, name)
+            formula = f"=SUMIF({invoices},{key},{lines.span(1, last_line, column)})"
+            difference = f"=ROUND({here(sheet.row, 1)}-{here(sheet.row, 2)},{MINOR_DIGITS[one.currency]})"
+            sheet.add(
+                f"{words.label('total', 'vat')}: {words.label('column', name)}",
+                Formula(formula, recorded.exact, "money"),
+                Number(recorded.exact, "money"),
+                Formula(difference, Fraction(0), "money"),
+                str(recorded),
+            )
 
 
 def _sum_of(sheet: Sheet, name: str, one: Statement, words: Wording, lines: Sheet, last_line: int) -> int:

@@ -1,4 +1,4 @@
-"""A statement as a file to keep: PDF or workbook, in Chinese or English."""
+"""Statements as files to keep: PDF or workbook, in Chinese or English; a month's as Parquet."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Final, Literal
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
-from litestar.params import QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from adapters.documents.language import Language
+from adapters.documents.statement_parquet import PARQUET, TableName, statement_parquet
 from adapters.documents.statement_pdf import statement_pdf
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.http.instant import month_of
@@ -21,6 +22,8 @@ from adapters.queries import documents, statements
 from ledger.refusal import Refused
 
 FileFormat = Literal["pdf", "xlsx"]
+_ALL: Final = 1_000_000
+"""More statements than a month has."""
 _MEDIA: Final[dict[FileFormat, str]] = {
     "pdf": "application/pdf",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -65,4 +68,31 @@ def statement_document(
     )
 
 
-ROUTES = (statement_document,)
+@get(
+    "/statement-tables/{month:str}/{table:str}",
+    summary="All statements of a month that you may see, as one Parquet table",
+    responses=READ_PROBLEMS,
+    media_type=PARQUET,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def statement_table(
+    view: NamedDependency[View],
+    month: MonthName,
+    table: Annotated[
+        TableName,
+        PathParameter(description="One row a line, a line's term, or a total"),
+    ],
+) -> Response[bytes]:
+    """Every contract's latest run; amounts are whole minor units, and what may be a fraction exact text."""
+    with view.reading() as (connection, position):
+        found = statements.latest(connection, position, month=month_of(month), limit=_ALL)
+    name = f"{month}_{table}.parquet"
+    return Response(
+        statement_parquet(found)[table],
+        media_type=PARQUET,
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Ledger-Position": str(position)},
+    )
+
+
+ROUTES = (statement_document, statement_table)

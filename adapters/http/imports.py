@@ -37,7 +37,8 @@ class ProfilePart:
         self.toml = toml
 
 
-def _profile_part(kind: type[ProfilePart], value: object) -> ProfilePart:
+def profile_part(kind: type[ProfilePart], value: object) -> ProfilePart:
+    """The part, however the client sent it."""
     match value:
         case UploadFile():
             return kind(value.file.read())
@@ -87,7 +88,7 @@ class Abandoned(msgspec.Struct, frozen=True):
     summary="Import a file of readings; the same file again stores nothing twice",
     responses=WRITE_PROBLEMS,
     request_max_body_size=FILE_BYTES_MAX + _FORM_BYTES,
-    type_decoders=((lambda kind: kind is ProfilePart, _profile_part),),
+    type_decoders=((lambda kind: kind is ProfilePart, profile_part),),
     tags=["Measurements"],
     sync_to_thread=True,
 )

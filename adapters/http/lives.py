@@ -11,18 +11,22 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from adapters import lives
+from adapters.front_door import Wish
 from adapters.http.caller import Caller
-from adapters.http.intake import Intake, Stored
+from adapters.http.instant import month_of
+from adapters.http.intake import Intake, Stored, replayable, stored
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
-from adapters.http.settlements import ContractName, MonthFilter, MonthName
+from adapters.http.settlements import MONTH_PATTERN, ContractName, MonthFilter, MonthName
 from adapters.http.statements import PartyName
 from adapters.http.view import View
 from adapters.queries import lives as life_rows
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.credit import Credit
 from ledger.statement.dispute import CorrectDispute, DecideDispute, Decision, RaiseDispute
+from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.issue import (
     AcceptBySilence,
     ApproveStatement,
@@ -31,9 +35,7 @@ from ledger.statement.issue import (
     ReviewStatement,
 )
 from ledger.statement.life import (
-    Direction,
     Dispute,
-    Invoice,
     Life,
     Payment,
     PaymentKind,
@@ -78,7 +80,11 @@ class DisputeBody(msgspec.Struct, frozen=True):
 
 
 class InvoiceBody(msgspec.Struct, frozen=True):
-    """net + tax = gross; a red-letter invoice is below zero and names what it `reverses`."""
+    """net + tax = gross, above zero whether `issued` by us or `received` from the party.
+
+    Below zero it takes back: as a red-letter invoice that names what it `reverses`, or as this statement's
+    part of a later invoice (`in_next_invoice`), whose number it has.
+    """
 
     number: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     direction: Direction
@@ -87,6 +93,7 @@ class InvoiceBody(msgspec.Struct, frozen=True):
     tax: Decimal
     gross: Decimal
     reverses: str | None = None
+    in_next_invoice: bool = False
 
 
 class PaymentBody(msgspec.Struct, frozen=True):
@@ -103,6 +110,16 @@ class WriteOffBody(msgspec.Struct, frozen=True):
     id: Id
     amount: Decimal
     reason: Reason
+
+
+class CreditBody(msgspec.Struct, frozen=True):
+    """`amount`, above zero, of what was paid beyond the statement, for another one of the same party."""
+
+    id: Id
+    amount: Decimal
+    contract: Id
+    month: Annotated[str, msgspec.Meta(pattern=MONTH_PATTERN)]
+    run: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Objection(msgspec.Struct, frozen=True):
@@ -123,8 +140,10 @@ class Correction(msgspec.Struct, frozen=True):
 
 
 class LifeBody(msgspec.Struct, frozen=True):
-    """`amount` is the statement's; `open_amount` what is neither settled nor disputed, above zero to the
-    party; `interest` what has accrued on it by `today`."""
+    """`amount` is the statement's, `due` with the tax that invoices put on top; `open_amount` what of it is
+    neither settled nor disputed, above zero to the party; `interest` what has accrued on it by `today`.
+    `to_issue` and `to_receive` are what is still to be invoiced, gross where the contract is tax-inclusive,
+    else net; below zero something is to be taken back."""
 
     contract: str
     month: str
@@ -136,7 +155,9 @@ class LifeBody(msgspec.Struct, frozen=True):
     amount: str
     disputed: str
     settled: str
-    invoiced: str
+    due: str
+    to_issue: str
+    to_receive: str
     open_amount: str
     interest: str
     days_overdue: int
@@ -163,7 +184,9 @@ class LifeBody(msgspec.Struct, frozen=True):
             str(life.amount),
             str(life.frozen),
             str(life.settled),
-            str(life.invoiced),
+            str(life.due),
+            str(life.to_invoice("issued")),
+            str(life.to_invoice("received")),
             str(life.open_amount),
             str(life.interest(today)),
             late if standing == "overdue" else 0,
@@ -180,6 +203,7 @@ class LifeBody(msgspec.Struct, frozen=True):
                     str(one.tax),
                     str(one.gross),
                     one.reverses,
+                    one.in_next_invoice,
                 )
                 for one in life.invoices
             ),
@@ -231,6 +255,7 @@ class Addressed:
             tax=self.money(body.tax, "tax"),
             gross=self.money(body.gross, "gross"),
             reverses=body.reverses,
+            in_next_invoice=body.in_next_invoice,
         )
 
     def payment(self, body: PaymentBody) -> Payment:
@@ -395,7 +420,7 @@ def correct_dispute(
 
 @post(
     f"{_PATH}/invoices",
-    summary="Link a tax invoice to the statement",
+    summary="Record a tax invoice of the statement, ours or the party's",
     responses=WRITE_PROBLEMS,
     dependencies=_ADDRESSED,
     tags=["Receivables"],
@@ -429,6 +454,23 @@ def write_off(at: NamedDependency[Addressed], data: JSONBody[WriteOffBody]) -> R
     return at.intake.submit(WriteOff(at.key, data.id, at.today, at.money(data.amount, "amount"), data.reason))
 
 
+@post(
+    f"{_PATH}/credits",
+    summary="Settle another statement of the party with what was paid beyond this one",
+    responses=WRITE_PROBLEMS,
+    dependencies=_ADDRESSED,
+    tags=["Receivables"],
+    sync_to_thread=True,
+)
+def move_credit(at: NamedDependency[Addressed], data: JSONBody[CreditBody]) -> Response[Stored]:
+    to = StatementKey(data.contract, month_of(data.month), at.key.party, data.run)
+    amount = at.money(data.amount, "amount")
+    moved = Credit(id=data.id, of=at.key, to=to, on=at.today, amount=amount)
+    wishes = [Wish(command, at.intake.command_id) for command in moved.commands]
+    first, *_ = at.intake.execute_all(wishes)
+    return replayable(stored(first), repeated=first.repeated)
+
+
 ROUTES = (
     list_receivables,
     show_life,
@@ -443,4 +485,5 @@ ROUTES = (
     record_invoice,
     record_payment,
     write_off,
+    move_credit,
 )

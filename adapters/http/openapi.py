@@ -22,7 +22,7 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.static_files import create_static_files_router
 
 DOCS: Final = "/docs"
@@ -87,6 +87,7 @@ def config() -> OpenAPIConfig:
             ),
             Tag("Measurements", "Readings and market prices"),
             Tag("Money", "Settlement runs, partners' statements and where each line comes from"),
+            Tag("Reconciliation", "What a market operator or a bank states, against the ledger"),
             Tag("Proof", "The events themselves, and how far the projections are"),
             Tag("Access", "API keys"),
         ],
@@ -94,6 +95,7 @@ def config() -> OpenAPIConfig:
 
 
 TEXT: Final = Schema(type=OpenAPIType.STRING)
+BINARY: Final = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
 
 def reference(struct: type) -> Reference:

@@ -17,13 +17,18 @@ from adapters.http.register import Name, RecordedVersion, Registration, bodies, 
 from adapters.http.view import View
 from adapters.queries.registered_page import Entry
 from ledger.demand import DemandTerms
-from ledger.grid_account import Account, PowerFactorTerms
-from ledger.site import RegisterSite, Site
+from ledger.grid_account import Account, Feeder, PowerFactorTerms
+from ledger.site import MarketPoint, RegisterSite, Site
+from ledger.stored_energy import Method
 from ledger.tariff import Parts
 
 
 class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A grid account; without `export_price` export is worth nothing."""
+    """A grid account; without `export_price` export is worth nothing.
+
+    One supply has its `demand`; two or more have `feeders`, each with its own. A billing cycle begins on
+    `anchor_day`, 1 to 28.
+    """
 
     id: str
     zone: str
@@ -32,6 +37,7 @@ class AccountBody(msgspec.Struct, frozen=True, kw_only=True):
     power_factor: PowerFactorTerms | None
     export_price: PriceText | None
     anchor_day: int = 1
+    feeders: tuple[Feeder, ...] = ()
 
 
 class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +50,8 @@ class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
     storage_power_w: int
     tariff: str
     account: AccountBody
+    stored_energy: Method = "proportional"
+    market_point: MarketPoint | None = None
 
     def domain(self) -> Site:
         """Raises:
@@ -57,9 +65,18 @@ class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
             power_factor=a.power_factor,
             export_price=None if a.export_price is None else a.export_price.domain(),
             anchor_day=a.anchor_day,
+            feeders=a.feeders,
         )
         return Site(
-            self.id, self.name, self.zone, self.storage_energy_wh, self.storage_power_w, self.tariff, account
+            self.id,
+            self.name,
+            self.zone,
+            self.storage_energy_wh,
+            self.storage_power_w,
+            self.tariff,
+            account,
+            self.stored_energy,
+            self.market_point,
         )
 
     @classmethod
@@ -73,6 +90,7 @@ class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
             power_factor=a.power_factor,
             export_price=None if a.export_price is None else PriceText.of(a.export_price),
             anchor_day=a.anchor_day,
+            feeders=a.feeders,
         )
         return cls(
             id=site.id,
@@ -82,6 +100,8 @@ class SiteBody(msgspec.Struct, frozen=True, kw_only=True):
             storage_power_w=site.storage_power_w,
             tariff=site.tariff,
             account=account,
+            stored_energy=site.stored_energy,
+            market_point=site.market_point,
         )
 
 

@@ -7,13 +7,31 @@ from typing import Self
 import msgspec
 
 from adapters.queries.statements import RecordedRun
+from ledger.interval import Interval
 from ledger.quantity import Money
+from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Basis, Line, LineKind, Source
+from ledger.settlement.line_vat import VatSum
 from ledger.settlement.result import BillItem, RefusedSpan, Result
 from ledger.settlement.statement import Statement
+from ledger.vat_terms import LineVat
 
 
-class LineBody(msgspec.Struct, frozen=True):
+class VatBody(msgspec.Struct, frozen=True):
+    """gross = net + tax, as `supplier` invoices it; `rate` is exact, such as 0.13."""
+
+    supplier: str
+    rate: str
+    net: str
+    tax: str
+    gross: str
+
+    @classmethod
+    def of(cls, one: LineVat | VatSum) -> Self:
+        return cls(one.supplier, one.rate, str(one.net), str(one.tax), str(one.gross))
+
+
+class LineBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """`amount` is `exact` rounded once, `rounding` the difference; above zero is receivable to the party."""
 
     number: int
@@ -33,6 +51,10 @@ class LineBody(msgspec.Struct, frozen=True):
     note: str
     estimated: str
     """The part of the site's energy of the month that was estimated or substituted; empty for none."""
+    pooled: bool
+    """False for a stream that the contract does not share: it is shown, and counts in no total."""
+    vat: VatBody | None = None
+    """Of a clause line, where the contract states VAT terms; else it is not there."""
 
     @classmethod
     def of(cls, line: Line) -> Self:
@@ -53,6 +75,8 @@ class LineBody(msgspec.Struct, frozen=True):
             line.basis,
             line.note,
             line.estimated,
+            line.pooled,
+            None if line.vat is None else VatBody.of(line.vat),
         )
 
 
@@ -63,7 +87,7 @@ class PoolUseBody(msgspec.Struct, frozen=True):
     amount: str
 
 
-class StatementBody(msgspec.Struct, frozen=True):
+class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it. `pool` is null where the
     contract does not show it to the party; `delta` is what this run changes against the one before."""
 
@@ -73,8 +97,10 @@ class StatementBody(msgspec.Struct, frozen=True):
     month: str
     run: int
     run_kind: str
-    causes: tuple[str, ...]
+    causes: tuple[Cause, ...]
     """Of a correction: what changed since the run before it."""
+    classes: tuple[CorrectionClass, ...]
+    """Of a correction: `data_error` (退补), `rule_or_price_change` (清算), both, or none of its own."""
     currency: str
     entitlement: str
     held: str
@@ -89,6 +115,8 @@ class StatementBody(msgspec.Struct, frozen=True):
     sequence: int
     inputs_digest: str
     outputs_digest: str
+    vat: tuple[VatBody, ...] = ()
+    """The lines' sums by supplier and rate, where the contract states VAT terms; else it is not there."""
 
     @classmethod
     def of(cls, one: Statement) -> Self:
@@ -100,6 +128,7 @@ class StatementBody(msgspec.Struct, frozen=True):
             one.run,
             one.run_kind,
             one.causes,
+            one.classes,
             one.currency,
             str(one.entitlement),
             str(one.held),
@@ -114,6 +143,7 @@ class StatementBody(msgspec.Struct, frozen=True):
             one.sequence,
             one.inputs_digest,
             one.outputs_digest,
+            tuple(VatBody.of(found) for found in one.vat),
         )
 
 
@@ -127,10 +157,14 @@ class BillItemBody(msgspec.Struct, frozen=True):
     price: str | None
     rate: str
     amount: str
+    part: str
+    """The feeder of a demand item, or the month of an energy item's price where the cycle has two."""
 
     @classmethod
     def of(cls, one: BillItem) -> Self:
-        return cls(one.item, one.period, one.quantity, one.unit, one.price, one.rate, str(one.amount))
+        return cls(
+            one.item, one.period, one.quantity, one.unit, one.price, one.rate, str(one.amount), one.part
+        )
 
 
 class BillBody(msgspec.Struct, frozen=True):
@@ -142,6 +176,8 @@ class BillBody(msgspec.Struct, frozen=True):
     explanation: str
     items_without: tuple[BillItemBody, ...]
     items_with: tuple[BillItemBody, ...]
+    cycle: Interval | None
+    """The billing cycle, where it is not the calendar month."""
 
 
 class SettlementBody(msgspec.Struct, frozen=True):
@@ -184,6 +220,7 @@ class SettlementBody(msgspec.Struct, frozen=True):
                     bill.explanation,
                     tuple(BillItemBody.of(item) for item in bill.items_without),
                     tuple(BillItemBody.of(item) for item in bill.items_with),
+                    bill.cycle,
                 )
                 for bill in result.bills
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
 from litestar import Request, Response, get
@@ -10,9 +10,10 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
 from adapters import statement_text
+from adapters.documents.statement_parquet import PARQUET, TableName, statement_parquet
 from adapters.http.caller import Caller
 from adapters.http.instant import month_of
-from adapters.http.openapi import TEXT, also_answers
+from adapters.http.openapi import BINARY, TEXT, also_answers
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.register import ID_PATTERN
@@ -20,19 +21,29 @@ from adapters.http.settlements import ContractFilter, ContractName, MonthFilter,
 from adapters.http.statement_body import LineBody, StatementBody
 from adapters.http.view import View
 from adapters.queries import statements
-from adapters.queries.explain import Explanation, explain
+from adapters.queries.explain import Explanation, explain, explain_amount
 from ledger.interval import Instant
 from ledger.refusal import Refused
+from ledger.settlement.amount_tree import AmountName
+from ledger.settlement.explanation import AmountExplained, Branch
 from ledger.settlement.statement import Statement
 
-Format = Literal["json", "csv", "text"]
-_MEDIA: Final[dict[str, Format]] = {"application/json": "json", "text/csv": "csv", "text/plain": "text"}
-_TYPES: Final = {"csv": "text/csv", "text": "text/plain"}
-_ALSO: Final = also_answers({"text/csv": TEXT, "text/plain": TEXT})
+Format = Literal["json", "csv", "text", "parquet"]
+_MEDIA: Final[dict[str, Format]] = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "text/plain": "text",
+    PARQUET: "parquet",
+}
+_TYPES: Final = {"csv": "text/csv", "text": "text/plain", "parquet": PARQUET}
+_ALSO: Final = also_answers({"text/csv": TEXT, "text/plain": TEXT, PARQUET: BINARY})
 
 PartyName = Annotated[str, PathParameter(pattern=ID_PATTERN, description="The party's id")]
 FormatChoice = Annotated[
     Format | None, QueryParameter(description="Instead of an Accept header; csv is one row a line and total")
+]
+TableChoice = Annotated[
+    TableName, QueryParameter(description="Of parquet: one row a line, a line's term, or a total")
 ]
 
 
@@ -59,6 +70,34 @@ class EvidenceBody(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class LeavesBody(msgspec.Struct, frozen=True):
+    """The exact leaves of an amount: with its ratios the tree's leaves sum to `amount`, to the last digit.
+
+    A branch's `sources` are positions in the settlement's list. `leaves_in_all` counts the leaves. What the
+    caller may not see is one leaf of kind `withheld`.
+    """
+
+    amount: str
+    currency: str
+    leaves_in_all: int
+    tree: Branch
+
+    @classmethod
+    def of(cls, found: AmountExplained) -> Self:
+        return cls(str(found.amount), found.amount.currency, found.leaves_in_all, found.tree)
+
+
+class AmountExplanationBody(msgspec.Struct, frozen=True):
+    """An amount of a statement's run that is no line of it."""
+
+    position: int
+    contract: str
+    month: str
+    run: int
+    name: AmountName
+    leaves: LeavesBody
+
+
 class ExplanationBody(msgspec.Struct, frozen=True):
     """A line, its terms (`basis`), what it rests on, and events: `events_in_all` may exceed those shown."""
 
@@ -70,6 +109,7 @@ class ExplanationBody(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
     events: tuple[EvidenceBody, ...]
     events_in_all: int
+    leaves: LeavesBody
 
 
 @get(
@@ -87,6 +127,7 @@ def list_statements(
     contract: ContractFilter = None,
     party: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
     format: FormatChoice = None,
+    table: TableChoice = "lines",
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Response[StatementPage]:
@@ -98,7 +139,7 @@ def list_statements(
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
     page = StatementPage(position, tuple(StatementBody.of(one) for one in shown), more)
-    return _answer(page, shown, _chosen(request, format), position, more)
+    return _answer(page, shown, _chosen(request, format), table, position, more)
 
 
 @get(
@@ -117,10 +158,11 @@ def show_statement(
     party: PartyName,
     run: RunFilter = None,
     format: FormatChoice = None,
+    table: TableChoice = "lines",
 ) -> Response[StatementAnswer]:
     position, statement = _one(view, contract, month, party, run)
     answer = StatementAnswer(position, StatementBody.of(statement))
-    return _answer(answer, [statement], _chosen(request, format), position, None)
+    return _answer(answer, [statement], _chosen(request, format), table, position, None)
 
 
 @get(
@@ -145,11 +187,55 @@ def explain_line(
     if shown is None:
         raise Refused("unknown_line", f"this statement has no line {number}", place="number")
     service = view.service
+    partner = view.caller.role == "partner"
     with service.database.reading(service.book) as connection:
-        found = explain(connection, contract, statement.month, number, run=statement.run, party=party)
-    if view.caller.role == "partner":
+        found = explain(
+            connection,
+            contract,
+            statement.month,
+            number,
+            run=statement.run,
+            party=party,
+            reader=party if partner else None,
+        )
+    if partner:
         return _explained(msgspec.structs.replace(found, line=shown), position, names=False)
     return _explained(found, position, names=True)
+
+
+@get(
+    "/statements/{contract:str}/{month:str}/{party:str}/amounts/{name:str}/explain",
+    summary="What a total of a statement is made of: its exact leaves",
+    responses=READ_PROBLEMS,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def explain_total(
+    view: NamedDependency[View],
+    contract: ContractName,
+    month: MonthName,
+    party: PartyName,
+    name: Annotated[AmountName, PathParameter(description="Which amount")],
+    site: Annotated[str, QueryParameter(description="Of a bill: whose")] = "",
+    run: RunFilter = None,
+) -> AmountExplanationBody:
+    """The statement is read as the caller: a partner reaches its own only, and is shown what it holds."""
+    position, statement = _one(view, contract, month, party, run)
+    service = view.service
+    with service.database.reading(service.book) as connection:
+        found = explain_amount(
+            connection,
+            contract,
+            statement.month,
+            name,
+            party=party,
+            site=site,
+            run=statement.run,
+            reader=party if view.caller.role == "partner" else None,
+        )
+    return AmountExplanationBody(
+        position, found.contract, found.month, found.run, found.name, LeavesBody.of(found.leaves)
+    )
 
 
 def _one(view: View, contract: str, month: str, party: str, run: int | None) -> tuple[int, Statement]:
@@ -185,6 +271,7 @@ def _explained(found: Explanation, position: int, *, names: bool) -> Explanation
             for event in found.events
         ),
         found.events_in_all,
+        LeavesBody.of(found.leaves),
     )
 
 
@@ -202,17 +289,21 @@ def _chosen(request: Request[Caller, Any, Any], format: Format | None) -> Format
 
 
 def _answer(
-    answer: Any, shown: list[Statement], format: Format, position: int, cursor: str | None
+    answer: Any, shown: list[Statement], format: Format, table: TableName, position: int, cursor: str | None
 ) -> Response[Any]:
-    """As JSON; or as text, with position and cursor as headers."""
+    """As JSON; or as text or a table, with position and cursor as headers."""
     if format == "json":
         return Response(answer)
     headers = {"Ledger-Position": str(position), **({} if cursor is None else {"Next-Cursor": cursor})}
-    if format == "csv":
-        text = statement_text.csv_text(shown)
-    else:
-        text = "\n\n".join(statement_text.text(one) for one in shown) + "\n"
-    return Response(text, media_type=_TYPES[format], headers=headers)
+    content: str | bytes
+    match format:
+        case "parquet":
+            content = statement_parquet(shown)[table]
+        case "csv":
+            content = statement_text.csv_text(shown)
+        case "text":
+            content = "\n\n".join(statement_text.text(one) for one in shown) + "\n"
+    return Response(content, media_type=_TYPES[format], headers=headers)
 
 
-ROUTES = (list_statements, show_statement, explain_line)
+ROUTES = (list_statements, show_statement, explain_line, explain_total)

@@ -10,19 +10,31 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.accounting.voucher_layout import VoucherLayoutPublished
+from ledger.allocation.record import AllocationRecorded
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
 from ledger.events import Event
 from ledger.exclusivity.published import ExclusivityPublished
+from ledger.kpi.economics import EconomicsStated
+from ledger.kpi.published_factors import EmissionFactorsPublished
+from ledger.kpi.stated_availability import AvailabilityStated
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter import MeterRegistered
 from ledger.month_close import MonthClosed
+from ledger.netting import NettingAgreed, NettingRecorded
 from ledger.party import PartyRegistered
 from ledger.published_tariff import TariffPublished
+from ledger.reconciliation.record import ReconciliationRecorded
+from ledger.recorded_exclusion import ExclusionRecorded
+from ledger.recorded_service import ServiceScoreRecorded
+from ledger.settlement.run import RunFinalised
+from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
+from ledger.trading_unit import TradingUnitRegistered
 
 _Entry = tuple[object, datetime | None, datetime | None]
 
@@ -96,10 +108,31 @@ def document_of(event: Event) -> _Entry | None:
             return event.rule, event.period.start, event.period.end
         case MarketFactRecorded():
             return event.fact, event.fact.interval.start, event.fact.interval.end
+        case RunCalendarPublished():
+            return event.calendar, event.period.start, event.period.end
         case ExclusivityPublished():
             return event.policy, None, None
-        case CapitalRecorded():
+        case CapitalRecorded() | ExclusionRecorded() | ServiceScoreRecorded():
             return event, None, None
+        case NettingAgreed() | NettingRecorded():
+            return event, None, None
+        case VoucherLayoutPublished():
+            return event.layout, None, None
+        case TradingUnitRegistered():
+            return event.unit, event.period.start, event.period.end
+        case AllocationRecorded():
+            of = event.allocation.interval
+            return event.allocation, of.start, of.end
+        case RunFinalised():
+            return {"final": event.run}, None, None
+        case EconomicsStated():
+            return event.economics, None, None
+        case EmissionFactorsPublished():
+            return event.factors, None, None
+        case AvailabilityStated():
+            return event.availability, None, None
+        case ReconciliationRecorded():
+            return event.reconciliation, None, None
         case MonthClosed():
             return event.closed, None, None
         case _:

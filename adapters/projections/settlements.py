@@ -31,7 +31,7 @@ class Settlements:
         runs = [
             (
                 book, run.result.contract, str(run.result.month), run.number, run.kind, run.result.position,
-                run.result.inputs_digest, run.outputs_digest, sequence, _json(run.result),
+                run.result.inputs_digest, run.outputs_digest, sequence, _json(run.result), list(run.causes),
             )
             for sequence, run in recorded
         ]  # fmt: skip
@@ -42,7 +42,7 @@ class Settlements:
         ]
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO ledger.settlement VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", runs
+                "INSERT INTO ledger.settlement VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", runs
             )
             cursor.executemany("INSERT INTO ledger.statement VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
 

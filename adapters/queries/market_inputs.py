@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -55,21 +55,26 @@ class Told(NamedTuple):
     def needs_history(self) -> bool:
         return any(isinstance(rule, DemandResponseRule) for rule in self.rules.values())
 
-    @property
-    def needs_prices(self) -> bool:
-        return any(isinstance(rule, SpotRule) for rule in self.rules.values())
+    def needs_prices(self, interval: Interval) -> bool:
+        """Whether something was told of the spot market in `interval`, and not only in the history."""
+        return any(
+            isinstance(self.rules[fact.rule], SpotRule) and fact.interval.overlaps(interval)
+            for fact in self.facts
+        )
 
 
-def told(connection: Connection, sites: Iterable[str], interval: Interval, position: int) -> dict[str, Told]:
-    """What is known of each site at `position` for `interval` and the history before it.
+def told(connection: Connection, months: Mapping[str, Interval], position: int) -> dict[str, Told]:
+    """What is known of each site at `position` for its own month, on its own clocks, and the history before.
 
     Raises:
-        Refused: `unknown_market_rule` for a rule that does not hold in the interval, and what `shares`
-            refuses.
+        Refused: `unknown_market_rule` for a rule that does not hold when its facts need it,
+            `market_rule_change` for one that changes between them, and what `shares` refuses.
     """
-    sites = set(sites)
-    found = _told_of_sites(connection, sites, interval, position)
-    for site, own in shares(connection, sites, interval, position).items():
+    if not months:
+        return {}
+    whole = Interval(min(one.start for one in months.values()), max(one.end for one in months.values()))
+    found = _told_of_sites(connection, months, whole, position)
+    for site, own in shares(connection, months, whole, position).items():
         found[site] = _with_shares(found.get(site, Told((), {}, ())), own)
     return found
 
@@ -79,7 +84,7 @@ def _with_shares(known: Told, own: Shares) -> Told:
 
 
 def _told_of_sites(
-    connection: Connection, sites: Iterable[str], interval: Interval, position: int
+    connection: Connection, months: Mapping[str, Interval], whole: Interval, position: int
 ) -> dict[str, Told]:
     rows = connection.execute(
         "SELECT document->>'site', document->>'rule', id, from_seq, document::text FROM ledger.registered"
@@ -89,9 +94,9 @@ def _told_of_sites(
         " AND (document->>'site' = ANY(%(sites)s) OR NOT document ?| '{site,unit}') ORDER BY id",
         {
             "position": position,
-            "start": interval.start - HISTORY,
-            "end": interval.end,
-            "sites": sorted(set(sites)),
+            "start": whole.start - HISTORY,
+            "end": whole.end,
+            "sites": sorted(months),
         },
     ).fetchall()
     of_site: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
@@ -103,9 +108,9 @@ def _told_of_sites(
         return {}
     rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
     return {
-        site: _told(own, of_rule, rules, interval)
+        site: _told(own, of_rule, rules, months[site])
         for site, own in of_site.items()
-        if any(fact.interval.overlaps(interval) for _, _, fact in own)
+        if any(fact.interval.overlaps(months[site]) for _, _, fact in own)
     }
 
 
@@ -119,19 +124,49 @@ def _told(
     found: dict[str, Rule] = {}
     sources: list[Source] = []
     for name in names:
-        held = rules.at(name, interval.end - _TICK) or rules.at(name, interval.start)
-        if held is None:
-            raise Refused(
-                "unknown_market_rule",
-                f"no rule {name!r} holds from {interval.start} to {interval.end}",
-                place="rule",
-            )
+        held = _held(name, [fact.interval for _, _, fact in own if fact.rule == name], rules, interval)
         found[name] = held.document
         sources.append(Source(f"market_rule.{name}", ((held.sequence, held.sequence),)))
     wide = (fact for name in names for fact in of_rule.get(name, ()))
     facts = [*own, *(fact for fact in wide if fact[2].interval.overlaps(interval))]
     sources += [Source(f"market_fact.{name}", ((at, at),)) for name, at, _ in facts]
     return Told(tuple(fact for _, _, fact in facts), found, tuple(sources))
+
+
+def _held(
+    name: str, times: Sequence[Interval], rules: registered.Register[Rule], interval: Interval
+) -> Recorded[Rule]:
+    """The one version of a rule under which its facts of `interval` are settled.
+
+    Where all of them are of the history before, a rule that ended with them is still known by the last.
+    """
+    inside = [
+        Interval(max(time.start, interval.start), min(time.end, interval.end))
+        for time in times
+        if time.overlaps(interval)
+    ]
+    instants = [instant for time in inside for instant in (time.start, time.end - _TICK)]
+    if not instants:
+        last = max(times, key=lambda time: time.start)
+        instants = [interval.end - _TICK, interval.start, last.start, last.end - _TICK]
+        found = [held for instant in instants if (held := rules.at(name, instant)) is not None][:1]
+    else:
+        found = [held for instant in instants if (held := rules.at(name, instant)) is not None]
+    if not found:
+        raise Refused(
+            "unknown_market_rule",
+            f"no rule {name!r} holds from {interval.start} to {interval.end}",
+            place="rule",
+        )
+    for other in found:
+        if other.document != found[0].document:
+            raise Refused(
+                "market_rule_change",
+                f"rule {name} changes between what it settles from {interval.start} to {interval.end}:"
+                " publish what changes as a rule of another id",
+                place="rule",
+            )
+    return found[0]
 
 
 def market_month(
@@ -151,7 +186,7 @@ def market_month(
     spot: SpotPricesOf | None = None
     sources = known.sources
     point = site.document.market_point
-    if known.needs_prices and point is not None:
+    if point is not None and known.needs_prices(interval):
         key = (point, interval)
         if key not in prices:
             prices[key] = _prices(connection, position, point, interval)

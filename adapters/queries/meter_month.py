@@ -35,14 +35,20 @@ _QUERY: Final = sql.SQL(
     " || array_send(run.wh) || textsend(run.quality),"
     " ''::bytea)"
     " FROM unnest({meters}::text[], {registers}::text[]) WITH ORDINALITY AS key (meter, register, no)"
-    " JOIN ledger.meter_run AS run ON run.meter = key.meter AND run.register = key.register"
-    " WHERE run.book = {book} AND run.start >= {start} AND run.start < {end}"
-    " AND run.interval_s = {interval_s} AND run.sequence <= {position}"
+    " CROSS JOIN LATERAL (SELECT one.start, one.wh, one.quality, one.sequence FROM ledger.meter_run AS one"
+    " WHERE one.book = {book} AND one.meter = key.meter AND one.register = key.register"
+    " AND one.start >= {start} AND one.start < {end}"
+    " AND one.interval_s = {interval_s} AND one.sequence <= {position} OFFSET 0) AS run"
     " GROUP BY cardinality(run.wh), length(run.quality), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
 )
-"""Thousands of runs in one field: a COPY row each would cost more than the runs themselves."""
+"""Thousands of runs in one field: a COPY row each would cost more than the runs themselves.
 
-_FIRM: Final = np.frombuffer("".join(sorted(FIRM_QUALITIES)).encode(), dtype=np.uint8)
+OFFSET 0 keeps the key's own part of the index the way in: right after an import PostgreSQL has no statistics
+yet, and would read the whole month for one meter.
+"""
+
+_FIRM: Final = np.isin(np.arange(256), [ord(letter) for letter in FIRM_QUALITIES])
+"""By a quality letter's code, whether no later estimate takes its value's place."""
 
 Key = tuple[str, Register]
 
@@ -127,7 +133,7 @@ def _parsed(rows: Sequence[memoryview], shape: tuple[int, int], start: datetime,
 
 
 def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: Sequence[_Batch]) -> None:
-    placed = 0
+    placed = np.zeros(len(wh), dtype=np.int64)
     for batch in batches:
         length = batch.values.shape[1]
         for offset in np.unique(batch.offset).tolist():
@@ -137,10 +143,11 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
                 wh[batch.number[rows], begin:end] = batch.values[rows, begin - offset : end - offset]
                 letters = batch.quality[rows, begin - offset : end - offset]
                 quality[batch.number[rows], begin:end] = letters
-                placed += int(rows.sum()) * (end - begin)
-    if placed == int((wh != MISSING).sum()):
+                np.add.at(placed, batch.number[rows], end - begin)
+    overlapped = placed != (wh != MISSING).sum(axis=1)
+    if not overlapped.any():
         return
-    wh[:], quality[:] = MISSING, 0
+    wh[overlapped], quality[overlapped] = MISSING, 0
     pieces = [
         (
             int(batch.sequence[i]),
@@ -150,7 +157,7 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
             batch.quality[i],
         )
         for batch in batches
-        for i in range(len(batch.sequence))
+        for i in np.flatnonzero(overlapped[batch.number]).tolist()
     ]
     for _, number, offset, values, letters in sorted(pieces, key=lambda piece: piece[:3]):
         begin = max(offset, 0)
@@ -158,7 +165,7 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
         if begin < end:
             new = letters[begin - offset : end - offset]
             held = quality[number, begin:end]
-            holds = np.isin(new, _FIRM) | ~np.isin(held, _FIRM)
+            holds = _FIRM[new] | ~_FIRM[held]
             np.copyto(wh[number, begin:end], values[begin - offset : end - offset], where=holds)
             np.copyto(held, new, where=holds)
 

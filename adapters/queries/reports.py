@@ -73,7 +73,7 @@ def portfolio(
     runs = [one.run for one in found]
     report = portfolio_report(runs, contract or book, month)
     lines = [line for run in runs if run.result.month == month for line in run.result.lines]
-    names = list(dict.fromkeys(line.site for line in lines if line.site is not None))
+    names = sorted({line.site for line in lines if line.site is not None})
     sites = month_operation.load(connection, book, month, position, names)
     stated = _stated(connection, position, choice)
     kpis = month_figures(month, sites, _earned(runs, None), stated)

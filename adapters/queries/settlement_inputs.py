@@ -90,7 +90,8 @@ def load(
     priors = _priors(connection, list(held), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
     facts = ContractFacts(connection, position)
-    markets = SiteMarkets(connection, book, position, layouts.values())
+    documents = [one.document for one in everything.values()]
+    markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
     return [
         Inputs(
             contract.document,

@@ -10,16 +10,18 @@ import numpy as np
 
 from adapters.postgres.database import Connection
 from adapters.queries import market_inputs, meter_month
-from adapters.queries.contracts_in_force import local_month
+from adapters.queries.contracts_in_force import covered_by, local_month
 from adapters.queries.market_inputs import Profiles, Told
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
 from adapters.queries.registered import Recorded
 from adapters.queries.site_layout import SiteLayout
+from ledger.contract import Contract
 from ledger.interval import Interval, Month, zone_of
 from ledger.meter import Meter
 from ledger.readings import Register as EnergyRegister
 from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
+from ledger.site import Site
 from ledger.streams.baseline import Profile
 
 _SITES_AT_ONCE: Final = 64
@@ -30,14 +32,21 @@ class SiteMarkets:
     """What markets told about the sites of the month; their history is read where a baseline needs it."""
 
     def __init__(
-        self, connection: Connection, book: str, position: int, layouts: Iterable[list[SiteLayout]]
+        self,
+        connection: Connection,
+        book: str,
+        position: int,
+        layouts: Iterable[list[SiteLayout]],
+        month: Month,
+        contracts: Iterable[Contract],
     ) -> None:
+        """`contracts` are all that hold in the month, those that are not settled now too."""
         self._connection, self._book, self._position = connection, book, position
+        self._month, self._contracts = month, tuple(contracts)
         self._prices: dict[tuple[object, ...], tuple[SpotPricesOf, tuple[Source, ...]]] = {}
         self._history: dict[str, Profiles] = {}
         flat = [layout for group in layouts for layout in group]
-        whole = Interval(min(one.month.start for one in flat), max(one.month.end for one in flat))
-        self._told = market_inputs.told(connection, [one.site.id for one in flat], whole, position)
+        self._told = market_inputs.told(connection, {one.site.id: one.month for one in flat}, position)
         self._waiting: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
         for layout in flat:
             known = self._told.get(layout.site.id)
@@ -51,9 +60,14 @@ class SiteMarkets:
             return None
         known = _so_far(known, layout)
         profiles = self._profiles(layout) if known.needs_history else Profiles(None, None)
-        return market_inputs.market_month(
+        found = market_inputs.market_month(
             self._connection, self._position, known, layout.site, covered, profiles, self._prices
         )
+        return found._replace(uncovered=self._uncovered(layout.site.document))
+
+    def _uncovered(self, site: Site) -> tuple[Interval, ...]:
+        held = [one for one in self._contracts if site.id in one.sites]
+        return uncovered([covered_by(one, self._month) for one in held], local_month(self._month, site.zone))
 
     def _profiles(self, layout: SiteLayout) -> Profiles:
         """The site's history, read with that of the sites asked for next: one question for many."""
@@ -70,6 +84,19 @@ class SiteMarkets:
         found = meter_month.load(self._connection, self._book, keys, span, first.interval_s, self._position)
         rows = {key: row for row, key in enumerate(found.keys)}
         return {layout.site.id: profiles_of(layout, span, found, rows) for layout in layouts}
+
+
+def uncovered(held: Iterable[Interval], month: Interval) -> tuple[Interval, ...]:
+    """The times of the month that none of `held` covers."""
+    found: list[Interval] = []
+    reached = month.start
+    for one in sorted(held, key=lambda interval: interval.start):
+        if reached < one.start:
+            found.append(Interval(reached, one.start))
+        reached = max(reached, one.end)
+    if reached < month.end:
+        found.append(Interval(reached, month.end))
+    return tuple(found)
 
 
 def _so_far(known: Told, layout: SiteLayout) -> Told:

@@ -13,7 +13,7 @@ import msgspec
 from adapters.meters import text
 from adapters.meters.profile import Header
 from adapters.meters.text import Encoding
-from adapters.reconciliation import workbook
+from adapters.reconciliation import plain_cells, workbook
 from adapters.reconciliation.rejected import RejectedRow, RowsRejected
 from ledger.interval import checked_year
 from ledger.quantity import decimal_text, exact, round_half_away
@@ -147,7 +147,7 @@ def read_rows(data: bytes, layout: Layout, columns: Sequence[str]) -> list[Row]:
     Raises:
         Refused: what makes the file unreadable: `file_too_large`, `empty_file`, `encoding`, `line_end`,
             `truncated_file`, `duplicate_header`, `missing_column`, and of a workbook `workbook`, `sheet`,
-            `cell`. `RowsRejected` for `csv_syntax` and `column_count`.
+            `cell`, `formula`, `merged_cells`. `RowsRejected` for `csv_syntax` and `column_count`.
     """
     table = _csv(data, layout) if layout.format == "csv" else _sheet(data, layout)
     number, names = table.header
@@ -203,7 +203,9 @@ def _plain(cell: str) -> str:
 
 
 def _sheet(data: bytes, layout: Layout) -> _Table:
-    found = list(enumerate(workbook.rows(text.load(data), layout.sheet), 1))
+    loaded = text.load(data)
+    found = list(enumerate(workbook.rows(loaded, layout.sheet), 1))
+    plain_cells.check(loaded, layout.sheet, layout.skip_lines)
     if len(found) <= layout.skip_lines:
         raise Refused("empty_file", "the sheet ends before its header", place="row 1")
     number, names = found[layout.skip_lines]

@@ -85,7 +85,7 @@ class Terms(
         return ()
 
 
-NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped", "provisional"]
+NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped", "provisional", "uncovered_days"]
 
 
 class Notice(msgspec.Struct, frozen=True):

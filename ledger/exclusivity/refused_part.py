@@ -77,11 +77,14 @@ def _reason(other: Against, unit: str) -> str:
     return f"{other.claim} ({other.stream}) {has} ({cell})"
 
 
-def refused_parts(granted: Granted) -> Iterator[RefusedPart]:
-    """Every interval in which something was refused, claims in order of arrival; nothing when all fit."""
+def refused_parts(granted: Granted, *, but: str = "") -> Iterator[RefusedPart]:
+    """Every interval in which something was refused, claims in order of arrival; nothing when all fit.
+
+    The claim `but` is passed over.
+    """
     place = {position: rank for rank, position in enumerate(granted.decided)}
     for position, grant in enumerate(granted.grants):
-        if grant.whole:
+        if grant.claim.id == but or grant.whole:
             continue
         earlier = tuple(granted.grants[p] for p in granted.decided[: place[position]])
         for quantity in QUANTITIES:

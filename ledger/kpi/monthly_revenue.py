@@ -8,6 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.interval import Month
+from ledger.kpi.comparison import Comparison
 from ledger.kpi.economy import bill_saving
 from ledger.kpi.kpi import Kpi
 from ledger.quantity import Money
@@ -54,6 +55,8 @@ class RevenueReport(msgspec.Struct, frozen=True):
     kpis: tuple[Kpi, ...]
     rests_on: tuple[str, ...]
     provisional: bool
+    comparisons: tuple[Comparison, ...] = ()
+    """Sites by themselves against all together; of the portfolio only."""
 
     def __post_init__(self) -> None:
         for breakdown in self.breakdowns:

@@ -106,8 +106,8 @@ class AmountForms:
             term = Term("clause", name, label, line.quantity, line.unit, line.price, Fraction(line.exact))
             leaves = term_leaves(term, self._result.currency)
             form.constants[Constant(name, line.number, line.clause, term.value, leaves)] = _ONE
-        for term in line.basis:
-            self._add_term(form, line, term)
+        for one in line.basis:
+            self._add_term(form, line, one)
         return form
 
     def _add_term(self, form: Form, line: Line, term: Basis) -> None:

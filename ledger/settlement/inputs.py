@@ -153,7 +153,7 @@ def _told(one: SiteInputs) -> object:
     if one.market is None:
         return None
     told = [one.market.interval, one.market.facts]
-    return [*told, one.market.allocated] if one.market.allocated else told
+    return [*told, *(part for part in (one.market.allocated, one.market.uncovered) if part)]
 
 
 def _market_rules(one: SiteInputs) -> object:

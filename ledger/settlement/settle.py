@@ -98,7 +98,8 @@ def _with_markets(
             place=f"site {site.site.id}",
         )
     kept = [one for one in behind.earned if paid.retail or one.stream not in _RETAIL]
-    return behind._replace(earned=(*kept, *paid.earned), refused=paid.refused)
+    notices = (*behind.notices, *paid.notices)
+    return behind._replace(earned=(*kept, *paid.earned), refused=paid.refused, notices=notices)
 
 
 def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
@@ -110,7 +111,8 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
             if one.amount.currency != contract.currency:
                 raise Refused(
                     "currency",
-                    f"the tariff is in {one.amount.currency}, the contract in {contract.currency}",
+                    f"{one.stream} of site {site.site} is paid in {one.amount.currency}, the contract is in"
+                    f" {contract.currency}",
                     place=f"contract {contract.id}",
                 )
             sums[one.stream] += one.amount.minor

@@ -66,6 +66,7 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
     "missing_stream": "a stream or an audit form was not available this month",
     "carry_dropped": "an account of earlier months was not carried on",
     "provisional": "the month is not over: nothing is payable on this",
+    "uncovered_days": "a site is under no contract for days of which a market told something",
 }
 """What a party that may not see the pool is told of a notice."""
 

@@ -25,6 +25,8 @@ from ledger.streams.earned import Earned
 BehindTheMeter = Literal["ineligible", "eligible"]
 
 _KILO: Final = 1000
+_W_MAX: Final = 10**12
+"""A terawatt: more is a unit error."""
 _MINUTE_S: Final = 60
 
 
@@ -89,6 +91,8 @@ class CapacityCertified(_Fact, frozen=True, kw_only=True, tag="capacity_certifie
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 < self.nameplate_w <= _W_MAX:
+            raise Refused("certified", f"{self.nameplate_w} W is not 1..{_W_MAX}", place="nameplate_w")
         if not 0 < self.certified_w <= self.nameplate_w:
             raise Refused(
                 "certified", f"{self.certified_w} W is not 1..{self.nameplate_w}", place="certified_w"
@@ -103,8 +107,8 @@ class CapacityLeased(_Fact, frozen=True, kw_only=True, tag="capacity_leased"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.leased_w <= 0:
-            raise Refused("leased", "a lease is of more than 0 W", place="leased_w")
+        if not 0 < self.leased_w <= _W_MAX:
+            raise Refused("leased", f"a lease is of 1 to {_W_MAX} W", place="leased_w")
 
 
 class NodeAvailability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

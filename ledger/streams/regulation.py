@@ -165,7 +165,7 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class RegulationPrices(_Fact, frozen=True, kw_only=True, tag="regulation_prices"):
     """A product's prices for equal periods of the interval: mantissa x 10^-scale, of all units alike.
 
-    `mileage` per MW, `capacity` per MW.h; `mileage_ratio` is a number. Prices may be negative.
+    `mileage` per MW, `capacity` per MW.h; `mileage_ratio` is a number from 0. Prices may be negative.
     """
 
     product: Id
@@ -178,7 +178,8 @@ class RegulationPrices(_Fact, frozen=True, kw_only=True, tag="regulation_prices"
         super().__post_init__()
         one_of(self.kind, PriceKind, "kind")
         checked_scale(self.scale, "scale")
-        _whole_numbers(self.mantissas, "mantissas", -INT64 + 1, INT64 - 1)
+        least = 0 if self.kind == "mileage_ratio" else -INT64 + 1
+        _whole_numbers(self.mantissas, "mantissas", least, INT64 - 1)
 
 
 class RegulationAward(_Fact, frozen=True, kw_only=True, tag="regulation_award"):

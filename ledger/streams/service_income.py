@@ -6,6 +6,7 @@ other is a clause of the contract (`ledger.clauses.service_fee`); one fee is nev
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, assert_never
 
@@ -28,6 +29,8 @@ from ledger.streams.earned import Earned
 FeePeriod = Literal["month", "year"]
 
 _KILO: Final = 1000
+_W_MAX: Final = 10**12
+"""A terawatt: more is a unit error."""
 _MONTHS: Final = {"month": 1, "year": 12}
 
 
@@ -135,13 +138,15 @@ class ServiceOrdered(
             checked_id(name, field)
         if not self.run.strip():
             raise Refused("empty", "the order must be named", place="run")
-        if self.ordered_w <= 0:
-            raise Refused("ordered", "an order is of more than 0 W", place="ordered_w")
+        if not 0 < self.ordered_w <= _W_MAX:
+            raise Refused("ordered", f"an order is of 1 to {_W_MAX} W", place="ordered_w")
 
 
-class MeteredMonth(NamedTuple):
-    """Both registers of the site over the local month in Wh, never negative, one number per `interval_s`."""
+class Metered(NamedTuple):
+    """Both registers of the site over `interval`, the month or the days of it that are settled, in Wh per
+    `interval_s`, never negative."""
 
+    interval: Interval
     interval_s: int
     charge_wh: npt.NDArray[np.int64]
     discharge_wh: npt.NDArray[np.int64]
@@ -151,13 +156,14 @@ def service_earned(
     rule: ServiceRule,
     month: Month,
     order: ServiceOrdered,
-    metered: MeteredMonth | None,
+    metered: Metered | None,
     availability: AvailabilityMeasured | None,
 ) -> tuple[Earned, ...]:
     """What one order earns in a month of the rule's zone: one line per payment, in the rule's order.
 
-    Only energy and days inside the order count. `metered` and `availability` (of the order's part of the
-    month) may be None where no payment needs them.
+    Only days inside the order count, and of its energy what was metered in `metered.interval`; the other
+    payments are of all its days in the month (`ordered_days`). `metered` and `availability` (of the order's
+    part of the month) may be None where no payment needs them.
 
     Raises:
         Refused: `rule`, `site`, `order_month` when the order does not reach into the month or cuts a local
@@ -181,6 +187,17 @@ def service_earned(
         whole_note = f"{payment.title}, order {order.run} of {order.customer}{note}"
         lines.append(Earned("service", exact, Money.round(exact, rule.currency), (term,), whole_note))
     return tuple(lines)
+
+
+def ordered_days(rule: ServiceRule, month: Month, order: ServiceOrdered) -> tuple[date, date]:
+    """The local days [first, end) of the month that an order is for.
+
+    Raises:
+        Refused: `order_month`.
+    """
+    covered = _part(rule, month, order).covered
+    first, end = (instant.astimezone(zone_of(rule.zone)).date() for instant in (covered.start, covered.end))
+    return first, end
 
 
 class _OrderedPart(NamedTuple):
@@ -209,9 +226,7 @@ def _part(rule: ServiceRule, month: Month, order: ServiceOrdered) -> _OrderedPar
     return _OrderedPart(month, order, whole, covered, Fraction((last - first).days, month.days))
 
 
-def _throughput(
-    payment: ThroughputPayment, part: _OrderedPart, metered: MeteredMonth | None
-) -> tuple[Basis, str]:
+def _throughput(payment: ThroughputPayment, part: _OrderedPart, metered: Metered | None) -> tuple[Basis, str]:
     if metered is None:
         raise Refused("throughput_missing", f"{payment.title} needs the month's Wh", place="metered")
     registers = {
@@ -219,23 +234,27 @@ def _throughput(
         "discharge": (metered.discharge_wh,),
         "both": (metered.charge_wh, metered.discharge_wh),
     }[payment.basis]
-    energy_wh = sum(_energy_wh(values, part, metered.interval_s) for values in registers)
+    energy_wh = sum(_energy_wh(values, part, metered) for values in registers)
     kwh = Fraction(energy_wh, _KILO)
     label = f"{payment.title}, {_REGISTERS[payment.basis]}"
     exact = kwh * amount(payment.rate, "rate")
     return Basis(label, exact_text(kwh), "kWh", payment.rate, exact_text(exact)), ""
 
 
-def _energy_wh(values: npt.NDArray[np.int64], part: _OrderedPart, interval_s: int) -> int:
-    if interval_s <= 0 or part.whole.seconds % interval_s:
+def _energy_wh(values: npt.NDArray[np.int64], part: _OrderedPart, metered: Metered) -> int:
+    interval_s, span = metered.interval_s, metered.interval
+    if interval_s <= 0 or span.seconds % interval_s:
         raise Refused("interval", f"{interval_s} s does not divide the month", place="metered.interval_s")
-    count = part.whole.seconds // interval_s
+    count = span.seconds // interval_s
     if values.dtype != np.int64 or values.shape != (count,):
         raise Refused("profile", f"a register has {count} whole Wh of the month (int64)", place="metered")
     if int(values.min()) < 0:
         raise Refused("profile", "a register is never negative", place="metered")
-    begin, off = divmod(int((part.covered.start - part.whole.start).total_seconds()), interval_s)
-    length, over = divmod(part.covered.seconds, interval_s)
+    start, end = max(part.covered.start, span.start), min(part.covered.end, span.end)
+    if end <= start:
+        return 0
+    begin, off = divmod(int((start - span.start).total_seconds()), interval_s)
+    length, over = divmod(int((end - start).total_seconds()), interval_s)
     if off or over:
         raise Refused("interval", "the order begins or ends inside a meter interval", place=part.order.id)
     taken = values[begin : begin + length]

@@ -226,7 +226,8 @@ def test_kwh_that_another_programme_had_first_are_not_paid_twice(bench: Bench) -
     assert sum(paid.values()) == 400, "its own event, and nothing of the unit's"
     (lost,) = (note for note in paid if "stays with the operator of unit vpp" in note)
     assert (lost[:9], paid[lost]) == ("200000 Wh", -400)
-    (span,) = result.refused
+    span, power = result.refused
+    assert (power.quantity, power.asked, power.granted) == ("up_w", 200_000, 50_000)
     assert (span.claim, span.asked, span.granted) == ("dr1", 200_000, 0)
     assert sum(line.amount.exact for line in lines(settled["eaas-s2"], "demand_response")) == 200
 

@@ -160,10 +160,13 @@ def test_the_same_kwh_are_never_paid_by_two_programmes(bench: Bench) -> None:
     result = settled.result
     paid = sum(line.amount.minor for line in lines(result, "demand_response"))
     assert paid == 200 * 200, "one of the two, not both"
-    (span,) = result.refused
-    assert (span.claim, span.stream, span.asked, span.granted) == ("e2", "demand_response", 200_000, 0)
-    assert "e1" in span.reason
-    assert span.interval == window
+    energy, power = result.refused
+    assert (energy.claim, energy.stream) == ("e2", "demand_response")
+    assert (energy.asked, energy.granted) == (200_000, 0)
+    assert (power.claim, power.quantity, power.asked, power.granted) == ("e2", "up_w", 200_000, 50_000)
+    for span in (energy, power):
+        assert "e1" in span.reason
+        assert span.interval == window
 
 
 def test_a_regulation_award_holds_its_power(bench: Bench) -> None:
@@ -318,7 +321,8 @@ def test_a_correction_says_what_it_corrects(bench: Bench) -> None:
     runs = bench.door.state("settlement.eaas-s1_2026-08")
     assert isinstance(runs, Runs)
     assert [run.kind for run in runs.runs] == ["initial", "correction 1", "correction 2"]
-    assert [run.causes for run in runs.runs] == [(), ("market",), ("contract",)]
+    assert [run.causes for run in runs.runs] == [(), ("market",), ("retroactive_amendment",)]
+    assert [run.classes for run in runs.runs] == [(), ("data_error",), ("data_error",)]
 
 
 def test_a_fact_is_corrected_under_another_run_only(bench: Bench) -> None:

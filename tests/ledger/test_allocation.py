@@ -247,7 +247,7 @@ def test_weights_that_make_no_sense_are_refused(make, code: str) -> None:
 
 def test_the_operators_rounding_line_makes_up_the_difference() -> None:
     """DOMAIN.md 5: statement total and the sites' sum differ."""
-    sites = {"a": yuan("1.01"), "b": yuan("-0.34")}
+    sites = {"a": Fraction("1.005"), "b": Fraction("-0.335")}
     found = reconciled(yuan("0.65"), sites, yuan("0.00"), rounding_max=yuan("0.02"), note="")
     assert found.rounding == yuan("-0.02")
     with pytest.raises(Refused) as caught:

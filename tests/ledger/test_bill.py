@@ -156,7 +156,7 @@ def test_accounts_that_do_not_fit_are_refused() -> None:
         ({"parts": "single_part", "demand": ActualDemand()}, "single_part_demand"),
         ({"parts": "two_part", "demand": None}, "demand_mode"),
         ({"parts": "three_part", "demand": None}, "parts"),
-        ({"parts": "single_part", "demand": None, "anchor_day": 25}, "billing_anchor"),
+        ({"parts": "single_part", "demand": None, "anchor_day": 29}, "billing_anchor"),
         ({"parts": "single_part", "demand": None, "zone": "Shanghai"}, "zone"),
         (
             {"parts": "single_part", "demand": None, "export_price": Price.parse("1", "CNY", "kW.month")},

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 import pytest
 
 from ledger.interval import Month
 from ledger.month_close import CloseMonth, Closing
 from ledger.refusal import Refused
+from ledger.settlement.result import Result
 from ledger.settlement.run import FinaliseRun, RecordSettlement, Runs
 from ledger.statement.dispute import DecideDispute
-from ledger.statement.life import Life
+from ledger.statement.life import Life, StatementKey
 from tests.ledger.statement.test_life import KEY, dispute, does, issued, result, runs
 
 AUGUST = Month(2026, 8)
@@ -65,8 +68,12 @@ def test_an_open_dispute_is_decided_or_carried_by_name() -> None:
     assert close(final, decided).closed[0].carried_disputes == ()
 
 
+def early(*fen: int, day: int = 14) -> Result:
+    return msgspec.structs.replace(result(*fen), through=date(2026, 8, day))
+
+
 def test_provisional_runs_pay_nothing_and_come_first() -> None:
-    (first,) = RecordSettlement(result(70), provisional=True).decide(None, {})
+    (first,) = RecordSettlement(early(70)).decide(None, {})
     state = first.apply(None)
     assert (first.run.kind, first.run.delta) == ("provisional", {})
     (initial,) = RecordSettlement(result(100)).decide(state, {})
@@ -77,7 +84,7 @@ def test_provisional_runs_pay_nothing_and_come_first() -> None:
     }
     state = initial.apply(state)
     with pytest.raises(Refused) as caught:
-        RecordSettlement(result(70), provisional=True).decide(state, {})
+        RecordSettlement(early(70)).decide(state, {})
     assert caught.value.code == "provisional"
     (second,) = RecordSettlement(result(130)).decide(state, {})
     assert (second.run.kind, second.run.delta["host"].minor) == ("correction 1", 30)
@@ -97,3 +104,39 @@ def test_only_the_latest_run_is_made_final_and_once() -> None:
     with pytest.raises(Refused) as caught:
         FinaliseRun("c1", "2026-08", 1, "ada").decide(None, {})
     assert caught.value.code == "unknown_run"
+
+
+def test_what_one_close_carried_the_next_asks_for_again() -> None:
+    """Unresolved goes into the next cycle (DOMAIN.md 3.10), and into the one after that if need be."""
+    final = finalised(runs(result(6000, 3000, 1000)))
+    disputed = does(issued(), dispute(2))
+    state = close(final, disputed, carried=("d1",))
+
+    def september(life: Life | None, *carried: str, waiting: tuple[StatementKey, ...] = (KEY,)) -> Closing:
+        others: dict[str, object] = {KEY.aggregate: life}
+        command = CloseMonth(Month(2026, 9), (), (), carried, "ada", waiting)
+        (event,) = command.decide(state, {name: others[name] for name in command.reads})
+        return event.apply(state)
+
+    for life, carried, waiting in ((disputed, (), (KEY,)), (disputed, ("d1",), ()), (None, ("d1",), (KEY,))):
+        with pytest.raises(Refused) as caught:
+            september(life, *carried, waiting=waiting)
+        assert caught.value.code == "dispute_open"
+    assert september(disputed, "d1").closed[-1].carried_disputes == ("d1",)
+    decided = does(disputed, DecideDispute(KEY, "d1", "rejected", "no", "bob"))
+    assert september(decided).closed[-1].carried_disputes == ()
+    with pytest.raises(Refused) as caught:
+        september(decided, "d1")
+    assert caught.value.code == "unknown_dispute"
+
+
+def test_a_provisional_run_never_goes_back() -> None:
+    state: Runs | None = None
+    for day in (13, 14):
+        (event,) = RecordSettlement(early(70, day=day)).decide(state, {})
+        state = event.apply(state)
+    (same,) = RecordSettlement(early(80, day=14)).decide(state, {})
+    assert (same.run.number, same.run.kind) == (3, "provisional"), "the same day again, with other facts"
+    with pytest.raises(Refused) as caught:
+        RecordSettlement(early(70, day=13)).decide(state, {})
+    assert (caught.value.code, caught.value.place) == ("through", "through")

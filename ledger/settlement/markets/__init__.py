@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from ledger.clauses.flow import Notice
 from ledger.exclusivity.claim import Claim, Storage
 from ledger.exclusivity.conflict import Conflicts
-from ledger.exclusivity.grant import grant_claims
+from ledger.exclusivity.grant import Granted, grant_claims
 from ledger.exclusivity.refused_part import RefusedPart, refused_parts
 from ledger.settlement.markets.allocated import Allocated
 from ledger.settlement.markets.capacity import Capacity
@@ -21,7 +22,9 @@ from ledger.settlement.markets.demand_response import DemandResponse
 from ledger.settlement.markets.regulation import Regulation
 from ledger.settlement.markets.service import Service
 from ledger.settlement.markets.spot import Spot
+from ledger.settlement.markets.uncovered import uncovered_notices
 from ledger.streams.earned import Earned
+from ledger.streams.told_under import check_rule
 
 STREAMS: Final[tuple[MarketStream, ...]] = (
     Regulation(),
@@ -42,22 +45,38 @@ class MarketEarnings(NamedTuple):
     earned: tuple[Earned, ...]
     refused: tuple[RefusedPart, ...]
     retail: bool
+    notices: tuple[Notice, ...] = ()
 
 
 def market_earnings(case: Case, conflicts: Conflicts) -> MarketEarnings:
     """What the markets paid one site's storage, nothing of it twice.
 
     Raises:
-        Refused: what the streams refuse: a missing price, an award without its performance ...
+        Refused: what the streams refuse: a missing price, an award without its performance ...; `fact_kind`
+            for a fact that no stream would settle under its rule.
     """
+    granted = decided(case, conflicts)
+    earned = [one for stream in STREAMS for one in stream.earn(case, granted)]
+    spot = any(grant.claim.stream == "spot" for grant in granted.grants)
+    refused = tuple(refused_parts(granted, but=_BILL if spot else ""))
+    retail = not spot or granted.of(_BILL).whole
+    return MarketEarnings(tuple(earned), refused, retail, uncovered_notices(case))
+
+
+def decided(case: Case, conflicts: Conflicts) -> Granted:
+    """Every stream's claims on the storage, decided by the matrix.
+
+    Raises:
+        Refused: as `market_earnings`, before anything is earned.
+    """
+    for fact in case.market.facts:
+        if fact.interval.overlaps(case.market.interval):
+            check_rule(fact, case.market.rules[fact.rule])
     claims = [claim for stream in STREAMS for claim in stream.claims(case)]
     spot = any(claim.stream == "spot" for claim in claims)
     if spot:
         claims.append(_bill_claim(case))
-    granted = grant_claims(conflicts, _storage(case), claims, use="settlement")
-    earned = [one for stream in STREAMS for one in stream.earn(case, granted)]
-    refused = tuple(refused_parts(granted, but=_BILL))
-    return MarketEarnings(tuple(earned), refused, retail=not spot or granted.of(_BILL).whole)
+    return grant_claims(conflicts, _storage(case), claims, use="settlement")
 
 
 def _storage(case: Case) -> Storage:

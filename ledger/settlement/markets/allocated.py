@@ -22,6 +22,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Basis
 from ledger.settlement.markets.case import Case, Whole
+from ledger.settlement.markets.commitment import kept_wh, mean_w
 from ledger.stream import Stream
 from ledger.streams.earned import Earned
 from ledger.trading_unit import UnitStream
@@ -70,18 +71,22 @@ def _claim(case: Case, one: SiteAllocation, taken: Taken, number: int) -> Claim 
             place=case.place,
         )
     up_w: Whole | None = None
+    down_w: Whole | None = None
     discharge_wh: Whole | None = None
     charge_wh: Whole | None = None
     rows = case.rows(taken.interval)
     match taken.sold:
         case "up_w":
             up_w = np.full(rows.stop - rows.start, taken.values[0], dtype=np.int64)
+            down_w = up_w if one.stream == "regulation" else None
         case "metered":
             discharge_wh, charge_wh = case.discharge_wh[rows].copy(), case.charge_wh[rows].copy()
         case "discharge_wh":
             discharge_wh = _stored(case, one, taken, case.discharge_wh[rows])
+            up_w = mean_w(case, discharge_wh)
         case "charge_wh":
             charge_wh = _stored(case, one, taken, case.charge_wh[rows])
+            down_w = mean_w(case, charge_wh)
     asked = [array for array in (up_w, discharge_wh, charge_wh) if array is not None]
     if taken.sold != "metered" and not any(int(array.sum()) for array in asked):
         return None
@@ -94,6 +99,7 @@ def _claim(case: Case, one: SiteAllocation, taken: Taken, number: int) -> Claim 
         discharge_wh=discharge_wh,
         charge_wh=charge_wh,
         up_w=up_w,
+        down_w=down_w,
     )
 
 
@@ -139,7 +145,7 @@ def _shown(text: str) -> str:
 
 
 def _cut(case: Case, one: SiteAllocation, granted: Granted) -> list[Earned]:
-    """What a response loses for kWh that another stream was paid for; other streams are settled whole.
+    """What a response loses for kWh or kW that another stream had; other streams are settled whole.
 
     Raises:
         Refused: `spot_conflict`, `above_nameplate`.
@@ -159,15 +165,17 @@ def _cut(case: Case, one: SiteAllocation, granted: Granted) -> list[Earned]:
         if taken.sold == "up_w":
             wrong = f"{one.fact} commits more power than the storage has beside its other commitments"
             raise Refused("above_nameplate", wrong, place=case.place)
-        asked, got = grant.claim.asked(taken.sold), grant.granted(taken.sold)
+        asked = grant.claim.asked(taken.sold)
         assert asked is not None
-        assert got is not None
+        lost_wh = int((asked - kept_wh(case, grant, taken.sold)).sum())
+        if not lost_wh:
+            continue
         paid = next(term for term in one.share.terms if term.item == "payment")
-        part = Fraction(int((asked - got).sum()), sum(taken.values))
+        part = Fraction(lost_wh, sum(taken.values))
         # Of the amount and not of the exact share: what was allocated and what is lost then leave whole fen.
         exact = -part * paid.amount.exact
         label = (
-            f"{int((asked - got).sum())} Wh of {one.fact} belong to another stream;"
+            f"{lost_wh} Wh of {one.fact} belong to another stream;"
             f" their payment stays with the operator of unit {one.unit}"
         )
         term = Basis(label, exact_text(part), "of the payment", str(-paid.amount), exact_text(exact))

@@ -7,9 +7,11 @@ import numpy as np
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.exclusivity.policy import MatrixStream
+from ledger.exclusivity.refused_part import refused_parts
 from ledger.interval import Interval
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case
+from ledger.settlement.markets.days_held import held_part, month_held
 from ledger.streams.capacity_compensation import (
     AvailabilityMeasured,
     CapacityCertified,
@@ -28,12 +30,11 @@ class Capacity:
         certified = (one for rule in rules for one in case.told(CapacityCertified, rule.id))
         leased = (one for rule in rules for one in case.told(CapacityLeased, rule.id))
         return [
-            *(_claim(case, one.id, "capacity", one.certified_w) for one in certified),
-            *(_claim(case, one.id, "capacity_lease", one.leased_w) for one in leased),
+            *(_claim(case, one, "capacity", one.certified_w) for one in certified),
+            *(_claim(case, one, "capacity_lease", one.leased_w) for one in leased),
         ]
 
     def earn(self, case: Case, granted: Granted) -> list[Earned]:
-        del granted  # `capacity_earned` refuses power that is certified and leased
         _check_certified(case)
         leases = [one for one in case.market.facts if isinstance(one, CapacityLeased)]
         earned: list[Earned] = []
@@ -46,8 +47,17 @@ class Capacity:
                         f"{certified.id} has no availability for {case.month}",
                         place=case.place,
                     )
-                earned.append(capacity_earned(rule, case.month, certified, availability, leases))
+                whole = capacity_earned(rule, case.month, certified, availability, leases)
+                earned.append(held_part(whole, month_held(case, case.month)))
+        _check_granted(case, granted)
         return earned
+
+
+def _check_granted(case: Case, granted: Granted) -> None:
+    """A certification is not settled in part: all its power is the storage's, and no other's."""
+    for part in refused_parts(granted):
+        if part.stream in ("capacity", "capacity_lease"):
+            raise Refused("capacity_conflict", part.words, place=case.place)
 
 
 def measured_once(case: Case, rule: str, within: Interval) -> AvailabilityMeasured | None:
@@ -94,12 +104,16 @@ def _check_certified(case: Case) -> None:
         )
 
 
-def _claim(case: Case, name: str, stream: MatrixStream, watts: int) -> Claim:
+def _claim(case: Case, fact: CapacityCertified | CapacityLeased, stream: MatrixStream, watts: int) -> Claim:
+    """The fact's power in its part of the settled days."""
+    settled = case.market.interval
+    held = Interval(max(fact.interval.start, settled.start), min(fact.interval.end, settled.end))
+    rows = case.rows(held)
     return Claim(
-        id=name,
+        id=fact.id,
         stream=stream,
         site=case.site.id,
         purpose="market",
-        interval=case.market.interval,
-        up_w=np.full(len(case.discharge_wh), watts, dtype=np.int64),
+        interval=held,
+        up_w=np.full(rows.stop - rows.start, watts, dtype=np.int64),
     )

@@ -1,8 +1,14 @@
-"""Demand response in a month: payment and penalty of each event, and the availability payment."""
+"""Demand response in a month: payment and penalty of each event, and the availability payment.
+
+An event claims the storage's paid Wh, and the kW that delivering them takes; contracted power claims its kW.
+Of a response that the site's load gave, two programmes that called at once are not both paid either.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -17,22 +23,28 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Basis
 from ledger.settlement.markets.case import Case, Whole
-from ledger.streams.baseline import Profile, TypicalSchedule, ZeroBaseline
+from ledger.settlement.markets.commitment import at_most_installed, kept_wh, mean_w
+from ledger.settlement.markets.days_held import held_part, month_held
+from ledger.settlement.markets.standing_power import (
+    contracted,
+    energy_of,
+    events_told,
+    measures_storage,
+    not_standing,
+    standing_claims,
+)
+from ledger.streams.baseline import Profile
 from ledger.streams.demand_response import (
     DemandResponseAnnualCut,
-    DemandResponseCapacity,
-    DemandResponseInstruction,
     DemandResponseInvitation,
     DemandResponseOutage,
     DemandResponseRule,
     DemandResponseTopUpInvitation,
     DemandResponseTopUpRule,
-    Event,
     EventResult,
     annual_cut,
     called_windows,
     check_top_ups,
-    matched,
     settle_availability,
     settle_event,
     settle_top_up,
@@ -48,19 +60,24 @@ class _Settled(NamedTuple):
     result: EventResult
     quantity: Quantity
     by_storage: Whole
-    """The paid Wh that came from the storage: only they can be sold twice."""
+    """The paid Wh that came from the storage."""
+    power_w: Whole
+    """What of the storage's power delivering them takes, and no less than was awarded to it alone."""
 
 
 class DemandResponse:
-    """A claim an event that was paid for energy of the storage."""
+    """A claim an event that was paid for energy of the storage, and one for power that stood contracted."""
 
     def claims(self, case: Case) -> list[Claim]:
-        return [_claim(case, one) for one in _events(case) if int(one.by_storage.sum())]
+        paid = [one for one in _events(case) if one.by_storage.any()]
+        called = [(one.rule.id, one.result.window, one.power_w) for one in paid]
+        return [*(_claim(case, one) for one in paid), *standing_claims(case, called)]
 
     def earn(self, case: Case, granted: Granted) -> list[Earned]:
         earned: list[Earned] = []
+        refused_parts = _refused_parts(case, granted)
         for one in _events(case):
-            refused = _refused_part(one, granted)
+            refused = refused_parts[one.result.invitation]
             paid = _less(one, one.result.payment, refused)
             earned += paid
             if one.result.penalty is not None:
@@ -72,22 +89,13 @@ class DemandResponse:
                 label = f"the top-up of event {one.result.invitation}"
                 earned += _capped(case, payer, one.result.window, label, more)
         for rule in case.rules(DemandResponseRule):
-            for capacity in _contracted(case, rule):
-                available = [settle_availability(rule, capacity, _matched(case, rule))]
+            for capacity in contracted(case, rule):
+                available = [settle_availability(rule, capacity, events_told(case, rule))]
                 label = f"availability {capacity.id}"
-                earned += [*available, *_capped(case, rule, capacity.interval, label, available)]
+                whole = [*available, *_capped(case, rule, capacity.interval, label, available)]
+                parts = [held_part(one, month_held(case, case.month)) for one in whole]
+                earned += [*parts, *not_standing(rule, capacity, parts, granted)]
         return earned
-
-
-def _contracted(case: Case, rule: DemandResponseRule) -> list[DemandResponseCapacity]:
-    found = case.told(DemandResponseCapacity, rule.id)
-    if len(found) > 1:
-        raise Refused(
-            "capacity_duplicate",
-            f"{found[0].id} and {found[1].id} both contract {case.month}; correct one under its own id",
-            place=found[1].id,
-        )
-    return found
 
 
 def _claim(case: Case, one: _Settled) -> Claim:
@@ -100,15 +108,18 @@ def _claim(case: Case, one: _Settled) -> Claim:
         interval=one.result.window,
         discharge_wh=one.by_storage if reduces else None,
         charge_wh=None if reduces else one.by_storage,
+        up_w=one.power_w if reduces else None,
+        down_w=None if reduces else one.power_w,
     )
 
 
 def _events(case: Case) -> list[_Settled]:
-    return case.once(("demand_response", case.site.id), lambda: _settled(case))
+    """The events that begin in the settled days, which another contract's of the month are not."""
+    return case.once(("demand_response", case.site.id, case.market.interval), lambda: _settled(case))
 
 
 def _settled(case: Case) -> list[_Settled]:
-    everything = [(rule, _matched(case, rule)) for rule in case.rules(DemandResponseRule)]
+    everything = [(rule, events_told(case, rule)) for rule in case.rules(DemandResponseRule)]
     awards = {event.invitation.id: event.invitation for _, events in everything for event in events}
     for top_up_rule in case.rules(DemandResponseTopUpRule):
         check_top_ups(case.told(DemandResponseTopUpInvitation, top_up_rule.id), awards)
@@ -116,7 +127,7 @@ def _settled(case: Case) -> list[_Settled]:
     found: list[_Settled] = []
     for rule, events in everything:
         for event in events:
-            if case.market.interval.contains(event.invitation.interval.start):
+            if case.market.interval.contains(event.window.start):
                 result = settle_event(
                     rule,
                     event,
@@ -134,17 +145,11 @@ def _settled(case: Case) -> list[_Settled]:
     return found
 
 
-def _matched(case: Case, rule: DemandResponseRule) -> list[Event]:
-    return matched(
-        case.known(DemandResponseInvitation, rule.id), case.known(DemandResponseInstruction, rule.id)
-    )
-
-
 def _profile(case: Case, rule: DemandResponseRule) -> Profile:
-    own_account = isinstance(rule.baseline, ZeroBaseline | TypicalSchedule)
-    profile = case.market.storage if own_account else case.market.grid
+    own = measures_storage(rule)
+    profile = case.market.storage if own else case.market.grid
     if profile is None:
-        measured = "storage" if own_account else "grid connection"
+        measured = "storage" if own else "grid connection"
         raise Refused(
             "meter_layout", f"{rule.id} measures the {measured}, which has no meter", place=case.place
         )
@@ -160,29 +165,50 @@ def _by_storage(
             f"readings of {case.interval_s} s, {rule.id} settles {result.interval_s} s",
             place=case.place,
         )
-    quantity: Quantity = "discharge_wh" if rule.direction == "reduce" else "charge_wh"
-    metered = case.discharge_wh if rule.direction == "reduce" else case.charge_wh
-    stored = np.minimum(result.claimed_wh, metered[case.rows(result.window)])
-    return _Settled(rule, invitation, result, quantity, stored)
+    quantity = energy_of(rule)
+    metered = case.discharge_wh if quantity == "discharge_wh" else case.charge_wh
+    stored: Whole = np.minimum(result.claimed_wh, metered[case.rows(result.window)])
+    power_w = mean_w(case, stored)
+    if measures_storage(rule):
+        first = (result.window.start - invitation.interval.start) // timedelta(seconds=rule.interval_s)
+        awarded = np.array(invitation.awarded_w[first : first + len(stored)], dtype=np.int64)
+        power_w = np.maximum(power_w, at_most_installed(case, awarded))
+    return _Settled(rule, invitation, result, quantity, stored, power_w)
 
 
-def _refused_part(one: _Settled, granted: Granted) -> Fraction:
-    """The part of the paid energy that another stream was paid for."""
-    asked = int(one.by_storage.sum())
-    if not asked:
-        return Fraction(0)
-    got = granted.of(one.result.invitation).granted(one.quantity)
-    assert got is not None
-    return Fraction(asked - int(got.sum()), int(one.result.claimed_wh.sum()))
+def _refused_parts(case: Case, granted: Granted) -> dict[str, Fraction]:
+    """By event, the part of its paid energy that was paid for already, or whose power another stream had.
+
+    Of the storage's Wh the matrix decided. All Wh of an interval, the site's load included, are paid once:
+    events that were called together have the response that the largest of their baselines shows.
+    """
+    events = _events(case)
+    room: dict[Quantity, Whole] = defaultdict(lambda: np.zeros(len(case.discharge_wh), dtype=np.int64))
+    for one in events:
+        rows = case.rows(one.result.window)
+        measured = np.array([int(wh) for wh in one.result.response_wh] or [0], dtype=np.int64)
+        response = np.maximum(one.result.claimed_wh, measured)
+        room[one.quantity][rows] = np.maximum(room[one.quantity][rows], response)
+    found: dict[str, Fraction] = {}
+    for one in events:
+        rows, paid_wh = case.rows(one.result.window), int(one.result.claimed_wh.sum())
+        kept = one.result.claimed_wh
+        if one.by_storage.any():
+            of_storage = kept_wh(case, granted.of(one.result.invitation), one.quantity)
+            kept = kept - one.by_storage + of_storage
+        kept = np.minimum(kept, room[one.quantity][rows])
+        room[one.quantity][rows] -= kept
+        found[one.result.invitation] = Fraction(paid_wh - int(kept.sum()), paid_wh or 1)
+    return found
 
 
 def _less(one: _Settled, payment: Earned, refused: Fraction) -> list[Earned]:
-    """A payment, and what it loses for kWh that another stream was paid for, in proportion to the paid."""
+    """A payment, and what it loses for kWh or kW that were another's already, in proportion to the paid."""
     if not refused:
         return [payment]
     exact = -refused * payment.exact
     wh = exact_text(refused * int(one.result.claimed_wh.sum()))
-    label = f"{wh} Wh of {one.result.invitation} belong to another stream"
+    label = f"{wh} Wh of {one.result.invitation} belong to another stream or event"
     term = Basis(label, exact_text(refused), "of the payment", exact_text(-payment.exact), exact_text(exact))
     cut = Earned("demand_response", exact, Money.round(exact, one.rule.currency), (term,), label)
     return [payment, cut]

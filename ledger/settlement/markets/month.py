@@ -40,6 +40,8 @@ class MarketMonth(NamedTuple):
     sources: tuple[Source, ...]
     allocated: tuple[SiteAllocation, ...] = ()
     """The site's shares of what markets told about trading units."""
+    uncovered: tuple[Interval, ...] = ()
+    """The days of the month in which the site is under no contract."""
 
     def prices(self) -> object:
         """The published prices, for a digest."""

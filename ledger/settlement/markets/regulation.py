@@ -1,4 +1,7 @@
-"""Frequency regulation in a month: capacity and mileage."""
+"""Frequency regulation in a month: capacity and mileage.
+
+An award holds its power in both directions: regulation follows the frequency up and down.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,7 @@ class Regulation:
 
     def claims(self, case: Case) -> list[Claim]:
         return [
-            Claim(
-                id=f"{rule.id}-{product}"[:64],
-                stream="ancillary",
-                site=case.site.id,
-                purpose="market",
-                interval=case.market.interval,
-                up_w=_stretched(committed_w(_market(case, rule), product, awards), rule.period_s, case),
-            )
+            _claim(case, rule, product, awards)
             for rule in case.rules(RegulationRule)
             for product in rule.products
             if (awards := [one for one in case.told(RegulationAward, rule.id) if one.product == product])
@@ -58,18 +54,39 @@ class Regulation:
         return earned
 
 
+def _claim(case: Case, rule: RegulationRule, product: str, awards: list[RegulationAward]) -> Claim:
+    watts = _stretched(committed_w(_market(case, rule), product, awards), rule, case)
+    return Claim(
+        id=f"{rule.id}-{product}"[:64],
+        stream="ancillary",
+        site=case.site.id,
+        purpose="market",
+        interval=case.market.interval,
+        up_w=watts,
+        down_w=watts,
+    )
+
+
 def _market(case: Case, rule: RegulationRule) -> RegulationMarket:
     interval = case.market.interval
     return case.once(
-        ("regulation", rule.id, interval),
+        ("regulation", id(rule), interval),
         lambda: regulation_market(
             rule, interval, case.told(RegulationPrices, rule.id), case.told(RegulationShare, rule.id)
         ),
     )
 
 
-def _stretched(watts: Whole, period_s: int, case: Case) -> Whole:
-    """Power of each settlement period at the meter's intervals; the largest where a period is shorter."""
+def _stretched(watts: Whole, rule: RegulationRule, case: Case) -> Whole:
+    """Power of each settlement period at the meter's intervals; the largest where a period is shorter.
+
+    Raises:
+        Refused: `interval` where neither length is made of the other.
+    """
+    period_s = rule.period_s
+    if period_s % case.interval_s and case.interval_s % period_s:
+        wrong = f"readings of {case.interval_s} s do not fit the periods of {period_s} s of {rule.id}"
+        raise Refused("interval", wrong, place=case.place)
     if period_s >= case.interval_s:
         return np.repeat(watts, period_s // case.interval_s)
     largest: Whole = watts.reshape(-1, case.interval_s // period_s).max(axis=1)

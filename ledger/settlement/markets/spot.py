@@ -1,11 +1,20 @@
-"""The spot market in a month: the site's metered energy at its price point."""
+"""The spot market in a month: the site's metered energy at its price point.
+
+It claims everything metered, and the power that was cleared: q_e of q_e + q_as <= P_n (DOMAIN.md 4). Metered
+power is not committed power: under AGC it may be the regulation award's.
+"""
 
 from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
 
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.refusal import Refused
-from ledger.settlement.markets.case import Case
+from ledger.settlement.markets.case import Case, Whole
+from ledger.settlement.markets.commitment import at_most_installed, laid_out_w
 from ledger.settlement.markets.month import SpotPricesOf
 from ledger.streams.earned import Earned
 from ledger.streams.spot import (
@@ -20,22 +29,28 @@ from ledger.streams.spot import (
     spot_prices,
 )
 
+_SPOT: Final = "spot"
+
 
 class Spot:
-    """One claim of everything metered; under spot the account has no retail energy price that month."""
+    """One claim a month; under spot the account has no retail energy price that month."""
 
     def claims(self, case: Case) -> list[Claim]:
-        if _rule(case) is None:
+        rule = _rule(case)
+        if rule is None:
             return []
+        up_w, down_w = _cleared_w(case, rule)
         return [
             Claim(
-                id="spot",
+                id=_SPOT,
                 stream="spot",
                 site=case.site.id,
                 purpose="market",
                 interval=case.market.interval,
                 discharge_wh=case.discharge_wh,
                 charge_wh=case.charge_wh,
+                up_w=up_w,
+                down_w=down_w,
             )
         ]
 
@@ -43,11 +58,11 @@ class Spot:
         rule = _rule(case)
         if rule is None:
             return []
-        if not granted.of("spot").whole:
+        if not granted.of(_SPOT).whole:
             raise Refused(
                 "spot_conflict",
-                "a stream of higher rank was paid for intervals of this spot month, and a clearing cannot be"
-                " settled in part: keep them apart",
+                "a stream of higher rank was paid for energy, or had power, of this spot month, and a"
+                " clearing cannot be settled in part: keep them apart",
                 place=case.place,
             )
         series = case.market.spot
@@ -66,10 +81,20 @@ class Spot:
         )
         reference = series.reference if rule.contract_point == "reference_node" else None
         prices = case.once(
-            ("spot", rule.id, *_point(series), case.market.interval),
+            ("spot", id(rule), *_point(series), case.market.interval),
             lambda: spot_prices(rule, case.market.interval, series.day_ahead, series.real_time, reference),
         )
         return list(spot_earnings(rule, unit, prices))
+
+
+def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
+    """The power cleared toward and from the grid; where clearings overlap, `earn` refuses them."""
+    up_w, down_w = (np.zeros(len(case.discharge_wh), dtype=np.int64) for _ in range(2))
+    for clearing in case.told(SpotClearing, rule.id):
+        for cleared, wh in ((up_w, clearing.injected_wh), (down_w, clearing.withdrawn_wh)):
+            rows, watts = laid_out_w(case, clearing.interval, wh, f"clearing {clearing.id}")
+            cleared[rows] = np.maximum(cleared[rows], watts)
+    return at_most_installed(case, up_w), at_most_installed(case, down_w)
 
 
 def _point(series: SpotPricesOf) -> tuple[str, ...]:

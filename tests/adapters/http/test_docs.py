@@ -56,6 +56,7 @@ def test_every_operation_is_described(settled: Api) -> None:
         "application/json",
         "text/csv",
         "text/plain",
+        "application/vnd.apache.parquet",
     }
     assert set(operations["POST /v1/contracts"]["requestBody"]["content"]) == {
         "application/toml",

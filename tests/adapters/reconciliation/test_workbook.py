@@ -144,3 +144,52 @@ def test_a_legacy_workbook_that_is_damaged() -> None:
     with pytest.raises(Refused) as caught:
         workbook.rows(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 2000, "")
     assert caught.value.code == "workbook"
+
+
+def with_part(data: bytes, before: str, after: str) -> bytes:
+    """The workbook with a text of its sheet replaced."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as read, zipfile.ZipFile(out, "w") as written:
+        for name in read.namelist():
+            text = read.read(name).decode()
+            if name.startswith("xl/worksheets/"):
+                assert before in text
+                text = text.replace(before, after, 1)
+            written.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "place"),
+    [
+        ('<c r="G2"><v>', '<c r="G2"><f>E2*F2</f><v>', "formula", "cell G2"),
+        (
+            "</sheetData>",
+            '</sheetData><mergeCells count="1"><mergeCell ref="A2:A3"/></mergeCells>',
+            "merged_cells",
+            "row 2, column 1",
+        ),
+    ],
+)
+def test_formulas_and_merged_cells_are_refused(before: str, after: str, code: str, place: str) -> None:
+    """Also below nothing but the header; above it, where titles stand, they say nothing."""
+    profile = operator_profile(sample("operator_points.toml"))
+    assert read_operator_statement(DAY, profile).lines
+    with pytest.raises(Refused) as refused:
+        read_operator_statement(with_part(DAY, before, after), profile)
+    assert (refused.value.code, refused.value.place) == (code, place)
+
+
+def test_a_title_above_the_header_may_be_merged_and_computed() -> None:
+    title = with_part(
+        xlsx(
+            ("SIMULATED exchange", None),
+            HEADER,
+            *[("2026-08-01", "=1", "下网", "实时电能量", "=1", "=2", "=2")],
+        ),
+        "</sheetData>",
+        '</sheetData><mergeCells count="1"><mergeCell ref="A1:B1"/></mergeCells>',
+    )
+    title = with_part(title, '<c r="A1" t="inlineStr">', '<c r="A1" t="inlineStr"><f>"a"</f>')
+    skipping = sample("operator_points.toml").replace(b"[columns]", b"skip_lines = 1\n\n[columns]", 1)
+    assert len(read_operator_statement(title, operator_profile(skipping)).lines) == 1

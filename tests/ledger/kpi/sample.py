@@ -97,11 +97,11 @@ def stream(
     quantity: str = "", note: str = "", pooled: bool = True,
 ) -> Line:  # fmt: skip
     amount = Money.round(exact, "CNY")
-    rule = "DOMAIN.md 3.1, direct form" + ("" if pooled else "; not in this contract's pool")
+    rule = "DOMAIN.md 3.1, direct form"
     unit = "Wh discharged" if quantity else ""
     return Line(
         number, "stream", code, rule, site, party, quantity, unit, "", exact_text(exact), amount,
-        exact_text(amount.exact - exact), basis, (), note,
+        exact_text(amount.exact - exact), basis, (), note, pooled=pooled,
     )  # fmt: skip
 
 

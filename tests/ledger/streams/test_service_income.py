@@ -19,7 +19,7 @@ from ledger.streams.capacity_compensation import AvailabilityMeasured, NodeAvail
 from ledger.streams.earned import Earned
 from ledger.streams.service_income import (
     FixedPayment,
-    MeteredMonth,
+    Metered,
     ServiceOrdered,
     ServiceRule,
     ThroughputPayment,
@@ -55,10 +55,10 @@ def days(first: int, count: int) -> Interval:
     return Interval(WHOLE.start + timedelta(days=first), WHOLE.start + timedelta(days=first + count))
 
 
-def metered(charge_wh: int, discharge_wh: int) -> MeteredMonth:
+def metered(charge_wh: int, discharge_wh: int) -> Metered:
     """The same Wh in each quarter-hour of April."""
     count = 30 * 96
-    return MeteredMonth(900, np.full(count, charge_wh), np.full(count, discharge_wh))
+    return Metered(WHOLE, 900, np.full(count, charge_wh), np.full(count, discharge_wh))
 
 
 def available(of: ServiceRule, unavailable_min: int, at: Interval = WHOLE, **changed: Any) -> Any:
@@ -164,7 +164,7 @@ def test_a_month_with_a_clock_change_is_counted_in_days() -> None:
     berlin = zone_of("Europe/Berlin")
     march = Month(2025, 3)
     count = 31 * 24 - 1
-    month = MeteredMonth(3600, np.full(count, 1000), np.zeros(count, dtype=np.int64))
+    month = Metered(march.interval(berlin), 3600, np.full(count, 1000), np.zeros(count, dtype=np.int64))
     whole = march.interval(berlin)
     assert service_earned(of, march, order(of, whole), month, None)[0].exact == Fraction(count, 10)
     last = Interval(midnight(march.first_day.replace(day=30), berlin), whole.end)  # 23 + 24 hours
@@ -189,13 +189,22 @@ def test_throughput_equals_a_plain_loop(seed: int, first: int, length: int, high
     charge, discharge = (source.integers(0, high, 30 * 24) for _ in range(2))
     of = rule("throughput")
     (line,) = service_earned(
-        of, APRIL, order(of, days(first, length)), MeteredMonth(3600, charge, discharge), None
+        of, APRIL, order(of, days(first, length)), Metered(WHOLE, 3600, charge, discharge), None
     )
     total = 0
     for hour in range(30 * 24):
         if first * 24 <= hour < (first + length) * 24:
             total += int(charge[hour]) + int(discharge[hour])
     assert line.exact == Fraction(total, 10_000)
+
+
+def test_throughput_is_of_the_metered_days() -> None:
+    """A contract that holds ten days of the month is paid for their kWh, the order's others are another's."""
+    of, count = rule("throughput"), 10 * 24
+    part = Metered(days(5, 10), 3600, np.full(count, 1000), np.zeros(count, dtype=np.int64))
+    assert service_earned(of, APRIL, order(of), part, None)[0].exact == 24
+    assert service_earned(of, APRIL, order(of, days(0, 7)), part, None)[0].exact == Fraction(48, 10)
+    assert service_earned(of, APRIL, order(of, days(20, 3)), part, None)[0].exact == 0
 
 
 def test_missing_is_never_zero() -> None:
@@ -221,15 +230,15 @@ def test_orders_that_do_not_fit_are_refused() -> None:
 def test_profiles_that_do_not_fit_are_refused() -> None:
     of = rule("throughput")
 
-    def run(month: MeteredMonth) -> str:
+    def run(month: Metered) -> str:
         return code_of(service_earned, of, APRIL, order(of), month, None)
 
     good = np.ones(30 * 96, dtype=np.int64)
-    assert run(MeteredMonth(900, good[:-1], good)) == "profile"
-    assert run(MeteredMonth(900, good, good.astype(float))) == "profile"
-    assert run(MeteredMonth(900, good, -good)) == "profile"
-    assert run(MeteredMonth(0, good, good)) == "interval"
-    assert run(MeteredMonth(7000, good, good)) == "interval"
+    assert run(Metered(WHOLE, 900, good[:-1], good)) == "profile"
+    assert run(Metered(WHOLE, 900, good, good.astype(float))) == "profile"
+    assert run(Metered(WHOLE, 900, good, -good)) == "profile"
+    assert run(Metered(WHOLE, 0, good, good)) == "interval"
+    assert run(Metered(WHOLE, 7000, good, good)) == "interval"
 
 
 def test_another_availability_is_refused() -> None:

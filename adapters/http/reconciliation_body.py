@@ -1,0 +1,211 @@
+"""Reconciliations as clients read them: amounts as decimal text in the currency named."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from ledger.interval import Interval
+from ledger.reconciliation.difference import DifferenceClass
+from ledger.reconciliation.line_report import DoubtfulLines, LineReport, LoneLine, MatchedLines
+from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
+from ledger.reconciliation.record import Reconciliation
+
+
+class CauseBody(msgspec.Struct, frozen=True):
+    """Operator's less ours, as far as it has this cause."""
+
+    kind: DifferenceClass
+    amount: str
+    reason: str
+
+
+class MatchBody(msgspec.Struct, frozen=True):
+    """Lines of either side about the same thing; the causes add up to `difference`."""
+
+    site: str
+    item: str
+    interval: Interval
+    operator: tuple[str, ...]
+    ours: tuple[str, ...]
+    operator_amount: str
+    our_amount: str
+    difference: str
+    causes: tuple[CauseBody, ...]
+    note: str
+
+    @classmethod
+    def of(cls, line: MatchedLines) -> MatchBody:
+        return cls(
+            line.site,
+            line.item,
+            line.interval,
+            line.operator,
+            line.ours,
+            str(line.operator_amount),
+            str(line.our_amount),
+            str(line.difference),
+            tuple(CauseBody(part.kind, str(part.amount), part.reason) for part in line.parts),
+            line.note,
+        )
+
+
+class LoneLineBody(msgspec.Struct, frozen=True):
+    """A line that only one side has."""
+
+    reference: str
+    site: str
+    item: str
+    interval: Interval
+    amount: str
+
+    @classmethod
+    def of(cls, line: LoneLine) -> LoneLineBody:
+        return cls(line.reference, line.site, line.item, line.interval, str(line.amount))
+
+
+class DoubtfulBody(msgspec.Struct, frozen=True):
+    """Lines of which it is not certain which belong together."""
+
+    site: str
+    item: str
+    interval: Interval
+    operator: tuple[str, ...]
+    ours: tuple[str, ...]
+    operator_amount: str
+    our_amount: str
+    reason: str
+
+    @classmethod
+    def of(cls, one: DoubtfulLines) -> DoubtfulBody:
+        return cls(
+            one.site,
+            one.item,
+            one.interval,
+            one.operator,
+            one.ours,
+            str(one.operator_amount),
+            str(one.our_amount),
+            one.reason,
+        )
+
+
+class OperatorReportBody(msgspec.Struct, frozen=True):
+    """operator_total - our_total = all of `by_class` + operator_only - ours_only + what is doubtful."""
+
+    operator: str
+    ours: str
+    currency: str
+    operator_total: str
+    our_total: str
+    by_class: dict[DifferenceClass, str]
+    matched: tuple[MatchBody, ...]
+    operator_only: tuple[LoneLineBody, ...]
+    ours_only: tuple[LoneLineBody, ...]
+    doubtful: tuple[DoubtfulBody, ...]
+
+    @classmethod
+    def of(cls, report: LineReport) -> OperatorReportBody:
+        return cls(
+            report.operator,
+            report.ours,
+            report.currency,
+            str(report.operator_total),
+            str(report.our_total),
+            {kind: str(amount) for kind, amount in report.by_class.items()},
+            tuple(MatchBody.of(one) for one in report.matched),
+            tuple(LoneLineBody.of(one) for one in report.operator_only),
+            tuple(LoneLineBody.of(one) for one in report.ours_only),
+            tuple(DoubtfulBody.of(one) for one in report.doubtful),
+        )
+
+
+class BookingBody(msgspec.Struct, frozen=True):
+    """A bank booking without the counterparty's name and account."""
+
+    reference: str
+    booked_on: date
+    amount: str
+    place: str
+
+    @classmethod
+    def of(cls, one: Booking) -> BookingBody:
+        return cls(one.reference, one.booked_on, str(one.amount), one.place)
+
+
+class OpenBody(msgspec.Struct, frozen=True):
+    """What a statement has open, before these bookings; above zero the party owes us."""
+
+    contract: str
+    month: str
+    party: str
+    run: int
+    amount: str
+
+    @classmethod
+    def of(cls, one: OpenStatement) -> OpenBody:
+        return cls(one.key.contract, one.key.month, one.key.party, one.key.run, str(one.amount))
+
+
+class PaidBody(msgspec.Struct, frozen=True):
+    """`part` says that less was paid than is open."""
+
+    bookings: tuple[BookingBody, ...]
+    statements: tuple[OpenBody, ...]
+    reason: str
+    part: bool
+
+    @classmethod
+    def of(cls, one: PaidStatements) -> PaidBody:
+        return cls(
+            tuple(BookingBody.of(booking) for booking in one.bookings),
+            tuple(OpenBody.of(statement) for statement in one.statements),
+            one.reason,
+            one.part,
+        )
+
+
+class BankReportBody(msgspec.Struct, frozen=True):
+    """`repeated` are bookings that an earlier file had and that were matched then."""
+
+    account: str
+    currency: str
+    total: str
+    repeated: int
+    matched: tuple[PaidBody, ...]
+    doubtful: tuple[PaidBody, ...]
+    payments_only: tuple[BookingBody, ...]
+    statements_only: tuple[OpenBody, ...]
+
+    @classmethod
+    def of(cls, report: PaymentReport) -> BankReportBody:
+        return cls(
+            report.account,
+            report.currency,
+            str(report.total),
+            report.repeated,
+            tuple(PaidBody.of(one) for one in report.matched),
+            tuple(PaidBody.of(one) for one in report.doubtful),
+            tuple(BookingBody.of(one) for one in report.payments_only),
+            tuple(OpenBody.of(one) for one in report.statements_only),
+        )
+
+
+class ReconciliationBody(msgspec.Struct, frozen=True):
+    """One file compared: `operator` or `bank` is there, as it was the one or the other's. `settled` says
+    that nothing is left to look at."""
+
+    id: str
+    source: str
+    digest: str
+    settled: bool
+    operator: OperatorReportBody | None
+    bank: BankReportBody | None
+
+    @classmethod
+    def of(cls, one: Reconciliation) -> ReconciliationBody:
+        report = one.report
+        lines = OperatorReportBody.of(report) if isinstance(report, LineReport) else None
+        bank = BankReportBody.of(report) if isinstance(report, PaymentReport) else None
+        return cls(one.id, one.source, one.digest, report.settled, lines, bank)

@@ -1,0 +1,251 @@
+"""Comparing what an operator or the bank states with the ledger, and recording what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from adapters.front_door import FrontDoor, Receipt
+from adapters.nats.log import Log
+from adapters.postgres.database import Connection, Database
+from adapters.queries import lives, registered, settlement_inputs
+from adapters.reconciliation.bank_file import read_bank_statement
+from adapters.reconciliation.bank_profile import bank_profile
+from adapters.reconciliation.camt053 import read_camt053
+from adapters.reconciliation.operator_file import read_operator_statement
+from adapters.reconciliation.operator_profile import operator_profile
+from adapters.settling import wait_until
+from ledger import book
+from ledger.book import Book
+from ledger.interval import Month, zone_of
+from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Identity, not_yet_imported
+from ledger.reconciliation.line_report import LineReport
+from ledger.reconciliation.our_line import ItemFrom, our_lines
+from ledger.reconciliation.payment_report import Booking, PaymentReport, reconcile_payments
+from ledger.reconciliation.receivable import receivables
+from ledger.reconciliation.reconcile import reconcile
+from ledger.reconciliation.record import Reconciliation, RecordReconciliation
+from ledger.refusal import Refused
+from ledger.settlement.inputs import Inputs
+from ledger.settlement.run import Run, Runs
+from ledger.settlement.settle import settle
+from ledger.streams import Rule
+
+_RULES_MAX: Final = 8
+"""How many other versions of market rules a month is settled under, the newest first."""
+_ALL: Final = 1_000_000
+"""More statements than a book has open."""
+_WAIT_S: Final = 60.0
+
+
+class File(NamedTuple):
+    """A statement's file and the name it came under."""
+
+    name: str
+    data: bytes
+
+
+class Compared(NamedTuple):
+    """What was recorded of a file under `id`; `notices` say what could not be compared."""
+
+    id: str
+    sequence: int
+    report: LineReport | PaymentReport
+    notices: tuple[str, ...] = ()
+
+
+def compare_statement(
+    door: FrontDoor,
+    database: Database,
+    file: File,
+    profile: bytes,
+    contract: str,
+    month: Month,
+    items: ItemFrom,
+    *,
+    id: str,
+    actor: str,
+) -> Compared:
+    """Hold an operator's statement against the latest run of a contract's month, and record the result.
+
+    Differences are explained by the figures of earlier runs, and by those that the same inputs give under
+    the other published versions of the market rules that the month was settled by.
+
+    Raises:
+        Refused: `unknown_settlement`; what reading the profile and the file, comparing and recording refuse.
+    """
+    found = read_operator_statement(file.data, operator_profile(profile))
+    runs = door.state(f"settlement.{contract}_{month}")
+    if not isinstance(runs, Runs) or runs.latest is None:
+        raise Refused("unknown_settlement", f"{contract} has no run of {month}", place="contract")
+    latest = runs.latest
+    zone = zone_of(book_of(door).zone)
+    rules, notices = _under_other_rules(door, database, latest)
+    report = reconcile(
+        found,
+        our_lines(latest, zone, items=items),
+        run=f"run {latest.number}",
+        other_runs={
+            f"run {run.number}": our_lines(run, zone, items=items)
+            for run in reversed(runs.runs)
+            if run is not latest
+        },
+        other_rules={name: our_lines(run, zone, items=items) for name, run in rules.items()},
+    )
+    receipt = _record(door, RecordReconciliation(id, file.name, found.digest, report), actor)
+    return Compared(id, receipt.sequence, report, notices)
+
+
+def compare_bank(
+    door: FrontDoor,
+    database: Database,
+    file: File,
+    profile: bytes | None,
+    account: str,
+    number: str,
+    parties: Mapping[str, str],
+    *,
+    id: str,
+    actor: str,
+) -> tuple[Compared, ...]:
+    """Hold a bank's statement (camt.053 without a profile) against what is open, and record the result.
+
+    `account` is our id of the account, `number` the bank's own, which a camt.053 must name.
+
+    A booking that an earlier file had and that was matched then is not matched again. Nothing is paid by
+    it: a person records the payment.
+
+    Raises:
+        Refused: what reading the profile and the file, comparing and recording refuse; `reference_reused`.
+    """
+    statements: tuple[BankStatement, ...] = (
+        read_camt053(file.data, account, number)
+        if profile is None
+        else (read_bank_statement(file.data, bank_profile(profile), account),)
+    )
+    position = _caught_up(door, database)
+    with database.reading(door.book) as connection:
+        open_lives = lives.page(connection, position, month=None, party=None, after="", limit=_ALL)
+        before = _earlier(connection, position, account)
+    done = []
+    for at, one in enumerate(statements, 1):
+        wanted = [life for life in open_lives if life.amount.currency == one.currency]
+        report = reconcile_payments(one, _new(one, before), receivables(wanted), parties)
+        name = id if len(statements) == 1 else f"{id}-{at}"
+        receipt = _record(door, RecordReconciliation(name, file.name, one.file_digest, report), actor)
+        done.append(Compared(name, receipt.sequence, report))
+    return tuple(done)
+
+
+def book_of(door: FrontDoor) -> Book:
+    """Raises:
+    Refused: `unknown_book` before the book is founded."""
+    found = door.state(book.AGGREGATE)
+    if not isinstance(found, Book):
+        raise Refused("unknown_book", "this book is not founded yet", place="book")
+    return found
+
+
+def _caught_up(door: FrontDoor, database: Database) -> int:
+    """The stream's end, once the projections have reached it.
+
+    Raises:
+        Behind: not in time.
+    """
+    log: Log = door.recorder.log
+    last = log.client.run(log.last_sequence())
+    wait_until(database, door.book, last, _WAIT_S)
+    return last
+
+
+def _record(door: FrontDoor, command: RecordReconciliation, actor: str) -> Receipt:
+    return door.execute(command, command_id=f"reconcile:{command.id}", actor=actor)
+
+
+class _Earlier(NamedTuple):
+    """Of earlier files of the account: every booking, and those that were matched."""
+
+    seen: frozenset[Identity]
+    matched: frozenset[Identity]
+
+
+def _earlier(connection: Connection, position: int, account: str) -> _Earlier:
+    seen: set[Identity] = set()
+    matched: set[Identity] = set()
+    recorded = registered.load(connection, "reconciliation", Reconciliation, position).versions
+    for versions in recorded.values():
+        report = versions[-1].document.report
+        if isinstance(report, PaymentReport) and report.account == account:
+            paid = {_identity(account, one) for each in report.matched for one in each.bookings}
+            doubtful = (one for each in report.doubtful for one in each.bookings)
+            seen |= paid | {_identity(account, one) for one in (*doubtful, *report.payments_only)}
+            matched |= paid
+    return _Earlier(frozenset(seen), frozenset(matched))
+
+
+def _identity(account: str, booking: Booking) -> Identity:
+    return Identity(account, booking.reference, booking.digest)
+
+
+def _new(statement: BankStatement, before: _Earlier) -> tuple[BankPayment, ...]:
+    not_yet_imported(statement, before.seen)
+    return not_yet_imported(statement, before.matched).new
+
+
+def _under_other_rules(
+    door: FrontDoor, database: Database, latest: Run
+) -> tuple[dict[str, Run], tuple[str, ...]]:
+    """The month settled from what the run was settled from, with one other version of a rule each; and
+    which versions could not be settled with, and why."""
+    result = latest.result
+    if not any(source.aggregate.startswith("market_rule.") for source in result.sources):
+        return {}, ()
+    position = _caught_up(door, database)
+    with database.reading(door.book) as connection:
+        (inputs,) = settlement_inputs.load(
+            connection, door.book, result.month, result.position, (result.contract,)
+        )
+        rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
+    found: dict[str, Run] = {}
+    notices: list[str] = []
+    for name, version, rule in _other_versions(inputs, rules):
+        title = f"{name} version {version}"
+        try:
+            other = settle(_with_rule(inputs, name, rule))
+        except Refused as refused:
+            notices.append(f"under {title} the month cannot be settled: {refused}")
+            continue
+        found[title] = Run(latest.number, latest.kind, other, other.digest(), {})
+    return found, tuple(notices)
+
+
+def _other_versions(inputs: Inputs, rules: registered.Register[Rule]) -> list[tuple[str, int, Rule]]:
+    used = {
+        name: rule
+        for site in inputs.sites
+        if site.market is not None
+        for name, rule in site.market.rules.items()
+    }
+    others = [
+        (version.sequence, name, version.version, version.document)
+        for name, rule in used.items()
+        for version in rules.versions.get(name, ())
+        if version.document != rule
+    ]
+    return [(name, version, rule) for _, name, version, rule in sorted(others, key=_sequence, reverse=True)][
+        :_RULES_MAX
+    ]
+
+
+def _sequence(other: tuple[int, str, int, Rule]) -> int:
+    return other[0]
+
+
+def _with_rule(inputs: Inputs, name: str, rule: Rule) -> Inputs:
+    sites = tuple(
+        site
+        if site.market is None or name not in site.market.rules
+        else site._replace(market=site.market._replace(rules=site.market.rules | {name: rule}))
+        for site in inputs.sites
+    )
+    return inputs._replace(sites=sites)

@@ -1,0 +1,70 @@
+"""The power behind a stream's energy: a kW of an interval has one set of commitments (DOMAIN.md 4, W)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from ledger.exclusivity.claim import Quantity
+from ledger.exclusivity.grant import Grant
+from ledger.interval import Interval
+from ledger.refusal import Refused
+from ledger.settlement.markets.case import Case, Whole
+
+POWER_OF: Final[dict[Quantity, Quantity]] = {"discharge_wh": "up_w", "charge_wh": "down_w"}
+"""The power that delivering an energy takes."""
+
+_S_PER_HOUR: Final = 3600
+
+
+def mean_w(case: Case, wh: Whole) -> Whole:
+    """The mean power of each interval's Wh, rounded up, and at most the nameplate's.
+
+    What a meter shows above the nameplate is measured, and cannot have been committed.
+    """
+    return at_most_installed(case, -(-wh * _S_PER_HOUR // case.interval_s))
+
+
+def at_most_installed(case: Case, watts: Whole) -> Whole:
+    """Power that a market was sold, as far as the storage has it."""
+    capped: Whole = np.minimum(watts, case.site.storage_power_w)
+    return capped
+
+
+def kept_wh(case: Case, grant: Grant, energy: Quantity) -> Whole:
+    """The Wh that a claim was granted and whose power it was granted too, per interval.
+
+    Where power was refused, the Wh that the granted power gives, rounded down.
+    """
+    wh, power = grant.granted(energy), POWER_OF[energy]
+    asked_w, got_w = grant.claim.asked(power), grant.granted(power)
+    assert wh is not None
+    assert asked_w is not None
+    assert got_w is not None
+    reached: Whole = np.minimum(wh, got_w * case.interval_s // _S_PER_HOUR)
+    return np.where(got_w < asked_w, reached, wh)
+
+
+def laid_out_w(case: Case, interval: Interval, wh: tuple[int, ...], place: str) -> tuple[slice, Whole]:
+    """The power of a schedule's equal steps at the meter's intervals of the settled time that it covers.
+
+    Steps that are shorter than the meter's intervals commit the largest power of each.
+
+    Raises:
+        Refused: `interval` for steps that neither divide the meter's intervals nor are made of them.
+    """
+    step_s = interval.seconds // len(wh)
+    watts = -(-np.array(wh, dtype=np.int64) * _S_PER_HOUR // step_s)
+    settled = case.market.interval
+    first, off = divmod(interval.start - settled.start, timedelta(seconds=case.interval_s))
+    if off or (step_s % case.interval_s and case.interval_s % step_s) or interval.seconds % case.interval_s:
+        wrong = f"steps of {step_s} s from {interval.start} do not fit readings of {case.interval_s} s"
+        raise Refused("interval", wrong, place=place)
+    if step_s >= case.interval_s:
+        watts = np.repeat(watts, step_s // case.interval_s)
+    else:
+        watts = watts.reshape(-1, case.interval_s // step_s).max(axis=1)
+    begin, end = max(first, 0), min(first + len(watts), len(case.discharge_wh))
+    return slice(begin, max(begin, end)), watts[begin - first : max(begin, end) - first]
