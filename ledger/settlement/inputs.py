@@ -100,6 +100,8 @@ class Inputs(NamedTuple):
     """The events that recorded them."""
     through: date | None = None
     """The last day of a provisional run, with which `contract` ends too; None for the whole month."""
+    owner: str = ""
+    """The book's owner, who invoices and is invoiced; it never changes. Empty where it has no part."""
 
     def digests(self) -> dict[Part, str]:
         """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -10,6 +10,7 @@ from ledger.quantity import Money
 from ledger.vat_terms import LineVat
 
 LineKind = Literal["stream", "clause"]
+TAX: Final = "tax"
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -21,7 +22,8 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     price: str
     exact: str
     of: str = ""
-    """Of a clause line's term: `remaining` (what reached the clause), `stream:` and a stream of the pool,
+    """Of a stream line's term: `tax`, where a tax-exclusive contract divides the amount without it.
+    Of a clause line's term: `remaining` (what reached the clause), `stream:` and a stream of the pool,
     `earlier_month`, or `clause` for what the clause states by itself."""
 
 
@@ -63,4 +65,4 @@ class Line(msgspec.Struct, frozen=True):
     pooled: bool = True
     """False for a stream that the contract does not share: it is shown, and counts in no total."""
     vat: LineVat | None = None
-    """Of a clause line, where the contract states VAT terms."""
+    """Of what is invoiced of the line, where the contract states VAT terms; that may be a part of it."""

@@ -12,6 +12,7 @@ from ledger.interval import Interval, Month
 from ledger.quantity import Money
 from ledger.settlement.inputs import Part
 from ledger.settlement.line import Line, Source
+from ledger.settlement.line_vat import AgentPart
 from ledger.stored_energy import Stored
 from ledger.waterfall import PriorMonth
 
@@ -91,6 +92,8 @@ class Result(msgspec.Struct, frozen=True):
     """Where a market claim was refused because another stream had the kWh or kW."""
     through: date | None = None
     """The last day that a provisional run settles; None for the whole month."""
+    agent_parts: tuple[AgentPart, ...] = ()
+    """What of an agent's own lines is invoiced to or by each party, where the contract states VAT terms."""
 
     def __post_init__(self) -> None:
         assert sum(money.minor for money in self.payable.values()) == 0

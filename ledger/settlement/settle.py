@@ -26,6 +26,7 @@ from ledger.settlement.line_vat import with_vat
 from ledger.settlement.markets import market_earnings
 from ledger.settlement.markets.case import Case
 from ledger.settlement.result import RefusedSpan, Result
+from ledger.settlement.split_basis import on_basis
 from ledger.stored_energy import Stored
 from ledger.stream import Stream
 from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute, on_split_basis
@@ -133,10 +134,10 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         inputs.facts,
     )
     sources, of_site = _sources(inputs)
-    lines = _stream_lines(inputs, earned, of_site)
+    lines = on_basis(contract, _stream_lines(inputs, earned, of_site), tax_point)
     estimated = sum((site.estimated for site in inputs.sites), NOTHING_MEASURED)
     by_clause = _clause_lines(split, len(lines), tuple(range(len(sources))), estimated.text)
-    lines += with_vat(contract, by_clause, [line.clause for line in split.lines], tax_point)
+    taxed = with_vat(inputs.owner, contract, [*lines, *by_clause], tax_point)
     return Result(
         contract=contract.id,
         title=contract.title,
@@ -147,7 +148,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         position=inputs.position,
         inputs_digest=digest_of(digests),
         pool=split.pool,
-        lines=tuple(lines),
+        lines=taxed.lines,
         sources=sources,
         bills=tuple(site.bill for site in earned if site.bill is not None),
         entitlement=split.entitlement,
@@ -167,6 +168,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         stored={site.site: site.closing for site in earned if site.closing != Stored()},
         refused=tuple(span for site in earned for span in _spans(site.refused)),
         through=inputs.through,
+        agent_parts=taxed.parts,
     )
 
 

@@ -11,7 +11,7 @@ from ledger.clauses.flow import NoticeCode
 from ledger.quantity import Money
 from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Line
-from ledger.settlement.line_vat import VatSum, vat_sums
+from ledger.settlement.line_vat import AgentPart, VatSum, vat_sums
 from ledger.settlement.result import Result
 from ledger.settlement.run import Run
 
@@ -54,11 +54,18 @@ class Statement(msgspec.Struct, frozen=True):
     sequence: int
     inputs_digest: str
     outputs_digest: str
+    agent_parts: tuple[AgentPart, ...] = ()
+    """This party's, where the book's owner acts as agent and the contract states VAT terms."""
 
     @property
     def vat(self) -> tuple[VatSum, ...]:
         """What is invoiced of the lines, by supplier and rate; none where the contract states no terms."""
-        return vat_sums(self.lines)
+        return vat_sums(line.vat for line in self.lines if line.vat is not None)
+
+    @property
+    def agent_vat(self) -> tuple[VatSum, ...]:
+        """What is invoiced beside them: the party's part of what the agent gets of the pool, or adds."""
+        return vat_sums(one.vat for one in self.agent_parts)
 
 
 _WITHHELD: Final[dict[NoticeCode, str]] = {
@@ -120,6 +127,7 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             sequence=sequence,
             inputs_digest=result.inputs_digest,
             outputs_digest=run.outputs_digest,
+            agent_parts=tuple(one for one in result.agent_parts if one.party == party),
         )
         for party in sorted({*result.entitlement, *run.delta})
     ]

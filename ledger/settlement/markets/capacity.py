@@ -55,9 +55,8 @@ class Capacity:
 
 def _check_granted(case: Case, granted: Granted) -> None:
     """A certification is not settled in part: all its power is the storage's, and no other's."""
-    for part in refused_parts(granted):
-        if part.stream in ("capacity", "capacity_lease"):
-            raise Refused("capacity_conflict", part.words, place=case.place)
+    for part in refused_parts(granted, of=("capacity", "capacity_lease")):
+        raise Refused("capacity_conflict", part.words, place=case.place)
 
 
 def measured_once(case: Case, rule: str, within: Interval) -> AvailabilityMeasured | None:

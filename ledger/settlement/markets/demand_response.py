@@ -41,6 +41,7 @@ from ledger.streams.demand_response import (
     DemandResponseRule,
     DemandResponseTopUpInvitation,
     DemandResponseTopUpRule,
+    Event,
     EventResult,
     annual_cut,
     called_windows,
@@ -128,6 +129,7 @@ def _settled(case: Case) -> list[_Settled]:
     for rule, events in everything:
         for event in events:
             if case.market.interval.contains(event.window.start):
+                _check_ends_within(case, event)
                 result = settle_event(
                     rule,
                     event,
@@ -143,6 +145,17 @@ def _settled(case: Case) -> list[_Settled]:
                 )
                 found.append(_by_storage(case, rule, event.invitation, result))
     return found
+
+
+def _check_ends_within(case: Case, event: Event) -> None:
+    end = case.market.interval.end
+    if event.window.end > end:
+        raise Refused(
+            "interval",
+            f"{event.invitation.id} lasts from {event.window.start} beyond the settled days, which end at"
+            f" {end}: tell it as two events that meet there",
+            place=event.invitation.id,
+        )
 
 
 def _profile(case: Case, rule: DemandResponseRule) -> Profile:

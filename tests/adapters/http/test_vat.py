@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 
 from ledger.accounting.vat import VatRate
 from ledger.contract import Contract
@@ -42,33 +43,46 @@ def shown(bench: Bench, contract: Contract) -> tuple[Api, dict[str, Any]]:
     return api, found
 
 
-def test_every_clause_line_has_net_tax_and_gross(bench: Bench) -> None:
-    api, statements = shown(bench, msgspec.structs.replace(CONTRACT, vat=TERMS))
+def sums_of(lines: list[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
+    sums: dict[tuple[str, str], Decimal] = {}
+    for line in lines:
+        if "vat" in line:
+            vat = line["vat"]
+            assert Decimal(vat["net"]) + Decimal(vat["tax"]) == Decimal(vat["gross"])
+            key = (vat["supplier"], vat["rate"])
+            sums[key] = sums.get(key, Decimal(0)) + Decimal(vat["net"])
+    return sums
+
+
+@pytest.mark.parametrize("basis", ["tax_inclusive", "tax_exclusive"])
+def test_what_is_invoiced_has_net_tax_and_gross(bench: Bench, basis: Any) -> None:
+    """The host holds its whole saving: it is invoiced what it hands on and the fees, and nothing else."""
+    api, statements = shown(bench, msgspec.structs.replace(CONTRACT, vat=TERMS, split_basis=basis))
     try:
-        rates = {}
-        for party, one in statements.items():
-            sums: dict[tuple[str, str], Decimal] = {}
-            for line in one["lines"]:
-                if line["kind"] == "stream":
-                    assert "vat" not in line
-                    continue
-                vat = line["vat"]
-                assert vat["gross"] == line["amount"]
-                assert Decimal(vat["net"]) + Decimal(vat["tax"]) == Decimal(vat["gross"])
-                rates[party, line["code"]] = (vat["supplier"], vat["rate"])
-                key = (vat["supplier"], vat["rate"])
-                sums[key] = sums.get(key, Decimal(0)) + Decimal(vat["net"])
-            assert {(s["supplier"], s["rate"]): Decimal(s["net"]) for s in one["vat"]} == sums
-            gross = sum(Decimal(s["gross"]) for s in one["vat"])
-            assert gross == Decimal(one["entitlement"])
-        assert rates["equipment-owner", "base_fee"] == ("equipment-owner", "0.03")
-        assert rates["operator", "service_fee"] == ("operator", "0.06")
+        for one in statements.values():
+            sums = sums_of(one["lines"])
+            assert {(s["supplier"], s["rate"]): Decimal(s["net"]) for s in one.get("vat", ())} == sums
+            held = sum(Decimal(x["amount"]) for x in one["lines"] if x["kind"] == "stream" and x["pooled"])
+            assert held == Decimal(one["held"]), "the lines are what the party holds"
+        host, equipment = statements[HOST], statements["equipment-owner"]
+        assert {key[0] for key in sums_of(host["lines"])} == {"operator"}
+        stated = "gross" if basis == "tax_inclusive" else "net"
+        assert sum(Decimal(s[stated]) for s in host["vat"]) == Decimal(host["payable"])
+        assert sum(Decimal(s[stated]) for s in equipment["vat"]) == Decimal(equipment["payable"])
+        assert {(s["supplier"], s["rate"]) for s in equipment["vat"]} == {("equipment-owner", "0.03")}
+        rates = {x["code"]: (x["vat"]["supplier"], x["vat"]["rate"]) for x in host["lines"] if "vat" in x}
+        assert rates["arbitrage"] == ("operator", "0.13")
+        assert "remainder_split" not in rates, "its share is its own saving"
         path = f"/v1/statements/{CONTRACT.id}/2026-08/{HOST}"
         assert "VAT 13%: net " in api.get(path, "partner", format="text").text
         assert "vat_rate,net,tax,gross,supplier" in api.get(path, "partner", format="csv").text
         assert api.get(f"{path}/document", "partner", format="xlsx").status_code == 200
         run = ok(api.get(f"/v1/settlements/{CONTRACT.id}/2026-08", "auditor"))
         assert any("vat" in line for line in run["settlement"]["lines"])
+        assert ok(api.get("/v1/journal", "auditor"))["entries"], "the month is posted"
+        for name in ("payable", "held"):
+            told = ok(api.get(f"{path}/amounts/{name}/explain", "auditor"))
+            assert Decimal(told["leaves"]["amount"]) == Decimal(host[name])
     finally:
         api.close()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -26,9 +26,14 @@ from ledger.settlement.markets import MarketEarnings, market_earnings
 from ledger.settlement.markets.case import Case
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.split import largest_remainder
-from ledger.streams import Fact, Rule
+from ledger.streams import Fact, MarketWide, Rule, SiteFact
 from ledger.streams.baseline import Profile
-from ledger.streams.capacity_compensation import AvailabilityMeasured, CapacityCertified, NodeAvailability
+from ledger.streams.capacity_compensation import (
+    AvailabilityMeasured,
+    CapacityCertified,
+    CapacityLeased,
+    NodeAvailability,
+)
 from ledger.streams.demand_response import (
     DemandResponseAnnualCut,
     DemandResponseCapacity,
@@ -45,6 +50,7 @@ from ledger.streams.regulation import (
 )
 from ledger.streams.service_income import ServiceOrdered
 from ledger.streams.spot import SpotClearing, SpotContract, SpotDeclaration, SpotMonth
+from ledger.streams.told_under import TOLD_UNDER
 from tests.ledger.settlement.test_behind_the_meter import SITE, TARIFF
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -157,6 +163,16 @@ def test_contracted_power_is_paid_once_and_cut_with_the_year() -> None:
     assert total(earned([by], [contracted(), over])) == Fraction("62.5")
 
 
+def test_an_event_that_lasts_beyond_the_settled_days_is_named() -> None:
+    """23:45 of the last day to 00:15: it is told as two events that meet at midnight."""
+    last = Interval(MONTH.end - timedelta(minutes=15), MONTH.end + timedelta(minutes=15))
+    over = refused("interval", [rule(DR)], [invitation(interval=last, awarded_w=(40_000,) * 2)])
+    assert over.place == "e1"
+    assert "two events" in str(over)
+    fits = invitation(interval=Interval(last.start, MONTH.end), awarded_w=(40_000,))
+    assert total(earned([rule(DR)], [fits])) == 20
+
+
 def test_response_weights_that_are_all_zero_divide_nothing() -> None:
     nothing = delivered_weights(
         {"A": Fraction(0), "B": Fraction(0)},
@@ -253,6 +269,40 @@ def test_a_regulation_instruction_without_an_award_is_booked_as_the_rule_says(sa
 
 def test_a_regulation_instruction_without_an_award_is_refused_where_the_rule_says_so() -> None:
     refused("instruction_without_award", [pjm(unawarded="refused")], regulation(award=False))
+
+
+def test_regulation_without_mileage_is_paid_for_its_capacity() -> None:
+    """Instructed and measured at zero mileage, which is a measurement: Guangdong's fee has no quantity."""
+    guangdong = rule("regulation_guangdong")
+    span = {"site": "S1", "rule": guangdong.id, "run": "m1", "product": guangdong.products[0]}
+    count = MONTH.seconds // guangdong.period_s
+    facts: list[Fact] = [
+        RegulationAward(id="a1", interval=MONTH, capacity_w=(100_000,) * count, **span),
+        RegulationPerformance(
+            id="p1", interval=MONTH, instructions=(1,) * count, mileage_w=(0,) * count, score=(1,) * count,
+            score_scale=0, available_s=(guangdong.period_s,) * count, **span,
+        ),
+        *(
+            RegulationPrices(
+                id=f"x-{kind}", rule=guangdong.id, run="m1", product=guangdong.products[0], kind=kind,
+                currency="CNY", scale=0, mantissas=(5,) * count, interval=MONTH,
+            )
+            for kind in ("mileage", *(() if guangdong.capacity.price else ("capacity",)))
+        ),
+    ]  # fmt: skip
+    mileage, capacity = earned([guangdong], facts).earned
+    assert (mileage.amount.minor, mileage.basis) == (0, ())
+    assert capacity.amount.minor > 0
+
+
+def test_a_mileage_ratio_is_not_below_zero() -> None:
+    """Positive and negative awards x ratio would have summed to a quantity of nothing, and no money."""
+    with pytest.raises(Refused) as caught:
+        RegulationPrices(
+            id="x", rule="r", run="m", product="p", kind="mileage_ratio", currency="CNY", scale=0,
+            mantissas=(-1,), interval=MONTH,
+        )  # fmt: skip
+    assert caught.value.code == "whole_number"
 
 
 def test_a_share_of_a_day_in_which_nothing_flowed_is_refused() -> None:
@@ -384,3 +434,82 @@ def test_a_service_paid_by_availability_needs_it_once() -> None:
     twice = [order, available("v1", service.id), available("v2", service.id)]
     assert refused("availability_duplicate", [service], twice).place == "v2"
     assert total(earned([service], twice[:2])) > 0
+
+
+def order(name: str, by: str, watts: int = 250_000, **changes: Any) -> ServiceOrdered:
+    fields = {"site": "S1", "run": name, "interval": MONTH, "customer": "host-s1"}
+    return ServiceOrdered(**({"id": name, "rule": by, "ordered_w": watts} | fields | changes))
+
+
+def test_a_measured_service_that_nobody_ordered_is_refused() -> None:
+    """It was passed over."""
+    service = rule("service_availability", zone="Asia/Shanghai")
+    assert refused("order_missing", [service], [available("v1", service.id)]).place == "v1"
+    late = order("o1", service.id, interval=Interval(MONTH.end, MONTH.end + timedelta(days=30)))
+    assert refused("order_missing", [service], [late, available("v1", service.id)]).place == "v1"
+
+
+def test_the_same_kw_is_not_ordered_by_two_customers() -> None:
+    """Both were paid; 500 kW are installed."""
+    service = rule("service_availability", zone="Asia/Shanghai")
+    seen = available("v1", service.id)
+    both = [order("o1", service.id), order("o2", service.id)]
+    assert total(earned([service], [*both, seen])) > 0
+    too_much = [order("o1", service.id), order("o2", service.id, 250_001), seen]
+    refused("ordered_twice", [service], too_much)
+    half = START + timedelta(days=15)
+    after = [
+        order("o1", service.id, 500_000, interval=Interval(START, half)),
+        order("o2", service.id, 500_000, interval=Interval(half, MONTH.end)),
+    ]
+    minutes = [
+        msgspec.structs.replace(
+            available(f"v{one.id}", service.id),
+            interval=one.interval,
+            nodes=(
+                NodeAvailability(
+                    node="n1", energy_wh=1, available_min=one.interval.seconds // 60, unavailable_min=0
+                ),
+            ),
+        )
+        for one in after
+    ]
+    assert total(earned([service], [*after, *minutes])) > 0
+
+
+def test_the_same_kwh_is_not_paid_by_two_customers() -> None:
+    service = rule("service_throughput", zone="Asia/Shanghai")
+    assert total(earned([service], [order("o1", service.id, 1)])) == Fraction(2976 * 10, 10)
+    assert refused("ordered_twice", [service], [order("o1", service.id, 1), order("o2", service.id, 1)])
+
+
+@pytest.mark.parametrize("watts", [0, -1, 10**12 + 1, 10**30])
+def test_a_power_that_no_storage_has_is_refused(watts: int) -> None:
+    """More than 64 bits overflowed where the month was settled."""
+    for make in (
+        lambda: order("o1", "r", watts),
+        lambda: certified(watts=watts),
+        lambda: msgspec.structs.replace(certified(), nameplate_w=watts),
+        lambda: CapacityLeased(id="l", site="S1", rule="r", run="r", interval=MONTH, leased_w=watts),
+    ):
+        with pytest.raises(Refused) as caught:
+            make()
+        assert caught.value.code in {"ordered", "certified", "leased"}
+
+
+# --- facts and rules of another kind
+
+
+def test_every_kind_of_fact_has_the_rules_that_settle_it() -> None:
+    assert set(TOLD_UNDER) == {*get_args(SiteFact), *get_args(MarketWide)}
+    assert {kind for kinds in TOLD_UNDER.values() for kind in kinds} == set(get_args(Rule))
+
+
+@pytest.mark.parametrize(
+    "fact", [contracted(), clearing(), certified(), available(), order("o1", "r"), *regulation()]
+)
+def test_a_fact_under_a_rule_that_does_not_settle_it_is_refused(fact: Any) -> None:
+    """Every one of them was passed over."""
+    other = rule(DR, id="other") if fact.rule != DR else qinghai("other")
+    found = refused("fact_kind", [other], [msgspec.structs.replace(fact, rule="other")])
+    assert found.place == fact.id
