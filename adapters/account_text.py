@@ -40,7 +40,10 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
             f" {_STATUS.get(row.status, row.status):<13} {by:<5}"
         )
         if one is None:
-            lines.append(f"{start} {'':<20}{row.amount!s:>14} {row.amount.currency} {row.advice}".rstrip())
+            amounts = f"{row.net!s:>14}{row.tax!s:>13}{row.gross!s:>14}"
+            if row.tax is None:
+                amounts = f"{row.amount!s:>14}"
+            lines.append(f"{start} {'':<20}{amounts} {row.amount.currency} {row.advice}".rstrip())
         else:
             red = f" reverses {one.reverses}" if one.reverses is not None else ""
             part = " (part of it)" if one.in_next_invoice else ""

@@ -50,6 +50,7 @@ def text(statement: Statement) -> str:
     elif statement.run_kind != INITIAL:
         out.append(_total("of which new in this run", money(statement.delta)))
     out.extend(f"     of the lines, VAT {_vat(one)}" for one in statement.vat)
+    out.extend(f"     of the agent's part of the pool, VAT {_vat(one)}" for one in statement.agent_vat)
     out.extend(f"note: {warning}" for warning in statement.warnings)
     digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
     out.append(f"rules {statement.rules_version}   {digests}")
@@ -120,7 +121,7 @@ def csv_text(statements: Iterable[Statement]) -> str:
     Where one of the statements has VAT, each row ends with its rate, net, tax, gross and supplier.
     """
     statements = list(statements)
-    taxed = any(one.vat for one in statements)
+    taxed = any(one.vat or one.agent_vat for one in statements)
     blank = [""] * len(_VAT_COLUMNS) if taxed else []
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -149,13 +150,14 @@ def csv_text(statements: Iterable[Statement]) -> str:
                     *blank,
                 ]
             )  # fmt: skip
-        for one in s.vat:
-            writer.writerow(
-                [
-                    *head, "total", "vat", "", "", "", "", "", "", str(one.gross), s.currency, s.position, "",
-                    *_vat_cells(one),
-                ]
-            )  # fmt: skip
+        for name, sums in (("vat", s.vat), ("agent_vat", s.agent_vat)):
+            for one in sums:
+                writer.writerow(
+                    [
+                        *head, "total", name, "", "", "", "", "", "", str(one.gross), s.currency, s.position,
+                        "", *_vat_cells(one),
+                    ]
+                )  # fmt: skip
     return out.getvalue()
 
 

@@ -33,6 +33,7 @@ from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
+from ledger.statement.invoice_number import InvoiceNumberUsed
 from ledger.statement.issue import (
     StatementApproved,
     StatementConfirmed,
@@ -41,6 +42,7 @@ from ledger.statement.issue import (
     StatementReviewed,
 )
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
+from ledger.statement.spread import PaymentSpread
 from ledger.trading_unit import TradingUnitRegistered
 
 Event = (
@@ -77,6 +79,8 @@ Event = (
     | DisputeCorrected
     | InvoiceRecorded
     | PaymentRecorded
+    | InvoiceNumberUsed
+    | PaymentSpread
     | MonthClosed
     | RunCalendarPublished
     | MarketRulePublished

@@ -15,6 +15,7 @@ from ledger.effective import History, Period, extended
 from ledger.identity import checked_id
 from ledger.refusal import Refused
 from ledger.streams import Fact, MarketWide, Rule, UnitFact
+from ledger.streams.told_under import check_rule
 
 
 class MarketRulePublished(msgspec.Struct, frozen=True, tag_field="kind", tag="market.rule_published.v1"):
@@ -77,10 +78,14 @@ class RecordMarketFact(msgspec.Struct, frozen=True):
 
     def decide(self, state: Fact | None, others: Mapping[str, object]) -> tuple[MarketFactRecorded]:
         """Raises:
-        Refused: `unknown_market_rule`, `unknown_site`, `unknown_trading_unit`; `correction` for another
+        Refused: `unknown_market_rule`, `unknown_site`, `unknown_trading_unit`, `fact_kind`;
+            `correction` for another
             kind, site, unit or rule under the same id, or one that names the same run of the market."""
         for name in self.reads:
             known(others, name, History)
+        if not isinstance(self.fact, UnitFact):
+            rule: Rule = known(others, f"market_rule.{self.fact.rule}", History).latest.document
+            check_rule(self.fact, rule)
         if state is not None:
             _check_correction(state, self.fact)
         return (MarketFactRecorded(self.fact),)

@@ -59,7 +59,10 @@ class VatTerms(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkn
 
 
 class LineVat(msgspec.Struct, frozen=True, kw_only=True):
-    """One settlement line as it is invoiced by `supplier`; `rate` is exact text such as `0.13`."""
+    """What `supplier` invoices of one settlement line; `rate` is exact text such as `0.13`.
+
+    Above zero where the line's party is the supplier, below zero where it is invoiced.
+    """
 
     supplier: str
     rate: str

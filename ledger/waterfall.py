@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 
 import msgspec
 
@@ -278,26 +279,34 @@ def _lines(
             clause=index,
             type=kind,
             party=part.party,
-            exact=exact_text(part.exact),
+            exact=(exact := exact_text(part.exact)),
             amount=Money(part.minor, contract.currency),
             rounding=exact_text(Fraction(part.minor, unit) - part.exact),
             basis=part.basis,
             quantity=part.quantity,
             unit=part.unit,
             price=part.price,
-            terms=_terms(contract.currency, part, reached[index], streams),
+            terms=_terms(contract.currency, part, exact, reached[index], streams),
         )
         for index, (kind, outcome) in enumerate(zip(contract.clause_types, outcomes, strict=True))
         for part in outcome.parts
     )
 
 
-def _terms(currency: str, part: Part, reached: int, streams: Mapping[str, int]) -> tuple[Basis, ...]:
+def _terms(
+    currency: str, part: Part, exact: str, reached: int, streams: Mapping[str, int]
+) -> tuple[Basis, ...]:
     """What reached the clause and what the pool's streams earned, each at the part's ratio; then what
     earlier months left, and the rest, which is the clause's own."""
-    if not (part.per_remaining or part.per_stream or part.earlier):
-        return ()
     digits = MINOR_DIGITS[currency]
+    if not (part.per_stream or part.earlier):
+        ratio = part.per_remaining
+        if not ratio:
+            return ()
+        whole = part.exact.numerator * ratio.denominator * 10**digits
+        if whole == reached * ratio.numerator * part.exact.denominator:
+            quantity = decimal_text(reached, digits)
+            return (Basis(_REACHED, quantity, currency, _ratio_text(ratio), exact, "remaining"),)
     found: list[Basis] = []
     rest = part.exact - part.earlier
     ratios = [("remaining", reached, part.per_remaining)]
@@ -306,7 +315,7 @@ def _terms(currency: str, part: Part, reached: int, streams: Mapping[str, int]) 
         if minor and ratio:
             money = Fraction(minor * ratio.numerator, 10**digits * ratio.denominator)
             rest -= money
-            label = "what reached the clause" if of == "remaining" else of.removeprefix("stream:")
+            label = _REACHED if of == "remaining" else of.removeprefix("stream:")
             quantity = decimal_text(minor, digits)
             found.append(Basis(label, quantity, currency, exact_text(ratio), exact_text(money), of))
     if part.earlier:
@@ -314,6 +323,12 @@ def _terms(currency: str, part: Part, reached: int, streams: Mapping[str, int]) 
     if rest:
         found.append(_stated("the clause's own terms", rest, currency, "clause"))
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _ratio_text(ratio: Fraction) -> str:
+    """A thousand contracts share few ratios."""
+    return exact_text(ratio)
 
 
 def _stated(label: str, exact: Fraction, currency: str, of: str) -> Basis:
@@ -347,3 +362,4 @@ def _warnings(
 
 
 _ONE = Fraction(1)
+_REACHED = "what reached the clause"

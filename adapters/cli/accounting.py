@@ -18,6 +18,7 @@ from adapters.cli.session import Session
 from adapters.front_door import Wish
 from adapters.queries import lives
 from adapters.queries.journal import journal
+from adapters.spreading import pay
 from adapters.stack import Stack
 from ledger.accounting.ageing import ageing
 from ledger.accounting.invoice_register import differences, invoice_register
@@ -153,18 +154,28 @@ def add_to(app: App, session: Session) -> None:
                 reverses=reverses,
                 in_next_invoice=in_next_invoice,
             )
-            print(f"invoice {number}: {_submit(stack, RecordInvoice(life.key, one), by)}")
+            command_id = _once()
+            wishes = [Wish(command, command_id) for command in RecordInvoice(life.key, one).commands]
+            receipts = stack.door.execute_all(wishes, actor=by)
+            print(f"invoice {number}: recorded, event {receipts[0].sequence}")
 
     @record.command(name="payment")
     def record_payment(
-        contract: str,
-        month: str,
-        party: str,
-        amount: Annotated[str, Parameter(help="above zero the party received it", allow_leading_hyphen=True)],
-        *,
+        *what: Annotated[
+            str,
+            Parameter(
+                help="CONTRACT MONTH PARTY AMOUNT, or with --spread PARTY AMOUNT;"
+                " above zero the party received it",
+                allow_leading_hyphen=True,
+            ),
+        ],
         id: Annotated[str, Parameter(help="its own, such as the bank's booking number")],
         by: As,
+        spread: Annotated[
+            bool, Parameter(help="over all statements that ask for it, those due first being paid first")
+        ] = False,
         kind: PaymentKind = "payment",
+        currency: Annotated[str, Parameter(help="of a payment that is spread")] = "CNY",
         on: Day = None,
         run: Run = None,
         reference: str = "",
@@ -173,6 +184,15 @@ def add_to(app: App, session: Session) -> None:
 
         What is paid in part leaves the rest open; what is paid too much stands on the party's account.
         """
+        wanted = ("PARTY", "AMOUNT") if spread else ("CONTRACT", "MONTH", "PARTY", "AMOUNT")
+        if len(what) != len(wanted):
+            raise Refused("arguments", f"give {' '.join(wanted)}", place="record payment")
+        if spread:
+            if kind != "payment" or run is not None:
+                raise Refused("arguments", "only a payment is spread, over any runs", place="--spread")
+            _pay_all(session, *what, id=id, by=by, currency=currency, on=on, reference=reference)
+            return
+        contract, month, party, amount = what
         with session.open() as stack:
             life = _life(stack, contract, month, party, run)
             day = on or statement_lives.today(stack.door, stack.clock)
@@ -230,6 +250,39 @@ def add_to(app: App, session: Session) -> None:
         print(f"credit {id}: recorded, event {receipts[0].sequence}")
 
 
+def _pay_all(
+    session: Session,
+    party: str,
+    amount: str,
+    *,
+    id: str,
+    by: str,
+    currency: str,
+    on: date | None,
+    reference: str,
+) -> None:
+    with session.open() as stack:
+        position = stack.caught_up()
+        with stack.database.reading(stack.settings.book) as connection:
+            found, sequence = pay(
+                stack.door,
+                connection,
+                position,
+                name=id,
+                party=party,
+                amount=_parsed(amount, currency, "amount"),
+                on=on or statement_lives.today(stack.door, stack.clock),
+                reference=reference,
+                actor=by,
+            )
+    print(f"payment {id}: {found.amount} {currency} over {counted(len(found.parts), 'statement')},", end=" ")
+    print(f"event {sequence}")
+    for part in found.parts:
+        key, beyond = part.key, abs(part.amount.minor) - abs(part.open.minor)
+        more = f", {Money(beyond, currency)} more than was open" if beyond > 0 else ""
+        print(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
+
+
 def _lives(stack: Stack, party: str | None) -> list[Life]:
     position = stack.caught_up()
     with stack.database.reading(stack.settings.book) as connection:
@@ -252,8 +305,12 @@ def _life(stack: Stack, contract: str, month: str, party: str, run: int | None) 
 
 
 def _money(text: str, life: Life, place: str) -> Money:
+    return _parsed(text, life.amount.currency, place)
+
+
+def _parsed(text: str, currency: str, place: str) -> Money:
     try:
-        return Money.parse(text, life.amount.currency)
+        return Money.parse(text, currency)
     except Refused as refused:
         raise Refused(refused.code, refused.reason, place=place) from None
 

@@ -23,7 +23,13 @@ from ledger.command import Command
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.run import FinaliseRun, Runs
-from ledger.statement.issue import ApproveStatement, IssueStatement, ReviewStatement
+from ledger.statement.issue import (
+    AcceptBySilence,
+    ApproveStatement,
+    ConfirmStatement,
+    IssueStatement,
+    ReviewStatement,
+)
 from ledger.statement.life import Life, StatementKey
 
 As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
@@ -80,6 +86,35 @@ def add_to(app: App, session: Session) -> None:
             for key in keys:
                 _execute(stack, IssueStatement(key, day, lives.terms(stack.door, key)), by)
         print(f"{counted(len(keys), 'statement')} issued on {day}")
+
+    @statements.command
+    def confirm(contract: str, month: str, party: str, *, by: As, run: int | None = None) -> None:
+        """Record that a party accepted its statement, of the latest run if not stated."""
+        with session.open() as stack:
+            name = str(Month.parse(month))
+            runs = stack.door.state(f"settlement.{contract}_{name}")
+            latest = runs.latest.number if isinstance(runs, Runs) and runs.latest is not None else 0
+            key = StatementKey(contract, name, party, latest if run is None else run)
+            day = lives.today(stack.door, stack.clock)
+            receipt = stack.door.execute(ConfirmStatement(key, by, day), command_id=_once(), actor=by)
+        print(f"confirmed: {key.aggregate}, event {receipt.sequence}")
+
+    @statements.command(name="accept-by-silence")
+    def accept_by_silence(month: str, *, by: As) -> None:
+        """Accept the issued statements of the month that nobody queried in time."""
+        with session.open() as stack:
+            day = lives.today(stack.door, stack.clock)
+            keys = [
+                key
+                for key in _statements(stack, month, "issued")
+                if isinstance(life := stack.door.state(key.aggregate), Life)
+                and life.query_until is not None
+                and life.query_until < day
+                and not any(one.freezes for one in life.disputes)
+            ]
+            for key in keys:
+                _execute(stack, AcceptBySilence(key, day), by)
+        print(f"{counted(len(keys), 'statement')} accepted by silence on {day}")
 
     @app.command
     def finalise(month: str, *contracts: str, by: As) -> None:

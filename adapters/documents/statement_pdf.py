@@ -111,11 +111,12 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
     else:
         add("payable_by", -one.payable, 1)
     add("delta", one.delta, 0)
-    for found in one.vat:
-        name = f"{words.label('total', 'vat')} {vat_percent(found)} ({found.supplier})"
-        rows.append((f"{name}: {words.label('column', 'net')}", grouped(str(found.net)), 0))
-        rows.append((words.label("column", "tax"), grouped(str(found.tax)), 2))
-        rows.append((words.label("column", "gross"), grouped(str(found.gross)), 2))
+    for of, sums in (("vat", one.vat), ("agent_vat", one.agent_vat)):
+        for found in sums:
+            name = f"{words.label('total', of)} {vat_percent(found)} ({found.supplier})"
+            rows.append((f"{name}: {words.label('column', 'net')}", grouped(str(found.net)), 0))
+            rows.append((words.label("column", "tax"), grouped(str(found.tax)), 2))
+            rows.append((words.label("column", "gross"), grouped(str(found.gross)), 2))
     return rows
 
 

@@ -126,13 +126,23 @@ def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, las
 
 
 def _vat_cells(line: Line, row: int) -> tuple[Cell, ...]:
-    """Net and tax computed from the line's amount, which is one of net and gross; where a fen more or less
-    lets the lines add up to their invoice, it stands in the formula."""
+    """Net and tax computed from the line's amount, which is one of net and gross, or from the part of it that
+    is invoiced; where a fen more or less lets the lines add up to their invoice, it stands in the formula."""
     if line.vat is None:
         return ()
     one, amount, digits = line.vat, here(row, _AMOUNT), MINOR_DIGITS[line.amount.currency]
     rate = here(row, _VAT_RATE)
     net, tax, gross = (here(row, column) for column in (_NET, _TAX, _GROSS))
+    values = (one.net.exact, one.tax.exact, one.gross.exact)
+    formulas: tuple[str, ...]
+    if line.amount not in (one.gross, one.net):
+        return (
+            _invoice(one),
+            Number(Fraction(one.rate), "percent"),
+            Number(values[0], "money"),
+            Number(values[1], "money"),
+            Formula(f"=ROUND({net}+{tax},{digits})", values[2], "money"),
+        )
     if one.gross == line.amount:
         rounded = Money.round(one.gross.exact / (1 + Fraction(one.rate)), one.gross.currency)
         formulas = (
@@ -147,7 +157,6 @@ def _vat_cells(line: Line, row: int) -> tuple[Cell, ...]:
             f"=ROUND({amount}*{rate}{_moved(one.tax - rounded)},{digits})",
             f"=ROUND({net}+{tax},{digits})",
         )
-    values = (one.net.exact, one.tax.exact, one.gross.exact)
     return (
         _invoice(one),
         Number(Fraction(one.rate), "percent"),
@@ -210,6 +219,13 @@ def _write_front(
 
 def _write_vat(sheet: Sheet, one: Statement, words: Wording, lines: Sheet, last_line: int) -> None:
     """Net, tax and gross by supplier and rate, as the sums of the lines."""
+    for found in one.agent_vat:
+        sheet.skip()
+        sheet.add(f"{words.label('total', 'agent_vat')}: {_invoice(found)}")
+        for name in ("net", "tax", "gross"):
+            amount: Money = getattr(found, name)
+            shown = Number(amount.exact, "money")
+            sheet.add(words.label("column", name), None, shown, None, str(amount))
     for found in one.vat:
         sheet.skip()
         key = here(sheet.add(_invoice(found)), 0)

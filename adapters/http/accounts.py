@@ -41,7 +41,8 @@ PartyFilter = Annotated[str | None, QueryParameter(pattern=ID_PATTERN)]
 
 
 class RegisterBody(msgspec.Struct, frozen=True):
-    """`amount` is gross where the contract is tax-inclusive, else net; without `number` it is to come."""
+    """`amount` is gross where the contract is tax-inclusive, else net; without `number` it is to come, with
+    the tax of the statement's lines, or null where they have none."""
 
     contract: str
     month: str
@@ -75,9 +76,9 @@ class RegisterBody(msgspec.Struct, frozen=True):
             str(row.amount),
             None if one is None else one.number,
             None if one is None else one.on,
-            None if one is None else str(one.net),
-            None if one is None else str(one.tax),
-            None if one is None else str(one.gross),
+            None if row.net is None else str(row.net),
+            None if row.tax is None else str(row.tax),
+            None if row.gross is None else str(row.gross),
             None if one is None else one.reverses,
             one is not None and one.in_next_invoice,
             row.advice,

@@ -427,7 +427,9 @@ def correct_dispute(
     sync_to_thread=True,
 )
 def record_invoice(at: NamedDependency[Addressed], data: JSONBody[InvoiceBody]) -> Response[Stored]:
-    return at.intake.execute(RecordInvoice(at.key, at.invoice(data)))
+    commands = RecordInvoice(at.key, at.invoice(data)).commands
+    first, *_ = at.intake.execute_all([Wish(command, at.intake.command_id) for command in commands])
+    return replayable(stored(first), repeated=first.repeated)
 
 
 @post(

@@ -119,6 +119,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/vouchers": _MONEY,
     "GET /v1/invoices": _MONEY | {"partner"},
     "GET /v1/parties/{party}/account": _MONEY,
+    "POST /v1/parties/{party}/payments": _FINANCE,
     "GET /v1/events": _AUDIT,
     "GET /v1/events/{sequence}": _AUDIT,
     "GET /v1/status": _MASTER_DATA,

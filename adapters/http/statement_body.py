@@ -18,7 +18,8 @@ from ledger.vat_terms import LineVat
 
 
 class VatBody(msgspec.Struct, frozen=True):
-    """gross = net + tax, as `supplier` invoices it; `rate` is exact, such as 0.13."""
+    """gross = net + tax, as `supplier` invoices it; `rate` is exact, such as 0.13. Above zero where the
+    statement's party is the supplier, below zero where it is invoiced."""
 
     supplier: str
     rate: str
@@ -54,7 +55,7 @@ class LineBody(msgspec.Struct, frozen=True, omit_defaults=True):
     pooled: bool
     """False for a stream that the contract does not share: it is shown, and counts in no total."""
     vat: VatBody | None = None
-    """Of a clause line, where the contract states VAT terms; else it is not there."""
+    """Of what is invoiced of the line, which may be a part of it; else it is not there."""
 
     @classmethod
     def of(cls, line: Line) -> Self:
@@ -117,6 +118,8 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs_digest: str
     vat: tuple[VatBody, ...] = ()
     """The lines' sums by supplier and rate, where the contract states VAT terms; else it is not there."""
+    agent_vat: tuple[VatBody, ...] = ()
+    """What an agent invoices of its own part of the pool, or is invoiced; on none of the lines above."""
 
     @classmethod
     def of(cls, one: Statement) -> Self:
@@ -144,6 +147,7 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
             one.inputs_digest,
             one.outputs_digest,
             tuple(VatBody.of(found) for found in one.vat),
+            tuple(VatBody.of(found) for found in one.agent_vat),
         )
 
 

@@ -17,6 +17,7 @@ from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
 from adapters.queries.cycle_days import contract_days, refuse_tail
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
+from adapters.queries.netting import owner_of
 from adapters.queries.registered import Recorded, Register
 from adapters.queries.site_layout import (
     Registers,
@@ -65,7 +66,7 @@ def load(
     Raises:
         Refused: `no_contract`, `contract_overlap`, `contract_gap`, `contract_change`, `unknown_site`,
             `unknown_tariff`, `site_change`, `meter_layout`, `unknown_feeder`, `feeder_missing`,
-            `feeder_meter`, `cycle_tail`, `open_import`, `missing_readings`; `through` and
+            `feeder_meter`, `cycle_tail`, `open_import`, `missing_readings`, `unknown_book`; `through` and
             `not_in_force` for a day that is not of the month, or before the contract's first.
     """
     meters = registered.load(connection, "meter", Meter, position)
@@ -90,6 +91,7 @@ def load(
     priors = _priors(connection, list(held), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
     facts = ContractFacts(connection, position)
+    owner = owner_of(connection, position)
     documents = [one.document for one in everything.values()]
     markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
     return [
@@ -114,6 +116,7 @@ def load(
             _policy(policies, contract.document.exclusivity),
             *facts.of(contract.document, month),
             through,
+            owner,
         )
         for name, contract in held.items()
     ]

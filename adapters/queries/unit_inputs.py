@@ -17,7 +17,7 @@ from adapters.queries.site_markets import profiles_of
 from adapters.queries.unit_shares import UnitHistory, statements, units
 from ledger.allocation.unit_case import Metered
 from ledger.allocation.unit_fact import UnitFact, UnitResponse, UnitSpot
-from ledger.calendars import calendar
+from ledger.calendars import calendar_in
 from ledger.contract import Contract
 from ledger.effective import History
 from ledger.interval import Interval, Month, zone_of
@@ -39,7 +39,6 @@ from ledger.trading_unit import TradingUnit, check_one_unit, pieces, stands
 
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
-_CHINA: Final = "Asia/Shanghai"
 
 
 class UnitInputs(NamedTuple):
@@ -143,7 +142,7 @@ class _Sites:
         )
         profiles = profiles_of(layout, span, found, {key: row for row, key in enumerate(found.keys)})
         zone = layout.site.document.zone
-        days = calendar("CN" if zone == _CHINA else "none", zone)
+        days = calendar_in(zone)
         return Metered(profiles.grid, profiles.storage, days.day_kind, self._excluded(site, fact, span))
 
     def _excluded(self, site: str, fact: UnitFact, span: Interval) -> tuple[Exclusion, ...]:

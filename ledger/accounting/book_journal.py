@@ -53,6 +53,7 @@ class BookJournal:
         self._runs: dict[tuple[str, str], list[Settled]] = defaultdict(list)
         self._keys: dict[str, StatementKey] = {}
         self._billings: dict[str, Billing] = {}
+        self._amounts: dict[str, Money] = {}
         self._balances: dict[tuple[Account, str], int] = defaultdict(int)
 
     def post(self, recorded: Recorded) -> tuple[JournalEntry, ...]:
@@ -65,8 +66,9 @@ class BookJournal:
             case SettlementRecorded(run=run):
                 assert recorded.contract is not None
                 entries = self._run(Settled(recorded.contract, run), recorded.recorded_on)
-            case StatementReviewed(key=key, billing=billing):
+            case StatementReviewed(key=key, billing=billing, amount=amount):
                 self._keys[recorded.aggregate] = key
+                self._amounts[recorded.aggregate] = amount
                 self._billings[recorded.aggregate] = billing
                 entries = ()
             case StatementIssued(issued_on=on):
@@ -74,7 +76,7 @@ class BookJournal:
             case InvoiceRecorded(invoice=invoice):
                 entries = self._invoiced(recorded.aggregate, invoice)
             case PaymentRecorded():
-                entries = self._paid(self._keys[recorded.aggregate], recorded.event)
+                entries = self._paid(recorded.aggregate, recorded.event)
             case NettingRecorded(netting=netting):
                 entry = netting_entry(
                     netting.party, netting.amount, netting.amount, self._open_day(netting.on), netting.id
@@ -124,10 +126,17 @@ class BookJournal:
 
     def _invoiced(self, aggregate: str, invoice: Invoice) -> tuple[JournalEntry, ...]:
         key = self._keys[aggregate]
-        entry = invoice_entry(key, self._billings[aggregate], invoice, self._open_day(invoice.on))
+        entry = invoice_entry(
+            key,
+            self._billings[aggregate],
+            invoice,
+            self._open_day(invoice.on),
+            stated=self._amounts[aggregate],
+        )
         return () if entry is None else (entry,)
 
-    def _paid(self, key: StatementKey, event: PaymentRecorded) -> tuple[JournalEntry, ...]:
+    def _paid(self, aggregate: str, event: PaymentRecorded) -> tuple[JournalEntry, ...]:
+        key = self._keys[aggregate]
         if key.party == self.owner or (key.contract, key.month) not in self._runs:
             return ()
         currency = event.payment.amount.currency
@@ -143,6 +152,7 @@ class BookJournal:
             payable=-held("payable"),
             advance_received=-held("advance_received"),
             advance_paid=held("advance_paid"),
+            owed_to_us=self._amounts[aggregate].minor <= 0,
         )
 
     def _posting_day(self, origin: Month, recorded_on: date) -> date:

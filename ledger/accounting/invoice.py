@@ -43,12 +43,15 @@ def holds_pending(billing: Billing) -> bool:
     return billing.basis == "tax_inclusive" and billing.issued.tax is not None
 
 
-def invoice_entry(key: StatementKey, billing: Billing, invoice: Invoice, on: date) -> JournalEntry | None:
+def invoice_entry(
+    key: StatementKey, billing: Billing, invoice: Invoice, on: date, *, stated: Money | None = None
+) -> JournalEntry | None:
     """The tax of an invoice, posted on a day; None where it has none.
 
     Issued, it becomes output tax: out of what was pending, out of tax-inclusive income, or due on top.
     Received, it becomes input tax the same way. It is taken out account by account, in proportion to the tax
-    that each holds, or to its amount where the contract states no rates.
+    that each holds, or to its amount where the contract states no rates. What is due on top is paid with the
+    statement, so it stands where that does: `stated` is its amount, above zero to the party.
 
     Raises:
         Refused: `invoice_account` where nothing is billed in the invoice's direction.
@@ -66,12 +69,12 @@ def invoice_entry(key: StatementKey, billing: Billing, invoice: Invoice, on: dat
     elif issued and inclusive:
         postings = [*_taken_out(billing, "issued", tax), Posting(Account("vat_output"), -tax)]
     elif issued:
-        postings = [Posting(Account("receivable", (key.party,)), tax), Posting(Account("vat_output"), -tax)]
+        postings = [Posting(_on_top(key, invoice, stated), tax), Posting(Account("vat_output"), -tax)]
     elif inclusive:
         taken = (posting.reversed() for posting in _taken_out(billing, "received", tax))
         postings = [*taken, Posting(Account("vat_input"), tax)]
     else:
-        postings = [Posting(Account("vat_input"), tax), Posting(Account("payable", (key.party,)), -tax)]
+        postings = [Posting(Account("vat_input"), tax), Posting(_on_top(key, invoice, stated), -tax)]
     kind: EntryKind = "invoice" if issued else "supplier_invoice"
     what = "Tax of" if invoice.reverses is None else f"Tax of red-letter (of {invoice.reverses})"
     text = (
@@ -79,6 +82,13 @@ def invoice_entry(key: StatementKey, billing: Billing, invoice: Invoice, on: dat
         f" net {invoice.net}, tax {tax}, gross {invoice.gross} {tax.currency}"
     )
     return JournalEntry(on, kind, text, _reference(key, invoice.number), tuple(postings))
+
+
+def _on_top(key: StatementKey, invoice: Invoice, stated: Money | None) -> Account:
+    owed_to_us = invoice.direction == "issued"
+    if stated is not None:
+        owed_to_us = stated.minor <= 0
+    return Account("receivable" if owed_to_us else "payable", (key.party,))
 
 
 def _taken_out(billing: Billing, direction: Direction, tax: Money) -> list[Posting]:

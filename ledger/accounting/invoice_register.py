@@ -13,6 +13,7 @@ import msgspec
 from ledger.quantity import Money
 from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.life import Life, StatementKey
+from ledger.vat_terms import SplitBasis
 
 InvoiceStatus = Literal[
     "to_issue", "to_receive", "to_take_back", "issued", "received", "red_letter", "part_reversed", "reversed"
@@ -35,6 +36,21 @@ class RegisterRow(msgspec.Struct, frozen=True, kw_only=True):
     invoice: Invoice | None
     advice: str
     payments: tuple[str, ...]
+    tax: Money | None
+    """The invoice's; of what is to be invoiced that of the statement's lines, None where they have none."""
+    basis: SplitBasis
+
+    @property
+    def net(self) -> Money | None:
+        """Without its tax; None where that is not known."""
+        if self.tax is None or self.basis == "tax_exclusive":
+            return None if self.tax is None else self.amount
+        return self.amount - self.tax
+
+    @property
+    def gross(self) -> Money | None:
+        """With its tax; None where that is not known."""
+        return None if self.tax is None or self.net is None else self.net + self.tax
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +87,8 @@ def invoice_register(lives: Iterable[Life]) -> tuple[RegisterRow, ...]:
                         invoice=one,
                         advice="",
                         payments=paid,
+                        tax=one.tax,
+                        basis=life.billing.basis,
                     )
                 )
             left = life.to_invoice(direction)
@@ -84,6 +102,8 @@ def invoice_register(lives: Iterable[Life]) -> tuple[RegisterRow, ...]:
                         invoice=None,
                         advice=_advice(life.key, direction, known, red) if left.minor < 0 else "",
                         payments=paid,
+                        tax=life.tax_to_invoice(direction),
+                        basis=life.billing.basis,
                     )
                 )
     return tuple(rows)
@@ -108,11 +128,9 @@ def _of_statement(life: Life) -> Iterator[Difference]:
             continue
         own = [one.tax for one in life.invoices if one.direction == direction]
         tax = sum(own, Money.zero(invoiced.currency))
-        if own and billed.tax is not None and invoiced == billed.amount:
-            off = abs((billed.tax - tax).minor)
-            if off > len(billed.accounts):
-                text = f"the invoices' tax is {tax}, by the contract's rates it is {billed.tax}"
-                yield _difference(life, "tax", direction, billed.tax, tax, text)
+        if own and billed.tax is not None and invoiced == billed.amount and tax != billed.tax:
+            text = f"the invoices' tax is {tax}, that of the statement's lines is {billed.tax}"
+            yield _difference(life, "tax", direction, billed.tax, tax, text)
     if life.open_amount.minor:
         receives = life.open_amount.minor > 0
         text = f"{life.key.party} is {'still to receive' if receives else 'still to pay'} {_size(life)}"

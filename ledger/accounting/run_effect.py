@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from ledger.accounting.account import Account, Role
+from ledger.accounting.kept_saving import BILL_EFFECT, kept_saving
 from ledger.accounting.posting import Posting
 from ledger.clauses import FEES
 from ledger.contract import Contract
@@ -27,12 +28,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.run import Run
-from ledger.stream import PASS_THROUGH_COSTS, Stream
-
-BILL_EFFECT: Final[frozenset[Stream]] = frozenset(
-    {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
-)
-"""The streams that attribute a lower electricity bill (DOMAIN.md 4): no market pays them out."""
+from ledger.stream import PASS_THROUGH_COSTS
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -86,29 +82,6 @@ def run_effect(owner: str, settled: Settled) -> Effects:
     for party, payable in result.payable.items():
         assert party == owner or _due(effects, party) == -payable.minor, f"{party}: lines and payable differ"
     return effects
-
-
-def billable(owner: str, settled: Settled, party: str) -> Effects:
-    """What a principal and one party invoice each other for the run: income and cost accounts only.
-
-    Credits (below zero) are what the owner invoices, debits what the party does; a correction bills the
-    difference of two runs. An agent's income is its part of the pool and of no one party: it is refused.
-
-    Raises:
-        Refused: `billable` for an agent's contract, the owner itself or a party that is not in the run.
-    """
-    if settled.contract.owner_position != "gross":
-        raise Refused("billable", "only a principal's income is by party", place="owner_position")
-    if party == owner or party not in {*settled.run.result.payable, *settled.run.delta}:
-        raise Refused("billable", f"{party} is no counterparty of this run", place="party")
-    totals = _Totals()
-    of_pool = (line for line in settled.run.result.lines if line.party == party and line.pooled)
-    _counterparty(totals, party, of_pool, gross=True)
-    return {
-        account: effect
-        for account, effect in totals.effects().items()
-        if account.type in ("income", "expense") and account.role != "stream_income"
-    }
 
 
 def memo_effect(owner: str, settled: Settled) -> Effects:
@@ -203,7 +176,7 @@ def _counterparty(totals: _Totals, party: str, lines: Iterable[Line], *, gross: 
             _principal(totals, line, gross=gross)
     saving = sum(line.amount.minor for line in saved)
     share = sum(line.amount.minor for line in shares)
-    kept = _common(saving, share)
+    kept = kept_saving(saving, share)
     rests_on = [*saved, *shares]
     totals.due(party, saving - kept, rests_on)
     totals.due(party, kept - share, rests_on)
@@ -217,17 +190,6 @@ def _principal(totals: _Totals, line: Line, *, gross: bool) -> None:
     if gross:
         role: Role = "stream_cost" if line.code in PASS_THROUGH_COSTS else "stream_income"
         totals.add(Account(role, (line.code,)), -line.amount.minor, [line])
-
-
-def _common(saving: int, share: int) -> int:
-    """What a party keeps of the saving it holds: up to its share of the pool; a loss is mirrored.
-
-    >>> _common(100, 70), _common(50, 70), _common(-100, -70), _common(100, -5)
-    (70, 50, -70, 0)
-    """
-    if (saving > 0) != (share > 0):
-        return 0
-    return min(saving, share) if saving > 0 else max(saving, share)
 
 
 def _due(effects: Effects, party: str) -> int:

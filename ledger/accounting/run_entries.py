@@ -15,13 +15,13 @@ from ledger.accounting.account import Account, Role
 from ledger.accounting.journal import EntryKind, JournalEntry, Reference
 from ledger.accounting.posting import Posting
 from ledger.accounting.run_effect import (
-    Effect,
     Effects,
     Settled,
     change_postings,
     memo_effect,
     run_effect,
 )
+from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import PROVISIONAL
 
@@ -66,11 +66,11 @@ def run_entries(
 def statement_entry(
     owner: str, settled: Settled, party: str, on: date, *, before: Settled | None = None
 ) -> JournalEntry | None:
-    """A party's statement is issued: what was accrued for it becomes receivable and payable.
+    """A party's statement is issued: what was accrued for it becomes receivable or payable, net.
 
-    `before` is the run that this run's delta is against; None for the initial run. Receivable less payable
-    is then the opposite of all that the statements say is payable to the party. None when this statement
-    changes nothing.
+    A statement asks for one sum (DOMAIN.md 2.3, cash due), so what its fees and shares are both ways is set
+    off in it, and its payment clears it. `before` is the run that this run's delta is against; None for the
+    initial run. None when this statement changes nothing.
 
     Raises:
         Refused: `statement_party` for the owner or a party that is not in the run; `run_order` for a
@@ -81,32 +81,32 @@ def statement_entry(
     if settled.run.kind == PROVISIONAL:
         raise Refused("run_order", "a provisional run is accrued, not stated", place="run")
     _check_before(settled, before, "before")
-    new = _moved(run_effect(owner, settled), party)
-    old = _moved(run_effect(owner, before), party) if before is not None else {}
-    postings = change_postings(new, old, settled.run.result.currency)
-    stated = sum(one.amount.minor for one in postings if one.account.role in ("receivable", "payable"))
-    assert stated == -settled.run.delta[party].minor, "the entry says what the statement says"
-    if not postings:
+    new = _accrued(run_effect(owner, settled), party)
+    old = _accrued(run_effect(owner, before), party) if before is not None else {}
+    currency = settled.run.result.currency
+    cleared = _reversed(change_postings(new, old, currency))
+    asked = -sum(one.amount.minor for one in cleared)
+    assert asked == -settled.run.delta[party].minor, "the entry says what the statement says"
+    if not cleared:
         return None
+    postings = [*cleared]
+    if asked:
+        role: Role = "receivable" if asked > 0 else "payable"
+        lines = sorted({number for one in cleared for number in one.lines})
+        replaced = sorted({number for one in cleared for number in one.replaced_lines})
+        postings.append(
+            Posting(Account(role, (party,)), Money(asked, currency), tuple(lines), tuple(replaced))
+        )
     text = f"Statement to {party}, {_of(settled)}"
-    return JournalEntry(on, "statement", text, _reference(settled, before, party), postings)
+    return JournalEntry(on, "statement", text, _reference(settled, before, party), tuple(postings))
 
 
-def _moved(effects: Effects, party: str) -> Effects:
-    """The effect of moving a party's accrued accounts to its stated ones."""
-    moved: Effects = {}
-    for accrued, stated in _STATED:
-        effect = effects.get(Account(accrued, (party,)))
-        if effect is not None:
-            moved[Account(accrued, (party,))] = Effect(-effect.minor, effect.lines)
-            moved[Account(stated, (party,))] = effect
-    return moved
+def _accrued(effects: Effects, party: str) -> Effects:
+    accounts = (Account(role, (party,)) for role in _ACCRUED)
+    return {account: effects[account] for account in accounts if account in effects}
 
 
-_STATED: Final[tuple[tuple[Role, Role], ...]] = (
-    ("accrued_receivable", "receivable"),
-    ("accrued_payable", "payable"),
-)
+_ACCRUED: Final[tuple[Role, ...]] = ("accrued_receivable", "accrued_payable")
 
 
 def _entries(

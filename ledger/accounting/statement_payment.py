@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ledger.accounting import cash, netting
+from ledger.accounting import cash, netting, refund
 from ledger.accounting.journal import JournalEntry
 from ledger.quantity import Money
 from ledger.statement.life import Payment, StatementKey
@@ -18,12 +18,14 @@ def payment_entries(
     payable: Money,
     advance_received: Money,
     advance_paid: Money,
+    owed_to_us: bool,
 ) -> tuple[JournalEntry, ...]:
     """What a recorded payment posts; above zero the party received it, as on the statement.
 
     `receivable` and `advance_paid` (debit balances), `payable` and `advance_received` (credit balances) are
     the party's accounts before it. Interest is charged and paid at once. A netting posts both sides itself, a
-    credit where it is used. A bank charge is the owner's, whatever its sign.
+    credit where it is used. A bank charge is the owner's, whatever its sign. `owed_to_us` says what the
+    statement asks for: what moves against it is a refund.
 
     Raises:
         Refused: `currency`.
@@ -32,8 +34,12 @@ def payment_entries(
     size = Money(abs(payment.amount.minor), payment.amount.currency)
     to_party = payment.amount.minor > 0
     match payment.kind:
+        case "payment" if to_party and owed_to_us:
+            return (refund.refund_paid(party, size, advance_received, on, document),)
         case "payment" if to_party:
             return (cash.payment(party, size, on, document, outstanding=payable),)
+        case "payment" if not owed_to_us:
+            return (refund.refund_received(party, size, advance_paid, on, document),)
         case "payment":
             return (cash.receipt(party, size, on, document, outstanding=receivable),)
         case "bank_charge":
@@ -44,6 +50,10 @@ def payment_entries(
         case "late_interest":
             charged = cash.late_interest_charged(party, size, on, document)
             return charged, cash.receipt(party, size, on, document, outstanding=size)
+        case "write_off" if to_party and owed_to_us:
+            return (refund.refund_kept(party, size, advance_received, on, document),)
+        case "write_off" if not to_party and not owed_to_us:
+            return (refund.refund_given_up(party, size, advance_paid, on, document),)
         case "write_off" if to_party:
             return (cash.write_back(party, size, on, document, outstanding=payable),)
         case "write_off":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ledger.exclusivity.claim import QUANTITIES, Claim, Quantity
 from ledger.exclusivity.conflict import Scope, Sum
 from ledger.exclusivity.grant import OUTWARD, Grant, Granted, limit_of, stored_ws
-from ledger.exclusivity.policy import MatrixStream
+from ledger.exclusivity.policy import MATRIX_STREAMS, MatrixStream
 from ledger.interval import Interval
 
 
@@ -77,14 +77,17 @@ def _reason(other: Against, unit: str) -> str:
     return f"{other.claim} ({other.stream}) {has} ({cell})"
 
 
-def refused_parts(granted: Granted, *, but: str = "") -> Iterator[RefusedPart]:
+def refused_parts(
+    granted: Granted, *, of: Collection[MatrixStream] = MATRIX_STREAMS, but: str = ""
+) -> Iterator[RefusedPart]:
     """Every interval in which something was refused, claims in order of arrival; nothing when all fit.
 
-    The claim `but` is passed over.
+    Only claims of the streams in `of` are looked at, and the claim `but` is passed over: why an interval was
+    refused takes longer than to decide it.
     """
     place = {position: rank for rank, position in enumerate(granted.decided)}
     for position, grant in enumerate(granted.grants):
-        if grant.claim.id == but or grant.whole:
+        if grant.claim.id == but or grant.claim.stream not in of or grant.whole:
             continue
         earlier = tuple(granted.grants[p] for p in granted.decided[: place[position]])
         for quantity in QUANTITIES:

@@ -12,7 +12,7 @@ from ledger.clauses.flow import exact_text
 from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.stated_quantity import UNITS, StatedQuantity, price_per, stated
-from ledger.settlement.line import Basis, Line
+from ledger.settlement.line import TAX, Basis, Line
 from ledger.settlement.run import Run
 
 ItemFrom = Literal["stream", "note", "term"]
@@ -46,6 +46,7 @@ class OurLine(msgspec.Struct, frozen=True, kw_only=True):
 def our_lines(run: Run, zone: ZoneInfo, *, items: ItemFrom = "stream") -> tuple[OurLine, ...]:
     """The stream lines of a settlement run, which are what an operator's statement is about.
 
+    An operator states what it pays with its tax, also where a tax-exclusive contract divides it without.
     With `term` each term is a line of its own, rounded by itself; what that leaves of the line's amount is
     a line `<stream>: rounding`, so that their sum stays the settlement's.
     """
@@ -53,6 +54,7 @@ def our_lines(run: Run, zone: ZoneInfo, *, items: ItemFrom = "stream") -> tuple[
     found: list[OurLine] = []
     for line in run.result.lines:
         if line.kind == "stream":
+            line = _with_tax(line)
             name = f"run {run.number}, line {line.number}"
             if items == "term" and line.basis:
                 found += _by_term(line, name, interval)
@@ -60,6 +62,18 @@ def our_lines(run: Run, zone: ZoneInfo, *, items: ItemFrom = "stream") -> tuple[
                 item = f"{line.code}: {line.note}" if items == "note" and line.note else line.code
                 found.append(_whole(line, name, item, interval))
     return tuple(found)
+
+
+def _with_tax(line: Line) -> Line:
+    tax = sum((Fraction(term.exact) for term in line.basis if term.of == TAX), Fraction(0))
+    if not tax:
+        return line
+    return msgspec.structs.replace(
+        line,
+        exact=exact_text(Fraction(line.exact) - tax),
+        amount=line.amount - Money.round(tax, line.amount.currency),
+        basis=tuple(term for term in line.basis if term.of != TAX),
+    )
 
 
 def _whole(line: Line, name: str, item: str, interval: Interval) -> OurLine:

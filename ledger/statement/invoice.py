@@ -21,7 +21,8 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     """net + tax = gross, above zero in either direction; what is below zero takes back.
 
     A red-letter invoice (红字) names what it `reverses`. `in_next_invoice` is the part of a later invoice
-    that is this statement's: the number is that invoice's, and stands on another statement too.
+    that is this statement's: the number is that invoice's, and stands on another statement too. Such a part,
+    of a correction by a few fen, may be tax alone.
     """
 
     number: str
@@ -38,13 +39,15 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("not_allowed", f"{self.direction!r} is not issued or received", place="direction")
         if not self.number.strip():
             raise Refused("empty", "an invoice has a number", place="number")
+        if self.number != self.number.strip():
+            raise Refused("invoice_number", "no blanks around an invoice's number", place="number")
         if self.net + self.tax != self.gross:
             raise Refused(
                 "invoice_total", f"net {self.net} + tax {self.tax} is not gross {self.gross}", place="gross"
             )
-        if not self.net.minor:
+        if not self.net.minor and (not self.tax.minor or self.in_next_invoice is False):
             raise Refused("invoice_total", "an invoice is not about nothing", place="net")
-        if self.net.minor * self.tax.minor < 0:
+        if self.net.minor * self.tax.minor < 0 and not self.in_next_invoice:
             raise Refused("invoice_total", "net and tax have the same sign", place="tax")
         if self.reverses is not None and self.gross.minor >= 0:
             raise Refused("red_letter", "a red-letter invoice is below zero", place="gross")

@@ -110,6 +110,15 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         billed = self.billing.side(direction).amount
         return billed - self._held_back(direction) - self.billing.invoiced(direction, self.invoices)
 
+    def tax_to_invoice(self, direction: Direction) -> Money | None:
+        """The tax in `to_invoice`, or on it, by the contract's rates; None without them, or while a part of
+        the side is disputed."""
+        side = self.billing.side(direction)
+        if side.tax is None or self._held_back(direction).minor:
+            return None
+        own = (one.tax for one in self.invoices if one.direction == direction)
+        return side.tax - sum(own, Money.zero(side.amount.currency))
+
     @property
     def invoiced(self) -> bool:
         """Whether both sides' invoices are what they should be."""

@@ -11,6 +11,7 @@ from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Invoice
+from ledger.statement.invoice_number import UseInvoiceNumber, check_unused, number_aggregate
 from ledger.statement.issue import at
 from ledger.statement.life import Life, Payment, StatementKey
 
@@ -52,19 +53,35 @@ class RecordInvoice(_Money, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The statements of the month's earlier runs, whose invoices a red-letter one may reverse."""
+        """The number's, and the statements of earlier runs whose invoices a red-letter one may reverse."""
         earlier = (msgspec.structs.replace(self.key, run=run) for run in range(1, self.key.run))
-        return tuple(key.aggregate for key in earlier) if self.invoice.reverses is not None else ()
+        reversible = (key.aggregate for key in earlier) if self.invoice.reverses is not None else ()
+        return (*self._number, *reversible)
+
+    @property
+    def _number(self) -> tuple[str, ...]:
+        """The number's aggregate; a part of a later invoice has that one's number, and takes none."""
+        one = self.invoice
+        return () if one.in_next_invoice else (number_aggregate(self.key, one.direction, one.number),)
+
+    @property
+    def commands(self) -> tuple[RecordInvoice | UseInvoiceNumber, ...]:
+        """What the front door accepts together or not at all: the invoice, and the number that it takes."""
+        if not self._number:
+            return (self,)
+        return self, UseInvoiceNumber(self.key, self.invoice.direction, self.invoice.number)
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[InvoiceRecorded]:
         """Raises:
-        Refused: `statement_status`, `currency`, `exists`, `invoice_total`, `red_letter`."""
+        Refused: `statement_status`, `currency`, `exists`, `invoice_number`, `invoice_total`, `red_letter`."""
         life = at(state, self.key, "issued", "confirmed", "deemed_accepted")
         invoice = self.invoice
         _check_currency(life, invoice.gross)
         same = (one for one in life.invoices if one.direction == invoice.direction)
         if any(one.number == invoice.number for one in same):
             raise Refused("exists", f"invoice {invoice.number} is recorded already", place="number")
+        for name in self._number:
+            check_unused(others.get(name), invoice.direction, self.key, invoice.number)
         if invoice.reverses is not None and self._reverses(life, others):
             return (InvoiceRecorded(invoice),)
         left = life.to_invoice(invoice.direction)

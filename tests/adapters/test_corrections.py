@@ -38,6 +38,7 @@ def founded(bench: Bench) -> Bench:
     site = Site("S3", "Plant", "Asia/Shanghai", 800_000, 400_000, SUMMER.id, account)
     storage = Meter("S3-STORAGE", "S3", "storage", ("charge", "discharge"), 900, 400_000, "Asia/Shanghai")
     commands = [
+        sample.found_book(),
         PublishTariff(SUMMER),
         RegisterSite(sample.FROM_2026, site),
         RegisterMeter(sample.FROM_2026, storage),

@@ -1,12 +1,12 @@
 """An independent calculation of the market streams, from the domain rules alone.
 
 The arithmetic of 3.2 (PV time shift), 3.4 (demand response), 3.5 (spot), 3.6 (regulation), 3.7 (capacity)
-and 4 (exclusivity) of DOMAIN.md, on plain fractions and lists; the numbers of a province come from its file in
+and 4 (exclusivity) of DOMAIN.md, on plain fractions and lists; a province's numbers come from its file in
 ``examples/market_rules``.  It shares no code with the product and must not import any.  Energy is in Wh, a
 quarter-hour's power is four times its energy, prices are per kWh unless the name says otherwise, and every
 function returns exact amounts: rounding to fen happens once an item, by ``oracle.to_fen``.
 
-``market_folder.py`` reads the folders and calls this.
+``market_month.py`` lays a folder's month out and calls this.
 """
 
 import datetime as dt
@@ -40,17 +40,19 @@ def pv_part_of_charge(quarter):
 def discharge_by_source(quarters, method):
     """For each quarter-hour: (from PV, from the grid), exact Wh (3.2).
 
-    The storage is empty before the first and after the last quarter-hour, so that its loss is what was charged
-    less what was discharged.  The loss is booked pro rata: a charged Wh, whichever its source, delivers
-    discharged / charged of a Wh.
+    The storage is empty before the first and after the last quarter-hour, so that its loss is what was
+    charged less what was discharged.  The loss is booked pro rata: a charged Wh, whichever its source,
+    delivers discharged / charged of a Wh.
     """
     charged = sum(q["charge_wh"] for q in quarters)
     delivered_per_charged = Fraction(sum(q["discharge_wh"] for q in quarters), charged)
     layers, result = [], []
     for q in quarters:
         sun = pv_part_of_charge(q)
-        layers.append([sun * delivered_per_charged, (q["charge_wh"] - sun) * delivered_per_charged])
-        result.append(taken(layers, Fraction(q["discharge_wh"]), method))
+        if q["charge_wh"]:
+            layers.append([sun * delivered_per_charged, (q["charge_wh"] - sun) * delivered_per_charged])
+        discharged = Fraction(q["discharge_wh"])
+        result.append(taken(layers, discharged, method) if discharged else (Fraction(0), Fraction(0)))
     if sum(sum(layer) for layer in layers) != 0:
         raise ValueError("the storage is not empty at the end")
     return result
@@ -76,8 +78,8 @@ def taken(layers, wanted, method):
 def pv_and_grid_savings(quarters, prices, feed_in, method):
     """(T, A): what discharge from PV and from the grid saves, less what its charging cost (3.1, 3.2).
 
-    ``prices`` is the retail price of each quarter-hour; ``feed_in`` what the surplus would have earned, 0 if it
-    would have been curtailed.
+    ``prices`` is the retail price of each quarter-hour; ``feed_in`` what the surplus would have earned,
+    0 if it would have been curtailed.
     """
     t = a = Fraction(0)
     for q, price, (sun, grid) in zip(quarters, prices, discharge_by_source(quarters, method), strict=True):
@@ -114,7 +116,7 @@ def response_wh(baseline, actual, clip="per_interval"):
 def effective_wh(delivered, awarded, bands):
     """What of the delivered energy is paid: the band of delivered / awarded, its factor and its cap (3.4).
 
-    A band holds from its lower limit; its upper limit belongs to it, as 0.8-1.2 is actual and above is capped.
+    A ratio on a limit belongs to the band above it.
     """
     ratio = Fraction(delivered) / awarded
     chosen = next(b for b in reversed(bands) if ratio >= number(b["from_ratio"]))
@@ -156,7 +158,7 @@ def tracking_wh(response, awarded, coefficient, tolerance):
 
 
 def shortfall_penalty(awarded, delivered, price, below, multiple):
-    """(award R1 - actual) P M where the actual response is under award R1 (3.4, 11467.com); at or above zero."""
+    """(award R1 - actual) P M where the response is under award R1 (3.4, 11467.com); at or above zero."""
     return max(awarded * below - delivered, Fraction(0)) / KWH * price * multiple
 
 
@@ -166,7 +168,7 @@ def top_up(wh, to, provincial_price):
 
 
 def annual_cut(paid, total_of_the_year, cap):
-    """What is taken back of each payment, pro rata, where the year's payments exceed the cap (3.4, Quzhou)."""
+    """What is taken back of a payment, pro rata, where the year's payments exceed the cap (3.4, Quzhou)."""
     if total_of_the_year <= cap:
         return Fraction(0)
     return paid * (1 - cap / total_of_the_year)
@@ -176,7 +178,7 @@ def annual_cut(paid, total_of_the_year, cap):
 
 
 def two_settlement(q_c, p_c, q_da, p_da, q_rt, p_rt):
-    """Contract, day-ahead and real-time; energies in Wh, sent out above zero, taken below (3.5).
+    """Contract, day-ahead and real-time of an interval; energies in Wh, taken below zero (3.5).
 
     The two forms of the rule are equal, whatever the signs: the sign of a load is derived and not copied.
     """
@@ -187,13 +189,29 @@ def two_settlement(q_c, p_c, q_da, p_da, q_rt, p_rt):
     return Fraction(first) / KWH
 
 
-def contract_price_at(p_c, p_node, p_reference):
-    """A contract that settles at the reference node earns the spread of its own node beside its price (3.5)."""
-    return p_c + (p_node - p_reference)
+def settlement_items(q_c, p_c, p_reference, cleared, p_da, metered, p_rt):
+    """The same, as the operator's statement shows it: up-grid and down-grid apart (3.5, Hunan).
+
+    ``cleared`` and ``metered`` are (sent out, taken), both at or above zero.  A contract settles at its
+    reference price, and earns the spread of its own node beside it.
+    """
+    (out_da, in_da), (out_rt, in_rt) = cleared, metered
+    items = {
+        "day-ahead, sent out": out_da * p_da,
+        "real-time, sent out": (out_rt - out_da) * p_rt,
+        "day-ahead, taken": -in_da * p_da,
+        "real-time, taken": -(in_rt - in_da) * p_rt,
+        "contract for difference": q_c * (p_c - p_da),
+        "node spread": q_c * (p_da - p_reference),
+    }
+    whole = two_settlement(q_c, p_c + p_da - p_reference, out_da - in_da, p_da, out_rt - in_rt, p_rt)
+    if sum(items.values()) / KWH != whole:
+        raise AssertionError("the items do not sum to the two-settlement")
+    return {name: Fraction(amount) / KWH for name, amount in items.items()}
 
 
 def levelling(q_month, q_daily_sum, composite_price):
-    """(Q of the month - sum of the daily Q) x the month's composite price; Q sent out above zero (3.5)."""
+    """(Q of the month - sum of the daily Q) x the month's composite price; Q is sent out less taken (3.5)."""
     return Fraction(q_month - q_daily_sum) / KWH * composite_price
 
 
@@ -202,16 +220,21 @@ def unreturned_charging(charged, discharged, price):
     return -max(Fraction(charged) - discharged, Fraction(0)) / KWH * price
 
 
-def declaration_recovery(q_declared, q_rt, p_da, p_rt, tolerance, zero_floor):
-    """(Q_decl - Q_rt (1 + lambda)) (P_da - P_rt), taken back where it is above zero; a cost (3.5)."""
-    energy, spread = q_declared - q_rt * (1 + tolerance), p_da - p_rt
+def declaration_recovery(q_declared, q_rt, spread, tolerance, zero_floor):
+    """(Q_decl - Q_rt (1 + lambda)) (P_da - P_rt), taken back where it is above zero; a cost (3.5).
+
+    Up-grid and down-grid each by themselves, both energies at or above zero; down-grid the spread has the
+    opposite sign, as its price has.  A load below zero in the same formula would make lambda, a tolerance,
+    add to what is taken back: it would be charged without any deviation.
+    """
+    energy = q_declared - q_rt * (1 + tolerance)
     if zero_floor == "each_factor":
         return -max(energy, Fraction(0)) * max(spread, Fraction(0)) / KWH
     return -max(energy * spread, Fraction(0)) / KWH
 
 
 def execution_penalty(q_actual, q_declared, tolerance, threshold, price, factor):
-    """max(|Q_act - Q_decl| - max(Q_decl r1, M), 0) P r2; a cost (3.5).  A load's declaration counts by size."""
+    """max(|Q_act - Q_decl| - max(Q_decl r1, M), 0) P r2; a cost (3.5).  A load's Q_decl counts by size."""
     free = max(abs(q_declared) * tolerance, Fraction(threshold))
     return -max(abs(q_actual - q_declared) - free, Fraction(0)) / KWH * price * factor
 

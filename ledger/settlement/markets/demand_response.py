@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ledger.calendars import calendar
+from ledger.calendars import calendar_in
 from ledger.clauses.flow import exact_text
 from ledger.exclusivity.claim import Claim, Quantity
 from ledger.exclusivity.grant import Granted
@@ -51,8 +51,6 @@ from ledger.streams.demand_response import (
     settle_top_up,
 )
 from ledger.streams.earned import Earned
-
-_CHINA: Final = "Asia/Shanghai"
 
 
 class _Settled(NamedTuple):
@@ -120,30 +118,32 @@ def _events(case: Case) -> list[_Settled]:
 
 
 def _settled(case: Case) -> list[_Settled]:
+    """In the order in which they were announced, which is the order in which they claim."""
     everything = [(rule, events_told(case, rule)) for rule in case.rules(DemandResponseRule)]
     awards = {event.invitation.id: event.invitation for _, events in everything for event in events}
     for top_up_rule in case.rules(DemandResponseTopUpRule):
         check_top_ups(case.told(DemandResponseTopUpInvitation, top_up_rule.id), awards)
     outages = [one for rule, _ in everything for one in case.known(DemandResponseOutage, rule.id)]
     found: list[_Settled] = []
-    for rule, events in everything:
-        for event in events:
-            if case.market.interval.contains(event.window.start):
-                _check_ends_within(case, event)
-                result = settle_event(
-                    rule,
-                    event,
-                    _profile(case, rule),
-                    day_kind=calendar("CN" if case.site.zone == _CHINA else "none", case.site.zone).day_kind,
-                    excluded=[
-                        window
-                        for other, theirs in everything
-                        for window in called_windows(other, theirs)
-                        if window.interval != event.window
-                    ],
-                    outages=outages,
-                )
-                found.append(_by_storage(case, rule, event.invitation, result))
+    called = [(rule, event) for rule, events in everything for event in events]
+    called.sort(key=lambda one: (one[1].invitation.announced, one[1].invitation.id))
+    for rule, event in called:
+        if case.market.interval.contains(event.window.start):
+            _check_ends_within(case, event)
+            result = settle_event(
+                rule,
+                event,
+                _profile(case, rule),
+                day_kind=calendar_in(case.site.zone).day_kind,
+                excluded=[
+                    window
+                    for other, theirs in everything
+                    for window in called_windows(other, theirs)
+                    if window.interval != event.window
+                ],
+                outages=outages,
+            )
+            found.append(_by_storage(case, rule, event.invitation, result))
     return found
 
 

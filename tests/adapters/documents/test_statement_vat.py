@@ -17,7 +17,6 @@ from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf
 from adapters.documents.statement_xlsx import statement_xlsx
 from ledger.contract import Contract
-from ledger.settlement.line import Line
 from ledger.settlement.line_vat import with_vat
 from tests.adapters.documents.sample import Workbook, document, pdf_pages
 from tests.ledger.settlement.test_line_vat import APRIL_30, line, taxed
@@ -31,10 +30,10 @@ def taxed_document(terms: Contract) -> StatementDocument:
         line(3, "loss_split", "host", "33.35"),
         line(4, "base_fee", "host", "-53.00"),
     ]
-    made: list[Line] = with_vat(terms, lines, [1, 2, 0, 3], APRIL_30)
+    made = with_vat("operator", terms, lines, APRIL_30).lines
     before = document()
     return msgspec.structs.replace(
-        before, statement=msgspec.structs.replace(before.statement, lines=tuple(made))
+        before, statement=msgspec.structs.replace(before.statement, lines=made)
     )
 
 
@@ -115,3 +114,32 @@ def test_parquet_has_vat_beside_the_amount_and_null_without() -> None:
     rows = {name: read[name].to_pylist() for name in ("vat_supplier", "vat_rate", "net_minor", "gross_minor")}
     assert [rows[name][0] for name in rows] == ["host", "0.13", 2952, 3335]
     assert all(rows[name][-1] is None for name in rows)
+
+
+def test_a_part_of_a_line_and_an_agents_part_are_shown_as_they_are_invoiced() -> None:
+    """Of a saving of 100.00 the host keeps its share of 70.00 and is invoiced 30.00, of which 3.45 is tax."""
+    base = taxed(cash_holder={"arbitrage": "host"})
+    saving = msgspec.structs.replace(line(1, "arbitrage", "host", "100.00"), kind="stream")
+    shares = [line(2, "remainder_split", "host", "70.00"), line(3, "remainder_split", "operator", "30.00")]
+    lines = [saving, *shares]
+    for position in ("gross", "net"):
+        terms = msgspec.structs.replace(base, owner_position=position)
+        found = with_vat("operator", terms, lines, APRIL_30)
+        before = document()
+        one = msgspec.structs.replace(before.statement, lines=found.lines[:2], agent_parts=found.parts)
+        made = msgspec.structs.replace(before, statement=one)
+        text = statement_text.text(one)
+        whose = "of the lines" if position == "gross" else "of the agent's part of the pool"
+        assert f"{whose}, VAT 13%: net -26.55, tax -3.45, gross -30.00, invoiced by operator" in text
+        assert text.count("VAT") == (2 if position == "gross" else 1)
+        rows = csv.DictReader(io.StringIO(statement_text.csv_text([one])))
+        (row,) = [row for row in rows if row["supplier"] and row["row"] == "total"]
+        assert (row["code"], row["gross"]) == ("vat" if position == "gross" else "agent_vat", "-30.00")
+        book = Workbook(statement_xlsx(made, "en"))
+        for sheet, address, stored in book.formulas():
+            assert float(book.value(sheet, address)) == pytest.approx(stored, abs=1e-9), (sheet, address)
+        if position == "gross":
+            shown = [Fraction(text) for text in ("-26.55", "-3.45", "-30")]
+            assert [book.value("Lines", f"{column}2") for column in "RST"] == shown
+        pages = " ".join(" ".join(pdf_pages(statement_pdf(made, "en"))).split())
+        assert f"{whose}, VAT 13% (operator): Net -26.55" in pages

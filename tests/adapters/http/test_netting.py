@@ -53,9 +53,8 @@ OURS, THEIRS = contract_of("held-by-host", "S3", "host"), contract_of("held-by-u
 """The host owes 30 per cent of the one, the operator 70 per cent of the other."""
 
 
-@pytest.fixture
-def api(bench: Bench) -> Iterator[Api]:
-    """August settled under both contracts, and the host's statements issued."""
+def issued_august(bench: Bench, *contracts: Contract) -> Api:
+    """August settled under the contracts of S3 and S4, and the host's statements issued."""
     commands: list[Any] = [sample.found_book(), PublishTariff(SUMMER)]
     commands += [sample.register_party(party) for party in ("host", "operator")]
     for site in ("S3", "S4"):
@@ -63,7 +62,7 @@ def api(bench: Bench) -> Iterator[Api]:
         meter = Meter(f"{site}-M", site, "storage", ("charge", "discharge"), 900, 400_000, "Asia/Shanghai")
         place = Site(site, site, "Asia/Shanghai", 800_000, 400_000, SUMMER.id, account)
         commands += [RegisterSite(sample.FROM_2026, place), RegisterMeter(sample.FROM_2026, meter)]
-    commands += [RegisterContract(OURS), RegisterContract(THEIRS)]
+    commands += [RegisterContract(contract) for contract in contracts]
     whole = AUGUST.interval(zone_of("Asia/Shanghai"))
     cut = sample.AUGUST
     for site, wh in (("S3", 1_000), ("S4", 250)):
@@ -81,12 +80,18 @@ def api(bench: Bench) -> Iterator[Api]:
     made.secrets["admin"] = made.grant("admin", actor="bob")
     ok(made.post("/v1/settlements", {"month": "2026-08"}, "finance"))
     made.wait()
-    for contract in (OURS, THEIRS):
+    for contract in contracts:
         path = f"/v1/statements/{contract.id}/2026-08/host/1"
         ok(made.post(f"{path}/review", role="finance"))
         ok(made.post(f"{path}/approve", role="admin"))
         ok(made.post(f"{path}/issue", role="finance"))
     made.wait()
+    return made
+
+
+@pytest.fixture
+def api(bench: Bench) -> Iterator[Api]:
+    made = issued_august(bench, OURS, THEIRS)
     yield made
     made.close()
 

@@ -83,7 +83,8 @@ class PaperBook:
             gross=parts[0] + parts[1],
             **changes,
         )
-        self.do(RecordInvoice(self.key(run=run), one))
+        for command in RecordInvoice(self.key(run=run), one).commands:
+            self.do(command)
 
     def pay(self, name: str, amount: str, kind: Any = "payment", *, run: int = 1, on: date = ISSUED) -> None:
         """Above zero to the party."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
+from fractions import Fraction
 
 import msgspec
 
 from ledger.accounting.run_effect import Settled
+from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.settlement.line import Line
+from ledger.settlement.line_vat import with_vat
 from ledger.settlement.result import Result
 from ledger.settlement.run import RecordSettlement, Run, Runs
 from ledger.stream import PASS_THROUGH_COSTS
@@ -19,6 +22,7 @@ from ledger.waterfall import PriorMonth, StreamItem, distribute
 from tests.ledger.contract_samples import APRIL, APRIL_THROUGHPUT, yuan
 
 OWNER = "operator"
+THROUGHPUT = msgspec.structs.replace(APRIL_THROUGHPUT, charge_cost=Fraction("32400"))
 
 
 def with_streams(terms: Contract, holders: Mapping[str, str], *, position: str = "gross") -> Contract:
@@ -33,11 +37,16 @@ def with_streams(terms: Contract, holders: Mapping[str, str], *, position: str =
 
 
 def result_of(
-    terms: Contract, amounts: Mapping[str, str], month: Month = APRIL, prior: PriorMonth | None = None
+    terms: Contract,
+    amounts: Mapping[str, str],
+    month: Month = APRIL,
+    prior: PriorMonth | None = None,
+    owner: str = OWNER,
+    facts: MonthFacts = NO_FACTS,
 ) -> Result:
     """A month's result; a cost's amount is what is owed, and its line is below zero."""
     items = [StreamItem(name, yuan(text)) for name, text in amounts.items()]
-    split = distribute(terms, month, items, APRIL_THROUGHPUT, prior)
+    split = distribute(terms, month, items, THROUGHPUT, prior, facts)
     lines: list[Line] = []
 
     def add(kind: str, code: str, party: str, amount: Money, *, pooled: bool = True) -> None:
@@ -52,6 +61,7 @@ def result_of(
         add("stream", item.stream, holder or "host", signed, pooled=holder is not None)
     for line in split.lines:
         add("clause", line.type, line.party, line.amount)
+    taxed = with_vat(owner, terms, lines, month.next().first_day - timedelta(days=1))
     return Result(
         contract=terms.id,
         title=terms.title,
@@ -62,7 +72,7 @@ def result_of(
         position=1,
         inputs_digest="test",
         pool=split.pool,
-        lines=tuple(lines),
+        lines=taxed.lines,
         sources=(),
         bills=(),
         entitlement=split.entitlement,
@@ -71,16 +81,21 @@ def result_of(
         warnings=(),
         carry=split.carry,
         sees_pool=(),
+        agent_parts=taxed.parts,
     )
 
 
 def runs_of(
-    terms: Contract, revisions: list[Mapping[str, str]], month: Month = APRIL, prior: PriorMonth | None = None
+    terms: Contract,
+    revisions: list[Mapping[str, str]],
+    month: Month = APRIL,
+    prior: PriorMonth | None = None,
+    facts: MonthFacts = NO_FACTS,
 ) -> list[Settled]:
     """The runs that the ledger records for a month's results, oldest first."""
     state: Runs | None = None
     for amounts in revisions:
-        (event,) = RecordSettlement(result_of(terms, amounts, month, prior)).decide(state, {})
+        (event,) = RecordSettlement(result_of(terms, amounts, month, prior, facts=facts)).decide(state, {})
         state = event.apply(state)
     assert state is not None
     return [Settled(terms, run) for run in state.runs]

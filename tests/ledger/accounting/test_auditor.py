@@ -14,7 +14,8 @@ from ledger.accounting import cash, netting
 from ledger.accounting.account import Account, Role
 from ledger.accounting.invoice import invoice_entry
 from ledger.accounting.journal import Journal, JournalEntry
-from ledger.accounting.run_effect import BILL_EFFECT, Settled, run_effect
+from ledger.accounting.kept_saving import BILL_EFFECT
+from ledger.accounting.run_effect import Settled, run_effect
 from ledger.accounting.run_entries import run_entries, statement_entry
 from ledger.accounting.trial_balance import trial_balance
 from ledger.accounting.vat import line_from_net

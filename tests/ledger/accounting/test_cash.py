@@ -142,9 +142,35 @@ def test_what_a_statements_life_records_is_posted(
         payable=yuan("60.00"),
         advance_received=yuan("20.00"),
         advance_paid=yuan("0.00"),
+        owed_to_us=amount.startswith("-"),
     )
     assert [amounts(entry) for entry in entries] == posted
     assert {entry.reference.document for entry in entries} <= {"B-17", None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "posted"),
+    [
+        ("payment", "15.00", {"advance_received:host": "15.00", "bank": "-15.00"}),
+        ("payment", "30.00", {"advance_received:host": "20.00", "receivable:host": "10.00", "bank": "-30.00"}),
+        ("write_off", "20.00", {"advance_received:host": "20.00", "write_back_income": "-20.00"}),
+        ("payment", "-5.00", {"bank": "5.00", "advance_paid:host": "-5.00"}),
+        ("payment", "-9.00", {"bank": "9.00", "advance_paid:host": "-7.00", "payable:host": "-2.00"}),
+        ("write_off", "-7.00", {"bad_debt": "7.00", "advance_paid:host": "-7.00"}),
+    ],
+)
+def test_what_moves_against_a_statement_gives_back(kind: str, amount: str, posted: dict[str, str]) -> None:
+    """20.00 were paid to us beyond a statement, 7.00 by us beyond another; more reopens what was paid."""
+    (entry,) = payment_entries(
+        StatementKey("c-1", "2026-04", "host", 1),
+        Payment(id="B-18", on=DAY, amount=yuan(amount), kind=kind),  # type: ignore[arg-type]
+        receivable=yuan("0.00"),
+        payable=yuan("60.00"),
+        advance_received=yuan("20.00"),
+        advance_paid=yuan("7.00"),
+        owed_to_us=not amount.startswith("-"),
+    )
+    assert amounts(entry) == posted
 
 
 @pytest.mark.parametrize(

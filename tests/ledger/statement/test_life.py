@@ -317,7 +317,7 @@ def test_a_correction_takes_back_by_red_letter_or_in_the_next_invoice() -> None:
     refused("invoice_total", second, invoice(900, "F2", run=2))
     red = invoice(-900, "R1", reverses="F1", run=2)
     refused("red_letter", second, red)
-    assert red.reads == (KEY.aggregate,)
+    assert red.reads[1:] == (KEY.aggregate,)
     (event,) = red.decide(second, {KEY.aggregate: first})
     assert event.apply(second).invoiced
     too_much = invoice(-901, "R1", reverses="F1", run=2)

@@ -1,0 +1,114 @@
+"""One payment over two contracts' statements, and an invoice's number that two recorders give at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
+
+import pytest
+
+from adapters.front_door import Wish
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.invoice import Invoice
+from ledger.statement.life import StatementKey
+from ledger.statement.money import RecordInvoice
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import Api, problem
+from tests.adapters.http.test_contract_facts import ok
+from tests.adapters.http.test_netting import contract_of, issued_august
+
+ONE, TWO = contract_of("one", "S3", "host"), contract_of("two", "S4", "host")
+"""The host holds what both sites save, and owes us 30 per cent of each."""
+PATH = "/v1/parties/host/payments"
+
+
+@pytest.fixture
+def api(bench: Bench) -> Iterator[Api]:
+    made = issued_august(bench, ONE, TWO)
+    yield made
+    made.close()
+
+
+def open_amounts(api: Api) -> dict[str, Money]:
+    api.wait()
+    items = ok(api.get("/v1/receivables", "finance", party="host"))["items"]
+    return {one["contract"]: Money.parse(one["open_amount"], "CNY") for one in items}
+
+
+def body(amount: Money, name: str = "bank-1") -> dict[str, Any]:
+    return {"id": name, "on": "2026-09-03", "currency": "CNY", "amount": str(amount), "reference": "0001"}
+
+
+def test_one_payment_pays_both_statements(api: Api) -> None:
+    before = open_amounts(api)
+    assert all(one.minor < 0 for one in before.values())
+    asked = body(before["one"] + Money(-100, "CNY"))
+    told = ok(api.post(PATH, asked, "finance", key="k1"))
+    assert [(part["contract"], part["amount"]) for part in told["parts"]] == [
+        ("one", str(before["one"])),
+        ("two", "-1.00"),
+    ]
+    assert open_amounts(api) == {"one": Money(0, "CNY"), "two": before["two"] + Money(100, "CNY")}
+    again = api.post(PATH, asked, "finance", key="k1")
+    assert (ok(again), again.headers["Idempotency-Replayed"]) == (told, "true")
+    assert ok(api.post(PATH, asked, "finance"))["parts"] == told["parts"], "the same payment, once"
+    problem(api.post(PATH, body(Money(-1, "CNY")), "finance"), 409, "exists", "id")
+    problem(api.post(PATH, body(Money(1, "CNY"), "bank-2"), "finance"), 422, "payment_spread", "party")
+    problem(api.post(PATH, {**asked, "amount": "1.234"}, "finance"), 422, "money", "amount")
+    assert api.post(PATH, asked, "auditor").status_code == 403
+    rest = before["two"] + Money(100, "CNY")
+    ok(api.post(PATH, body(rest + Money(-5, "CNY"), "bank-2"), "finance"))
+    assert open_amounts(api) == {"one": Money(0, "CNY"), "two": Money(5, "CNY")}, "what is too much stays"
+
+
+def test_of_two_recorders_of_one_number_one_is_refused(api: Api) -> None:
+    """Each has the number for another statement, at the same time, from another process."""
+    bench = api.bench
+    other = type(bench)(bench.nats, bench.postgres)
+    other.log.book, other.log._name = bench.log.book, bench.log._name
+    other.door.book = bench.book
+
+    def record(number: int) -> str:
+        key = StatementKey((ONE, TWO)[number % 2].id, "2026-08", "host", 1)
+        fen = Money(1, "CNY")
+        one = Invoice(
+            number=f"发票 {number // 2}",
+            direction="issued",
+            on=date(2026, 9, 3),
+            net=fen,
+            tax=Money(0, "CNY"),
+            gross=fen,
+        )
+        wishes = [Wish(command, f"i{number}") for command in RecordInvoice(key, one).commands]
+        try:
+            (bench, other)[number % 2].door.execute_all(wishes, actor="ada")
+        except Refused as refused:
+            return refused.code
+        return "recorded"
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(record, range(24)))
+    finally:
+        other.close()
+    pairs = [sorted(pair) for pair in zip(found[0::2], found[1::2], strict=True)]
+    assert pairs == [["invoice_number", "recorded"]] * 12
+
+
+def test_a_number_is_its_issuers_and_a_part_of_a_later_invoice_shares_it(api: Api) -> None:
+    def invoice(contract: str, **changes: Any) -> Any:
+        asked = {
+            "number": "24417", "direction": "issued", "on": "2026-09-03", "net": "1.00", "tax": "0.00",
+            "gross": "1.00", **changes,
+        }  # fmt: skip
+        return api.post(f"/v1/statements/{contract}/2026-08/host/1/invoices", asked, "finance")
+
+    ok(invoice("one"))
+    problem(invoice("one"), 409, "exists", "number")
+    problem(invoice("two"), 422, "invoice_number", "number")
+    problem(invoice("two", number=" 24418"), 422, "invoice_number", "number")
+    ok(invoice("two", in_next_invoice=True))
+    ok(invoice("two", number="24418"))

@@ -1,0 +1,125 @@
+"""One payment over several statements: oldest due first, to the fen, all of it or nothing."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger.netting import OpenStatement
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.life import Life, Payment
+from ledger.statement.spread import PaidPart, Spread, SpreadPayment, spread
+from tests.ledger.contract_samples import yuan
+from tests.ledger.test_netting import key, life
+
+DAY = date(2026, 9, 10)
+
+
+def asks(contract: str, amount: str | Money, due: int | None, party: str = "host") -> OpenStatement:
+    money = amount if isinstance(amount, Money) else yuan(amount)
+    return OpenStatement(key(contract, party), None if due is None else date(2026, 9, due), money)
+
+
+OPEN = [
+    asks("c-1", "-100.00", 15),
+    asks("c-2", "-50.00", 12),
+    asks("c-3", "70.00", 1),
+    asks("c-4", "-30.00", 15),
+    asks("c-5", "-9.00", 1, "guest"),
+    asks("c-6", Money(-500, "JPY"), 1),
+]
+
+
+def paid(amount: str, party: str = "host") -> Spread:
+    return spread(OPEN, id="b1", party=party, on=DAY, amount=yuan(amount))
+
+
+def parts(found: Spread) -> dict[str, str]:
+    return {part.key.contract: str(part.amount) for part in found.parts}
+
+
+def test_what_is_due_first_is_paid_first() -> None:
+    """The host owes 50.00 on the 12th, then 100.00 and 30.00 on the 15th; it is owed 70.00."""
+    assert parts(paid("-20.00")) == {"c-2": "-20.00"}
+    assert list(parts(paid("-160.01")).items()) == [("c-2", "-50.00"), ("c-1", "-100.00"), ("c-4", "-10.01")]
+    assert parts(paid("-200.00"))["c-4"] == "-50.00", "20.00 more than was open"
+    assert parts(paid("69.99")) == {"c-3": "69.99"}
+    assert parts(paid("-1.00", "guest")) == {"c-5": "-1.00"}
+
+
+@pytest.mark.parametrize(
+    ("amount", "party", "code"),
+    [("0.00", "host", "payment"), ("1.00", "guest", "payment_spread"), ("-1.00", "who", "payment_spread")],
+)
+def test_a_payment_that_nobody_asks_for_is_refused(amount: str, party: str, code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        paid(amount, party)
+    assert refused.value.code == code
+
+
+def test_parts_are_the_payment_and_of_its_party() -> None:
+    found = paid("-160.00")
+    for changes, code in (
+        ({"amount": yuan("-160.01")}, "payment_spread"),
+        ({"parts": ()}, "empty"),
+        ({"parts": (*found.parts, found.parts[0])}, "duplicate"),
+        ({"party": "guest"}, "payment_spread"),
+        (
+            {"parts": (PaidPart(key("c-2"), yuan("-60.00"), yuan("-50.00")), *found.parts[1:])},
+            "payment_spread",
+        ),
+        ({"parts": (PaidPart(key("c-2"), yuan("-160.00"), yuan("50.00")),)}, "payment_spread"),
+    ):
+        with pytest.raises(Refused) as refused:
+            msgspec.structs.replace(found, **changes)  # type: ignore[arg-type]
+        assert refused.value.code == code, changes
+
+
+def test_each_statement_is_paid_only_while_it_asks_for_what_was_spread() -> None:
+    command = SpreadPayment(paid("-60.00"))
+    first, second = command.payments
+    before = {"c-2": life("c-2", "-50.00", 12), "c-1": life("c-1", "-100.00")}
+    for pay, state, left in ((first, before["c-2"], "0.00"), (second, before["c-1"], "-90.00")):
+        (event,) = pay.decide(state, {})
+        after: Life = event.apply(state)
+        assert (str(after.open_amount), after.payments[0].id) == (left, "b1")
+        with pytest.raises(Refused) as refused:
+            pay.decide(after, {})
+        assert refused.value.code == "exists"
+    other = Payment(id="b0", on=DAY, amount=yuan("-1.00"), kind="payment")
+    with pytest.raises(Refused, match=r"-49.00 is open by now") as refused:
+        first.decide(msgspec.structs.replace(before["c-2"], payments=(other,)), {})
+    assert refused.value.code == "payment_spread"
+    (event_,) = command.decide(None, {})
+    with pytest.raises(Refused) as refused:
+        command.decide(event_.apply(None), {})
+    assert refused.value.code == "exists"
+
+
+amounts = st.integers(-(10**6), 10**6).filter(bool)
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.lists(st.tuples(amounts, st.integers(1, 28)), min_size=1, max_size=6), amounts)
+def test_all_of_it_is_spread_and_nothing_later_is_paid_before(
+    statements: list[tuple[int, int]], minor: int
+) -> None:
+    asked = [asks(f"c-{n}", Money(m, "CNY"), day) for n, (m, day) in enumerate(statements)]
+    same = [one for one in asked if one.open.minor * minor > 0]
+    if not same:
+        with pytest.raises(Refused):
+            spread(asked, id="b", party="host", on=DAY, amount=Money(minor, "CNY"))
+        return
+    found = spread(asked, id="b", party="host", on=DAY, amount=Money(minor, "CNY"))
+    got = {part.key: part.amount.minor for part in found.parts}
+    assert sum(got.values()) == minor
+    assert set(got) <= {one.key for one in same}
+    latest = max(one.due_on or DAY for one in same if one.key in got)
+    for one in same:
+        if (one.due_on or DAY) < latest:
+            assert got[one.key] == one.open.minor, "due before the last that was paid, and paid whole"
