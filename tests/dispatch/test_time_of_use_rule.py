@@ -23,7 +23,7 @@ def test_it_charges_cheap_and_discharges_dear() -> None:
     assert done.charge_wh[60:72].sum() > 0, "it tops up between two peaks when that pays"
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 150_000), min_size=96, max_size=96),
     st.permutations(DAY_PRICE.tolist()),

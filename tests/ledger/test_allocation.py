@@ -153,7 +153,7 @@ def test_an_aggregate_has_members_and_each_once() -> None:
 many = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 3000)), min_size=1, max_size=7)
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     many,
     st.integers(-(10**7), 10**7),
@@ -189,7 +189,7 @@ def test_sites_and_what_is_kept_are_the_statement(numbers, minor, under, zero, r
         assert abs(paid.sites[f"s{i}"].minor - exact) < 1
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many, st.integers(-(10**7), 0))
 def test_nobody_without_a_shortfall_bears_a_penalty(numbers, minor) -> None:
     members = [
@@ -316,7 +316,7 @@ def test_netted_deviation_is_divided_in_whole_wh() -> None:
     assert deviation_in_direction(deviation)[:, 0].tolist() == [5, 5, 5, 0]
 
 
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.data(), st.integers(1, 5), st.integers(1, 4), st.sampled_from(["sites", "pool"]))
 def test_spot_against_a_slow_second_calculation(data, sites, count, benefit) -> None:
     """Plain fractions, written from DOMAIN.md 3.9: a site is within its rounding, the sum exact."""
@@ -441,7 +441,7 @@ def test_a_bid_that_makes_no_sense_is_refused(make, code: str) -> None:
     assert caught.value.code == code
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.integers(0, 40), st.sampled_from(["0%", "35%", "80%", "100%"]), st.integers(0, 40)),

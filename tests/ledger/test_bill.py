@@ -213,7 +213,7 @@ ENERGIES = st.integers(-400_000, 2_000_000)
 PROFILES = hnp.arrays(np.int64, QUARTERS, elements=ENERGIES, fill=ENERGIES)
 
 
-@settings(derandomize=True, max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(PROFILES)
 def test_a_bill_is_the_plain_sum_over_intervals(profile: Wh) -> None:
     found = bill(account(export=EXPORT), SHANGHAI, AUGUST, profile, interval_s=900)
@@ -233,7 +233,7 @@ def test_a_bill_is_the_plain_sum_over_intervals(profile: Wh) -> None:
     assert found.exact("demand") == Fraction(max(0, *profile.tolist()) * 4, 1000) * Fraction("44.8")
 
 
-@settings(derandomize=True, max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(hnp.arrays(np.int64, 744, elements=st.integers(0, 9 * 10**6), fill=st.integers(0, 9 * 10**6)))
 def test_one_hour_equals_four_quarters(hours: Wh) -> None:
     hourly = account(ActualDemand(interval_s=3600))
@@ -248,7 +248,7 @@ def test_one_hour_equals_four_quarters(hours: Wh) -> None:
     )
 
 
-@settings(derandomize=True, max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(PROFILES, st.permutations(range(31)))
 def test_the_order_of_days_of_one_kind_does_not_matter(profile: Wh, order: list[int]) -> None:
     shuffled = profile.reshape(31, 96)[order].reshape(-1)
@@ -268,7 +268,7 @@ TERMS: list[DemandTerms] = [
 POWERS = hnp.arrays(np.int64, QUARTERS, elements=st.integers(0, 500_000), fill=st.integers(0, 500_000))
 
 
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(PROFILES, POWERS, POWERS, st.sampled_from(TERMS), st.sampled_from([None, EXPORT]), st.booleans())
 def test_the_lines_of_a_saving_are_the_difference_of_the_bills(
     load: Wh,

@@ -93,7 +93,7 @@ def test_a_cycle_belongs_to_the_month_of_its_last_day() -> None:
     assert first == AUGUST.interval(ZoneInfo(ZONE))
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1971, 2100), st.integers(1, 12), st.integers(1, 28))
 def test_cycles_follow_each_other_without_gap_and_end_in_their_month(year: int, month: int, day: int) -> None:
     one = Month(year, month)
@@ -161,7 +161,7 @@ def test_profiles_of_another_cycle_are_refused() -> None:
 ENERGY = st.integers(0, 250_000)
 
 
-@settings(derandomize=True, max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, DAYS * 96 - 1), st.integers(0, DAYS * 96 - 1), ENERGY, ENERGY, st.integers(2, 28))
 def test_what_storage_earned_is_summed_interval_by_interval(
     at: int, later: int, charge_wh: int, discharge_wh: int, anchor_day: int

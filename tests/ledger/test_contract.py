@@ -132,7 +132,7 @@ def test_accounts_are_named_by_type_and_place() -> None:
     )
 
 
-@settings(derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(
     thousandths=st.integers(0, 1000),
     sample=st.sampled_from([eaas, co_investment, agency, plain_split]),

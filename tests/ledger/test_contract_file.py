@@ -424,7 +424,7 @@ def test_windows_line_ends_count_as_one() -> None:
     assert refusal(wrong).place.startswith(f"line {line_with(wrong, 'unit')},")
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_edit_of_a_file_gives_anything_but_a_contract_or_a_refusal(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(TEXTS))

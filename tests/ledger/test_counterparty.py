@@ -60,7 +60,7 @@ def test_a_run_given_twice_is_refused() -> None:
     assert (run.value.code, run.value.place) == ("run", "run")
 
 
-@settings(derandomize=True, max_examples=80)
+@settings(max_examples=80)
 @given(
     runs=st.lists(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=7), min_size=1, max_size=6),
     order=st.randoms(use_true_random=False),

@@ -485,7 +485,7 @@ def check_matrix(granted: Granted, letters: dict[str, str]) -> None:
         assert not (has(granted, rebound, [p]) and has(granted, paid("demand_charge"), [p]))
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(many_claims(), storages(), st.sampled_from(["arrival", "precedence"]))
 def test_every_prefix_obeys_the_matrix(claims: list[Claim], where: Storage, deciding: str) -> None:
     """Two concurrent claims for the same kWh are never both paid, after any number of claims."""
@@ -496,7 +496,7 @@ def test_every_prefix_obeys_the_matrix(claims: list[Claim], where: Storage, deci
 STRICT = dict.fromkeys((f"{a} {b}" for a, b in combinations(SHORT.values(), 2)), "X")
 
 
-@settings(derandomize=True, max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(many_claims(), storages(), st.sampled_from(["arrival", "precedence"]))
 def test_under_strict_two_streams_never_share_an_interval(
     claims: list[Claim], where: Storage, deciding: str
@@ -505,7 +505,7 @@ def test_under_strict_two_streams_never_share_an_interval(
         check_matrix(grant_claims(RULES["strict", deciding], where, claims[:length], use="bid"), STRICT)
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many_claims(), storages())
 def test_by_arrival_a_later_claim_takes_nothing_from_an_earlier(claims: list[Claim], where: Storage) -> None:
     everything = grant_claims(BY_ARRIVAL, where, claims, use="bid")
@@ -516,7 +516,7 @@ def test_by_arrival_a_later_claim_takes_nothing_from_an_earlier(claims: list[Cla
                 assert np.array_equal(early.granted(kind), late.granted(kind))
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many_claims(), storages(), st.randoms(use_true_random=False))
 def test_by_precedence_the_order_between_streams_does_not_matter(claims, where, random) -> None:
     """Arrival counts only within what has the same rank."""
@@ -539,7 +539,7 @@ def test_by_precedence_the_order_between_streams_does_not_matter(claims, where, 
             assert np.array_equal(one.of(c.id).granted(kind), two.of(c.id).granted(kind))
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(many_claims(), storages(), st.sampled_from(sorted(RULES)))
 def test_the_report_names_every_refusal_once_and_says_why(claims, where, which) -> None:
     granted = grant_claims(RULES[which], where, claims, use="plan")
@@ -602,7 +602,7 @@ def labels_exist(wanted: tuple[tuple[Node, int], ...], wh: int) -> bool:
     return False
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.sampled_from(ENERGY_NODES), st.integers(1, 4)), min_size=1, max_size=6),
     st.integers(0, 5),

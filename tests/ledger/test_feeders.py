@@ -87,7 +87,7 @@ def test_the_power_factor_is_of_the_account() -> None:
 ENERGY = st.integers(-50_000, 400_000)
 
 
-@settings(derandomize=True, max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(ENERGY, ENERGY), min_size=3, max_size=9), st.integers(0, 200_000))
 def test_feeders_are_billed_as_plain_sums(some: list[tuple[int, int]], kva: int) -> None:
     """Written from DOMAIN.md 3.3 alone: >= 2 supply feeders, each metered, charges added."""

@@ -84,7 +84,7 @@ def test_bad_rows_are_refused_with_their_place(rows: list[Row], code: str, place
     assert (caught.value.code, caught.value.place) == (code, place)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(-(10**10), 10**10), st.integers(0, 6))
 def test_a_price_per_mwh_is_a_thousandth_per_kwh_exactly(mantissa: int, decimals: int) -> None:
     text = decimal_text(mantissa, decimals)
@@ -151,7 +151,7 @@ def test_the_highest_prices_of_real_markets_are_plausible() -> None:
 LARGE = st.integers(-(10**14), 10**14)
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(LARGE, LARGE), max_size=40))
 def test_energy_times_price_is_exact_beyond_64_bits(pairs: list[tuple[int, int]]) -> None:
     energy = np.array([e for e, _ in pairs], dtype=np.int64)

@@ -108,7 +108,7 @@ def test_currencies_are_netted_apart() -> None:
 amounts = st.lists(st.integers(-1000, 1000).filter(bool), min_size=1, max_size=8)
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(amounts)
 def test_each_side_is_reduced_by_the_same_and_none_below_zero(minors: list[int]) -> None:
     """Afterwards a party either owes or is owed (DOMAIN.md 2.3, step 6)."""

@@ -24,7 +24,7 @@ def test_lagging_and_leading_add_up_unless_the_account_says_otherwise() -> None:
     assert (netted, adjustment("0.90", netted)) == (100, Fraction(-75, 10_000))
 
 
-@settings(derandomize=True, max_examples=400)
+@settings(max_examples=400)
 @given(active=ENERGY, reactive=ENERGY)
 def test_cos_phi_is_the_nearest_hundredth_by_comparing_squares(active: int, reactive: int) -> None:
     if active == reactive == 0:

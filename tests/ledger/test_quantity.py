@@ -23,7 +23,7 @@ def test_halves_go_away_from_zero(value: str, rounded: int) -> None:
     assert round_half_away(Fraction(value)) == rounded
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(rationals)
 @example(Fraction(1, 2))
 def test_rounding_is_nearest_and_symmetric(value: Fraction) -> None:
@@ -32,7 +32,7 @@ def test_rounding_is_nearest_and_symmetric(value: Fraction) -> None:
     assert round_half_away(-value) == -rounded
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(-(10**15), 10**15), st.integers(0, 9))
 def test_decimal_text_is_exact(mantissa: int, scale: int) -> None:
     assert exact(decimal_text(mantissa, scale)) == Fraction(mantissa, 10**scale)

@@ -25,7 +25,7 @@ def refused(call: object, *arguments: object, **named: object) -> Refused:
     return caught.value
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, WH_MAX), max_size=50))
 def test_unpack_gives_back_what_was_packed(values: list[int]) -> None:
     packed = pack(values)
@@ -90,7 +90,7 @@ def test_quality_letters_must_match_the_values() -> None:
     assert refused(run_of, "M1", "import", START, 900, [1, 2, 3], "AA").code == "quality"
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.integers(0, 2 * 86_400 // 300),
     st.sampled_from([300, 900, 1800, 3600]),

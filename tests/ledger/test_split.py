@@ -19,7 +19,7 @@ weights = st.dictionaries(
 ).filter(lambda w: sum(w.values()) > 0)
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(-(10**12), 10**12), weights)
 def test_parts_add_up_and_are_fair(total: int, shares: dict[str, Fraction]) -> None:
     parts = largest_remainder(total, shares)
@@ -29,7 +29,7 @@ def test_parts_add_up_and_are_fair(total: int, shares: dict[str, Fraction]) -> N
         assert abs(part - Fraction(total) * shares[party] / whole) < 1
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, 10**9), weights)
 def test_negative_totals_mirror_and_order_does_not_matter(total: int, shares: dict[str, Fraction]) -> None:
     parts = largest_remainder(total, shares)

@@ -56,7 +56,7 @@ def test_more_out_than_in_is_grid_energy() -> None:
 
 
 @pytest.mark.parametrize("method", ["proportional", "fifo"])
-@settings(derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(rows=MONTHS, pv=WH, grid=WH)
 def test_what_always_holds(method: Method, rows: list[tuple[int, int, int]], pv: int, grid: int) -> None:
     opening = Stored(pv, grid)
@@ -73,7 +73,7 @@ def test_what_always_holds(method: Method, rows: list[tuple[int, int, int]], pv:
     assert (both.pv_discharge_wh[1] == out).all(), "sites do not touch each other"
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(rows=MONTHS)
 def test_first_in_first_out_against_a_queue(rows: list[tuple[int, int, int]]) -> None:
     """Exact fractions in a queue, one entry a charge: three running totals are rounded, each by less

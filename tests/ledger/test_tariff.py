@@ -257,7 +257,7 @@ def test_flat_is_the_sum_of_the_components_within_two_millionths(flat: str, good
         assert (caught.value.code, caught.value.place) == ("flat_sum", "flat")
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 1439), max_size=6, unique=True).map(sorted),
     st.lists(st.sampled_from(PERIODS), min_size=7, max_size=7),
@@ -272,7 +272,7 @@ def test_any_division_of_the_day_is_found_again(cuts: list[int], periods: list[T
         assert PERIODS[found[minute]] == expected
 
 
-@settings(derandomize=True, max_examples=20)
+@settings(max_examples=20)
 @given(month=st.integers(1, 12), interval_s=st.sampled_from([300, 900, 1800, 3600]))
 def test_every_interval_has_the_price_of_its_wall_clock(month: int, interval_s: int) -> None:
     zone = ZoneInfo("Europe/Berlin")

@@ -359,7 +359,7 @@ def test_capacity_by_power_and_availability() -> None:
 # --- always the market's amount -----------------------------------------------------------------------
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 4_000), min_size=4, max_size=4),
     st.integers(-(10**9), 10**9),
@@ -384,7 +384,7 @@ def test_sites_and_the_operators_line_are_the_statement(
     assert str(found.statement) == texts["amount"]
 
 
-@settings(derandomize=True, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 10**6), min_size=2, max_size=2),
     st.lists(st.integers(0, 300), min_size=2, max_size=2),

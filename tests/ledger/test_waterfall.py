@@ -32,7 +32,7 @@ from tests.ledger.contract_samples import (
 )
 
 APRIL_POOL = "45678.91"
-PROPERTY = settings(derandomize=True, max_examples=60, deadline=None)
+PROPERTY = settings(max_examples=60)
 
 
 def amounts(settled: Distribution, kind: str) -> dict[str, str]:

@@ -35,7 +35,7 @@ from tests.ledger.contract_samples import (
     yuan,
 )
 
-PROPERTY = settings(derandomize=True, max_examples=50, deadline=None)
+PROPERTY = settings(max_examples=50)
 HALVES = {"host": "50%", "operator": "50%"}
 LOSS_CARRIED = LossSplit(shares=HALVES, carry_forward=True)
 

@@ -32,9 +32,7 @@ def taxed_document(terms: Contract) -> StatementDocument:
     ]
     made = with_vat("operator", terms, lines, APRIL_30).lines
     before = document()
-    return msgspec.structs.replace(
-        before, statement=msgspec.structs.replace(before.statement, lines=made)
-    )
+    return msgspec.structs.replace(before, statement=msgspec.structs.replace(before.statement, lines=made))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -77,7 +77,6 @@ def test_the_api_answers_as_it_is_described(settled: Api) -> None:
 def _try(operation: Any, mode: GenerationMode, session: requests.Session, headers: dict[str, str]) -> None:
     @settings(
         max_examples=EXAMPLES,
-        derandomize=True,
         database=None,
         deadline=None,
         phases=[Phase.generate],

@@ -60,7 +60,7 @@ def simple(
     return accepted, refused, duplicates
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(READINGS)
 def test_what_holds_is_stored_and_what_does_not_is_named(readings: list[Reading]) -> None:
     points = Points()
@@ -91,7 +91,7 @@ def test_what_holds_is_stored_and_what_does_not_is_named(readings: list[Reading]
         )
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(READINGS, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(readings: list[Reading], random: object) -> None:
     def runs(order: list[Reading]) -> object:

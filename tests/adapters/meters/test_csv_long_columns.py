@@ -122,7 +122,7 @@ def files(draw: st.DrawFn) -> tuple[CsvLong, bytes]:
     return profile, (PLAIN_HEADER.strip() + end + end.join(rows) + last).encode()
 
 
-@settings(derandomize=True, max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(files(), st.sampled_from([64, 700, text.CHUNK_BYTES]))
 def test_both_readers_give_the_same(file: tuple[CsvLong, bytes], chunk_bytes: int) -> None:
     profile, data = file

@@ -26,14 +26,14 @@ UNITS: dict[Unit, Fraction] = {
 """Wh of one unit in a quarter of an hour, written out by hand."""
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.from_regex(r"\A[+-]?[0-9]{1,9}(\.[0-9]{1,9})?\Z"))
 def test_a_decimal_is_what_the_ledger_reads(number: str) -> None:
     mantissa, places = decimal_of(number)
     assert Fraction(mantissa, 10**places) == exact(number)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.sampled_from(sorted(UNITS)),
     st.sampled_from(["1", "0.001", "333.3", "1200"]),

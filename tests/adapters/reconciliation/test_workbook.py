@@ -71,7 +71,7 @@ DAY = xlsx(
 )
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.integers(0, 12))
 def test_every_decimal_of_15_digits_comes_back(mantissa: int, scale: int) -> None:
     """A double holds any 15 significant digits; reading them back gives just these."""

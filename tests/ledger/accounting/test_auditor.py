@@ -215,7 +215,7 @@ class Bench:
         )
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(contracts, st.lists(step, min_size=1, max_size=14))
 def test_any_sequence_balances_and_receivable_is_what_statements_say_less_payments(
     terms: Contract, steps: list[tuple[str, int, object]]
@@ -235,7 +235,7 @@ def test_any_sequence_balances_and_receivable_is_what_statements_say_less_paymen
                 assert chain.balance(account, "CNY") == fresh.balance(account, "CNY"), account
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(contracts, streams)
 def test_a_principal_and_an_agent_owe_and_earn_the_same(terms: Contract, amounts: dict[str, str]) -> None:
     """Gross or net is how it is shown: what is due and what is left are the same."""

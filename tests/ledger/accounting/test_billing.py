@@ -143,7 +143,7 @@ amount = st.integers(-200_000_00, 200_000_00).map(lambda minor: decimal_text(min
 streams = st.fixed_dictionaries(dict.fromkeys(HOLDERS, amount))
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from([eaas, co_investment, plain_split, agency]),
     st.sampled_from(["gross", "net"]),

@@ -88,7 +88,7 @@ def _act(book: PaperBook, number: int, what: str, *arguments: Any) -> None:
         )
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     contracts,
     st.lists(st.tuples(st.just("provisional"), streams), max_size=2),

@@ -152,7 +152,11 @@ def test_what_a_statements_life_records_is_posted(
     ("kind", "amount", "posted"),
     [
         ("payment", "15.00", {"advance_received:host": "15.00", "bank": "-15.00"}),
-        ("payment", "30.00", {"advance_received:host": "20.00", "receivable:host": "10.00", "bank": "-30.00"}),
+        (
+            "payment",
+            "30.00",
+            {"advance_received:host": "20.00", "receivable:host": "10.00", "bank": "-30.00"},
+        ),
         ("write_off", "20.00", {"advance_received:host": "20.00", "write_back_income": "-20.00"}),
         ("payment", "-5.00", {"bank": "5.00", "advance_paid:host": "-5.00"}),
         ("payment", "-9.00", {"bank": "9.00", "advance_paid:host": "-7.00", "payable:host": "-2.00"}),

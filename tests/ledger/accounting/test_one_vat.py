@@ -231,7 +231,7 @@ amount = st.one_of(st.integers(-300, 300), st.integers(-(10**8), 10**8)).map(
 streams = st.fixed_dictionaries(dict.fromkeys(HOLDERS, amount))
 
 
-@settings(derandomize=True, max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     st.sampled_from(
         [eaas, co_investment, plain_split, agency, with_fee_between_others, co_investment_of_the_owner]

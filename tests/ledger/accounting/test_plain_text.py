@@ -121,7 +121,7 @@ def accounts_of(role: Role) -> st.SearchStrategy[Account]:
     return st.tuples(*keys).map(lambda drawn: Account(role, drawn))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(ROLES)).flatmap(accounts_of), max_size=20))
 def test_names_are_valid_and_of_one_account(drawn: list[Account]) -> None:
     for account in drawn:

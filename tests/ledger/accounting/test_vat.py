@@ -33,7 +33,7 @@ from tests.ledger.contract_samples import yuan
 THIRTEEN = Fraction(13, 100)
 RATES_TEXT = (Path(__file__).parents[3] / "examples" / "accounts" / "vat.toml").read_text(encoding="utf-8")
 RATES = parse_rates(RATES_TEXT)
-PROPERTY = settings(derandomize=True, max_examples=80, deadline=None)
+PROPERTY = settings(max_examples=80)
 SHARE = Account("saving_share_income", ("host",))
 FEE = Account("clause_income", ("service_fee",))
 

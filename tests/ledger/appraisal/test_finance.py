@@ -53,7 +53,7 @@ def test_present_value_to_the_last_digit() -> None:
     assert found.value == -100 + Fraction(600, 11) + Fraction(6000, 121)
 
 
-@settings(derandomize=True, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(cash, min_size=1, max_size=12), st.fractions(min_value=1, max_value=10_000))
 def test_the_internal_rate_brackets_a_present_value_of_zero(years: list[Fraction], paid: Fraction) -> None:
     """By definition: the value is not below zero at the rate, and below it one step higher."""
@@ -68,7 +68,7 @@ def test_the_internal_rate_brackets_a_present_value_of_zero(years: list[Fraction
     assert net_present_value(rate, project).value >= 0 > net_present_value(rate + STEP, project).value
 
 
-@settings(derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(min_value=-9_000, max_value=90_000), st.integers(min_value=1, max_value=20))
 def test_the_internal_rate_of_one_repayment_is_known(basis_points: int, years: int) -> None:
     rate = Fraction(basis_points, 10_000)
@@ -87,7 +87,7 @@ def test_a_rate_that_need_not_be_unique_is_refused() -> None:
     assert caught.value.code == "cash_flows"
 
 
-@settings(derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.fractions(min_value=1, max_value=10**7, max_denominator=100),
     st.fractions(min_value=0, max_value=1, max_denominator=1000),

@@ -222,7 +222,7 @@ def test_a_party_s_return_is_of_its_own_flows() -> None:
         assert refused.value.code == code
 
 
-@settings(derandomize=True, max_examples=80)
+@settings(max_examples=80)
 @given(
     paid=st.lists(
         st.tuples(st.sampled_from(["host", "operator", "bank"]), st.integers(1, 10**9), st.integers(0, 400)),

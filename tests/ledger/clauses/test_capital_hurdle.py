@@ -64,7 +64,7 @@ def test_capital_of_a_stranger_or_below_zero_is_refused() -> None:
         assert below.value.code == "capital_balance"
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pool=st.integers(-(10**8), 10**8),
     balances=st.lists(st.fractions(0, 10**7, max_denominator=31), min_size=1, max_size=4),

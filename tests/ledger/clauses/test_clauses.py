@@ -289,7 +289,7 @@ def test_thirds_total_the_whole() -> None:
     assert amount("0.1", "rate") == Fraction(1, 10)
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(value=st.fractions(max_denominator=10**6))
 def test_exact_text_loses_nothing(value: Fraction) -> None:
     assert Fraction(exact_text(value)) == value

@@ -170,7 +170,7 @@ def test_a_price_that_cannot_be_meant_is_refused(
     assert (refused.value.code, refused.value.place) == (code, place)
 
 
-@settings(derandomize=True, max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(kwh=st.lists(st.integers(0, 90_000), min_size=1, max_size=14))
 def test_a_year_pays_for_its_shortfall_in_any_order_of_months(kwh: list[int]) -> None:
     """Every year's lines sum to its shortfall, less what it makes up of the years before."""
@@ -185,7 +185,7 @@ def test_a_year_pays_for_its_shortfall_in_any_order_of_months(kwh: list[int]) ->
         to_make_up += unpaid
 
 
-@settings(derandomize=True, max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(kwh=st.integers(0, 10**6), cost=st.integers(-(10**6), 10**6), added=st.booleans())
 def test_payer_and_payee_mirror_each_other(kwh: int, cost: int, added: bool) -> None:
     terms = with_rest(price(charge_cost="added" if added else "deducted"))

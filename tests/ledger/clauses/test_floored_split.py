@@ -108,7 +108,7 @@ def test_a_stranger_cannot_fund() -> None:
     assert (refused.value.code, refused.value.place) == ("party_unknown", "clauses[1].funded_by.bank")
 
 
-@settings(derandomize=True, max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     pools=st.lists(st.integers(-2_000_000, 5_000_000), min_size=1, max_size=4),
     operator=st.integers(0, 100),
@@ -137,7 +137,7 @@ def test_parts_are_the_pool_and_the_minimum_is_kept(pools: list[int], operator: 
         due = account.amount.minor
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(minor=st.integers(1, 10**10))
 def test_without_a_minimum_a_loss_mirrors_a_gain(minor: int) -> None:
     """`negative pools mirrored` (DOMAIN.md 2.3)."""

@@ -140,7 +140,7 @@ def test_an_exclusion_needs_days_and_evidence(fields: dict[str, Any], code: str,
     assert (refused.value.code, refused.value.place) == (code, place)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     months=st.lists(
         st.tuples(st.integers(-(10**7), 10**7), st.integers(0, 27), st.booleans()), min_size=1, max_size=4

@@ -109,7 +109,7 @@ def test_a_fee_that_cannot_be_meant_is_refused(changes: dict[str, Any], code: st
     assert (refused.value.code, refused.value.place) == (code, place)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     pool=st.integers(-(10**7), 10**7),
     index=st.integers(1, 10**6),

@@ -115,7 +115,7 @@ def test_a_bracket_refuses_shares_that_do_not_total() -> None:
     assert refused.value.code == "share_total"
 
 
-@settings(derandomize=True, max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(pools=st.lists(st.integers(-20_000_000, 30_000_000), min_size=1, max_size=5))
 def test_a_year_s_brackets_hold_what_its_gains_fill(pools: list[int]) -> None:
     """The parts of each bracket are those of the year's gains at once; all parts are the pool."""

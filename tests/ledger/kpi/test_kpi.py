@@ -219,7 +219,7 @@ def test_an_appraised_figure_is_carried_with_its_working() -> None:
     assert value.value == "10"
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10**12), st.integers(1, 10**12))
 def test_no_digit_is_lost(discharge: int, usable: int) -> None:
     """A key figure's text is the exact quotient: a decimal, or numerator/denominator."""

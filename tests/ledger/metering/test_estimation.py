@@ -85,7 +85,7 @@ def test_what_cannot_be_an_interval_is_refused() -> None:
     assert caught.value.code == "reading_range"
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(max_examples=150)
 @given(total=totals, weights=energies, denominator=st.integers(1, 10**6))
 def test_remainders_are_carried_so_that_the_sum_is_kept(
     total: int, weights: list[int], denominator: int
@@ -103,7 +103,7 @@ def test_remainders_are_carried_so_that_the_sum_is_kept(
         assert (spread[np.array(weights) == 0] == 0).all(), "no energy where the reference had none"
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(days=st.lists(st.tuples(*[st.integers(0, 10**6)] * 4), min_size=1, max_size=40))
 def test_the_mean_keeps_the_sum_to_half_a_wh(days: list[tuple[int, ...]]) -> None:
     columns = [np.array(column) for column in zip(*days, strict=True)]

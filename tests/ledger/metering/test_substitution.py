@@ -165,7 +165,7 @@ def final_month(arrivals: Sequence[tuple[str, int, int]]) -> list[int]:
     return month.tolist()
 
 
-@settings(derandomize=True, max_examples=120)
+@settings(max_examples=120)
 @given(facts.flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))))
 def test_the_order_of_arrival_does_not_matter(
     orders: tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]],

@@ -146,7 +146,7 @@ def test_what_arrives_again_unchanged_is_a_duplicate_and_what_changes_is_not() -
     assert [f.start for f in checked(again(2, [6]), again(2, [6]))] == [at(2)]
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_findings_change_nothing(data: Any) -> None:
     values = data.draw(st.lists(st.integers(-1, 40_000), min_size=COUNT, max_size=COUNT))

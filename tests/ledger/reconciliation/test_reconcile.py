@@ -282,7 +282,7 @@ def with_fault(case: Case, kind: DifferenceClass, at: int, size: int) -> None:
     case.operator[at] = msgspec.structs.replace(line, **change)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases(), st.sampled_from(CLASSES), st.integers(0, 99), st.integers(1, 50))
 def test_one_fault_is_named_and_nothing_else_is(
     case: Case, kind: DifferenceClass, at: int, size: int
@@ -300,7 +300,7 @@ def test_one_fault_is_named_and_nothing_else_is(
     assert (kind == "allocation") <= (not report.by_class["allocation"].minor)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     cases(),
     st.lists(
@@ -320,7 +320,7 @@ def test_faults_together_still_add_up(case: Case, faults: list[tuple[DifferenceC
     assert sum(money.minor for money in report.by_class.values()) == whole
 
 
-@settings(derandomize=True, max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_the_lines_does_not_matter(case: Case, random: object) -> None:
     with_fault(case, "volume", 0, 7)

@@ -27,7 +27,7 @@ SITE = Site(
 )
 
 
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1), st.integers(0, 2975), st.booleans())
 def test_terms_are_energy_times_price_and_sum_to_the_line(
     charge: int, discharge: int, where: int, with_load: bool

@@ -295,7 +295,7 @@ POOL: tuple[tuple[Fact, ...], ...] = (
 ALL_RULES = [standing(id="one"), standing(id="two"), pjm(), qinghai(), spot()]
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     groups=st.lists(st.sampled_from(POOL), min_size=1, max_size=8, unique_by=lambda group: group[0].id),
     wh=st.sampled_from([0, 50_000, 90_000, PLATE_WH, PLATE_WH + 3_000]),

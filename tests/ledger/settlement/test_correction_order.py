@@ -245,7 +245,7 @@ def stories(draw: st.DrawFn) -> tuple[int, list[Fact], list[tuple[str, int]], li
     return months, facts, draw(st.permutations(steps)), draw(st.permutations(range(months)))
 
 
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(stories())
 def test_any_order_of_arrival_ends_in_a_fresh_settlement(
     story: tuple[int, list[Fact], list[tuple[str, int]], list[int]],

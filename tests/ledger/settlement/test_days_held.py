@@ -94,7 +94,7 @@ def kinds(lines: Sequence[Earned]) -> dict[tuple[str, bool], int]:
     return found
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cuts=st.sets(st.integers(1, 30), max_size=5),
     month=st.sampled_from([Month(2026, 3), Month(2026, 10), Month(2026, 2), Month(2028, 2)]),

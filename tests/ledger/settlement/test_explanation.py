@@ -316,7 +316,7 @@ def _rest(draw: Any, rest: str) -> Clause:
             )  # fmt: skip
 
 
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     clauses=some_clauses(),
     months=st.lists(

@@ -337,7 +337,7 @@ def test_tax_on_top_is_paid_with_the_statement() -> None:
     assert does(life, paid(11300)).standing(ISSUED) == "paid"
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.one_of(

@@ -104,7 +104,7 @@ def test_each_statement_is_paid_only_while_it_asks_for_what_was_spread() -> None
 amounts = st.integers(-(10**6), 10**6).filter(bool)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(amounts, st.integers(1, 28)), min_size=1, max_size=6), amounts)
 def test_all_of_it_is_spread_and_nothing_later_is_paid_before(
     statements: list[tuple[int, int]], minor: int

@@ -362,7 +362,7 @@ def test_a_day_on_which_the_clocks_change_in_these_hours_is_left_out() -> None:
     assert noon.wh[0] == Fraction(2800 + 2900, 2), "local noon on both sides of the change"
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(sorted(set(METHODS) - {"own_account"})),
     noise=st.lists(st.one_of(st.none(), st.integers(0, 10**6)), min_size=96, max_size=96),
@@ -466,7 +466,7 @@ ADJUSTMENTS = (
 )
 
 
-@settings(derandomize=True, max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     size=st.integers(2, 8),
     choose=st.sampled_from(["all", "highest"]),
@@ -526,7 +526,7 @@ def test_recent_days_agree_with_the_slow_check(
     assert (list(found.wh), list(found.used)) == wanted
 
 
-@settings(derandomize=True, max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(name=st.sampled_from(sorted(set(METHODS) - {"taipower", "real_time"})), seed=st.integers(0, 10**6))
 def test_one_hour_equals_four_quarters(name: str, seed: int) -> None:
     """The baseline of a whole hour does not depend on the length of the intervals."""

@@ -563,7 +563,7 @@ def test_site_weights_need_both_sides() -> None:
     refused("weights", lambda: largest_remainder(100, none))
 
 
-@settings(derandomize=True, max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(wh=st.lists(st.integers(0, 300_000), min_size=8, max_size=8))
 def test_one_hour_equals_four_quarters(wh: list[int]) -> None:
     """An event assessed as a whole is worth the same by the hour, when it is netted."""
@@ -635,7 +635,7 @@ def slow_settlement(
 NAMES = ("generic_80_120", "electric_power_2025_bands", "shortfall_50", "north_china_third_party_peak")
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     name=st.sampled_from(NAMES),
     clip=st.sampled_from(["per_interval", "netted"]),

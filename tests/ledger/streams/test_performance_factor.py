@@ -105,7 +105,7 @@ _LINES = st.lists(
 )
 
 
-@settings(derandomize=True, max_examples=80)
+@settings(max_examples=80)
 @given(lines=_LINES, scale=st.integers(0, 9), product=st.booleans())
 def test_factors_equal_a_plain_loop(
     lines: list[tuple[int, int, int, int]], scale: int, product: bool

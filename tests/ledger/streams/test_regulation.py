@@ -449,7 +449,7 @@ _HOURS = st.lists(
 )
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=_HOURS,
     weight=st.sampled_from(["0", "1", "1.1"]),

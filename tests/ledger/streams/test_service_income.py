@@ -177,7 +177,7 @@ def test_a_month_with_a_clock_change_is_counted_in_days() -> None:
     assert service_earned(fixed, march, order(fixed, last), None, None)[0].exact == 2
 
 
-@settings(derandomize=True, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     first=st.integers(0, 29),

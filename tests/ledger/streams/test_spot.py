@@ -548,7 +548,7 @@ ENERGY = st.integers(0, 3_000_000)
 PRICE = st.integers(-100_000, 1_500_000)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(*[ENERGY] * 4, PRICE, PRICE, st.integers(-2_000_000, 2_000_000), PRICE),
@@ -587,7 +587,7 @@ def _decimal(micro: int) -> str:
     return f"{sign}{abs(micro) // 10**6}.{abs(micro) % 10**6:06d}"
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 30),

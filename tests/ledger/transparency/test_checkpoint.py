@@ -43,7 +43,7 @@ def test_worked_text() -> None:
 LINES = st.text(st.characters(min_codepoint=32, max_codepoint=300), min_size=1, max_size=9)
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(LINES, st.integers(1, SIZE_MAX), st.binary(min_size=32, max_size=32), st.lists(LINES, max_size=2))
 def test_a_checkpoint_reads_back(origin: str, size: int, root: bytes, extensions: list[str]) -> None:
     checkpoint = Checkpoint(origin, size, root, tuple(extensions))
@@ -105,14 +105,14 @@ def test_a_log_signs_and_a_witness_cosigns() -> None:
     assert code(lambda: open_checkpoint(later, ORIGIN, LOG.key)) == "note_forged"
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_what_only_appends_is_accepted(one: int, other: int) -> None:
     old, size = sorted((one, other))
     extends(at(old), at(size), consistency_proof(old, size, held))
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(4, 40), st.integers(4, 40), st.booleans())
 def test_a_split_view_is_caught(one: int, other: int, honest_first: bool) -> None:
     """A log that altered entry 3 has no proof for who saw the other story, from whichever tree."""

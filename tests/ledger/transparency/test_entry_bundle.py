@@ -14,7 +14,7 @@ from tests.ledger.transparency.refusal_code import code
 ENTRIES = st.lists(st.binary(max_size=300), min_size=1, max_size=256)
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(ENTRIES, st.integers(0, 10**9))
 def test_a_bundle_reads_back(entries: list[bytes], index: int) -> None:
     bundle = EntryBundle(index, len(entries))
@@ -22,7 +22,7 @@ def test_a_bundle_reads_back(entries: list[bytes], index: int) -> None:
     assert bundle.entries(bundle.content(entries)) == tuple(entries)
 
 
-@settings(derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(ENTRIES, st.data())
 def test_a_bundle_that_was_cut_or_lengthened_is_refused(entries: list[bytes], data: st.DataObject) -> None:
     bundle = EntryBundle(7, len(entries))

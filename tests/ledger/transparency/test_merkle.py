@@ -127,7 +127,7 @@ def test_the_nodes_named_beforehand_are_those_read() -> None:
         assert sorted(read) == sorted(inclusion_nodes(old - 1, size))
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_flipped_bit_of_an_inclusion_proof_is_accepted(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 70))
@@ -139,7 +139,7 @@ def test_no_flipped_bit_of_an_inclusion_proof_is_accepted(data: st.DataObject) -
     assert code(lambda: check_inclusion(index, size, leaf, proof, root)) == "inclusion_proof"
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_flipped_bit_of_a_consistency_proof_is_accepted(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 70))

@@ -69,7 +69,7 @@ def test_a_text_may_hold_empty_lines_and_lines_like_signatures() -> None:
         assert open_note(Note.parse(note.content()), [OTHER.key]).text == text
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(0, 8 * len(NOTE.content()) - 1))
 def test_no_flipped_bit_of_a_note_is_accepted(bit: int) -> None:
     content = bytearray(NOTE.content())
@@ -78,7 +78,7 @@ def test_no_flipped_bit_of_a_note_is_accepted(bit: int) -> None:
         open_note(Note.parse(bytes(content)), [LOG.key])
 
 
-@settings(derandomize=True, max_examples=100)
+@settings(max_examples=100)
 @given(st.binary(max_size=80), st.binary(max_size=80))
 def test_whatever_bytes_come_are_a_note_or_refused(start: bytes, end: bytes) -> None:
     for content in (start, start + b"\n\n\xe2\x80\x94 a " + base64.b64encode(end) + b"\n"):
@@ -214,7 +214,7 @@ def test_verifier_keys() -> None:
         assert (text, code(lambda key=text: NoteKey.parse(key))) == (text, expected)
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.text("AB/+=\n", max_size=8))
 def test_base64_has_one_spelling(text: str) -> None:
     try:

@@ -27,14 +27,14 @@ def test_worked_addresses(tile: HashTile, path: str) -> None:
     assert HashTile.parse(path) == tile
 
 
-@settings(derandomize=True, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, 63), st.integers(0, TILE_INDEX_MAX), st.integers(1, 256))
 def test_an_address_reads_back(level: int, index: int, width: int) -> None:
     tile = HashTile(level, index, width)
     assert HashTile.parse(tile.path) == tile
 
 
-@settings(derandomize=True, max_examples=300)
+@settings(max_examples=300)
 @given(st.from_regex(r"tile/[0-9]{1,2}/(x?[0-9]{2,4}/){0,2}[0-9]{2,4}(\.p/[0-9]{1,3})?", fullmatch=True))
 def test_what_is_read_is_written_the_same(path: str) -> None:
     """No second spelling of an address is accepted."""

@@ -51,7 +51,7 @@ def test_every_size_has_the_root_of_the_definition() -> None:
         assert growth == (TileGrowth(0, 0, size - 1, leaf_hash(entry)),)
 
 
-@settings(derandomize=True, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=5), st.data())
 def test_batches_fill_the_tiles_that_answer_for_every_earlier_size(
     batches: list[int], data: st.DataObject
