@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from adapters.front_door import Wish
 from benchmarks.rig import FROM, MONTH, ZONE, Book
+from ledger import book as book_of
 from ledger import contract_file, market_rule_file, tariff_file
 from ledger.contract import Contract
 from ledger.demand import ActualDemand
@@ -137,7 +138,9 @@ def _tariff() -> Tariff:
 
 
 def found_contracts(book: Book, sites: int, tariff: Tariff) -> None:
-    """Tariff, parties, sites, meters, and a contract for every twenty sites."""
+    """Book, tariff, parties, sites, meters, and a contract for every twenty sites."""
+    founded = book_of.Book("A benchmark", "operator", "CNY", ZONE, "one_person")
+    book.door.execute(book_of.FoundBook(founded), command_id="book", actor="bench")
     book.door.execute(PublishTariff(tariff), command_id="tariff", actor="bench")
     parties = ("host-s1", "operator", "equipment-owner")
     book.execute_all([Wish(RegisterParty(FROM, Party(one, one)), f"p-{one}") for one in parties])

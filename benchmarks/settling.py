@@ -17,6 +17,7 @@ from adapters.front_door import Wish
 from adapters.settling import settle_month
 from benchmarks.figure import Figure, median_ratio, seconds_and
 from benchmarks.rig import FROM, MONTH, REGISTERS, ZONE, Book, Rig, local_month_blocks
+from ledger import book as book_of
 from ledger import contract_file, tariff_file
 from ledger.interval import zone_of
 from ledger.party import Party, RegisterParty
@@ -70,6 +71,8 @@ def found(book: Book, sites: int) -> Tariff:
     file = _EXAMPLES / "tariffs/shanghai_single_part_1-10kv.toml"
     tariff = tariff_file.parse_tariff(file.read_text(encoding="utf-8"), name=file.name)
     contract = contract_file.parse((_EXAMPLES / "demo/contracts/eaas-s4.toml").read_bytes())
+    founded = book_of.Book("A benchmark", "operator", "CNY", ZONE, "one_person")
+    book.door.execute(book_of.FoundBook(founded), command_id="book", actor="bench")
     book.door.execute(PublishTariff(tariff), command_id="tariff", actor="bench")
     book.execute_all([Wish(RegisterParty(FROM, Party(p, p)), f"p-{p}") for p in contract.party_ids])
     book.register_sites(sites, tariff.id)

@@ -109,9 +109,7 @@ def _so_far(known: Told, layout: SiteLayout) -> Told:
     return known._replace(allocated=ended)
 
 
-def profiles_of(
-    layout: SiteLayout, span: Interval, found: MeterMonth, rows: Mapping[Key, int]
-) -> Profiles:
+def profiles_of(layout: SiteLayout, span: Interval, found: MeterMonth, rows: Mapping[Key, int]) -> Profiles:
     """The site's consumption over `span`, of the rows that its meters have in `found`."""
 
     def summed(*terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister]) -> Profile:

@@ -49,7 +49,6 @@ class EstimatedShare(msgspec.Struct, frozen=True):
         """0 to 1, exact; 0 where there is no energy."""
         return Fraction(self.estimated_wh, self.wh) if self.wh else Fraction(0)
 
-
     @property
     def text(self) -> str:
         """The estimated part of the energy in percent, rounded up to a tenth; empty for none.

@@ -259,9 +259,7 @@ def _stream_lines(
     return lines
 
 
-def _clause_lines(
-    split: Distribution, before: int, sources: tuple[int, ...], estimated: str
-) -> list[Line]:
+def _clause_lines(split: Distribution, before: int, sources: tuple[int, ...], estimated: str) -> list[Line]:
     """A clause divides what all sites earned, so its lines rest on everything that was settled."""
     numbered = enumerate(split.lines, before + 1)
     return [_clause_line(line, number, sources, estimated) for number, line in numbered]

@@ -6,6 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -121,3 +122,16 @@ def test_what_is_paid_beyond_a_statement_settles_no_other_by_itself(run: Termina
             "ada",
         )
     assert (refused.value.code, refused.value.place) == ("credit", "to")
+
+
+def test_silence_accepts_what_nobody_queried(settled: Api, run: Terminal) -> None:
+    for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
+        run("statements", step, "2026-08", "--as", who)
+    silent = ("statements", "accept-by-silence", "2026-08", "--as", "ada")
+    assert run(*silent).startswith("0 statements accepted")
+    run("statements", "confirm", *STATEMENT, "--as", "host-clerk")
+    settled.bench.now += timedelta(days=40)
+    assert run(*silent).startswith("2 statements accepted")
+    with pytest.raises(Refused) as refused:
+        run(*silent)
+    assert refused.value.code == "no_statement"
