@@ -89,7 +89,7 @@ class Contract(
     exclusivity: Id = "rule_based"
     """The published policy of who may be paid for which kWh and kW (DOMAIN.md 4)."""
     run_calendar: Id = "plain"
-    """The published calendar of when its runs are due, and how far back they are corrected (DOMAIN.md 3.10)."""
+    """The calendar of when its runs are due, and how far back they are corrected (DOMAIN.md 3.10)."""
     vat: vat_terms.VatTerms | None = None
     """Rates by stream and party; without them a tax-exclusive pool cannot be made of inclusive prices."""
 
