@@ -22,7 +22,7 @@ faults: setup ## Servers killed, frozen, cut off and damaged under load; a clust
 	$(TEST) -m fault tests $(ARGS)
 
 soak: setup ## Every property and fault again and again with new seeds (ROUNDS=5), to be run by hand
-	for round in $$(seq $(ROUNDS)); do echo "round $$round"; WATTLEDGER_SEEDS=new $(TEST) tests $(ARGS); done
+	for round in $$(seq $(ROUNDS)); do echo "round $$round"; PROPERTY_SEEDS=new $(TEST) tests $(ARGS); done
 
 check: setup ## Format, lint, types, import rules, spelling, dependencies, migrations
 	.venv/bin/ruff format --check .

@@ -12,7 +12,7 @@ from tests.stack import NatsServer, PostgresServer
 
 settings.register_profile("fixed", database=None)
 settings.register_profile("new", database=None, print_blob=True)
-settings.load_profile(os.environ.get("WATTLEDGER_SEEDS", "fixed"))
+settings.load_profile(os.environ.get("PROPERTY_SEEDS", "fixed"))
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,7 @@ def every_book_agrees(run: Terminal, tmp_path: Path) -> None:
 def check_hledger(text: str) -> None:
     """Where hledger is: it takes our journal, and finds nothing open with a counterparty either."""
     found = shutil.which("hledger") or shutil.which(UNPACKED)
-    assert found or not REQUIRED, "hledger is not here, and WATTLEDGER_TEST_HLEDGER=required"
+    assert found or not REQUIRED, "hledger is not here, and HLEDGER_NEEDED=required"
     if found:
         assert asked(found, text, "check").returncode == 0
         left = {name: value for (name, _), value in balances(found, text).items() if value != "0"}

@@ -23,14 +23,14 @@ from tests.ledger.accounting.runs import may
 from tests.ledger.accounting.test_plain_text import sample
 
 UNPACKED = Path(__file__).parents[3] / ".uv" / "hledger" / "usr" / "bin" / "hledger"
-REQUIRED = os.environ.get("WATTLEDGER_TEST_HLEDGER") == "required"
+REQUIRED = os.environ.get("HLEDGER_NEEDED") == "required"
 
 
 @pytest.fixture(scope="module")
 def hledger() -> str:
     found = shutil.which("hledger") or shutil.which(UNPACKED)
     if found is None:
-        assert not REQUIRED, "hledger is not here, and WATTLEDGER_TEST_HLEDGER=required"
+        assert not REQUIRED, "hledger is not here, and HLEDGER_NEEDED=required"
         pytest.skip("hledger is not installed: `.ci/hledger` unpacks it, nothing else needs it")
     return found
 
