@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from typing import Final
 
 import msgspec
 
@@ -21,11 +20,9 @@ from ledger.identity import checked_id
 from ledger.interval import checked_year
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.statement.issue import at
-from ledger.statement.life import Life, Payment, StatementKey, Status
+from ledger.statement.issue import ISSUED, at
+from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import PaymentRecorded
-
-_ISSUED: Final[tuple[Status, ...]] = ("issued", "confirmed", "deemed_accepted")
 
 
 class OpenStatement(msgspec.Struct, frozen=True):
@@ -83,7 +80,7 @@ def positions(
     for life in lives:
         left = life.open_amount
         ours = life.key.party != owner and life.key.contract in contracts
-        if ours and life.status in _ISSUED and left.minor * life.due.minor > 0:
+        if ours and life.status in ISSUED and left.minor * life.due.minor > 0:
             found[life.key.party, left.currency].append(OpenStatement(life.key, life.due_on, left))
     return tuple(
         CounterpartyPosition(
@@ -264,7 +261,7 @@ class PayByNetting(msgspec.Struct, frozen=True):
 
 
 def _check_open(state: Life | None, part: NettedStatement) -> Life:
-    life = at(state, part.key, *_ISSUED)
+    life = at(state, part.key, *ISSUED)
     left, place = life.open_amount, part.key.aggregate
     if left.currency != part.amount.currency:
         raise Refused(

@@ -19,6 +19,14 @@ Stream = Literal[
 """A, T, M, power factor and their interaction attribute the bill effect (DOMAIN.md 4); the rest are paid
 by a market or a customer."""
 
+BILL_EFFECT: Final[frozenset[Stream]] = frozenset(
+    {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
+)
+"""The streams that attribute a lower electricity bill (DOMAIN.md 4): no market pays them out."""
+
+OF_THE_BILL: Final[frozenset[Stream]] = frozenset({"demand_charge", "power_factor", "interaction"})
+"""Those whose terms and notes tell the host's electricity bill."""
+
 PassThroughCost = Literal[
     "market_fee",
     "imbalance",

@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from ledger.stream import Stream
-
-BILL_EFFECT: Final[frozenset[Stream]] = frozenset(
-    {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
-)
-"""The streams that attribute a lower electricity bill (DOMAIN.md 4): no market pays them out."""
-
 
 def kept_saving(saving: int, share: int) -> int:
     """What a party keeps of the saving it holds: up to its share of the pool; a loss is mirrored.

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from ledger.accounting.account import Account, Role
-from ledger.accounting.kept_saving import BILL_EFFECT, kept_saving
+from ledger.accounting.kept_saving import kept_saving
 from ledger.accounting.posting import Posting
 from ledger.clauses import FEES
 from ledger.contract import Contract
@@ -28,7 +28,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.run import Run
-from ledger.stream import PASS_THROUGH_COSTS
+from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS
 
 
 class Settled(msgspec.Struct, frozen=True):

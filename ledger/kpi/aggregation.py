@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ledger.clauses.flow import exact_text
 from ledger.kpi.comparison import Comparison, Standalone, compare
@@ -14,11 +14,7 @@ from ledger.kpi.kpi import Kpi, KpiInput, KpiName
 from ledger.kpi.month_figures import NOT_STATED, SiteMonth
 from ledger.quantity import Money
 from ledger.settlement.line import Line
-
-BEHIND_THE_METER: Final = frozenset(
-    {"arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction"}
-)
-"""What storage saves on its own bill, without a market."""
+from ledger.stream import BILL_EFFECT
 
 
 class Aggregation(NamedTuple):
@@ -78,7 +74,7 @@ def _earned(lines: Iterable[Line]) -> tuple[dict[str, Money], dict[str, Money]]:
     market: dict[str, Money] = {}
     for line in lines:
         if line.kind == "stream" and line.site is not None:
-            sums = own if line.code in BEHIND_THE_METER else market
+            sums = own if line.code in BILL_EFFECT else market
             sums[line.site] = sums.get(line.site, Money.zero(line.amount.currency)) + line.amount
     return own, market
 

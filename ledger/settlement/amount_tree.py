@@ -26,13 +26,11 @@ from ledger.settlement.explanation import (
 )
 from ledger.settlement.line import Line
 from ledger.settlement.result import BillItem, Result, SiteBill
+from ledger.stream import BILL_EFFECT, OF_THE_BILL
 
 AmountName = Literal["entitlement", "held", "payable", "delta", "pool", "bill_without", "bill_with"]
 
-OF_THE_BILL: Final = frozenset({"demand_charge", "power_factor", "interaction"})
-"""Streams whose terms tell the host's electricity bill."""
-
-_BILL_EFFECT: Final = frozenset({"arbitrage", "pv_time_shift", "demand_charge", "power_factor"})
+_ATTRIBUTED: Final = BILL_EFFECT - {"interaction"}
 _ZERO: Final = Fraction(0)
 _ONE: Final = Fraction(1)
 
@@ -200,7 +198,7 @@ class AmountTrees:
         """The bill without storage, less the bill with it, less the streams that the effect is told as."""
         others = [
             one for one in self._result.lines
-            if one.kind == "stream" and one.site == line.site and one.code in _BILL_EFFECT
+            if one.kind == "stream" and one.site == line.site and one.code in _ATTRIBUTED
         ]  # fmt: skip
         left = bill.without_storage.exact - bill.with_storage.exact - line.amount.exact
         if left != sum((one.amount.exact for one in others), _ZERO):
@@ -217,14 +215,14 @@ class AmountTrees:
         return parts
 
     def _bill(self, name: AmountName, site: str) -> AmountExplained:
-        bill = next((one for one in self._result.bills if one.site == site), None)
-        if bill is None:
-            known = ", ".join(one.site for one in self._result.bills) or "none"
-            raise Refused("unknown_site", f"no bill of {site!r}; there are bills of: {known}", place="site")
         if self._reader is not None and self._reader not in self._result.sees_bill:
             raise Refused(
                 "not_shown", "the contract does not show the host's bill to this party", place="amount"
             )
+        bill = next((one for one in self._result.bills if one.site == site), None)
+        if bill is None:
+            known = ", ".join(one.site for one in self._result.bills) or "none"
+            raise Refused("unknown_site", f"no bill of {site!r}; there are bills of: {known}", place="site")
         amount = bill.without_storage if name == "bill_without" else bill.with_storage
         return explained(amount, self._bill_branch(name, bill))
 

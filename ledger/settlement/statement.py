@@ -14,6 +14,7 @@ from ledger.settlement.line import Line
 from ledger.settlement.line_vat import AgentPart, VatSum, vat_sums
 from ledger.settlement.result import Result
 from ledger.settlement.run import Run
+from ledger.stream import OF_THE_BILL
 
 
 class PoolUse(msgspec.Struct, frozen=True):
@@ -78,15 +79,12 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
 """What a party that may not see the pool is told of a notice."""
 
 
-_OF_THE_BILL: Final = frozenset({"demand_charge", "power_factor"})
-
-
 def _shown(line: Line, result: Result, party: str) -> Line:
     """The line without the note that would tell the pool's size, or the terms that would tell the host's
     bill, to who may not see them."""
     if line.kind == "clause" and line.code not in FEES and party not in result.sees_pool:
         return msgspec.structs.replace(line, basis=(), note="")
-    if line.kind == "stream" and line.code in _OF_THE_BILL and party not in result.sees_bill:
+    if line.kind == "stream" and line.code in OF_THE_BILL and party not in result.sees_bill:
         return msgspec.structs.replace(line, basis=(), note="")
     return line
 

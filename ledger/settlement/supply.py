@@ -19,14 +19,14 @@ from fractions import Fraction
 import msgspec
 
 from ledger.accounting.account import Account, Role
-from ledger.accounting.kept_saving import BILL_EFFECT, kept_saving
+from ledger.accounting.kept_saving import kept_saving
 from ledger.accounting.vat import parts_of_rounded_sum
 from ledger.clauses import FEES
 from ledger.contract import Contract
 from ledger.quantity import Money
 from ledger.settlement.line import Line
 from ledger.split import largest_remainder
-from ledger.stream import PASS_THROUGH_COSTS
+from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS
 
 
 class Supply(msgspec.Struct, frozen=True):

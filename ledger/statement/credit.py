@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -12,11 +12,9 @@ from ledger.command import known
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.statement.issue import at
-from ledger.statement.life import Life, Payment, PaymentKind, StatementKey, Status
+from ledger.statement.issue import ISSUED, at
+from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
 from ledger.statement.money import PaymentRecorded
-
-_ISSUED: Final[tuple[Status, ...]] = ("issued", "confirmed", "deemed_accepted")
 
 
 class Credit(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +55,8 @@ class GiveCredit(msgspec.Struct, frozen=True):
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[PaymentRecorded]:
         """Raises:
         Refused: `statement_status`, `currency`, `exists`; `credit` above what was paid too much."""
-        life = at(state, self.credit.of, *_ISSUED)
-        if life.open_amount.minor * life.amount.minor >= 0:
+        life = at(state, self.credit.of, *ISSUED)
+        if life.open_amount.minor * life.due.minor >= 0:
             raise Refused("credit", f"nothing was paid beyond {life.key.aggregate}", place="of")
         return (_recorded(life, self.credit, "credit_given", self.credit.to, "of"),)
 
@@ -80,8 +78,8 @@ class UseCredit(msgspec.Struct, frozen=True):
         """Raises:
         Refused: `statement_status`, `currency`, `exists`; `credit` above what is open, or to the other
             side."""
-        life = at(state, self.credit.to, *_ISSUED)
-        if known(others, self.reads[0], Life).amount.minor * life.open_amount.minor <= 0:
+        life = at(state, self.credit.to, *ISSUED)
+        if known(others, self.reads[0], Life).due.minor * life.open_amount.minor <= 0:
             text = (
                 f"{life.key.aggregate} asks for nothing on the side of the credit; net the two sides instead"
             )

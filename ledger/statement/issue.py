@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -190,6 +191,10 @@ class AcceptBySilence(_About, frozen=True):
         if self.on <= life.query_until:
             raise Refused("too_early", f"it may be queried until {life.query_until}", place="on")
         return (StatementDeemedAccepted(self.on),)
+
+
+ISSUED: Final[tuple[Status, ...]] = ("issued", "confirmed", "deemed_accepted")
+"""In which of them money moves on a statement."""
 
 
 def at(state: Life | None, key: StatementKey, *allowed: Status) -> Life:

@@ -143,7 +143,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     def standing(self, today: date) -> Standing:
         """How payment stands on `today`."""
         left = self.open_amount
-        towards = left.minor * (1 if self.amount.minor >= 0 else -1)
+        towards = left.minor * (1 if self.due.minor >= 0 else -1)
         if towards < 0:
             return "overpaid"
         if towards == 0:

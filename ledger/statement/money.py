@@ -12,7 +12,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Invoice
 from ledger.statement.invoice_number import UseInvoiceNumber, check_unused, number_aggregate
-from ledger.statement.issue import at
+from ledger.statement.issue import ISSUED, at
 from ledger.statement.life import Life, Payment, StatementKey
 
 
@@ -74,7 +74,7 @@ class RecordInvoice(_Money, frozen=True):
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[InvoiceRecorded]:
         """Raises:
         Refused: `statement_status`, `currency`, `exists`, `invoice_number`, `invoice_total`, `red_letter`."""
-        life = at(state, self.key, "issued", "confirmed", "deemed_accepted")
+        life = at(state, self.key, *ISSUED)
         invoice = self.invoice
         _check_currency(life, invoice.gross)
         same = (one for one in life.invoices if one.direction == invoice.direction)
@@ -167,7 +167,7 @@ class WriteOff(_Money, frozen=True, tag_field="command", tag="statement.write_of
 
 def _recorded(state: Life | None, key: StatementKey, payment: Payment) -> PaymentRecorded:
     checked_id(payment.id, "id")
-    life = at(state, key, "issued", "confirmed", "deemed_accepted")
+    life = at(state, key, *ISSUED)
     _check_currency(life, payment.amount)
     if any(one.id == payment.id for one in life.payments):
         raise Refused("exists", f"payment {payment.id} is recorded already", place="id")

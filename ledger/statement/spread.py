@@ -13,12 +13,11 @@ from ledger.identity import checked_id
 from ledger.netting import OpenStatement
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.statement.issue import at
-from ledger.statement.life import Life, Payment, StatementKey, Status
+from ledger.statement.issue import ISSUED, at
+from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import PaymentRecorded
 
 _DIGITS: Final = 32
-_ISSUED: Final[tuple[Status, ...]] = ("issued", "confirmed", "deemed_accepted")
 
 
 class PaidPart(msgspec.Struct, frozen=True):
@@ -151,7 +150,7 @@ class PayBySpread(msgspec.Struct, frozen=True):
         """Raises:
         Refused: `statement_status`, `currency`, `exists`; `payment_spread` where another amount is open by
             now."""
-        life, part = at(state, self.part.key, *_ISSUED), self.part
+        life, part = at(state, self.part.key, *ISSUED), self.part
         if life.open_amount.currency != part.amount.currency:
             raise Refused(
                 "currency",

@@ -9,7 +9,7 @@ in part, and are refused whole.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,28 +17,21 @@ from ledger.allocation.unit_allocation import ShareTerm, SiteAllocation, Taken, 
 from ledger.clauses.flow import exact_text
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
-from ledger.exclusivity.policy import MatrixStream
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Basis
 from ledger.settlement.markets.case import Case, Whole
 from ledger.settlement.markets.commitment import kept_wh, mean_w
-from ledger.stream import Stream
 from ledger.streams.earned import Earned
 from ledger.trading_unit import UnitStream
 
-_MATRIX: Final[dict[UnitStream, MatrixStream]] = {
+_STREAM: Final[dict[UnitStream, Literal["demand_response", "spot", "ancillary", "capacity"]]] = {
     "demand_response": "demand_response",
     "spot": "spot",
     "regulation": "ancillary",
     "capacity": "capacity",
 }
-_STREAM: Final[dict[UnitStream, Stream]] = {
-    "demand_response": "demand_response",
-    "spot": "spot",
-    "regulation": "ancillary",
-    "capacity": "capacity",
-}
+"""Both in the exclusivity matrix and on the line."""
 _ID_MAX: Final = 60
 
 
@@ -92,7 +85,7 @@ def _claim(case: Case, one: SiteAllocation, taken: Taken, number: int) -> Claim 
         return None
     return Claim(
         id=_name(one, number),
-        stream=_MATRIX[one.stream],
+        stream=_STREAM[one.stream],
         site=case.site.id,
         purpose="market",
         interval=taken.interval,

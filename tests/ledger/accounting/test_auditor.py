@@ -14,7 +14,6 @@ from ledger.accounting import cash, netting
 from ledger.accounting.account import Account, Role
 from ledger.accounting.invoice import invoice_entry
 from ledger.accounting.journal import Journal, JournalEntry
-from ledger.accounting.kept_saving import BILL_EFFECT
 from ledger.accounting.run_effect import Settled, run_effect
 from ledger.accounting.run_entries import run_entries, statement_entry
 from ledger.accounting.trial_balance import trial_balance
@@ -24,6 +23,7 @@ from ledger.interval import Month
 from ledger.quantity import Money, decimal_text
 from ledger.statement.invoice import Billed, BilledAccount, Billing, Invoice
 from ledger.statement.life import StatementKey
+from ledger.stream import BILL_EFFECT
 from ledger.vat_terms import SplitBasis
 from tests.ledger.accounting.runs import OWNER, renumbered, runs_of, with_streams
 from tests.ledger.contract_samples import co_investment, eaas, plain_split

@@ -17,7 +17,6 @@ from ledger import contract_file
 from ledger.accounting.account import Account
 from ledger.accounting.billing import billing
 from ledger.accounting.invoice import invoice_entry
-from ledger.accounting.kept_saving import BILL_EFFECT
 from ledger.accounting.run_effect import Settled
 from ledger.accounting.vat import VatRate
 from ledger.clauses import BaseFee
@@ -29,7 +28,7 @@ from ledger.settlement.statement import statements
 from ledger.settlement.supply import supplies
 from ledger.statement.invoice import Billing, Invoice
 from ledger.statement.life import StatementKey
-from ledger.stream import PASS_THROUGH_COSTS
+from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS
 from ledger.vat_terms import SplitBasis, VatTerms
 from tests.ledger.accounting.runs import OWNER, runs_of, with_streams
 from tests.ledger.contract_samples import (
