@@ -22,7 +22,7 @@ from ledger.period_schedule import PERIODS, TouPeriod
 from ledger.power_factor import Reactive, adjustment, cos_phi_hundredths
 from ledger.quantity import Money, Price
 from ledger.refusal import Refused
-from ledger.supply import Supply, supplies
+from ledger.supply import FeederSupply, feeder_supplies
 from ledger.tariff import MonthPrices, Tariff
 
 Item = Literal["energy", "export", "demand", "power_factor"]
@@ -141,7 +141,7 @@ def bills(
     imported = [part.imported_wh.tolist() for part in energy]
     exported = sum(part.exported_wh.sum(axis=1) for part in energy).tolist()
     whole = [sum(sum(wh[number]) for wh in imported) for number in range(len(accounts))]
-    metered = supplies(accounts, profiles, whole, own, interval_s)
+    metered = feeder_supplies(accounts, profiles, whole, own, interval_s)
     priced = [_priced(part, several=len(parts) > 1) for part in parts]
     found: list[Bill] = []
     for number, account in enumerate(accounts):
@@ -162,7 +162,7 @@ class _Meter(NamedTuple):
 
     imported_wh: list[int]
     exported_wh: int
-    supplies: list[Supply]
+    supplies: list[FeederSupply]
     reactive: Reactive | None
 
 
@@ -202,7 +202,7 @@ def _line(item: Item, period: TouPeriod | None, wh: int, price: Price, part: str
     return BillLine(item, period, Fraction(wh), "Wh", price, Fraction(1), exact, amount, part)
 
 
-def _demand_line(supply: Supply, prices: MonthPrices) -> BillLine:
+def _demand_line(supply: FeederSupply, prices: MonthPrices) -> BillLine:
     charge = demand_charge(
         supply.terms,
         measured_w=supply.measured_w,

@@ -17,7 +17,7 @@ from ledger.refusal import Refused
 Wh = npt.NDArray[np.int64]
 
 
-class Supply(NamedTuple):
+class FeederSupply(NamedTuple):
     """One of an account's feeders, or its one supply, whose `feeder` is empty.
 
     `measured_w` is None where the mode does not look at the demand.
@@ -29,13 +29,13 @@ class Supply(NamedTuple):
     imported_wh: int
 
 
-def supplies(
+def feeder_supplies(
     accounts: Sequence[Account],
     profiles: Wh,
     imported_wh: Sequence[int],
     feeders: Sequence[Mapping[str, Wh]],
     interval_s: int,
-) -> list[list[Supply]]:
+) -> list[list[FeederSupply]]:
     """The supplies of each account that are charged for demand or capacity (DOMAIN.md 3.3).
 
     `profiles` are accounts x intervals, net import in Wh, and `imported_wh` what each imported in all;
@@ -47,20 +47,20 @@ def supplies(
     """
     lengths = {averaging_s(account.demand) for account in accounts if account.demand is not None}
     peaks = {length: peak_wh(profiles, interval_s, length).tolist() for length in lengths if length}
-    found: list[list[Supply]] = []
+    found: list[list[FeederSupply]] = []
     for number, account in enumerate(accounts):
         if account.feeders:
             found.append(_feeders(account, profiles[number], feeders[number], interval_s))
         elif account.demand is not None:
             length = averaging_s(account.demand)
             measured = None if length is None else demand_w(peaks[length][number], length)
-            found.append([Supply("", account.demand, measured, imported_wh[number])])
+            found.append([FeederSupply("", account.demand, measured, imported_wh[number])])
         else:
             found.append([])
     return found
 
 
-def _feeders(account: Account, profile: Wh, feeders: Mapping[str, Wh], interval_s: int) -> list[Supply]:
+def _feeders(account: Account, profile: Wh, feeders: Mapping[str, Wh], interval_s: int) -> list[FeederSupply]:
     known = [feeder.id for feeder in account.feeders]
     if feeders.keys() != set(known):
         raise Refused(
@@ -73,11 +73,11 @@ def _feeders(account: Account, profile: Wh, feeders: Mapping[str, Wh], interval_
         raise Refused(
             "feeder_profile", f"the feeders of account {account.id} do not add up to it", place="feeders"
         )
-    found: list[Supply] = []
+    found: list[FeederSupply] = []
     for feeder in account.feeders:
         own, length = feeders[feeder.id], averaging_s(feeder.demand)
         measured = None
         if length is not None:
             measured = demand_w(int(peak_wh(own[None, :], interval_s, length)[0]), length)
-        found.append(Supply(feeder.id, feeder.demand, measured, int(np.maximum(own, 0).sum())))
+        found.append(FeederSupply(feeder.id, feeder.demand, measured, int(np.maximum(own, 0).sum())))
     return found

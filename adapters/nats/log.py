@@ -29,7 +29,6 @@ BATCH_MESSAGES_MAX: Final = 1000
 _BATCHES_OPEN_MAX: Final = 40
 """JetStream allows 50 open batches a stream (error 10210)."""
 _WRONG_LAST_SEQUENCE: Final = 10071
-_BATCH_SEQUENCE_ERRORS: Final = frozenset({10164, 10201})
 _STREAM_FULL: Final = frozenset({10077, 10054, 10023})
 _NO_MESSAGE: Final = 10037
 _POSITIONS_KEPT: Final = 200_000

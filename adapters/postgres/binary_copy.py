@@ -14,7 +14,6 @@ TRAILER: Final = b"\xff\xff"
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _ARRAY_HEAD: Final = struct.Struct(">iiiii")
 _INT4_OID: Final = 23
-_HEADER_BYTES: Final = len(SIGNATURE)
 
 
 def text(value: str) -> bytes:
