@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from adapters.front_door import FrontDoor, Receipt
+from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.queries import lives, registered, settlement_inputs
@@ -92,8 +92,8 @@ def compare_statement(
         },
         other_rules={name: our_lines(run, zone, items=items) for name, run in rules.items()},
     )
-    receipt = _record(door, RecordReconciliation(id, file.name, found.digest, report), actor)
-    return Compared(id, receipt.sequence, report, notices)
+    (sequence,) = _record(door, (RecordReconciliation(id, file.name, found.digest, report),), actor)
+    return Compared(id, sequence, report, notices)
 
 
 def compare_bank(
@@ -112,11 +112,12 @@ def compare_bank(
 
     `account` is our id of the account, `number` the bank's own, which a camt.053 must name.
 
-    A booking that an earlier file had and that was matched then is not matched again. Nothing is paid by
-    it: a person records the payment.
+    A booking that an earlier file, or an earlier statement of this one, had and that was matched then is not
+    matched again. Nothing is paid by it: a person records the payment.
 
     Raises:
         Refused: what reading the profile and the file, comparing and recording refuse; `reference_reused`.
+            Nothing of the file is recorded then.
     """
     statements: tuple[BankStatement, ...] = (
         read_camt053(file.data, account, number)
@@ -127,14 +128,18 @@ def compare_bank(
     with database.reading(door.book) as connection:
         open_lives = lives.page(connection, position, month=None, party=None, after="", limit=_ALL)
         before = _earlier(connection, position, account)
-    done = []
+    found: list[tuple[RecordReconciliation, PaymentReport]] = []
     for at, one in enumerate(statements, 1):
         wanted = [life for life in open_lives if life.amount.currency == one.currency]
         report = reconcile_payments(one, _new(one, before), receivables(wanted), parties)
+        before = before.joined(_Earlier.of(report))
         name = id if len(statements) == 1 else f"{id}-{at}"
-        receipt = _record(door, RecordReconciliation(name, file.name, one.file_digest, report), actor)
-        done.append(Compared(name, receipt.sequence, report))
-    return tuple(done)
+        found.append((RecordReconciliation(name, file.name, one.file_digest, report), report))
+    sequences = _record(door, [command for command, _ in found], actor)
+    return tuple(
+        Compared(command.id, sequence, report)
+        for (command, report), sequence in zip(found, sequences, strict=True)
+    )
 
 
 def book_of(door: FrontDoor) -> Book:
@@ -158,29 +163,37 @@ def _caught_up(door: FrontDoor, database: Database) -> int:
     return last
 
 
-def _record(door: FrontDoor, command: RecordReconciliation, actor: str) -> Receipt:
-    return door.execute(command, command_id=f"reconcile:{command.id}", actor=actor)
+def _record(door: FrontDoor, commands: Sequence[RecordReconciliation], actor: str) -> list[int]:
+    """Record all of a file or nothing; the events' sequences."""
+    wishes = [Wish(command, f"reconcile:{command.id}") for command in commands]
+    return [receipt.sequence for receipt in door.execute_all(wishes, actor=actor)]
 
 
 class _Earlier(NamedTuple):
-    """Of earlier files of the account: every booking, and those that were matched."""
+    """Of earlier statements of the account: every booking, and those that were matched."""
 
     seen: frozenset[Identity]
     matched: frozenset[Identity]
 
+    @classmethod
+    def of(cls, report: PaymentReport) -> _Earlier:
+        paid = {_identity(report.account, one) for each in report.matched for one in each.bookings}
+        doubtful = (one for each in report.doubtful for one in each.bookings)
+        others = {_identity(report.account, one) for one in (*doubtful, *report.payments_only)}
+        return cls(frozenset(paid | others), frozenset(paid))
+
+    def joined(self, *others: _Earlier) -> _Earlier:
+        return _Earlier(
+            self.seen.union(*(one.seen for one in others)),
+            self.matched.union(*(one.matched for one in others)),
+        )
+
 
 def _earlier(connection: Connection, position: int, account: str) -> _Earlier:
-    seen: set[Identity] = set()
-    matched: set[Identity] = set()
     recorded = registered.load(connection, "reconciliation", Reconciliation, position).versions
-    for versions in recorded.values():
-        report = versions[-1].document.report
-        if isinstance(report, PaymentReport) and report.account == account:
-            paid = {_identity(account, one) for each in report.matched for one in each.bookings}
-            doubtful = (one for each in report.doubtful for one in each.bookings)
-            seen |= paid | {_identity(account, one) for one in (*doubtful, *report.payments_only)}
-            matched |= paid
-    return _Earlier(frozenset(seen), frozenset(matched))
+    reports = (versions[-1].document.report for versions in recorded.values())
+    own = (one for one in reports if isinstance(one, PaymentReport) and one.account == account)
+    return _Earlier(frozenset(), frozenset()).joined(*(_Earlier.of(one) for one in own))
 
 
 def _identity(account: str, booking: Booking) -> Identity:

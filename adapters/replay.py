@@ -127,7 +127,7 @@ def _scratch(database: Database) -> Iterator[Database]:
     parts = urlsplit(database.url)
     identifier = sql.Identifier(name)
     with psycopg.connect(database.url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(identifier))
         scratch = Database(urlunsplit(parts._replace(path=f"/{name}")))
         try:
             scratch.migrate()

@@ -33,7 +33,7 @@ from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
-from ledger.statement.invoice_number import InvoiceNumberUsed
+from ledger.statement.invoice_number import InvoiceNumberUsed, InvoiceReversed
 from ledger.statement.issue import (
     StatementApproved,
     StatementConfirmed,
@@ -80,6 +80,7 @@ Event = (
     | InvoiceRecorded
     | PaymentRecorded
     | InvoiceNumberUsed
+    | InvoiceReversed
     | PaymentSpread
     | MonthClosed
     | RunCalendarPublished

@@ -5,10 +5,11 @@ A unit's membership changes by new versions only; a version holds from its insta
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ Terms = ResponseTerms | SpotTerms | RegulationTerms | CapacityTerms
 UnitStream = Literal["demand_response", "spot", "regulation", "capacity"]
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,14 +136,7 @@ def pieces(history: History[TradingUnit], interval: Interval) -> list[Piece]:
     Raises:
         Refused: `unit_gap` for a time in which no version holds, `unit_terms` when the terms change within.
     """
-    found: list[Piece] = []
-    for start, end, unit in _stretches(history):
-        begin = max(start, interval.start)
-        stop = interval.end if end is None else min(end, interval.end)
-        if begin < stop and unit is not None:
-            standing = [member for member in unit.members if member.stands_at(begin)]
-            members = tuple(sorted(standing, key=lambda one: one.site))
-            found.append(Piece(Interval(begin, stop), unit, members))
+    found = _cut(history, interval)
     name = history.latest.document.id
     reached = interval.start
     for piece in found:
@@ -153,6 +149,25 @@ def pieces(history: History[TradingUnit], interval: Interval) -> list[Piece]:
         wrong = f"the terms of unit {name} change between {interval.start} and {interval.end}"
         raise Refused("unit_terms", f"{wrong}: let them begin with a statement's time", place=f"unit {name}")
     return found
+
+
+def unit_digest(history: History[TradingUnit], interval: Interval, stream: UnitStream) -> str:
+    """SHA-256 of what a statement of `stream` about `interval` is shared out by.
+
+    That is who stood in the unit when, with which capability; the stream's terms; the unit's code, zone and
+    `rounding_max`. A version that changes none of it for any of the interval leaves the digest as it is.
+    """
+    found: list[tuple[datetime, datetime, list[object]]] = []
+    for piece in _cut(history, interval):
+        unit = piece.unit
+        terms = [own for name, own in zip(unit.streams, unit.terms, strict=True) if name == stream]
+        members = [(one.site, one.capability_w) for one in piece.members]
+        held: list[object] = [unit.unit_code, unit.zone, unit.rounding_max, terms, members]
+        start, end = piece.interval.start.astimezone(UTC), piece.interval.end.astimezone(UTC)
+        if found and found[-1][1:] == (start, held):
+            start = found.pop()[0]
+        found.append((start, end, held))
+    return hashlib.sha256(_encode(found)).hexdigest()
 
 
 def stands(history: History[TradingUnit], site: str, interval: Interval) -> bool:
@@ -186,6 +201,19 @@ def check_one_unit(name: str, units: Mapping[str, History[TradingUnit]]) -> None
                         f" {max(start, their_start)}: let it leave that unit first",
                         place="members",
                     )
+
+
+def _cut(history: History[TradingUnit], interval: Interval) -> list[Piece]:
+    """The pieces of `interval` in which a version holds."""
+    found: list[Piece] = []
+    for start, end, unit in _stretches(history):
+        begin = max(start, interval.start)
+        stop = interval.end if end is None else min(end, interval.end)
+        if begin < stop and unit is not None:
+            standing = [member for member in unit.members if member.stands_at(begin)]
+            members = tuple(sorted(standing, key=lambda one: one.site))
+            found.append(Piece(Interval(begin, stop), unit, members))
+    return found
 
 
 def _stretches(

@@ -18,6 +18,7 @@ from adapters.cli.session import Session
 from adapters.front_door import Wish
 from adapters.queries import lives
 from adapters.queries.journal import journal
+from adapters.queries.netting import contracts_of, owner_of
 from adapters.spreading import pay
 from adapters.stack import Stack
 from ledger.accounting.ageing import ageing
@@ -90,8 +91,8 @@ def add_to(app: App, session: Session) -> None:
         wanted = None if month is None else str(Month.parse(month))
         with session.open() as stack:
             found = _lives(stack, party)
-            owner = statement_lives.owner(stack.door)
-        off = [one for one in differences(found, owner) if wanted in (None, one.key.month)]
+            owner, ours = _ours(stack)
+        off = [one for one in differences(found, owner, ours) if wanted in (None, one.key.month)]
         if not check:
             rows = [row for row in invoice_register(found) if wanted in (None, row.key.month)]
             print(account_text.register_text(rows))
@@ -111,6 +112,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             today = statement_lives.today(stack.door, stack.clock)
             found = _lives(stack, party)
+            owner, ours = _ours(stack)
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
                 entries = journal(connection, position).journal
@@ -118,7 +120,7 @@ def add_to(app: App, session: Session) -> None:
         if not shown.rows and not shown.opening.minor and not found:
             raise Refused("unknown_account", f"nothing was stated to {party} or paid", place="party")
         print(account_text.account_text(shown))
-        print(account_text.ageing_text(ageing(found, currency, today)))
+        print(account_text.ageing_text(ageing(found, currency, today, owner, ours)))
 
     @record.command(name="invoice")
     def record_invoice(
@@ -287,6 +289,14 @@ def _lives(stack: Stack, party: str | None) -> list[Life]:
     position = stack.caught_up()
     with stack.database.reading(stack.settings.book) as connection:
         return lives.page(connection, position, month=None, party=party, after="", limit=1_000_000)
+
+
+def _ours(stack: Stack) -> tuple[str, set[str]]:
+    """The book's owner, and the contracts in which it is a party."""
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        owner = owner_of(connection, position)
+        return owner, contracts_of(connection, position, owner)
 
 
 def _life(stack: Stack, contract: str, month: str, party: str, run: int | None) -> Life:

@@ -124,6 +124,9 @@ def add_to(app: App, session: Session) -> None:
                 runs = stack.door.state(f"settlement.{name}_{Month.parse(month)}")
                 latest = runs.latest if isinstance(runs, Runs) else None
                 number = 0 if latest is None else latest.number
+                if isinstance(runs, Runs) and number and runs.final == number:
+                    print(f"{name}: run {number} of {month} is final already")
+                    continue
                 command = FinaliseRun(name, str(Month.parse(month)), number, by)
                 done = approving.submit(stack.door, command, command_id=_once(), actor=by)
                 waits = "" if done.proposal is None else f"; waits for approval as {done.proposal}"

@@ -81,12 +81,13 @@ class PostgresServer:
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}?sslmode=disable"
 
     def ensure_database(self, database: str) -> None:
-        """Create the database unless it exists."""
+        """Create the database unless it exists; nobody but its owner connects to the others of the server."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
             if found is None:
                 name = psycopg.sql.Identifier(database)
-                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(name))
+                connection.execute(psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+            connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
 
     def stop(self) -> None:
         self.child.stop()

@@ -20,6 +20,7 @@ from adapters.http.statements import PartyName
 from adapters.http.view import View
 from adapters.queries import lives
 from adapters.queries.journal import journal
+from adapters.queries.netting import contracts_of, owner_of
 from ledger.accounting.ageing import Ageing, ageing
 from ledger.accounting.invoice_register import (
     Difference,
@@ -186,9 +187,10 @@ def list_invoices(
     view: NamedDependency[View], month: MonthFilter = None, party: PartyFilter = None
 ) -> InvoiceAnswer:
     wanted = None if month is None else month_of(month)
-    owner = statement_lives.owner(view.service.door)
     with view.reading() as (connection, position):
         found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+        owner = owner_of(connection, position)
+        ours = contracts_of(connection, position, owner)
 
     def asked(key: StatementKey) -> bool:
         return wanted is None or key.month == wanted
@@ -196,7 +198,7 @@ def list_invoices(
     return InvoiceAnswer(
         position,
         tuple(RegisterBody.of(row) for row in invoice_register(found) if asked(row.key)),
-        tuple(DifferenceBody.of(one) for one in differences(found, owner) if asked(one.key)),
+        tuple(DifferenceBody.of(one) for one in differences(found, owner, ours) if asked(one.key)),
     )
 
 
@@ -215,6 +217,8 @@ def show_account(
     with view.reading() as (connection, position):
         found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
         entries = journal(connection, position).journal
+        owner = owner_of(connection, position)
+        ours = contracts_of(connection, position, owner)
     first, end = (None, None) if span is None else (span.first_day, span.next().first_day)
     account = party_account(entries, party, currency, first, end)
     if not account.rows and not account.opening.minor and not found:
@@ -240,7 +244,7 @@ def show_account(
         str(account.opening),
         rows,
         str(account.closing),
-        AgeingBody.of(ageing(found, currency, today)),
+        AgeingBody.of(ageing(found, currency, today, owner, ours)),
     )
 
 

@@ -19,7 +19,7 @@ from adapters.http.statements import PartyName
 from adapters.http.view import View
 from adapters.netting import net
 from adapters.queries.netting import counterparties, nettings
-from adapters.settling import lowest_position
+from adapters.settling import wait_until
 from ledger.netting import (
     AgreeNetting,
     CounterpartyPosition,
@@ -32,6 +32,7 @@ from ledger.quantity import MINOR_DIGITS
 
 Currency = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(MINOR_DIGITS)})$")]
 _PATH: Final = "/netting"
+_WAIT_S: Final = 10.0
 
 
 class OpenBody(msgspec.Struct, frozen=True):
@@ -205,11 +206,13 @@ def net_party(
 
     def work() -> NettingDone:
         today = lives.today(service.door, service.clock)
+        position = service.last_sequence()
+        wait_until(service.database, service.book, position, _WAIT_S)
         with service.database.reading(service.book) as connection:
             found, sequence = net(
                 service.door,
                 connection,
-                lowest_position(connection),
+                position,
                 name=data.id,
                 party=party,
                 currency=data.currency,

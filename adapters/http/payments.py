@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from adapters.http.intake import Intake, replayable
-from adapters.http.journal import Currency
 from adapters.http.lives import Decimal, Id
+from adapters.http.netting import Currency
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.statements import PartyName
 from adapters.settling import wait_until

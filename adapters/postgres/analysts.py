@@ -22,6 +22,10 @@ _LIMITS: Final = {
     "timezone": "UTC",
 }
 _CONNECTIONS: Final = 4
+_WRITING: Final = (
+    "pg_catalog.lo_creat(integer)", "pg_catalog.lo_create(oid)", "pg_catalog.lo_from_bytea(oid, bytea)",
+)  # fmt: skip
+"""With which anybody could make a large object. Of another's server PostgreSQL only warns."""
 
 
 class Analyst(NamedTuple):
@@ -60,6 +64,8 @@ def add(database: Database, name: str, book: str, party: str | None) -> tuple[An
             )
         database_name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database_name))
+        for function in _WRITING:
+            connection.execute(sql.SQL("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC").format(sql.SQL(function)))
         connection.execute("INSERT INTO analyst.login VALUES (%s, %s, %s)", [role, book, party])
     return Analyst(role, book, party), password
 
@@ -76,7 +82,11 @@ def remove(database: Database, name: str) -> None:
         if not gone.rowcount:
             there = ", ".join(one.role for one in _all(connection)) or "none"
             raise Refused("unknown_analyst", f"there is no {role} in this database: {there}", place="name")
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        named = sql.Identifier(role)
+        connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(named))
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(named))
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(named))
+        connection.execute(sql.SQL("DROP ROLE {}").format(named))
 
 
 def every(database: Database) -> list[Analyst]:

@@ -119,7 +119,8 @@ def explain_amount(
     run: int | None = None,
     reader: str | None = None,
 ) -> AmountExplanation:
-    """An amount of a run (the latest without `run`); `delta` against the run that paid before it.
+    """An amount of a run (the latest without `run`); `delta` as the statement's: against the run that paid
+    before it, also of a party that only that run names.
 
     Raises:
         Refused: `unknown_contract`, `unknown_settlement`; what `AmountTrees.amount` refuses.

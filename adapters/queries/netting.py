@@ -27,6 +27,16 @@ def owner_of(connection: Connection, position: int) -> str:
     return founded[-1].document.owner
 
 
+def contracts_of(connection: Connection, position: int, owner: str) -> set[str]:
+    """The contracts in which the owner is a party, in any version."""
+    contracts = registered.load(connection, "contract", Contract, position)
+    return {
+        name
+        for name, versions in contracts.versions.items()
+        if any(owner in version.document.party_ids for version in versions)
+    }
+
+
 def counterparties(
     connection: Connection, position: int, party: str | None = None
 ) -> tuple[CounterpartyPosition, ...]:
@@ -36,14 +46,8 @@ def counterparties(
         Refused: `unknown_book`.
     """
     owner = owner_of(connection, position)
-    contracts = registered.load(connection, "contract", Contract, position)
-    ours = {
-        name
-        for name, versions in contracts.versions.items()
-        if any(owner in version.document.party_ids for version in versions)
-    }
     found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
-    return positions(owner, found, ours)
+    return positions(owner, found, contracts_of(connection, position, owner))
 
 
 def nettings(connection: Connection, position: int) -> dict[str, Nettings]:

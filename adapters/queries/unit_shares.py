@@ -11,7 +11,7 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from ledger.allocation.unit_allocation import SiteAllocation, UnitAllocation
-from ledger.allocation.unit_fact import UnitFact, digest_of
+from ledger.allocation.unit_fact import UnitFact
 from ledger.effective import History
 from ledger.interval import Interval
 from ledger.refusal import Refused
@@ -85,7 +85,7 @@ def shares(
 
     Raises:
         Refused: `allocation_missing` for a statement that nobody has allocated, `allocation_stale` for one
-            that was corrected, or whose members changed, since it was.
+            that was corrected, or whose unit (members, capabilities, terms) changed, since it was.
     """
     told = statements(connection, interval, position)
     if not told:
@@ -99,8 +99,10 @@ def shares(
         unit = known[fact.unit]
         allocation = recorded.get(fact.id)
         members = {site for site in wanted if stands(unit.history, site, fact.interval)}
+        changed = None
         if allocation is not None:
             members |= wanted & allocation[2].sites.keys()
+            changed = allocation[2].outdated_by(fact, unit.history)
         for site in sorted(members):
             if allocation is None:
                 raise Refused(
@@ -109,11 +111,11 @@ def shares(
                     place=f"site {site}",
                 )
             _, recorded_at, shared = allocation
-            current = stands(unit.history, site, fact.interval) and site in shared.sites
-            if shared.fact_digest != digest_of(fact) or not current:
+            if changed is not None:
+                what = {"statement": f"statement {fact.id}", "unit": f"unit {fact.unit}"}[changed]
                 raise Refused(
                     "allocation_stale",
-                    f"statement {fact.id} or unit {fact.unit} changed after it was allocated: allocate again",
+                    f"{what} changed after statement {fact.id} was allocated: allocate again",
                     place=f"site {site}",
                 )
             found[site].append(shared.of(site))

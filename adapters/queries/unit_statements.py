@@ -10,7 +10,6 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries.unit_shares import allocations, statements, units
 from ledger.allocation.unit_allocation import UnitAllocation
-from ledger.allocation.unit_fact import digest_of
 from ledger.interval import Interval, Month, zone_of
 from ledger.refusal import Refused
 
@@ -18,7 +17,10 @@ _DAY: Final = timedelta(days=1)
 
 
 class UnitLine(msgspec.Struct, frozen=True):
-    """One statement of the market as it was shared out; `current` is False when it was corrected since."""
+    """One statement of the market as it was shared out.
+
+    `current` is False when it was corrected, or its unit changed, since.
+    """
 
     version: int
     sequence: int
@@ -58,7 +60,7 @@ def unit_statement(connection: Connection, position: int, unit: str, month: Mont
     for fact in facts:
         if fact.id in found:
             version, sequence, allocation = found[fact.id]
-            current = allocation.fact_digest == digest_of(fact)
+            current = allocation.outdated_by(fact, known.history) is None
             lines.append(UnitLine(version, sequence, current, allocation))
     waiting = tuple(fact.id for fact in facts if fact.id not in found)
     return UnitStatement(unit, latest.unit_code, month, tuple(lines), waiting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Final, Literal
 
@@ -52,13 +52,19 @@ def bucket(days_overdue: int) -> Bucket:
     return BUCKETS[min((days_overdue - 1) // 30 + 1, len(BUCKETS) - 1)]
 
 
-def ageing(lives: Iterable[Life], currency: str, on: date) -> Ageing:
-    """The ageing of issued statements in one currency as they stand, with their age on the day `on`."""
+def ageing(lives: Iterable[Life], currency: str, on: date, owner: str, contracts: Collection[str]) -> Ageing:
+    """The ageing of issued statements in one currency as they stand, with their age on the day `on`.
+
+    `contracts` are those in which the book's owner is a party: of others nothing is owed to it or by it, nor
+    by itself.
+    """
     to_us, by_us = dict.fromkeys(BUCKETS, 0), dict.fromkeys(BUCKETS, 0)
     on_account = overpaid = disputed = 0
     interest = Money.zero(currency)
     for life in lives:
         if life.issued_on is None or life.due_on is None or life.amount.currency != currency:
+            continue
+        if life.key.party == owner or life.key.contract not in contracts:
             continue
         left = life.open_amount.minor
         disputed += abs(life.frozen.minor)

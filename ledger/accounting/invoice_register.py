@@ -5,7 +5,7 @@ payment differ.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -109,9 +109,12 @@ def invoice_register(lives: Iterable[Life]) -> tuple[RegisterRow, ...]:
     return tuple(rows)
 
 
-def differences(lives: Iterable[Life], owner: str) -> tuple[Difference, ...]:
-    """Where statement, invoice and payment are not the same, by statement; the owner pays itself nothing."""
-    known = _issued(life for life in lives if life.key.party != owner)
+def differences(lives: Iterable[Life], owner: str, contracts: Collection[str]) -> tuple[Difference, ...]:
+    """Where statement, invoice and payment are not the same, by statement; the owner pays itself nothing.
+
+    `contracts` are those in which the owner is a party: what others pay each other is not recorded here.
+    """
+    known = _issued(life for life in lives if life.key.party != owner and life.key.contract in contracts)
     found = [one for life in known for one in _of_statement(life)]
     return tuple(sorted([*found, *_same_number(known)], key=lambda one: (one.key.aggregate, one.code)))
 

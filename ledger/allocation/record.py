@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from ledger.allocation.unit_allocation import UnitAllocation
-from ledger.allocation.unit_fact import UnitFact, digest_of
+from ledger.allocation.unit_fact import UnitFact
 from ledger.command import known
 from ledger.effective import History
 from ledger.refusal import Refused
+from ledger.trading_unit import TradingUnit
 
 
 class AllocationRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="allocation.recorded.v1"):
@@ -36,12 +37,17 @@ class RecordAllocation(msgspec.Struct, frozen=True):
     def decide(self, state: UnitAllocation | None, others: Mapping[str, object]) -> tuple[AllocationRecorded]:
         """Raises:
         Refused: `unknown_trading_unit`; `allocation_stale` when the statement was
-            corrected since it was read."""
+            corrected, or its unit changed, since they were read."""
         del state
         fact_name, unit_name = self.reads
-        known(others, unit_name, History)
+        history: History[TradingUnit] = known(others, unit_name, History)
         fact = others.get(fact_name)
-        if not isinstance(fact, UnitFact) or digest_of(fact) != self.allocation.fact_digest:
-            wrong = f"{self.allocation.fact} is not the statement that was shared out: allocate again"
+        own = self.allocation
+        changed = own.outdated_by(fact, history) if isinstance(fact, UnitFact) else "statement"
+        if changed == "statement":
+            wrong = f"{own.fact} is not the statement that was shared out: allocate again"
             raise Refused("allocation_stale", wrong, place="fact")
+        if changed == "unit":
+            wrong = f"unit {own.unit} is not as it was when {own.fact} was shared out: allocate again"
+            raise Refused("allocation_stale", wrong, place="unit")
         return (AllocationRecorded(self.allocation),)

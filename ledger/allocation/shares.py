@@ -27,7 +27,7 @@ from ledger.interval import Interval, Month, zone_of
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.streams import Rule
-from ledger.trading_unit import TradingUnit, UnitStream, pieces
+from ledger.trading_unit import TradingUnit, UnitStream, pieces, unit_digest
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -75,11 +75,13 @@ def allocate(
             shared, taken, notes = shared_capacity(case, fact)
         case never:
             assert_never(never)
-    return _allocation(case, rule, shared, taken, notes)
+    of_unit = unit_digest(history, fact.interval, _STREAMS[type(fact)])
+    return _allocation(case, of_unit, rule, shared, taken, notes)
 
 
 def _allocation(
     case: Case,
+    of_unit: str,
     rule: Rule,
     shared: Sequence[Shared],
     taken: Mapping[str, tuple[Taken, ...]],
@@ -113,7 +115,7 @@ def _allocation(
         )
         for one in shared
     )
-    inputs = [digest_of(fact), case.cut, rule, items, sites]
+    inputs = [digest_of(fact), of_unit, rule, items, sites]
     return UnitAllocation(
         fact=fact.id,
         unit=unit.id,
@@ -128,6 +130,7 @@ def _allocation(
         rounding=rounding,
         sites=sites,
         fact_digest=digest_of(fact),
+        unit_digest=of_unit,
         inputs_digest=hashlib.sha256(_encode(inputs)).hexdigest(),
     )
 

@@ -7,9 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from ledger.allocation.unit_fact import UnitFact, digest_of
+from ledger.effective import History
 from ledger.interval import Interval
 from ledger.quantity import Money
-from ledger.trading_unit import UnitStream
+from ledger.trading_unit import TradingUnit, UnitStream, unit_digest
 
 Sold = Literal["discharge_wh", "charge_wh", "up_w", "metered"]
 """What of a member's storage the unit sold: Wh of each meter interval, power kept ready, or all that its
@@ -86,7 +88,7 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     """One statement of the market shared out (DOMAIN.md 3.9): sites + operator = `statement`, to the fen.
 
     `rounding` is what the statement's total differs from its own items. `inputs_digest` is of everything
-    that the shares follow from, `fact_digest` of the statement alone.
+    that the shares follow from, `fact_digest` of the statement alone, `unit_digest` of the unit alone.
     """
 
     fact: str
@@ -102,6 +104,7 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     rounding: Money
     sites: dict[str, SiteShare]
     fact_digest: str
+    unit_digest: str
     inputs_digest: str
 
     def __post_init__(self) -> None:
@@ -129,6 +132,16 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     def operator(self) -> Money:
         """The operator's line: what it keeps, and the rounding."""
         return self.kept + self.operators_rounding
+
+    def outdated_by(
+        self, fact: UnitFact, history: History[TradingUnit]
+    ) -> Literal["statement", "unit"] | None:
+        """What changed since it was shared out: the statement, or the unit during it; None for neither."""
+        if self.fact_digest != digest_of(fact):
+            return "statement"
+        if self.unit_digest != unit_digest(history, fact.interval, self.stream):
+            return "unit"
+        return None
 
     def of(self, site: str) -> SiteAllocation:
         """The part that the site's settlement takes."""

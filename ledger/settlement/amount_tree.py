@@ -62,7 +62,9 @@ class AmountTrees:
     ) -> AmountExplained:
         """An amount that is no line: a party's totals, the pool, a site's bill.
 
-        `delta` is payable less payable of the run `before`, which a first run has not.
+        `delta` is that of the run: payable less payable of `before`, the run that paid before it, which a
+        first run has not. A provisional run's is zero, and of a party that only `before` names all is taken
+        back.
 
         Raises:
             Refused: `unknown_party`, `unknown_site`; `not_shown` for what the contract does not show the
@@ -76,8 +78,11 @@ class AmountTrees:
                     "not_shown", "the contract does not show the pool to this party", place="amount"
                 )
             return self._total("pool", self._result.pool, self._forms.pool())
-        if party not in self._result.entitlement or self._reader not in (None, party):
-            known = ", ".join(self._result.entitlement) if self._reader is None else self._reader
+        parties = dict.fromkeys(self._result.entitlement)
+        if name == "delta" and before is not None and self._result.through is None:
+            parties |= dict.fromkeys(before.entitlement)
+        if party not in parties or self._reader not in (None, party):
+            known = ", ".join(parties) if self._reader is None else self._reader
             raise Refused(
                 "unknown_party", f"{party!r} has no amounts here; there are: {known}", place="party"
             )
@@ -102,18 +107,24 @@ class AmountTrees:
         return explained(amount, self._tree(name, name, amount.exact, form))
 
     def _delta(self, party: str, before: Result | None) -> AmountExplained:
-        now = self.amount("payable", party=party)
-        if before is None or party not in before.payable:
-            return now
-        then = AmountTrees(before, self._reader).amount("payable", party=party)
-        amount = now.amount - then.amount
-        parts = (
-            _ratio(now.tree, _ONE),
-            _ratio(then.tree, -_ONE, f"{then.tree.reference}, in the run before"),
-        )
-        name = f"delta of {party}"
+        name, through = f"delta of {party}", self._result.through
+        amount = Money.zero(self._result.currency)
+        parts: list[Leaf | Branch] = []
+        if through is not None:
+            why = f"provisional up to {through}: nothing is payable, and nothing changes"
+            parts.append(Leaf(kind="event", reference=name, label=why, exact="0"))
+        elif party in self._result.payable:
+            now = self.amount("payable", party=party)
+            if before is None or party not in before.payable:
+                return now
+            amount += now.amount
+            parts.append(_ratio(now.tree, _ONE))
+        if through is None and before is not None:
+            then = AmountTrees(before, self._reader).amount("payable", party=party)
+            amount -= then.amount
+            parts.append(_ratio(then.tree, -_ONE, f"{then.tree.reference}, in the run before"))
         return explained(
-            amount, Branch(reference=name, label=name, exact=exact_text(amount.exact), parts=parts)
+            amount, Branch(reference=name, label=name, exact=exact_text(amount.exact), parts=tuple(parts))
         )
 
     def _tree(self, reference: str, label: str, exact: Fraction, form: Form) -> Branch:

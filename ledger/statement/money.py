@@ -11,7 +11,13 @@ from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Invoice
-from ledger.statement.invoice_number import UseInvoiceNumber, check_unused, number_aggregate
+from ledger.statement.invoice_number import (
+    InvoiceNumber,
+    ReverseInvoice,
+    UseInvoiceNumber,
+    check_unused,
+    number_aggregate,
+)
 from ledger.statement.issue import ISSUED, at
 from ledger.statement.life import Life, Payment, StatementKey
 
@@ -53,10 +59,12 @@ class RecordInvoice(_Money, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The number's, and the statements of earlier runs whose invoices a red-letter one may reverse."""
+        """The number's; of a red-letter one that of the invoice that it reverses, and the statements of
+        earlier runs on which that may stand."""
+        if self.invoice.reverses is None:
+            return self._number
         earlier = (msgspec.structs.replace(self.key, run=run) for run in range(1, self.key.run))
-        reversible = (key.aggregate for key in earlier) if self.invoice.reverses is not None else ()
-        return (*self._number, *reversible)
+        return (*self._number, self._reversed(self.invoice.reverses), *(key.aggregate for key in earlier))
 
     @property
     def _number(self) -> tuple[str, ...]:
@@ -64,12 +72,18 @@ class RecordInvoice(_Money, frozen=True):
         one = self.invoice
         return () if one.in_next_invoice else (number_aggregate(self.key, one.direction, one.number),)
 
+    def _reversed(self, number: str) -> str:
+        return number_aggregate(self.key, self.invoice.direction, number)
+
     @property
-    def commands(self) -> tuple[RecordInvoice | UseInvoiceNumber, ...]:
-        """What the front door accepts together or not at all: the invoice, and the number that it takes."""
-        if not self._number:
-            return (self,)
-        return self, UseInvoiceNumber(self.key, self.invoice.direction, self.invoice.number)
+    def commands(self) -> tuple[RecordInvoice | UseInvoiceNumber | ReverseInvoice, ...]:
+        """What the front door accepts together or not at all: the invoice, the number that it takes, and what
+        it takes back of another."""
+        one = self.invoice
+        taken = () if one.in_next_invoice else (UseInvoiceNumber(self.key, one.direction, one.number),)
+        if one.reverses is None:
+            return (self, *taken)
+        return self, *taken, ReverseInvoice(self.key, one.direction, one.reverses, one.gross)
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[InvoiceRecorded]:
         """Raises:
@@ -82,7 +96,7 @@ class RecordInvoice(_Money, frozen=True):
             raise Refused("exists", f"invoice {invoice.number} is recorded already", place="number")
         for name in self._number:
             check_unused(others.get(name), invoice.direction, self.key, invoice.number)
-        if invoice.reverses is not None and self._reverses(life, others):
+        if invoice.reverses is not None and self._reverses(life, others, invoice.reverses):
             return (InvoiceRecorded(invoice),)
         left = life.to_invoice(invoice.direction)
         asked = invoice.on_basis(life.billing.basis)
@@ -96,32 +110,36 @@ class RecordInvoice(_Money, frozen=True):
             )
         return (InvoiceRecorded(invoice),)
 
-    def _reverses(self, life: Life, others: Mapping[str, object]) -> bool:
+    def _reverses(self, life: Life, others: Mapping[str, object], number: str) -> bool:
         """Whether the reversed invoice is one of this statement; it may be of an earlier run's.
 
         Raises:
-            Refused: `red_letter` for one that is not there, or whose total is reversed already.
+            Refused: `red_letter` for one that is not there, or for more than is left of its total: red
+                letters of later runs count too.
         """
         invoice = self.invoice
         lives = [life, *(state for state in others.values() if isinstance(state, Life))]
         recorded = [one for each in lives for one in each.invoices if one.direction == invoice.direction]
-        black = [one for one in recorded if one.number == invoice.reverses and one.reverses is None]
+        black = [one for one in recorded if one.number == number and one.reverses is None]
         if not black:
             raise Refused(
                 "red_letter",
-                f"no {invoice.direction} invoice {invoice.reverses} of this month is recorded",
+                f"no {invoice.direction} invoice {number} of this month is recorded",
                 place="reverses",
             )
-        zero = Money.zero(invoice.gross.currency)
-        red = sum((one.gross for one in recorded if one.reverses == invoice.reverses), zero)
-        left = sum((one.gross for one in black), zero) + red
+        currency = invoice.gross.currency
+        counted = others.get(self._reversed(number))
+        red = (counted if isinstance(counted, InvoiceNumber) else InvoiceNumber()).taken_back(
+            self.key, currency
+        )
+        left = sum((one.gross for one in black), red)
         if (left + invoice.gross).minor < 0:
             raise Refused(
                 "red_letter",
-                f"{left} {left.currency} of invoice {invoice.reverses} can be reversed, not {-invoice.gross}",
+                f"{left} {currency} of invoice {number} can be reversed, not {-invoice.gross}",
                 place="gross",
             )
-        return any(one.number == invoice.reverses for one in life.invoices)
+        return any(one.number == number for one in life.invoices)
 
 
 class RecordPayment(_Money, frozen=True):

@@ -16,8 +16,9 @@ import pytest
 from adapters import unit_statement_text
 from adapters.allocating import Allocated, allocate_month, check_members
 from adapters.queries.unit_statements import unit_statement
-from adapters.settling import lowest_position
+from adapters.settling import lowest_position, settle_month
 from ledger import trading_unit
+from ledger.allocation.record import RecordAllocation
 from ledger.allocation.regulation import CapacityTerms, RegulationTerms
 from ledger.allocation.spot import SpotTerms
 from ledger.allocation.unit_fact import (
@@ -286,6 +287,90 @@ def test_a_site_leaves_by_a_new_version(bench: Bench) -> None:
     refused(lambda: settle(bench), "allocation_stale")
     allocated(bench)
     assert shares(bench) == {"eaas-s1": Fraction("327.27"), "eaas-s2": Fraction("272.73")}
+
+
+def current(bench: Bench) -> list[bool]:
+    with bench.database.reading(bench.book) as connection:
+        found = unit_statement(connection, lowest_position(connection), "vpp", AUGUST)
+    return [line.current for line in found.lines]
+
+
+def test_a_changed_capability_makes_the_allocation_stale(bench: Bench) -> None:
+    """200 kWh as 190 : 10: S1 delivers 200 of 190, S2 100 of 10, of which 12 count; 600 x 12/212 = 33.96."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window, committed_wh=None, awarded_wh=200_000)))
+    (first,) = allocated(bench)
+    assert (shares(bench), current(bench)) == (
+        {"eaas-s1": Fraction("327.27"), "eaas-s2": Fraction("272.73")},
+        [True],
+    )
+    equal = vpp()
+    members = tuple(
+        msgspec.structs.replace(member, capability_w=watts)
+        for member, watts in zip(equal.unit.members, (190_000, 10_000), strict=True)
+    )
+    other = msgspec.structs.replace(equal, unit=msgspec.structs.replace(equal.unit, members=members))
+    does(bench, other)
+    bench.project()
+    assert current(bench) == [False]
+    assert "unit vpp changed" in str(refused(lambda: settle(bench), "allocation_stale"))
+    late = RecordAllocation(first.allocation)
+    assert refused(lambda: does(bench, late), "allocation_stale").place == "unit"
+    (again,) = allocated(bench)
+    assert (again.version, again.recorded) == (2, True)
+    assert (shares(bench), current(bench)) == (
+        {"eaas-s1": Fraction("566.04"), "eaas-s2": Fraction("33.96")},
+        [True],
+    )
+
+
+def test_a_site_that_joins_makes_the_others_share_stale(bench: Bench) -> None:
+    """S1's contract is settled alone: its share was of all 600 yuan."""
+    window = two_sites(bench)
+    does(bench, vpp(S1={}), *told(event(window, committed_wh=None, awarded_wh=200_000)))
+    allocated(bench)
+
+    def alone() -> list[Fraction]:
+        with projecting(bench):
+            (one,) = settle_month(
+                bench.door, bench.database, AUGUST, actor="finance", contracts=(CONTRACT.id,)
+            )
+        return [line.amount.exact for line in lines(one.result, "demand_response")]
+
+    assert alone() == [600]
+    does(bench, vpp())
+    refused(alone, "allocation_stale")
+    allocated(bench)
+    assert sum(alone()) == Fraction("327.27")
+
+
+def test_a_unit_that_changes_elsewhere_leaves_the_allocation_current(bench: Bench) -> None:
+    """A new name, another stream's terms, and a site that leaves when the event is over."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window)))
+    allocated(bench)
+    later = vpp(S1={}, S2={"until": window.end})
+    terms = (*later.unit.terms, CapacityTerms(when_all_zero="refuse"))
+    does(
+        bench,
+        msgspec.structs.replace(later, unit=msgspec.structs.replace(later.unit, name="Renamed", terms=terms)),
+    )
+    assert not allocated(bench)[0].recorded, "what it was shared out by is the same"
+    assert current(bench) == [True]
+    assert shares(bench) == {"eaas-s1": 400, "eaas-s2": 200}
+
+
+def test_terms_that_change_inside_a_statement_are_told_by_allocating(bench: Bench) -> None:
+    """The unit's statement can still be read; settling and allocating refuse, each for its own reason."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window)))
+    allocated(bench)
+    other = vpp(msgspec.structs.replace(RESPONSE, delivered_cap="1"))
+    does(bench, msgspec.structs.replace(other, period=Period(window.start + timedelta(minutes=30))))
+    bench.project()
+    assert current(bench) == [False]
+    refused(lambda: settle(bench), "allocation_stale")
+    refused(lambda: allocated(bench), "unit_terms")
 
 
 def test_a_site_is_not_in_two_units_of_a_stream(bench: Bench) -> None:

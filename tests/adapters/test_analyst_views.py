@@ -189,6 +189,9 @@ def test_no_setting_and_no_role_widens_what_is_seen(reader: Reader) -> None:
         "CREATE TEMPORARY TABLE mine (a int)",
         "ALTER ROLE current_user SUPERUSER",
         "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'text')",
     ],
 )
 def test_nothing_is_written_and_no_table_is_read(reader: Reader, statement: str) -> None:
@@ -220,6 +223,19 @@ def test_keys_and_proposals_are_in_no_view(reader: Reader) -> None:
     with closing(reader.login()) as connection:
         for view in views(connection):
             assert "SECRETHASH" not in str(values(connection, f"SELECT * FROM analyst.{view}")), view
+
+
+def test_an_analyst_who_owns_something_is_removed_all_the_same(reader: Reader) -> None:
+    """Where the server's owner is another, PostgreSQL lets anybody make a large object."""
+    with closing(reader.login()) as connection:
+        role = values(connection, "SELECT session_user")[0][0]
+        with reader.bench.database.owning() as owner:
+            (made,) = owner.execute("SELECT lo_create(0)").fetchone() or (0,)
+            owner.execute(f"ALTER LARGE OBJECT {made} OWNER TO {role}")  # type: ignore[call-overload]
+        name = reader.names.pop()
+        analysts.remove(reader.bench.database, name)
+    with pytest.raises(psycopg.OperationalError, match=r"authentication failed|does not exist"):
+        psycopg.connect(reader.bench.database.url.replace("postgres:", f"{role}:"), connect_timeout=5)
 
 
 def test_a_removed_analyst_is_gone(reader: Reader) -> None:

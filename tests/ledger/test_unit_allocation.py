@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -255,6 +255,47 @@ def test_the_same_inputs_have_the_same_digest() -> None:
     assert decoded == first
     with pytest.raises(AssertionError):
         msgspec.structs.replace(first, statement=first.items[0].total + first.items[0].total)
+
+
+@pytest.mark.parametrize(
+    ("changes", "period", "outdated"),
+    [
+        ({}, ALWAYS, None),
+        ({"name": "Other"}, Period(START + timedelta(hours=1)), None),
+        ({"unit_code": "ZJ-2"}, Period(EVENT.end), None),
+        ({"terms": (RESPONSE,)}, ALWAYS, None),
+        ({"unit_code": "ZJ-2"}, ALWAYS, "unit"),
+        ({"rounding_max": "0.01"}, ALWAYS, "unit"),
+        ({"terms": (msgspec.structs.replace(RESPONSE, delivered_cap="1"),)}, ALWAYS, "unit"),
+        ({"terms": (CapacityTerms(when_all_zero="refuse"),)}, ALWAYS, "unit"),
+        ({"members": (Member(site="a", capability_w=500_000),)}, ALWAYS, "unit"),
+        (
+            {"members": tuple(Member(site=site, capability_w=kw * 1000 + 1) for site, kw in KW.items())},
+            Period(EVENT.end - timedelta(minutes=15)),
+            "unit",
+        ),
+    ],
+)
+def test_what_of_the_unit_makes_an_allocation_outdated(
+    changes: dict[str, Any], period: Period, outdated: str | None
+) -> None:
+    """Only what a response is shared out by, and only for its own time."""
+    made = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
+    newer = history_of([(ALWAYS, unit()), (period, unit(**changes))])
+    assert made.outdated_by(response(), newer) == outdated
+    assert made.outdated_by(response(run="r2"), newer) == "statement"
+
+
+def test_an_offset_of_the_same_instants_is_the_same_unit() -> None:
+    made = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
+    shanghai = timezone(timedelta(hours=8))
+    later = (START + timedelta(hours=1)).astimezone(shanghai)
+    members = unit().members
+    joined = (*members[1:], msgspec.structs.replace(members[0], since=later))
+    local = allocate(response(), history(unit(members=joined)), RULE, metered(quarters(DELIVERED)))
+    utc = (*members[1:], msgspec.structs.replace(members[0], since=later.astimezone(UTC)))
+    assert local.outdated_by(response(), history(unit(members=utc))) is None
+    assert made.outdated_by(response(), history(unit(members=utc))) == "unit"
 
 
 # --- spot ---------------------------------------------------------------------------------------------

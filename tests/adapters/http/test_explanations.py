@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from ledger.contract import Visibility
+from ledger.signed_contract import RegisterContract
+from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import CONTRACT, HOST, Api, problem
-from tests.adapters.test_settling import filled
+from tests.adapters.test_provisional import record_days
+from tests.adapters.test_settling import filled, founded
 
 STATEMENT = f"/v1/statements/{CONTRACT.id}/2026-08/{HOST}"
 
@@ -85,3 +88,50 @@ def test_a_partner_who_sees_neither_pool_nor_bill_gets_them_in_one_sum(bench: Be
         assert summed(payable) == Fraction(payable["amount"])
     finally:
         api.close()
+
+
+def test_every_delta_is_the_statements_of_every_run(bench: Bench) -> None:
+    """A provisional run, the initial one, and a correction whose contract names another in one's place."""
+    founded(bench)
+    api = Api(bench)
+    try:
+        left, came = "equipment-owner", "new-owner"
+        record_days(bench, 0, 14, "first")
+        settled_again(api, through="2026-08-14")
+        record_days(bench, 14, 17, "second")
+        settled_again(api)
+        bench.door.execute(sample.register_party(came), command_id="party", actor="ada")
+        text = msgspec.json.encode(CONTRACT).replace(left.encode(), came.encode())
+        amended = msgspec.json.decode(text, type=type(CONTRACT))
+        bench.door.execute(RegisterContract(amended), command_id="amended", actor="ada")
+        settled_again(api)
+        deltas: dict[tuple[int, str], str] = {}
+        own = {"Authorization": f"Bearer {api.grant('partner', left)}"}
+        for run in (1, 2, 3):
+            for party in sorted({*CONTRACT.party_ids, came}):
+                path = f"/v1/statements/{CONTRACT.id}/2026-08/{party}"
+                answer = api.get(path, "auditor", run=run)
+                if party == came and run < 3:
+                    problem(answer, 404, "unknown_statement", "party")
+                    continue
+                deltas[run, party] = answer.json()["statement"]["delta"]
+                found = [api.get(f"{path}/amounts/delta/explain", "auditor", run=run)]
+                if party == left:
+                    found.append(
+                        api.client.get(f"{path}/amounts/delta/explain", params={"run": run}, headers=own)
+                    )
+                for one in found:
+                    assert one.status_code == 200, one.text
+                    told = one.json()["leaves"]
+                    assert summed(told) == Fraction(told["amount"]) == Fraction(deltas[run, party])
+        assert {delta for (run, _), delta in deltas.items() if run == 1} == {"0.00"}
+        assert Fraction(deltas[2, left]) > 0
+        assert Fraction(deltas[3, left]) == -Fraction(deltas[2, left]) == -Fraction(deltas[3, came])
+    finally:
+        api.close()
+
+
+def settled_again(api: Api, **body: str) -> None:
+    done = api.post("/v1/settlements", {"month": "2026-08", **body}, role="finance")
+    assert done.status_code == 201, done.text
+    api.wait()

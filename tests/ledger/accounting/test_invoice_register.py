@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from ledger.accounting.invoice_register import differences, invoice_register
+from ledger.refusal import Refused
 from tests.ledger.accounting.books import PaperBook
 from tests.ledger.accounting.runs import OWNER, with_streams
 from tests.ledger.accounting.test_billing import vat_terms
@@ -32,7 +35,8 @@ def rows(book: PaperBook) -> list[tuple[str, str, str]]:
 
 def told(book: PaperBook) -> list[tuple[str, str, str, str]]:
     return [
-        (one.code, str(one.expected), str(one.found), str(one.left)) for one in differences(book.lives, OWNER)
+        (one.code, str(one.expected), str(one.found), str(one.left))
+        for one in differences(book.lives, OWNER, {TERMS.id})
     ]
 
 
@@ -86,6 +90,32 @@ def test_an_invoice_reversed_whole_is_shown_so(book: PaperBook) -> None:
     ]
 
 
+def red_refused(book: PaperBook, number: str, net: str, tax: str, **more: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        book.invoice("received", number, net, tax, **more)
+    assert (caught.value.code, caught.value.place) == ("red_letter", "gross")
+    return caught.value.reason
+
+
+def test_red_letters_of_all_runs_take_back_no_more_than_the_invoice(book: PaperBook) -> None:
+    """Of 31 975.24 the second run takes back 3 975.24: on the first run 28 000.00 are left, then nothing."""
+    book.invoice("received", "H1", "28296.67", "3678.57")
+    book.settle({"demand_response": "40000.00"})
+    book.issue(run=2)
+    book.invoice("received", "R2", "-3517.91", "-457.33", run=2, reverses="H1")
+    told = red_refused(book, "R1", "-28296.67", "-3678.57", reverses="H1")
+    assert told == "28000.00 CNY of invoice H1 can be reversed, not 31975.24"
+    red_refused(book, "R1", "-24778.77", "-3221.24", reverses="H1")
+    book.invoice("received", "R1", "-24778.76", "-3221.24", reverses="H1")
+    assert rows(book)[2:4] == [("reversed", "H1", "31975.24"), ("red_letter", "R1", "-28000.00")]
+    red_refused(book, "R3", "-0.01", "0.00", reverses="H1")
+
+
+def test_what_other_parties_pay_each_other_is_no_difference(book: PaperBook) -> None:
+    assert told(book)
+    assert differences(book.lives, OWNER, {"another"}) == ()
+
+
 def test_tax_beyond_the_contracts_rates_is_a_difference() -> None:
     book = PaperBook(vat_terms(TERMS))
     book.settle({"demand_response": "45678.91"})
@@ -102,7 +132,7 @@ def test_a_number_given_twice_is_a_difference(book: PaperBook) -> None:
     book.issue(run=2)
     first = book.life()
     twin = msgspec.structs.replace(first, key=msgspec.structs.replace(first.key, party="a-investor"))
-    assert [one.code for one in differences([first, twin], OWNER)].count("number") == 1
+    assert [one.code for one in differences([first, twin], OWNER, {TERMS.id})].count("number") == 1
     shared = msgspec.structs.replace(first.invoices[0], in_next_invoice=True)
     twin = msgspec.structs.replace(twin, invoices=(shared,))
-    assert [one.code for one in differences([first, twin], OWNER)].count("number") == 0
+    assert [one.code for one in differences([first, twin], OWNER, {TERMS.id})].count("number") == 0

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from ledger.accounting.account import Account
-from ledger.accounting.ageing import BUCKETS, ageing
+from ledger.accounting.ageing import BUCKETS, Ageing, ageing
 from ledger.accounting.party_account import control_differences, party_account
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -33,6 +33,10 @@ def rows(book: PaperBook, first: date | None = None, end: date | None = None) ->
     return [(row.kind, str(row.amount), str(row.balance)) for row in found.rows]
 
 
+def aged(book: PaperBook, on: date) -> Ageing:
+    return ageing(book.lives, "CNY", on, OWNER, {book.terms.id})
+
+
 def agrees(book: PaperBook) -> bool:
     return not control_differences(book.journal.journal, book.lives, OWNER, ())
 
@@ -54,7 +58,7 @@ def test_a_part_then_too_much_then_given_back(book: PaperBook) -> None:
 
 def test_what_is_paid_beyond_is_a_credit_on_account(book: PaperBook) -> None:
     book.pay("b1", "-12000.00")
-    found = ageing(book.lives, "CNY", DUE + timedelta(days=100))
+    found = aged(book, DUE + timedelta(days=100))
     assert (str(found.on_account), str(found.total)) == ("705.91", "-705.91")
     assert not any(money.minor for money in found.owed_to_us.values())
     assert book.life().standing(DUE) == "overpaid"
@@ -74,7 +78,7 @@ def test_a_credit_on_account_pays_a_later_statement(book: PaperBook) -> None:
     book.credit("k1", 1, 2, "705.91")
     assert (str(book.life().open_amount), str(book.life(run=2).open_amount)) == ("0.00", "-3269.33")
     assert book.journal.journal.balance(Account("advance_received", ("host",)), "CNY").minor == 0
-    found = ageing(book.lives, "CNY", ISSUED)
+    found = aged(book, ISSUED)
     assert (str(found.on_account), str(found.owed_to_us["not_due"])) == ("0.00", "3269.33")
     assert agrees(book)
 
@@ -122,12 +126,23 @@ def test_a_write_off_posts_bad_debt_and_clears_the_account(book: PaperBook) -> N
 )
 def test_what_is_open_stands_in_the_bucket_of_its_age(book: PaperBook, days: int, bucket: str) -> None:
     book.pay("b1", "-1294.09")
-    found = ageing(book.lives, "CNY", DUE + timedelta(days=days))
+    found = aged(book, DUE + timedelta(days=days))
     assert {name: str(money) for name, money in found.owed_to_us.items()} == {
         name: "10000.00" if name == bucket else "0.00" for name in BUCKETS
     }
     assert str(found.interest) == str(Money(500 * days, "CNY")), "10 000.00 x 0.0005 a day"
     assert str(found.total) == "10000.00"
+
+
+def test_what_the_owner_has_no_part_in_is_not_aged(book: PaperBook) -> None:
+    """Neither another's contract nor the owner's own statement is owed to us or by us."""
+    late = DUE + timedelta(days=10)
+    book.issue(OWNER)
+    assert str(aged(book, late).total) == "11294.09"
+    for owner, contracts in ((OWNER, {"another"}), ("host", {book.terms.id})):
+        found = ageing([book.life()], "CNY", late, owner, contracts)
+        assert not any(money.minor for money in found.owed_to_us.values())
+        assert (found.total.minor, found.interest.minor) == (0, 0)
 
 
 def test_a_journal_that_misses_a_payment_is_noticed(book: PaperBook) -> None:

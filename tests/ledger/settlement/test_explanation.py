@@ -35,7 +35,9 @@ from ledger.settlement.amount_tree import AmountName, AmountTrees
 from ledger.settlement.explanation import AmountExplained, Branch, Leaf, check_explanation, leaves
 from ledger.settlement.line import Line
 from ledger.settlement.result import Result
+from ledger.settlement.run import RecordSettlement, Run, Runs
 from ledger.settlement.settle import check_line
+from ledger.settlement.statement import statements
 from ledger.waterfall import Distribution, PriorMonth, StreamItem, Throughput, distribute
 from tests.scenarios import test_scenarios as scenarios
 
@@ -193,7 +195,64 @@ def test_a_delta_has_the_leaves_of_both_runs() -> None:
     ]
 
 
+def explained_deltas(results: list[Result]) -> list[tuple[Run, dict[str, AmountExplained]]]:
+    """The runs that a month's results are recorded as, and the delta of each party with a statement; as the
+    party itself is told it, which must be what everybody else is told and what the statement says."""
+    state: Runs | None = None
+    told: list[tuple[Run, dict[str, AmountExplained]]] = []
+    for sequence, result in enumerate(results, 1):
+        paid = state.latest if state else None
+        before = paid.result if paid else None
+        (event,) = RecordSettlement(result).decide(state, {})
+        state, run = event.apply(state), event.run
+        found: dict[str, AmountExplained] = {}
+        for one in statements(run, sequence):
+            for reader in (None, one.party):
+                trees = AmountTrees(result, reader)
+                found[one.party] = trees.amount("delta", party=one.party, before=before)
+                check_explanation(found[one.party])
+                assert found[one.party].amount == one.delta
+            assert one.delta == run.delta.get(one.party, Money.zero(result.currency))
+        assert set(run.delta) <= set(found)
+        told.append((run, found))
+    return told
+
+
+def provisional(result: Result, day: int) -> Result:
+    return msgspec.structs.replace(result, through=date(2026, 1, day))
+
+
+def test_a_provisional_delta_is_zero_and_a_dropped_partys_is_taken_back() -> None:
+    thirds: list[Clause] = [LOSS, RemainderSplit(shares={"a": "1/3", "b": "2/3"})]
+    known = run_of(thirds, {"spot": 10_000})
+    dropped = run_of(ALONE, {"spot": 10_000}, parties=("a", "host"))
+    told = explained_deltas([provisional(known, 10), provisional(known, 20), known, dropped, dropped])
+    assert [(run.kind, {party: str(found.amount) for party, found in of.items()}) for run, of in told] == [
+        ("provisional", {"a": "0.00", "b": "0.00", "host": "0.00"}),
+        ("provisional", {"a": "0.00", "b": "0.00", "host": "0.00"}),
+        ("initial", {"a": "33.33", "b": "66.67", "host": "-100.00"}),
+        ("correction 1", {"a": "66.67", "b": "-66.67", "host": "0.00"}),
+        ("correction 2", {"a": "0.00", "host": "0.00"}),
+    ]
+    ((_, why),) = leaves(told[1][1]["a"].tree)
+    assert "provisional up to 2026-01-20" in why.label
+    trees = AmountTrees(dropped)
+    back = trees.amount("delta", party="b", before=known)
+    assert_each_leaf_counts(back, iter(range(back.leaves_in_all)))
+    assert (Fraction(-2, 3), "100") in [(share, leaf.exact) for share, leaf in leaves(back.tree)]
+    for party, name, before in (("b", "delta", dropped), ("b", "payable", known), ("c", "delta", known)):
+        with pytest.raises(Refused, match="has no amounts here"):
+            trees.amount(name, party=party, before=before)  # type: ignore[arg-type]
+    with pytest.raises(Refused, match="there are: a"):
+        AmountTrees(dropped, "a").amount("delta", party="b", before=known)
+
+
 LOSS = LossSplit(shares={"a": "50%", "b": "50%"}, carry_forward=False)
+ALONE: list[Clause] = [
+    LossSplit(shares={"a": "100%"}, carry_forward=False),
+    RemainderSplit(shares={"a": "100%"}),
+]
+"""Of a contract that no longer names b."""
 
 
 def fee(rate: str) -> BaseFee:
@@ -210,22 +269,23 @@ def run_of(
     month: Month = JANUARY,
     prior: PriorMonth | None = None,
     sees_pool: tuple[str, ...] = PARTIES,
+    parties: tuple[str, ...] = PARTIES,
 ) -> Result:
     """A run whose pool has one line a stream, all held by the host."""
-    terms = contract_of(clauses)
+    terms = contract_of(clauses, parties)
     items = [StreamItem(name, Money(minor, "CNY")) for name, minor in streams.items()]
     split = distribute(terms, month, items, Throughput(1_000, 2_345_678), prior)
     lines = [_stream_line(number, name, minor) for number, (name, minor) in enumerate(streams.items(), 1)]
     return _result(terms, split, lines, sees_pool)
 
 
-def contract_of(clauses: list[Clause]) -> Contract:
+def contract_of(clauses: list[Clause], parties: tuple[str, ...] = PARTIES) -> Contract:
     sees = Visibility(pool_total=True, others_percentages=True, host_bill=True)
     return Contract(
         id="C", title="random", model="co_investment", sites=("S1",), currency="CNY", zone="Asia/Shanghai",
         effective_from=date(2026, 1, 1), effective_to=date(2036, 1, 1),
         parties=tuple(ContractParty(id=one, role="host" if one == "host" else "investor", sees=sees)
-                      for one in PARTIES),
+                      for one in parties),
         owner_position="gross", split_basis="tax_inclusive", pool_streams=STREAMS, pass_through_costs=(),
         cash_holder=dict.fromkeys(STREAMS, "host"), clauses=tuple(clauses),
     )  # fmt: skip
@@ -340,3 +400,31 @@ def test_every_amount_of_a_random_contract_has_its_leaves(
                 count = found.leaves_in_all
                 assert_each_leaf_counts(found, iter([place % count] if count else []))
         month, prior, before = month.next(), result.carry, result
+
+
+POOLS = st.dictionaries(st.sampled_from(STREAMS), st.integers(-3_000_000, 9_000_000))
+
+
+@settings(max_examples=60)
+@given(
+    clauses=some_clauses(),
+    days=st.lists(st.integers(1, 30), max_size=2).map(sorted),
+    whole=st.lists(st.tuples(st.booleans(), POOLS), min_size=1, max_size=4),
+    accrued=POOLS,
+)
+def test_every_explained_delta_is_the_statements(
+    clauses: list[Clause], days: list[int], whole: list[tuple[bool, dict[str, int]]], accrued: dict[str, int]
+) -> None:
+    """Provisional runs, the initial one, and corrections that drop a party or name it again."""
+    results = [provisional(run_of(clauses, accrued, sees_pool=("b",)), day) for day in days]
+    for names_b, streams in whole:
+        if names_b:
+            results.append(run_of(clauses, streams, sees_pool=("b",)))
+        else:
+            results.append(run_of(ALONE, streams, sees_pool=(), parties=("a", "host")))
+    totals = dict.fromkeys(PARTIES, Money.zero("CNY"))
+    for _, told in explained_deltas(results):
+        for party, found in told.items():
+            totals[party] += found.amount
+    owed = {party: results[-1].payable.get(party, Money.zero("CNY")) for party in PARTIES}
+    assert totals == owed, "the explained deltas of all runs are what is payable in the end"
