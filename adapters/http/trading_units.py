@@ -88,7 +88,7 @@ class ShareBody(msgspec.Struct, frozen=True):
 class UnitLineBody(msgspec.Struct, frozen=True):
     """One statement of the market: `sites` + `kept` + `rounding` = `statement`.
 
-    `current` is false where the market corrected it after it was allocated.
+    `current` is false where it was corrected, or its unit changed, after it was allocated.
     """
 
     fact: str

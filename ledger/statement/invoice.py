@@ -51,10 +51,10 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("invoice_total", "net and tax have the same sign", place="tax")
         if self.reverses is not None and self.gross.minor >= 0:
             raise Refused("red_letter", "a red-letter invoice is below zero", place="gross")
-        if self.reverses == self.number:
-            raise Refused("red_letter", "a red-letter invoice has a number of its own", place="reverses")
         if self.reverses is not None and self.in_next_invoice:
             raise Refused("red_letter", "a red-letter invoice stands for itself", place="in_next_invoice")
+        if self.reverses == self.number:
+            raise Refused("red_letter", "a red-letter invoice has a number of its own", place="reverses")
         if self.reverses is None and self.gross.minor < 0 and not self.in_next_invoice:
             raise Refused(
                 "red_letter",

@@ -131,6 +131,9 @@ def corrections_credit_and_red_letter(run: Terminal, bench: Bench) -> None:
     assert Money.parse(net, "CNY").minor < 0
     assert Money.parse(tax, "CNY").minor < 0
     invoice(run, HOST, "R1", net, tax, "--reverses", "F1")
+    whole = ("record", "invoice", CONTRACT.id, MONTH, HOST, "--number", "R2", "--direction", "issued")
+    rest = ("--net", "-40693.82", "--tax", "-5290.20", "--reverses", "F1", "--run", "2", "--as", "ada")
+    refused("red_letter", run, *whole, *rest)
 
 
 def _second(number: str, net: str, tax: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -20,9 +21,12 @@ from ledger.interval import zone_of
 from ledger.meter import Meter, RegisterMeter
 from ledger.meter_import import RecordReadings
 from ledger.published_tariff import PublishTariff
+from ledger.quantity import Money
 from ledger.readings import run_of
 from ledger.signed_contract import RegisterContract
 from ledger.site import RegisterSite, Site
+from ledger.statement.life import Payment, StatementKey
+from ledger.statement.money import RecordPayment
 from tests.adapters import sample
 from tests.adapters.cli.terminal import terminal_of
 from tests.adapters.conftest import Bench
@@ -56,7 +60,7 @@ OURS, THEIRS = contract_of("held-by-host", "S3", "host"), contract_of("held-by-u
 def issued_august(bench: Bench, *contracts: Contract) -> Api:
     """August settled under the contracts of S3 and S4, and the host's statements issued."""
     commands: list[Any] = [sample.found_book(), PublishTariff(SUMMER)]
-    commands += [sample.register_party(party) for party in ("host", "operator")]
+    commands += [sample.register_party(party) for party in ("host", "operator", "third")]
     for site in ("S3", "S4"):
         account = Account(id=f"A-{site}", zone="Asia/Shanghai", parts="two_part", demand=ActualDemand())
         meter = Meter(f"{site}-M", site, "storage", ("charge", "discharge"), 900, 400_000, "Asia/Shanghai")
@@ -167,6 +171,49 @@ def test_both_sides_are_paid_by_the_smaller_one(api: Api) -> None:
     assert [one["evidence"] for one in history["agreements"]] == ["framework agreement 7"]
     proof = replay(api.bench.log, api.bench.database)
     assert proof.equal, [table for table in proof.tables if table.difference]
+
+
+def test_a_netting_waits_for_what_was_paid_just_before(api: Api) -> None:
+    """One fen of ours is paid while the projections are late: the netting sets off one fen less."""
+    ok(api.post("/v1/netting/host/agreement", AGREED, "finance"))
+    before = position(api)
+    api.projector.stop()
+    api._thread.join()
+    day, fen = date(2026, 9, 3), Money(1, "CNY")
+    paid = Payment(id="b-1", on=day, amount=fen, kind="payment")
+    key = StatementKey(THEIRS.id, "2026-08", "host", 1)
+    api.bench.door.execute(RecordPayment(key, paid), command_id="b-1", actor="ada")
+    late = threading.Timer(0.5, api.bench.project)
+    late.start()
+    done = ok(api.post("/v1/netting/host", {"id": "n-1", "currency": "CNY"}, "finance"))
+    late.join()
+    assert done["netting"]["amount"] == str(Money.parse(before["payable"], "CNY") - fen)
+
+
+def test_what_we_have_no_part_in_is_neither_aged_nor_a_difference(bench: Bench) -> None:
+    parties = tuple(
+        msgspec.structs.replace(one, id="third") if one.id == "operator" else one for one in THEIRS.parties
+    )
+    shares = {"host": "70%", "third": "30%"}
+    foreign = msgspec.structs.replace(
+        THEIRS,
+        parties=parties,
+        clauses=(LossSplit(shares=shares, carry_forward=False), RemainderSplit(shares=shares)),
+        cash_holder={"arbitrage": "third"},
+    )
+    api = issued_august(bench, OURS, foreign)
+    try:
+        owed = position(api)["receivable"]
+        account = ok(api.get("/v1/parties/host/account", "auditor"))
+        assert account["closing"] == owed
+        assert (account["ageing"]["owed_to_us"]["not_due"], account["ageing"]["owed_by_us"]["not_due"]) == (
+            owed,
+            "0.00",
+        )
+        found = ok(api.get("/v1/invoices", "auditor"))["differences"]
+        assert {one["contract"] for one in found} == {OURS.id}
+    finally:
+        api.close()
 
 
 def test_what_may_not_be_netted_is_named(api: Api) -> None:

@@ -58,6 +58,8 @@ def test_one_payment_pays_both_statements(api: Api) -> None:
     problem(api.post(PATH, body(Money(-1, "CNY")), "finance"), 409, "exists", "id")
     problem(api.post(PATH, body(Money(1, "CNY"), "bank-2"), "finance"), 422, "payment_spread", "party")
     problem(api.post(PATH, {**asked, "amount": "1.234"}, "finance"), 422, "money", "amount")
+    for currency in ("ZZZ", ""):
+        problem(api.post(PATH, {**asked, "currency": currency}, "finance"), 422, "field_type", "currency")
     assert api.post(PATH, asked, "auditor").status_code == 403
     rest = before["two"] + Money(100, "CNY")
     ok(api.post(PATH, body(rest + Money(-5, "CNY"), "bank-2"), "finance"))

@@ -300,3 +300,32 @@ def test_camt_without_a_profile(api: Settled) -> None:
     )
     assert done.status_code == 201, done.text
     assert done.json()["items"][0]["bank"]["account"] == "bank-2"
+
+
+def test_of_a_refused_bank_file_nothing_is_recorded(api: Settled) -> None:
+    """Its second statement gives a reference of the first, or of an earlier file, other contents."""
+    text = (EXAMPLES / "camt053.xml").read_text()
+    start, end = text.index("<Stmt>"), text.index("</Stmt>") + len("</Stmt>")
+
+    def statement(references: str, month: str = "August") -> str:
+        return text[start:end].replace("SIM-REF-", references).replace("share August", f"share {month}")
+
+    def sent(*statements: str) -> httpx.Response:
+        data = (text[:start] + "".join(statements) + text[end:]).encode()
+        query = "/v1/bank-statements?account=bank-3&number=DE00000000000000000001"
+        return api.post(query, role="finance", files={"file": ("camt.xml", data)})
+
+    def recorded() -> set[str]:
+        api.wait()
+        return {one["id"] for one in api.get("/v1/reconciliations", "auditor", limit=100).json()["items"]}
+
+    assert sent(statement("A-")).status_code == 201
+    before = recorded()
+    problem(sent(statement("B-"), statement("A-", "July")), 422, "reference_reused")
+    problem(sent(statement("B-"), statement("B-", "July")), 422, "reference_reused")
+    assert recorded() == before
+    done = sent(statement("B-"), statement("C-"))
+    assert done.status_code == 201, done.text
+    names = [one["id"] for one in done.json()["items"]]
+    assert [name[-2:] for name in names] == ["-1", "-2"]
+    assert recorded() == before | set(names)

@@ -107,7 +107,10 @@ def test_red_letters_of_all_runs_take_back_no_more_than_the_invoice(book: PaperB
     assert told == "28000.00 CNY of invoice H1 can be reversed, not 31975.24"
     red_refused(book, "R1", "-24778.77", "-3221.24", reverses="H1")
     book.invoice("received", "R1", "-24778.76", "-3221.24", reverses="H1")
-    assert rows(book)[2:4] == [("reversed", "H1", "31975.24"), ("red_letter", "R1", "-28000.00")]
+    assert [row for row in rows(book) if row[1] in {"H1", "R1"}] == [
+        ("reversed", "H1", "31975.24"),
+        ("red_letter", "R1", "-28000.00"),
+    ]
     red_refused(book, "R3", "-0.01", "0.00", reverses="H1")
 
 

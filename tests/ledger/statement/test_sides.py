@@ -49,7 +49,7 @@ def test_what_is_due_says_who_pays() -> None:
 
 def test_ageing_and_netting_agree() -> None:
     life = turned()
-    aged = ageing([life], "CNY", LATER)
+    aged = ageing([life], "CNY", LATER, "owner", {"c"})
     (position,) = positions("owner", [life], {"c"})
     assert (aged.owed_to_us["61_90"], aged.overpaid_by_us) == (cny("54.95"), cny("0"))
     assert position.net == aged.total == cny("54.95")
