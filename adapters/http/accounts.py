@@ -189,6 +189,7 @@ def list_invoices(
     wanted = None if month is None else month_of(month)
     with view.reading() as (connection, position):
         found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+    with view.service.database.reading(view.service.book) as connection:
         owner = owner_of(connection, position)
         ours = contracts_of(connection, position, owner)
 

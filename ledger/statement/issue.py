@@ -16,6 +16,7 @@ from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.settlement.line import Line
 from ledger.settlement.run import PROVISIONAL, Run, Runs
 from ledger.statement.invoice import Billing
 from ledger.statement.life import Life, StatementKey, Status
@@ -118,7 +119,7 @@ class ReviewStatement(_About, frozen=True):
         amount = run.delta.get(self.key.party)
         if amount is None:
             raise Refused("unknown_party", f"{self.key.party} has no part in this run", place="party")
-        lines = {line.number: line.amount for line in run.result.lines if line.party == self.key.party}
+        lines = {line.number: _payable(line) for line in run.result.lines if line.party == self.key.party}
         billed = self._billing(others)
         return (StatementReviewed(self.key, amount, lines, billed, self.reviewed_by),)
 
@@ -218,6 +219,14 @@ def _check_undisputed(life: Life) -> None:
     for dispute in life.disputes:
         if dispute.freezes:
             raise Refused("dispute_open", f"dispute {dispute.id} is {dispute.status}", place="statement")
+
+
+def _payable(line: Line) -> Money:
+    """What a line adds to what its party is paid: a stream's cash is with the party already, and is not paid
+    at all where the contract does not share it."""
+    if line.kind == "clause":
+        return line.amount
+    return -line.amount if line.pooled else Money.zero(line.amount.currency)
 
 
 def _run(runs: Runs, key: StatementKey) -> Run:

@@ -94,9 +94,10 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def frozen(self) -> Money:
-        """What the disputes hold back."""
-        zero = Money.zero(self.amount.currency)
-        return sum((one.amount for one in self.disputes if one.freezes), zero)
+        """What the disputes hold back of what is due: at most all of it, and never more than nothing."""
+        held = sum(one.amount.minor for one in self.disputes if one.freezes)
+        due = self.due.minor
+        return Money(min(max(held, min(due, 0)), max(due, 0)), self.amount.currency)
 
     @property
     def settled(self) -> Money:

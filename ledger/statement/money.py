@@ -150,14 +150,28 @@ class RecordPayment(_Money, frozen=True):
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[PaymentRecorded]:
         """Raises:
         Refused: `statement_status`, `currency`, `exists`, `write_off` for a write-off on this way,
-            `netting` for a netting and `credit` for a credit, which concern two statements at once."""
+            `netting` for a netting and `credit` for a credit, which concern two statements at once,
+            `payment_side` for what goes the wrong way and pays nothing back."""
         if self.payment.kind == "write_off":
             raise Refused("write_off", "a write-off needs a reason and a second person", place="kind")
         if self.payment.kind == "netting":
             raise Refused("netting", "a netting is recorded with the party, for both sides", place="kind")
         if self.payment.kind in {"credit_given", "credit_used"}:
             raise Refused("credit", "a credit is moved between two statements at once", place="kind")
-        return (_recorded(state, self.key, self.payment),)
+        recorded = _recorded(state, self.key, self.payment)
+        assert state is not None
+        if (
+            self.payment.kind == "payment"
+            and (state.settled + self.payment.amount).minor * state.due.minor < 0
+        ):
+            owed = "above" if state.due.minor > 0 else "below"
+            raise Refused(
+                "payment_side",
+                f"{state.due} is due, so a payment is {owed} zero (to the party above, by it below); the"
+                " other way only what was paid can be paid back",
+                place="amount",
+            )
+        return (recorded,)
 
 
 class WriteOff(_Money, frozen=True, tag_field="command", tag="statement.write_off"):

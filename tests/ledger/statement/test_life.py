@@ -260,8 +260,37 @@ def test_what_a_party_owes_is_paid_with_the_other_sign() -> None:
     assert life.amount == cny(-10000)
     part = does(life, RecordPayment(key, Payment(id="b1", on=ISSUED, amount=cny(-4000), kind="payment")))
     assert (part.open_amount, part.standing(ISSUED)) == (cny(-6000), "part_paid")
-    wrong_way = does(life, RecordPayment(key, Payment(id="b1", on=ISSUED, amount=cny(5), kind="payment")))
-    assert wrong_way.open_amount == cny(-10005)
+    wrong_way = RecordPayment(key, Payment(id="b1", on=ISSUED, amount=cny(5), kind="payment"))
+    refused("payment_side", life, wrong_way)
+
+
+def test_a_payment_the_wrong_way_is_refused_unless_it_pays_back() -> None:
+    refused("payment_side", issued(), paid(-4000))
+    part = does(issued(), paid(4000))
+    assert does(part, paid(-4000, "b2")).open_amount == cny(10000), "paid back"
+    refused("payment_side", part, paid(-4001, "b2"))
+
+
+def test_a_disputed_saving_line_holds_back_what_its_party_would_pay() -> None:
+    """The party keeps 300.00 and owes 100.00: objecting to the 300.00 freezes the 100.00, not more."""
+    saving = msgspec.structs.replace(line(1, 30000), kind="stream", code="arbitrage", site="S1")
+    shown = msgspec.structs.replace(saving, number=3, amount=cny(5000), pooled=False)
+    settled = runs(msgspec.structs.replace(
+        result(6000, 3000, 1000),
+        lines=(saving, line(2, 20000), shown),
+        payable={"host": cny(-10000), "operator": cny(10000)},
+        entitlement={"host": cny(20000), "operator": cny(10000)},
+        held={"host": cny(30000), "operator": cny(0)},
+        pool=cny(30000),
+    ))  # fmt: skip
+    life = does(
+        None, ReviewStatement(KEY, "ada"), ApproveStatement(KEY, "bob"), IssueStatement(KEY, ISSUED, TERMS),
+        settled=settled,
+    )  # fmt: skip
+    assert (life.amount, life.lines) == (cny(-10000), {1: cny(-30000), 2: cny(20000), 3: cny(0)})
+    assert [does(life, dispute(number)).open_amount for number in (1, 2, 3)] == [
+        cny(0), cny(-10000), cny(-10000)
+    ]  # fmt: skip
 
 
 def test_a_write_off_takes_no_more_than_is_open() -> None:
@@ -366,6 +395,7 @@ def test_amount_is_always_what_is_open_frozen_and_settled(steps: list[tuple[str,
                 if value == "rejected":
                     del frozen[waiting]
         except Refused as error:
-            assert error.code == "line_disputed"
+            assert error.code == ("payment_side" if kind == "pay" else "line_disputed")
+            assert kind != "pay" or settled + value < 0, "nothing but what was paid is paid back"
     assert life.open_amount == cny(10000 - settled - sum(frozen.values()))
     assert life.open_amount + life.frozen + life.settled == life.amount
