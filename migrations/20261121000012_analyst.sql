@@ -66,9 +66,6 @@ USING (
 CREATE POLICY analyst ON ledger.position FOR SELECT TO wattledger_analyst
 USING (book = (SELECT analyst.book()));
 
--- A view that is replaced forgets that its reader's own rights count.
-ALTER VIEW ledger.reading SET (security_invoker = true);
-
 CREATE VIEW analyst.statement WITH (security_invoker = true, security_barrier = true) AS
 SELECT
     one.month,

@@ -187,7 +187,7 @@ def _wanted(data: SubstitutionRequest) -> Wanted:
 
 
 @get(
-    "/substitution-methods/{meter:str}/{register_:str}",
+    "/substitution-methods/{meter:str}/{register:str}",
     summary="Which method substitutes a gap, what it gives, and why others cannot",
     responses=READ_PROBLEMS,
     tags=["Measurements"],
@@ -196,7 +196,7 @@ def _wanted(data: SubstitutionRequest) -> Wanted:
 def show_method(
     view: NamedDependency[View],
     meter: Annotated[str, PathParameter(pattern=ID_PATTERN)],
-    register_: Annotated[Register, PathParameter()],
+    register: Annotated[Register, PathParameter()],
     start: Annotated[str, QueryParameter(max_length=64, description="The gap's start, with its offset")],
     end: Annotated[str, QueryParameter(max_length=64, description="Its end, not included")],
     pv_start: Annotated[
@@ -212,10 +212,10 @@ def show_method(
     hours = None
     if pv_start is not None and pv_end is not None:
         hours = PvHours(time.fromisoformat(pv_start), time.fromisoformat(pv_end))
-    reference = None if reference_meter is None else (reference_meter, reference_register or register_)
+    reference = None if reference_meter is None else (reference_meter, reference_register or register)
     with view.reading() as (connection, position):
         choice = choose(
-            connection, view.service.book, (meter, register_), gap, position,
+            connection, view.service.book, (meter, register), gap, position,
             pv_hours=hours, reference=reference,
         )  # fmt: skip
     return MethodAnswer(position, choice)

@@ -60,7 +60,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/readings": frozenset({"gateway", "operator", "admin"}),
     "GET /v1/sites/{name}/validations/{month}": _MASTER_DATA,
     "POST /v1/register-reads": frozenset({"gateway", "operator", "admin"}),
-    "GET /v1/substitution-methods/{meter}/{register_}": _MASTER_DATA,
+    "GET /v1/substitution-methods/{meter}/{register}": _MASTER_DATA,
     "POST /v1/substitutions": frozenset({"operator", "finance", "admin"}),
     "GET /v1/imports": _MASTER_DATA,
     "POST /v1/imports": frozenset({"gateway", "operator", "finance", "admin"}),

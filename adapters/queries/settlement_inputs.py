@@ -245,7 +245,7 @@ class _Site:
         self._readings = matrix.readings
         self._all_actual = matrix.all_actual
         self._rows = {key: matrix.rows[key] for key in layout.keys if key in matrix.rows}
-        self.site_layout = layout
+        self._layout = layout
 
     def total(
         self, meters: Sequence[Recorded[Meter]], register: EnergyRegister, days: slice
@@ -263,7 +263,7 @@ class _Site:
         return total
 
     def _refuse_missing(self, meter: str, register: str, count: int, first: int) -> None:
-        at = self._start + timedelta(seconds=first * self.site_layout.interval_s)
+        at = self._start + timedelta(seconds=first * self._layout.interval_s)
         raise Refused(
             "missing_readings",
             f"{count} intervals of register {register} are missing, the first at"
@@ -283,8 +283,8 @@ class _Site:
 
     def sources(self) -> tuple[Source, ...]:
         found = [
-            _source("site", self.site_layout.site),
-            Source(f"tariff.{self.site_layout.tariff.id}", _one(self.site_layout.tariff.sequence)),
+            _source("site", self._layout.site),
+            Source(f"tariff.{self._layout.tariff.id}", _one(self._layout.tariff.sequence)),
         ]
         return (*found, *self.readings())
 
