@@ -7,6 +7,7 @@ ids are part of the folded state, because JetStream's own deduplication forgets 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -29,6 +30,7 @@ from ledger.refusal import Refused
 
 _ATTEMPTS: Final = 20
 _FOLDS_KEPT: Final = 5_000
+_SALT_BYTES: Final = 16
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -179,6 +181,7 @@ class FrontDoor:
                 effective=_effective(events),
                 causation=causation,
                 previous=folded.hash,
+                salt=secrets.token_hex(_SALT_BYTES),
                 schema=SCHEMA,
                 events=events,
             )

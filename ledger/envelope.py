@@ -21,7 +21,8 @@ class Envelope(msgspec.Struct, Generic[E], frozen=True, forbid_unknown_fields=Tr
     `command` is the id that makes a repeat answer the first result, `command_digest` the SHA-256 of
     what was asked (the same id with another wish is refused), `actor` an opaque id, `recorded_at`
     when we learned it, `effective` when it holds, `causation` the command or sequence it reacts to,
-    `previous` the SHA-256 of the aggregate's previous envelope ("" for its first).
+    `previous` the SHA-256 of the aggregate's previous envelope ("" for its first). `salt` is random: the
+    envelope's hash is published, and without a salt a small fact could be guessed from it.
     """
 
     command: str
@@ -31,5 +32,6 @@ class Envelope(msgspec.Struct, Generic[E], frozen=True, forbid_unknown_fields=Tr
     effective: Period | None
     causation: str
     previous: str
+    salt: str
     schema: int
     events: tuple[E, ...]

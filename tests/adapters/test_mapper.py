@@ -19,6 +19,7 @@ STATE = {
     "effective": None,
     "causation": "",
     "previous": "",
+    "salt": "00112233445566778899aabbccddeeff",
     "schema": 1,
     "events": [
         {
