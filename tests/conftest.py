@@ -10,8 +10,8 @@ from hypothesis import settings
 
 from tests.stack import NatsServer, PostgresServer
 
-settings.register_profile("fixed", database=None)
-settings.register_profile("new", database=None, print_blob=True)
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.register_profile("new", deadline=None, database=None, print_blob=True)
 settings.load_profile(os.environ.get("PROPERTY_SEEDS", "fixed"))
 
 
