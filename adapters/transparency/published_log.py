@@ -1,0 +1,300 @@
+"""A book's log as others see it: its checkpoints, signed only on top of what was signed before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from adapters.postgres.database import Connection, Database
+from adapters.transparency.checkpoint_folder import CheckpointFolder
+from adapters.transparency.inclusion import Inclusion
+from adapters.transparency.log_key import make_seed, signer_of
+from adapters.transparency.stored_tree import StoredTree
+from ledger.refusal import Refused
+from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
+from ledger.transparency.entry_bundle import EntryBundle, entry_of, envelope_leaf
+from ledger.transparency.merkle import leaf_hash
+from ledger.transparency.note import Note
+from ledger.transparency.note_key import NoteKey, NoteSigner
+from ledger.transparency.tile import HashTile
+
+PASSING: Final = frozenset({"checkpoint_behind", "tree_archive"})
+"""Refusals of a moment in which projections catch up; any other one stays until somebody acts."""
+
+
+class Consistency(msgspec.Struct, frozen=True):
+    """`path` shows that the tree of `old` envelopes begins that of `new`; empty where they are equal, and for
+    no envelopes, which every tree extends."""
+
+    old: int
+    new: int
+    old_root: bytes
+    root: bytes
+    path: tuple[bytes, ...]
+
+
+class PublishedLog:
+    """The log of one book under its `origin`.
+
+    With `makes_key` a key file that is missing is made, unless checkpoints of another key are there. Without
+    it only a process that has the file signs.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        book: str,
+        origin: str,
+        folder: CheckpointFolder,
+        key_file: Path,
+        *,
+        makes_key: bool,
+    ) -> None:
+        self.database = database
+        self.book = book
+        self.origin = origin
+        self.folder = folder
+        self.key_file = key_file
+        self.makes_key = makes_key
+
+    # ------------------------------------------------------------------ signing
+
+    def signer(self) -> NoteSigner | None:
+        """Who signs here; None when this process has no key.
+
+        Raises:
+            Refused: `log_key`, `note_key_name`.
+        """
+        found = signer_of(self.key_file, self.origin)
+        if found is None and self.makes_key and self.folder.newest() is None:
+            make_seed(self.key_file)
+            found = signer_of(self.key_file, self.origin)
+        return found
+
+    def key(self) -> NoteKey:
+        """What signatures are checked with.
+
+        Raises:
+            Refused: `log_key` without the key's file.
+        """
+        return self._signer().key
+
+    def sign(self) -> Note:
+        """The checkpoint of the whole tree, signed and kept unless it was already.
+
+        Nothing is signed unless it extends the newest one kept, and the archive ends with the tree.
+
+        Raises:
+            Refused: `split_view` when the tree is not a continuation of what was signed;
+                `checkpoint_behind` when it is smaller; `tree_archive`, `tree_leaf` when the archive does not
+                end with it; `log_key`; the codes of `open_checkpoint` for a kept file that is not ours.
+        """
+        signer = self._signer()
+        with self.folder.locked():
+            kept = self._newest(signer.key)
+            with self.database.reading(self.book) as connection:
+                tree = StoredTree.projected(connection, self.book)
+                _check_archive(connection, self.book, tree)
+                new = Checkpoint(self.origin, tree.size, tree.root(tree.size))
+                if kept is not None:
+                    _check_extends(Checkpoint.parse(kept.text), new, tree)
+            if kept is not None and Checkpoint.parse(kept.text).size == new.size:
+                return kept
+            note = new.signed(signer)
+            self.folder.keep(new.size, note.content())
+            return note
+
+    def _signer(self) -> NoteSigner:
+        signer = self.signer()
+        if signer is None:
+            text = f"{self.key_file} is not there: this process signs and checks nothing"
+            raise Refused("log_key", text, place="WATTLEDGER_LOG_KEY")
+        return signer
+
+    def _known_key(self) -> NoteKey | None:
+        signer = self.signer()
+        return None if signer is None else signer.key
+
+    def _newest(self, key: NoteKey | None) -> Note | None:
+        found = self.folder.newest()
+        return None if found is None else self._opened(*found, key)
+
+    def _opened(self, size: int, content: bytes, key: NoteKey | None) -> Note:
+        """What was kept of a size, when it is of that size and log and, where we know the key, signed."""
+        note = Note.parse(content)
+        if key is None:
+            checkpoint = Checkpoint.parse(note.text)
+        else:
+            checkpoint = open_checkpoint(note, self.origin, key).checkpoint
+        if (checkpoint.origin, checkpoint.size) != (self.origin, size):
+            text = f"the file of {self.origin} at {size} holds {checkpoint.origin} at {checkpoint.size}"
+            raise Refused("checkpoint_origin", text, place=str(self.folder.path))
+        return note
+
+    # ------------------------------------------------------------------ what was signed
+
+    def latest(self) -> Note | None:
+        """The newest checkpoint that was kept.
+
+        Raises:
+            Refused: the codes of `open_checkpoint`.
+        """
+        return self._newest(self._known_key())
+
+    def covering(self, sequence: int) -> Note | None:
+        """The first checkpoint that covers an envelope, signed now if need be; None while there is none.
+
+        Once it is there it is always the same, so that a statement's proof stays the same bytes.
+
+        Raises:
+            Refused: as `sign`, but for what passes by itself.
+        """
+        found = self.folder.covering(sequence)
+        if found is not None:
+            return self._opened(*found, self._known_key())
+        if self.signer() is None:
+            return None
+        try:
+            note = self.sign()
+        except Refused as refused:
+            if refused.code in PASSING:
+                return None
+            raise
+        return note if Checkpoint.parse(note.text).size >= sequence else None
+
+    def proof(self, sequence: int) -> Inclusion | None:
+        """That the archived envelope at `sequence` is in the log, under the first checkpoint that covers it;
+        None while there is none.
+
+        Raises:
+            Refused: as `covering` and `inclusion`.
+        """
+        note = self.covering(sequence)
+        return None if note is None else self._proved(sequence, Checkpoint.parse(note.text), note)
+
+    def inclusion(self, sequence: int, size: int) -> Inclusion:
+        """That the archived envelope at `sequence` is among the first `size`, which may be unsigned.
+
+        Raises:
+            Refused: `log_size` for more than there are; `log_index` for a sequence beyond `size`;
+                `inclusion_proof` when archive, tree and checkpoint do not agree.
+        """
+        with self.database.reading(self.book) as connection:
+            root = StoredTree.projected(connection, self.book).root(size)
+        return self._proved(sequence, Checkpoint(self.origin, size, root), self.signed_at(size))
+
+    def _proved(self, sequence: int, checkpoint: Checkpoint, note: Note | None) -> Inclusion:
+        with self.database.reading(self.book) as connection:
+            path = StoredTree.projected(connection, self.book).inclusion(sequence, checkpoint.size)
+            leaf = archived_leaf(connection, self.book, sequence)
+        return Inclusion(sequence, leaf, checkpoint.size, checkpoint.root, path, note)
+
+    def consistency(self, old: int, new: int) -> Consistency:
+        """That the first `old` envelopes begin the first `new`.
+
+        Raises:
+            Refused: `log_size` for more than there are, or `old` above `new`.
+        """
+        with self.database.reading(self.book) as connection:
+            tree = StoredTree.projected(connection, self.book)
+            path = tree.consistency(old, new)
+            return Consistency(old, new, tree.root(old), tree.root(new), path)
+
+    def signed_at(self, size: int) -> Note | None:
+        """The checkpoint that was kept of this very size.
+
+        Raises:
+            Refused: the codes of `open_checkpoint`.
+        """
+        content = self.folder.at(size)
+        return None if content is None else self._opened(size, content, self._known_key())
+
+    # ------------------------------------------------------------------ files of the log (C2SP tlog-tiles)
+
+    def tile(self, tile: HashTile) -> bytes:
+        """A tile of what was signed.
+
+        Raises:
+            Refused: `tile_beyond` for one beyond the newest checkpoint; `tile_content` for a damaged one.
+        """
+        tile.check_held(self.signed_size())
+        with self.database.reading(self.book) as connection:
+            return StoredTree.projected(connection, self.book).tile(tile)
+
+    def entries(self, bundle: EntryBundle) -> bytes:
+        """The envelopes of a bundle, or what stands for them in the log.
+
+        Raises:
+            Refused: `tile_beyond` for one beyond the newest checkpoint; `entry_bundle` when the archive has
+                not all of them; `tree_leaf` when one is not the tree's.
+        """
+        bundle.check_held(self.signed_size())
+        first = bundle.first + 1
+        with self.database.reading(self.book) as connection:
+            tree = StoredTree.projected(connection, self.book)
+            tile = HashTile(0, bundle.index, bundle.width)
+            leaves = tile.hashes(tree.tile(tile))
+            rows = connection.execute(
+                "SELECT payload FROM ledger.envelope WHERE book = %s AND sequence BETWEEN %s AND %s"
+                " ORDER BY sequence",
+                [self.book, first, bundle.first + bundle.width],
+            ).fetchall()
+        entries = [entry_of(bytes(payload)) for (payload,) in rows]
+        content = bundle.content(entries)
+        for at, (entry, leaf) in enumerate(zip(entries, leaves, strict=True), first):
+            if leaf_hash(entry) != leaf:
+                raise Refused("tree_leaf", f"the archived envelope {at} is not the tree's", place="sequence")
+        return content
+
+    def signed_size(self) -> int:
+        """How many envelopes the newest checkpoint covers; 0 without any."""
+        note = self.latest()
+        return 0 if note is None else Checkpoint.parse(note.text).size
+
+    # ------------------------------------------------------------------ what others kept
+
+    def check(self, checkpoint: Checkpoint) -> int:
+        """Accept that today's tree goes on from a checkpoint; answers today's size.
+
+        Raises:
+            Refused: `checkpoint_origin`; `checkpoint_ahead` when the tree is smaller; `split_view`.
+        """
+        if checkpoint.origin != self.origin:
+            text = f"{checkpoint.origin!r} is not {self.origin!r}"
+            raise Refused("checkpoint_origin", text, place="origin")
+        with self.database.reading(self.book) as connection:
+            tree = StoredTree.projected(connection, self.book)
+            check_held(checkpoint, tree.size, tree.peaks(min(checkpoint.size, tree.size)))
+        return tree.size
+
+
+def _check_extends(old: Checkpoint, new: Checkpoint, tree: StoredTree) -> None:
+    extends(old, new, tree.consistency(old.size, new.size) if old.size <= new.size else ())
+
+
+def _check_archive(connection: Connection, book: str, tree: StoredTree) -> None:
+    """That the archive ends with the tree's last leaf."""
+    found = connection.execute("SELECT max(sequence) FROM ledger.envelope WHERE book = %s", [book]).fetchone()
+    archived = int(found[0] or 0) if found else 0
+    if archived != tree.size:
+        text = f"the archive has {archived} envelopes, the tree {tree.size}"
+        raise Refused("tree_archive", text, place="size")
+    if tree.size and archived_leaf(connection, book, tree.size) != tree.leaf(tree.size):
+        text = f"the archived envelope {tree.size} is not the tree's last leaf"
+        raise Refused("tree_leaf", text, place=f"sequence {tree.size}")
+
+
+def archived_leaf(connection: Connection, book: str, sequence: int) -> bytes:
+    """The leaf hash of the envelope that the archive holds at `sequence`.
+
+    Raises:
+        Refused: `log_index` when it holds none; `log_envelope`.
+    """
+    found = connection.execute(
+        "SELECT payload FROM ledger.envelope WHERE book = %s AND sequence = %s", [book, sequence]
+    ).fetchone()
+    if found is None:
+        raise Refused("log_index", f"the archive has no envelope {sequence}", place="sequence")
+    return envelope_leaf(bytes(found[0]))
