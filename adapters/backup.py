@@ -9,82 +9,159 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import struct
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from adapters import continuity
+from adapters.continuity import Discontinuity
+from adapters.integrity.evidence import sync_folder
+from adapters.integrity.judgement import Roots
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.nats.pull import Pull
+from adapters.postgres.database import Connection, Database
 from ledger.refusal import Refused
+from ledger.transparency.checkpoint import Checkpoint
+from ledger.transparency.entry_bundle import envelope_leaf
+from ledger.transparency.note import Note
 
 _LENGTH: Final = struct.Struct(">Q")
-_FORMAT: Final = "wattledger.backup.v1"
+FORMAT: Final = "wattledger.backup.v1"
 _IDLE_S: Final = 10.0
+_LOOK_S: Final = 0.5
 _PAYLOAD_BYTES_MAX: Final = 64 << 20
 """NATS takes no larger message."""
 _BATCH_BYTES: Final = 8 << 20
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`checkpoint` is the signed note of the log's newest checkpoint when the file was written, or ""."""
+
     format: str
     book: str
     last_sequence: int
+    checkpoint: str = ""
 
 
-def backup(log: Log, file: Path) -> Manifest:
+def backup(log: Log, database: Database, file: Path, checkpoint: Note | None = None) -> Manifest:
     """Write the book as it is now; the book may go on meanwhile.
+
+    What is written was compared on its way: each message with its archived hash, and their tree's root with
+    the checkpoint's. A damaged stream leaves no file.
 
     Raises:
         FileExistsError: the file is there already.
+        Discontinuity: the stream lost events, or is not the one that was archived or signed.
         TimeoutError: the stream stopped answering.
     """
-    manifest = Manifest(_FORMAT, log.book, log.client.run(log.last_sequence()))
-    total = hashlib.sha256()
-    partial = file.with_name(file.name + ".partial")
     if file.exists():
         raise FileExistsError(f"{file} exists; backups are never overwritten")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    pull = Pull(log.client, log.book, 1)
-    written = 0
-    with gzip.open(partial, "wb", compresslevel=6) as out:
-        out.write(msgspec.json.encode(manifest) + b"\n")
-        while written < manifest.last_sequence:
-            pulled = pull.batch(_IDLE_S)
-            if not pulled:
-                raise TimeoutError(f"the stream stopped answering after {written}")
-            for item in pulled:
-                if item.sequence <= manifest.last_sequence:
-                    out.write(_LENGTH.pack(len(item.payload)) + item.payload)
-                    total.update(item.payload)
-                    written = item.sequence
-        out.write(total.digest())
-    pull.close()
-    partial.rename(file)
+    note = "" if checkpoint is None else checkpoint.content().decode()
+    signed = [] if checkpoint is None else [Checkpoint.parse(checkpoint.text)]
+    manifest = Manifest(FORMAT, log.book, log.client.run(log.last_sequence()), note)
+    continuity.check_whole(log, continuity.standing_of(log))
+    with database.reading(log.book) as connection:
+        continuity.check(log, *continuity.archived(connection, log.book))
+        write(file, manifest, _compared(log, connection, manifest.last_sequence, signed))
     return manifest
 
 
-def restore(log: Log, file: Path) -> Manifest:
+def _compared(log: Log, connection: Connection, last: int, signed: Sequence[Checkpoint]) -> Iterator[bytes]:
+    """The stream's payloads up to `last`, each compared before it is given."""
+    roots = Roots(signed)
+    pull = Pull(log.client, log.book, 1)
+    written = 0
+    give_up = time.monotonic() + _IDLE_S
+    try:
+        with connection.cursor(name="archive") as archive:
+            archive.itersize = BATCH_MESSAGES_MAX
+            archive.execute("SELECT sequence, hash FROM ledger.envelope ORDER BY sequence")
+            kept = archive.fetchone()
+            while written < last:
+                pulled = pull.batch(_LOOK_S)
+                if pulled:
+                    give_up = time.monotonic() + _IDLE_S
+                else:
+                    continuity.check_goes_on(log, written)
+                    if time.monotonic() > give_up:
+                        raise TimeoutError(f"the stream stopped answering after {written}")
+                for item in pulled[: last - written]:
+                    if kept is not None:
+                        continuity.check_kept(item.sequence, item.payload, kept)
+                        kept = archive.fetchone()
+                    roots.add(envelope_leaf(item.payload))
+                    yield item.payload
+                    written = item.sequence
+    finally:
+        pull.close()
+    for one in roots.split:
+        raise Discontinuity(
+            f"the stream's first {one.size} envelopes are not those that a checkpoint was signed for",
+            code="checkpoint_split",
+            place=f"sequence {one.size}",
+        )
+    for one in roots.ahead:
+        raise Discontinuity(
+            f"a signed checkpoint counts {one.size} envelopes, the stream holds {last}",
+            code="checkpoint_ahead",
+            place=f"sequence {last + 1}",
+        )
+
+
+def write(file: Path, manifest: Manifest, payloads: Iterable[bytes]) -> None:
+    """Write a book's payloads in order: whole or not at all, on the disk when this returns."""
+    total = hashlib.sha256()
+    partial = file.with_name(file.name + ".partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    try:
+        with partial.open("wb") as raw:
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw) as out:
+                out.write(msgspec.json.encode(manifest) + b"\n")
+                for payload in payloads:
+                    out.write(_LENGTH.pack(len(payload)) + payload)
+                    total.update(payload)
+                out.write(total.digest())
+            raw.flush()
+            os.fsync(raw.fileno())
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.rename(file)
+    sync_folder(file.parent)
+
+
+def restore(log: Log, file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
     """Append a backup's payloads to this book's empty stream, byte for byte on the same sequences.
 
-    The whole file is checked before the first append.
+    The whole file is checked before the first append, and its tree compared with its own checkpoint and with
+    those given, whose signatures the caller has checked.
 
     Raises:
-        Refused: `backup` for a damaged or foreign file, `not_empty` when the book has events.
+        Refused: `backup` for a damaged or foreign file, `not_empty` when the book has events; `split_view`
+            or `checkpoint_ahead` when it is not the book that a checkpoint was signed for.
     """
-    manifest = _checked(file)
+    manifest = checked(file, checkpoints)
     if manifest.book != log.book:
         raise Refused("backup", f"this is book {manifest.book!r}, not {log.book!r}", place=str(file))
     if log.client.run(log.last_sequence()):
         raise Refused("not_empty", f"book {log.book} has events; restore into an empty one")
+    append_all(log, payloads(file, manifest))
+    return manifest
+
+
+def append_all(log: Log, content: Iterable[bytes]) -> None:
+    """Append payloads in order, in batches, onto a stream that ends where they begin."""
     waiting: list[bytes] = []
     size = 0
-    for payload in _payloads(file, manifest):
+    for payload in content:
         waiting.append(payload)
         size += len(payload)
         if len(waiting) == BATCH_MESSAGES_MAX or size > _BATCH_BYTES:
@@ -92,7 +169,6 @@ def restore(log: Log, file: Path) -> Manifest:
             waiting, size = [], 0
     if waiting:
         _append(log, waiting)
-    return manifest
 
 
 def _append(log: Log, payloads: list[bytes]) -> None:
@@ -101,22 +177,36 @@ def _append(log: Log, payloads: list[bytes]) -> None:
     log.client.run(log.append(events))
 
 
-def _checked(file: Path) -> Manifest:
+def checked(file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
+    """What a backup says of itself, once all of it was read and holds.
+
+    Raises:
+        Refused: as `restore`, but for what it says of the book.
+    """
     try:
         with gzip.open(file, "rb") as source:
             manifest = msgspec.json.decode(source.readline(), type=Manifest)
+        own = [Checkpoint.parse(Note.parse(manifest.checkpoint.encode()).text)] if manifest.checkpoint else []
+        roots = Roots(sorted([*own, *checkpoints], key=lambda one: one.size))
         total = hashlib.sha256()
         stored = bytearray()
-        for payload in _payloads(file, manifest, stored):
+        for payload in payloads(file, manifest, stored):
             total.update(payload)
+            roots.add(envelope_leaf(payload))
     except (OSError, EOFError, zlib.error, msgspec.MsgspecError, struct.error) as error:
         raise Refused("backup", f"not a whole backup: {error}", place=str(file)) from error
-    if manifest.format != _FORMAT or bytes(stored) != total.digest():
+    if manifest.format != FORMAT or bytes(stored) != total.digest():
         raise Refused("backup", "the checksum over its events does not match", place=str(file))
+    for one in roots.split:
+        text = f"its first {one.size} envelopes have another root than the checkpoint of {one.origin}"
+        raise Refused("split_view", text, place=str(file))
+    for one in roots.ahead:
+        text = f"the checkpoint of {one.origin} counts {one.size} envelopes, this file has fewer"
+        raise Refused("checkpoint_ahead", text, place=str(file))
     return manifest
 
 
-def _payloads(file: Path, manifest: Manifest, rest: bytearray | None = None) -> Iterator[bytes]:
+def payloads(file: Path, manifest: Manifest, rest: bytearray | None = None) -> Iterator[bytes]:
     """Each payload; what follows the last goes to `rest`."""
     with gzip.open(file, "rb") as source:
         source.readline()

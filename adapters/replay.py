@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -14,20 +15,38 @@ import psycopg
 from psycopg import sql
 
 from adapters import continuity
+from adapters.integrity.fault import Fault
+from adapters.integrity.judgement import origin_of
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS, Projection
 from adapters.projector import Projector
+from ledger.transparency.merkle import HASH_BYTES
+from ledger.transparency.tile import TILE_HEIGHT, TILE_WIDTH
 
 _REPLAY_S: Final = 3600.0
 
 
 class TableProof(msgspec.Struct, frozen=True):
-    """One table compared; `difference` describes the first row that differs, None when none does."""
+    """One table compared; `difference` describes the first row that differs, None when none does.
+
+    `sequence` is the first event from which the two tables differ (0: none), and `sha256` the digest of the
+    replayed rows as PostgreSQL writes them, in the order of their keys.
+    """
 
     table: str
     rows: int
     difference: str | None
+    sequence: int = 0
+    sha256: str = ""
+
+
+class Located(msgspec.Struct, frozen=True):
+    """The first event of the stream from which on something kept differs."""
+
+    sequence: int
+    aggregate: str
+    kinds: tuple[str, ...]
 
 
 class ReplayProof(msgspec.Struct, frozen=True):
@@ -35,14 +54,28 @@ class ReplayProof(msgspec.Struct, frozen=True):
 
     position: int
     tables: tuple[TableProof, ...]
+    first: Located | None = None
 
     @property
     def equal(self) -> bool:
         return all(table.difference is None for table in self.tables)
 
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Each table that differs, placed at the first event from which it does."""
+        return tuple(
+            Fault("row_altered", f"table {one.table}, sequence {one.sequence}", one.difference)
+            for one in self.tables
+            if one.difference is not None
+        )
 
-def replay(log: Log, database: Database) -> ReplayProof:
+
+def replay(log: Log, database: Database, projections: Sequence[Projection] = PROJECTIONS) -> ReplayProof:
     """Fold the book into an empty database and compare every table byte for byte.
+
+    A difference is located by the sequences that its rows carry: of all rows that only one side has, the
+    smallest. A tree tile has none; the place of its first differing hash gives the leaf. Projecting in
+    another order gives the same rows; so does another process.
 
     Raises:
         Discontinuity: the stream is not what was projected.
@@ -52,10 +85,37 @@ def replay(log: Log, database: Database) -> ReplayProof:
         check(log, live)
         position = _position(live, log.book)
         with _scratch(database) as other:
-            _fold(log, other, position)
+            _fold(log, other, position, projections)
             with other.owning() as again:
-                tables = tuple(_compared(live, again, log.book, table) for table in _tables(PROJECTIONS))
-    return ReplayProof(position, tables)
+                tables = tuple(_compared(live, again, log.book, table) for table in _tables(projections))
+                first = _located(again, log.book, tables)
+    return ReplayProof(position, tables, first)
+
+
+def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) -> ReplayProof:
+    """Make every table that differs anew from the stream, with the positions; answers what differed.
+
+    `before` is told first, where anything does. Only for a stream that was proven right: it is
+    not compared with the archive, which is made anew too. Rows are made up to where the projections were.
+    """
+    with _scratch(database) as other:
+        last = log.client.run(log.last_sequence())
+        with database.owning() as live:
+            position = _position(live, log.book)
+        if not 0 < position <= last:
+            position = last
+        _fold(log, other, position, PROJECTIONS)
+        with database.owning() as live, other.owning() as again:
+            tables = tuple(_compared(live, again, log.book, table) for table in _tables(PROJECTIONS))
+            proof = ReplayProof(position, tables, _located(again, log.book, tables))
+            if not proof.equal:
+                before(proof)
+            for table in tables:
+                if table.difference is not None:
+                    _replace(live, again, log.book, table.table)
+            for projection in PROJECTIONS:
+                _replace_position(live, again, log.book, projection.name)
+    return proof
 
 
 def rebuild(log: Log, database: Database, projections: Sequence[Projection]) -> int:
@@ -71,21 +131,12 @@ def rebuild(log: Log, database: Database, projections: Sequence[Projection]) -> 
         continuity.check(log, *continuity.archived(live, log.book))
     with _scratch(database) as other:
         position = log.client.run(log.last_sequence())
-        _fold(log, other, position)
+        _fold(log, other, position, PROJECTIONS)
         with database.owning() as live, other.owning() as again:
             for table in _tables(projections):
                 _replace(live, again, log.book, table)
             for projection in projections:
-                live.execute(
-                    "DELETE FROM ledger.position WHERE book = %s AND projection = %s",
-                    [log.book, projection.name],
-                )
-                found = again.execute(
-                    "SELECT book, projection, sequence, hash FROM ledger.position WHERE projection = %s",
-                    [projection.name],
-                ).fetchone()
-                if found is not None:
-                    live.execute("INSERT INTO ledger.position VALUES (%s, %s, %s, %s)", found)
+                _replace_position(live, again, log.book, projection.name)
     return position
 
 
@@ -104,8 +155,8 @@ def check(log: Log, connection: Connection) -> None:
         continuity.check(log, sequence, bytes(digest))
 
 
-def _fold(log: Log, database: Database, position: int) -> None:
-    Projector(log, database).catch_up(_REPLAY_S, until=position)
+def _fold(log: Log, database: Database, position: int, projections: Sequence[Projection]) -> None:
+    Projector(log, database, projections).catch_up(_REPLAY_S, until=position)
 
 
 def _tables(projections: Sequence[Projection]) -> list[str]:
@@ -138,22 +189,113 @@ def _scratch(database: Database) -> Iterator[Database]:
 
 
 def _compared(live: Connection, again: Connection, book: str, table: str) -> TableProof:
+    """Both in the order of their keys. A row that only one side has shifts what follows, so that rows are
+    matched by what they say and not by where they stand."""
     query = _rows_in_order(live, book, table)
+    columns = _columns(live, table)
+    digest = hashlib.sha256()
     rows = 0
+    difference = None
+    ours_only: dict[bytes, None] = {}
+    theirs_only: dict[bytes, None] = {}
     with (
         live.cursor().copy(query) as ours,
         again.cursor().copy(query) as theirs,
     ):
-        difference = None
         for mine, other in itertools.zip_longest(ours, theirs):
-            if difference is None and (mine is None or other is None or bytes(mine) != bytes(other)):
-                difference = f"row {rows + 1}: kept {_shown(mine)}, replayed {_shown(other)}"
             rows += mine is not None
-    return TableProof(table, rows, difference)
+            kept = None if mine is None else bytes(mine)
+            made = None if other is None else bytes(other)
+            digest.update(made or b"")
+            if kept == made:
+                continue
+            if difference is None:
+                difference = f"row {rows}: kept {_shown(kept)}, replayed {_shown(made)}"
+            _match(kept, ours_only, theirs_only)
+            _match(made, theirs_only, ours_only)
+    sequence = _first_event(columns, list(ours_only), list(theirs_only))
+    return TableProof(table, rows, difference, sequence, digest.hexdigest())
 
 
-def _shown(row: bytes | bytearray | memoryview | None) -> str:
-    return "nothing" if row is None else bytes(row).decode(errors="replace").strip()[:200]
+def _match(row: bytes | None, own: dict[bytes, None], others: dict[bytes, None]) -> None:
+    if row is None:
+        return
+    if row in others:
+        del others[row]
+    else:
+        own[row] = None
+
+
+def _first_event(columns: Sequence[str], kept: Sequence[bytes], made: Sequence[bytes]) -> int:
+    """The smallest sequence that a row of one side only says it comes from; 0 without any."""
+    if "content" in columns:
+        return _first_leaf(columns, kept, made)
+    at = columns.index("sequence" if "sequence" in columns else "from_seq")
+    closed = columns.index("to_seq") if "to_seq" in columns else None
+    found: list[int] = []
+    for rows, others in ((kept, made), (made, kept)):
+        beside = set() if closed is None else {_without(_fields(row), closed) for row in others}
+        for row in rows:
+            fields = _fields(row)
+            own = int(fields[at])
+            if closed is not None and _without(fields, closed) in beside:
+                # The row was right when it was made; only the event that closed it tells them apart.
+                own = 0 if fields[closed] == b"\\N" else int(fields[closed])
+            found.append(own)
+    return min((one for one in found if one > 0), default=0)
+
+
+def _fields(row: bytes) -> list[bytes]:
+    return row.rstrip(b"\n").split(b"\t")
+
+
+def _without(fields: Sequence[bytes], at: int) -> tuple[bytes, ...]:
+    return (*fields[:at], *fields[at + 1 :])
+
+
+def _first_leaf(columns: Sequence[str], kept: Sequence[bytes], made: Sequence[bytes]) -> int:
+    """The sequence of the first envelope whose hash a tile has otherwise, or not at all."""
+    level, index, content = (columns.index(name) for name in ("level", "index", "content"))
+    tiles: dict[tuple[int, int], list[bytes]] = {}
+    for side in (kept, made):
+        for row in side:
+            fields = _fields(row)
+            key = int(fields[level]), int(fields[index])
+            tiles.setdefault(key, []).append(bytes.fromhex(fields[content].removeprefix(b"\\\\x").decode()))
+    first: list[int] = []
+    for (at, number), contents in tiles.items():
+        one, other = (*contents, b"")[:2]
+        same = next(
+            (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+        )
+        hash_number = number * TILE_WIDTH + same // HASH_BYTES
+        first.append((hash_number << at * TILE_HEIGHT) + 1)
+    return min(first, default=0)
+
+
+def _located(again: Connection, book: str, tables: Sequence[TableProof]) -> Located | None:
+    """The event behind the first difference, as the stream has it."""
+    first = min((table.sequence for table in tables if table.sequence), default=0)
+    if not first:
+        return None
+    found = again.execute(
+        "SELECT payload FROM ledger.envelope WHERE book = %s AND sequence = %s", [book, first]
+    ).fetchone()
+    origin = origin_of(bytes(found[0])) if found else None
+    return Located(first, origin.aggregate, origin.kinds) if origin else Located(first, "", ())
+
+
+def _shown(row: bytes | None) -> str:
+    return "nothing" if row is None else row.decode(errors="replace").strip()[:200]
+
+
+def _columns(connection: Connection, table: str) -> list[str]:
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+        " ORDER BY attnum",
+        [f"ledger.{table}"],
+    )
+    return [name for (name,) in found]
 
 
 def _rows_in_order(connection: Connection, book: str, table: str) -> sql.Composed:
@@ -168,6 +310,15 @@ def _rows_in_order(connection: Connection, book: str, table: str) -> sql.Compose
     return sql.SQL("COPY (SELECT * FROM ledger.{} WHERE book = {} ORDER BY {}) TO STDOUT").format(
         sql.Identifier(table), book, order
     )
+
+
+def _replace_position(live: Connection, again: Connection, book: str, projection: str) -> None:
+    live.execute("DELETE FROM ledger.position WHERE book = %s AND projection = %s", [book, projection])
+    found = again.execute(
+        "SELECT book, projection, sequence, hash FROM ledger.position WHERE projection = %s", [projection]
+    ).fetchone()
+    if found is not None:
+        live.execute("INSERT INTO ledger.position VALUES (%s, %s, %s, %s)", found)
 
 
 def _replace(live: Connection, again: Connection, book: str, table: str) -> None:

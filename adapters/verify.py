@@ -2,111 +2,127 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from adapters.mapper import EnvelopeMapper
-from adapters.nats import stream, wire
+from adapters import continuity
+from adapters.integrity import checkpoint_files
+from adapters.integrity.copies import Copies, side_by_side
+from adapters.integrity.fault import Fault
+from adapters.integrity.judgement import Judge, Judgement
+from adapters.nats import stream
 from adapters.nats.log import Log
-from adapters.nats.pull import Pull
 from adapters.postgres.database import Connection, Database
 from adapters.queries import settlement_inputs, statements
 from adapters.settling import lowest_position
+from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Month
+from ledger.refusal import Refused
 from ledger.settlement.settle import check_line, settle_all
+from ledger.transparency.checkpoint import Checkpoint
 
-_IDLE_S = 10.0
+Progress = Callable[[int, int], None]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What was checked; `faults` is empty when all of it holds."""
+    """What was checked; `faults` is empty when all of it holds. `checkpoints` are the signed ones that the
+    envelopes were compared with."""
 
     position: int
     envelopes: int
     runs: int
-    faults: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    checkpoints: int = 0
 
 
 def verify(
-    log: Log, database: Database, monitor_url: str | None, progress: Callable[[int, int], None] | None = None
+    log: Log,
+    database: Database,
+    monitor_url: str | None,
+    progress: Progress | None = None,
+    published: PublishedLog | None = None,
 ) -> Verdict:
-    """Check the stream's guarantees, every envelope against the archive and its aggregate's chain, and
-    every settlement run by settling it again from the ledger as it was.
+    """Check the stream's guarantees, every envelope in the stream, the archive, the tree and below the signed
+    checkpoints, its aggregate's chain, and every settlement run by settling it again from the ledger as it
+    was.
 
     Raises:
         WeakStream: the stream or its server could lose facts.
     """
-    stream.verify(log.client, log.book, monitor_url)
+    standing = stream.verify(log.client, log.book, monitor_url)
+    known = checkpoint_files.Signed((), None, ()) if published is None else checkpoint_files.signed(published)
     with database.reading(log.book) as connection:
         position = lowest_position(connection)
-        faults = _check_envelopes(log, connection, position, progress)
-        runs = statements.runs(connection, position)
-        for run in runs:
-            faults += _check_run(connection, log.book, run)
-    return Verdict(position, position, len(runs), tuple(faults))
+        faults = list(known.faults)
+        if published is not None:
+            faults += checkpoint_files.check_not_rolled_back(connection, published)
+        faults += judged(log, connection, position, known.checkpoints, progress).faults
+        runs, wrong = check_runs(connection, log.book, position)
+    faults += wrong
+    if not faults:
+        continuity.note_compared(log.client, database, log.book, standing)
+        if known.newest is not None:
+            checkpoint_files.note_seen(database, log.book, known.checkpoints[-1].size, known.newest)
+    return Verdict(position, position, runs, tuple(faults), len(known.checkpoints))
 
 
-def _check_envelopes(
-    log: Log, connection: Connection, position: int, progress: Callable[[int, int], None] | None
-) -> list[str]:
-    """The stream beside the archive: no gap, equal bytes, unbroken chains."""
-    mapper = EnvelopeMapper()
-    chains: dict[str, tuple[int, str]] = {}
-    faults: list[str] = []
-    pull = Pull(log.client, log.book, 1)
-    expected = 1
-    with connection.cursor(name="archive") as archive:
-        archive.itersize = 2000
-        archive.execute("SELECT sequence, hash FROM ledger.envelope ORDER BY sequence")
-        while expected <= position:
-            pulled = pull.batch(_IDLE_S)
-            if not pulled:
-                faults.append(f"the stream ends before sequence {expected}, the ledger is at {position}")
-                break
-            for item in pulled:
-                if item.sequence > position:
-                    break
-                digest = hashlib.sha256(item.payload)
-                kept = archive.fetchone()
-                if kept is None or (kept[0], bytes(kept[1])) != (item.sequence, digest.digest()):
-                    faults.append(f"sequence {item.sequence}: the archive holds another envelope, or none")
-                header = wire.header_of(item.payload)
-                envelope = mapper.to_envelope(header.topic, wire.state_of(item.payload))
-                version, before = chains.get(header.aggregate, (0, ""))
-                if header.version != version + 1 or envelope.previous != before:
-                    faults.append(f"sequence {item.sequence}: the chain of {header.aggregate} is broken")
-                chains[header.aggregate] = (header.version, digest.hexdigest())
-                expected = item.sequence + 1
-            if progress is not None:
-                progress(expected - 1, position)
-    pull.close()
-    return faults
+def judged(
+    log: Log,
+    connection: Connection,
+    position: int,
+    checkpoints: Sequence[Checkpoint] = (),
+    progress: Progress | None = None,
+) -> Judgement:
+    """Every envelope in both copies, and what follows; `position` is where the archive ought to be."""
+    judge = Judge(checkpoints)
+    for one in _told(side_by_side(log, connection), position, progress):
+        judge.take(one)
+    return judge.judge()
 
 
-def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -> list[str]:
+def _told(copies: Iterator[Copies], position: int, progress: Progress | None) -> Iterator[Copies]:
+    for one in copies:
+        yield one
+        if progress is not None and one.sequence % 1000 == 0:
+            progress(one.sequence, max(one.sequence, position))
+
+
+def check_runs(connection: Connection, book: str, position: int) -> tuple[int, list[Fault]]:
+    """Settle every run up to `position` again; answers how many, and those that come out otherwise."""
+    runs = statements.runs(connection, position)
+    faults: list[Fault] = []
+    for run in runs:
+        faults += _check_run(connection, book, run)
+    return len(runs), faults
+
+
+def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -> list[Fault]:
     """Settle the run again from the ledger as it was at its position."""
-    place = f"run {run.run} of {run.contract} for {run.month}"
+    place = f"sequence {run.sequence}, run {run.run} of {run.contract} for {run.month}"
     result = statements.result(connection, run.contract, run.month, run.run)
     assert result is not None
-    faults: list[str] = []
+    faults: list[Fault] = []
     if result.digest() != run.outputs_digest:
-        faults.append(f"{place}: its result is not the one that its digest names")
+        faults.append(Fault("run_altered", place, "its result is not the one that its digest names"))
     for line in result.lines:
         try:
             check_line(line)
         except AssertionError:
-            faults.append(f"{place}: line {line.number} does not add up")
-    inputs = settlement_inputs.load(
-        connection,
-        book,
-        Month.parse(run.month),
-        run.position,
-        [run.contract],
-        through=result.through,
-    )
-    (again,) = settle_all(inputs)
+            faults.append(Fault("run_altered", place, f"line {line.number} does not add up"))
+    try:
+        inputs = settlement_inputs.load(
+            connection,
+            book,
+            Month.parse(run.month),
+            run.position,
+            [run.contract],
+            through=result.through,
+        )
+        (again,) = settle_all(inputs)
+    except Refused as refused:
+        faults.append(Fault("run_altered", place, f"it is refused now ({refused.code}): {refused}"))
+        return faults
     if again.digest() != run.outputs_digest:
-        faults.append(f"{place}: settling it again gives another result")
+        faults.append(Fault("run_altered", place, "settling it again gives another result"))
     return faults

@@ -1,26 +1,30 @@
-"""Commands for those who check, and for keeping a book: replay, verify, rebuild, backup, restore."""
+"""Commands for those who check, and for keeping a book: replay, verify, rebuild, repair, backup, restore."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
 from adapters import backup as backups
 from adapters import replay as replays
-from adapters.cli import given_file
+from adapters.cli import given_file, repairing
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
-from adapters.continuity import Discontinuity
+from adapters.continuity import Discontinuity, check_goes_on
+from adapters.integrity import checkpoint_files
+from adapters.integrity.fault import Fault
 from adapters.projections import PROJECTIONS
-from adapters.projector import check_goes_on
 from adapters.settling import Behind
 from adapters.stack import Stack
+from adapters.verify import check_runs
 from adapters.verify import verify as verify_book
 from ledger.refusal import Refused
+from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
+from ledger.transparency.note import Note
 
 console = Console(stderr=True)
 
@@ -33,10 +37,14 @@ def add_to(app: App, session: Session) -> None:
 
     @app.command
     def verify() -> int:
-        """Check every envelope against the archive and its chain, and settle every run again.
+        """Check everything that is kept: stream, archive, tree, signed checkpoints, and every row.
 
-        Ends with 1 when anything differs, and names it.
+        Every envelope is compared in all copies and with its aggregate's chain, every run settled again, and
+        every projection's row compared with a replay. Ends with 1 when anything differs: names it by code
+        and place, and says what to do.
         """
+        faults: list[Fault] = []
+        rows = 0
         try:
             with session.open() as stack, Progress(console=console, transient=True) as bar:
                 _wait_level(stack)
@@ -46,35 +54,54 @@ def add_to(app: App, session: Session) -> None:
                     stack.database,
                     stack.addresses.nats_monitor_url,
                     lambda at, of: bar.update(task, completed=at, total=of),
+                    stack.published,
                 )
+                faults += verdict.faults
+                if not any(fault.code.startswith("stream_") for fault in faults):
+                    proof = replays.replay(stack.log, stack.database)
+                    faults += proof.faults
+                    rows = sum(table.rows for table in proof.tables)
         except Discontinuity as lost:
             return _fault(lost)
-        for fault in verdict.faults:
+        for fault in faults:
             print(f"FAULT {fault}")
-        found = counted(len(verdict.faults), "fault") if verdict.faults else "all hold"
+        for remedy in dict.fromkeys(fault.remedy for fault in faults):
+            print(f"  {remedy}")
         print(
-            f"{counted(verdict.envelopes, 'envelope')} and {counted(verdict.runs, 'settlement run')} up to"
-            f" position {verdict.position}: {found}"
+            f"{counted(verdict.envelopes, 'envelope')}, {counted(verdict.checkpoints, 'signed checkpoint')},"
+            f" {counted(verdict.runs, 'settlement run')} and {counted(rows, 'row')} up to position"
+            f" {verdict.position}: {counted(len(faults), 'fault') if faults else 'all hold'}"
         )
-        return 1 if verdict.faults else 0
+        return 1 if faults else 0
 
     @app.command
     def replay() -> int:
         """Fold the whole book from its first event in an empty database and compare every row.
 
-        Ends with 1 when a projection differs, and shows the first row that does, or when the stream has
-        lost events.
+        Every settlement run is settled again. Ends with 1 when a row or a run differs, and shows the first
+        row that does and the event from which it does, or when the stream has lost events.
         """
         try:
             with session.open() as stack, console.status("replaying"):
                 _wait_level(stack)
                 proof = replays.replay(stack.log, stack.database)
+                with stack.database.reading(stack.settings.book) as connection:
+                    runs, wrong = check_runs(connection, stack.settings.book, proof.position)
         except Discontinuity as lost:
             return _fault(lost)
         for table in proof.tables:
             print(f"{table.table:<16}{counted(table.rows, 'row'):>15}  {table.difference or 'equal'}")
-        print(f"replayed up to position {proof.position}: {'equal' if proof.equal else 'DIFFERENT'}")
-        return 0 if proof.equal else 1
+        print(f"{'settlement runs':<16}{counted(runs, 'run'):>15}  {'DIFFERENT' if wrong else 'equal'}")
+        for fault in wrong:
+            print(f"FAULT {fault}")
+        if proof.first is not None:
+            first = proof.first
+            print(
+                f"first differs from event {first.sequence} on: {', '.join(first.kinds)} of {first.aggregate}"
+            )
+        equal = proof.equal and not wrong
+        print(f"replayed up to position {proof.position}: {'equal' if equal else 'DIFFERENT'}")
+        return 0 if equal else 1
 
     @app.command
     def rebuild(*projections: str) -> int:
@@ -98,21 +125,71 @@ def add_to(app: App, session: Session) -> None:
         return 0
 
     @app.command
-    def backup(file: Path) -> None:
-        """Write the whole book into one file, while it goes on running."""
-        given_file.check_new(file)
-        with session.open() as stack, console.status("backing up"):
-            manifest = backups.backup(stack.log, file)
+    def backup(file: Path) -> int:
+        """Write the whole book into one file, while it goes on running, with its newest signed checkpoint.
+
+        Ends with 1, and writes nothing, when the stream lost events or is not what was archived and signed.
+        """
+        given_file.check_new(file, ())
+        given_file.check_absent(file)
+        try:
+            with session.open() as stack, console.status("backing up"):
+                manifest = backups.backup(stack.log, stack.database, file, stack.published.latest())
+        except Discontinuity as lost:
+            return _fault(lost)
         print(f"book {manifest.book} up to sequence {manifest.last_sequence}: {file}")
+        return 0
 
     @app.command
-    def restore(file: Path) -> None:
-        """Append a backup to this book's empty stream, on the same sequences, and project it."""
+    def restore(
+        file: Path,
+        *,
+        checkpoint: Annotated[
+            Path | None, Parameter(help="a signed checkpoint of the book that somebody kept")
+        ] = None,
+    ) -> None:
+        """Append a backup to this book's empty stream, on the same sequences, and project it.
+
+        The file's events are proven first: against the checkpoint in it, the newest in the folder of
+        checkpoints, and the one given.
+        """
         given_file.check_readable(file, "a backup that `wattledger backup` wrote")
+        if checkpoint is not None:
+            given_file.check_readable(checkpoint, "a signed checkpoint")
         with session.open(founding=True) as stack, console.status("restoring"):
-            manifest = backups.restore(stack.log, file)
+            known = _checkpoints_for_restore(stack, checkpoint)
+            manifest = backups.restore(stack.log, file, known)
             stack.caught_up()
-        print(f"book {manifest.book}: {counted(manifest.last_sequence, 'event')} restored and projected")
+        proven = f", proven against {counted(len(known), 'checkpoint')}" if known else ""
+        print(
+            f"book {manifest.book}: {counted(manifest.last_sequence, 'event')} restored{proven} and projected"
+        )
+
+    @app.command
+    def repair(*, dry_run: bool = False, backup: Path | None = None) -> int:
+        """Restore a damaged book from what is proven right, after its content was kept as evidence.
+
+        Needs the operator's identity and the book to itself: end `wattledger up` first. Writes what it did as
+        an event. Ends with 1, and changes nothing, when of some sequences no copy is proven right; a backup
+        may then have them.
+        """
+        if backup is not None:
+            given_file.check_readable(backup, "a backup that `wattledger backup` wrote")
+        return repairing.run(session, console, dry_run=dry_run, backup=backup)
+
+
+def _checkpoints_for_restore(stack: Stack, file: Path | None) -> list[Checkpoint]:
+    kept = checkpoint_files.signed(stack.published, at_most=1)
+    if kept.faults:
+        fault = kept.faults[0]
+        raise Refused("checkpoint", fault.message, place=fault.place)
+    if file is None:
+        return list(kept.checkpoints)
+    note = Note.parse(file.read_bytes())
+    if stack.published.signer() is None:
+        return [*kept.checkpoints, Checkpoint.parse(note.text)]
+    opened = open_checkpoint(note, stack.settings.origin, stack.published.key())
+    return [*kept.checkpoints, opened.checkpoint]
 
 
 def _wait_level(stack: Stack) -> None:
@@ -139,5 +216,6 @@ def _lowest(stack: Stack) -> int:
 
 
 def _fault(lost: Discontinuity) -> int:
-    print(f"FAULT {lost}")
+    print(f"FAULT {lost.fault}")
+    print(f"  {lost.fault.remedy}")
     return 1

@@ -106,6 +106,11 @@ class NatsClient:
         return self._nc.is_connected
 
     @property
+    def server_id(self) -> str:
+        """Which start of which server this connection is to: a server that is started again has a new one."""
+        return str(self._nc._server_info["server_id"])  # noqa: SLF001
+
+    @property
     def max_payload(self) -> int:
         return self._nc.max_payload
 

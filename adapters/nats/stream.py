@@ -58,6 +58,19 @@ class StreamState(msgspec.Struct, frozen=True):
     last_seq: int
     subjects: dict[str, int] = {}
 
+    @property
+    def whole(self) -> bool:
+        """Whether the stream says that it holds every message from the first to its last."""
+        return self.messages == self.last_seq and (self.last_seq == 0 or self.first_seq == 1)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the server says of a stream: when it was made, how it is configured, what it holds."""
+
+    created: str
+    config: dict[str, Any]
+    state: StreamState
+
 
 class _ApiError(msgspec.Struct, frozen=True):
     err_code: int = 0
@@ -65,6 +78,7 @@ class _ApiError(msgspec.Struct, frozen=True):
 
 
 class _Info(msgspec.Struct, frozen=True):
+    created: str = ""
     config: dict[str, Any] | None = None
     state: StreamState | None = None
     error: _ApiError | None = None
@@ -106,15 +120,51 @@ def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamSta
     return info.state
 
 
-def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: int = 1) -> None:
+def standing(client: NatsClient, book: str) -> Standing:
+    """The stream's own account of itself, from its leader.
+
+    Raises:
+        StreamError: the stream does not exist or the server refuses.
+    """
+    info = _request(client, f"STREAM.INFO.{stream_name(book)}", {})
+    assert info.config is not None
+    assert info.state is not None
+    return Standing(info.created, info.config, info.state)
+
+
+def delete(client: NatsClient, book: str) -> None:
+    """Delete the book's stream with all it holds; only the operator's identity may, and only a repair does.
+
+    Raises:
+        StreamError: the server refuses.
+    """
+    try:
+        _request(client, f"STREAM.DELETE.{stream_name(book)}", {})
+    except StreamError as error:
+        if error.code != NOT_FOUND:
+            raise
+
+
+def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: int = 1) -> Standing:
     """Refuse a stream that is weaker than `Guarantees`, and a server that does not sync every write.
 
     Raises:
         WeakStream: names each field, what it is and what it must be.
         StreamError: the stream does not exist.
     """
-    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
-    assert config is not None
+    found = standing(client, book)
+    weak = weaknesses(found.config, book, replicas=replicas)
+    if monitor_url is None:
+        weak.append("no NATS monitoring address is set, so sync_interval cannot be checked")
+    elif not all(_sync_always(url) for url in monitor_url.split(",")):
+        weak.append("a server's sync_interval is not 'always': a power cut loses acknowledged events")
+    if weak:
+        raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
+    return found
+
+
+def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> list[str]:
+    """What of a stream's configuration could lose or alter facts; a stream made anew has none of it."""
     wanted = msgspec.structs.asdict(Guarantees(subjects=[f"{book}.>"]))
     stated = {field: config.get(field, _UNSAID.get(field, type(value)())) for field, value in wanted.items()}
     weak = [
@@ -128,12 +178,7 @@ def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: 
         weak.append(f"num_replicas is {stored}, must be {replicas}")
     if config.get("sealed"):
         weak.append("the stream is sealed")
-    if monitor_url is None:
-        weak.append("no NATS monitoring address is set, so sync_interval cannot be checked")
-    elif not all(_sync_always(url) for url in monitor_url.split(",")):
-        weak.append("a server's sync_interval is not 'always': a power cut loses acknowledged events")
-    if weak:
-        raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
+    return weak
 
 
 def _sync_always(monitor_url: str) -> bool:

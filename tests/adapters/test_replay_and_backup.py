@@ -40,7 +40,7 @@ def test_a_changed_row_is_found_and_a_rebuild_mends_it(bench: Bench) -> None:
 def test_a_restored_book_has_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     filled(bench).project()
     file = tmp_path / "book.backup"
-    assert backup.backup(bench.log, file).last_sequence == 4
+    assert backup.backup(bench.log, bench.database, file).last_sequence == 4
     with pytest.raises(Refused, match="has events"):
         backup.restore(bench.log, file)
     other = type(bench)(bench.nats, bench.postgres)
@@ -52,7 +52,7 @@ def test_a_restored_book_has_the_same_bytes(bench: Bench, tmp_path: Path) -> Non
 def test_a_damaged_backup_is_refused_before_anything_is_stored(bench: Bench, tmp_path: Path) -> None:
     filled(bench)
     file = tmp_path / "book.backup"
-    backup.backup(bench.log, file)
+    backup.backup(bench.log, bench.database, file)
     whole = file.read_bytes()
     for at in (0, len(whole) // 2, len(whole) - 1):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])

@@ -1,0 +1,144 @@
+"""What `wattledger repair` finds, does and says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from adapters.cli.counted import counted
+from adapters.cli.session import ACTOR, Session, check_folder
+from adapters.integrity import checkpoint_files
+from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, repair, survey
+from adapters.stack import Stack, running
+from ledger.refusal import Refused
+
+_SHOWN: Final = 20
+
+
+def run(session: Session, console: Console, *, dry_run: bool, backup: Path | None) -> int:
+    """Open the book without believing it, and repair it or only say what would be done.
+
+    Raises:
+        Refused: `repair_busy` while another command has the servers, `operator_identity` without it.
+    """
+    check_folder(session.settings)
+    with running(session.settings, session.clock, founding=False, believing=False) as stack:
+        if session.settings.embedded and not stack.children:
+            raise Refused("repair_busy", "another command runs these servers; end it first", place="state")
+        with _shop(stack, backup) as shop:
+            if dry_run:
+                return _shown(shop, console)
+            try:
+                with console.status("repairing"):
+                    done = repair(shop, actor=ACTOR)
+            except Unrepairable as impossible:
+                return _impossible(impossible)
+            stack.projector().catch_up()
+            folder = shop.folder
+    return _told(done, folder)
+
+
+@contextmanager
+def _shop(stack: Stack, backup: Path | None) -> Iterator[Shop]:
+    settings, addresses = stack.settings, stack.addresses
+    if addresses.nats_seed is not None and addresses.nats_operator_seed is None:
+        raise Refused(
+            "operator_identity",
+            "a stream is made anew by the operator's identity only; set WATTLEDGER_NATS_OPERATOR_SEED",
+            place="nats_operator_seed",
+        )
+    known = checkpoint_files.signed(stack.published)
+    for fault in known.faults:
+        print(f"FAULT {fault}\n  {fault.remedy}")
+    operator = stack.operator()
+    try:
+        yield Shop(
+            operator,
+            stack.database,
+            stack.door,
+            settings.state / "repair" / settings.book,
+            stack.max_bytes,
+            settings.nats_replicas,
+            known.checkpoints,
+            backup,
+        )
+    finally:
+        operator.close()
+
+
+def _shown(shop: Shop, console: Console) -> int:
+    plan = begun(shop.folder)
+    if plan is not None:
+        print(f"a repair was begun and not ended; it goes on from its image up to {plan.last_sequence}")
+        return 1
+    with console.status("comparing"):
+        found = survey(shop)
+    print("\n".join(_lines(found)))
+    return 1 if found.judgement.faults or found.remakes_stream else 0
+
+
+def _lines(found: Survey) -> Iterator[str]:
+    judgement = found.judgement
+    for fault in judgement.faults[:_SHOWN]:
+        yield f"FAULT {fault}"
+    if (more := len(judgement.faults) - _SHOWN) > 0:
+        yield f"FAULT and {more} more"
+    for weakness in found.weak:
+        yield f"FAULT stream_weak at stream: {weakness}"
+    if judgement.undecided:
+        yield f"cannot be repaired: {Unrepairable(judgement)}"
+        return
+    if found.remakes_stream:
+        yield f"would make the stream anew, sequences 1 to {judgement.end}"
+        from_archive = [at for at, copy in judgement.right.items() if copy != "stream"]
+        if from_archive:
+            yield f"  of them not from the stream: {counted(len(from_archive), 'envelope')}"
+    for one in judgement.forked[:_SHOWN]:
+        yield (
+            f"  would set aside sequence {one.sequence}: {', '.join(one.kinds) or 'not an envelope'} of"
+            f" {one.aggregate}, command {one.command_id} by {one.actor}"
+        )
+    if judgement.lost:
+        yield f"  lost, in no copy: {', '.join(map(str, judgement.lost[:_SHOWN]))}"
+    yield "would compare every row with a replay, and make those that differ anew"
+
+
+def _impossible(impossible: Unrepairable) -> int:
+    for fault in impossible.judgement.faults[:_SHOWN]:
+        print(f"FAULT {fault}")
+    print(f"cannot be repaired: {impossible}")
+    return 1
+
+
+def _told(done: Repaired, folder: Path) -> int:
+    if done.repair is None:
+        print(f"nothing to repair up to position {done.rows.position}")
+        return 0
+    record = done.repair
+    for step in record.steps:
+        noun = "row" if step.action == "rows_restored" else "event"
+        print(f"{step.action:<20} {step.place}: {counted(step.count, noun)}")
+    for one in record.set_aside:
+        print(
+            f"  set aside: sequence {one.sequence} of {one.aggregate},"
+            f" command {one.command_id} by {one.actor}; give the command again under a new id"
+        )
+    if any(step.action == "stream_restored" for step in record.steps):
+        print(
+            f"  whatever was acknowledged after sequence {record.last_sequence} and stood in no copy is lost:"
+            " a receipt with a higher number is void"
+        )
+    print(f"evidence: {folder / record.evidence_file}, sha256 {record.evidence_sha256}")
+    proven = (
+        f"proven against a checkpoint of {record.checkpoint_size}"
+        if record.checkpoint_size
+        else ("no signed checkpoint proves it")
+    )
+    print(
+        f"book right up to sequence {record.last_sequence}, {proven}; on record as sequence {done.sequence}"
+    )
+    return 0

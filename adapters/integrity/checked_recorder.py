@@ -1,0 +1,89 @@
+"""A recorder that believes no aggregate before the archive agrees, and looks at the stream while it writes.
+
+The archive is asked once an aggregate, when it is first read; after that its fold is in memory. A message
+that a damaged block lost, or that somebody replaced, is so found before anything is decided on what is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import nats.errors
+from eventsourcing.persistence import Notification, StoredEvent
+
+from adapters import continuity
+from adapters.continuity import Discontinuity
+from adapters.nats import wire
+from adapters.nats.log import Log
+from adapters.nats.recorder import JetStreamApplicationRecorder
+from adapters.postgres.database import Database
+
+_LOOK_S: Final = 5.0
+"""How old the last look at the stream's configuration and account of itself may be when a write begins."""
+
+
+class CheckedRecorder(JetStreamApplicationRecorder):
+    """As its parent, with both checks."""
+
+    def __init__(self, log: Log, database: Database) -> None:
+        super().__init__(log)
+        self._database = database
+        self._looked = 0.0
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """Store all or none; the answer is each one's sequence.
+
+        Raises:
+            WeakStream: the stream's configuration was weakened meanwhile.
+            Discontinuity: messages were deleted from it.
+        """
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._look()
+        return super().insert_events(stored_events)
+
+    def _look(self) -> None:
+        try:
+            standing = continuity.standing_of(self.log)
+        except (nats.errors.Error, OSError, TimeoutError):
+            # The append itself waits for NATS, and the guard looks again on the next connection.
+            return
+        continuity.check_strong(standing, self.log.book)
+        continuity.check_whole(self.log, standing)
+        self._looked = time.monotonic()
+
+    def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
+        """As its parent's; those that are read from their beginning are compared with the archive.
+
+        Raises:
+            Discontinuity: the archive knows more of an aggregate, or another last envelope.
+        """
+        found = super().select_aggregates(positions)
+        fresh = [name for name, start in positions.items() if start <= 1]
+        if fresh:
+            self._compare({name: found[name] for name in fresh})
+        return found
+
+    def _compare(self, found: Mapping[str, Sequence[Notification]]) -> None:
+        book = self.log.book
+        with self._database.reading(book) as connection:
+            known = connection.execute(
+                "SELECT DISTINCT ON (aggregate) aggregate, version, sequence, hash FROM ledger.envelope"
+                " WHERE book = %s AND aggregate = ANY(%s) ORDER BY aggregate, version DESC",
+                [book, list(found)],
+            ).fetchall()
+        for aggregate, version, sequence, digest in known:
+            event = next((one for one in found[aggregate] if one.originator_version == version), None)
+            place = f"sequence {sequence}"
+            if event is None or event.id != sequence:
+                raise Discontinuity(
+                    f"the stream holds no version {version} of {aggregate}, which was archived as {sequence}",
+                    code="stream_hole",
+                    place=place,
+                )
+            if wire.digest(wire.pack(book, event)) != bytes(digest).hex():
+                raise Discontinuity(
+                    f"version {version} of {aggregate} is not the one that was archived as {sequence}",
+                    place=place,
+                )

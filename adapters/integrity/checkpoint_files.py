@@ -1,0 +1,158 @@
+"""The signed checkpoints that are kept in files: which can be believed, and what was done to the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from adapters.continuity import Discontinuity
+from adapters.integrity.fault import Fault
+from adapters.nats.log import Log
+from adapters.postgres.database import Connection, Database
+from adapters.transparency.published_log import PublishedLog
+from ledger.refusal import Refused
+from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
+from ledger.transparency.note import Note
+from ledger.transparency.note_key import NoteKey
+
+_DEPTH: Final = 4
+_READ_MAX: Final = 1000
+
+
+class Signed(NamedTuple):
+    """The checkpoints whose signatures hold, the smallest first, and what is wrong with the files.
+
+    `notes` has the newest of them whole. Without the log's key no signature can be checked, so none is there.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    newest: Note | None
+    faults: tuple[Fault, ...]
+
+
+def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
+    """The newest `at_most` checkpoints of a book's log.
+
+    Raises:
+        Refused: `log_key` for a key file that is not one.
+    """
+    signer = published.signer()
+    files = _files(published.folder.path)
+    if signer is None:
+        return Signed((), None, ())
+    found: list[Checkpoint] = []
+    faults: list[Fault] = []
+    newest: Note | None = None
+    for size in sorted(files)[-at_most:]:
+        file = files[size]
+        try:
+            note, checkpoint = _opened(file, published.origin, signer.key)
+            if checkpoint.size != size:
+                raise Refused("checkpoint", f"it is of {checkpoint.size} envelopes", place="size")
+        except Refused as refused:
+            faults.append(Fault("checkpoint_file", str(file), str(refused)))
+            continue
+        newest = note
+        found.append(checkpoint)
+    faults += _latest(published.folder.path / "latest", published.origin, signer.key, max(files, default=0))
+    return Signed(tuple(found), newest, tuple(faults))
+
+
+def guard(published: PublishedLog, log: Log) -> None:
+    """What a writer runs after every connect: the newest checkpoint is the log's, no newer one is gone, and
+    the stored tree goes on from it.
+
+    Raises:
+        Discontinuity: `checkpoint_file`, `checkpoint_split` or `checkpoint_ahead`.
+    """
+    if published.signer() is None:
+        return
+    with published.database.reading(published.book) as connection:
+        gone = check_not_rolled_back(connection, published)
+    if gone:
+        raise Discontinuity(gone[0].message, code="checkpoint_file", place=gone[0].place)
+    place = str(published.folder.path)
+    try:
+        note = published.latest()
+    except Refused as refused:
+        raise Discontinuity(str(refused), code="checkpoint_file", place=place) from refused
+    if note is None:
+        return
+    checkpoint = Checkpoint.parse(note.text)
+    try:
+        published.check(checkpoint)
+    except Refused as refused:
+        if refused.code != "checkpoint_ahead":
+            raise Discontinuity(str(refused), code="checkpoint_split", place=place) from refused
+        last = log.client.run(log.last_sequence())
+        # PostgreSQL may have lost its last moments; the projector brings them back from the stream.
+        if last < checkpoint.size:
+            text = f"the stream ends at {last}, a checkpoint was signed over {checkpoint.size} envelopes"
+            raise Discontinuity(text, code="checkpoint_ahead", place=f"sequence {last + 1}") from refused
+    note_seen(published.database, published.book, checkpoint.size, note)
+
+
+def check_not_rolled_back(connection: Connection, published: PublishedLog) -> list[Fault]:
+    """Compare the files with the newest checkpoint that was seen before."""
+    seen = connection.execute(
+        "SELECT checkpoint_size, checkpoint FROM ledger.compared_stream WHERE checkpoint_size > 0"
+    ).fetchone()
+    if seen is None:
+        return []
+    size, content = seen[0], bytes(seen[1])
+    kept = published.folder.at(size)
+    place = str(published.folder.path)
+    if kept is None:
+        return [Fault("checkpoint_file", place, f"the checkpoint of {size} envelopes was there and is gone")]
+    if _text(kept) != _text(content):
+        return [Fault("checkpoint_file", place, f"the checkpoint of {size} envelopes is another than before")]
+    return []
+
+
+def _text(note: bytes) -> bytes:
+    """What was signed; witnesses may have added signatures since."""
+    return note.rpartition(b"\n\n")[0]
+
+
+def note_seen(database: Database, book: str, size: int, note: Note) -> None:
+    """Remember the newest checkpoint, so that one that goes missing is missed."""
+    with database.owning() as connection:
+        connection.execute(
+            "INSERT INTO ledger.compared_stream (book, created, checkpoint_size, checkpoint)"
+            " VALUES (%s, '', %s, %s) ON CONFLICT (book) DO UPDATE"
+            " SET checkpoint_size = excluded.checkpoint_size, checkpoint = excluded.checkpoint"
+            " WHERE compared_stream.checkpoint_size < excluded.checkpoint_size",
+            [book, size, note.content()],
+        )
+
+
+def _opened(file: Path, origin: str, key: NoteKey) -> tuple[Note, Checkpoint]:
+    note = Note.parse(file.read_bytes())
+    return note, open_checkpoint(note, origin, key).checkpoint
+
+
+def _latest(file: Path, origin: str, key: NoteKey, newest: int) -> list[Fault]:
+    """What others collect as the newest: it is the newest, unless it was put back."""
+    if not file.is_file():
+        return [Fault("checkpoint_file", str(file), "it is gone")] if newest else []
+    try:
+        _, checkpoint = _opened(file, origin, key)
+    except Refused as refused:
+        return [Fault("checkpoint_file", str(file), str(refused))]
+    if checkpoint.size > newest:
+        return [Fault("checkpoint_file", str(file), f"the file of its {checkpoint.size} envelopes is gone")]
+    if checkpoint.size < newest:
+        return [
+            Fault(
+                "checkpoint_file", str(file), f"it is of {checkpoint.size} envelopes, the newest of {newest}"
+            )
+        ]
+    return []
+
+
+def _files(folder: Path) -> dict[int, Path]:
+    """Every checkpoint's file by the size that it is named for."""
+    found = {}
+    for file in folder.glob("/".join(["[0-9][0-9][0-9]"] * _DEPTH)):
+        found[int("".join(file.relative_to(folder).parts))] = file
+    return found

@@ -1,0 +1,70 @@
+"""What can be wrong with what is kept, by a stable code, with its place and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import msgspec
+
+FaultCode = Literal[
+    "stream_missing",
+    "stream_lost",
+    "stream_hole",
+    "stream_altered",
+    "stream_forked",
+    "stream_weak",
+    "chain_broken",
+    "archive_altered",
+    "archive_missing",
+    "archive_added",
+    "tree_altered",
+    "checkpoint_split",
+    "checkpoint_ahead",
+    "checkpoint_file",
+    "row_altered",
+    "run_altered",
+]
+FAULT_CODES: Final[tuple[FaultCode, ...]] = get_args(FaultCode)
+
+_REPAIR: Final = "`wattledger repair --dry-run` shows what can be restored, `wattledger repair` does it"
+_REBUILD: Final = "`wattledger repair` makes the rows anew from the stream"
+_CHECKPOINT: Final = (
+    "compare with a copy that a witness or an auditor kept (`wattledger log check FILE`); "
+    "two signed checkpoints that disagree are evidence, keep both"
+)
+REMEDIES: Final[dict[FaultCode, str]] = {
+    "stream_missing": _REPAIR,
+    "stream_lost": _REPAIR,
+    "stream_hole": _REPAIR,
+    "stream_altered": _REPAIR,
+    "stream_forked": _REPAIR,
+    "stream_weak": "end what weakened it, then `wattledger repair` makes the stream anew as it must be",
+    "chain_broken": _REPAIR,
+    "archive_altered": _REPAIR,
+    "archive_missing": _REPAIR,
+    "archive_added": _REPAIR,
+    "tree_altered": _REBUILD,
+    "checkpoint_split": _CHECKPOINT,
+    "checkpoint_ahead": f"events were lost from both copies: {_REPAIR}, with --backup FILE",
+    "checkpoint_file": _CHECKPOINT,
+    "row_altered": _REBUILD,
+    "run_altered": "a run and the rows it was settled from disagree: `wattledger replay` says which changed",
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong: `place` is a sequence, a table with its key, or a file."""
+
+    code: FaultCode
+    place: str
+    message: str
+
+    def __post_init__(self) -> None:
+        assert self.code in FAULT_CODES, self.code
+
+    @property
+    def remedy(self) -> str:
+        return REMEDIES[self.code]
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.place}: {self.message}"

@@ -1,0 +1,83 @@
+"""A statement is answered only when its row is what the recorded run says, archived and in the tree."""
+
+from __future__ import annotations
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from adapters.continuity import Discontinuity
+from adapters.integrity.fault import FaultCode
+from adapters.integrity.published import check_statements
+from adapters.queries import statements
+from adapters.settling import lowest_position
+from adapters.verify import check_runs
+from ledger.settlement.statement import Statement
+from tests.adapters.conftest import Bench
+from tests.adapters.test_settling import filled, founded, settle
+
+TABLES = ("statement", "envelope", "tree_tile")
+PADDED = (
+    "UPDATE ledger.envelope SET payload = payload || ' '::bytea, hash = sha256(payload || ' '::bytea)"
+    " WHERE sequence = %s"
+)
+
+
+def shown(bench: Bench) -> list[Statement]:
+    with bench.database.reading(bench.book) as connection:
+        return statements.latest(connection, lowest_position(connection))
+
+
+def settled(bench: Bench) -> Bench:
+    filled(founded(bench))
+    settle(bench)
+    bench.project()
+    return bench
+
+
+def test_only_what_was_recorded_is_answered(bench: Bench) -> None:
+    settled(bench)
+    assert len(shown(bench)) > 1
+    check_statements(bench.database, bench.book, shown(bench))
+    check_statements(bench.database, bench.book, [])
+    last = shown(bench)[0].sequence
+    changes: list[tuple[str, FaultCode, str]] = [
+        (
+            "UPDATE ledger.statement SET document = jsonb_set(document, '{run}', '7')",
+            "row_altered",
+            f"table statement, sequence {last}",
+        ),
+        ("UPDATE ledger.envelope SET hash = sha256('x') WHERE sequence = %s", "archive_altered", "sequence"),
+        (PADDED, "tree_altered", "sequence"),
+        ("DELETE FROM ledger.tree_tile WHERE level = 0", "tree_altered", "sequence"),
+        ("DELETE FROM ledger.envelope WHERE sequence = %s", "archive_missing", "sequence"),
+    ]
+    for change, code, place in changes:
+        backup = {table: bench.query(f"SELECT * FROM ledger.{table}") for table in TABLES}  # type: ignore[arg-type]
+        bench.query(f"{change} RETURNING 1", [last] if "%s" in change else None)  # type: ignore[arg-type]
+        with pytest.raises(Discontinuity) as refused:
+            check_statements(bench.database, bench.book, shown(bench))
+        assert refused.value.fault.code == code, change
+        assert refused.value.fault.place.startswith(place)
+        restore(bench, backup)
+        check_statements(bench.database, bench.book, shown(bench))
+
+
+def restore(bench: Bench, rows: dict[str, list[tuple[object, ...]]]) -> None:
+    with bench.database.owning() as connection:
+        for table, kept in rows.items():
+            connection.execute(f"DELETE FROM ledger.{table}")  # type: ignore[arg-type]
+            for row in kept:
+                fields = [Jsonb(value) if isinstance(value, dict) else value for value in row]
+                marks = ", ".join(["%s"] * len(row))
+                connection.execute(f"INSERT INTO ledger.{table} VALUES ({marks})", fields)  # type: ignore[arg-type]
+
+
+def test_a_reading_changed_below_a_run_is_found_by_settling_it_again(bench: Bench) -> None:
+    settled(bench)
+    with bench.database.reading(bench.book) as connection:
+        assert check_runs(connection, bench.book, lowest_position(connection)) == (1, [])
+    bench.query("UPDATE ledger.meter_run SET wh[1] = wh[1] + 1 WHERE register = 'discharge' RETURNING 1")
+    with bench.database.reading(bench.book) as connection:
+        _, (fault,) = check_runs(connection, bench.book, lowest_position(connection))
+    assert fault.code == "run_altered"
+    assert fault.place.startswith(f"sequence {shown(bench)[0].sequence}, run 1 of")
