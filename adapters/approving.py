@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.front_door import FrontDoor, Receipt, Wish
 from ledger import book
-from ledger.approval import Approvable, Approve, Proposal, Propose, Reject
+from ledger.approval import Approvable, Approve, Proposal, Propose, Reject, together
 from ledger.book import Book
 from ledger.command import Command
 from ledger.refusal import Refused
@@ -29,10 +29,16 @@ def submit(door: FrontDoor, command: Command, *, command_id: str, actor: str) ->
         Refused: what the command is refused for, now already.
     """
     if not needs_approval(door, command):
-        return Submitted(door.execute(command, command_id=command_id, actor=actor), None)
-    name = f"p{hashlib.sha256(command_id.encode()).hexdigest()[:20]}"
+        wishes = [Wish(one, command_id) for one in together(command)]
+        return Submitted(door.execute_all(wishes, actor=actor)[0], None)
+    name = proposal_name(command_id)
     proposal = Propose(name, cast("Approvable", command), actor)
     return Submitted(door.execute(proposal, command_id=command_id, actor=actor), name)
+
+
+def proposal_name(command_id: str) -> str:
+    """The proposal that a command of that id waits as."""
+    return f"p{hashlib.sha256(command_id.encode()).hexdigest()[:20]}"
 
 
 def record(door: FrontDoor, command: Command, *, actor: str) -> Submitted:
@@ -67,7 +73,7 @@ def approve(door: FrontDoor, proposal: str, *, command_id: str, actor: str) -> R
     prepared = door.state(f"proposal.{proposal}")
     if not isinstance(prepared, Proposal):
         raise Refused("unknown_proposal", f"no proposal {proposal!r} is registered", place="name")
-    wishes = [Wish(Approve(proposal, actor), command_id), Wish(prepared.command, command_id)]
+    wishes = [Wish(one, command_id) for one in (Approve(proposal, actor), *together(prepared.command))]
     return door.execute_all(wishes, actor=actor, causation=f"proposal.{proposal}")[1]
 
 

@@ -12,13 +12,13 @@ from typing import Final, Literal
 import msgspec
 
 from ledger.capital.record import RecordCapital
-from ledger.command import known
+from ledger.command import Command, known
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.identity import checked_id
 from ledger.market_fact import PublishMarketRule
 from ledger.metering.substitution import SubstituteReadings
 from ledger.month_close import CloseMonth
-from ledger.netting import AgreeNetting
+from ledger.netting import AgreeNetting, RecordNetting
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_exclusion import RecordExclusion, WithdrawExclusion
 from ledger.recorded_service import RecordServiceScore
@@ -46,11 +46,18 @@ Approvable = (
     | WithdrawExclusion
     | RecordServiceScore
     | AgreeNetting
+    | RecordNetting
     | PublishExclusivity
     | SubstituteReadings
     | RegisterTradingUnit
 )
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
+
+
+def together(command: Command) -> tuple[Command, ...]:
+    """What the front door accepts with a command or not at all: itself first."""
+    return command.commands if isinstance(command, RecordNetting) else (command,)
+
 
 Status = Literal["open", "approved", "rejected"]
 REASON_MAX: Final = 2000

@@ -188,7 +188,7 @@ class AgreeNetting(msgspec.Struct, frozen=True, tag_field="command", tag="nettin
         return (NettingAgreed(self.party, self.agreement),)
 
 
-class RecordNetting(msgspec.Struct, frozen=True):
+class RecordNetting(msgspec.Struct, frozen=True, tag_field="command", tag="netting.record"):
     """Set statements off against each other; `payments` of the same save pay them."""
 
     netting: Netting
@@ -207,6 +207,11 @@ class RecordNetting(msgspec.Struct, frozen=True):
     def payments(self) -> tuple[PayByNetting, ...]:
         """What pays each statement: given to the front door together with this."""
         return tuple(PayByNetting(part, self.netting.id, self.netting.on) for part in self.netting.parts)
+
+    @property
+    def commands(self) -> tuple[RecordNetting | PayByNetting, ...]:
+        """What the front door accepts together or not at all."""
+        return self, *self.payments
 
     def decide(self, state: Nettings | None, others: Mapping[str, object]) -> tuple[NettingRecorded]:
         """Raises:

@@ -14,7 +14,6 @@ from ledger.identity import checked_id
 from ledger.refusal import Refused
 
 AccountType = Literal["asset", "liability", "equity", "income", "expense"]
-Side = Literal["debit", "credit"]
 Key = Literal["party", "stream", "cost", "clause"]
 
 Role = Literal[
@@ -27,6 +26,7 @@ Role = Literal[
     "supplier_payable",
     "advance_received",
     "advance_paid",
+    "collected_for",
     "vat_output",
     "vat_output_pending",
     "vat_input",
@@ -51,11 +51,10 @@ Role = Literal[
 
 
 class RoleTerms(NamedTuple):
-    """`keys` are what there is one account for each of; a contra account's normal side is the other one."""
+    """`keys` are what there is one account for each of."""
 
     type: AccountType
     keys: tuple[Key, ...]
-    contra: bool = False
 
 
 ROLES: Final[dict[Role, RoleTerms]] = {
@@ -68,18 +67,19 @@ ROLES: Final[dict[Role, RoleTerms]] = {
     "supplier_payable": RoleTerms("liability", ("cost",)),
     "advance_received": RoleTerms("liability", ("party",)),
     "advance_paid": RoleTerms("asset", ("party",)),
+    "collected_for": RoleTerms("liability", ("party",)),
     "vat_output": RoleTerms("liability", ()),
     "vat_output_pending": RoleTerms("liability", ()),
     "vat_input": RoleTerms("asset", ()),
     "opening_equity": RoleTerms("equity", ()),
-    "memo_saving": RoleTerms("equity", ("party", "stream"), contra=True),
+    "memo_saving": RoleTerms("equity", ("party", "stream")),
     "memo_contra": RoleTerms("equity", ()),
     "stream_income": RoleTerms("income", ("stream",)),
     "saving_share_income": RoleTerms("income", ("party",)),
     "clause_income": RoleTerms("income", ("clause",)),
     "late_interest_income": RoleTerms("income", ()),
     "write_back_income": RoleTerms("income", ()),
-    "own_saving": RoleTerms("income", ("stream",), contra=True),
+    "own_saving": RoleTerms("income", ("stream",)),
     "stream_cost": RoleTerms("expense", ("cost",)),
     "partner_share": RoleTerms("expense", ("party",)),
     "clause_cost": RoleTerms("expense", ("clause",)),
@@ -91,10 +91,11 @@ ROLES: Final[dict[Role, RoleTerms]] = {
 }
 """`accrued_*` is settled and not yet stated to the party; `receivable` and `payable` are stated.
 
-`market_receivable` is what a market owes the book's owner for a stream. `own_saving` takes out of an agent's
-income what it holds already as its own lower electricity bill. `allocation_rounding` is what a market's
-statement of an aggregate differs from the sum of its sites (DOMAIN.md 5). `memo_*` record savings that the
-owner never receives; they only ever balance each other and are neither income nor assets (DOMAIN.md 2.3).
+`market_receivable` is what a market owes the book's owner for a stream; `collected_for` what of it is a
+party's own outside every pool, until it is handed over. `own_saving` takes out of an agent's income what it
+holds already as its own lower electricity bill. `allocation_rounding` is what a market's statement of an
+aggregate differs from the sum of its sites (DOMAIN.md 3.9, 5). `memo_*` record savings that the owner never
+receives; they only ever balance each other and are neither income nor assets (DOMAIN.md 2.3).
 """
 
 MEMO: Final = frozenset({"memo_saving", "memo_contra"})
@@ -123,13 +124,6 @@ class Account(msgspec.Struct, frozen=True, order=True):
     @property
     def type(self) -> AccountType:
         return ROLES[self.role].type
-
-    @property
-    def normal_side(self) -> Side:
-        """The side on which the account grows."""
-        terms = ROLES[self.role]
-        debit = terms.type in ("asset", "expense")
-        return "debit" if debit != terms.contra else "credit"
 
     @property
     def party(self) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from ledger.accounting.account import Account
-from ledger.accounting.journal import JournalEntry, Reference
+from ledger.accounting.journal import JournalEntry
 from ledger.accounting.plain_name import plain_name
 from ledger.accounting.posting import Posting
 
@@ -42,7 +42,7 @@ def _first_days(ordered: Iterable[JournalEntry]) -> dict[Account, date]:
 
 def _entry(entry: JournalEntry) -> list[str]:
     lines = [f"{entry.posted_on} * {_quoted(entry.description)}", f'  kind: "{entry.kind}"']
-    lines += [f"  {key}: {_quoted(value)}" for key, value in reference_texts(entry.reference).items()]
+    lines += [f"  {key}: {_quoted(value)}" for key, value in reference_texts(entry).items()]
     for posting in entry.postings:
         amount = f"{posting.amount} {posting.amount.currency}"
         lines.append(f"  {plain_name(posting.account)}  {amount}")
@@ -50,9 +50,11 @@ def _entry(entry: JournalEntry) -> list[str]:
     return lines
 
 
-def reference_texts(reference: Reference) -> dict[str, str]:
+def reference_texts(entry: JournalEntry) -> dict[str, str]:
     """What an entry comes from, as text; nothing for what it does not name."""
+    reference = entry.reference
     values = {
+        "value-date": entry.late_of,
         "contract": reference.contract,
         "origin-month": reference.month,
         "run": reference.run,

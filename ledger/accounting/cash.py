@@ -1,7 +1,8 @@
 """Money that moves: receipts, payments, charges, interest for late payment, write-offs.
 
-Amounts are above zero. What exceeds the amount outstanding becomes an advance. An amount `outstanding` is
-what the party's account shows before the entry: a debit balance for receivable, a credit one for payable.
+Amounts are above zero, but those of markets and suppliers, who give and take back. What exceeds the amount
+outstanding becomes an advance. An amount `outstanding` is what the party's account shows before the entry: a
+debit balance for receivable, a credit one for payable.
 """
 
 from __future__ import annotations
@@ -67,16 +68,17 @@ def payment(
 def market_receipt(
     stream: str, received: Money, on: date, document: str, *, rounding: Money | None = None
 ) -> JournalEntry:
-    """A market pays a stream. `rounding` is what its statement is above (or below) the sum of the sites'.
+    """A market pays a stream, or below zero takes back. `rounding` is what of it its statement is above (or
+    below) the sum of the sites'.
 
     Raises:
-        Refused: `payment_amount`, `currency`.
+        Refused: `payment_amount` for nothing, `currency`.
     """
-    _positive(received, "received")
+    _something(received, "received")
     off = rounding or Money.zero(received.currency)
     return _entry(
         "market_receipt",
-        f"Market receipt for {stream}, {document}",
+        f"{'Market receipt' if received.minor > 0 else 'Paid back to the market'} for {stream}, {document}",
         Reference(document=document),
         on,
         [
@@ -88,18 +90,34 @@ def market_receipt(
 
 
 def supplier_payment(cost: str, paid: Money, on: date, document: str) -> JournalEntry:
-    """The owner pays a pass-through cost.
+    """The owner pays a pass-through cost, or below zero gets it back.
 
     Raises:
-        Refused: `payment_amount`.
+        Refused: `payment_amount` for nothing.
     """
-    _positive(paid, "paid")
+    _something(paid, "paid")
     return _entry(
         "supplier_payment",
-        f"Payment of {cost}, {document}",
+        f"{'Payment' if paid.minor > 0 else 'Refund'} of {cost}, {document}",
         Reference(document=document),
         on,
         [(Account("supplier_payable", (cost,)), paid), (Account("bank"), -paid)],
+    )
+
+
+def handed_over(party: str, paid: Money, on: date, document: str) -> JournalEntry:
+    """The owner hands over what it collected for a party outside every pool, or below zero gets it back.
+
+    Raises:
+        Refused: `payment_amount` for nothing.
+    """
+    _something(paid, "paid")
+    return _entry(
+        "handed_over",
+        f"Handed over to {party}, {document}",
+        Reference(party=party, document=document),
+        on,
+        [(Account("collected_for", (party,)), paid), (Account("bank"), -paid)],
     )
 
 
@@ -200,6 +218,11 @@ def _entry(
 ) -> JournalEntry:
     postings = tuple(Posting(account, amount) for account, amount in amounts if amount.minor)
     return JournalEntry(on, kind, text, reference, postings)
+
+
+def _something(amount: Money, place: str) -> None:
+    if not amount.minor:
+        raise Refused("payment_amount", "nothing moved", place=place)
 
 
 def _positive(amount: Money, place: str) -> None:

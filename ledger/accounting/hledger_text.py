@@ -36,7 +36,7 @@ def _commodity(currency: str) -> str:
 def _entry(entry: JournalEntry) -> list[str]:
     description = entry.description.replace(";", ",").replace("|", "/")
     lines = [f"{entry.posted_on} * ({entry.kind}) {description}"]
-    lines += [f"    ; {key}:{_tag(value)}" for key, value in reference_texts(entry.reference).items()]
+    lines += [f"    ; {key}:{_tag(value)}" for key, value in reference_texts(entry).items()]
     for posting in entry.postings:
         lines.append(f"    {plain_name(posting.account)}  {posting.amount} {posting.amount.currency}")
         lines += [f"    ; {key}:{_tag(value)}" for key, value in line_texts(posting).items()]

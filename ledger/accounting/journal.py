@@ -29,6 +29,8 @@ EntryKind = Literal[
     "payment",
     "market_receipt",
     "supplier_payment",
+    "handed_over",
+    "unit_operator",
     "bank_charge",
     "late_interest",
     "write_off",
@@ -60,16 +62,19 @@ class Reference(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.document is not None:
-            _check_text(self.document, DOCUMENT_MAX, "reference.document")
+            checked_document(self.document, "reference.document")
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
     """Postings of one date and one currency that sum to zero.
 
+    `late_of` is the day of its document or bank booking where that day's month is closed, so that the entry
+    stands in the first open one; None where it stands on its own day.
+
     Raises:
         Refused: `entry_kind`; `empty` without a description or postings; `control_character`,
             `text_length`; `currency` for two currencies; `unbalanced`; `memo_mixed` when memo
-            accounts balance with others.
+            accounts balance with others; `value_date` for a late entry that is not after its own day.
     """
 
     posted_on: date
@@ -77,8 +82,12 @@ class JournalEntry(msgspec.Struct, frozen=True):
     description: str
     reference: Reference
     postings: tuple[Posting, ...]
+    late_of: date | None = None
 
     def __post_init__(self) -> None:
+        if self.late_of is not None and self.late_of >= self.posted_on:
+            text = f"{self.posted_on} is not after {self.late_of}, so that nothing is late"
+            raise Refused("value_date", text, place="value_date")
         if self.kind not in get_args(EntryKind):
             allowed = ", ".join(get_args(EntryKind))
             raise Refused("entry_kind", f"{self.kind!r} is not one of {allowed}", place="kind")
@@ -104,25 +113,23 @@ class JournalEntry(msgspec.Struct, frozen=True):
     def is_memo(self) -> bool:
         return self.postings[0].account.is_memo
 
-    def amount_of(self, account: Account) -> Money:
-        """What the entry posts to one account, debits above zero."""
-        own = (posting.amount.minor for posting in self.postings if posting.account == account)
-        return Money(sum(own), self.currency)
+    @property
+    def value_date(self) -> date:
+        """The day that its document or the bank states, whatever day it is posted on."""
+        return self.late_of or self.posted_on
 
-    def reversal(self, on: date) -> JournalEntry:
-        """The entry that undoes this one, posted on a day not before it.
+    def posted_late(self, on: date) -> JournalEntry:
+        """The same entry on the first open day, since the month of its own day is closed.
 
-        Raises:
-            Refused: `reversal_date`.
+        What the bank did cannot be refused and a closed month does not change (DOMAIN.md 3.10): it keeps its
+        own day as value date, and its text says so.
         """
-        if on < self.posted_on:
-            raise Refused("reversal_date", f"{on} is before the entry's {self.posted_on}", place="date")
-        return JournalEntry(
-            on,
-            "reversal",
-            f"Reversal of {self.posted_on}: {self.description}"[:DESCRIPTION_MAX],
-            self.reference,
-            tuple(posting.reversed() for posting in self.postings),
+        late = f"; value date {self.posted_on}, a closed month"
+        return msgspec.structs.replace(
+            self,
+            posted_on=on,
+            description=self.description[: DESCRIPTION_MAX - len(late)] + late,
+            late_of=self.posted_on,
         )
 
 
@@ -173,6 +180,16 @@ class Journal(msgspec.Struct, frozen=True):
             if posting.account == account
         )
         return Money(total, currency)
+
+
+def checked_document(text: str, place: str) -> str:
+    """The number of a document, when it has 1 to 64 characters on one line.
+
+    Raises:
+        Refused: `empty`, `text_length`, `control_character`.
+    """
+    _check_text(text, DOCUMENT_MAX, place)
+    return text
 
 
 def _check_text(text: str, most: int, place: str) -> None:

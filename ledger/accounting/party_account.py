@@ -19,9 +19,13 @@ STATED: Final[frozenset[Role]] = frozenset({"receivable", "payable", "advance_re
 
 
 class AccountRow(msgspec.Struct, frozen=True):
-    """An entry's effect: above zero the party owes us more. `balance` is after it."""
+    """An entry's effect: above zero the party owes us more. `balance` is after it.
+
+    `value_date` is the document's own day, before `posted_on` where its month was closed.
+    """
 
     posted_on: date
+    value_date: date
     kind: EntryKind
     description: str
     reference: Reference
@@ -63,7 +67,15 @@ def party_account(
             opening = balance
             continue
         rows.append(
-            AccountRow(entry.posted_on, entry.kind, entry.description, entry.reference, amount, balance)
+            AccountRow(
+                entry.posted_on,
+                entry.value_date,
+                entry.kind,
+                entry.description,
+                entry.reference,
+                amount,
+                balance,
+            )
         )
     return PartyAccount(party, currency, opening, tuple(rows), balance)
 

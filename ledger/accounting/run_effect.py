@@ -5,6 +5,9 @@ it owes the owner. Amounts are on the contract's split basis; VAT is posted with
 
 - Money that markets pay, and costs, are cash: with the owner they are due from the market or to the
   supplier, with another party they are due from or to that party.
+- What stands outside the contract's pool is nobody's to share. Where the owner has its cash it is the
+  owner's income, or another party's money that the owner only collected: as the operator of a trading unit,
+  which the market pays for all its sites (DOMAIN.md 3.9).
 - A bill saving is no cash. Where another party holds it, only what that party must hand on is posted; what
   it may keep of its own saving is neither the owner's income nor its cost.
 - As principal (`gross`) the owner shows the whole of the market's money and costs, the fees it charges and
@@ -28,19 +31,27 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.run import Run
-from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS
+from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS, Stream
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """A run and the version of the contract that it was settled with."""
+    """A run and the version of the contract that it was settled with.
+
+    `traded` are the sites and streams of which the market pays the owner, as a trading unit's operator.
+    """
 
     contract: Contract
     run: Run
+    traded: frozenset[tuple[str, Stream]] = frozenset()
 
     def __post_init__(self) -> None:
         if self.contract.id != self.run.result.contract:
             text = f"the run is of {self.run.result.contract}, not of {self.contract.id}"
             raise Refused("run_contract", text, place="contract")
+
+    def collects(self, line: Line) -> bool:
+        """Whether the owner has the money of another party's line outside the pool."""
+        return not line.pooled and (line.site, line.code) in self.traded
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -77,6 +88,9 @@ def run_effect(owner: str, settled: Settled) -> Effects:
             _own(totals, lines, gross=gross)
         else:
             _counterparty(totals, party, lines, gross=gross)
+    for line in result.lines:
+        if not line.pooled and line.amount.minor and line.code not in BILL_EFFECT:
+            _outside_pool(totals, line, owner, collected=settled.collects(line))
     effects = totals.effects()
     assert sum(effect.minor for effect in effects.values()) == 0, "the owner's side of a run balances"
     for party, payable in result.payable.items():
@@ -87,13 +101,13 @@ def run_effect(owner: str, settled: Settled) -> Effects:
 def memo_effect(owner: str, settled: Settled) -> Effects:
     """The savings that parties other than the owner hold, per party and stream, against one contra account.
 
-    Streams that the contract does not share are included: the owner never receives those either.
+    Streams that the contract does not share are included, but for what the owner collects of them.
     """
     totals = _Totals()
     for line in settled.run.result.lines:
         if line.kind != "stream" or line.party == owner or not line.amount.minor:
             continue
-        if line.code in BILL_EFFECT or not line.pooled:
+        if line.code in BILL_EFFECT or not (line.pooled or settled.collects(line)):
             totals.add(Account("memo_saving", (line.party, line.code)), line.amount.minor, [line])
             totals.add(Account("memo_contra"), -line.amount.minor, [line])
     return totals.effects()
@@ -183,6 +197,19 @@ def _counterparty(totals: _Totals, party: str, lines: Iterable[Line], *, gross: 
     if gross:
         totals.add(Account("saving_share_income", (party,)), kept - saving, rests_on)
         totals.add(Account("partner_share", (party,)), share - kept, rests_on)
+
+
+def _outside_pool(totals: _Totals, line: Line, owner: str, *, collected: bool) -> None:
+    """What the contract does not share: the owner's own, or what it collects for another; else not here."""
+    if line.party != owner and not collected:
+        return
+    minor = line.amount.minor
+    cost = line.code in PASS_THROUGH_COSTS
+    totals.add(Account("supplier_payable" if cost else "market_receivable", (line.code,)), minor, [line])
+    if line.party == owner:
+        _principal(totals, line, gross=True)
+    else:
+        totals.add(Account("collected_for", (line.party,)), -minor, [line])
 
 
 def _principal(totals: _Totals, line: Line, *, gross: bool) -> None:

@@ -17,7 +17,6 @@ from ledger.clauses.flow import exact_text, one_of
 from ledger.clauses.share import Portion, portion
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.refusal import Refused
-from ledger.toml_file import TomlFile
 
 Taxpayer = Literal["general", "small_scale"]
 
@@ -74,16 +73,6 @@ class VatRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return portion(one.rate, "rate")
         text = f"no rate of {category!r} for a {taxpayer} taxpayer on {tax_point}"
         raise Refused("vat_rate_missing", text, place="category")
-
-
-def parse_rates(text: str | bytes) -> VatRates:
-    """The rates in a TOML text; examples/accounts/vat.toml shows one.
-
-    Raises:
-        Refused: as every TOML file, with line and field; `vat_rate_overlap`.
-    """
-    file = TomlFile(text)
-    return file.struct(VatRates, file.root, ())
 
 
 class VatLine(msgspec.Struct, frozen=True):

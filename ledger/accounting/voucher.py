@@ -29,6 +29,7 @@ Encoding = Literal["utf-8", "utf-8-sig", "gb18030"]
 
 Field = Literal[
     "date",
+    "value_date",
     "year",
     "period",
     "voucher_word",
@@ -52,7 +53,8 @@ Field = Literal[
     "preparer",
     "empty",
 ]
-"""`amount` is the side that is not zero; `exchange_rate` is always 1: an entry has one currency."""
+"""`amount` is the side that is not zero; `exchange_rate` is always 1: an entry has one currency. `value_date`
+is the document's own day, before `date` where its month was closed."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -249,8 +251,10 @@ def _values(
     code, name = mapping.account(posting.account)
     debit, credit = _sides(entry, posting, profile)
     reference = entry.reference
+    shape = "%Y-%m-%d" if profile.date_format == "YYYY-MM-DD" else "%Y/%m/%d"
     values: dict[Field, str] = {
-        "date": entry.posted_on.strftime("%Y-%m-%d" if profile.date_format == "YYYY-MM-DD" else "%Y/%m/%d"),
+        "date": entry.posted_on.strftime(shape),
+        "value_date": entry.value_date.strftime(shape),
         "year": str(entry.posted_on.year),
         "period": str(entry.posted_on.month),
         "voucher_word": profile.voucher_word,

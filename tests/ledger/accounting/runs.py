@@ -45,7 +45,8 @@ def result_of(
     facts: MonthFacts = NO_FACTS,
 ) -> Result:
     """A month's result; a cost's amount is what is owed, and its line is below zero."""
-    items = [StreamItem(name, yuan(text)) for name, text in amounts.items()]
+    site = terms.sites[0]
+    items = [StreamItem(name, yuan(text), terms.holder_of(name, site)) for name, text in amounts.items()]
     split = distribute(terms, month, items, THROUGHPUT, prior, facts)
     lines: list[Line] = []
 
@@ -57,8 +58,7 @@ def result_of(
 
     for item in items:
         signed = -item.amount if item.stream in PASS_THROUGH_COSTS else item.amount
-        holder = terms.cash_holder.get(item.stream)
-        add("stream", item.stream, holder or "host", signed, pooled=holder is not None)
+        add("stream", item.stream, item.holder or "host", signed, pooled=item.holder is not None)
     for line in split.lines:
         add("clause", line.type, line.party, line.amount)
     taxed = with_vat(owner, terms, lines, month.next().first_day - timedelta(days=1))

@@ -72,6 +72,28 @@ def test_a_market_that_rounds_otherwise_than_its_sites() -> None:
     }
 
 
+def test_a_market_takes_back_and_a_supplier_gives_back() -> None:
+    taken = cash.market_receipt("spot", yuan("-7.00"), DAY, DOC, rounding=yuan("-0.01"))
+    assert amounts(taken) == {
+        "bank": "-7.00",
+        "market_receivable:spot": "6.99",
+        "allocation_rounding:spot": "0.01",
+    }
+    assert taken.description == f"Paid back to the market for spot, {DOC}"
+    given = cash.supplier_payment("insurance", yuan("-7.00"), DAY, DOC)
+    assert amounts(given) == {"supplier_payable:insurance": "-7.00", "bank": "7.00"}
+    over = cash.handed_over("host", yuan("3.00"), DAY, DOC)
+    assert amounts(over) == {"collected_for:host": "3.00", "bank": "-3.00"}
+    for nothing in (
+        lambda: cash.market_receipt("spot", yuan("0.00"), DAY, DOC),
+        lambda: cash.supplier_payment("insurance", yuan("0.00"), DAY, DOC),
+        lambda: cash.handed_over("host", yuan("0.00"), DAY, DOC),
+    ):
+        with pytest.raises(Refused) as refused:
+            nothing()
+        assert refused.value.code == "payment_amount"
+
+
 def test_late_interest() -> None:
     interest = yuan("32.03")
     assert amounts(cash.late_interest_charged("host", interest, DAY, DOC)) == {
@@ -182,8 +204,6 @@ def test_what_moves_against_a_statement_gives_back(kind: str, amount: str, poste
     [
         lambda nothing: cash.receipt("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
         lambda nothing: cash.payment("host", nothing, DAY, DOC, outstanding=yuan("1.00")),
-        lambda nothing: cash.market_receipt("spot", nothing, DAY, DOC),
-        lambda nothing: cash.supplier_payment("insurance", nothing, DAY, DOC),
         lambda nothing: cash.bank_charge(nothing, DAY, DOC),
         lambda nothing: cash.late_interest_charged("host", nothing, DAY, DOC),
         lambda nothing: cash.late_interest_owed("host", nothing, DAY, DOC),

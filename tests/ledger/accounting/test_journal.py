@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from ledger.accounting.account import ROLES, Account
+from ledger.accounting.account import Account
 from ledger.accounting.journal import Journal, JournalEntry, Reference
 from ledger.accounting.posting import Posting
 from ledger.interval import Month
@@ -73,15 +73,6 @@ def test_debit_and_credit() -> None:
     assert (Posting(BANK, cny(-5)).debit, Posting(BANK, cny(-5)).credit) == (cny(0), cny(5))
 
 
-def test_a_reversal_undoes_its_entry_and_is_not_before_it() -> None:
-    first = balanced()
-    undone = first.reversal(date(2026, 6, 1))
-    assert undone.kind == "reversal"
-    assert Journal((first, undone)).balance(BANK, "CNY") == cny(0)
-    with pytest.raises(Refused, match="is before"):
-        first.reversal(date(2026, 5, 2))
-
-
 def test_a_closed_month_takes_no_more_entries() -> None:
     journal = Journal().posted([balanced()]).closed_through(Month(2026, 5))
     with pytest.raises(Refused) as refused:
@@ -112,16 +103,6 @@ def test_accounts_have_the_keys_of_their_role(role: str, keys: tuple[str, ...], 
     with pytest.raises(Refused) as refused:
         Account(role, keys)  # type: ignore[arg-type]
     assert refused.value.code == code
-
-
-def test_normal_sides() -> None:
-    sides = {role: Account(role, ("k",) * len(terms.keys)).normal_side for role, terms in ROLES.items()}
-    credit = {role for role, side in sides.items() if side == "credit"}
-    assert credit == {
-        *(role for role, terms in ROLES.items() if terms.type in ("liability", "income")),
-        "opening_equity",
-        "memo_contra",
-    } - {"own_saving"}
 
 
 def test_party_and_item_of_an_account() -> None:

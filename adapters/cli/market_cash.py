@@ -1,0 +1,103 @@
+"""Commands that record money beside statements: from markets, to suppliers, and on to whom it belongs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from adapters import lives
+from adapters.cli.session import Session
+from adapters.cli.submitting import once
+from ledger.accounting.document import checked_day
+from ledger.accounting.handover import Handover, RecordHandover
+from ledger.accounting.market_receipt import MarketReceipt, RecordMarketReceipt
+from ledger.accounting.supplier_payment import RecordSupplierPayment, SupplierPayment
+from ledger.command import Command
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.stream import PassThroughCost, Stream
+
+As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
+Booked = Annotated[date, Parameter(name="date", help="the bank's day, today at the latest")]
+Document = Annotated[str, Parameter(help="its number at the bank or market: recorded once")]
+
+
+def add_to(record: App, session: Session) -> None:
+    """Add the commands to `record`."""
+
+    def submit(command: Command, what: str, day: date, by: str) -> None:
+        with session.open() as stack:
+            checked_day(day, lives.today(stack.door, stack.clock), "date")
+            receipt = stack.door.execute(command, command_id=once(), actor=by)
+        print(f"{what}: recorded, event {receipt.sequence}")
+
+    @record.command(name="market-receipt")
+    def record_market_receipt(
+        stream: Stream,
+        amount: Annotated[str, Parameter(help="below zero the market took back", allow_leading_hyphen=True)],
+        day: Booked,
+        document: Document,
+        *,
+        rounding: Annotated[
+            str | None,
+            Parameter(
+                help="what of it the market's statement is above the sum of the sites, where no trading"
+                " unit's allocation says so",
+                allow_leading_hyphen=True,
+            ),
+        ] = None,
+        currency: str = "CNY",
+        by: As,
+    ) -> None:
+        """Record what a market paid for a stream: it pays what runs and units made receivable from it."""
+        receipt = MarketReceipt(
+            document=document,
+            stream=stream,
+            amount=_money(amount, currency, "amount"),
+            on=day,
+            rounding=None if rounding is None else _money(rounding, currency, "--rounding"),
+        )
+        submit(RecordMarketReceipt(receipt), f"market receipt {document}", day, by)
+
+    @record.command(name="supplier-payment")
+    def record_supplier_payment(
+        cost: PassThroughCost,
+        amount: Annotated[
+            str, Parameter(help="below zero the supplier gave it back", allow_leading_hyphen=True)
+        ],
+        day: Booked,
+        document: Document,
+        *,
+        currency: str = "CNY",
+        by: As,
+    ) -> None:
+        """Record what was paid for a pass-through cost."""
+        money = _money(amount, currency, "amount")
+        payment = SupplierPayment(document=document, cost=cost, amount=money, on=day)
+        submit(RecordSupplierPayment(payment), f"supplier payment {document}", day, by)
+
+    @record.command(name="handover")
+    def record_handover(
+        party: str,
+        amount: Annotated[
+            str, Parameter(help="below zero the party gave it back", allow_leading_hyphen=True)
+        ],
+        day: Booked,
+        document: Document,
+        *,
+        currency: str = "CNY",
+        by: As,
+    ) -> None:
+        """Record that PARTY got what a market paid us for it, outside every contract's pool."""
+        money = _money(amount, currency, "amount")
+        handover = Handover(document=document, party=party, amount=money, on=day)
+        submit(RecordHandover(handover), f"handover {document}", day, by)
+
+
+def _money(text: str, currency: str, place: str) -> Money:
+    try:
+        return Money.parse(text, currency)
+    except Refused as refused:
+        raise Refused(refused.code, refused.reason, place=place) from None

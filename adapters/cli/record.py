@@ -1,0 +1,262 @@
+"""Commands that record what was invoiced, paid and given up on issued statements, by whichever run asks."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from adapters import approving, lives
+from adapters.cli import market_cash
+from adapters.cli.counted import counted
+from adapters.cli.session import Session
+from adapters.cli.submitting import once
+from adapters.front_door import Wish
+from adapters.queries import lives as rows
+from adapters.spreading import pay
+from adapters.stack import Stack
+from ledger.accounting.document import checked_day
+from ledger.command import Command
+from ledger.interval import Month
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.asking import (
+    Asks,
+    asks_for_invoice,
+    asks_to_pay,
+    gives_credit,
+    latest_asking,
+    takes_credit,
+)
+from ledger.statement.credit import Credit
+from ledger.statement.invoice import Direction, Invoice
+from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
+from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
+
+As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
+Day = Annotated[date | None, Parameter(help="the day; today where the book is kept, if not stated")]
+Run = Annotated[
+    int | None, Parameter(help="the settlement run; the latest one that asks for it, if not stated")
+]
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+    record = App(name="record", help="Record invoices, payments, receipts and write-offs.")
+    app.command(record)
+    market_cash.add_to(record, session)
+
+    @record.command(name="invoice")
+    def record_invoice(
+        contract: str,
+        month: str,
+        party: str,
+        *,
+        number: str,
+        direction: Annotated[Direction, Parameter(help="issued by us, or received from the party")],
+        net: Annotated[str, Parameter(help="such as 1000.00; below zero it takes back")],
+        tax: str,
+        by: As,
+        on: Day = None,
+        run: Run = None,
+        reverses: Annotated[
+            str | None, Parameter(help="the invoice that a red-letter one takes back")
+        ] = None,
+        in_next_invoice: Annotated[
+            bool, Parameter(help="this is the statement's part of a later invoice, whose number it has")
+        ] = False,
+    ) -> None:
+        """Record a tax invoice of an issued statement; each direction has its own total to be invoiced."""
+        with session.open() as stack:
+            asks = asks_for_invoice(direction, lambda life: _money(net, life, "--net"))
+            life = _life(stack, contract, month, party, run, asks, reverses)
+            amounts = [_money(text, life, place) for text, place in ((net, "--net"), (tax, "--tax"))]
+            one = Invoice(
+                number=number,
+                direction=direction,
+                on=_day(stack, on),
+                net=amounts[0],
+                tax=amounts[1],
+                gross=amounts[0] + amounts[1],
+                reverses=reverses,
+                in_next_invoice=in_next_invoice,
+            )
+            command_id = once()
+            wishes = [Wish(command, command_id) for command in RecordInvoice(life.key, one).commands]
+            receipts = stack.door.execute_all(wishes, actor=by)
+            print(f"invoice {number}: recorded, event {receipts[0].sequence}")
+
+    @record.command(name="payment")
+    def record_payment(
+        *what: Annotated[
+            str,
+            Parameter(
+                help="CONTRACT MONTH PARTY AMOUNT, or with --spread PARTY AMOUNT;"
+                " above zero the party received it",
+                allow_leading_hyphen=True,
+            ),
+        ],
+        id: Annotated[str, Parameter(help="its own, such as the bank's booking number")],
+        by: As,
+        spread: Annotated[
+            bool, Parameter(help="over all statements that ask for it, those due first being paid first")
+        ] = False,
+        kind: PaymentKind = "payment",
+        currency: Annotated[str, Parameter(help="of a payment that is spread")] = "CNY",
+        on: Day = None,
+        run: Run = None,
+        reference: str = "",
+    ) -> None:
+        """Record a payment, a bank charge or late interest of an issued statement.
+
+        What is paid in part leaves the rest open; what is paid too much stands on the party's account.
+        """
+        wanted = ("PARTY", "AMOUNT") if spread else ("CONTRACT", "MONTH", "PARTY", "AMOUNT")
+        if len(what) != len(wanted):
+            raise Refused("arguments", f"give {' '.join(wanted)}", place="record payment")
+        if spread:
+            if kind != "payment" or run is not None:
+                raise Refused("arguments", "only a payment is spread, over any runs", place="--spread")
+            _pay_all(session, *what, id=id, by=by, currency=currency, on=on, reference=reference)
+            return
+        contract, month, party, amount = what
+        with session.open() as stack:
+            asks = asks_to_pay(kind, lambda life: _money(amount, life, "amount"))
+            life = _life(stack, contract, month, party, run, asks)
+            money = _money(amount, life, "amount")
+            one = Payment(id=id, on=_day(stack, on), amount=money, kind=kind, reference=reference)
+            print(f"payment {id}: {_submit(stack, RecordPayment(life.key, one), by)}")
+
+    @record.command(name="write-off")
+    def record_write_off(
+        contract: str,
+        month: str,
+        party: str,
+        amount: Annotated[str, Parameter(help="below zero the party owed it", allow_leading_hyphen=True)],
+        *,
+        id: str,
+        reason: str,
+        by: As,
+        run: Run = None,
+    ) -> None:
+        """Give up what is open of a statement, or a part of it; a second person approves it."""
+        with session.open() as stack:
+            asks = asks_to_pay("write_off", lambda life: _money(amount, life, "amount"))
+            life = _life(stack, contract, month, party, run, asks)
+            day = lives.today(stack.door, stack.clock)
+            command = WriteOff(life.key, id, day, _money(amount, life, "amount"), reason)
+            print(f"write-off {id}: {_submit(stack, command, by)}")
+
+    @record.command(name="credit")
+    def record_credit(
+        contract: str,
+        month: str,
+        party: str,
+        amount: str,
+        *,
+        to: Annotated[tuple[str, str], Parameter(help="contract and month of the statement that it settles")],
+        id: str,
+        by: As,
+        run: Run = None,
+        to_run: Run = None,
+    ) -> None:
+        """Settle another statement of the party with what was paid beyond this one."""
+        with session.open() as stack:
+            life = _life(stack, contract, month, party, run, gives_credit)
+            other = _life(stack, *to, party, to_run, takes_credit)
+            moved = Credit(
+                id=id,
+                of=life.key,
+                to=other.key,
+                on=lives.today(stack.door, stack.clock),
+                amount=_money(amount, life, "amount"),
+            )
+            command_id = once()
+            wishes = [Wish(command, command_id) for command in moved.commands]
+            receipts = stack.door.execute_all(wishes, actor=by)
+        print(f"credit {id}: recorded, event {receipts[0].sequence}")
+
+
+def _pay_all(
+    session: Session,
+    party: str,
+    amount: str,
+    *,
+    id: str,
+    by: str,
+    currency: str,
+    on: date | None,
+    reference: str,
+) -> None:
+    with session.open() as stack:
+        position = stack.caught_up()
+        with stack.database.reading(stack.settings.book) as connection:
+            found, sequence = pay(
+                stack.door,
+                connection,
+                position,
+                name=id,
+                party=party,
+                amount=_parsed(amount, currency, "amount"),
+                on=_day(stack, on),
+                reference=reference,
+                actor=by,
+            )
+    print(f"payment {id}: {found.amount} {currency} over {counted(len(found.parts), 'statement')},", end=" ")
+    print(f"event {sequence}")
+    for part in found.parts:
+        key, beyond = part.key, abs(part.amount.minor) - abs(part.open.minor)
+        more = f", {Money(beyond, currency)} more than was open" if beyond > 0 else ""
+        print(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
+
+
+def _life(
+    stack: Stack,
+    contract: str,
+    month: str,
+    party: str,
+    run: int | None,
+    asks: Asks,
+    reverses: str | None = None,
+) -> Life:
+    """The statement of the run named, else of the latest one that asks; for a red letter, else the one on
+    which the invoice stands that it reverses."""
+    name = str(Month.parse(month))
+    if run is not None:
+        named = stack.door.state(StatementKey(contract, name, party, run).aggregate)
+        if not isinstance(named, Life):
+            text = f"run {run} of {name} under {contract} has no statement to {party} that was reviewed"
+            raise Refused("unknown_statement", text, place="run")
+        return named
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        found = rows.page(connection, position, month=name, party=party)
+    own = [one for one in found if one.key.contract == contract]
+    if reverses is not None and not any(asks(one) for one in own):
+        return latest_asking(own, lambda life: any(one.number == reverses for one in life.invoices))
+    return latest_asking(own, asks)
+
+
+def _day(stack: Stack, on: date | None) -> date:
+    """The day stated, which has come; today where none is."""
+    today = lives.today(stack.door, stack.clock)
+    return today if on is None else checked_day(on, today, "--on")
+
+
+def _money(text: str, life: Life, place: str) -> Money:
+    return _parsed(text, life.amount.currency, place)
+
+
+def _parsed(text: str, currency: str, place: str) -> Money:
+    try:
+        return Money.parse(text, currency)
+    except Refused as refused:
+        raise Refused(refused.code, refused.reason, place=place) from None
+
+
+def _submit(stack: Stack, command: Command, by: str) -> str:
+    done = approving.submit(stack.door, command, command_id=once(), actor=by)
+    if done.proposal is not None:
+        return f"waits for approval as {done.proposal}"
+    return f"recorded, event {done.receipt.sequence}"

@@ -1,0 +1,63 @@
+"""Which of a month's statements to a party is meant when no run is named: the latest that asks for it.
+
+A correction that changes nothing for a party is issued like any other, and asks for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.invoice import Direction
+from ledger.statement.life import Life, PaymentKind
+
+Asks = Callable[[Life], bool]
+
+_MOVES_OPEN = frozenset({"payment", "write_off"})
+
+
+def latest_asking(lives: Iterable[Life], asks: Asks) -> Life:
+    """Of the statements of one contract's month and party, the issued one of the latest run that asks.
+
+    The only one that is issued is meant whatever it asks for: what is wrong with it, the command says.
+
+    Raises:
+        Refused: `unknown_statement` where none is issued; `run_needed` where several are and none asks, with
+            the runs and what is open of each.
+    """
+    issued = sorted((one for one in lives if one.issued_on is not None), key=lambda one: one.key.run)
+    if not issued:
+        raise Refused("unknown_statement", "no statement of the month is issued to the party", place="party")
+    if len(issued) == 1:
+        return issued[0]
+    found = [one for one in issued if asks(one)]
+    if not found:
+        runs = "; ".join(f"run {one.key.run} has {one.open_amount} open" for one in issued)
+        raise Refused("run_needed", f"none of its runs asks for that, so name one: {runs}", place="run")
+    return found[-1]
+
+
+def asks_to_pay(kind: PaymentKind, amount: Callable[[Life], Money]) -> Asks:
+    """Whether money is open in the direction of a payment or write-off; charges and interest are beside it,
+    and fit any that is open. `amount` is read in the statement's currency."""
+    return lambda life: (
+        life.open_amount.minor * amount(life).minor > 0
+        if kind in _MOVES_OPEN
+        else bool(life.open_amount.minor)
+    )
+
+
+def asks_for_invoice(direction: Direction, net: Callable[[Life], Money]) -> Asks:
+    """Whether something is still to be invoiced that way, or below zero to be taken back."""
+    return lambda life: life.to_invoice(direction).minor * net(life).minor > 0
+
+
+def gives_credit(life: Life) -> bool:
+    """Whether more was paid than it asks for."""
+    return life.open_amount.minor * life.due.minor < 0
+
+
+def takes_credit(life: Life) -> bool:
+    """Whether it still asks for what it asked for."""
+    return life.open_amount.minor * life.due.minor > 0
