@@ -7,7 +7,7 @@ from typing import NamedTuple
 from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import BATCH_MESSAGES_MAX
 from adapters.postgres.database import Database
-from adapters.queries import unit_inputs, unit_shares
+from adapters.queries import unit_facts, unit_inputs
 from adapters.settling import lowest_position, wait_until
 from ledger.allocation.record import RecordAllocation
 from ledger.allocation.shares import allocate
@@ -48,16 +48,18 @@ def allocate_month(
     wait_until(database, door.book, position, timeout)
     with database.reading(door.book) as connection:
         inputs = unit_inputs.load(connection, door.book, month, position, unit=unit)
-        known = unit_shares.allocations(connection, [one.fact.id for one in inputs], position)
+        known = unit_facts.allocations(connection, [one.fact.id for one in inputs], position)
     made = [allocate(*one) for one in inputs]
     done: list[Allocated] = []
     fresh: list[tuple[int, UnitAllocation]] = []
     for allocation in made:
-        version, sequence, before = known.get(allocation.fact, (0, 0, None))
-        if before is not None and before.inputs_digest == allocation.inputs_digest:
-            done.append(Allocated(before, version, sequence, recorded=False))
+        stored = known.get(allocation.fact)
+        if stored is None:
+            fresh.append((1, allocation))
+        elif stored.allocation.differs_from(allocation) is not None:
+            fresh.append((stored.version + 1, allocation))
         else:
-            fresh.append((version + 1, allocation))
+            done.append(Allocated(stored.allocation, stored.version, stored.sequence, recorded=False))
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
         chunk = fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [
@@ -82,7 +84,7 @@ def check_members(door: FrontDoor, database: Database, command: Command) -> None
     if not isinstance(command, RegisterTradingUnit):
         return
     with database.reading(door.book) as connection:
-        known = unit_shares.units(connection, lowest_position(connection))
+        known = unit_facts.units(connection, lowest_position(connection))
     histories = {name: one.history for name, one in known.items()}
     own = with_version(histories.get(command.unit.id), command.period, command.unit)
     check_one_unit(command.unit.id, histories | {command.unit.id: own})

@@ -15,14 +15,18 @@ from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS
-from adapters.queries import settlement_inputs
+from adapters.queries import registered, settlement_inputs
+from adapters.queries.contracts_in_force import holding
+from adapters.queries.no_contract import FallsToNobody, falls_to_nobody
+from adapters.queries.opening_stock import heirs
 from adapters.queries.run_calendars import RunCalendars
 from ledger.contract import Contract
 from ledger.interval import Month
+from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
 from ledger.settlement.inputs import Part
 from ledger.settlement.result import Result
-from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement
+from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement, Runs
 from ledger.settlement.settle import settle_all
 
 
@@ -42,6 +46,26 @@ class Settled(msgspec.Struct, frozen=True):
     recorded: bool
     kind: str
     causes: tuple[Cause, ...] = ()
+
+
+class NotSettled(msgspec.Struct, frozen=True):
+    """A contract's month that keeps the run that it has, and why, as a refusal says it."""
+
+    contract: str
+    month: Month
+    code: str
+    reason: str
+
+
+class MonthSettled(NamedTuple):
+    """The runs of a month and of the later ones that follow it, and what was refused beside them.
+
+    `nobody`: what markets told of sites that are under no contract in the month, where all were settled.
+    """
+
+    runs: list[Settled]
+    refused: list[NotSettled]
+    nobody: tuple[FallsToNobody, ...] = ()
 
 
 def wait_until(database: Database, book: str, sequence: int, timeout: float) -> None:
@@ -99,27 +123,35 @@ def settle_month(
     through: date | None = None,
     today: date | None = None,
     timeout: float = 60.0,
-) -> list[Settled]:
+) -> MonthSettled:
     """Settle the named contracts of a month, or all that hold in it.
 
     With `through` a provisional run of the days up to and with that one; it pays nothing and changes no
     later month. `today` is the book's date: a month older than a contract's run calendar looks back is
     corrected only with a waiver, which then holds for the later months too. Without it nobody asks.
 
+    A contract whose correction comes too late, or that was settled and holds in the month no more, keeps the
+    run that it has, and is named in the answer: `look_back`, `contract_ended`. The others are settled.
+
     A contract whose inputs are those of its latest run is left alone. Later months that were settled
     already are settled again in order, because guarantees, hurdles and carried accounts depend on the
     path (DOMAIN.md 2.3); their runs are corrections.
 
     Raises:
-        Refused: the month cannot be settled; nothing of it was recorded.
+        Refused: the month cannot be settled; nothing of it was recorded. So too where every contract was
+            refused: the first one's refusal, which names the others.
         Behind: the projections are not level with the stream in time.
     """
     check = _Asked(month, tuple(contracts), through, today)
-    done = _settle_one_month(door, database, check, actor, timeout)
+    done, refused, _ = _settle_one_month(door, database, check, actor, timeout)
+    if refused and not done:
+        raise _refusal_of(refused)
+    nobody = () if contracts or through else _falls_to_nobody(door, database, month)
     names = [one.result.contract for one in done if one.recorded and through is None]
     while names:
-        month = month.next()
         with database.reading(door.book) as connection:
+            names = _with_heirs(connection, names, month, done)
+            month = month.next()
             later = connection.execute(
                 "SELECT DISTINCT contract, month FROM ledger.settlement"
                 " WHERE contract = ANY(%s) AND month >= %s AND run_kind <> 'provisional'",
@@ -129,8 +161,22 @@ def settle_month(
             break
         again = sorted({contract for contract, settled in later if settled == str(month)})
         if again:
-            done += _settle_one_month(door, database, _Asked(month, tuple(again)), actor, timeout)
-    return done
+            more = _settle_one_month(door, database, _Asked(month, tuple(again)), actor, timeout)
+            done += more.runs
+            refused += more.refused
+    return MonthSettled(done, refused, nobody)
+
+
+def _falls_to_nobody(door: FrontDoor, database: Database, month: Month) -> tuple[FallsToNobody, ...]:
+    with database.reading(door.book) as connection:
+        return falls_to_nobody(connection, door.book, month, lowest_position(connection))
+
+
+def _with_heirs(connection: Connection, names: list[str], month: Month, done: list[Settled]) -> list[str]:
+    """The contracts, and those that sites of theirs went to with something in stock."""
+    contracts = registered.load(connection, "contract", Contract, lowest_position(connection))
+    stored = {one.result.contract: one.result.stored for one in done if one.result.month == month}
+    return sorted({*names, *heirs(connection, contracts, {n: stored.get(n, {}) for n in names}, month)})
 
 
 @contextmanager
@@ -158,7 +204,7 @@ class _Asked(NamedTuple):
 
 def _settle_one_month(
     door: FrontDoor, database: Database, asked: _Asked, actor: str, timeout: float
-) -> list[Settled]:
+) -> MonthSettled:
     log: Log = door.recorder.log
     position = log.client.run(log.last_sequence())
     wait_until(database, door.book, position, timeout)
@@ -168,15 +214,19 @@ def _settle_one_month(
 
 def _settle_as_of(
     door: FrontDoor, database: Database, asked: _Asked, actor: str, position: int
-) -> list[Settled]:
+) -> MonthSettled:
     month = asked.month
     with database.reading(door.book) as connection:
-        inputs = settlement_inputs.load(
-            connection, door.book, month, position, asked.contracts, through=asked.through
-        )
+        refused, others = _ended(connection, position, asked)
+        if not others:
+            return MonthSettled([], refused)
+        ended = {one.contract for one in refused}
+        names = tuple(name for name in asked.contracts if name not in ended)
+        inputs = settlement_inputs.load(connection, door.book, month, position, names, through=asked.through)
         known = _known_runs(connection, [one.contract.id for one in inputs], month, position)
         corrected = [one.contract for one in inputs if one.contract.id in known]
-        too_old = _too_old(connection, position, corrected, month, asked.today)
+        today = None if asked.through else asked.today
+        too_old = _too_old(connection, position, corrected, month, today)
     results = settle_all(inputs)
     done: list[Settled] = []
     fresh: list[Result] = []
@@ -185,6 +235,8 @@ def _settle_as_of(
         before = runs.paying if asked.through is None else runs.provisional
         if before is not None and before.digest == result.inputs_digest and runs.comparable(asked.through):
             done.append(Settled(result, before.run, before.sequence, recorded=False, kind=before.kind))
+        elif runs.paying and (late := _refused_as_late(door, result, too_old.get(result.contract, ""))):
+            refused.append(late)
         else:
             fresh.append(result)
     with database.reading(door.book) as connection:
@@ -210,7 +262,56 @@ def _settle_as_of(
             )
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
-    return sorted(done, key=lambda one: one.result.contract)
+    done.sort(key=lambda one: one.result.contract)
+    return MonthSettled(done, sorted(refused, key=lambda one: one.contract))
+
+
+def _ended(connection: Connection, position: int, asked: _Asked) -> tuple[list[NotSettled], bool]:
+    """The contracts that were settled for the month and that a later version left without any day of it; and
+    whether others are left to settle.
+
+    What the ended ones paid stands: to take it back is for their contracts to say, and no rule of settling.
+    """
+    month = asked.month
+    rows = connection.execute(
+        "SELECT DISTINCT contract FROM ledger.settlement"
+        " WHERE month = %s AND sequence <= %s AND run_kind <> 'provisional' ORDER BY contract",
+        [str(month), position],
+    )
+    settled = [name for (name,) in rows if not asked.contracts or name in asked.contracts]
+    if not settled:
+        return [], True
+    versions = registered.load(connection, "contract", Contract, position).versions
+    ended = [name for name in settled if holding(versions[name], month) is None]
+    others = set(asked.contracts or versions).difference(ended)
+    found = [
+        NotSettled(
+            name,
+            month,
+            "contract_ended",
+            f"contract {name} was settled for {month}, and its newest version does not hold there: its run"
+            " stands; publish the version that holds",
+        )
+        for name in ended
+    ]
+    if asked.contracts:
+        return found, bool(others)
+    return found, any(holding(versions[name], month) for name in others)
+
+
+def _refused_as_late(door: FrontDoor, result: Result, too_old: str) -> NotSettled | None:
+    """Of a correction that comes too late: why, unless two persons let it through."""
+    runs = door.state(f"settlement.{result.contract}_{result.month}") if too_old else None
+    if not too_old or (isinstance(runs, Runs) and runs.waiver):
+        return None
+    return NotSettled(result.contract, result.month, "look_back", too_old)
+
+
+def _refusal_of(every_one: Sequence[NotSettled]) -> Refused:
+    """Where nothing else is left to say: the first one's refusal, naming the others."""
+    first, *others = every_one
+    more = "".join(f"; contract {one.contract} ({one.code}): {one.reason}" for one in others)
+    return Refused(first.code, f"{first.reason}{more}", place=f"contract {first.contract}")
 
 
 def _number(known: Mapping[str, _Runs], result: Result) -> int:

@@ -30,6 +30,9 @@ SplitBasis = vat_terms.SplitBasis
 CAPITAL_CNY_PER_KWH: Final = Fraction(1800)
 """What storage costs where a contract does not say: 1.8 yuan/Wh (DOMAIN.md 2.1 Q04). Only to judge fees."""
 
+SITE_HOST: Final = "site_host"
+"""In `cash_holder`: each site's own host holds what its site earned, as of the saving on its grid bill."""
+
 
 class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a party may see beside its own lines."""
@@ -39,18 +42,26 @@ class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     host_bill: bool
 
 
-class ContractParty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ContractParty(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A party's part in this contract."""
 
     id: Id
     role: Role
     sees: Visibility
+    sites: tuple[Id, ...] = ()
+    """Of a host: the sites that are its own. A single host that names none is the host of all."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
         if self.id == POOL:
             raise Refused("party_id", f"{POOL!r} means the pool itself and cannot be a party", place="id")
+        if self.id == SITE_HOST:
+            raise Refused("party_id", f"{SITE_HOST!r} means each site's own host, no party", place="id")
         one_of(self.role, Role, "role")
+        if self.sites and self.role != "host":
+            raise Refused("host_sites", f"only a host names sites, not a party as {self.role}", place="sites")
 
 
 class Contract(
@@ -80,7 +91,8 @@ class Contract(
     pass_through_costs: tuple[PassThroughCost, ...]
     """May be empty, and is stated all the same."""
     cash_holder: dict[Stream | PassThroughCost, Id]
-    """The party that receives each stream's cash, or pays each cost, before the parties settle."""
+    """The party that receives each stream's cash, or pays each cost, before the parties settle; `site_host`
+    where each site's own host does."""
     clauses: tuple[Clause, ...]
     capital_cost: Amount | None = None
     """What the storage cost, in major units: only to judge whether a fee can be meant."""
@@ -114,6 +126,28 @@ class Contract(
     def party_ids(self) -> tuple[str, ...]:
         """In ascending order."""
         return tuple(sorted(party.id for party in self.parties))
+
+    @cached_property
+    def hosts(self) -> dict[str, str]:
+        """The host of each site that has one: by the sites that hosts name, or the only host of all sites."""
+        hosts = [party for party in self.parties if party.role == "host"]
+        if len(hosts) == 1 and not hosts[0].sites:
+            return dict.fromkeys(self.sites, hosts[0].id)
+        return {site: party.id for party in hosts for site in party.sites}
+
+    def holder_of(self, item: str, site: str | None) -> str | None:
+        """The party that holds a stream's cash, or pays a cost, of `site`; None outside the pool.
+
+        Raises:
+            Refused: `cash_holder` where each site's host does, and no site of the contract is given.
+        """
+        holder = next((party for name, party in self.cash_holder.items() if name == item), None)
+        if holder != SITE_HOST:
+            return holder
+        if site is None or site not in self.hosts:
+            text = f"each site's host holds the cash of {item!r}; {site!r} is no site with a host here"
+            raise Refused("cash_holder", text, place=f"cash_holder.{item}")
+        return self.hosts[site]
 
     @property
     def effective(self) -> Interval:
@@ -221,6 +255,28 @@ def _check_scope(contract: Contract) -> None:
 
 def _check_parties(contract: Contract) -> None:
     _check_each_once(tuple(party.id for party in contract.parties), "parties", "party")
+    _check_hosts(contract)
+
+
+def _check_hosts(contract: Contract) -> None:
+    """Where hosts name their sites, every site has one; nobody is left to be guessed.
+
+    Raises:
+        Refused: `host_sites`.
+    """
+    named: dict[str, str] = {}
+    for number, party in enumerate(contract.parties):
+        for index, site in enumerate(party.sites):
+            place = f"parties[{number}].sites[{index}]"
+            if site not in contract.sites:
+                raise Refused("host_sites", f"{site} is no site of this contract", place=place)
+            if site in named:
+                raise Refused("host_sites", f"{named[site]} is named as the host of {site}", place=place)
+            named[site] = party.id
+    missing = [site for site in contract.sites if site not in contract.hosts]
+    if missing and (named or SITE_HOST in contract.cash_holder.values()):
+        wrong = f"no host names {', '.join(missing)}; every site needs its host"
+        raise Refused("host_sites", wrong, place="parties")
 
 
 def _check_pool(contract: Contract) -> None:
@@ -242,7 +298,8 @@ def _check_pool(contract: Contract) -> None:
                 f"{item!r} is neither in pool_streams nor in pass_through_costs",
                 place=f"cash_holder.{item}",
             )
-        _check_party(contract, party, f"cash_holder.{item}")
+        if party != SITE_HOST:
+            _check_party(contract, party, f"cash_holder.{item}")
 
 
 def _check_clauses(contract: Contract) -> None:

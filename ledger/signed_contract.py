@@ -1,9 +1,15 @@
-"""Contracts as facts: each recorded version of a contract, whole."""
+"""Contracts as facts: each recorded version of a contract, whole, and which of them holds when.
+
+A newer version replaces the older ones from its own first day on, for good: when it ends, or is terminated,
+nothing before it holds again. A change for some months is two versions, the changed one and one that follows
+it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,6 +19,49 @@ from ledger.effective import History, Period, extended
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.site import Site
+
+
+class HeldDays(NamedTuple):
+    """The local days [first, end) on which a version holds."""
+
+    first: date
+    end: date
+
+
+def held_days(versions: Sequence[Contract]) -> tuple[HeldDays | None, ...]:
+    """When each of a contract's recorded versions, given oldest first, holds; None for one that never does.
+
+    On any day the newest version that has begun by then holds, or none where that one has ended or was
+    terminated (DOMAIN.md 2.1 Q07, effective-dating).
+    """
+    found: list[HeldDays | None] = []
+    replaced = date.max
+    for version in reversed(versions):
+        end = min(version.terminated_on or version.effective_to, replaced)
+        found.append(HeldDays(version.effective_from, end) if version.effective_from < end else None)
+        replaced = min(replaced, version.effective_from)
+    return tuple(reversed(found))
+
+
+def version_in(versions: Sequence[Contract], month: Month) -> int | None:
+    """The position among `versions` of the one under which `month` is settled; None where none holds.
+
+    Raises:
+        Refused: `contract_change` when two hold in it, which registering them does not let through.
+    """
+    held = [number for number, days in enumerate(held_days(versions)) if days and _within(days, month)]
+    if len(held) > 1:
+        name = versions[held[1]].id
+        raise Refused(
+            "contract_change",
+            f"contract {name} changes inside {month}; let its new version begin on a first",
+            place=f"contract {name}",
+        )
+    return held[0] if held else None
+
+
+def _within(days: HeldDays, month: Month) -> bool:
+    return max(days.first, month.first_day) < min(days.end, month.next().first_day)
 
 
 class ContractRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="contract.registered.v1"):
@@ -29,7 +78,7 @@ class ContractRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="con
 
 
 class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="contract.register"):
-    """Register a contract, or a version that replaces it where their times overlap."""
+    """Register a contract, or a version that replaces it from its own first day on."""
 
     contract: Contract
 
@@ -51,7 +100,7 @@ class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="co
             _check_zone(self.contract, known(others, f"site.{name}", History), name)
         if state is not None:
             _check_currency(self.contract, state.latest.document)
-            _check_change(self.contract, (version.document for version in state.versions))
+            _check_change(self.contract, [version.document for version in state.versions])
         return (ContractRegistered(self.contract),)
 
 
@@ -77,36 +126,23 @@ def _check_currency(contract: Contract, before: Contract) -> None:
         )
 
 
-def _check_change(contract: Contract, earlier: Iterable[Contract]) -> None:
-    """That no month would be split between `contract` and an earlier recorded version of it.
+def _check_change(contract: Contract, earlier: Sequence[Contract]) -> None:
+    """That no month would be split between an earlier version and `contract`, which replaces it.
 
-    A month is settled under one version: the new one begins, and ends, where none of the earlier ones
-    holds other days of the same month.
+    A month is settled under one version: the new one begins on a first, or where the ones before it hold no
+    earlier day of the same month.
 
     Raises:
         Refused: `contract_change`, naming the days.
     """
-    first, last = Month.of(contract.effective_from), Month.of(contract.effective_to - date.resolution)
-    for version in earlier:
-        held = f"{version.effective_from} to {version.effective_to}"
-        if _has_days(version, first.first_day, contract.effective_from):
+    begin = contract.effective_from
+    month = Month.of(begin)
+    for days in held_days(earlier):
+        if days is not None and max(days.first, month.first_day) < min(days.end, begin):
             raise Refused(
                 "contract_change",
-                f"this version would begin on {contract.effective_from}, and the one that holds {held} has"
-                f" the days before it: a month is settled under one version, so begin on {first.first_day}"
-                f" or {first.next().first_day}",
+                f"this version would begin on {begin}, and the one that holds {days.first} to {days.end} has"
+                f" the days before it: a month is settled under one version, so begin on {month.first_day}"
+                f" or {month.next().first_day}",
                 place="effective_from",
             )
-        if _has_days(version, contract.effective_to, last.next().first_day):
-            raise Refused(
-                "contract_change",
-                f"this version would end on {contract.effective_to}, and the one that holds {held} would hold"
-                f" again from then on: a month is settled under one version, so end on {last.first_day} or"
-                f" {last.next().first_day}",
-                place="effective_to",
-            )
-
-
-def _has_days(contract: Contract, start: date, end: date) -> bool:
-    """Whether the contract holds on a day of [start, end)."""
-    return max(contract.effective_from, start) < min(contract.effective_to, end)

@@ -170,6 +170,11 @@ def unit_digest(history: History[TradingUnit], interval: Interval, stream: UnitS
     return hashlib.sha256(_encode(found)).hexdigest()
 
 
+def members_during(history: History[TradingUnit], interval: Interval) -> list[str]:
+    """The sites that are members for any of the time, in order."""
+    return sorted({member.site for piece in _cut(history, interval) for member in piece.members})
+
+
 def stands(history: History[TradingUnit], site: str, interval: Interval) -> bool:
     """Whether the site is a member for any of the time."""
     return any(

@@ -37,11 +37,13 @@ class StreamItem(msgspec.Struct, frozen=True):
     """Money of one stream or pass-through cost in the month, on the contract's split basis.
 
     A stream's amount is positive when it was earned. A cost's is positive when it is owed: the pool is the
-    streams LESS the costs.
+    streams LESS the costs. `holder` is who holds its cash; None where the contract names one party for the
+    stream.
     """
 
     stream: str
     amount: Money
+    holder: str | None = None
 
     def __post_init__(self) -> None:
         if self.stream not in STREAMS and self.stream not in PASS_THROUGH_COSTS:
@@ -125,8 +127,7 @@ def distribute(
     first, end = contract.days_in(month)
     _check_prior(contract, month, first, prior)
     _check_facts(contract, facts)
-    streams, outside = _streams_of(contract, items)
-    held = _held(contract, streams)
+    streams, held, outside = _streams_of(contract, items)
     pool = sum(held.values())
     accounts = prior.accounts if prior is not None else {}
     covered = _ONE if (end - first).days == month.days else Fraction((end - first).days, month.days)
@@ -180,7 +181,7 @@ def on_split_basis(
     """Tax-inclusive amounts as the contract divides them: without their tax where it is tax-exclusive.
 
     The rate of a stream or cost is that of the party that holds its cash (DOMAIN.md 3.8). Items outside the
-    pool stay as they are. Give one item a stream: each is rounded on its own.
+    pool stay as they are. Give one item a stream and holder: each is rounded on its own.
 
     Raises:
         Refused: `vat_terms_missing` for a tax-exclusive contract without terms; `vat_rate_missing`.
@@ -194,11 +195,19 @@ def on_split_basis(
 
 
 def _without_tax(contract: Contract, terms: VatTerms, item: StreamItem, tax_point: date) -> StreamItem:
-    holder = next((party for name, party in contract.cash_holder.items() if name == item.stream), None)
-    if holder is None:
+    if item.stream not in contract.cash_holder:
         return item
-    line = vat(item.stream, item.amount, terms, "tax_inclusive", holder, tax_point)
-    return StreamItem(item.stream, line.net)
+    line = vat(item.stream, item.amount, terms, "tax_inclusive", _holder(contract, item), tax_point)
+    return msgspec.structs.replace(item, amount=line.net)
+
+
+def _holder(contract: Contract, item: StreamItem) -> str:
+    """Who holds the cash of an item of the pool."""
+    holder = item.holder or contract.holder_of(item.stream, None)
+    if holder not in contract.party_ids:
+        text = f"{holder!r} holds {item.stream} and is no party of contract {contract.id}"
+        raise Refused("party_unknown", text, place=f"items.{item.stream}")
+    return holder
 
 
 def _check_prior(contract: Contract, month: Month, first: date, prior: PriorMonth | None) -> None:
@@ -234,28 +243,23 @@ def _check_account(contract: Contract, clause: Clause, name: str, before: Carry)
 
 def _streams_of(
     contract: Contract, items: Iterable[StreamItem]
-) -> tuple[dict[str, int], tuple[StreamItem, ...]]:
-    """Each pool stream's and cost's sum in minor units, as given, and the items outside the pool."""
+) -> tuple[dict[str, int], dict[str, int], tuple[StreamItem, ...]]:
+    """Each pool stream's and cost's sum in minor units, as given; the cash that each party has from them,
+    less what it paid for costs; and the items outside the pool."""
     sums: dict[str, int] = {}
+    held = dict.fromkeys(contract.party_ids, 0)
     outside: list[StreamItem] = []
     for item in items:
         if item.amount.currency != contract.currency:
             text = f"{item.amount.currency} in a contract in {contract.currency}"
             raise Refused("currency", text, place=f"items.{item.stream}")
         if item.stream in contract.cash_holder:
-            sums[item.stream] = sums.get(item.stream, 0) + item.amount.minor
+            minor = item.amount.minor
+            sums[item.stream] = sums.get(item.stream, 0) + minor
+            held[_holder(contract, item)] += -minor if item.stream in PASS_THROUGH_COSTS else minor
         else:
             outside.append(item)
-    return sums, tuple(outside)
-
-
-def _held(contract: Contract, streams: Mapping[str, int]) -> dict[str, int]:
-    """The cash that each party has from the pool's streams, less what it paid for costs."""
-    held = dict.fromkeys(contract.party_ids, 0)
-    for stream, holder in contract.cash_holder.items():
-        minor = streams.get(stream, 0)
-        held[holder] += -minor if stream in PASS_THROUGH_COSTS else minor
-    return held
+    return sums, held, tuple(outside)
 
 
 def _entitlement(contract: Contract, outcomes: Iterable[Outcome]) -> dict[str, int]:

@@ -8,19 +8,21 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from ledger.access import Grant
+from ledger.interval import Instant
 
 _LISTED: Final = (
     "SELECT g.id, g.document->'grant'->>'actor', g.document->'grant'->>'role',"
-    " g.document->'grant'->>'party', l.document->>'revoked' = 'true', l.from_seq"
+    " g.document->'grant'->>'party', l.document->>'revoked' = 'true', l.from_seq, e.recorded_at"
     " FROM ledger.registered AS g JOIN ledger.registered AS l"
     " ON l.book = g.book AND l.kind = g.kind AND l.id = g.id AND l.to_seq IS NULL"
+    " JOIN ledger.envelope AS e ON e.book = g.book AND e.sequence = g.from_seq"
     " WHERE g.kind = 'key' AND g.version = 1"
 )
 _decode_grant = msgspec.json.Decoder(Grant).decode
 
 
 class ListedKey(msgspec.Struct, frozen=True):
-    """A key without its hash."""
+    """A key without its hash; `sequence` is of its last event, `granted_at` when it was made."""
 
     key_id: str
     actor: str
@@ -28,6 +30,7 @@ class ListedKey(msgspec.Struct, frozen=True):
     party: str | None
     revoked: bool
     sequence: int
+    granted_at: Instant
 
 
 def in_force(connection: Connection, sha256: str) -> Grant | None:
@@ -47,7 +50,7 @@ def one(connection: Connection, key_id: str) -> ListedKey | None:
     return next((ListedKey(*row) for row in rows), None)
 
 
-def page(connection: Connection, after: str, limit: int) -> list[ListedKey]:
-    """Keys by id, from the one after `after` on; `sequence` is of the last event."""
+def page(connection: Connection, after: str = "", limit: int | None = None) -> list[ListedKey]:
+    """Keys by id, from the one after `after` on; without a `limit` every one."""
     rows = connection.execute(f"{_LISTED} AND g.id > %s ORDER BY g.id LIMIT %s", [after, limit])
     return [ListedKey(*row) for row in rows]

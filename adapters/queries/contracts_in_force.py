@@ -12,42 +12,41 @@ from adapters.queries.registered import Recorded, Register
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.refusal import Refused
+from ledger.signed_contract import version_in
 
 
 def in_force(
     register: Register[Contract], month: Month, names: Sequence[str]
 ) -> dict[str, Recorded[Contract]]:
-    """The one version of each contract that holds in the month."""
+    """The one version of each contract that holds in the month.
+
+    Raises:
+        Refused: `unknown_contract` for a named one that is not registered; `no_contract` for one that does
+            not hold in the month, or when none does; `contract_change`.
+    """
     for name in names:
         if name not in register.versions:
-            raise Refused("no_contract", f"no contract {name!r} is registered", place="contract")
+            raise Refused("unknown_contract", f"no contract {name!r} is registered", place="contract")
     found: dict[str, Recorded[Contract]] = {}
     for name in names or sorted(register.versions):
-        holding = [
-            version
-            for version in register.versions[name]
-            if version.period is not None
-            and version.period.overlaps(local_month(month, version.document.zone))
-            and version.document.has_days_in(month)
-        ]
-        if not holding:
-            if names:
-                raise Refused("no_contract", f"contract {name} does not hold in {month}", place="contract")
-            continue
-        latest = holding[-1]
-        for older in holding[:-1]:
-            days = latest.document.days_in(month)
-            first, end = older.document.days_in(month)
-            if first < days[0] or end > days[1]:
-                raise Refused(
-                    "contract_change",
-                    f"contract {name} changes inside {month}; let its new version begin on a first",
-                    place=f"contract {name}",
-                )
-        found[name] = latest
+        held = holding(register.versions[name], month)
+        if held is not None:
+            found[name] = held
+        elif names:
+            raise Refused("no_contract", f"contract {name} does not hold in {month}", place="contract")
     if not found:
         raise Refused("no_contract", f"no contract holds in {month}", place="month")
     return found
+
+
+def holding(versions: Sequence[Recorded[Contract]], month: Month) -> Recorded[Contract] | None:
+    """The one of a contract's versions, oldest first, under which the month is settled.
+
+    Raises:
+        Refused: `contract_change`.
+    """
+    number = version_in([one.document for one in versions], month)
+    return None if number is None else versions[number]
 
 
 def check_coverage(everything: dict[str, Recorded[Contract]], month: Month, sites: set[str]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.queries.contracts_in_force import local_month
+from adapters.queries.contracts_in_force import holding
 from adapters.queries.registered import Recorded
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.refusal import Refused
+from ledger.signed_contract import held_days
 
 
 def contract_days(
@@ -20,11 +21,10 @@ def contract_days(
     the cycle: its first days are in the next one.
     """
     first, zone = contract.effective_from, zone_of(contract.zone)
-    for version in sorted(
-        (one.document for one in versions), key=lambda one: one.effective_from, reverse=True
-    ):
-        if version.effective_from < first <= (version.terminated_on or version.effective_to):
-            first = version.effective_from
+    held = (days for days in held_days([one.document for one in versions]) if days is not None)
+    for days in sorted(held, reverse=True):
+        if days.first < first <= days.end:
+            first = days.first
     start = max(cycle.start, midnight(first, zone))
     end = min(cycle.end, midnight(contract.terminated_on or contract.effective_to, zone))
     return Interval(start, end) if start < end else None
@@ -37,13 +37,10 @@ def refuse_tail(
     be settled in no month.
 
     Raises:
-        Refused: `cycle_tail`.
+        Refused: `cycle_tail`; `contract_change`.
     """
-    following = month.next()
-    for one in versions:
-        held = one.period is not None and one.period.overlaps(local_month(following, one.document.zone))
-        if held and one.document.has_days_in(following):
-            return
+    if holding(versions, month.next()) is not None:
+        return
     end = contract.terminated_on or contract.effective_to
     if midnight(end, zone_of(contract.zone)) > cycle.end:
         last = cycle.end.astimezone(zone_of(contract.zone)).date()

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from adapters.documents.statement_document import StatementDocument
+from adapters.founded import book_at
 from adapters.postgres.database import Connection
 from adapters.queries import registered
-from ledger.book import Book
 from ledger.party import Party
-from ledger.refusal import Refused
 from ledger.settlement.statement import Statement
 
 
@@ -48,10 +47,7 @@ def issuer(connection: Connection, position: int) -> str:
     Raises:
         Refused: `unknown_book` before the book is founded.
     """
-    founded = registered.load(connection, "book", Book, position).versions.get("book")
-    if not founded:
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    owner = founded[-1].document.owner
+    owner = book_at(connection, position).owner
     return names_of(connection, position).get(owner, owner)
 
 

@@ -119,8 +119,8 @@ def explain_amount(
     run: int | None = None,
     reader: str | None = None,
 ) -> AmountExplanation:
-    """An amount of a run (the latest without `run`); `delta` as the statement's: against the run that paid
-    before it, also of a party that only that run names.
+    """An amount of a run (the latest without `run`), also of a party that only the run that paid before it
+    names; `delta` as the statement's: against that run.
 
     Raises:
         Refused: `unknown_contract`, `unknown_settlement`; what `AmountTrees.amount` refuses.
@@ -129,7 +129,7 @@ def explain_amount(
     result = statements.result(connection, contract, month, recorded)
     assert result is not None, "a run that is listed has its result"
     before: Result | None = None
-    if name == "delta":
+    if name == "delta" or (party and party not in result.entitlement):
         runs = statements.runs(connection, _WHENEVER, month=month, contract=contract)
         paid = [one.run for one in runs if one.run < recorded and one.run_kind != PROVISIONAL]
         before = statements.result(connection, contract, month, paid[-1]) if paid else None

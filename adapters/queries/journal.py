@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from adapters.founded import book_at
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from ledger.accounting.book_journal import BookJournal, Recorded
-from ledger.book import Book
+from ledger.allocation.record import AllocationRecorded
 from ledger.contract import Contract
 from ledger.events import Event
-from ledger.interval import zone_of
-from ledger.refusal import Refused
+from ledger.interval import Month, zone_of
 from ledger.settlement.run import SettlementRecorded
-
-_TICK = timedelta(microseconds=1)
+from ledger.trading_unit import TradingUnit
 
 
 def journal(connection: Connection, position: int) -> BookJournal:
@@ -25,18 +22,18 @@ def journal(connection: Connection, position: int) -> BookJournal:
     Raises:
         Refused: `unknown_book` before it is founded; what the posting rules refuse.
     """
-    books = registered.load(connection, "book", Book, position)
-    founded = books.versions.get("book")
-    if not founded:
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    book = founded[-1].document
+    book = book_at(connection, position)
     contracts = registered.load(connection, "contract", Contract, position)
+    units = registered.load(connection, "trading_unit", TradingUnit, position)
     mapper = EnvelopeMapper()
     found = BookJournal(book.owner)
     rows = connection.execute(
         "SELECT sequence, payload FROM ledger.envelope WHERE sequence <= %s AND"
         " (starts_with(aggregate, 'settlement.') OR starts_with(aggregate, 'statement.')"
-        " OR starts_with(aggregate, 'closing.') OR starts_with(aggregate, 'netting.')) ORDER BY sequence",
+        " OR starts_with(aggregate, 'closing.') OR starts_with(aggregate, 'netting.')"
+        " OR starts_with(aggregate, 'allocation.') OR starts_with(aggregate, 'market_receipt.')"
+        " OR starts_with(aggregate, 'supplier_payment.') OR starts_with(aggregate, 'handover.'))"
+        " ORDER BY sequence",
         [position],
     )
     for sequence, payload in rows:
@@ -46,8 +43,18 @@ def journal(connection: Connection, position: int) -> BookJournal:
         day = envelope.recorded_at.astimezone(zone_of(book.zone)).date()
         for event in envelope.events:
             contract = _contract(contracts, event, sequence)
-            found.post(Recorded(header.aggregate, day, event, contract))
+            month = _month(units, event)
+            found.post(Recorded(header.aggregate, day, event, contract, month))
     return found
+
+
+def _month(units: registered.Register[TradingUnit], event: Event) -> Month | None:
+    """The month that an allocated statement is of, in its unit's zone: that in which its time begins."""
+    if not isinstance(event, AllocationRecorded):
+        return None
+    allocation = event.allocation
+    zone = zone_of(units.versions[allocation.unit][-1].document.zone)
+    return Month.of(allocation.interval.start.astimezone(zone).date())
 
 
 def _contract(contracts: registered.Register[Contract], event: Event, sequence: int) -> Contract | None:

@@ -29,12 +29,12 @@ def page(
     connection: Connection,
     position: int,
     *,
-    month: str | None,
-    party: str | None,
-    after: str,
-    limit: int,
+    month: str | None = None,
+    party: str | None = None,
+    after: str = "",
+    limit: int | None = None,
 ) -> list[Life]:
-    """Lives by aggregate, from the one after `after` on."""
+    """Lives by aggregate, from the one after `after` on; without a `limit` every one."""
     rows = connection.execute(
         f"{_AS_OF} AND aggregate > %(after)s"
         " AND (%(month)s::text IS NULL OR month = %(month)s)"
@@ -46,4 +46,4 @@ def page(
 
 def of_month(connection: Connection, position: int, month: str) -> list[Life]:
     """Every life of a month's statements."""
-    return page(connection, position, month=month, party=None, after="", limit=1_000_000)
+    return page(connection, position, month=month)

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from adapters.postgres.database import Connection
-from adapters.queries import registered
+from adapters.queries import registered, unified_prices
 from adapters.queries.price_series import series
 from adapters.queries.registered import Recorded
+from adapters.queries.site_profiles import HISTORY, Profiles
 from adapters.queries.unit_shares import Shares, shares
 from ledger.allocation.unit_allocation import SiteAllocation
 from ledger.interval import Interval
@@ -22,22 +23,12 @@ from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.site import MarketPoint, Site
 from ledger.streams import Fact, Rule
-from ledger.streams.baseline import Profile
 from ledger.streams.demand_response import DemandResponseRule
-from ledger.streams.spot import SpotRule
-
-HISTORY: Final = timedelta(days=60)
-"""How far back the facts and readings for baselines reach: farther than any method's pool of days."""
+from ledger.streams.regulation import AgcInstructions, RegulationPerformance, RegulationRule
+from ledger.streams.spot import SpotGeneration, SpotRule
 
 _decode_fact: Final = msgspec.json.Decoder(Fact).decode
 _TICK: Final = timedelta(microseconds=1)
-
-
-class Profiles(NamedTuple):
-    """A site's consumption at the grid connection, with the storage, and the storage's own."""
-
-    grid: Profile | None
-    storage: Profile | None
 
 
 class Told(NamedTuple):
@@ -62,8 +53,29 @@ class Told(NamedTuple):
             for fact in self.facts
         )
 
+    def weighted_rule(self, interval: Interval) -> SpotRule | None:
+        """The spot rule of `interval` whose price is computed of nodes' prices and generation, if any."""
+        for fact in self.facts:
+            rule = self.rules[fact.rule]
+            if isinstance(rule, SpotRule) and fact.interval.overlaps(interval):
+                return rule if rule.price_point == "generation_weighted" else None
+        return None
 
-def told(connection: Connection, months: Mapping[str, Interval], position: int) -> dict[str, Told]:
+    def needs_real_time(self, interval: Interval) -> bool:
+        """Whether AGC may have instructed in `interval`, and its energy settles at the real-time price."""
+        return any(
+            isinstance(fact, RegulationPerformance | AgcInstructions)
+            and _settles_energy(self.rules[fact.rule])
+            and fact.interval.overlaps(interval)
+            for fact in self.facts
+        )
+
+
+def _settles_energy(rule: Rule) -> bool:
+    return isinstance(rule, RegulationRule) and rule.energy == "real_time"
+
+
+def told(connection: Connection, book: str, months: Mapping[str, Interval], position: int) -> dict[str, Told]:
     """What is known of each site at `position` for its own month, on its own clocks, and the history before.
 
     Raises:
@@ -74,7 +86,7 @@ def told(connection: Connection, months: Mapping[str, Interval], position: int) 
         return {}
     whole = Interval(min(one.start for one in months.values()), max(one.end for one in months.values()))
     found = _told_of_sites(connection, months, whole, position)
-    for site, own in shares(connection, months, whole, position).items():
+    for site, own in shares(connection, book, months, whole, position).items():
         found[site] = _with_shares(found.get(site, Told((), {}, ())), own)
     return found
 
@@ -176,7 +188,7 @@ def market_month(
     site: Recorded[Site],
     interval: Interval,
     profiles: Profiles,
-    prices: dict[tuple[object, ...], tuple[SpotPricesOf, tuple[Source, ...]]],
+    prices: dict[tuple[object, ...], tuple[SpotPricesOf | None, tuple[Source, ...]]],
 ) -> MarketMonth:
     """One site's market month; `prices` keeps what sites of one price point share.
 
@@ -186,10 +198,17 @@ def market_month(
     spot: SpotPricesOf | None = None
     sources = known.sources
     point = site.document.market_point
-    if point is not None and known.needs_prices(interval):
-        key = (point, interval)
-        if key not in prices:
-            prices[key] = _prices(connection, position, point, interval)
+    whole = known.needs_prices(interval)
+    if point is not None and (whole or known.needs_real_time(interval)):
+        weighted = known.weighted_rule(interval)
+        key = (point, interval, whole, "" if weighted is None else weighted.id)
+        if key not in prices and weighted is not None:
+            told_of = [fact for fact in known.facts if isinstance(fact, SpotGeneration)]
+            own = [fact for fact in told_of if fact.rule == weighted.id]
+            prices[key] = unified_prices.load(connection, position, point, own, interval)
+        elif key not in prices:
+            asked = _prices if whole else _real_time
+            prices[key] = asked(connection, position, point, interval)
         spot, price_sources = prices[key]
         sources = (*sources, *price_sources)
     allocated = tuple(one for one in known.allocated if one.share.interval.overlaps(interval))
@@ -198,7 +217,7 @@ def market_month(
 
 def _prices(
     connection: Connection, position: int, point: MarketPoint, interval: Interval
-) -> tuple[SpotPricesOf, tuple[Source, ...]]:
+) -> tuple[SpotPricesOf | None, tuple[Source, ...]]:
     sources: list[Source] = []
 
     def of(node: str, product: Product) -> PriceSeries:
@@ -214,3 +233,19 @@ def _prices(
         None if point.reference_node is None else of(point.reference_node, "day_ahead"),
     )
     return spot, tuple(sources)
+
+
+def _real_time(
+    connection: Connection, position: int, point: MarketPoint, interval: Interval
+) -> tuple[SpotPricesOf | None, tuple[Source, ...]]:
+    """The real-time prices alone; None where none is known, which only energy under AGC is refused for."""
+    try:
+        found, sequences = series(
+            connection, position, market=point.market, node=point.node, product="real_time", interval=interval
+        )
+    except Refused as refused:
+        if refused.code != "price_missing":
+            raise
+        return None, ()
+    source = Source(f"prices.{point.market}_{point.node}_real_time", sequences)
+    return SpotPricesOf(None, found, None), (source,)

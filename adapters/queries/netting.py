@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from adapters.founded import book_at
 from adapters.postgres.database import Connection
 from adapters.queries import lives, registered
-from ledger.book import Book
 from ledger.contract import Contract
 from ledger.netting import CounterpartyPosition, NettingAgreed, NettingRecorded, Nettings, positions
-from ledger.refusal import Refused
 
-_ALL = 1_000_000
 _decode = msgspec.json.Decoder(NettingAgreed | NettingRecorded).decode
-
-
-def owner_of(connection: Connection, position: int) -> str:
-    """The book's owner.
-
-    Raises:
-        Refused: `unknown_book` before it is founded.
-    """
-    founded = registered.load(connection, "book", Book, position).versions.get("book")
-    if not founded:
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    return founded[-1].document.owner
 
 
 def contracts_of(connection: Connection, position: int, owner: str) -> set[str]:
@@ -45,8 +31,8 @@ def counterparties(
     Raises:
         Refused: `unknown_book`.
     """
-    owner = owner_of(connection, position)
-    found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+    owner = book_at(connection, position).owner
+    found = lives.page(connection, position, party=party)
     return positions(owner, found, contracts_of(connection, position, owner))
 
 

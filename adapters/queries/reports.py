@@ -10,6 +10,7 @@ import msgspec
 from adapters.documents.revenue_document import RevenueDocument
 from adapters.postgres.database import Connection
 from adapters.queries import month_operation, registered
+from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.documents import issuer, names_of, recorded_at
 from ledger.interval import Month
 from ledger.kpi.aggregation import aggregation
@@ -17,6 +18,7 @@ from ledger.kpi.carbon import FactorSet, Method
 from ledger.kpi.economics import Economics
 from ledger.kpi.month_figures import Earned, Stated, month_figures
 from ledger.kpi.monthly_revenue import RevenueReport, partner_report, portfolio_report, site_report
+from ledger.kpi.partner_figures import own_capital, partner_figures
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
@@ -85,18 +87,51 @@ def portfolio(
 
 
 def partner(
-    connection: Connection, position: int, month: Month, statements: Sequence[Statement]
+    connection: Connection,
+    book: str,
+    position: int,
+    month: Month,
+    statements: Sequence[Statement],
+    choice: Choice,
 ) -> RevenueDocument:
-    """What one party is entitled to, from its own statements and nothing else.
+    """What one party is entitled to, from its own statements, with the key figures of the sites that they
+    show and of its own capital: nothing else is read.
 
     Raises:
-        Refused: `one_party`, `not_settled`, `run_twice`.
+        Refused: `one_party`, `not_settled`, `run_twice`, `currency`, `unknown_emission`.
     """
     upto = [one for one in statements if one.month <= str(month)]
     report = partner_report(upto, month)
+    seen = sorted({site for one in upto if one.month == str(month) for site in one.sites})
+    sites = month_operation.load(connection, book, month, position, seen)
+    facts = ContractFacts(connection, position)
+    accounts = [
+        account
+        for contract in sorted({one.contract for one in upto})
+        if (account := facts.capital(contract)) is not None
+    ]
+    factors = _chosen(connection, position, "emission", FactorSet, choice.emission)
+    kpis = partner_figures(
+        month,
+        sites,
+        _entitled(upto),
+        own_capital(accounts, report.subject, month),
+        Stated(factors=factors, co2_method=choice.co2_method),
+    )
+    report = msgspec.structs.replace(report, kpis=(*report.kpis, *kpis))
     sequences = [one.sequence for one in upto if one.month == str(month)]
     name = names_of(connection, position).get(report.subject, "")
     return _document(connection, position, report, sequences, name)
+
+
+def _entitled(statements: Iterable[Statement]) -> list[Earned]:
+    """The entitlement of each paid month, oldest first."""
+    sums: dict[Month, Money] = {}
+    for one in statements:
+        if one.run_kind != PROVISIONAL:
+            month = Month.parse(one.month)
+            sums[month] = sums.get(month, Money.zero(one.currency)) + one.entitlement
+    return [Earned(month, sums[month]) for month in sorted(sums)]
 
 
 def _runs(connection: Connection, position: int, month: Month, *, contract: str | None) -> list[_InForce]:

@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import lives, registered
+from adapters.queries.contracts_in_force import holding
 from adapters.queries.run_calendars import RunCalendars
 from ledger.contract import Contract
 from ledger.interval import Month
@@ -49,7 +50,8 @@ def runs_due(
     """Every contract's month up to that of `on` that is not closed, or `month` alone, oldest first.
 
     Raises:
-        Refused: `run_calendar_missing` for a contract that names one that is not published.
+        Refused: `run_calendar_missing` for a contract that names one that is not published;
+            `contract_change`.
     """
     contracts = registered.load(connection, "contract", Contract, position).versions
     finals = registered.load(connection, "settlement", _Final, position).versions
@@ -61,10 +63,10 @@ def runs_due(
         for life in lives.of_month(connection, position, str(each)):
             stood[life.key.contract].append(life)
         for name, versions in contracts.items():
-            held = [one.document for one in versions if one.document.has_days_in(each)]
-            if not held:
+            held = holding(versions, each)
+            if held is None:
                 continue
-            contract = held[-1]
+            contract = held.document
             calendar = calendars.of(contract, each)
             final = finals.get(f"{name}_{each}")
             progress = _progress(

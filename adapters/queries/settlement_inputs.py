@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, timedelta
 from typing import Final, NamedTuple
 
@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from adapters.founded import book_at
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month, registered
 from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
 from adapters.queries.cycle_days import contract_days, refuse_tail
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
-from adapters.queries.netting import owner_of
+from adapters.queries.opening_stock import Opening, OpeningStock
 from adapters.queries.registered import Recorded, Register
 from adapters.queries.site_layout import (
     Registers,
@@ -41,7 +42,6 @@ from ledger.settlement.line import Source
 from ledger.settlement.provisional import check_through, to_date
 from ledger.site import Site
 from ledger.storage_saving import FeederEnergy
-from ledger.stored_energy import Stored
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
@@ -91,8 +91,10 @@ def load(
     priors = _priors(connection, list(held), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
     facts = ContractFacts(connection, position)
-    owner = owner_of(connection, position)
+    owner = book_at(connection, position).owner
     documents = [one.document for one in everything.values()]
+    sites = {layout.site.id for found in layouts.values() for layout in found}
+    openings = OpeningStock(connection, register.contracts, month, sites, position)
     markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
     return [
         Inputs(
@@ -107,7 +109,7 @@ def load(
                     month,
                     readings,
                     markets,
-                    priors.get(name, _NOTHING).stored,
+                    openings.of(contract.document, layout.site),
                 )
                 for layout in layouts[name]
             ),
@@ -126,7 +128,6 @@ class _Before(msgspec.Struct, frozen=True):
     """What a contract's latest settled month hands on."""
 
     carry: PriorMonth | None = None
-    stored: dict[str, Stored] = {}
 
 
 _NOTHING: Final = _Before()
@@ -227,7 +228,7 @@ def _readings(
 def _priors(connection: Connection, contracts: list[str], month: Month, position: int) -> dict[str, _Before]:
     rows = connection.execute(
         "SELECT DISTINCT ON (contract) contract,"
-        " jsonb_build_object('carry', result->'carry', 'stored', result->'stored')::text"
+        " jsonb_build_object('carry', result->'carry')::text"
         " FROM ledger.settlement"
         " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s AND run_kind <> 'provisional'"
         " ORDER BY contract, month DESC, run DESC",
@@ -303,7 +304,7 @@ def _site_inputs(
     month: Month,
     readings: _Readings,
     markets: SiteMarkets,
-    stored: Mapping[str, Stored],
+    opening: Opening,
 ) -> SiteInputs:
     cycle = billing_interval(layout.site.document.account, month)
     rows = _Site(layout, readings[layout.interval, layout.interval_s], cycle)
@@ -327,7 +328,8 @@ def _site_inputs(
         if layout.month != layout.interval:
             month_energy, read = _month_energy(layout, readings, month, covered)
             sources = (*sources, *read)
-        sources = (*sources, *market.sources)
+        unused = {f"market_rule.{name}" for name in market.rules.keys() - market.used_rules.keys()}
+        sources = (*sources, *(one for one in market.sources if one.aggregate not in unused))
     return SiteInputs(
         layout.site.document,
         layout.tariff.document,
@@ -336,12 +338,13 @@ def _site_inputs(
         charge,
         discharge,
         reactive,
-        sources,
+        (*sources, *opening.sources),
         market,
-        stored.get(layout.site.id, Stored()),
+        opening.stored,
         rows.estimated(),
         feeders,
         month_energy,
+        opening.known,
     )
 
 

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
-
-import numpy as np
+from collections.abc import Iterable, Sequence
 
 from adapters.postgres.database import Connection
-from adapters.queries import market_inputs, meter_month
+from adapters.queries import market_inputs, site_profiles
 from adapters.queries.contracts_in_force import covered_by, local_month
-from adapters.queries.market_inputs import Profiles, Told
-from adapters.queries.meter_month import MISSING, Key, MeterMonth
-from adapters.queries.registered import Recorded
+from adapters.queries.market_inputs import Told
 from adapters.queries.site_layout import SiteLayout
+from adapters.queries.site_profiles import HISTORY, SITES_AT_ONCE, Profiles
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, zone_of
-from ledger.meter import Meter
-from ledger.readings import Register as EnergyRegister
 from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.site import Site
-from ledger.streams.baseline import Profile
-
-_SITES_AT_ONCE: Final = 64
-"""Their three months of quarter-hours are some ten megabytes."""
 
 
 class SiteMarkets:
@@ -43,10 +33,10 @@ class SiteMarkets:
         """`contracts` are all that hold in the month, those that are not settled now too."""
         self._connection, self._book, self._position = connection, book, position
         self._month, self._contracts = month, tuple(contracts)
-        self._prices: dict[tuple[object, ...], tuple[SpotPricesOf, tuple[Source, ...]]] = {}
+        self._prices: dict[tuple[object, ...], tuple[SpotPricesOf | None, tuple[Source, ...]]] = {}
         self._history: dict[str, Profiles] = {}
         flat = [layout for group in layouts for layout in group]
-        self._told = market_inputs.told(connection, {one.site.id: one.month for one in flat}, position)
+        self._told = market_inputs.told(connection, book, {one.site.id: one.month for one in flat}, position)
         self._waiting: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
         for layout in flat:
             known = self._told.get(layout.site.id)
@@ -74,16 +64,13 @@ class SiteMarkets:
         if layout.site.id not in self._history:
             waiting = self._waiting[layout.month, layout.interval_s]
             at = waiting.index(layout)
-            self._history = self._read(waiting[at : at + _SITES_AT_ONCE])
+            self._history = self._read(waiting[at : at + SITES_AT_ONCE])
         return self._history.pop(layout.site.id)
 
     def _read(self, layouts: Sequence[SiteLayout]) -> dict[str, Profiles]:
         first = layouts[0]
-        span = Interval(first.month.start - market_inputs.HISTORY, first.month.end)
-        keys = [key for layout in layouts for key in layout.keys]
-        found = meter_month.load(self._connection, self._book, keys, span, first.interval_s, self._position)
-        rows = {key: row for row, key in enumerate(found.keys)}
-        return {layout.site.id: profiles_of(layout, span, found, rows) for layout in layouts}
+        span = Interval(first.month.start - HISTORY, first.month.end)
+        return site_profiles.load(self._connection, self._book, layouts, span, self._position)
 
 
 def uncovered(held: Iterable[Interval], month: Interval) -> tuple[Interval, ...]:
@@ -107,34 +94,3 @@ def _so_far(known: Told, layout: SiteLayout) -> Told:
         return known
     ended = tuple(one for one in known.allocated if one.share.interval.end <= layout.month.end)
     return known._replace(allocated=ended)
-
-
-def profiles_of(layout: SiteLayout, span: Interval, found: MeterMonth, rows: Mapping[Key, int]) -> Profiles:
-    """The site's consumption over `span`, of the rows that its meters have in `found`."""
-
-    def summed(*terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister]) -> Profile:
-        count = found.wh.shape[1]
-        total, missing = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
-        for sign, meters, register in terms:
-            for meter in meters:
-                if register in meter.document.registers:
-                    row = found.wh[rows[meter.id, register]]
-                    missing |= row == MISSING
-                    total += sign * np.where(row == MISSING, 0, row)
-        return Profile(span.start, layout.interval_s, layout.site.document.zone, total, missing)
-
-    storage = summed((1, layout.storage, "charge"), (-1, layout.storage, "discharge"))
-    if layout.grid:
-        return Profiles(summed((1, layout.grid, "import"), (-1, layout.grid, "export")), storage)
-    if layout.load:
-        return Profiles(
-            summed(
-                (1, layout.load, "load"),
-                (1, layout.load, "import"),
-                (-1, layout.pv, "pv"),
-                (1, layout.storage, "charge"),
-                (-1, layout.storage, "discharge"),
-            ),
-            storage,
-        )
-    return Profiles(None, storage)

@@ -22,11 +22,12 @@ def latest(
     party: str | None = None,
     run: int | None = None,
     after: tuple[str, str, str] = ("", "", ""),
-    limit: int = 1000,
+    limit: int | None = None,
 ) -> list[Statement]:
     """The statements of the latest run (or of `run`) that match, in the order of month, contract, party.
 
-    `after` is the (month, contract, party) of the last one seen, for paging.
+    `after` is the (month, contract, party) of the last one seen, for paging; without a `limit` it is every
+    one.
     """
     rows = connection.execute(
         "SELECT DISTINCT ON (month, contract, party) document::text FROM ledger.statement"

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property, partial
 from typing import Final, NamedTuple
 
 import msgspec
 
 from adapters.postgres.database import Connection
-from adapters.queries import meter_month, registered
-from adapters.queries.market_inputs import HISTORY
+from adapters.queries import registered, site_profiles
 from adapters.queries.registered import Register
-from adapters.queries.site_layout import Registers, meters_of_sites, site_layout
-from adapters.queries.site_markets import profiles_of
-from adapters.queries.unit_shares import UnitHistory, statements, units
+from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
+from adapters.queries.site_profiles import HISTORY, SITES_AT_ONCE, Profiles
+from adapters.queries.unit_facts import UnitHistory, statements, units
 from ledger.allocation.unit_case import Metered
 from ledger.allocation.unit_fact import UnitFact, UnitResponse, UnitSpot
+from ledger.allocation.unit_rule import rule_of
 from ledger.calendars import calendar_in
 from ledger.contract import Contract
 from ledger.effective import History
@@ -35,10 +37,10 @@ from ledger.streams.demand_response import (
     matched,
 )
 from ledger.tariff import Tariff
-from ledger.trading_unit import TradingUnit, check_one_unit, pieces, stands
+from ledger.trading_unit import TradingUnit, check_one_unit, members_during, stands
 
 _DAY: Final = timedelta(days=1)
-_TICK: Final = timedelta(microseconds=1)
+_decode_fact: Final = msgspec.json.Decoder(Fact).decode
 
 
 class UnitInputs(NamedTuple):
@@ -67,35 +69,57 @@ def load(
     found = [
         one.fact
         for one in statements(connection, near, position)
-        if (unit is None or one.fact.unit == unit) and _is_of(one.fact, known, month)
+        if (unit is None or one.fact.unit == unit) and _month(one.fact, known) == month
     ]
     for name in sorted({fact.unit for fact in found}):
         check_one_unit(name, {other: one.history for other, one in known.items()})
-    rules: Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
-    sites = _Sites(connection, book, position, month, found, known)
-    return [
-        UnitInputs(fact, known[fact.unit].history, _rule(rules, fact), sites.metered(fact)) for fact in found
-    ]
+    reader = UnitReader(connection, book, found, known, position)
+    return [reader.inputs(fact) for fact in found]
 
 
-def _is_of(fact: UnitFact, known: dict[str, UnitHistory], month: Month) -> bool:
+class UnitReader:
+    """Reads what statements are shared out from; what those of one unit and month have in common, once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        book: str,
+        facts: Sequence[UnitFact],
+        known: Mapping[str, UnitHistory],
+        position: int,
+    ) -> None:
+        self._known = known
+        self._rules: Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
+        grouped: dict[tuple[str, Month], list[UnitFact]] = defaultdict(list)
+        for fact in facts:
+            grouped[fact.unit, _month(fact, known)].append(fact)
+        self._members = {
+            key: _Members(connection, book, position, key[1], told, known, self._rules)
+            for key, told in grouped.items()
+        }
+
+    def rule(self, fact: UnitFact) -> Rule:
+        """Raises:
+        Refused: `unknown_market_rule`."""
+        return rule_of(fact, partial(self._rules.at, fact.rule))
+
+    def inputs(self, fact: UnitFact) -> UnitInputs:
+        """What one of the statements is shared out from.
+
+        Raises:
+            Refused: `unknown_market_rule`, and what a site's meters are refused for.
+        """
+        metered = self._members[fact.unit, _month(fact, self._known)].metered(fact)
+        return UnitInputs(fact, self._known[fact.unit].history, self.rule(fact), metered)
+
+
+def _month(fact: UnitFact, known: Mapping[str, UnitHistory]) -> Month:
     zone = zone_of(known[fact.unit].history.latest.document.zone)
-    return Month.of(fact.interval.start.astimezone(zone).date()) == month
+    return Month.of(fact.interval.start.astimezone(zone).date())
 
 
-def _rule(rules: Register[Rule], fact: UnitFact) -> Rule:
-    held = rules.at(fact.rule, fact.interval.end - _TICK) or rules.at(fact.rule, fact.interval.start)
-    if held is None:
-        raise Refused(
-            "unknown_market_rule",
-            f"no rule {fact.rule!r} holds from {fact.interval.start} to {fact.interval.end}",
-            place="rule",
-        )
-    return held.document
-
-
-class _Sites:
-    """The members' meters and what else was told about them; read where a statement needs it."""
+class _Members:
+    """The members' meters in a unit's statements of one month, and what else was told about the sites."""
 
     def __init__(
         self,
@@ -103,65 +127,82 @@ class _Sites:
         book: str,
         position: int,
         month: Month,
-        facts: list[UnitFact],
-        known: dict[str, UnitHistory],
+        facts: Sequence[UnitFact],
+        known: Mapping[str, UnitHistory],
+        rules: Register[Rule],
     ) -> None:
         self._connection, self._book, self._position, self._month = connection, book, position, month
-        self._known = known
-        meters = registered.load(connection, "meter", Meter, position)
-        self._registers = Registers(
-            registered.load(connection, "contract", Contract, position),
-            registered.load(connection, "site", Site, position),
-            meters,
-            registered.load(connection, "tariff", Tariff, position),
-            meters_of_sites(meters),
-        )
-        self._responses: list[UnitResponse] = []
-        if any(isinstance(fact, UnitResponse) for fact in facts):
-            first = min(fact.interval.start for fact in facts)
-            looked_at = Interval(first - HISTORY, max(fact.interval.end for fact in facts))
-            told = statements(connection, looked_at, position)
-            self._responses = [one.fact for one in told if isinstance(one.fact, UnitResponse)]
+        self._known, self._rules = known, rules
+        # Of other statements the weights are stated with them.
+        self._facts = [fact for fact in facts if isinstance(fact, UnitResponse | UnitSpot)]
+        self._sites = {
+            fact.id: members_during(known[fact.unit].history, fact.interval) for fact in self._facts
+        }
 
     def metered(self, fact: UnitFact) -> dict[str, Metered]:
         """By member; empty for a statement whose weights are stated with it."""
-        if not isinstance(fact, UnitResponse | UnitSpot):
-            return {}
-        history = self._known[fact.unit].history
-        members = {one.site for piece in pieces(history, fact.interval) for one in piece.members}
-        return {site: self._of(site, fact) for site in sorted(members)}
+        found: dict[str, Metered] = {}
+        for site in self._sites.get(fact.id, ()):
+            profiles, layout = self._profiles[site], self._layouts[site]
+            days = calendar_in(layout.site.document.zone)
+            found[site] = Metered(
+                profiles.grid, profiles.storage, days.day_kind, self._excluded(site, fact, layout)
+            )
+        return found
 
-    def _of(self, site: str, fact: UnitFact) -> Metered:
-        layout = site_layout(self._registers, site, self._month)
-        begin = min(layout.interval.start, layout.month.start)
-        if isinstance(fact, UnitResponse):
-            begin -= HISTORY
-        span = Interval(begin, max(layout.interval.end, layout.month.end))
-        found = meter_month.load(
-            self._connection, self._book, layout.keys, span, layout.interval_s, self._position
+    @cached_property
+    def _responses(self) -> list[UnitResponse]:
+        """The events of all units in the time that baselines look back to."""
+        own = [fact for fact in self._facts if isinstance(fact, UnitResponse)]
+        if not own:
+            return []
+        first = min(fact.interval.start for fact in own)
+        looked_at = Interval(first - HISTORY, max(fact.interval.end for fact in own))
+        told = statements(self._connection, looked_at, self._position)
+        return [one.fact for one in told if isinstance(one.fact, UnitResponse)]
+
+    @cached_property
+    def _layouts(self) -> dict[str, SiteLayout]:
+        meters = registered.load(self._connection, "meter", Meter, self._position)
+        register = Registers(
+            registered.load(self._connection, "contract", Contract, self._position),
+            registered.load(self._connection, "site", Site, self._position),
+            meters,
+            registered.load(self._connection, "tariff", Tariff, self._position),
+            meters_of_sites(meters),
         )
-        profiles = profiles_of(layout, span, found, {key: row for row, key in enumerate(found.keys)})
-        zone = layout.site.document.zone
-        days = calendar_in(zone)
-        return Metered(profiles.grid, profiles.storage, days.day_kind, self._excluded(site, fact, span))
+        sites = sorted({site for members in self._sites.values() for site in members})
+        return {site: site_layout(register, site, self._month) for site in sites}
 
-    def _excluded(self, site: str, fact: UnitFact, span: Interval) -> tuple[Exclusion, ...]:
+    @cached_property
+    def _profiles(self) -> dict[str, Profiles]:
+        groups: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
+        for layout in self._layouts.values():
+            groups[self._span(layout), layout.interval_s].append(layout)
+        found: dict[str, Profiles] = {}
+        for (span, _), layouts in groups.items():
+            for first in range(0, len(layouts), SITES_AT_ONCE):
+                some = layouts[first : first + SITES_AT_ONCE]
+                found |= site_profiles.load(self._connection, self._book, some, span, self._position)
+        return found
+
+    def _span(self, layout: SiteLayout) -> Interval:
+        begin = min(layout.interval.start, layout.month.start)
+        if self._responses:
+            begin -= HISTORY
+        return Interval(begin, max(layout.interval.end, layout.month.end))
+
+    def _excluded(self, site: str, fact: UnitFact, layout: SiteLayout) -> tuple[Exclusion, ...]:
         """Events and outages in which the site was not normal, but for the event itself."""
+        if not isinstance(fact, UnitResponse):
+            return ()
         own = [
             Exclusion(one.interval, f"event {one.id}")
             for one in self._responses
             if one.id != fact.id and stands(self._known[one.unit].history, site, one.interval)
         ]
-        rows = self._connection.execute(
-            "SELECT document::text FROM ledger.registered"
-            " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
-            " AND (to_seq IS NULL OR to_seq > %(position)s)"
-            " AND effective_from < %(end)s AND effective_to > %(start)s"
-            " AND document->>'site' = %(site)s ORDER BY id",
-            {"position": self._position, "start": span.start, "end": span.end, "site": site},
-        )
-        decode = msgspec.json.Decoder(Fact).decode
-        facts: list[Fact] = [decode(text) for (text,) in rows]
+        span = self._span(layout)
+        facts = [one for one in self._told.get(site, ()) if one.interval.overlaps(span)]
         own += [
             Exclusion(one.interval, f"outage ({one.reason})")
             for one in facts
@@ -169,17 +210,38 @@ class _Sites:
         ]
         return (*own, *self._called(facts))
 
-    def _called(self, facts: Iterable[Fact]) -> list[Exclusion]:
+    @cached_property
+    def _told(self) -> dict[str, list[Fact]]:
+        """What markets told about the member sites themselves in the time of the profiles, by id."""
+        spans = [self._span(layout) for layout in self._layouts.values()]
+        rows = self._connection.execute(
+            "SELECT document->>'site', document::text FROM ledger.registered"
+            " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
+            " AND (to_seq IS NULL OR to_seq > %(position)s)"
+            " AND effective_from < %(end)s AND effective_to > %(start)s"
+            " AND document->>'site' = ANY(%(sites)s) ORDER BY id",
+            {
+                "position": self._position,
+                "start": min(span.start for span in spans),
+                "end": max(span.end for span in spans),
+                "sites": list(self._layouts),
+            },
+        )
+        found: dict[str, list[Fact]] = defaultdict(list)
+        for site, text in rows:
+            found[site].append(_decode_fact(text))
+        return found
+
+    def _called(self, known: Iterable[Fact]) -> list[Exclusion]:
         """The windows of the events to which the site was called by itself."""
-        rules: Register[Rule] = registered.load(self._connection, "market_rule", Rule, self._position)  # type: ignore[arg-type]
-        known = list(facts)
-        awards = [one for one in known if isinstance(one, DemandResponseInvitation)]
-        calls = [one for one in known if isinstance(one, DemandResponseInstruction)]
+        facts = list(known)
+        awards = [one for one in facts if isinstance(one, DemandResponseInvitation)]
+        calls = [one for one in facts if isinstance(one, DemandResponseInstruction)]
         found: list[Exclusion] = []
         for name in sorted({one.rule for one in awards}):
             of_rule = [one for one in awards if one.rule == name]
             events = matched(of_rule, [one for one in calls if one.rule == name])
-            rule = rules.versions[name][-1].document
+            rule = self._rules.versions[name][-1].document
             if isinstance(rule, DemandResponseRule):
                 found += called_windows(rule, events)
         return found

@@ -84,29 +84,21 @@ def _split(total: Money, weights: Mapping[str, Fraction]) -> tuple[dict[str, int
     return largest_remainder(total.minor, weights), exact
 
 
-def reconciled(
-    statement: Money, exact: Mapping[str, Fraction], kept: Money, *, rounding_max: Money, note: str
-) -> Allocation:
-    """Sites' own amounts, each rounded once, against the market's statement; the difference becomes the
-    operator's line.
+def priced(exact: Mapping[str, Fraction], kept: Fraction, *, currency: str, note: str) -> Allocation:
+    """Sites' own prices x quantities in major units, each rounded once, and what the terms keep.
 
-    A difference above `rounding_max` is no rounding: it is a dispute with the market.
+    The total is the exact whole, rounded once; what the sites' rounding leaves of it is the operator's line.
 
     Raises:
-        Refused: `no_members`, `currency`, `rounding_max` below zero, `statement_difference`.
+        Refused: `no_members`, `id`.
     """
     checked_sites(exact)
-    sites = {site: Money.round(value, statement.currency) for site, value in exact.items()}
-    if rounding_max.minor < 0:
-        raise Refused("rounding_max", "the largest rounding is at least zero", place="rounding_max")
-    rounding = statement - sum(sites.values(), kept)
-    if abs(rounding.minor) > (rounding_max - Money.zero(statement.currency)).minor:
-        message = (
-            f"the statement says {statement}, the sites sum to {statement - rounding}: {rounding} apart, "
-        )
-        raise Refused("statement_difference", f"{message}more than {rounding_max}", place="statement")
+    sites = {site: Money.round(value, currency) for site, value in exact.items()}
+    total = Money.round(sum(exact.values(), kept), currency)
+    rest = Money.round(kept, currency)
+    rounding = total - sum(sites.values(), rest)
     return Allocation(
-        total=statement, sites=sites, kept=kept, rounding=rounding, weights={}, note=note, exact=dict(exact)
+        total=total, sites=sites, kept=rest, rounding=rounding, weights={}, note=note, exact=dict(exact)
     )
 
 

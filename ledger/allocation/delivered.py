@@ -15,11 +15,17 @@ from ledger.streams.demand_response import DemandResponseRule
 
 
 class Delivery(NamedTuple):
-    """`delivered_wh`: d, cut off to whole Wh; `by_interval`: the event's intervals, exact, at least zero."""
+    """`delivered_wh`: d, cut off to whole Wh; `by_interval`: the event's intervals, exact, at least zero.
+
+    `baseline` is of the event's intervals, exact, as text; `actual_wh` of those in which the site stood in
+    the unit, in order.
+    """
 
     delivered_wh: int
     by_interval: tuple[Fraction, ...]
     explanation: str
+    baseline: tuple[str, ...]
+    actual_wh: tuple[int, ...]
 
 
 def delivered(
@@ -47,12 +53,15 @@ def delivered(
     base = baseline(rule.baseline, profile, event, announced=announced, day_kind=day_kind, excluded=excluded)
     step = timedelta(seconds=rule.interval_s)
     response: dict[int, Fraction] = {}
+    actual: list[int] = []
     sign = 1 if rule.direction == "reduce" else -1
     for interval in standing:
         first, off = divmod(interval.start - event.start, step)
         if off:
             raise Refused("interval", f"{interval.start} cuts an interval of the event", place="members")
-        for number, wh in enumerate(profile.readings(interval, "response").tolist(), first):
+        read: list[int] = profile.readings(interval, "response").tolist()
+        actual += read
+        for number, wh in enumerate(read, first):
             response[number] = sign * (Fraction(base.numerators[number], base.denominator) - wh)
     values = list(response.values())
     if rule.measure == "least_power":
@@ -63,4 +72,10 @@ def delivered(
         total = max(Fraction(0), sum(values, Fraction(0)))
     count = event.seconds // rule.interval_s
     shown = tuple(max(Fraction(0), response.get(number, Fraction(0))) for number in range(count))
-    return Delivery(total.numerator // total.denominator, shown, base.explanation)
+    return Delivery(
+        total.numerator // total.denominator,
+        shown,
+        base.explanation,
+        tuple(str(one) for one in base.wh),
+        tuple(actual),
+    )

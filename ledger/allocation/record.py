@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ledger.allocation.unit_allocation import UnitAllocation
+from ledger.allocation.unit_allocation import Change, UnitAllocation
 from ledger.allocation.unit_fact import UnitFact
+from ledger.allocation.unit_rule import rule_of
 from ledger.command import known
 from ledger.effective import History
 from ledger.refusal import Refused
+from ledger.streams import Rule
 from ledger.trading_unit import TradingUnit
 
 
@@ -32,22 +34,24 @@ class RecordAllocation(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (f"market_fact.{self.allocation.fact}", f"trading_unit.{self.allocation.unit}")
+        own = self.allocation
+        return (f"market_fact.{own.fact}", f"trading_unit.{own.unit}", f"market_rule.{own.rule}")
 
     def decide(self, state: UnitAllocation | None, others: Mapping[str, object]) -> tuple[AllocationRecorded]:
         """Raises:
-        Refused: `unknown_trading_unit`; `allocation_stale` when the statement was
-            corrected, or its unit changed, since they were read."""
+        Refused: `unknown_trading_unit`, `unknown_market_rule`; `allocation_stale` when the statement
+            was corrected, or its unit or rule changed, since they were read. Readings that arrive
+            meanwhile are seen when the allocation is settled."""
         del state
-        fact_name, unit_name = self.reads
-        history: History[TradingUnit] = known(others, unit_name, History)
-        fact = others.get(fact_name)
         own = self.allocation
-        changed = own.outdated_by(fact, history) if isinstance(fact, UnitFact) else "statement"
-        if changed == "statement":
-            wrong = f"{own.fact} is not the statement that was shared out: allocate again"
-            raise Refused("allocation_stale", wrong, place="fact")
-        if changed == "unit":
-            wrong = f"unit {own.unit} is not as it was when {own.fact} was shared out: allocate again"
-            raise Refused("allocation_stale", wrong, place="unit")
+        fact_name, unit_name, rule_name = self.reads
+        history: History[TradingUnit] = known(others, unit_name, History)
+        rules: History[Rule] = known(others, rule_name, History)
+        fact = others.get(fact_name)
+        changed: Change | None = "statement"
+        if isinstance(fact, UnitFact):
+            changed = own.outdated_by(fact, history, rule_of(fact, rules.at))
+        if changed is not None:
+            place = "fact" if changed == "statement" else changed
+            raise Refused("allocation_stale", f"{own.stale(changed)}: allocate again", place=place)
         return (AllocationRecorded(self.allocation),)

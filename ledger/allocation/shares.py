@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, assert_never
 
 import msgspec
 
-from ledger.allocation.unit_allocation import Item, ShareTerm, SiteShare, Taken, UnitAllocation
-from ledger.allocation.unit_case import Case, Metered, Shared, standing
+from ledger.allocation.unit_allocation import Item, ShareTerm, SiteShare, UnitAllocation
+from ledger.allocation.unit_case import Case, Metered, Shared, SharedOut, standing
 from ledger.allocation.unit_fact import (
     UnitCapacity,
     UnitFact,
@@ -21,6 +21,7 @@ from ledger.allocation.unit_fact import (
 )
 from ledger.allocation.unit_power import shared_capacity, shared_regulation
 from ledger.allocation.unit_response import shared_response
+from ledger.allocation.unit_rule import rule_digest
 from ledger.allocation.unit_spot import shared_spot
 from ledger.effective import History
 from ledger.interval import Interval, Month, zone_of
@@ -66,28 +67,21 @@ def allocate(
         raise Refused("no_members", "the aggregate has no sites", place=f"unit {unit.id}")
     match fact:
         case UnitResponse():
-            shared, taken, notes = shared_response(case, fact, rule)
+            found = shared_response(case, fact, rule)
         case UnitSpot():
-            shared, taken, notes = shared_spot(case, fact)
+            found = shared_spot(case, fact)
         case UnitRegulation():
-            shared, taken, notes = shared_regulation(case, fact)
+            found = shared_regulation(case, fact)
         case UnitCapacity():
-            shared, taken, notes = shared_capacity(case, fact)
+            found = shared_capacity(case, fact)
         case never:
             assert_never(never)
     of_unit = unit_digest(history, fact.interval, _STREAMS[type(fact)])
-    return _allocation(case, of_unit, rule, shared, taken, notes)
+    return _allocation(case, of_unit, rule, found)
 
 
-def _allocation(
-    case: Case,
-    of_unit: str,
-    rule: Rule,
-    shared: Sequence[Shared],
-    taken: Mapping[str, tuple[Taken, ...]],
-    notes: Mapping[str, str],
-) -> UnitAllocation:
-    fact, unit = case.fact, case.unit
+def _allocation(case: Case, of_unit: str, rule: Rule, found: SharedOut) -> UnitAllocation:
+    fact, unit, shared = case.fact, case.unit, found.items
     statement = fact.money("amount")
     rounding = statement - sum((one.allocation.total for one in shared), Money.zero(fact.currency))
     most = Money.parse(unit.rounding_max, fact.currency)
@@ -100,8 +94,8 @@ def _allocation(
         site: SiteShare(
             interval=Interval(times[0].start, times[-1].end),
             terms=tuple(_term(one, site) for one in shared),
-            taken=taken[site],
-            note=notes[site],
+            taken=found.taken[site],
+            note=found.notes[site],
         )
         for site, times in case.standing.items()
     }
@@ -115,7 +109,7 @@ def _allocation(
         )
         for one in shared
     )
-    inputs = [digest_of(fact), of_unit, rule, items, sites]
+    parts = [digest_of(fact), of_unit, rule_digest(fact, rule), _digest(found.measured)]
     return UnitAllocation(
         fact=fact.id,
         unit=unit.id,
@@ -129,10 +123,16 @@ def _allocation(
         items=items,
         rounding=rounding,
         sites=sites,
-        fact_digest=digest_of(fact),
-        unit_digest=of_unit,
-        inputs_digest=hashlib.sha256(_encode(inputs)).hexdigest(),
+        fact_digest=parts[0],
+        unit_digest=parts[1],
+        rule_digest=parts[2],
+        metered_digest=parts[3],
+        inputs_digest=_digest([*parts, items, sites]),
     )
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(_encode(value)).hexdigest()
 
 
 def _term(one: Shared, site: str) -> ShareTerm:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.allocation.allocation import Allocation, checked_sites, reconciled
+from ledger.allocation.allocation import Allocation, checked_sites, priced
 from ledger.clauses.share import Amount, amount
 from ledger.quantity import PRICE_SCALE_MAX, PRICE_SCALE_MIN, Money
 from ledger.refusal import Refused
@@ -78,32 +78,61 @@ class SpotMonth(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             raise Refused("amount_range", "the deviations are too large to be divided", place="deviation_wh")
 
 
-def allocate_spot(terms: SpotTerms, statement: Money, month: SpotMonth) -> Allocation:
+class SpotShares(NamedTuple):
+    """The two terms of a spot statement (DOMAIN.md 3.9), each exact before its sites' parts are rounded."""
+
+    energy: Allocation
+    """Each site's metered energy at its nodal price."""
+    deviation: Allocation
+    """Each site's part of the aggregate's deviation; `kept` is the pool's benefit of netting."""
+    borne_wh: dict[str, int]
+    """The Wh of deviation that each site bears."""
+
+
+def allocate_spot(terms: SpotTerms, statement: Money, month: SpotMonth) -> SpotShares:
     """The market's statement for the aggregate as sites' amounts (DOMAIN.md 3.9).
 
-    A site's amount is its energy at the nodal price and its part of the deviation, exact, rounded once.
-    Only sites that deviate in the aggregate's direction have a part. The aggregate's Wh of deviation are
+    Only sites that deviate in the aggregate's direction bear a part. The aggregate's Wh of deviation are
     divided among them interval by interval by |site deviation|, whole Wh by largest remainder, ties by
     site id; where the pool gets the netting benefit they bear their own deviation, and the pool's amount
     is what the aggregate did not have to bear.
 
     Raises:
-        Refused: `statement_difference` when statement and sites differ by more than rounding; `currency`.
+        Refused: `statement_difference` when statement and sites differ by more than rounding.
     """
     own_wh = deviation_in_direction(month.deviation_wh)
     netted_wh = netted_deviation(month.deviation_wh)
     borne_wh = netted_wh if terms.netting_benefit == "sites" else own_wh
-    energy = np.sum(month.energy_wh * month.price, axis=1)
-    deviation = np.sum(borne_wh * month.deviation_price, axis=1)
     unit = _WH_PER_KWH * 10**month.scale
-    exact = {
-        site: Fraction(int(energy[row]) + int(deviation[row]), unit) for row, site in enumerate(month.sites)
-    }
-    rows = np.sum((netted_wh - borne_wh) * month.deviation_price, axis=1)
-    kept = Money.round(Fraction(sum(rows.tolist()), unit), statement.currency)
-    note = f"nodal price; deviation by |site deviation|; netting benefit: {terms.netting_benefit}"
-    most = Money.parse(terms.rounding_max, statement.currency)
-    return reconciled(statement, exact, kept, rounding_max=most, note=note)
+    pool = np.sum((netted_wh - borne_wh) * month.deviation_price, axis=1)
+    currency = statement.currency
+    energy = priced(
+        _by_site(month, np.sum(month.energy_wh * month.price, axis=1), unit),
+        Fraction(0),
+        currency=currency,
+        note="metered Wh at the nodal price",
+    )
+    deviation = priced(
+        _by_site(month, np.sum(borne_wh * month.deviation_price, axis=1), unit),
+        Fraction(sum(pool.tolist()), unit),
+        currency=currency,
+        note=f"by |site deviation| in the aggregate's direction; netting benefit: {terms.netting_benefit}",
+    )
+    _check_statement(statement, (energy, deviation), Money.parse(terms.rounding_max, currency))
+    return SpotShares(energy, deviation, dict(zip(month.sites, borne_wh.sum(axis=1).tolist(), strict=True)))
+
+
+def _by_site(month: SpotMonth, rows: Whole, unit: int) -> dict[str, Fraction]:
+    return {site: Fraction(value, unit) for site, value in zip(month.sites, rows.tolist(), strict=True)}
+
+
+def _check_statement(statement: Money, terms: Sequence[Allocation], most: Money) -> None:
+    """A difference beyond rounding is a dispute with the market."""
+    due = [amount for term in terms for amount in (*term.sites.values(), term.kept)]
+    rounding = statement - sum(due, Money.zero(statement.currency))
+    if abs(rounding.minor) > most.minor:
+        message = f"the statement says {statement}, the sites sum to {statement - rounding}: {rounding} apart"
+        raise Refused("statement_difference", f"{message}, more than {most}", place="statement")
 
 
 def deviation_in_direction(deviation_wh: Whole) -> Whole:

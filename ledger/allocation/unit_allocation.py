@@ -8,14 +8,22 @@ from typing import Literal
 import msgspec
 
 from ledger.allocation.unit_fact import UnitFact, digest_of
+from ledger.allocation.unit_rule import rule_digest
 from ledger.effective import History
 from ledger.interval import Interval
 from ledger.quantity import Money
+from ledger.streams import Rule
 from ledger.trading_unit import TradingUnit, UnitStream, unit_digest
 
 Sold = Literal["discharge_wh", "charge_wh", "up_w", "metered"]
 """What of a member's storage the unit sold: Wh of each meter interval, power kept ready, or all that its
 meter shows."""
+
+
+Change = Literal["statement", "unit", "rule", "readings", "calculation"]
+"""What can differ when a statement is shared out again: the market's statement; the unit's members,
+capabilities or terms; the rule; what the members' meters show, or what their baselines leave out; or, all of
+that alike, how the shares are computed."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +96,8 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     """One statement of the market shared out (DOMAIN.md 3.9): sites + operator = `statement`, to the fen.
 
     `rounding` is what the statement's total differs from its own items. `inputs_digest` is of everything
-    that the shares follow from, `fact_digest` of the statement alone, `unit_digest` of the unit alone.
+    that the shares follow from, and of them; the other digests are of its parts: the statement, the unit, the
+    rule, and what was read of the members' meters with the baselines made of it.
     """
 
     fact: str
@@ -105,6 +114,8 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     sites: dict[str, SiteShare]
     fact_digest: str
     unit_digest: str
+    rule_digest: str
+    metered_digest: str
     inputs_digest: str
 
     def __post_init__(self) -> None:
@@ -133,15 +144,45 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
         """The operator's line: what it keeps, and the rounding."""
         return self.kept + self.operators_rounding
 
-    def outdated_by(
-        self, fact: UnitFact, history: History[TradingUnit]
-    ) -> Literal["statement", "unit"] | None:
-        """What changed since it was shared out: the statement, or the unit during it; None for neither."""
+    def outdated_by(self, fact: UnitFact, history: History[TradingUnit], rule: Rule) -> Change | None:
+        """What changed since it was shared out, as far as it is known without the meters; None for nothing.
+
+        The unit and the rule are looked at for the statement's time alone.
+        """
         if self.fact_digest != digest_of(fact):
             return "statement"
         if self.unit_digest != unit_digest(history, fact.interval, self.stream):
             return "unit"
+        if self.rule_digest != rule_digest(fact, rule):
+            return "rule"
         return None
+
+    def differs_from(self, now: UnitAllocation) -> Change | None:
+        """What of the same statement shared out now is another; None when the two are the same."""
+        if self.inputs_digest == now.inputs_digest:
+            return None
+        parts: tuple[tuple[Change, str, str], ...] = (
+            ("statement", self.fact_digest, now.fact_digest),
+            ("unit", self.unit_digest, now.unit_digest),
+            ("rule", self.rule_digest, now.rule_digest),
+            ("readings", self.metered_digest, now.metered_digest),
+        )
+        return next((name for name, before, after in parts if before != after), "calculation")
+
+    def stale(self, changed: Change) -> str:
+        """In words, what is no longer as it was when the statement was shared out."""
+        after = f"changed after statement {self.fact} was allocated"
+        match changed:
+            case "statement":
+                return f"statement {self.fact} changed after it was allocated"
+            case "unit":
+                return f"unit {self.unit} {after}"
+            case "rule":
+                return f"rule {self.rule} {after}"
+            case "readings":
+                return f"readings of members of unit {self.unit}, or their baselines, {after}"
+            case "calculation":
+                return f"how shares are computed {after}"
 
     def of(self, site: str) -> SiteAllocation:
         """The part that the site's settlement takes."""

@@ -36,8 +36,17 @@ class Shared(NamedTuple):
     unit: str
 
 
-Result = tuple[list[Shared], dict[str, tuple[Taken, ...]], dict[str, str]]
-"""The statement's items, what of each member's storage was sold, and a note for each member."""
+class SharedOut(NamedTuple):
+    """The statement's items, what of each member's storage was sold, and a note for each member.
+
+    `measured` is what was read of each member's meters, as plain numbers and text; nothing where the
+    statement itself says what they did.
+    """
+
+    items: list[Shared]
+    taken: dict[str, tuple[Taken, ...]]
+    notes: dict[str, str]
+    measured: dict[str, list[object]]
 
 
 class Case(NamedTuple):

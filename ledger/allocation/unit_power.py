@@ -13,12 +13,12 @@ from ledger.allocation.regulation import (
     mileage_payment,
 )
 from ledger.allocation.unit_allocation import Taken
-from ledger.allocation.unit_case import Case, Result, Shared, check_members
+from ledger.allocation.unit_case import Case, Shared, SharedOut, check_members
 from ledger.allocation.unit_fact import PowerKept, UnitCapacity, UnitRegulation
 from ledger.clauses.share import portion
 
 
-def shared_regulation(case: Case, fact: UnitRegulation) -> Result:
+def shared_regulation(case: Case, fact: UnitRegulation) -> SharedOut:
     """Mileage by sum of D x K, capacity by power x availability (DOMAIN.md 3.9).
 
     Raises:
@@ -39,10 +39,10 @@ def shared_regulation(case: Case, fact: UnitRegulation) -> Result:
             fact.money("capacity"), _kept(fact.members), when_all_zero=terms.when_all_zero
         )
         shared.append(Shared("capacity", paid, "W available"))
-    return shared, _power(case, fact.members), _available(fact.members)
+    return SharedOut(shared, _power(case, fact.members), _available(fact.members), {})
 
 
-def shared_capacity(case: Case, fact: UnitCapacity) -> Result:
+def shared_capacity(case: Case, fact: UnitCapacity) -> SharedOut:
     """By P_eff x availability (DOMAIN.md 3.9).
 
     Raises:
@@ -51,7 +51,8 @@ def shared_capacity(case: Case, fact: UnitCapacity) -> Result:
     terms = case.unit.terms_of(CapacityTerms)
     check_members(case, [member.site for member in fact.members], "members")
     paid = capacity_payment(fact.money("amount"), _kept(fact.members), when_all_zero=terms.when_all_zero)
-    return [Shared("capacity", paid, "W available")], _power(case, fact.members), _available(fact.members)
+    shared = [Shared("capacity", paid, "W available")]
+    return SharedOut(shared, _power(case, fact.members), _available(fact.members), {})
 
 
 def _kept(members: Sequence[PowerKept]) -> dict[str, Kept]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from ledger.allocation.delivered import Delivery, delivered
 from ledger.allocation.response import ResponseMember, ResponseTerms, response_payment, response_penalty
 from ledger.allocation.unit_allocation import Sold, Taken
-from ledger.allocation.unit_case import Case, Result, Shared, check_members
+from ledger.allocation.unit_case import Case, Shared, SharedOut, check_members
 from ledger.allocation.unit_fact import UnitResponse
 from ledger.refusal import Refused
 from ledger.split import largest_remainder
@@ -18,7 +18,7 @@ from ledger.streams.baseline import TypicalSchedule, ZeroBaseline
 from ledger.streams.demand_response import DemandResponseRule
 
 
-def shared_response(case: Case, fact: UnitResponse, rule: Rule) -> Result:
+def shared_response(case: Case, fact: UnitResponse, rule: Rule) -> SharedOut:
     """By what each member's meters say it delivered of its part of the award (DOMAIN.md 3.9).
 
     Raises:
@@ -62,7 +62,10 @@ def shared_response(case: Case, fact: UnitResponse, rule: Rule) -> Result:
         f" {deliveries[member.site].explanation}"
         for member in members
     }
-    return shared, taken, notes
+    measured: dict[str, list[object]] = {
+        site: [list(one.baseline), list(one.actual_wh), one.explanation] for site, one in deliveries.items()
+    }
+    return SharedOut(shared, taken, notes, measured)
 
 
 def _committed(case: Case, fact: UnitResponse) -> dict[str, int]:

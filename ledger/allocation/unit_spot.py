@@ -10,14 +10,14 @@ import numpy as np
 
 from ledger.allocation.spot import SpotTerms, Whole, allocate_spot, as_month
 from ledger.allocation.unit_allocation import Taken
-from ledger.allocation.unit_case import Case, Result, Shared
+from ledger.allocation.unit_case import Case, Shared, SharedOut
 from ledger.allocation.unit_fact import UnitSpot
 from ledger.interval import Interval
 from ledger.refusal import Refused
 from ledger.split import largest_remainder
 
 
-def shared_spot(case: Case, fact: UnitSpot) -> Result:
+def shared_spot(case: Case, fact: UnitSpot) -> SharedOut:
     """Metered energy at the unit's node, and its deviation from its part of the schedule (DOMAIN.md 3.9).
 
     Raises:
@@ -44,16 +44,19 @@ def shared_spot(case: Case, fact: UnitSpot) -> Result:
         deviation_price=np.array(fact.deviation_price, dtype=np.int64),
         scale=fact.scale,
     )
-    allocation = allocate_spot(terms, fact.money("amount"), month)
+    found = allocate_spot(terms, fact.money("amount"), month)
     taken = {
         site: tuple(Taken(interval=time, sold="metered", values=()) for time in times)
         for site, times in case.standing.items()
     }
     notes = {
-        site: f"metered {int(energy[row].sum())} Wh of {int(scheduled[row].sum())} Wh scheduled"
+        site: f"metered {int(energy[row].sum())} Wh of {int(scheduled[row].sum())} Wh scheduled,"
+        f" bears {found.borne_wh[site]} Wh of the unit's deviation"
         for site, row in rows.items()
     }
-    return [Shared("energy", allocation, "")], taken, notes
+    shared = [Shared("energy", found.energy, ""), Shared("deviation", found.deviation, "")]
+    measured: dict[str, list[object]] = {site: energy[row].tolist() for site, row in rows.items()}
+    return SharedOut(shared, taken, notes, measured)
 
 
 def _schedules(case: Case, fact: UnitSpot, rows: Mapping[str, int]) -> Whole:

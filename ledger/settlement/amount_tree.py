@@ -62,9 +62,9 @@ class AmountTrees:
     ) -> AmountExplained:
         """An amount that is no line: a party's totals, the pool, a site's bill.
 
-        `delta` is that of the run: payable less payable of `before`, the run that paid before it, which a
-        first run has not. A provisional run's is zero, and of a party that only `before` names all is taken
-        back.
+        `before` is the run that paid before this one, which a first run has not. `delta` is payable less its
+        payable; a provisional run's is zero. A party that only `before` names, because a correction left it
+        out, has totals of nothing here, and all that it had is taken back.
 
         Raises:
             Refused: `unknown_party`, `unknown_site`; `not_shown` for what the contract does not show the
@@ -79,7 +79,7 @@ class AmountTrees:
                 )
             return self._total("pool", self._result.pool, self._forms.pool())
         parties = dict.fromkeys(self._result.entitlement)
-        if name == "delta" and before is not None and self._result.through is None:
+        if before is not None and self._result.through is None:
             parties |= dict.fromkeys(before.entitlement)
         if party not in parties or self._reader not in (None, party):
             known = ", ".join(parties) if self._reader is None else self._reader
@@ -88,6 +88,8 @@ class AmountTrees:
             )
         if name == "delta":
             return self._delta(party, before)
+        if party not in self._result.entitlement:
+            return self._left_out(f"{name} of {party}")
         form = Form()
         if name in ("entitlement", "payable"):
             form.add(self._forms.entitlement(party))
@@ -105,6 +107,13 @@ class AmountTrees:
 
     def _total(self, name: str, amount: Money, form: Form) -> AmountExplained:
         return explained(amount, self._tree(name, name, amount.exact, form))
+
+    def _left_out(self, name: str) -> AmountExplained:
+        """A total of a party that the run before named and this one does not."""
+        why = "no party of the contract that this run was settled with; the run before named it"
+        leaf = Leaf(kind="event", reference=name, label=why, exact="0")
+        nothing = Money.zero(self._result.currency)
+        return explained(nothing, Branch(reference=name, label=name, exact="0", parts=(leaf,)))
 
     def _delta(self, party: str, before: Result | None) -> AmountExplained:
         name, through = f"delta of {party}", self._result.through
@@ -172,8 +181,7 @@ class AmountTrees:
 
     def _stream_branch(self, line: Line) -> Branch:
         name = f"line {line.number}"
-        hidden = line.code in OF_THE_BILL and self._reader is not None
-        if hidden and self._reader not in self._result.sees_bill:
+        if line.code in OF_THE_BILL and not self._sees_bill(line.site):
             parts: tuple[Leaf | Branch, ...] = (
                 _withheld(name, "of the host's electricity bill", Fraction(line.exact)),
             )
@@ -225,11 +233,12 @@ class AmountTrees:
                 parts.append(_withheld(f"line {line.number}", "a line of others", -one.amount.exact))
         return parts
 
+    def _sees_bill(self, site: str | None) -> bool:
+        return self._reader is None or site in self._result.sees_bill.get(self._reader, ())
+
     def _bill(self, name: AmountName, site: str) -> AmountExplained:
-        if self._reader is not None and self._reader not in self._result.sees_bill:
-            raise Refused(
-                "not_shown", "the contract does not show the host's bill to this party", place="amount"
-            )
+        if not self._sees_bill(site):
+            raise Refused("not_shown", "the contract does not show that bill to this party", place="amount")
         bill = next((one for one in self._result.bills if one.site == site), None)
         if bill is None:
             known = ", ".join(one.site for one in self._result.bills) or "none"

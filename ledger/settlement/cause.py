@@ -40,11 +40,29 @@ What an earlier month's correction carries on is of that correction's class, not
 def causes(result: Result, before: Mapping[Part, str], first_position: int) -> tuple[Cause, ...]:
     """What `result` corrects: the parts whose digests `before` has otherwise.
 
-    `first_position` is the sequence number that the month's initial run was read at.
+    That a rule or policy comes into use because a market told something changes neither: what was told has a
+    label of its own. `first_position` is the sequence number that the month's initial run was read at.
     """
-    changed = (part for part, digest in result.inputs.items() if before.get(part) != digest)
+    now = result.inputs
+    told = now.get("market") != before.get("market")
+    changed = [
+        part
+        for part in dict.fromkeys((*now, *before))
+        if now.get(part) != before.get(part) and not (told and _only_used(now.get(part, ""), before, part))
+    ]
     amended = _contract_recorded_at(result) > first_position
     return tuple("retroactive_amendment" if part == "contract" and amended else part for part in changed)
+
+
+def _only_used(now: str, before: Mapping[Part, str], part: Part) -> bool:
+    """Whether a policy, or rules, came into use or fell out of it, and none that was used is another one."""
+    then = before.get(part, "")
+    if part == "exclusivity":
+        return not (now and then)
+    if part != "market_rule":
+        return False
+    known = dict(one.split(":") for one in then.split())
+    return all(known.get(name, digest) == digest for name, digest in (one.split(":") for one in now.split()))
 
 
 def classes(of: Iterable[Cause]) -> tuple[CorrectionClass, ...]:

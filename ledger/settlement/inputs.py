@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -23,6 +24,7 @@ from ledger.settlement.markets.month import MarketMonth
 from ledger.site import Site
 from ledger.storage_saving import FeederEnergy
 from ledger.stored_energy import Stored
+from ledger.streams import Rule
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
@@ -81,6 +83,8 @@ class SiteInputs(NamedTuple):
     """Each supply feeder's part of load, charge and discharge; empty for an account with one supply."""
     month_energy: MonthEnergy | None = None
     """What markets settle, where the account's billing cycle is not the calendar month; None where it is."""
+    opening_known: bool = True
+    """False where no settled month came before, and the site does not state what its storage held."""
 
 
 class Inputs(NamedTuple):
@@ -103,13 +107,17 @@ class Inputs(NamedTuple):
     owner: str = ""
     """The book's owner, who invoices and is invoiced; it never changes. Empty where it has no part."""
 
-    def digests(self) -> dict[Part, str]:
-        """SHA-256 of each part that the result depends on: what differs says why a run was corrected."""
+    def digests(self, *, claimed: bool) -> dict[Part, str]:
+        """A digest of each part that the result depends on: what differs says why a run was corrected.
+
+        The exclusivity policy is among them only where it decided something (`claimed`), and market rules
+        only where they were used: publishing either leaves every other month alone.
+        """
         sites = [(one.site, one.interval_s) for one in self.sites]
-        return {
+        found: dict[Part, str] = {
             "rule": _RULES_DIGEST,
             "contract": contract_digest(self.contract),
-            "earlier_month": _sha(_encode([self.prior, [one.opening for one in self.sites]])),
+            "earlier_month": _sha(_encode([self.prior, [_opening(one) for one in self.sites]])),
             "capital": _sha(_encode(self.facts.capital)),
             "exclusion": _sha(_encode(self.facts.exclusions)),
             "service": _sha(_encode(self.facts.service)),
@@ -117,9 +125,21 @@ class Inputs(NamedTuple):
             "price": _sha(_encode([[_tariff_digest(one.tariff), _spot_prices(one)] for one in self.sites])),
             "meter": self._meter_digest(),
             "market": _sha(_encode([_told(one) for one in self.sites])),
-            "market_rule": _sha(_encode([_market_rules(one) for one in self.sites])),
-            "exclusivity": _sha(_encode(self.policy)),
         }
+        if rules := self._market_rules():
+            found["market_rule"] = rules
+        if claimed:
+            found["exclusivity"] = _sha(_encode(self.policy))
+        return found
+
+    def _market_rules(self) -> str:
+        """The used market rules, each with the SHA-256 of its version, or of the sites' versions where they
+        differ: `a:3f2...c9 b:77a...01`."""
+        used: dict[str, list[tuple[int, Rule]]] = defaultdict(list)
+        for number, one in enumerate(self.sites):
+            for name, rule in ({} if one.market is None else one.market.used_rules).items():
+                used[name].append((number, rule))
+        return " ".join(f"{name}:{_sha(_encode(_one_or_each(own)))}" for name, own in sorted(used.items()))
 
     def _meter_digest(self) -> str:
         total = hashlib.sha256()
@@ -151,6 +171,10 @@ def _spot_prices(one: SiteInputs) -> object:
     return None if one.market is None else one.market.prices()
 
 
+def _opening(one: SiteInputs) -> object:
+    return [one.opening, one.opening_known]
+
+
 def _told(one: SiteInputs) -> object:
     if one.market is None:
         return None
@@ -158,8 +182,9 @@ def _told(one: SiteInputs) -> object:
     return [*told, *(part for part in (one.market.allocated, one.market.uncovered) if part)]
 
 
-def _market_rules(one: SiteInputs) -> object:
-    return None if one.market is None else one.market.rules
+def _one_or_each(versions: list[tuple[int, Rule]]) -> object:
+    first = versions[0][1]
+    return first if all(rule == first for _, rule in versions) else versions
 
 
 @lru_cache(maxsize=64)

@@ -60,6 +60,15 @@ class RefusedSpan(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Percentage(msgspec.Struct, frozen=True):
+    """A party's part of what a clause divides, as the contract writes it; `of` where it divides several."""
+
+    clause: str
+    of: str
+    party: str
+    share: str
+
+
 class Result(msgspec.Struct, frozen=True):
     """A settled month. Per party, entitlement = held + payable; payable sums to zero over all parties."""
 
@@ -82,12 +91,22 @@ class Result(msgspec.Struct, frozen=True):
     carry: PriorMonth
     sees_pool: tuple[str, ...]
     """The parties to whom the contract shows the pool's total."""
-    sees_bill: tuple[str, ...] = ()
-    """The host, and the parties to whom the contract shows the host's electricity bill."""
+    sees_bill: dict[str, tuple[str, ...]] = {}
+    """Of which sites a party sees the electricity bill: a host of its own, and of all who is no host and to
+    whom the contract shows the host's bill."""
+    sees_sites: dict[str, tuple[str, ...]] = {}
+    """Of which sites a party sees how the storage ran: a host of its own, a holder of their cash of those,
+    and of all who is no host and to whom the contract shows the pool that they earn."""
+    sees_percentages: tuple[str, ...] = ()
+    """The parties to whom the contract shows the others' percentages."""
+    percentages: tuple[Percentage, ...] = ()
+    """What the contract's clauses state, of every party."""
     inputs: dict[Part, str] = {}
     """A digest of each part of the inputs."""
     stored: dict[str, Stored] = {}
-    """What each site's storage held at the month's end, by where it came from."""
+    """What each site's storage held at the month's end, by where it came from; sites with PV energy only."""
+    opened: dict[str, Stored] = {}
+    """What it held at the start, as the latest settled month before left it or the site states."""
     refused: tuple[RefusedSpan, ...] = ()
     """Where a market claim was refused because another stream had the kWh or kW."""
     through: date | None = None

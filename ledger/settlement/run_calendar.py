@@ -83,10 +83,6 @@ class RunCalendar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         """
         return working_day(month.next().first_day - timedelta(days=1), number, self.calendar)
 
-    def provisional_on(self, day: date) -> date | None:
-        """When the provisional result of `day` is due; None where the calendar has none."""
-        return None if self.provisional_days is None else day + timedelta(days=self.provisional_days)
-
     def query_until(self, month: Month) -> date:
         """The last working day to query the month's final run when that was in time.
 

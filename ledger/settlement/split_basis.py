@@ -20,8 +20,8 @@ def on_basis(contract: Contract, lines: Sequence[Line], tax_point: date) -> list
     """The stream lines as the contract divides them, so that they are what the parties hold.
 
     Markets' prices hold the tax (DOMAIN.md 3.8): of a tax-exclusive contract a term takes it out, at the rate
-    of the party that holds the stream's cash. A stream's net is rounded once and its lines add up to it.
-    Lines of streams that the contract does not share stay as they are.
+    of the party that holds the stream's cash. A stream's net is rounded once a holder and its lines add up to
+    it. Lines of streams that the contract does not share stay as they are.
 
     Raises:
         Refused: `vat_rate_missing`.
@@ -29,20 +29,16 @@ def on_basis(contract: Contract, lines: Sequence[Line], tax_point: date) -> list
     terms = contract.vat
     if contract.split_basis == "tax_inclusive" or terms is None:
         return list(lines)
-    streams: dict[str, dict[str, Money]] = defaultdict(dict)
+    streams: dict[tuple[str, str], dict[str, Money]] = defaultdict(dict)
     for line in lines:
         if line.pooled:
-            streams[line.code][f"{line.number:06d}"] = line.amount
+            streams[line.code, line.party][f"{line.number:06d}"] = line.amount
     nets = {
         int(one.item): one
-        for code, amounts in streams.items()
-        for one in lines_from_gross(amounts, terms.rate(code, _holder(contract, code), tax_point))
+        for (code, holder), amounts in streams.items()
+        for one in lines_from_gross(amounts, terms.rate(code, holder, tax_point))
     }
     return [_without_tax(line, nets[line.number]) if line.number in nets else line for line in lines]
-
-
-def _holder(contract: Contract, code: str) -> str:
-    return next(party for name, party in contract.cash_holder.items() if name == code)
 
 
 def _without_tax(line: Line, found: VatLine) -> Line:

@@ -12,7 +12,7 @@ from ledger.quantity import Money
 from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Line
 from ledger.settlement.line_vat import AgentPart, VatSum, vat_sums
-from ledger.settlement.result import Result
+from ledger.settlement.result import Percentage, Result
 from ledger.settlement.run import Run
 from ledger.stream import OF_THE_BILL
 
@@ -24,11 +24,20 @@ class PoolUse(msgspec.Struct, frozen=True):
     amount: Money
 
 
+class ShownBill(msgspec.Struct, frozen=True):
+    """A site's electricity bill without and with its storage; above zero is owed to the grid."""
+
+    site: str
+    without_storage: Money
+    with_storage: Money
+
+
 class Statement(msgspec.Struct, frozen=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it.
 
     `pool` is None where the contract does not show it to this party; else `pool_uses` add up to it.
-    `sequence` is the event that recorded the run, `position` what the run was read at.
+    `sequence` is the event that recorded the run, `position` what the run was read at. `month` is the origin
+    month of a correction, whenever it is posted.
     """
 
     party: str
@@ -57,6 +66,12 @@ class Statement(msgspec.Struct, frozen=True):
     outputs_digest: str
     agent_parts: tuple[AgentPart, ...] = ()
     """This party's, where the book's owner acts as agent and the contract states VAT terms."""
+    percentages: tuple[Percentage, ...] = ()
+    """The contract's, of this party, and of the others where it shows theirs."""
+    bills: tuple[ShownBill, ...] = ()
+    """A host's own, or all where the contract shows the host's bill."""
+    sites: tuple[str, ...] = ()
+    """The sites whose operation the party may see."""
 
     @property
     def vat(self) -> tuple[VatSum, ...]:
@@ -75,6 +90,9 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
     "carry_dropped": "an account of earlier months was not carried on",
     "provisional": "the month is not over: nothing is payable on this",
     "uncovered_days": "a site is under no contract for days of which a market told something",
+    "behind_the_meter": "capacity behind the meter is not paid by the market's rule",
+    "rebound_in_peak": "a storage recharged after a response inside the demand charge's window",
+    "opening_stock": "a storage's stock at the start of its first month was not stated",
 }
 """What a party that may not see the pool is told of a notice."""
 
@@ -84,7 +102,7 @@ def _shown(line: Line, result: Result, party: str) -> Line:
     bill, to who may not see them."""
     if line.kind == "clause" and line.code not in FEES and party not in result.sees_pool:
         return msgspec.structs.replace(line, basis=(), note="")
-    if line.kind == "stream" and line.code in OF_THE_BILL and party not in result.sees_bill:
+    if line.kind == "stream" and line.code in OF_THE_BILL and line.site not in _bills_of(result, party):
         return msgspec.structs.replace(line, basis=(), note="")
     return line
 
@@ -126,9 +144,22 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             inputs_digest=result.inputs_digest,
             outputs_digest=run.outputs_digest,
             agent_parts=tuple(one for one in result.agent_parts if one.party == party),
+            percentages=tuple(
+                one for one in result.percentages if one.party == party or party in result.sees_percentages
+            ),
+            bills=tuple(
+                ShownBill(bill.site, bill.without_storage, bill.with_storage)
+                for bill in result.bills
+                if bill.site in _bills_of(result, party)
+            ),
+            sites=result.sees_sites.get(party, ()),
         )
         for party in sorted({*result.entitlement, *run.delta})
     ]
+
+
+def _bills_of(result: Result, party: str) -> tuple[str, ...]:
+    return result.sees_bill.get(party, ())
 
 
 def _pool_uses(result: Result) -> tuple[PoolUse, ...]:

@@ -158,7 +158,10 @@ def settle_chain(months: Sequence[Inputs]) -> list[Result]:
 
 
 def _after(inputs: Inputs, before: Result) -> Inputs:
-    sites = (site._replace(opening=before.stored.get(site.site.id, Stored())) for site in inputs.sites)
+    sites = (
+        site._replace(opening=before.stored.get(site.site.id, Stored()), opening_known=True)
+        for site in inputs.sites
+    )
     return inputs._replace(prior=before.carry, sites=tuple(sites))
 
 
@@ -200,11 +203,14 @@ class MonthChange(msgspec.Struct, frozen=True):
     """One month. `same_as_recorded` says whether the recorded documents still give the recorded bytes.
 
     Where they do not, readings, prices or the rules have changed since `run`, and `difference` holds that
-    change too; `by_documents` never does.
+    change too; `by_documents` never does. `..._inputs` is the digest of what a result was
+    settled from, `..._digest` its own.
     """
 
     month: Month
     run: int | None
+    recorded_inputs: str | None
+    unchanged_inputs: str
     recorded_digest: str | None
     unchanged_digest: str
     hypothetical_digest: str
@@ -219,6 +225,14 @@ class MonthChange(msgspec.Struct, frozen=True):
     def same_as_recorded(self) -> bool | None:
         """None when the month has no recorded run."""
         return None if self.recorded_digest is None else self.recorded_digest == self.unchanged_digest
+
+    @property
+    def identical(self) -> bool:
+        """Whether the hypothetical inputs and result are those of the recorded run, or as contracted."""
+        now = (self.result.inputs_digest, self.hypothetical_digest)
+        if self.run is None:
+            return (self.unchanged_inputs, self.unchanged_digest) == now
+        return (self.recorded_inputs, self.recorded_digest) == now
 
 
 class WhatIf(msgspec.Struct, frozen=True):
@@ -257,6 +271,8 @@ def month_change(recorded: RecordedMonth | None, unchanged: Result, hypothetical
     return MonthChange(
         month=unchanged.month,
         run=None if recorded is None else recorded.run,
+        recorded_inputs=None if before is None else before.inputs_digest,
+        unchanged_inputs=unchanged.inputs_digest,
         recorded_digest=None if recorded is None else recorded.outputs_digest,
         unchanged_digest=unchanged.digest(),
         hypothetical_digest=hypothetical.digest(),

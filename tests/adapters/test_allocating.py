@@ -37,6 +37,7 @@ from ledger.market_fact import RecordMarketFact
 from ledger.meter import Meter, RegisterMeter
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.settlement.result import Result
 from ledger.settlement.run import Runs
 from ledger.settlement.settle import check_line
 from ledger.signed_contract import RegisterContract
@@ -144,6 +145,22 @@ def shares(bench: Bench, stream: str = "demand_response") -> dict[str, Fraction]
     return found
 
 
+def settle_of(bench: Bench, contract: str) -> Result:
+    with projecting(bench):
+        found = settle_month(bench.door, bench.database, AUGUST, actor="finance", contracts=(contract,))
+    (one,) = found.runs
+    return one.result
+
+
+def changed(bench: Bench) -> str:
+    """What the unit's statement says has changed since its only line was allocated."""
+    with bench.database.reading(bench.book) as connection:
+        found = unit_statement(connection, bench.book, lowest_position(connection), "vpp", AUGUST)
+    (line,) = found.lines
+    assert line.current is (not line.changed)
+    return line.changed
+
+
 def refused(work: Callable[[], T], code: str) -> Refused:
     with pytest.raises(Refused) as caught:
         work()
@@ -165,7 +182,7 @@ def test_two_contracts_share_a_units_payment_and_its_correction(bench: Bench) ->
     rounding = done.allocation.operators_rounding
     assert sum(earned.values()) + rounding.exact == Fraction("600.01"), "the market's statement"
     with bench.database.reading(bench.book) as connection:
-        found = unit_statement(connection, lowest_position(connection), "vpp", AUGUST)
+        found = unit_statement(connection, bench.book, lowest_position(connection), "vpp", AUGUST)
     rows = [" ".join(row.split()) for row in unit_statement_text.text(found).splitlines()]
     assert [row for row in rows if row.endswith((".00", ".01", "CNY"))] == [
         "S1 400.00 payment 400.00",
@@ -209,10 +226,60 @@ def test_late_readings_give_the_next_allocation(bench: Bench) -> None:
     values[first : first + 4] = 50_000
     record(bench, "S2-STORAGE", "discharge", values, "late")
     bench.project()
+    assert "readings of members of unit vpp" in changed(bench)
+    why = refused(lambda: settle_of(bench, CONTRACT.id), "allocation_stale")
+    assert "readings of members of unit vpp" in str(why), "S1's share follows from what S2 delivered"
     (again,) = allocated(bench)
+    assert changed(bench) == ""
+    assert sum(shares(bench).values()) == 600
     assert (again.version, again.recorded) == (2, True)
     weights = {site: share.terms[0].weight for site, share in again.allocation.sites.items()}
     assert weights == {"S1": "200000", "S2": "120000"}, "200 kWh, of which 1.2 x its 100 count"
+
+
+def test_readings_that_say_the_same_leave_the_allocation_current(bench: Bench) -> None:
+    """The event's readings again, and others outside of the event."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window)))
+    allocated(bench)
+    first = (window.start - START) // timedelta(minutes=15)
+    values = np.zeros(2976, dtype=np.int64)
+    values[first : first + 4] = 25_000
+    record(bench, "S2-STORAGE", "discharge", values, "again")
+    bench.project()
+    assert changed(bench) == ""
+    assert not allocated(bench)[0].recorded
+    assert shares(bench) == {"eaas-s1": 400, "eaas-s2": 200}
+
+
+def test_a_changed_rule_makes_the_allocation_stale(bench: Bench) -> None:
+    """The rule from the event's end on is of no interest; the one that held in it is."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window)))
+    (first,) = allocated(bench)
+    newer = rule(OWN_ACCOUNT, title="The newer text")
+    does(bench, msgspec.structs.replace(newer, period=Period(window.end)))
+    assert changed(bench) == ""
+    does(bench, newer)
+    assert changed(bench) == f"rule {OWN_ACCOUNT} changed after statement dr1 was allocated"
+    refused(lambda: settle(bench), "allocation_stale")
+    late = RecordAllocation(first.allocation)
+    assert refused(lambda: does(bench, late), "allocation_stale").place == "rule"
+    (again,) = allocated(bench)
+    assert (again.version, again.recorded, changed(bench)) == (2, True, "")
+    assert shares(bench) == {"eaas-s1": 400, "eaas-s2": 200}
+
+
+def test_an_allocation_that_can_no_longer_be_made_says_why(bench: Bench) -> None:
+    """A member's storage meter now stands elsewhere: nothing measures what S2 delivered."""
+    window = two_sites(bench)
+    does(bench, vpp(), *told(event(window)))
+    allocated(bench)
+    moved = Meter("S2-STORAGE", "S1", "storage", ("charge", "discharge"), 900, 250_000, "Asia/Shanghai")
+    does(bench, RegisterMeter(sample.FROM_2026, moved))
+    assert "dr1 cannot be shared out any more: " in changed(bench)
+    assert "no storage meter is registered" in changed(bench)
+    refused(lambda: allocated(bench), "meter_layout")
 
 
 def test_kwh_that_another_programme_had_first_are_not_paid_twice(bench: Bench) -> None:
@@ -274,6 +341,31 @@ def test_regulation_and_capacity_are_allocated_and_hold_their_power(bench: Bench
     refused(lambda: settle(bench), "above_nameplate")
 
 
+def test_claims_of_statements_with_long_names_are_told_apart(bench: Bench) -> None:
+    """Two names that differ in their last letter, and a third that a shorter one's second part is called:
+    the site stood in the unit twice, so each statement claims twice."""
+    two_sites(bench)
+    pjm = rule("regulation_pjm", currency="CNY", zone="Asia/Shanghai")
+    unit = vpp(RegulationTerms(when_all_zero="refuse"), S1={"until": START + timedelta(days=9)})
+    (first,) = unit.unit.members
+    again = msgspec.structs.replace(first, since=START + timedelta(days=19), until=None)
+    unit = msgspec.structs.replace(unit, unit=msgspec.structs.replace(unit.unit, members=(first, again)))
+    names = ["n" * 63 + "a", "n" * 63 + "b", "short", "short-2"]
+    member = MileageDone(
+        site="S1", power_w=10_000, availability="1", mileage_w=(1,), score=(1,), score_scale=0
+    )
+    facts = [
+        UnitRegulation(
+            id=name, unit="vpp", rule=pjm.rule.id, run="r1", interval=MONTH, currency="CNY", document="d",
+            amount="10.00", mileage="10.00", capacity="0", members=(member,),
+        )
+        for name in names
+    ]  # fmt: skip
+    does(bench, pjm, unit, *told(*facts))
+    assert len(allocated(bench)) == 4
+    assert [line.amount.minor for line in lines(settle_of(bench, CONTRACT.id), "ancillary")] == [1000] * 4
+
+
 def test_a_site_leaves_by_a_new_version(bench: Bench) -> None:
     """From the event on S2 is out: its month has nothing of the unit, S1 has all of it. Back in by another
     version, each is to deliver 100 kWh: 200 counts as 120 and 100 as 100, 600 yuan as 120 : 100."""
@@ -291,7 +383,7 @@ def test_a_site_leaves_by_a_new_version(bench: Bench) -> None:
 
 def current(bench: Bench) -> list[bool]:
     with bench.database.reading(bench.book) as connection:
-        found = unit_statement(connection, lowest_position(connection), "vpp", AUGUST)
+        found = unit_statement(connection, bench.book, lowest_position(connection), "vpp", AUGUST)
     return [line.current for line in found.lines]
 
 
@@ -331,11 +423,8 @@ def test_a_site_that_joins_makes_the_others_share_stale(bench: Bench) -> None:
     allocated(bench)
 
     def alone() -> list[Fraction]:
-        with projecting(bench):
-            (one,) = settle_month(
-                bench.door, bench.database, AUGUST, actor="finance", contracts=(CONTRACT.id,)
-            )
-        return [line.amount.exact for line in lines(one.result, "demand_response")]
+        found = lines(settle_of(bench, CONTRACT.id), "demand_response")
+        return [line.amount.exact for line in found]
 
     assert alone() == [600]
     does(bench, vpp())
@@ -401,6 +490,28 @@ def test_a_spot_share_leaves_no_retail_price(bench: Bench) -> None:
     (line,) = lines(settled.result, "spot")
     assert line.exact == exact_text(Fraction(net["S1"], 1000) * Fraction("0.4"))
     assert lines(settled.result, "arbitrage") == []
+
+
+def test_a_spot_shares_energy_and_deviation_are_a_line_each(bench: Bench) -> None:
+    """Nothing was scheduled, so all that S1 metered in an hour is deviation, at 0.1 yuan a kWh."""
+    _, charge, discharge = filled(bench)
+    hourly = (discharge - charge).reshape(-1, 4).sum(axis=1)
+    energy = Fraction(int(hourly.sum()), 1000) * Fraction("0.4")
+    deviation = -Fraction(int(np.abs(hourly).sum()), 1000) / 10
+    shandong = rule("spot_shandong_hourly")
+    fact = UnitSpot(
+        id="sp1", unit="vpp", rule=shandong.rule.id, run="m1", interval=MONTH, currency="CNY",
+        amount=str(Money.round(energy, "CNY") + Money.round(deviation, "CNY")), document="d",
+        scheduled_wh=(0,) * 744, price=(400_000,) * 744, deviation_price=(-100_000,) * 744, scale=6,
+    )  # fmt: skip
+    terms = SpotTerms(netting_benefit="sites", rounding_max="0.01")
+    does(bench, policy(), shandong, vpp(terms, S1={}), *told(fact))
+    (done,) = allocated(bench)
+    assert done.allocation.operators_rounding.minor == 0
+    found = lines(settle(bench)[0].result, "spot")
+    assert [Fraction(line.exact) for line in found] == [energy, deviation]
+    assert [line.note.split(" of ")[0] for line in found] == ["energy", "deviation"]
+    assert f"bears {int(np.abs(hourly).sum())} Wh of the unit's deviation" in found[1].note
 
 
 def test_a_share_outside_the_contracts_days_is_not_settled_in_part(bench: Bench) -> None:

@@ -43,18 +43,23 @@ class Reader:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.names: list[str] = []
+        self.books: dict[str, str] = {}
 
     def login(self, party: str | None = None, book: str | None = None) -> psycopg.Connection[Any]:
         name = f"t{self.bench.nats.child.process.pid}_{next(_NUMBERS)}"
         made, password = analysts.add(self.bench.database, name, book or self.bench.book, party)
         self.names.append(name)
+        self.books[name] = made.book
         parts = urlsplit(self.bench.database.url)
         where = f"{made.role}:{password}@{parts.hostname}:{parts.port}"
         return psycopg.connect(urlunsplit(parts._replace(netloc=where)), autocommit=True)
 
     def close(self) -> None:
         for name in self.names:
-            analysts.remove(self.bench.database, name)
+            self.remove(name)
+
+    def remove(self, name: str) -> None:
+        analysts.remove(self.bench.database, name, self.books[name])
 
 
 @pytest.fixture(scope="module")
@@ -233,19 +238,32 @@ def test_an_analyst_who_owns_something_is_removed_all_the_same(reader: Reader) -
             (made,) = owner.execute("SELECT lo_create(0)").fetchone() or (0,)
             owner.execute(f"ALTER LARGE OBJECT {made} OWNER TO {role}")  # type: ignore[call-overload]
         name = reader.names.pop()
-        analysts.remove(reader.bench.database, name)
+        reader.remove(name)
     with pytest.raises(psycopg.OperationalError, match=r"authentication failed|does not exist"):
         psycopg.connect(reader.bench.database.url.replace("postgres:", f"{role}:"), connect_timeout=5)
+
+
+def test_another_book_s_analyst_is_neither_listed_nor_removed(reader: Reader) -> None:
+    reader.login(book="elsewhere").close()
+    name, own = reader.names[-1], reader.bench.book
+    assert [one.role for one in analysts.of_book(reader.bench.database, "elsewhere")] == [f"analyst_{name}"]
+    assert f"analyst_{name}" not in [one.role for one in analysts.of_book(reader.bench.database, own)]
+    with pytest.raises(Refused, match=f"book {own} has no analyst_{name}; it has: ") as refused:
+        analysts.remove(reader.bench.database, name, own)
+    assert (refused.value.code, refused.value.place) == ("unknown_analyst", "name")
+    assert len(analysts.of_book(reader.bench.database, "elsewhere")) == 1
+    reader.remove(reader.names.pop())
+    assert analysts.of_book(reader.bench.database, "elsewhere") == []
 
 
 def test_a_removed_analyst_is_gone(reader: Reader) -> None:
     with closing(reader.login()) as connection:
         name = reader.names.pop()
-        analysts.remove(reader.bench.database, name)
+        reader.remove(name)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT count(*) FROM analyst.statement")
     with pytest.raises(Refused) as refused:
-        analysts.remove(reader.bench.database, name)
+        reader.remove(name)
     assert refused.value.code == "unknown_analyst"
 
 

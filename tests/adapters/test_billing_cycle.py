@@ -102,7 +102,7 @@ def settle(bench: Bench, month: Month = AUGUST, *, through: date | None = None) 
     thread = threading.Thread(target=projector.run)
     thread.start()
     try:
-        return settle_month(bench.door, bench.database, month, actor="finance", through=through)
+        return settle_month(bench.door, bench.database, month, actor="finance", through=through).runs
     finally:
         projector.stop()
         thread.join()

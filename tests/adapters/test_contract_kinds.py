@@ -160,8 +160,14 @@ OWN = (FIVE, CARRIED, ENDED, LAST, FIRST, PART, BEFORE, AFTER, USD)
 
 
 def of_file(file: Path) -> Contract:
+    """The example over one site of its own name; of several hosts the first one's."""
     found = contract_file.parse(file.read_bytes())
-    return msgspec.structs.replace(found, effective_from=FROM, sites=(found.id,))
+    first = found.hosts.get(found.sites[0])
+    parties = tuple(
+        msgspec.structs.replace(one, sites=(found.id,) if one.sites and one.id == first else ())
+        for one in found.parties
+    )
+    return msgspec.structs.replace(found, effective_from=FROM, sites=(found.id,), parties=parties)
 
 
 def saves() -> Iterator[list[Any]]:

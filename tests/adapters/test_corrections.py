@@ -72,7 +72,7 @@ def settle(bench: Bench, *months: Month) -> list[Settled]:
         return [
             one
             for month in months
-            for one in settle_month(bench.door, bench.database, month, actor="finance")
+            for one in settle_month(bench.door, bench.database, month, actor="finance").runs
         ]
     finally:
         projector.stop()

@@ -112,7 +112,7 @@ def test_the_second_programme_is_refused_the_kwh_that_the_first_one_paid_for(sta
 
 def test_a_late_file_moves_one_site_s_money_and_nothing_else(stack: Stack) -> None:
     """Statement plus delta is what a fresh settlement says, and only the revised site's lines changed."""
-    fresh = settle_month(stack.door, stack.database, AUGUST, actor="test")
+    fresh = settle_month(stack.door, stack.database, AUGUST, actor="test").runs
     assert [one.recorded for one in fresh] == [False, False]
     for contract, revised, now in zip(CONTRACTS, ("N03", "P07"), fresh, strict=True):
         first, second = runs(stack, contract).runs

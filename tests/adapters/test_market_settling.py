@@ -17,7 +17,7 @@ from ledger.exclusivity.published import PublishExclusivity
 from ledger.grid_account import Account
 from ledger.interval import Interval
 from ledger.market_fact import PublishMarketRule, RecordMarketFact
-from ledger.market_price import PriceBlock, PriceSeries
+from ledger.market_price import PriceBlock, PriceSeries, Product
 from ledger.meter import Meter, RegisterMeter
 from ledger.quantity import Price
 from ledger.recorded_price import RecordPrices, blocks_of
@@ -38,7 +38,7 @@ from ledger.streams.capacity_compensation import (
 from ledger.streams.demand_response import DemandResponseInstruction, DemandResponseInvitation
 from ledger.streams.regulation import RegulationAward, RegulationPerformance, RegulationPrices
 from ledger.streams.service_income import ServiceOrdered
-from ledger.streams.spot import SpotClearing
+from ledger.streams.spot import SpotClearing, SpotGeneration
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.test_settling import (
@@ -52,6 +52,7 @@ from tests.adapters.test_settling import (
 )
 
 MONTH = Interval(START, START + timedelta(days=31))
+PRODUCTS: tuple[Product, ...] = ("day_ahead", "real_time")
 OWN_ACCOUNT = "dr_zhejiang_2025_own_account"
 
 
@@ -183,6 +184,8 @@ def test_a_regulation_award_holds_its_power(bench: Bench) -> None:
         mileage_w=(100_000,) * 744,
         score=(9,) * 744,
         score_scale=1,
+        charged_wh=(0,) * 744,
+        discharged_wh=(0,) * 744,
     )
     award = RegulationAward(
         id="a1", site="S1", rule="pjm-regulation", run="m1", interval=MONTH, product="regulation",
@@ -233,9 +236,9 @@ def test_capacity_and_service_are_lines_of_their_own(bench: Bench) -> None:
         settle(bench)
 
 
-def spot_prices(product: Any, mantissa: int) -> list[RecordPrices]:
+def spot_prices(product: Any, mantissa: int, node: str = "n1") -> list[RecordPrices]:
     block = PriceBlock(START, np.full(744, mantissa, dtype=np.int64), 6)
-    series = PriceSeries("shandong", "n1", product, 3600, "CNY", (block,))
+    series = PriceSeries("shandong", node, product, 3600, "CNY", (block,))
     return [RecordPrices(one) for one in blocks_of(series, "a test")]
 
 
@@ -273,6 +276,47 @@ def test_a_spot_month_has_no_retail_energy_price(bench: Bench) -> None:
     assert abs(spot - net) <= Fraction(1, 50), "each direction is rounded once"
     assert lines(settled.result, "arbitrage") == []
     assert lines(settled.result, "interaction") == []
+
+
+def test_a_unified_price_is_computed_of_nodes_and_their_generation(bench: Bench) -> None:
+    """0.3 and 0.6 yuan weighed 2 : 1 are 0.4; the rule says that it counts, and not the site's own node."""
+    _, charge, discharge = filled(bench)
+    account = Account(
+        id="A-S1", zone="Asia/Shanghai", parts="two_part", demand=ActualDemand(), power_factor=None,
+        export_price=None,
+    )  # fmt: skip
+    site = Site(
+        "S1", "Plant", "Asia/Shanghai", 500_000, 250_000, TARIFF.id, account,
+        market_point=MarketPoint("shandong", "n1"),
+    )  # fmt: skip
+    weighted = rule("spot_shandong_hourly", charging_bears="nothing", price_point="generation_weighted")
+    clearing = SpotClearing(
+        id="s1", site="S1", rule=weighted.rule.id, run="d1", interval=MONTH,
+        injected_wh=(0,) * 744, withdrawn_wh=(0,) * 744,
+    )  # fmt: skip
+    generation = [
+        SpotGeneration(
+            id=f"g-{node}-{product}", rule=weighted.rule.id, run="d1", interval=MONTH, node=node,
+            product=product, generation_wh=(wh,) * 744,
+        )
+        for node, wh in (("n1", 2_000_000), ("n2", 1_000_000))
+        for product in PRODUCTS
+    ]  # fmt: skip
+    does(
+        bench, policy(), RegisterSite(sample.FROM_2026, site), weighted, *spot_prices("day_ahead", 300_000),
+        *spot_prices("real_time", 300_000), *spot_prices("day_ahead", 600_000, "n2"),
+        *spot_prices("real_time", 600_000, "n2"), *told(clearing),
+    )  # fmt: skip
+    with pytest.raises(Refused, match="no day_ahead generation was told") as caught:
+        settle(bench)
+    assert caught.value.code == "generation"
+    does(bench, *told(*generation))
+    (settled,) = settle(bench)
+    net = Fraction(int(discharge.sum()) - int(charge.sum()), 1000) * Fraction("0.4")
+    spot = sum(line.amount.exact for line in lines(settled.result, "spot"))
+    assert abs(spot - net) <= Fraction(1, 50), "each direction is rounded once"
+    sources = {source.aggregate for source in settled.result.sources}
+    assert {"market_fact.g-n2-real_time", "prices.shandong_n2_real_time"} <= sources
 
 
 def test_pv_energy_is_shifted_at_its_feed_in_price(bench: Bench) -> None:

@@ -22,6 +22,44 @@ def parsed(data: bytes) -> tuple[PriceSeries, PriceSeries]:
     return price_file.parse(data, market="m", node="n", currency="CNY", interval_s=3600)
 
 
+PLATFORM = """business_day,hour_business,interval_end_local,da_price,rt_price
+2026-01-25,1,2026-01-25 01:00:00,329.5,301.561
+2026-01-25,2,2026-01-25 02:00:00,329.5,301.561
+"""
+
+
+def hourly(data: str, **changes: object) -> tuple[PriceSeries, PriceSeries]:
+    given = {"market": "m", "node": "n", "currency": "CNY", "interval_s": 3600, "zone": "Asia/Shanghai"}
+    return price_file.parse(data.encode(), **given | changes)  # type: ignore[arg-type]
+
+
+def test_a_platforms_hours_are_the_same_prices() -> None:
+    """Hour 1 of the 25th in China starts at 16:00 UTC of the 24th; 329.5 per MWh is 0.3295 per kWh."""
+    ours = parsed((HEADER + FIRST + SECOND).encode())
+    for own, theirs in zip(ours, hourly(PLATFORM), strict=True):
+        (a,), (b,) = own.blocks, theirs.blocks
+        assert (a.start, a.mantissas.tolist(), a.scale) == (b.start, b.mantissas.tolist(), b.scale)
+        assert (own.product, own.interval_s) == (theirs.product, theirs.interval_s)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "code", "place"),
+    [
+        (PLATFORM, {"zone": None}, "price_zone", "zone"),
+        (PLATFORM, {"interval_s": 900}, "interval", "interval_s"),
+        (HEADER + FIRST, {}, "price_zone", "zone"),
+        (PLATFORM.replace("rt_price", "price"), {}, "missing_column", "row 1"),
+        (PLATFORM.replace("25,2,", "25,3,"), {}, "hour_stamp", "row 3"),
+    ],
+)
+def test_a_platforms_file_is_refused_where_it_is_wrong(
+    data: str, changes: dict[str, object], code: str, place: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        hourly(data, **changes)
+    assert (caught.value.code, caught.value.place) == (code, place)
+
+
 def figures(data: bytes) -> list[list[int]]:
     return [series.blocks[0].mantissas.tolist() for series in parsed(data)]
 

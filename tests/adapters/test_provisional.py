@@ -62,7 +62,7 @@ def settle(bench: Bench, through: date | None, month: Month = AUGUST, **more: ob
             actor="finance",
             through=through,
             **more,  # type: ignore[arg-type]
-        )
+        ).runs
     finally:
         projector.stop()
         thread.join()

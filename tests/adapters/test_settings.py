@@ -28,6 +28,9 @@ from ledger.refusal import Refused
         ("STATE", ""),
         ("NATS_URL", " "),
         ("NATS_SEED", ""),
+        ("LOG_KEY", ""),
+        ("LOG_ORIGIN", "a b"),
+        ("LOG_ORIGIN", "a+b"),
         ("SURPRISE", "1"),
     ],
 )
@@ -54,3 +57,11 @@ def test_a_program_that_sets_them_wrongly_is_refused_alike() -> None:
         with pytest.raises(Refused, match=next(iter(wrong)).upper()) as caught:
             Settings(**wrong)  # type: ignore[arg-type]
         assert caught.value.code == "settings"
+
+
+def test_every_book_has_a_log_of_its_own() -> None:
+    one, other = (Settings(book=book, checkpoints=Path("kept"), log_origin="ledger.example") for book in "ab")
+    assert (one.origin, other.origin) == ("ledger.example/a", "ledger.example/b")
+    assert (one.checkpoint_folder, other.checkpoint_folder) == (Path("kept/a"), Path("kept/b"))
+    assert Settings(state=Path("s"), book="a").checkpoint_folder == Path("s/checkpoints/a")
+    assert Settings(state=Path("s"), book="a").log_key_file == Path("s/log.key")

@@ -94,7 +94,7 @@ def settle(bench: Bench) -> list[Settled]:
     thread = threading.Thread(target=projector.run)
     thread.start()
     try:
-        return settle_month(bench.door, bench.database, AUGUST, actor="finance")
+        return settle_month(bench.door, bench.database, AUGUST, actor="finance").runs
     finally:
         projector.stop()
         thread.join()

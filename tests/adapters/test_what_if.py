@@ -354,15 +354,34 @@ def test_who_is_no_party_is_owed_nothing(bench: Bench) -> None:
     assert "no party" in text(found)
 
 
-def test_another_policy_changes_nothing_where_no_market_paid(bench: Bench) -> None:
+def test_another_policy_gives_the_recorded_bytes_where_nothing_was_claimed(bench: Bench) -> None:
+    filled(bench)
+    (recorded,) = settle(bench)
+    named = policy_file.parse((EXAMPLES / "exclusivity/rule_based.toml").read_bytes())
+    policy = msgspec.structs.replace(named, id="bill_first", precedence=named.precedence[::-1])
+    found = ask(bench, august(policy=policy))
+    (month,) = found.months
+    assert month.hypothetical_digest == month.unchanged_digest == month.recorded_digest
+    assert month.result.inputs == recorded.result.inputs
+    assert "exclusivity" not in month.result.inputs
+    assert found.replaced[0].startswith(f"exclusivity policy -> {policy.id} ")
+
+
+def test_under_strict_the_bills_own_streams_exclude_each_other_too(bench: Bench) -> None:
+    """DOMAIN.md 4: S3 treats all six as exclusive, so that a kWh that holds the peak is no arbitrage; the bill's
+    effect stays what it was."""
     filled(bench)
     (recorded,) = settle(bench)
     policy = policy_file.parse((EXAMPLES / "exclusivity/strict.toml").read_bytes())
-    found = ask(bench, august(policy=policy))
-    (month,) = found.months
-    assert month.result.lines == recorded.result.lines
-    assert month.result.inputs["exclusivity"] != recorded.result.inputs["exclusivity"]
-    assert found.replaced[0].startswith(f"exclusivity policy -> {policy.id} ")
+    (month,) = ask(bench, august(policy=policy)).months
+    assert "exclusivity" in month.result.inputs
+    before, strict = (
+        {line.code: line.amount.exact for line in result.lines if line.kind == "stream"}
+        for result in (recorded.result, month.result)
+    )
+    assert strict["arbitrage"] != before["arbitrage"], "what charged at the new maximum is the demand's"
+    assert strict["demand_charge"] == before["demand_charge"]
+    assert sum(strict.values()) == sum(before.values())
 
 
 def test_the_text_has_each_party_and_its_three_figures(bench: Bench) -> None:
@@ -414,7 +433,7 @@ def test_what_cannot_be_asked_is_refused(bench: Bench) -> None:
     assert caught.value.code == "unknown_party"
     with pytest.raises(Refused) as caught:
         ask(bench, Question("nobody", AUGUST, AUGUST))
-    assert caught.value.code == "no_contract"
+    assert caught.value.code == "unknown_contract"
     for position in (0, 10**6):
         with pytest.raises(Refused) as caught:
             ask(bench, august(), position)

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.allocation.allocation import divided, reconciled
+from ledger.allocation.allocation import Allocation, divided, priced
 from ledger.allocation.disaggregation import BidMember, BidTerms, committable_w, disaggregate
 from ledger.allocation.regulation import Kept, Mileage, capacity_payment, mileage_payment
 from ledger.allocation.response import ResponseMember, ResponseTerms, response_payment, response_penalty
 from ledger.allocation.spot import (
+    SpotShares,
     SpotTerms,
     allocate_spot,
     as_month,
@@ -242,26 +243,22 @@ def test_weights_that_make_no_sense_are_refused(make, code: str) -> None:
     assert caught.value.code == code
 
 
-# --- the statement against sites' own amounts -------------------------------------------------------
+# --- sites' own amounts ------------------------------------------------------------------------------
 
 
-def test_the_operators_rounding_line_makes_up_the_difference() -> None:
-    """DOMAIN.md 5: statement total and the sites' sum differ."""
+def test_what_rounding_leaves_of_the_exact_whole_is_the_operators_line() -> None:
+    """DOMAIN.md 5: 1.005 - 0.335 + 0.105 = 0.775 is 0.78; rounded one by one 1.01 - 0.34 + 0.11 = 0.78;
+    without the second site 1.110 is 1.11 against 1.01 + 0.11."""
     sites = {"a": Fraction("1.005"), "b": Fraction("-0.335")}
-    found = reconciled(yuan("0.65"), sites, yuan("0.00"), rounding_max=yuan("0.02"), note="")
-    assert found.rounding == yuan("-0.02")
+    found = priced(sites, Fraction("0.105"), currency="CNY", note="")
+    assert (shown(found), found.kept) == (["1.01", "-0.34"], yuan("0.11"))
+    assert (found.total, found.rounding) == (yuan("0.78"), yuan("0.00"))
+    one = priced({"a": Fraction("1.005")}, Fraction("0.105"), currency="CNY", note="")
+    assert (one.total, one.rounding) == (yuan("1.11"), yuan("-0.01"))
+    assert one.exact == {"a": Fraction("1.005")}
     with pytest.raises(Refused) as caught:
-        reconciled(yuan("0.64"), sites, yuan("0.00"), rounding_max=yuan("0.02"), note="")
-    assert caught.value.code == "statement_difference"
-    assert "-0.03 apart" in caught.value.reason
-    for statement, most, code in (
-        (Money(65, "EUR"), yuan("1.00"), "currency"),
-        (yuan("0.65"), Money(9, "EUR"), "currency"),
-        (yuan("0.67"), yuan("-0.01"), "rounding_max"),
-    ):
-        with pytest.raises(Refused) as caught:
-            reconciled(statement, sites, yuan("0.00"), rounding_max=most, note="")
-        assert caught.value.code == code
+        priced({}, Fraction(0), currency="CNY", note="")
+    assert caught.value.code == "no_members"
 
 
 # --- spot -------------------------------------------------------------------------------------------
@@ -284,29 +281,54 @@ def spot_month(price=(500_000, -200_000), deviation_price=(-100_000, -300_000)):
     )
 
 
+def of_sites(found: Allocation) -> dict[str, str]:
+    return {site: str(amount) for site, amount in found.sites.items()}
+
+
+def due(found: SpotShares) -> list[str]:
+    """What each site is due of both terms."""
+    return [
+        str(found.energy.sites[site] + found.deviation.sites[site]) for site in sorted(found.energy.sites)
+    ]
+
+
 def test_spot_energy_at_the_nodal_price_and_deviation_in_the_aggregates_direction() -> None:
     """a: 1000 x 0.5 - 3000 x 0.2 = -100.00; b: 2000 x 0.5 = 1000.00. Deviation: 30 kWh x 0.1 all a's
     (b goes the other way), then 60 : 30 of 90 kWh x 0.3."""
-    month = spot_month()
     rule = SpotTerms(netting_benefit="sites", rounding_max="0.02")
-    found = allocate_spot(rule, yuan("870.01"), month)
-    assert shown(found) == ["-121.00", "991.00"]
-    assert (found.kept, found.rounding) == (yuan("0.00"), yuan("0.01"))
+    found = allocate_spot(rule, yuan("870.01"), spot_month())
+    assert of_sites(found.energy) == {"a": "-100.00", "b": "1000.00"}
+    assert of_sites(found.deviation) == {"a": "-21.00", "b": "-9.00"}
+    assert found.borne_wh == {"a": 90_000, "b": 30_000}
+    assert (found.energy.total, found.deviation.total) == (yuan("900.00"), yuan("-30.00"))
+    assert found.deviation.kept == yuan("0.00")
 
 
 def test_the_netting_benefit_may_go_to_the_pool() -> None:
     """a bears its own 40 kWh x 0.1 in the first interval; the 10 kWh that b offset, 1.00, are the pool's."""
     rule = SpotTerms(netting_benefit="pool", rounding_max="0.02")
     found = allocate_spot(rule, yuan("870.00"), spot_month())
-    assert shown(found) == ["-122.00", "991.00"]
-    assert (found.kept, found.rounding) == (yuan("1.00"), yuan("0.00"))
+    assert due(found) == ["-122.00", "991.00"]
+    assert (found.deviation.kept, found.deviation.total) == (yuan("1.00"), yuan("-30.00"))
+    assert found.borne_wh == {"a": 100_000, "b": 30_000}
+
+
+def test_each_term_is_rounded_once_for_a_site() -> None:
+    """0.005 of energy and -0.005 of deviation are 0.01 and -0.01, and 0.00 only together."""
+    month = as_month([("a", wh([1000]), wh([1000]))], price=wh([5000]), deviation_price=wh([-5000]), scale=6)
+    rule = SpotTerms(netting_benefit="sites", rounding_max="0.00")
+    found = allocate_spot(rule, yuan("0.00"), month)
+    assert (of_sites(found.energy), of_sites(found.deviation)) == ({"a": "0.01"}, {"a": "-0.01"})
+    assert found.energy.exact == {"a": Fraction("0.005")}
 
 
 def test_a_statement_that_is_not_the_sites_sum_is_a_dispute() -> None:
     rule = SpotTerms(netting_benefit="sites", rounding_max="0.02")
+    assert due(allocate_spot(rule, yuan("869.98"), spot_month())) == ["-121.00", "991.00"]
     with pytest.raises(Refused) as caught:
         allocate_spot(rule, yuan("870.03"), spot_month())
     assert caught.value.code == "statement_difference"
+    assert "0.03 apart" in caught.value.reason
 
 
 def test_netted_deviation_is_divided_in_whole_wh() -> None:
@@ -337,12 +359,15 @@ def test_spot_against_a_slow_second_calculation(data, sites, count, benefit) -> 
         deviation_price=wh([f * 10**5 for f in fine]),
         scale=6,
     )
-    rule = SpotTerms(netting_benefit=benefit, rounding_max="0.05")
+    rule = SpotTerms(netting_benefit=benefit, rounding_max="0.07")
     total = Money.round(statement, "CNY")
     found = allocate_spot(rule, total, month)
-    assert sum(m.minor for m in found.sites.values()) + found.kept.minor + found.rounding.minor == total.minor
+    for term in found[:2]:
+        parts = (*term.sites.values(), term.kept, term.rounding)
+        assert sum(part.minor for part in parts) == term.total.minor
+    assert abs(found.energy.total.minor + found.deviation.total.minor - total.minor) <= 1
     for i in range(sites):
-        exact, slack = Fraction(0), Fraction(1, 200)
+        exact, slack = Fraction(0), Fraction(1, 100)
         for t in range(count):
             exact += Fraction(energy[i][t] * price[t], 10**4)
             if deviation[i][t] * whole[t] > 0:
@@ -351,7 +376,7 @@ def test_spot_against_a_slow_second_calculation(data, sites, count, benefit) -> 
                 share = Fraction(own * abs(whole[t]), same) if benefit == "sites" else Fraction(own)
                 exact += share * fine[t] / 10**4
                 slack += Fraction(abs(fine[t]), 10**4) if benefit == "sites" else 0
-        assert abs(found.sites[f"s{i}"].exact - exact) <= slack
+        assert abs((found.energy.sites[f"s{i}"] + found.deviation.sites[f"s{i}"]).exact - exact) <= slack
 
 
 @pytest.mark.parametrize(
@@ -376,7 +401,7 @@ def test_each_site_may_have_its_own_nodal_price() -> None:
     month = spot_month(deviation_price=(0, 0))
     own = msgspec.structs.replace(month, price=wh([500_000, 100_000], [600_000, 0]))
     rule = SpotTerms(netting_benefit="sites", rounding_max="0.00")
-    assert shown(allocate_spot(rule, yuan("2000.00"), own)) == ["800.00", "1200.00"]
+    assert due(allocate_spot(rule, yuan("2000.00"), own)) == ["800.00", "1200.00"]
 
 
 # --- a bid's parts ----------------------------------------------------------------------------------

@@ -27,9 +27,10 @@ from ledger.power_factor import Reactive
 from ledger.price_table import PeriodPrices, PriceTable
 from ledger.quantity import Money, Price, exact, round_half_away
 from ledger.refusal import Refused
-from ledger.storage_saving import storage_saving, storage_savings
+from ledger.storage_saving import storage_savings
 from ledger.tariff import Schedule, Tariff, prices_of_month
 from ledger.tariff_file import parse_tariff
+from tests.ledger.single_saving import storage_saving
 
 ROOT = Path(__file__).resolve().parents[2]
 DERVET = ROOT.parent / "shared" / "data" / "bills" / "dervet_bill"

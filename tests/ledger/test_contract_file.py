@@ -58,7 +58,7 @@ def test_every_example_is_a_contract_that_can_be_settled(file: Path) -> None:
     terms = contract_file.parse(file.read_bytes())
     assert (terms.id, terms.currency, terms.zone) == (file.stem, "CNY", "Asia/Shanghai")
     items = [
-        StreamItem(name, Money.parse("20000.00", "CNY"))
+        StreamItem(name, Money.parse("20000.00", "CNY"), terms.holder_of(name, terms.sites[0]))
         for name in (*terms.pool_streams, *terms.pass_through_costs)
     ]
     throughput = Throughput(30_000_000, 27_600_000, charge_cost=Fraction("9000.123"))

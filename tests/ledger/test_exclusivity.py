@@ -236,7 +236,9 @@ def test_an_account_month_is_at_the_tariff_or_at_spot() -> None:
     parts = list(refused_parts(granted))
     assert [(part.refused, part.against[0].held) for part in parts] == [(9, 0), (4, 5)]
     assert list(refused_parts(granted, of=("arbitrage",))) == parts
-    assert list(refused_parts(granted, of=("spot",))) == list(refused_parts(granted, but="a")) == []
+    assert (
+        list(refused_parts(granted, of=("spot",))) == list(refused_parts(granted, purposes=("market",))) == []
+    )
     assert {part.against[0].rule for part in parts} == {"exclusive_account_month"}
 
 

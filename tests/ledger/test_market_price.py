@@ -59,7 +59,6 @@ def test_hour_24_ends_at_midnight_and_rows_may_come_in_any_order() -> None:
     assert block.start == datetime(2026, 1, 25, 14, tzinfo=UTC)
     assert (block.mantissas.tolist(), block.scale) == ([301_561, 282_316, 1], 6)
     assert real_time.blocks[0].mantissas.tolist() == [-85_000] * 3
-    assert str(day_ahead.price_at(datetime(2026, 1, 25, 15, 59, tzinfo=UTC))) == "0.282316"
     assert (day_ahead.product, real_time.product, day_ahead.interval_s) == ("day_ahead", "real_time", 3600)
 
 

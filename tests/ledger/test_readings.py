@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import readings
-from ledger.readings import WH_MAX, MeterSpec, Run, gaps, pack, run_of, split_by_utc_day, unpack, validate
+from ledger.readings import WH_MAX, MeterSpec, Run, gaps, pack, run_of, unpack, validate
 from ledger.refusal import Refused
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
@@ -88,35 +87,6 @@ def test_equal_readings_are_equal_bytes() -> None:
 
 def test_quality_letters_must_match_the_values() -> None:
     assert refused(run_of, "M1", "import", START, 900, [1, 2, 3], "AA").code == "quality"
-
-
-@settings(max_examples=100)
-@given(
-    st.integers(0, 2 * 86_400 // 300),
-    st.sampled_from([300, 900, 1800, 3600]),
-    st.lists(st.tuples(st.integers(0, 9999), st.sampled_from("AEFS")), min_size=1, max_size=300),
-)
-def test_day_pieces_hold_exactly_the_run(offset: int, step: int, readings: list[tuple[int, str]]) -> None:
-    start = START + timedelta(seconds=300 * offset)
-    run = run_of("M1", "import", start, step, [wh for wh, _ in readings], "".join(q for _, q in readings))
-    pieces = split_by_utc_day(run)
-    assert [wh for piece in pieces for wh in piece.values.tolist()] == run.values.tolist()
-    assert "".join(piece.qualities for piece in pieces) == run.qualities
-    assert pieces[0].start == run.start
-    assert all(a.end == b.start for a, b in pairwise(pieces))
-    for piece in pieces:
-        last = piece.end - timedelta(seconds=step)
-        assert piece.start.date() == last.date()
-    assert len({piece.start.date() for piece in pieces}) == len(pieces)
-
-
-def test_an_interval_over_midnight_belongs_to_the_day_it_starts_in() -> None:
-    start = datetime(2026, 7, 31, 23, 30, tzinfo=UTC)  # 05:00 in India, hourly
-    pieces = split_by_utc_day(run_of("M1", "import", start, 3600, [1, 2], "A"))
-    assert [(p.start.isoformat(), p.count) for p in pieces] == [
-        ("2026-07-31T23:30:00+00:00", 1),
-        ("2026-08-01T00:30:00+00:00", 1),
-    ]
 
 
 def test_gaps_lie_between_runs_of_the_same_register() -> None:

@@ -282,8 +282,45 @@ def test_what_of_the_unit_makes_an_allocation_outdated(
     """Only what a response is shared out by, and only for its own time."""
     made = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
     newer = history_of([(ALWAYS, unit()), (period, unit(**changes))])
-    assert made.outdated_by(response(), newer) == outdated
-    assert made.outdated_by(response(run="r2"), newer) == "statement"
+    assert made.outdated_by(response(), newer, RULE) == outdated
+    assert made.outdated_by(response(run="r2"), newer, RULE) == "statement"
+
+
+def test_the_rule_of_a_response_makes_an_allocation_outdated() -> None:
+    """Any change of it: the rule's text is what was shared out under. Spot shares do not rest on it."""
+    retitled = msgspec.structs.replace(RULE, title="Another title")
+    made = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
+    assert made.outdated_by(response(), history(), retitled) == "rule"
+    again = allocate(response(), history(), retitled, metered(quarters(DELIVERED)))
+    assert (made.differs_from(again), shown(again)) == ("rule", shown(made))
+    pair = history(unit(members=PAIR))
+    readings = metered({"a": [60_000] * 8, "b": [22_500] * 8})
+    own = allocate(spot(amount="324.00"), pair, RULE, readings)
+    assert own.outdated_by(spot(amount="324.00"), pair, retitled) is None
+
+
+def test_readings_that_differ_make_an_allocation_outdated() -> None:
+    """By what they say and not by when they came: the same readings again are no change."""
+    made = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
+    same = allocate(response(), history(), RULE, metered(quarters(DELIVERED)))
+    assert made.differs_from(same) is None
+    moved = quarters(DELIVERED)
+    moved["a"] = [moved["a"][0] + 1, moved["a"][1] - 1, *moved["a"][2:]]
+    other = allocate(response(), history(), RULE, metered(moved))
+    assert (made.differs_from(other), shown(other)) == ("readings", shown(made)), "another quarter-hour"
+    assert made.outdated_by(response(), history(), RULE) is None, "the meters are not looked at"
+    assert made.differs_from(msgspec.structs.replace(same, inputs_digest="")) == "calculation"
+
+
+def test_a_spot_members_readings_make_an_allocation_outdated() -> None:
+    """Two hours of 240 and 90 kWh at 0.5 yuan, each 30 kWh above the schedule: 330 - 6."""
+    pair, fact = history(unit(members=PAIR)), spot(amount="324.00")
+    readings = {"a": [60_000] * 8, "b": [22_500] * 8}
+    first = allocate(fact, pair, RULE, metered(readings))
+    moved = {"a": [60_001, 59_999, *[60_000] * 6], "b": [22_500] * 8}
+    assert first.differs_from(allocate(fact, pair, RULE, metered(moved))) is None, "the hour is the same"
+    readings["b"][7] += 4
+    assert first.differs_from(allocate(fact, pair, RULE, metered(readings))) == "readings"
 
 
 def test_an_offset_of_the_same_instants_is_the_same_unit() -> None:
@@ -294,8 +331,8 @@ def test_an_offset_of_the_same_instants_is_the_same_unit() -> None:
     joined = (*members[1:], msgspec.structs.replace(members[0], since=later))
     local = allocate(response(), history(unit(members=joined)), RULE, metered(quarters(DELIVERED)))
     utc = (*members[1:], msgspec.structs.replace(members[0], since=later.astimezone(UTC)))
-    assert local.outdated_by(response(), history(unit(members=utc))) is None
-    assert made.outdated_by(response(), history(unit(members=utc))) == "unit"
+    assert local.outdated_by(response(), history(unit(members=utc)), RULE) is None
+    assert made.outdated_by(response(), history(unit(members=utc)), RULE) == "unit"
 
 
 # --- spot ---------------------------------------------------------------------------------------------
@@ -331,6 +368,12 @@ def test_spot_and_who_gains_from_netting(benefit: Any, amount: str, sites: list[
     found = allocate(spot(amount=amount), history(made), RULE, readings)
     assert shown(found) == sites
     assert str(found.kept) == kept
+    energy, deviation = found.items
+    assert (energy.name, str(energy.total), str(energy.kept)) == ("energy", "325.00", "0.00")
+    assert (deviation.name, str(deviation.total), str(deviation.kept)) == ("deviation", "-5.00", kept)
+    terms_of = {site: [term.item for term in share.terms] for site, share in found.sites.items()}
+    assert terms_of == {"a": ["energy", "deviation"], "b": ["energy", "deviation"]}
+    assert found.sites["b"].terms[1].exact == "-1", "10 kWh in the second hour"
     assert {t.sold for share in found.sites.values() for t in share.taken} == {"metered"}
     adds_up(found)
     rounded = allocate(spot(amount="320.01"), history(made), RULE, readings)

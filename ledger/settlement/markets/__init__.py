@@ -11,19 +11,28 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ledger.clauses.flow import Notice
-from ledger.exclusivity.claim import Claim, Storage
+from ledger.exclusivity.claim import Storage
 from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.grant import Granted, grant_claims
 from ledger.exclusivity.refused_part import RefusedPart, refused_parts
+from ledger.settlement.markets.agc import Agc
 from ledger.settlement.markets.allocated import Allocated
-from ledger.settlement.markets.capacity import Capacity
+from ledger.settlement.markets.bill import Left, bill_claims, left_of, spot_month
+from ledger.settlement.markets.capacity import Capacity, ineligible_notices
 from ledger.settlement.markets.case import Case, MarketStream
-from ledger.settlement.markets.demand_response import DemandResponse
+from ledger.settlement.markets.demand_response import DemandResponse, responded
 from ledger.settlement.markets.regulation import Regulation
+from ledger.settlement.markets.response_energy import (
+    inside_baselines,
+    rebound_claims,
+    rebound_intervals,
+    rebound_notices,
+)
 from ledger.settlement.markets.service import Service
 from ledger.settlement.markets.spot import Spot
 from ledger.settlement.markets.uncovered import uncovered_notices
 from ledger.streams.earned import Earned
+from ledger.streams.regulation import RegulationRule
 from ledger.streams.told_under import check_rule
 
 STREAMS: Final[tuple[MarketStream, ...]] = (
@@ -34,18 +43,22 @@ STREAMS: Final[tuple[MarketStream, ...]] = (
     Service(),
     Allocated(),
 )
-
-_BILL: Final = "bill"
+AGC: Final = Agc()
+"""Energy under AGC, which claims what the other streams leave."""
 
 
 class MarketEarnings(NamedTuple):
     """`retail` is False where the account's energy was settled on the spot market: its bill had no
-    time-of-use price, so arbitrage, PV shift and interaction do not exist that month."""
+    time-of-use price, so arbitrage, PV shift and interaction do not exist that month. `left` is what the
+    matrix left of the bill's streams."""
 
     earned: tuple[Earned, ...]
     refused: tuple[RefusedPart, ...]
     retail: bool
     notices: tuple[Notice, ...] = ()
+    claimed: bool = False
+    """Whether a stream claimed anything, so that the exclusivity policy had something to decide."""
+    left: Left = Left()
 
 
 def market_earnings(case: Case, conflicts: Conflicts) -> MarketEarnings:
@@ -57,10 +70,12 @@ def market_earnings(case: Case, conflicts: Conflicts) -> MarketEarnings:
     """
     granted = decided(case, conflicts)
     earned = [one for stream in STREAMS for one in stream.earn(case, granted)]
-    spot = any(grant.claim.stream == "spot" for grant in granted.grants)
-    refused = tuple(refused_parts(granted, but=_BILL if spot else ""))
-    retail = not spot or granted.of(_BILL).whole
-    return MarketEarnings(tuple(earned), refused, retail, uncovered_notices(case))
+    earned += AGC.earn(case, granted)
+    refused = tuple(refused_parts(granted, purposes=("market", "rebound")))
+    notices = (*uncovered_notices(case), *ineligible_notices(case), *rebound_notices(refused))
+    left = left_of(granted)
+    claimed = not left.whole or any(grant.claim.purpose == "market" for grant in granted.grants)
+    return MarketEarnings(tuple(earned), refused, not spot_month(granted), notices, claimed, left)
 
 
 def decided(case: Case, conflicts: Conflicts) -> Granted:
@@ -72,11 +87,16 @@ def decided(case: Case, conflicts: Conflicts) -> Granted:
     for fact in case.market.facts:
         if fact.interval.overlaps(case.market.interval):
             check_rule(fact, case.market.rules[fact.rule])
+    storage = _storage(case)
     claims = [claim for stream in STREAMS for claim in stream.claims(case)]
-    spot = any(claim.stream == "spot" for claim in claims)
-    if spot:
-        claims.append(_bill_claim(case))
-    return grant_claims(conflicts, _storage(case), claims, use="settlement")
+    if case.rules(RegulationRule):
+        committed = grant_claims(conflicts, storage, claims, use="settlement")
+        claims += AGC.claims(case, committed)
+    events = responded(case)
+    rebounds = rebound_claims(case, events)
+    made_up = rebound_intervals(case, rebounds)
+    claims += [*rebounds, *bill_claims(case, conflicts, inside_baselines(case, events), made_up)]
+    return grant_claims(conflicts, storage, claims, use="settlement")
 
 
 def _storage(case: Case) -> Storage:
@@ -91,17 +111,4 @@ def _storage(case: Case) -> Storage:
         discharge_wh=case.discharge_wh,
         charge_wh=case.charge_wh,
         scheduled_w=np.zeros(count, dtype=np.int64),
-    )
-
-
-def _bill_claim(case: Case) -> Claim:
-    """The account's retail energy price, which a spot month excludes (DOMAIN.md 4, A against SP)."""
-    return Claim(
-        id=_BILL,
-        stream="arbitrage",
-        site=case.site.id,
-        purpose="bill",
-        interval=case.market.interval,
-        discharge_wh=case.discharge_wh,
-        charge_wh=case.charge_wh,
     )

@@ -8,6 +8,7 @@ in part, and are refused whole.
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -16,7 +17,8 @@ import numpy as np
 from ledger.allocation.unit_allocation import ShareTerm, SiteAllocation, Taken, part_of
 from ledger.clauses.flow import exact_text
 from ledger.exclusivity.claim import Claim
-from ledger.exclusivity.grant import Granted
+from ledger.exclusivity.grant import Grant, Granted
+from ledger.exclusivity.refused_part import refused_parts
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Basis
@@ -32,7 +34,8 @@ _STREAM: Final[dict[UnitStream, Literal["demand_response", "spot", "ancillary", 
     "capacity": "capacity",
 }
 """Both in the exclusivity matrix and on the line."""
-_ID_MAX: Final = 60
+_SHOWN: Final = 40
+_DIGITS: Final = 16
 
 
 class Allocated:
@@ -96,8 +99,18 @@ def _claim(case: Case, one: SiteAllocation, taken: Taken, number: int) -> Claim 
     )
 
 
+def _first_part(granted: Granted, grant: Grant) -> str:
+    """What was refused of a claim first, in favour of whom, in words."""
+    parts = refused_parts(granted, of=(grant.claim.stream,))
+    return next(part.words for part in parts if part.claim == grant.claim.id)
+
+
 def _name(one: SiteAllocation, number: int) -> str:
-    return one.fact if len(one.share.taken) == 1 else f"{one.fact[:_ID_MAX]}-{number + 1}"
+    """Of one claim the statement's id; of each of several one that no other id is, however long that is."""
+    if len(one.share.taken) == 1:
+        return one.fact
+    digest = hashlib.sha256(f"{one.fact}/{number}".encode()).hexdigest()
+    return f"{one.fact[:_SHOWN]}-{number + 1}-{digest[:_DIGITS]}"
 
 
 def _stored(case: Case, one: SiteAllocation, taken: Taken, metered: Whole) -> Whole:
@@ -151,13 +164,12 @@ def _cut(case: Case, one: SiteAllocation, granted: Granted) -> list[Earned]:
         if taken.sold == "metered":
             raise Refused(
                 "spot_conflict",
-                f"a stream of higher rank was paid for intervals of {one.fact}, and a clearing cannot be"
-                " settled in part: keep them apart",
+                f"{_first_part(granted, grant)}; a clearing cannot be settled in part: keep the two apart",
                 place=case.place,
             )
         if taken.sold == "up_w":
             wrong = f"{one.fact} commits more power than the storage has beside its other commitments"
-            raise Refused("above_nameplate", wrong, place=case.place)
+            raise Refused("above_nameplate", f"{wrong}: {_first_part(granted, grant)}", place=case.place)
         asked = grant.claim.asked(taken.sold)
         assert asked is not None
         lost_wh = int((asked - kept_wh(case, grant, taken.sold)).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ledger.clauses.flow import Notice
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.exclusivity.policy import MatrixStream
@@ -18,6 +19,7 @@ from ledger.streams.capacity_compensation import (
     CapacityLeased,
     CapacityRule,
     capacity_earned,
+    eligible,
 )
 from ledger.streams.earned import Earned
 
@@ -27,7 +29,9 @@ class Capacity:
 
     def claims(self, case: Case) -> list[Claim]:
         rules = case.rules(CapacityRule)
-        certified = (one for rule in rules for one in case.told(CapacityCertified, rule.id))
+        certified = (
+            one for rule in rules for one in case.told(CapacityCertified, rule.id) if eligible(rule, one)
+        )
         leased = (one for rule in rules for one in case.told(CapacityLeased, rule.id))
         return [
             *(_claim(case, one, "capacity", one.certified_w) for one in certified),
@@ -41,7 +45,7 @@ class Capacity:
         for rule in case.rules(CapacityRule):
             availability = measured_once(case, rule.id, case.market.interval)
             for certified in case.told(CapacityCertified, rule.id):
-                if availability is None:
+                if availability is None and eligible(rule, certified):
                     raise Refused(
                         "availability_missing",
                         f"{certified.id} has no availability for {case.month}",
@@ -51,6 +55,19 @@ class Capacity:
                 earned.append(held_part(whole, month_held(case, case.month)))
         _check_granted(case, granted)
         return earned
+
+
+def ineligible_notices(case: Case) -> tuple[Notice, ...]:
+    """A notice for each certification that its rule does not pay, being behind the meter (DOMAIN.md 3.7)."""
+    return tuple(
+        Notice(
+            "behind_the_meter",
+            f"{case.place} is behind the meter, where {rule.id} pays no capacity: {one.id} earns 0.00",
+        )
+        for rule in case.rules(CapacityRule)
+        for one in case.told(CapacityCertified, rule.id)
+        if not eligible(rule, one)
+    )
 
 
 def _check_granted(case: Case, granted: Granted) -> None:
@@ -93,7 +110,7 @@ def _check_certified(case: Case) -> None:
                 f"{own[0].id} and {own[1].id} both certify {case.month}; correct one under its own id",
                 place=own[1].id,
             )
-        certified += own
+        certified += [one for one in own if eligible(rule, one)]
     power_w = sum(one.certified_w for one in certified)
     if certified and power_w > min(one.nameplate_w for one in certified):
         raise Refused(

@@ -24,6 +24,28 @@ F = TypeVar("F")
 T = TypeVar("T")
 
 
+class MeteredDemand(NamedTuple):
+    """One supply whose demand is charged: Wh of the month's intervals, and how long demand is averaged."""
+
+    load_wh: Whole
+    """Net import without the storage."""
+    charge_wh: Whole
+    discharge_wh: Whole
+    averaging_s: int
+
+
+class OnBill(NamedTuple):
+    """The PV part of the storage's Wh in the settled days, and the demands that its account is charged for.
+
+    `days` are the settled intervals among the month's, of which the demands are.
+    """
+
+    pv_charge_wh: Whole
+    pv_discharge_wh: Whole
+    demands: tuple[MeteredDemand, ...]
+    days: slice
+
+
 class Case(NamedTuple):
     """One site's month, `charge_wh` and `discharge_wh` over `market.interval` at the meter's interval.
 
@@ -38,6 +60,8 @@ class Case(NamedTuple):
     discharge_wh: Whole
     market: MarketMonth
     shared: dict[tuple[object, ...], Any]
+    on_bill: OnBill | None = None
+    """What the storage does on the account's bill; None where nothing of it is known but its own meter."""
 
     @property
     def place(self) -> str:

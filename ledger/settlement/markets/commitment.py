@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from ledger.exclusivity.grant import Grant
 from ledger.interval import Interval
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case, Whole
+
+Energy = Literal["charge_wh", "discharge_wh"]
 
 POWER_OF: Final[dict[Quantity, Quantity]] = {"discharge_wh": "up_w", "charge_wh": "down_w"}
 """The power that delivering an energy takes."""

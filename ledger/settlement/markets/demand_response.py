@@ -25,6 +25,7 @@ from ledger.settlement.line import Basis
 from ledger.settlement.markets.case import Case, Whole
 from ledger.settlement.markets.commitment import at_most_installed, kept_wh, mean_w
 from ledger.settlement.markets.days_held import held_part, month_held
+from ledger.settlement.markets.response_energy import Responded
 from ledger.settlement.markets.standing_power import (
     contracted,
     energy_of,
@@ -62,6 +63,11 @@ class _Settled(NamedTuple):
     """The paid Wh that came from the storage."""
     power_w: Whole
     """What of the storage's power delivering them takes, and no less than was awarded to it alone."""
+
+
+def responded(case: Case) -> list[Responded]:
+    """The settled events as far as the storage goes."""
+    return [Responded(one.result, one.quantity, one.by_storage) for one in _events(case)]
 
 
 class DemandResponse:

@@ -13,12 +13,16 @@ from ledger.market_price import PriceSeries
 from ledger.settlement.line import Source
 from ledger.streams import Fact, Rule
 from ledger.streams.baseline import Profile
+from ledger.streams.demand_response import DemandResponseInvitation, DemandResponseOutage
 
 
 class SpotPricesOf(NamedTuple):
-    """The published series at a site's price point; `reference` where contracts settle elsewhere."""
+    """The published series at a site's price point; `reference` where contracts settle elsewhere.
 
-    day_ahead: PriceSeries
+    `day_ahead` is None where only energy under AGC is settled, which the real-time price is enough for.
+    """
+
+    day_ahead: PriceSeries | None
     real_time: PriceSeries
     reference: PriceSeries | None
 
@@ -43,6 +47,25 @@ class MarketMonth(NamedTuple):
     uncovered: tuple[Interval, ...] = ()
     """The days of the month in which the site is under no contract."""
 
+    @property
+    def used_rules(self) -> dict[str, Rule]:
+        """The rules that what is settled rests on: those of what was told of the site in the settled time,
+        and with an event among it those of other events, whose windows its baseline leaves out.
+
+        An outage by itself pays nothing, and what was told of a market as a whole is about the sites that
+        stood in it.
+        """
+        own = [fact for fact in self.facts if hasattr(fact, "site")]
+        told = [
+            fact
+            for fact in own
+            if fact.interval.overlaps(self.interval) and not isinstance(fact, DemandResponseOutage)
+        ]
+        names = {fact.rule for fact in told}
+        if any(isinstance(fact, DemandResponseInvitation) for fact in told):
+            names |= {fact.rule for fact in own if isinstance(fact, DemandResponseInvitation)}
+        return {name: rule for name, rule in self.rules.items() if name in names}
+
     def prices(self) -> object:
         """The published prices, for a digest."""
         return None if self.spot is None else [_series(one) for one in self.spot]
@@ -54,6 +77,11 @@ class MarketMonth(NamedTuple):
             if profile is not None:
                 found += [np.where(profile.missing, 0, profile.wh), profile.missing.astype(np.int64)]
         return found
+
+
+def nothing_told(interval: Interval) -> MarketMonth:
+    """The market month of a site of which no market told anything."""
+    return MarketMonth(interval, {}, (), None, None, None, ())
 
 
 def _series(series: PriceSeries | None) -> object:

@@ -1,14 +1,18 @@
-"""Frequency regulation in a month: capacity and mileage.
+"""Frequency regulation in a month: capacity and mileage; the energy under AGC is `agc`'s.
 
-An award holds its power in both directions: regulation follows the frequency up and down.
+A symmetric award holds its power in both directions, an award of one direction only there.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
+from ledger.exclusivity.policy import MatrixStream
+from ledger.exclusivity.refused_part import refused_parts
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case, Whole
 from ledger.streams.earned import Earned
@@ -23,9 +27,12 @@ from ledger.streams.regulation import (
 from ledger.streams.regulation_market import RegulationMarket, regulation_market
 from ledger.streams.regulation_settlement import committed_w, regulation_earned
 
+_ID_MAX: Final = 64
+_OWN: Final[tuple[MatrixStream, ...]] = ("ancillary",)
+
 
 class Regulation:
-    """A claim of power a product; energy under AGC is settled at the real-time energy price elsewhere."""
+    """A claim of power a product."""
 
     def claims(self, case: Case) -> list[Claim]:
         return [
@@ -36,38 +43,51 @@ class Regulation:
         ]
 
     def earn(self, case: Case, granted: Granted) -> list[Earned]:
-        for grant in granted.grants:
-            if grant.claim.stream == "ancillary" and not grant.whole:
+        for part in refused_parts(granted, of=_OWN):
+            if part.quantity in ("up_w", "down_w"):
                 raise Refused(
                     "above_nameplate",
-                    f"{grant.claim.id} commits more power than the storage has beside its other commitments",
+                    f"{part.claim} commits more power than the storage has beside its other commitments:"
+                    f" {part.words}",
                     place=case.place,
                 )
         earned: list[Earned] = []
         for rule in case.rules(RegulationRule):
             awards = case.told(RegulationAward, rule.id)
-            done = [*case.told(RegulationPerformance, rule.id)]
-            instructed = [*case.told(AgcInstructions, rule.id)]
-            if awards or done or instructed:
-                market = _market(case, rule)
-                earned += regulation_earned(market, case.site.id, awards, [*done, *instructed])
+            done = told_performance(case, rule)
+            if awards or done:
+                market = market_of(case, rule)
+                earned += regulation_earned(market, case.site.id, awards, done)
         return earned
 
 
+def told_performance(case: Case, rule: RegulationRule) -> list[RegulationPerformance | AgcInstructions]:
+    """What was measured under a rule in the settled days, by period or instruction by instruction."""
+    return [*case.told(RegulationPerformance, rule.id), *case.told(AgcInstructions, rule.id)]
+
+
 def _claim(case: Case, rule: RegulationRule, product: str, awards: list[RegulationAward]) -> Claim:
-    watts = _stretched(committed_w(_market(case, rule), product, awards), rule, case)
+    up_w, down_w = (
+        _stretched(
+            committed_w(market_of(case, rule), product, [one for one in awards if one.direction != other]),
+            rule,
+            case,
+        )
+        for other in ("down", "up")
+    )
     return Claim(
-        id=f"{rule.id}-{product}"[:64],
+        id=f"{rule.id}-{product}"[:_ID_MAX],
         stream="ancillary",
         site=case.site.id,
         purpose="market",
         interval=case.market.interval,
-        up_w=watts,
-        down_w=watts,
+        up_w=up_w,
+        down_w=down_w,
     )
 
 
-def _market(case: Case, rule: RegulationRule) -> RegulationMarket:
+def market_of(case: Case, rule: RegulationRule) -> RegulationMarket:
+    """The rule's prices and shares laid out over the settled days, once for all sites."""
     interval = case.market.interval
     return case.once(
         ("regulation", id(rule), interval),

@@ -12,10 +12,12 @@ import numpy as np
 
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
+from ledger.exclusivity.policy import MatrixStream
+from ledger.exclusivity.refused_part import refused_parts
+from ledger.market_price import PriceSeries
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case, Whole
 from ledger.settlement.markets.commitment import at_most_installed, laid_out_w
-from ledger.settlement.markets.month import SpotPricesOf
 from ledger.streams.earned import Earned
 from ledger.streams.spot import (
     GridCharges,
@@ -30,6 +32,7 @@ from ledger.streams.spot import (
 )
 
 _SPOT: Final = "spot"
+_OWN: Final[tuple[MatrixStream, ...]] = ("spot",)
 
 
 class Spot:
@@ -58,15 +61,14 @@ class Spot:
         rule = _rule(case)
         if rule is None:
             return []
-        if not granted.of(_SPOT).whole:
+        for part in refused_parts(granted, of=_OWN):
             raise Refused(
                 "spot_conflict",
-                "a stream of higher rank was paid for energy, or had power, of this spot month, and a"
-                " clearing cannot be settled in part: keep them apart",
+                f"{part.words}; a clearing cannot be settled in part: keep the two apart",
                 place=case.place,
             )
         series = case.market.spot
-        if series is None:
+        if series is None or series.day_ahead is None:
             raise Refused("price_missing", "the site states no market_point", place=case.place)
         unit = TradingUnit(
             case.site.id,
@@ -79,10 +81,11 @@ class Spot:
             _statement(case, rule),
             _grid_charges(case, rule),
         )
+        day_ahead = series.day_ahead
         reference = series.reference if rule.contract_point == "reference_node" else None
         prices = case.once(
-            ("spot", id(rule), *_point(series), case.market.interval),
-            lambda: spot_prices(rule, case.market.interval, series.day_ahead, series.real_time, reference),
+            ("spot", id(rule), *_point(day_ahead, series.reference), case.market.interval),
+            lambda: spot_prices(rule, case.market.interval, day_ahead, series.real_time, reference),
         )
         return list(spot_earnings(rule, unit, prices))
 
@@ -97,8 +100,13 @@ def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
     return at_most_installed(case, up_w), at_most_installed(case, down_w)
 
 
-def _point(series: SpotPricesOf) -> tuple[str, ...]:
-    return (series.day_ahead.market, series.day_ahead.node, series.reference.node if series.reference else "")
+def _point(day_ahead: PriceSeries, reference: PriceSeries | None) -> tuple[str, ...]:
+    return (day_ahead.market, day_ahead.node, reference.node if reference else "")
+
+
+def settled_at_spot(case: Case) -> bool:
+    """Whether the site's metered energy is settled on a spot market, by itself or in a trading unit."""
+    return _rule(case) is not None or any(one.stream == "spot" for one in case.market.allocated)
 
 
 def _rule(case: Case) -> SpotRule | None:

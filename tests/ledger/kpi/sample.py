@@ -83,7 +83,7 @@ def run(
         bills=(SiteBill(site, cny("200000.00"), cny("165992.64"), "", (), ()),),
         entitlement=entitlement, held=held, payable=payable,
         warnings=(Notice("missing_stream", "no spot item this month: counted as nothing"),),
-        carry=PriorMonth(month, date(2026, 9, 1), {}), sees_pool=(host,), sees_bill=(host,),
+        carry=PriorMonth(month, date(2026, 9, 1), {}), sees_pool=(host,), sees_bill={host: (site,)},
     )  # fmt: skip
     return Run(1, kind, result, result.digest(), {} if kind == "provisional" else payable)
 

@@ -85,10 +85,12 @@ def test_a_provisional_run_marks_the_report() -> None:
 
 
 def test_a_site_without_a_bill_gives_no_saving() -> None:
-    """Missing is never zero: without every site's bill there is no portfolio saving."""
+    """Missing is never zero: without every site's bill there is no portfolio saving, and it says whose."""
     without = msgspec.structs.replace(RUNS[2], result=msgspec.structs.replace(RUNS[2].result, bills=()))
     report = portfolio_report([RUNS[0], without], "demo", AUGUST)
-    assert (report.figures, report.kpis) == ((), ())
+    assert report.figures == ()
+    (saving,) = report.kpis
+    assert (saving.value, saving.note) == (None, "there is no one bill without storage of S2")
 
 
 def test_a_breakdown_that_does_not_add_up_cannot_be_made() -> None:

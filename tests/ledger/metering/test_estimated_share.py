@@ -18,7 +18,7 @@ def test_every_quality_but_the_actual_one_counts() -> None:
     assert QUALITIES.keys() - {"A"} == ESTIMATED
     share = estimated_share(["charge"], np.array([[1, 2, 4, 8, -1]]), letters("AEFS-"))
     assert share == EstimatedShare(4, 3, 15, 14)
-    assert (share.of_intervals, share.of_energy) == (Fraction(3, 4), Fraction(14, 15))
+    assert share.of_energy == Fraction(14, 15)
 
 
 def test_varh_do_not_add_to_wh() -> None:
@@ -30,5 +30,5 @@ def test_varh_do_not_add_to_wh() -> None:
 
 def test_nothing_is_a_share_of_nothing() -> None:
     share = estimated_share(["pv"], np.array([[-1, -1]]), letters("--"))
-    assert (share.of_intervals, share.of_energy) == (0, 0)
+    assert share.of_energy == 0
     assert estimated_share(["pv"], np.array([[0]]), letters("E")).of_energy == 0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ledger.quantity import Money, decimal_text
+from ledger.quantity import Money, decimal_text, round_half_away
 from ledger.reconciliation.difference import CLASSES, DifferenceClass, Policy
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.operator_line import OperatorLine
@@ -67,14 +67,14 @@ def test_the_figures_of_an_earlier_run_are_that_run() -> None:
 def test_truncation_is_another_rounding() -> None:
     """3 x 0.335 = 1.005 is 1.01 with us, and 1.00 cut off."""
     report = compared(theirs("a", "3", "0.335", amount=cny("1.00")), our("u", "3", "0.335"))
-    assert amounts(report) == {"rule": "-0.01"}
+    assert amounts(report) == {"rounding": "-0.01"}
 
 
 def test_two_fen_are_not_a_rounding_unless_parts_are_rounded_by_themselves() -> None:
     line, own = theirs("a", "3", "0.335", amount=cny("1.03")), our("u", "3", "0.335")
     assert amounts(compared(line, own)) == {"unexplained": "0.02"}
     report = reconcile(statement(line), [own], run="run 2", policy=Policy(rounded_parts=96))
-    assert amounts(report) == {"rule": "0.02"}
+    assert amounts(report) == {"rounding": "0.02"}
 
 
 def test_another_version_of_the_rules_is_named_also_on_other_quantities() -> None:
@@ -277,6 +277,10 @@ def with_fault(case: Case, kind: DifferenceClass, at: int, size: int) -> None:
             neighbour = case.operator[other]
             case.operator[other] = msgspec.structs.replace(neighbour, amount=neighbour.amount - moved)
             change = {"amount": line.amount + moved}
+        case "rounding":
+            printed = Fraction(round_half_away(line.quantity.exact))
+            change = {"quantity": msgspec.structs.replace(line.quantity, value=str(printed))}
+            change |= {"quantity_step": "1", "amount": product(str(printed), price)}
         case "unexplained":
             change = {"amount": line.amount + Money(100 * size, "CNY")}
     case.operator[at] = msgspec.structs.replace(line, **change)
@@ -318,6 +322,122 @@ def test_faults_together_still_add_up(case: Case, faults: list[tuple[DifferenceC
         )
     whole = sum(line.amount.minor for line in case.operator) - sum(line.amount.minor for line in case.ours)
     assert sum(money.minor for money in report.by_class.values()) == whole
+
+
+@settings(derandomize=True, max_examples=150)
+@given(
+    cases(),
+    st.lists(st.tuples(st.sampled_from(CLASSES), st.integers(0, 99), st.integers(1, 50)), max_size=4),
+    st.sets(st.integers(0, 11), max_size=4),
+    st.sets(st.integers(0, 11), max_size=4),
+)
+def test_explained_and_unexplained_are_the_whole_difference(
+    case: Case, faults: list[tuple[DifferenceClass, int, int]], left_out: set[int], added: set[int]
+) -> None:
+    """Rests are exact (DOMAIN.md 3.10): with rows left out on either side, the explained causes and what is
+    unexplained sum to the statement's difference, and every lone line has a cause or a question."""
+    for kind, at, size in faults:
+        with_fault(case, kind, at % len(case.operator), size)
+    theirs_left = [line for at, line in enumerate(case.operator) if at not in left_out] or case.operator
+    ours_left = [line for at, line in enumerate(case.ours) if at not in added] or case.ours
+    report = reconcile(
+        statement(*theirs_left), ours_left, run="run 2", other_runs=case.runs, other_rules=case.rules
+    )
+    whole = sum(line.amount.minor for line in theirs_left) - sum(line.amount.minor for line in ours_left)
+    explained = sum(money.minor for kind, money in report.by_class.items() if kind != "unexplained")
+    explained += sum(money.minor for kind, money in report.by_cause.items() if kind != "unknown")
+    assert explained + report.unexplained.minor == whole
+    for line in (*report.operator_only, *report.ours_only):
+        assert bool(line.ask) == (line.cause == "unknown")
+        assert line.reason
+
+
+PRINTED = {"quantity_step": "1", "price_step": "0.000001"}
+
+
+def printed(line: OperatorLine, **more: object) -> OperatorLine:
+    return msgspec.structs.replace(line, **(PRINTED | more))  # type: ignore[arg-type]
+
+
+def test_a_rounded_quantity_is_a_cause_with_the_amount_that_follows() -> None:
+    """DOMAIN.md 3.0: 120 456.4 kWh stand as 120.456 MWh: -0.4 kWh x 0.85 = -0.34 yuan, 102 387.94 less
+    102 387.60."""
+    own = our("u", "120456.4", "0.85")
+    report = compared(printed(theirs("a", "120456", "0.85")), own)
+    assert amounts(report) == {"rounding": "-0.34"}
+    assert report.differences[0].parts[0].reason == ("120456.4 kWh printed as 120456 kWh: -0.4 kWh x 0.85")
+
+
+def test_the_same_quantity_without_a_step_is_volume() -> None:
+    assert amounts(compared(theirs("a", "120456", "0.85"), our("u", "120456.4", "0.85"))) == {
+        "volume": "-0.34"
+    }
+
+
+def test_a_whole_step_is_volume_and_no_rounding() -> None:
+    report = compared(printed(theirs("a", "120455", "0.85")), our("u", "120456", "0.85"))
+    assert amounts(report) == {"volume": "-0.85"}
+
+
+def test_who_pays_for_what_was_metered_and_prints_it_rounded_agrees() -> None:
+    report = compared(
+        printed(theirs("a", "120456", "0.85", amount=cny("102387.94"))), our("u", "120456.4", "0.85")
+    )
+    assert not report.differences
+    assert report.matched[0].note == (
+        "the quantity is printed rounded, 120456 against 120456.4 kWh; amounts do not differ"
+    )
+
+
+def test_a_price_on_what_was_metered_leaves_no_rest_beside_the_rounded_quantity() -> None:
+    """120 456.4 x 0.80 = 96 365.12; printed 120 456 x 0.80 would be 96 364.80."""
+    report = compared(
+        printed(theirs("a", "120456", "0.8", amount=cny("96365.12"))), our("u", "120456.4", "0.85")
+    )
+    assert amounts(report) == {"price": "-6022.82"}
+
+
+def test_rounding_and_price_stand_apart() -> None:
+    """-0.4 kWh x 0.85 = -0.34, then 120 456 x -0.05 = -6 022.80."""
+    report = compared(printed(theirs("a", "120456", "0.8")), our("u", "120456.4", "0.85"))
+    assert amounts(report) == {"rounding": "-0.34", "price": "-6022.80"}
+
+
+def test_a_mean_price_printed_with_three_decimals_a_megawatt_hour_agrees() -> None:
+    """1 000 x 0.4 + 2 000 x 0.5 = 1 400.00 over 3 000 kWh is 0.4666... a kWh, printed 466.667 a MWh."""
+    terms = (*our("u", "1000", "0.4").terms, *our("u", "2000", "0.5").terms)
+    own = msgspec.structs.replace(our("u", None, None, amount=cny("1400.00")), terms=terms)
+    assert not compared(printed(theirs("a", "3000", "0.466667", amount=cny("1400.00"))), own).differences
+    exactly = theirs("a", "3000", "0.466667", amount=cny("1400.00"))
+    assert "unexplained" not in amounts(compared(exactly, own)), "half a fen of rounding"
+    terms = (*our("u", "1000000", "0.4").terms, *our("u", "2000000", "0.5").terms)
+    larger = msgspec.structs.replace(own, terms=terms, amount=cny("1400000.00"))
+    line = printed(theirs("a", "3000000", "0.466667", amount=cny("1400000.00")))
+    assert not compared(line, larger).differences, "3 000 MWh x 466.667 would be one yuan more"
+
+
+def test_an_earlier_run_is_found_although_it_is_printed_rounded() -> None:
+    """Run 1 had 119 000.4 kWh x 0.41 = 48 790.16; printed 119 000 kWh they are 48 790.00."""
+    earlier = {"run 1": [our("run 1, line 1", "119000.4", "0.41")]}
+    report = reconcile(
+        statement(printed(theirs("a", "119000", "0.41"))), [OURS], run="run 2", other_runs=earlier
+    )
+    assert amounts(report) == {"run": "790.16", "rounding": "-0.16"}
+
+
+@settings(derandomize=True, max_examples=200)
+@given(
+    st.integers(1, 9_999_999), st.integers(1, 1_500_000), st.sampled_from(["printed", "metered"]),
+    st.booleans(),
+)  # fmt: skip
+def test_printing_alone_never_leaves_anything_unexplained(wh: int, price: int, paid: str, cut: bool) -> None:
+    """Any quantity in Wh, printed in whole kWh (rounded or cut off), paid as printed or as metered."""
+    quantity, each = decimal_text(wh, 3), decimal_text(price, 6)
+    shown = str(wh // 1000 if cut else round_half_away(Fraction(wh, 1000)))
+    amount = product(shown if paid == "printed" else quantity, each)
+    report = compared(printed(theirs("a", shown, each, amount=amount)), our("u", quantity, each))
+    assert set(amounts(report)) <= {"rounding"}
+    assert report.unexplained == cny("0.00")
 
 
 @settings(max_examples=40)

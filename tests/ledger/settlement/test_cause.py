@@ -31,7 +31,42 @@ def test_every_cause_has_its_line() -> None:
 def test_what_changed_is_the_label() -> None:
     assert causes(of_contract(3), BEFORE, 5) == ()
     assert causes(of_contract(3, price="b", meter="b"), BEFORE, 5) == ("price", "meter")
-    assert causes(of_contract(3, exclusivity="b"), BEFORE, 5) == ("exclusivity",), "new beside the others"
+    assert causes(of_contract(3, service="b"), BEFORE, 5) == ("service",), "new beside the others"
+
+
+USED: dict[Part, str] = {**BEFORE, "market": "a", "market_rule": "dr:1 spot:2", "exclusivity": "a"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "labels"),
+    [
+        ({"market": "b", "market_rule": "dr:1 pjm:7 spot:2"}, ("market",)),
+        ({"market": "b", "market_rule": "dr:1"}, ("market",)),
+        ({"market": "b", "market_rule": "dr:9 spot:2"}, ("market", "market_rule")),
+        (
+            {"market": "b", "market_rule": "dr:9", "exclusivity": "b"},
+            ("market", "market_rule", "exclusivity"),
+        ),
+        ({"market": "b", "market_rule": None, "exclusivity": None}, ("market",)),
+        ({"market_rule": "dr:1 spot:3"}, ("market_rule",)),
+        ({"exclusivity": "b"}, ("exclusivity",)),
+        ({"exclusivity": None}, ("exclusivity",)),
+    ],
+)
+def test_what_comes_into_use_or_falls_out_of_it_has_not_changed(
+    changed: dict[str, str | None], labels: tuple[str, ...]
+) -> None:
+    """What a market told has a label of its own: by it alone no rule changed. With nothing told, a policy
+    that decides where the one before did not is another policy."""
+    after = {part: digest for part, digest in {**USED, **changed}.items() if digest is not None}
+    result_of = msgspec.structs.replace(of_contract(3), inputs=after)
+    assert sorted(causes(result_of, USED, 5)) == sorted(labels)
+
+
+def test_the_first_that_a_market_told_is_data_and_a_policy_that_decides_the_bill_is_a_rule() -> None:
+    first = {"market": "b", "market_rule": "dr:1", "exclusivity": "a"}
+    assert causes(of_contract(3, **first), {**BEFORE, "market": "a"}, 5) == ("market",)
+    assert causes(of_contract(3, exclusivity="a"), BEFORE, 5) == ("exclusivity",)
 
 
 @pytest.mark.parametrize(

@@ -131,12 +131,16 @@ def test_a_response_gets_the_power_that_regulation_leaves() -> None:
     facts = [*called("e1", 34, 400_000), *awarded("a1", 0, 744, 300_000), *market_prices()]
     found = earned([rule(DR), pjm()], facts, discharge=discharged((window(1, 10), 100_000)))
     assert paid(found, "demand_response") == 400
-    assert [(one.quantity, one.asked, one.granted) for one in found.refused] == [
-        ("up_w", 400_000, 200_000)
-    ] * 4
-    assert {a.claim for one in found.refused for a in one.against} == {"pjm-regulation-regulation"}
-    assert {a.rule for one in found.refused for a in one.against} == {"same_power"}
+    refused = [(one.quantity, one.asked, one.granted) for one in found.refused]
+    assert refused == [("discharge_wh", 100_000, 50_000)] * 4 + [("up_w", 400_000, 200_000)] * 4
+    named = {(one.quantity, a.claim, a.rule) for one in found.refused for a in one.against}
+    assert named == {
+        ("discharge_wh", "pjm-regulation-agc", "one_primary_stream"),
+        ("up_w", "pjm-regulation-regulation", "same_power"),
+    }
     assert found.refused[0].interval.start == START + 34 * HOUR
+    note = next(one for one in found.earned if "under AGC" in one.note and one.basis[0].unit == "Wh")
+    assert note.exact == 60, "the other 200 kWh are AGC's: at the real-time 0.30"
     alone = earned([rule(DR)], called("e1", 34, 400_000), discharge=discharged((window(1, 10), 100_000)))
     assert (paid(alone, "demand_response"), alone.refused) == (800, ())
 
@@ -154,7 +158,7 @@ def test_filling_a_valley_takes_power_from_regulation_too() -> None:
     facts = [*called("e1", 34, 400_000), *awarded("a1", 0, 744, PLATE_W), *market_prices()]
     found = earned([increase, pjm()], facts, charge=discharged((window(1, 10), 100_000)))
     assert paid(found, "demand_response") == 0
-    assert {one.quantity for one in found.refused} == {"down_w"}
+    assert {one.quantity for one in found.refused} == {"charge_wh", "down_w"}
 
 
 def test_an_award_that_was_not_delivered_holds_its_power_where_the_storage_alone_was_awarded() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,15 +25,17 @@ from ledger.clauses import Guarantee
 from ledger.contract import Contract
 from ledger.exclusivity import policy_file
 from ledger.grid_account import Account
-from ledger.interval import Month, zone_of
+from ledger.interval import Interval, Month, zone_of
 from ledger.month_close import Closed, MonthClosed
 from ledger.quantity import Money
-from ledger.settlement.inputs import Inputs, Part, SiteInputs, digest_of
+from ledger.settlement.inputs import Inputs, Part, SiteInputs
 from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth
+from ledger.settlement.result import Result
 from ledger.settlement.run import RecordSettlement, Run, Runs
 from ledger.settlement.settle import settle
 from ledger.site import Site
+from ledger.streams.capacity_compensation import CapacityLeased
 from ledger.streams.service_income import ServiceOrdered, ServiceRule
 from ledger.tariff import Tariff
 
@@ -50,6 +52,7 @@ _TABLE = msgspec.structs.replace(_BASE.tables[-1], components=None, demand=None,
 _POLICY = policy_file.parse((EXAMPLES / "exclusivity/rule_based.toml").read_bytes())
 _RULE = market_rule_file.parse((EXAMPLES / "market_rules/service_throughput.toml").read_bytes())
 assert isinstance(_RULE, ServiceRule)
+_LEASES = market_rule_file.parse((EXAMPLES / "market_rules/capacity_qinghai.toml").read_bytes())
 _AGENCY = contract_file.parse((EXAMPLES / "contracts/agency-s3.toml").read_bytes())
 _AGENCY = msgspec.structs.replace(
     _AGENCY,
@@ -60,11 +63,12 @@ _AGENCY = msgspec.structs.replace(
 )
 SITE = Site("S3", "Plant", ZONE, 800_000, 400_000, _BASE.id, Account(id="A", zone=ZONE, parts="single_part"))
 
-Kind = Literal["meter", "price", "contract", "market"]
+Kind = Literal["meter", "price", "contract", "market", "market_rule", "exclusivity"]
 
 
 class Fact(NamedTuple):
-    """Something new about the month `number` (from 0); a contract version holds from that month on."""
+    """Something new about the month `number` (from 0); a contract version holds from that month on, a market
+    rule and a policy everywhere."""
 
     kind: Kind
     number: int
@@ -95,6 +99,9 @@ class Book:
             for later in range(fact.number, len(self.months)):
                 self.facts["contract", later] = fact.value
                 self.amended_at[later] = self.sequence
+        elif fact.kind in ("market_rule", "exclusivity"):
+            self.told.update(range(len(self.months)))
+            self.facts[fact.kind, 0] = fact.value
         else:
             self.facts[fact.kind, fact.number] = fact.value
 
@@ -111,11 +118,12 @@ class Book:
     def _settle_one(self, number: int, recorded: list[Run]) -> bool:
         self.sequence += 1
         inputs = self.inputs(number)
+        result = settle(inputs)
         state = self.runs.get(number)
         latest = state.latest if state else None
-        if latest is not None and latest.result.inputs_digest == digest_of(inputs.digests()):
+        if latest is not None and latest.result.inputs_digest == result.inputs_digest:
             return False
-        (event,) = RecordSettlement(settle(inputs)).decide(state, {})
+        (event,) = RecordSettlement(result).decide(state, {})
         self.runs[number] = event.apply(state)
         self.journal.post(Recorded("settlement.x", date(2027, 6, 1), event, inputs.contract))
         recorded.append(event.run)
@@ -139,7 +147,7 @@ class Book:
             (self._site(number, month),),
             None if paid is None else paid.result.carry,
             version,
-            _POLICY,
+            msgspec.structs.replace(_POLICY, title=f"as of {self.facts.get(('exclusivity', 0), 0)}"),
         )
 
     def contract(self, number: int) -> Contract:
@@ -164,7 +172,7 @@ class Book:
         ordered = self.facts.get(("market", number))
         return SiteInputs(
             SITE, self._tariff(number, month), HOUR_S, None, charge, discharge, None, (),
-            None if ordered is None else _market(month, ordered),
+            None if ordered is None else _market(month, ordered, self.facts.get(("market_rule", 0), 100)),
         )  # fmt: skip
 
     def _tariff(self, number: int, month: Month) -> Tariff:
@@ -173,6 +181,12 @@ class Book:
         prices = msgspec.structs.replace(_TABLE.prices, peak=peak)
         table = msgspec.structs.replace(_TABLE, start=month, until=month.next(), prices=prices)
         return msgspec.structs.replace(_BASE, parts="single_part", schedules=_SCHEDULES, tables=(table,))
+
+    def latest(self, number: int) -> Result:
+        """What the month's newest run says."""
+        latest = self.runs[number].latest
+        assert latest is not None
+        return latest.result
 
     def payable(self) -> list[dict[str, Money]]:
         """Per origin month and party, the sum of all that its runs said is payable."""
@@ -196,17 +210,21 @@ class Book:
         return {account: minor for account, minor in found.items() if minor}
 
 
-def _market(month: Month, ordered: int) -> MarketMonth:
+def _market(month: Month, ordered: int, rate: int) -> MarketMonth:
+    """An order of the month's service, and a lease, which claims power and pays nothing."""
     assert isinstance(_RULE, ServiceRule)
+    whole = month.interval(zone_of(ZONE))
+    days = Interval(whole.start, whole.start + timedelta(days=ordered % 28 + 1))
     order = ServiceOrdered(
         id=f"o-{month}", site="S3", rule=_RULE.id, run=f"order {ordered}", customer="host-s3",
-        interval=month.interval(zone_of(ZONE)), ordered_w=ordered,
+        interval=days, ordered_w=ordered,
     )  # fmt: skip
-    rule = msgspec.structs.replace(
-        _RULE,
-        payments=tuple(msgspec.structs.replace(one, rate=f"0.{ordered:04d}") for one in _RULE.payments),
+    lease = CapacityLeased(
+        id=f"l-{month}", site="S3", rule=_LEASES.id, run="lease", interval=whole, leased_w=100_000
     )
-    return MarketMonth(month.interval(zone_of(ZONE)), {_RULE.id: rule}, (order,), None, None, None, ())
+    payments = tuple(msgspec.structs.replace(one, rate=f"0.{rate:04d}") for one in _RULE.payments)
+    rules = {_RULE.id: msgspec.structs.replace(_RULE, payments=payments), _LEASES.id: _LEASES}
+    return MarketMonth(whole, rules, (order, lease), None, None, None, ())
 
 
 def fresh(book: Book, facts: Sequence[Fact]) -> Book:
@@ -224,6 +242,8 @@ _VALUES: dict[Kind, tuple[int, int]] = {
     "price": (800_000, 1_600_000),
     "contract": (10, 90),
     "market": (1, 9_999),
+    "market_rule": (1, 9_999),
+    "exclusivity": (1, 99),
 }
 
 
@@ -232,7 +252,7 @@ def stories(draw: st.DrawFn) -> tuple[int, list[Fact], list[tuple[str, int]], li
     """So many months, the facts, the order in which facts are told, months settled and months closed, and the
     order in which the months that are still to be corrected are settled in the end."""
     months = draw(st.integers(3, 6))
-    kinds: list[Kind] = draw(st.permutations(["meter", "price", "contract", "market"]))
+    kinds: list[Kind] = draw(st.permutations(list(_VALUES)))
     extra: list[Kind] = draw(st.lists(st.sampled_from(kinds), max_size=4))
     facts = [
         Fact(kind, draw(st.integers(0, months - 1)), draw(st.integers(*_VALUES[kind])))
@@ -274,6 +294,7 @@ def test_any_order_of_arrival_ends_in_a_fresh_settlement(
     assert book.payable() == once.payable(), "itemised by origin month"
     assert book.balances() == once.balances(), "the journal too, each amount under its origin month"
     for number in range(months):
+        assert book.latest(number).entitlement == once.latest(number).entitlement
         runs = book.runs[number].runs
         assert [run.kind for run in runs[:1]] == ["initial"]
         assert all(run.causes for run in runs[1:]), "every correction says why"
@@ -287,22 +308,46 @@ def test_each_kind_of_fact_is_labelled_and_carried_on() -> None:
     book = Book(3)
     for number in range(3):
         book.settle(number)
-    labels: dict[Kind, tuple[Part | str, ...]] = {
-        "meter": ("meter",),
-        "price": ("price",),
-        "market": ("market", "market_rule"),
-        "contract": ("retroactive_amendment",),
+    labels: dict[Kind, Part | str] = {
+        "meter": "meter",
+        "price": "price",
+        "market": "market",
+        "contract": "retroactive_amendment",
+        "market_rule": "market_rule",
     }
     for kind, expected in labels.items():
-        fact = Fact(kind, 1, 4_321 if kind == "market" else 83 if kind == "contract" else 1_300_000 // 7)
+        value = {"market": 4_321, "contract": 83, "market_rule": 777}.get(kind, 1_300_000 // 7)
+        fact = Fact(kind, 1, value)
         book.learn(fact)
         told.append(fact)
         second, third = book.settle(1)
-        assert second.causes == expected
-        follows = ("retroactive_amendment",) if kind == "contract" else ("earlier_month",)
-        assert third.causes == follows
+        assert second.causes == (expected,)
+        assert third.causes == (("retroactive_amendment",) if kind == "contract" else ("earlier_month",))
         assert book.payable() == fresh(book, told).payable()
     assert [run.kind for run in book.runs[0].runs] == ["initial"], "the month before is left alone"
+
+
+def test_a_rule_and_a_policy_correct_only_the_months_in_which_they_were_used() -> None:
+    """Published for all three months, they are settled again: only the second had an order and a lease. Both
+    are rule changes (清算); the policy's moves nobody's money here."""
+    book = Book(3)
+    for number in range(3):
+        book.settle(number)
+    for kind, value in (("market_rule", 8_000), ("exclusivity", 7)):
+        book.learn(Fact(kind, 0, value))  # type: ignore[arg-type]
+        assert [book.settle(number) for number in range(3)] == [[], [], []], f"no {kind} was used yet"
+    book.learn(Fact("market", 1, 4_321))
+    (told, *_) = book.settle(1)
+    assert (told.causes, told.classes) == (("market",), ("data_error",))
+    for kind, value in (("market_rule", 9_000), ("exclusivity", 8)):
+        book.learn(Fact(kind, 0, value))  # type: ignore[arg-type]
+        assert book.settle(0) == []
+        pool = book.latest(1).pool
+        second, *later = book.settle(1)
+        assert (second.causes, second.classes) == ((kind,), ("rule_or_price_change",))
+        assert (second.result.pool != pool) == (kind == "market_rule")
+        assert [run.causes for run in later] == ([("earlier_month",)] if kind == "market_rule" else [])
+        assert book.settle(2) == []
 
 
 def test_a_month_corrected_behind_its_chain_would_be_seen() -> None:

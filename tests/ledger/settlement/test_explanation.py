@@ -62,7 +62,7 @@ def every_amount(result: Result, before: Result | None, reader: str | None) -> I
     if reader is None or reader in result.sees_pool:
         yield trees.amount("pool")
     for bill in result.bills:
-        if reader is None or reader in result.sees_bill:
+        if reader is None or bill.site in result.sees_bill.get(reader, ()):
             yield trees.amount("bill_without", site=bill.site)
             yield trees.amount("bill_with", site=bill.site)
 
@@ -240,11 +240,31 @@ def test_a_provisional_delta_is_zero_and_a_dropped_partys_is_taken_back() -> Non
     back = trees.amount("delta", party="b", before=known)
     assert_each_leaf_counts(back, iter(range(back.leaves_in_all)))
     assert (Fraction(-2, 3), "100") in [(share, leaf.exact) for share, leaf in leaves(back.tree)]
-    for party, name, before in (("b", "delta", dropped), ("b", "payable", known), ("c", "delta", known)):
+    for party, name, before in (("b", "delta", dropped), ("b", "payable", dropped), ("c", "delta", known)):
         with pytest.raises(Refused, match="has no amounts here"):
             trees.amount(name, party=party, before=before)  # type: ignore[arg-type]
     with pytest.raises(Refused, match="there are: a"):
         AmountTrees(dropped, "a").amount("delta", party="b", before=known)
+
+
+@pytest.mark.parametrize("reader", [None, "b"])
+def test_the_totals_of_a_party_that_a_correction_left_out_are_nothing(reader: str | None) -> None:
+    """Of the run that left it out; that run's delta takes back all that it had."""
+    thirds: list[Clause] = [LOSS, RemainderSplit(shares={"a": "1/3", "b": "2/3"})]
+    known = run_of(thirds, {"spot": 10_000})
+    dropped = run_of(ALONE, {"spot": 10_000}, parties=("a", "host"))
+    trees = AmountTrees(dropped, reader)
+    for name in ("entitlement", "held", "payable"):
+        found = trees.amount(name, party="b", before=known)  # type: ignore[arg-type]
+        ((share, leaf),) = leaves(found.tree)
+        assert (str(found.amount), share * Fraction(leaf.exact), found.leaves_in_all) == ("0.00", 0, 1)
+        assert "the run before named it" in leaf.label
+        for without in (None, dropped):
+            with pytest.raises(Refused, match="has no amounts here"):
+                trees.amount(name, party="b", before=without)  # type: ignore[arg-type]
+        with pytest.raises(Refused, match="there are: a"):
+            AmountTrees(dropped, "a").amount(name, party="b", before=known)  # type: ignore[arg-type]
+    assert str(trees.amount("delta", party="b", before=known).amount) == "-66.67"
 
 
 LOSS = LossSplit(shares={"a": "50%", "b": "50%"}, carry_forward=False)

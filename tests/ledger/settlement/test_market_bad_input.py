@@ -25,7 +25,6 @@ from ledger.refusal import Refused
 from ledger.settlement.markets import MarketEarnings, market_earnings
 from ledger.settlement.markets.case import Case
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
-from ledger.split import largest_remainder
 from ledger.streams import Fact, MarketWide, Rule, SiteFact
 from ledger.streams.baseline import Profile
 from ledger.streams.capacity_compensation import (
@@ -39,7 +38,6 @@ from ledger.streams.demand_response import (
     DemandResponseCapacity,
     DemandResponseInstruction,
     DemandResponseInvitation,
-    delivered_weights,
 )
 from ledger.streams.demand_response.rule import PerKwMonth
 from ledger.streams.regulation import (
@@ -173,18 +171,6 @@ def test_an_event_that_lasts_beyond_the_settled_days_is_named() -> None:
     assert total(earned([rule(DR)], [fits])) == 20
 
 
-def test_response_weights_that_are_all_zero_divide_nothing() -> None:
-    nothing = delivered_weights(
-        {"A": Fraction(0), "B": Fraction(0)},
-        dict.fromkeys("AB", Fraction(9)),
-        cap_ratio="1.2",
-        own_eligibility=None,
-    )
-    with pytest.raises(Refused) as caught:
-        largest_remainder(100, nothing)
-    assert caught.value.code == "weights"
-
-
 # --- regulation
 
 
@@ -262,7 +248,7 @@ def test_a_regulation_instruction_without_an_award_is_booked_as_the_rule_says(sa
             for day in range(31)
         ),
     ]  # fmt: skip
-    found = earned([hunan], facts)
+    found = earned([hunan], facts, wh=0)
     assert (total(found) > 0) is paid
     assert any("instruction without award" in one.note for one in found.earned)
 
@@ -290,7 +276,7 @@ def test_regulation_without_mileage_is_paid_for_its_capacity() -> None:
             for kind in ("mileage", *(() if guangdong.capacity.price else ("capacity",)))
         ),
     ]  # fmt: skip
-    mileage, capacity = earned([guangdong], facts).earned
+    mileage, capacity = earned([guangdong], facts, wh=0).earned
     assert (mileage.amount.minor, mileage.basis) == (0, ())
     assert capacity.amount.minor > 0
 

@@ -22,8 +22,10 @@ def line(stream: str) -> Line:
 
 @pytest.mark.parametrize("stream", sorted(OF_THE_BILL))
 def test_who_sees_no_bill_reads_nothing_of_it_in_any_line(stream: str) -> None:
-    result: Any = SimpleNamespace(sees_pool=(), sees_bill=("host",))
-    assert NOTE not in _shown(line(stream), result, "investor").note
+    sees = {"host": ("S1",), "neighbour": ("S2",)}
+    result: Any = SimpleNamespace(sees_pool=(), sees_bill=sees)
+    for party in ("investor", "neighbour"):
+        assert NOTE not in _shown(line(stream), result, party).note
     assert _shown(line(stream), result, "host").note == NOTE
 
 

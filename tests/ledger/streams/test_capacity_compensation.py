@@ -141,9 +141,15 @@ def test_equal_to_a_plain_calculation(
     assert abs(earned.amount.exact - earned.exact) <= Fraction(1, 200)
 
 
-def test_behind_the_meter_is_stated_and_refused_where_ineligible() -> None:
+def test_behind_the_meter_is_stated_and_nothing_where_ineligible() -> None:
+    """DOMAIN.md 3.7: usually ineligible, flag; whatever was measured, and whoever leased the power."""
     fact = certified(behind_the_meter=True)
-    assert code_of(capacity_earned, rule(), APRIL, fact, available(), []) == "behind_the_meter"
+    for measured in (available(), None):
+        earned = capacity_earned(rule(), APRIL, fact, measured, [leased(5_000_000), leased(9_000_000)])
+        assert (earned.exact, str(earned.amount), earned.basis[0].exact) == (0, "0.00", "0")
+        assert "behind the meter" in earned.note
+    assert code_of(capacity_earned, rule(), APRIL, certified(), None, []) == "availability_missing"
+    assert code_of(capacity_earned, rule(id="other"), APRIL, fact, None, []) == "rule"
     eligible = rule(behind_the_meter="eligible")
     assert str(capacity_earned(eligible, APRIL, fact, available(), []).amount) == "68750.00"
     fields = msgspec.to_builtins(certified())

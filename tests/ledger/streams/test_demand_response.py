@@ -19,7 +19,6 @@ from ledger.calendars import calendar
 from ledger.interval import Interval
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.refusal import Refused
-from ledger.split import largest_remainder
 from ledger.streams.baseline import Exclusion, Profile, ZeroBaseline
 from ledger.streams.demand_response import (
     DemandResponseCapacity,
@@ -30,7 +29,6 @@ from ledger.streams.demand_response import (
     Event,
     EventResult,
     called_windows,
-    delivered_weights,
     matched,
     settle_availability,
     settle_event,
@@ -529,38 +527,11 @@ def test_many_intervals_are_shown_by_their_treatment() -> None:
 
 
 def test_aggregate_of_four_sites() -> None:
-    """DOMAIN.md 3.9: 6788 of 7000 kWh at 2 yuan, then by site, with and without own eligibility."""
-    delivered = {"A": 1040, "B": 2150, "C": 1208, "D": 2390}
-    awarded = {"A": 1000, "B": 2000, "C": 1600, "D": 2400}
+    """DOMAIN.md 3.9: 6788 of 7000 kWh at 2 yuan; by site in tests/ledger/test_allocation.py."""
     by = rule("generic_80_120")
     event = Event(invitation(by, 3500), None)
     result = settle(by, meter([1_000_000 - 848_500] * 8, usual_wh=1_000_000), event)
     assert amounts(result) == ["13576.00"]
-    sizes = [{site: Fraction(kwh * 1000) for site, kwh in one.items()} for one in (delivered, awarded)]
-    for own, parts in (
-        (None, [208_000, 430_000, 241_600, 478_000]),
-        ("80%", [253_029, 523_090, 0, 581_481]),
-    ):
-        weights = delivered_weights(*sizes, cap_ratio="1.2", own_eligibility=own)
-        assert list(largest_remainder(result.payment.amount.minor, weights).values()) == parts
-    at_line = {"A": Fraction(800), "B": Fraction(799)}
-    awards = dict.fromkeys("AB", Fraction(1000))
-    kept = delivered_weights(at_line, awards, cap_ratio="1.2", own_eligibility="80%")
-    assert kept == {"A": Fraction(800), "B": Fraction(0)}
-    over = delivered_weights(
-        {"A": Fraction(1300)}, {"A": Fraction(1000)}, cap_ratio="1.2", own_eligibility=None
-    )
-    assert over == {"A": Fraction(1200)}
-
-
-def test_site_weights_need_both_sides() -> None:
-    one = {"A": Fraction(1)}
-    terms: dict[str, Any] = {"cap_ratio": "1.2", "own_eligibility": "80%"}
-    refused("delivery_missing", lambda: delivered_weights({}, one, **terms))
-    refused("award_missing", lambda: delivered_weights(one, {}, **terms))
-    refused("delivery", lambda: delivered_weights({"A": Fraction(-1)}, one, **terms))
-    none = delivered_weights({"A": Fraction(0), "B": Fraction(1)}, dict.fromkeys("AB", Fraction(9)), **terms)
-    refused("weights", lambda: largest_remainder(100, none))
 
 
 @settings(max_examples=40)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ledger.interval import Interval, Month, zone_of
 from ledger.quantity import exact
 from ledger.refusal import Refused
+from ledger.streams.agc_energy import agc_energy
 from ledger.streams.earned import Earned
 from ledger.streams.regulation import (
     AgcInstructions,
@@ -30,7 +31,6 @@ from ledger.streams.regulation import (
 from ledger.streams.regulation_market import RegulationMarket, measured, regulation_market
 from ledger.streams.regulation_settlement import (
     AGC_ENERGY_NOTE,
-    agc_energy,
     committed_w,
     regulation_earned,
 )
@@ -416,16 +416,34 @@ def test_bad_facts_and_rules_are_refused() -> None:
     assert code_of(rule, "pjm", uninstructed="zero") == "not_allowed"
 
 
-def test_agc_energy_is_handed_over_and_not_paid() -> None:
+def test_agc_energy_is_what_was_metered_in_instructed_periods() -> None:
     market, of = hunan_day()
     charge, discharge = np.arange(96), np.full(96, 1000)
     met = done(of, [(1, "100", "1.5"), (0, "0", None)], hours(1, 2))
     found = agc_energy(market, [met], charge, discharge, 900)
-    assert (found.charge_wh, found.discharge_wh) == (4 + 5 + 6 + 7, 4000)
-    assert np.flatnonzero(found.under_agc).tolist() == [4, 5, 6, 7]
+    assert (found.charge_wh.sum(), found.discharge_wh.sum()) == (4 + 5 + 6 + 7, 4000)
+    assert np.flatnonzero(found.discharge_wh).tolist() == [4, 5, 6, 7]
     assert code_of(agc_energy, market, [met], charge[:95], discharge, 900) == "profile"
     assert code_of(agc_energy, market, [met], -charge, discharge, 900) == "profile"
-    assert code_of(agc_energy, market, [met], charge, discharge, 7200) == "interval"
+    assert code_of(agc_energy, market, [met], charge, discharge, 7000) == "interval"
+    two_hours = agc_energy(market, [met], charge[:12], discharge[:12], 7200)
+    assert two_hours.discharge_wh.tolist() == [1000] + [0] * 11, "its hour without cannot be told apart"
+
+
+def test_what_was_told_of_energy_under_agc_is_no_more_than_what_was_metered() -> None:
+    """2.5 of 4 kWh of an hour were delivered under AGC, the rest to a schedule: by the readings 1:2:3:2."""
+    market, of = hunan_day()
+    discharge = np.zeros(96, dtype=np.int64)
+    discharge[4:8] = 500, 1000, 1500, 1000
+    met = done(of, [(1, "100", "1.5")], hours(1, 1))
+    told = msgspec.structs.replace(met, charged_wh=(0,), discharged_wh=(2500,))
+    found = agc_energy(market, [told], np.zeros(96, dtype=np.int64), discharge, 900)
+    assert found.discharge_wh[4:8].tolist() == [312, 625, 938, 625]
+    assert (found.discharge_wh.sum(), found.charge_wh.sum()) == (2500, 0)
+    more = msgspec.structs.replace(told, discharged_wh=(4001,))
+    assert code_of(agc_energy, market, [more], discharge, discharge, 900) == "agc_energy"
+    assert code_of(msgspec.structs.replace, met, charged_wh=(0,)) == "agc_energy"
+    assert code_of(msgspec.structs.replace, met, charged_wh=(0,), discharged_wh=(0, 0)) == "length"
 
 
 def test_awards_commit_their_capacity() -> None:

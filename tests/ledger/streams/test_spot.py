@@ -33,14 +33,17 @@ from ledger.streams.spot import (
     SpotClearing,
     SpotContract,
     SpotDeclaration,
+    SpotGeneration,
     SpotMonth,
     SpotRule,
     StatedRecovery,
     TradingUnit,
+    nodes_of,
     published,
     spot_earnings,
     spot_prices,
     unified_price,
+    unified_series,
 )
 from ledger.toml_file import TomlFile
 
@@ -468,6 +471,49 @@ def test_the_unified_price_weighs_the_nodes_by_their_generation() -> None:
     with pytest.raises(Refused) as refused:
         unified_price(nodes, [wh([1, 1])], TWO_HOURS)
     assert refused.value.code == "profile"
+
+
+HALF_PAST = TWO_HOURS.start + timedelta(minutes=30)
+
+
+def generated(
+    node: str, values: list[int], start: datetime = TWO_HOURS.start, **changes: Any
+) -> SpotGeneration:
+    given: dict[str, Any] = {
+        "id": f"g-{node}", "rule": "r", "run": "d1", "node": node, "product": "day_ahead",
+        "interval": Interval(start, start + timedelta(hours=len(values))), "generation_wh": tuple(values),
+    }  # fmt: skip
+    return SpotGeneration(**given | changes)
+
+
+def test_the_unified_series_is_of_the_generation_that_was_told() -> None:
+    """0.3 and 0.4 weighed 1 : 2 are 0.366667, then 0.1 alone; what is told beyond the time does not count."""
+    nodes = {
+        "a": series(TWO_HOURS.start, [300_000, -85_000], "day_ahead", node="a"),
+        "b": series(TWO_HOURS.start, [400_000, 100_000], "day_ahead", node="b"),
+    }
+    told = [
+        generated("a", [7, 1000, 0, 7], TWO_HOURS.start - timedelta(hours=1)),
+        generated("b", [2000]),
+        generated("b", [5], TWO_HOURS.start + timedelta(hours=1), id="g-b-2"),
+        generated("c", [9, 9], product="real_time"),
+    ]
+    assert nodes_of(told, "day_ahead") == ["a", "b"]
+    found = unified_series(told, nodes, "day_ahead", TWO_HOURS)
+    assert (found.node, found.product) == ("unified", "day_ahead")
+    assert found.blocks[0].mantissas.tolist() == [366_667, 100_000]
+    for wrong, place in (
+        (told[:2], "b"),
+        ([*told, generated("b", [1], id="again")], "again"),
+        ([told[0], generated("b", [1], interval=Interval(TWO_HOURS.start, HALF_PAST))], "g-b at b"),
+        (told[3:], str(TWO_HOURS.start)),
+    ):
+        with pytest.raises(Refused) as refused:
+            unified_series(wrong, nodes, "day_ahead", TWO_HOURS)
+        assert (refused.value.code, refused.value.place) == ("generation", place)
+    with pytest.raises(Refused) as refused:
+        generated("a", [-1, 0])
+    assert refused.value.code == "energy_range"
 
 
 def test_prices_must_be_the_rules_own() -> None:
