@@ -8,10 +8,13 @@ ARGS ?=
 PART ?= all
 ROUNDS ?= 5
 
-.PHONY: demo test faults soak check setup bench format lock clean
+.PHONY: demo cluster test faults soak check setup bench format lock clean
 
 demo: setup ## Run the main job on embedded servers and leave the API running (ARGS=--exit stops after printing)
 	.venv/bin/wattledger demo --part $(PART) $(ARGS)
+
+cluster: setup ## Three NATS nodes and PostgreSQL in var/cluster until Ctrl-C; prints how to use them
+	$(PY) -m adapters.embedded.cluster var/cluster
 
 TEST := $(PY) -m pytest -n 2 --dist worksteal -o tmp_path_retention_policy=failed
 
@@ -22,7 +25,10 @@ faults: setup ## Servers killed, frozen, cut off and damaged under load; a clust
 	$(TEST) -m fault tests $(ARGS)
 
 soak: setup ## Every property and fault again and again with new seeds (ROUNDS=5), to be run by hand
-	for round in $$(seq $(ROUNDS)); do echo "round $$round"; PROPERTY_SEEDS=new $(TEST) tests $(ARGS); done
+	for round in $$(seq $(ROUNDS)); do \
+		seed=$$((RANDOM * 32768 + RANDOM)); echo "round $$round, FAULT_SEED=$$seed"; \
+		PROPERTY_SEEDS=new FAULT_SEED=$$seed $(TEST) tests $(ARGS); \
+	done
 
 check: setup ## Format, lint, types, import rules, spelling, dependencies, migrations
 	.venv/bin/ruff format --check .

@@ -1,13 +1,7 @@
-"""The embedded NATS server: durable on every write, and two identities.
-
-`operator` creates and alters streams. `app` appends, reads and pulls, and may not call
-STREAM.UPDATE, DELETE, PURGE, MSG.DELETE, SNAPSHOT or RESTORE: it is allowed by name only what it
-needs. Neither protects against the operating-system user who owns the data folder.
-"""
+"""The embedded NATS server: durable on every write, and open to the two identities of `nats_accounts`."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sysconfig
 import urllib.error
@@ -15,21 +9,11 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-import nkeys
-
-from adapters.embedded.child import Child, free_ports, on_free_ports, private_folder, secret_file
+from adapters.embedded.child import Child, free_ports, on_free_ports, private_folder
+from adapters.embedded.nats_accounts import NatsAccounts
 from adapters.nats.client import NatsClient
 
-_MAX_PAYLOAD: Final = 1 << 20
-_APP_MAY_PUBLISH: Final = (
-    "*.*.*",
-    "$JS.API.INFO",
-    "$JS.API.STREAM.INFO.*",
-    "$JS.API.STREAM.MSG.GET.*",
-    "$JS.API.DIRECT.GET.>",
-    "$JS.API.CONSUMER.CREATE.*",
-    "$JS.API.CONSUMER.MSG.NEXT.>",
-)
+MAX_PAYLOAD: Final = 1 << 20
 _CONFIG: Final = """\
 listen: "127.0.0.1:{port}"
 http: "127.0.0.1:{monitor}"
@@ -37,18 +21,7 @@ server_name: "{name}"
 max_payload: {max_payload}
 write_deadline: "30s"
 jetstream {{ store_dir: "{store}", sync_interval: always }}
-accounts {{
-  LEDGER: {{
-    jetstream: enabled
-    users: [
-      {{ nkey: "{operator}" }}
-      {{ nkey: "{app}", permissions: {{ publish: [{publish}], subscribe: ["_INBOX.>"] }} }}
-    ]
-  }}
-  SYS: {{ users: [] }}
-}}
-system_account: SYS
-"""
+{accounts}"""
 
 
 class NatsServer:
@@ -56,8 +29,9 @@ class NatsServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = private_folder(folder)
-        self.app_seed = _seed(folder / "app.nk")
-        self.operator_seed = _seed(folder / "operator.nk")
+        self._accounts = NatsAccounts(folder)
+        self.app_seed = self._accounts.app_seed
+        self.operator_seed = self._accounts.operator_seed
         self.port = self.monitor_port = 0
         on_free_ports(self._begin, self.folder / "server.log")
 
@@ -68,18 +42,7 @@ class NatsServer:
     def start(self) -> None:
         """Start, or start again on the same ports and data after a stop or a kill."""
         config = self.folder / "server.conf"
-        config.write_text(
-            _CONFIG.format(
-                port=self.port,
-                monitor=self.monitor_port,
-                name="embedded",
-                max_payload=_MAX_PAYLOAD,
-                store=self.folder / "store",
-                operator=_public(self.operator_seed),
-                app=_public(self.app_seed),
-                publish=", ".join(f'"{subject}"' for subject in _APP_MAY_PUBLISH),
-            )
-        )
+        config.write_text(self._config())
         binary = Path(sysconfig.get_path("scripts")) / "nats-server"
         self.child = Child(
             "NATS",
@@ -90,6 +53,16 @@ class NatsServer:
             lock=self.folder / "lock",
         )
         self.child.wait_until(self._healthy)
+
+    def _config(self) -> str:
+        return _CONFIG.format(
+            port=self.port,
+            monitor=self.monitor_port,
+            name="embedded",
+            max_payload=MAX_PAYLOAD,
+            store=self.folder / "store",
+            accounts=self._accounts.config(),
+        )
 
     def _healthy(self) -> bool:
         try:
@@ -116,13 +89,3 @@ class NatsServer:
 
     def stop(self) -> None:
         self.child.stop()
-
-
-def _seed(path: Path) -> Path:
-    """The nkey seed file, made on first use."""
-    return secret_file(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
-
-
-def _public(seed: Path) -> str:
-    key: bytes = nkeys.from_seed(seed.read_bytes()).public_key
-    return key.decode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -148,6 +148,8 @@ def delete(client: NatsClient, book: str) -> None:
 def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: int = 1) -> Standing:
     """Refuse a stream that is weaker than `Guarantees`, and a server that does not sync every write.
 
+    A minority of a cluster's servers may be away: the others can be asked.
+
     Raises:
         WeakStream: names each field, what it is and what it must be.
         StreamError: the stream does not exist.
@@ -156,8 +158,8 @@ def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: 
     weak = weaknesses(found.config, book, replicas=replicas)
     if monitor_url is None:
         weak.append("no NATS monitoring address is set, so sync_interval cannot be checked")
-    elif not all(_sync_always(url) for url in monitor_url.split(",")):
-        weak.append("a server's sync_interval is not 'always': a power cut loses acknowledged events")
+    else:
+        weak += _unsynced(monitor_url.split(","))
     if weak:
         raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
     return found
@@ -181,9 +183,24 @@ def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> li
     return weak
 
 
-def _sync_always(monitor_url: str) -> bool:
-    with urllib.request.urlopen(f"{monitor_url}/jsz?config=1", timeout=_API_SECONDS) as answer:
-        return json.load(answer).get("config", {}).get("sync_always") is True
+def _unsynced(monitor_urls: Sequence[str]) -> list[str]:
+    stated = {url: _sync_always(url) for url in monitor_urls}
+    answered = [always for always in stated.values() if always is not None]
+    if not all(answered):
+        return ["a server's sync_interval is not 'always': a power cut loses acknowledged events"]
+    if 2 * len(answered) <= len(stated):
+        silent = ", ".join(url for url, always in stated.items() if always is None)
+        return [f"no answer from {silent}: more than half of the servers must say their sync_interval"]
+    return []
+
+
+def _sync_always(monitor_url: str) -> bool | None:
+    """None where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{monitor_url}/jsz?config=1", timeout=_API_SECONDS) as answer:
+            return json.load(answer).get("config", {}).get("sync_always") is True
+    except OSError:
+        return None
 
 
 def _request(client: NatsClient, verb: str, body: Mapping[str, object]) -> _Info:

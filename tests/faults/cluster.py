@@ -1,80 +1,28 @@
-"""Three NATS servers on loopback that form one cluster."""
+"""The three nodes that `make cluster` starts, and what can happen to one of them."""
 
 from __future__ import annotations
 
 import json
-import sysconfig
+import os
 import time
-import urllib.request
 from pathlib import Path
-from signal import SIGTERM
-from typing import Any, Final
+from signal import SIGCONT, SIGSTOP
 
-from adapters.embedded.child import Child, free_port
+from adapters.embedded.cluster import NODES, NatsCluster
 from adapters.nats.client import NatsClient
 from adapters.nats.stream import stream_name
-
-_NODES: Final = 3
-_CONFIG: Final = """\
-listen: "127.0.0.1:{port}"
-http: "127.0.0.1:{monitor}"
-server_name: "n{number}"
-jetstream {{ store_dir: "{store}", sync_interval: always }}
-cluster {{ name: "c", listen: "127.0.0.1:{route}", routes: [{routes}] }}
-"""
+from tests.faults.route_wires import RouteWires
 
 
-class Cluster:
-    """Started on free ports; a node can be killed and started again on its data."""
+class Cluster(NatsCluster):
+    """As its parent, with wires between the nodes that can be cut."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ports = [(free_port(), free_port(), free_port()) for _ in range(_NODES)]
-        self.children = [self._start(number) for number in range(_NODES)]
-        for number in range(_NODES):
-            self.children[number].wait_until(lambda number=number: self._healthy(number))  # type: ignore[misc]
+        self.wires = RouteWires()
+        super().__init__(folder)
 
-    def _start(self, number: int) -> Child:
-        folder = self._folder / f"n{number}"
-        folder.mkdir(exist_ok=True)
-        port, route, monitor = self._ports[number]
-        config = folder / "server.conf"
-        routes = ", ".join(f'"nats://127.0.0.1:{other}"' for _, other, _ in self._ports)
-        config.write_text(
-            _CONFIG.format(
-                port=port, monitor=monitor, number=number, store=folder / "store", route=route, routes=routes
-            )
-        )
-        binary = Path(sysconfig.get_path("scripts")) / "nats-server"
-        command = [str(binary), "-c", str(config)]
-        return Child(f"n{number}", command, folder / "log", stop_signal=SIGTERM, grace=5)
-
-    def _healthy(self, number: int) -> bool:
-        try:
-            self.monitor(number, "healthz")
-        except OSError:
-            return False
-        return True
-
-    def monitor(self, number: int, path: str) -> dict[str, Any]:
-        """A page of the node's monitoring address."""
-        with urllib.request.urlopen(f"{self.monitor_url(number)}/{path}", timeout=2) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-
-    def monitor_url(self, number: int) -> str:
-        return f"http://127.0.0.1:{self._ports[number][2]}"
-
-    @property
-    def monitor_urls(self) -> str:
-        return ",".join(self.monitor_url(number) for number in range(_NODES))
-
-    @property
-    def url(self) -> str:
-        return ",".join(f"nats://127.0.0.1:{port}" for port, _, _ in self._ports)
-
-    def connect(self, name: str) -> NatsClient:
-        return NatsClient(self.url, seed_file=None, name=name)
+    def advertised_port(self, number: int) -> int:
+        return self.wires.port(number, self.route_ports[number])
 
     def leader(self, client: NatsClient, book: str) -> int:
         """The number of the node that leads the book's stream."""
@@ -87,13 +35,24 @@ class Cluster:
             assert time.monotonic() < give_up, "no leader was elected"
             time.sleep(0.05)
 
-    def kill(self, number: int) -> None:
-        self.children[number].kill()
+    def freeze(self, number: int) -> None:
+        os.kill(self.children[number].process.pid, SIGSTOP)
+
+    def thaw(self, number: int) -> None:
+        os.kill(self.children[number].process.pid, SIGCONT)
 
     def restart(self, number: int) -> None:
-        self.children[number] = self._start(number)
+        """Start a node again and wait until it is level with the others."""
+        self.start(number)
+        self.wait(number)
+
+    def wait_all(self) -> None:
+        for number in range(NODES):
+            self.wait(number)
 
     def stop(self) -> None:
         for child in self.children:
             if child.alive:
-                child.kill()
+                os.kill(child.process.pid, SIGCONT)
+        super().stop()
+        self.wires.close()

@@ -60,7 +60,7 @@ class Relay:
         except OSError:
             pass
         for one in (source, target):
-            _end(one)
+            end(one)
 
     def lose_answers_after(self, marker: bytes) -> None:
         """Once the client has sent `marker`, the server hears but is not heard."""
@@ -75,14 +75,14 @@ class Relay:
         self._losing.clear()
         broken, self._open = self._open, []
         for one in broken:
-            _end(one)
+            end(one)
 
     def close(self) -> None:
         self._listening.close()
         self.cut()
 
 
-def _end(one: socket.socket) -> None:
+def end(one: socket.socket) -> None:
     """Closing alone would not wake the thread that reads from it."""
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)

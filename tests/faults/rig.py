@@ -89,9 +89,11 @@ class Writer:
 class Rig:
     """NATS, PostgreSQL, and a projector in a process of its own."""
 
-    def __init__(self, folder: Path, *, max_bytes: int = 128 << 20) -> None:
+    def __init__(
+        self, folder: Path, *, max_bytes: int = 128 << 20, server: type[NatsServer] = NatsServer
+    ) -> None:
         self.folder = folder
-        self.nats = NatsServer(folder / "nats")
+        self.nats = server(folder / "nats")
         self.postgres = PostgresServer(folder / "postgres")
         self.postgres.ensure_database(BOOK)
         self.database = Database(self.postgres.url(BOOK))

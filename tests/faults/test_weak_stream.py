@@ -110,6 +110,17 @@ def test_a_strong_stream_is_accepted(server: NatsServer, operator: NatsClient) -
 
 
 @pytest.mark.fault
+def test_most_servers_must_say_how_they_sync(server: NatsServer, operator: NatsClient) -> None:
+    """One of three may be away; of two, both are needed, as one says nothing of the other."""
+    create(operator)
+    there, away = server.monitor_url, "http://127.0.0.1:9"
+    stream.verify(operator, BOOK, f"{there},{away},{there}")
+    for addresses in (f"{there},{away}", f"{away},{there},{away}", away):
+        with pytest.raises(WeakStream, match=f"no answer from {away}"):
+            stream.verify(operator, BOOK, addresses)
+
+
+@pytest.mark.fault
 def test_a_server_that_does_not_sync_every_write_is_refused(tmp_path: Path) -> None:
     server = NatsServer(tmp_path)
     server.stop()
