@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from adapters.founded import book_of
 from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.queries import lives, registered, settlement_inputs
+from adapters.reconciliation import background
 from adapters.reconciliation.bank_file import read_bank_statement
 from adapters.reconciliation.bank_profile import bank_profile
 from adapters.reconciliation.camt053 import read_camt053
 from adapters.reconciliation.operator_file import read_operator_statement
 from adapters.reconciliation.operator_profile import operator_profile
 from adapters.settling import wait_until
-from ledger import book
-from ledger.book import Book
 from ledger.interval import Month, zone_of
 from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Identity, not_yet_imported
+from ledger.reconciliation.difference import Policy
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.our_line import ItemFrom, our_lines
 from ledger.reconciliation.payment_report import Booking, PaymentReport, reconcile_payments
@@ -33,7 +35,6 @@ from ledger.streams import Rule
 
 _RULES_MAX: Final = 8
 """How many other versions of market rules a month is settled under, the newest first."""
-_ALL: Final = 1_000_000
 """More statements than a book has open."""
 _WAIT_S: Final = 60.0
 
@@ -65,22 +66,30 @@ def compare_statement(
     *,
     id: str,
     actor: str,
+    cut_off: datetime | None = None,
 ) -> Compared:
     """Hold an operator's statement against the latest run of a contract's month, and record the result.
 
     Differences are explained by the figures of earlier runs, and by those that the same inputs give under
-    the other published versions of the market rules that the month was settled by.
+    the other published versions of the market rules that the month was settled by. Lines that one side has
+    are explained by what the ledger knows of their sites, and of what was recorded after `cut_off`, up to
+    which the operator knew things (DOMAIN.md 3.10).
 
     Raises:
         Refused: `unknown_settlement`; what reading the profile and the file, comparing and recording refuse.
     """
-    found = read_operator_statement(file.data, operator_profile(profile))
+    layout = operator_profile(profile)
+    found = read_operator_statement(file.data, layout)
     runs = door.state(f"settlement.{contract}_{month}")
     if not isinstance(runs, Runs) or runs.latest is None:
         raise Refused("unknown_settlement", f"{contract} has no run of {month}", place="contract")
     latest = runs.latest
-    zone = zone_of(book_of(door).zone)
-    rules, notices = _under_other_rules(door, database, latest)
+    own_zone = book_of(door).zone
+    zone = zone_of(own_zone)
+    position = _caught_up(door, database)
+    rules, notices = _under_other_rules(door, database, latest, position)
+    with database.reading(door.book) as connection:
+        known = background.load(connection, position, latest, own_zone, cut_off)
     report = reconcile(
         found,
         our_lines(latest, zone, items=items),
@@ -91,6 +100,8 @@ def compare_statement(
             if run is not latest
         },
         other_rules={name: our_lines(run, zone, items=items) for name, run in rules.items()},
+        policy=Policy(layout.rounded_parts),
+        background=known,
     )
     (sequence,) = _record(door, (RecordReconciliation(id, file.name, found.digest, report),), actor)
     return Compared(id, sequence, report, notices)
@@ -126,7 +137,7 @@ def compare_bank(
     )
     position = _caught_up(door, database)
     with database.reading(door.book) as connection:
-        open_lives = lives.page(connection, position, month=None, party=None, after="", limit=_ALL)
+        open_lives = lives.page(connection, position)
         before = _earlier(connection, position, account)
     found: list[tuple[RecordReconciliation, PaymentReport]] = []
     for at, one in enumerate(statements, 1):
@@ -140,15 +151,6 @@ def compare_bank(
         Compared(command.id, sequence, report)
         for (command, report), sequence in zip(found, sequences, strict=True)
     )
-
-
-def book_of(door: FrontDoor) -> Book:
-    """Raises:
-    Refused: `unknown_book` before the book is founded."""
-    found = door.state(book.AGGREGATE)
-    if not isinstance(found, Book):
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    return found
 
 
 def _caught_up(door: FrontDoor, database: Database) -> int:
@@ -206,14 +208,13 @@ def _new(statement: BankStatement, before: _Earlier) -> tuple[BankPayment, ...]:
 
 
 def _under_other_rules(
-    door: FrontDoor, database: Database, latest: Run
+    door: FrontDoor, database: Database, latest: Run, position: int
 ) -> tuple[dict[str, Run], tuple[str, ...]]:
     """The month settled from what the run was settled from, with one other version of a rule each; and
     which versions could not be settled with, and why."""
     result = latest.result
     if not any(source.aggregate.startswith("market_rule.") for source in result.sources):
         return {}, ()
-    position = _caught_up(door, database)
     with database.reading(door.book) as connection:
         (inputs,) = settlement_inputs.load(
             connection, door.book, result.month, result.position, (result.contract,)

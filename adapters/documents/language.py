@@ -14,7 +14,8 @@ Language = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 _FOLDER: Final = Path(__file__).parent
-_PLACE: Final = re.compile(r"\{(\d+)(w?)\}")
+_JOINED: Final = {" + ": " + ", " and ": "、"}
+_PLACE: Final = re.compile(r"\{(\d+)([wp]?)\}")
 
 
 class Wording:
@@ -47,18 +48,32 @@ class Wording:
         return kind if known is None else f"{known[self.language]} {number}".rstrip()
 
     def phrase(self, text: str) -> str:
-        """A note, rule or warning as the ledger wrote it, in Chinese where a pattern knows it."""
+        """A note, rule or warning as the ledger wrote it, in Chinese where a pattern knows it, or knows what
+        stands between its semicolons."""
         if self.language == "en" or not text:
             return text
         for phrase in _phrases():
             found = phrase.pattern.fullmatch(text)
             if found is not None:
                 return _PLACE.sub(lambda place, found=found: self._filled(place, found), phrase.text)  # type: ignore[misc]
-        return text
+        parts = text.split("; ")
+        if len(parts) == 1:
+            return text
+        said = [self.phrase(part) for part in parts]
+        return text if said == parts else "；".join(said)
 
     def _filled(self, place: re.Match[str], found: re.Match[str]) -> str:
         value = found[int(place[1])]
-        return " + ".join(self._word(word) for word in value.split(" + ")) if place[2] else value
+        if place[2] == "p":
+            return self.phrase(value)
+        return self._words(value) if place[2] else value
+
+    def _words(self, value: str) -> str:
+        """A word, or several between which " + " or " and " stands."""
+        if value in _words():
+            return self._word(value)
+        parts = re.split(r"( \+ | and )", value)
+        return "".join(_JOINED.get(part) or self._word(part) for part in parts)
 
     def _word(self, word: str) -> str:
         return _words().get(word) or self.code(word)

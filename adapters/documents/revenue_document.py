@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from adapters.documents.language import Wording
+from adapters.documents.statement_document import share_rows
 from ledger.interval import Instant
 from ledger.kpi.kpi import Kpi, KpiName
 from ledger.kpi.monthly_revenue import NOT_SPLIT, Breakdown, Dimension, RevenueReport
@@ -112,6 +113,17 @@ def figures(report: RevenueReport, words: Wording) -> list[tuple[str, Money]]:
     total = "entitlement" if report.scope == "partner" else "total"
     rows = [(total, report.total), *((row.key, row.amount) for row in report.figures)]
     return [(words.label("total", name), amount) for name, amount in rows]
+
+
+def shares(report: RevenueReport, words: Wording) -> list[tuple[str, str]]:
+    """What each contract's clauses give to the parties whose percentages a partner is shown."""
+    return [
+        (f"{contract}: {what}", parts)
+        for contract in dict.fromkeys(one.contract for one in report.percentages)
+        for what, parts in share_rows(
+            (one.percentage for one in report.percentages if one.contract == contract), words
+        )
+    ]
 
 
 class NamedKpi(NamedTuple):

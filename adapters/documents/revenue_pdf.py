@@ -14,6 +14,7 @@ from adapters.documents.revenue_document import (
     figures,
     kpi_value,
     named_kpis,
+    shares,
 )
 from adapters.documents.statement_document import written
 from adapters.documents.typesetting import Page, typeset
@@ -73,6 +74,7 @@ def _sheet(document: RevenueDocument, words: Wording) -> Mapping[str, object]:
         ],
         "charts": [_chart(breakdown, report, words) for breakdown in report.breakdowns if _worth(breakdown)],
         "kpis": [_kpi(one, words) for one in named_kpis(report, words)],
+        "shares": shares(report, words),
         "evidence": [(words.label("field", "rests_on"), text) for text in report.rests_on],
     }
 

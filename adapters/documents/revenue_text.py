@@ -15,6 +15,7 @@ from adapters.documents.revenue_document import (
     figures,
     kpi_value,
     named_kpis,
+    shares,
 )
 from adapters.documents.statement_document import written
 from ledger.clauses.flow import grouped
@@ -62,6 +63,11 @@ def _lines(document: RevenueDocument, words: Wording) -> Iterator[str]:
             yield f"      {one.name} = {written(one.value)} {one.unit}"
         if kpi.note:
             yield f"      {words.phrase(kpi.note)}"
+    own = shares(report, words)
+    if own:
+        yield words.label("heading", "shares")
+    for what, parts in own:
+        yield f"  {what}: {parts}"
     yield words.label("heading", "evidence")
     for text in report.rests_on:
         yield f"  {text}"

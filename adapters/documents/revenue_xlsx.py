@@ -15,6 +15,7 @@ from adapters.documents.revenue_document import (
     facts,
     figures,
     named_kpis,
+    shares,
 )
 from adapters.documents.spreadsheet import Cell, Formula, Number, Sheet, Spreadsheet, Styled, here
 from ledger.kpi.kpi import Kpi
@@ -61,6 +62,12 @@ def _write_front(sheet: Sheet, document: RevenueDocument, words: Wording) -> Non
     sheet.add(*(Styled(name, "heavy") for name in names))
     for label, amount in figures(report, words):
         sheet.add(label, Number(amount.exact, "money"), str(amount))
+    own = shares(report, words)
+    if own:
+        sheet.skip()
+        sheet.add(Styled(words.label("heading", "shares"), "heavy"))
+    for what, parts in own:
+        sheet.add(what, parts)
     sheet.skip()
     for text in report.rests_on:
         sheet.add(Styled(words.label("field", "rests_on"), "faint"), text)

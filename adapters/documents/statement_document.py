@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -16,7 +17,8 @@ from ledger.quantity import decimal_text
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.line_vat import VatSum
-from ledger.settlement.run import PROVISIONAL
+from ledger.settlement.result import Percentage
+from ledger.settlement.run import INITIAL, PROVISIONAL
 from ledger.settlement.statement import Statement
 from ledger.vat_terms import LineVat
 
@@ -68,8 +70,40 @@ def facts(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:
         "sequence": str(one.sequence),
         "recorded_at": f"{document.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "currency": one.currency,
+        **_corrected(one, words),
     }
     return [(words.label("field", name), value) for name, value in found.items()]
+
+
+def _corrected(one: Statement, words: Wording) -> dict[str, str]:
+    """Of a correction: which month it is of, whenever it is posted, its class and what changed (DOMAIN.md
+    3.10)."""
+    if one.run_kind in (INITIAL, PROVISIONAL):
+        return {}
+    return {
+        "origin_month": one.month,
+        "classes": ", ".join(words.label("class", name) for name in one.classes or ("follows",)),
+        "causes": ", ".join(words.label("cause", name) for name in one.causes),
+    }
+
+
+def share_rows(percentages: Iterable[Percentage], words: Wording) -> list[tuple[str, str]]:
+    """A row for each thing that a contract divides: what it is, and the parties' parts that are shown."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for one in percentages:
+        rows.setdefault((one.clause, one.of), []).append(f"{one.party} {one.share}")
+    return [
+        (
+            ", ".join((words.phrase(clause), *((words.phrase(of),) if of else ()))),
+            ", ".join(parts),
+        )
+        for (clause, of), parts in rows.items()
+    ]
+
+
+def estimated_text(line: Line, words: Wording) -> str:
+    """How much of the energy was not measured, labelled; empty where all was."""
+    return f"{words.label('column', 'estimated')} {line.estimated}" if line.estimated else ""
 
 
 def evidence(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:

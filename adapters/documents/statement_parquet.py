@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from arro3.core import Array, DataType, Field, Schema, Table
 from arro3.io import write_parquet
@@ -20,7 +20,6 @@ from ledger.settlement.statement import Statement
 
 Kind = Literal["text", "integer"]
 TableName = Literal["lines", "terms", "totals"]
-TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
 PARQUET: Final = "application/vnd.apache.parquet"
 """The media type."""
 

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from adapters.documents.language import Language, Wording
 from adapters.documents.statement_document import (
     StatementDocument,
+    estimated_text,
     evidence,
     facts,
     quantity_of,
     rule_of,
+    share_rows,
     vat_percent,
     vat_text,
     written,
 )
 from adapters.documents.typesetting import Page, Typesetters, typeset
 from ledger.clauses.flow import grouped
-from ledger.refusal import Refused
 from ledger.settlement.line import Basis, Line
 from ledger.settlement.statement import Statement
 
@@ -40,17 +41,6 @@ def statement_pdfs(
         Refused: `language`.
     """
     return typesetters.typeset(statement_page([document], language) for document in documents)
-
-
-def combined_pdf(documents: Sequence[StatementDocument], language: Language) -> bytes:
-    """Several statements in one file, each with its own page numbers, for who may see them all.
-
-    Raises:
-        Refused: `language`, or `empty` without any.
-    """
-    if not documents:
-        raise Refused("empty", "a file holds at least one statement", place="documents")
-    return typeset(statement_page(documents, language))
 
 
 def statement_page(documents: Sequence[StatementDocument], language: Language) -> Page:
@@ -85,6 +75,7 @@ def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
         "currency": one.currency,
         "facts": facts(document, words),
         "totals": _totals(one, words),
+        "shares": share_rows(one.percentages, words),
         "notes": [words.phrase(text) for text in one.warnings],
         "lines": [_line(line, words) for line in one.lines],
         "evidence": evidence(document, words),
@@ -111,6 +102,10 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
     else:
         add("payable_by", -one.payable, 1)
     add("delta", one.delta, 0)
+    for bill in one.bills:
+        for name, amount in (("without", bill.without_storage), ("with", bill.with_storage)):
+            label = f"{words.label('total', f'site_bill_{name}')} {bill.site}"
+            rows.append((label, grouped(str(amount)), 2))
     for of, sums in (("vat", one.vat), ("agent_vat", one.agent_vat)):
         for found in sums:
             name = f"{words.label('total', of)} {vat_percent(found)} ({found.supplier})"
@@ -123,6 +118,8 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
 def _line(line: Line, words: Wording) -> Mapping[str, object]:
     where = f" {line.site}" if line.site else ""
     rule = rule_of(line, words)
+    told = f"{rule}: {words.phrase(line.note)}" if line.note else rule
+    estimated = estimated_text(line, words)
     return {
         "number": str(line.number),
         "what": words.code(line.code) + where,
@@ -131,7 +128,7 @@ def _line(line: Line, words: Wording) -> Mapping[str, object]:
         "exact": written(line.exact),
         "rounding": line.rounding,
         "amount": grouped(str(line.amount)),
-        "rule": f"{rule}: {words.phrase(line.note)}" if line.note else rule,
+        "rule": f"{told}; {estimated}" if estimated else told,
         "vat": "" if line.vat is None else vat_text(line.vat, words),
         "terms": [_term(term, words) for term in line.basis],
     }

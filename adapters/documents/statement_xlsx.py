@@ -16,6 +16,7 @@ from adapters.documents.statement_document import (
     number_of,
     quantity_of,
     rule_of,
+    share_rows,
     vat_percent,
 )
 from ledger.quantity import MINOR_DIGITS, Money
@@ -27,11 +28,11 @@ from ledger.vat_terms import LineVat
 _TERMS: Final = ("number", "term", "quantity", "unit", "price", "exact", "exact_text")
 _LINES: Final = (
     "number", "item", "code", "site", "in_total", "quantity", "unit", "exact", "rounding", "amount",
-    "exact_text", "rounding_text", "amount_text", "rule", "note",
+    "exact_text", "rounding_text", "amount_text", "rule", "note", "estimated",
 )  # fmt: skip
 _VAT: Final = ("supplier", "vat_rate", "net", "tax", "gross")
 """Columns of the lines where the contract states VAT terms; the first tells invoices apart."""
-_AMOUNT, _INVOICE, _VAT_RATE, _NET, _TAX, _GROSS = 9, 15, 16, 17, 18, 19
+_AMOUNT, _INVOICE, _VAT_RATE, _NET, _TAX, _GROSS = 9, 16, 17, 18, 19, 20
 _TOTALS: Final = ("item", "recomputed", "recorded", "difference", "amount_text")
 _FACTORS: Final = (("", 1), ("*-1", -1), ("/1000", Fraction(1, 1000)), ("/-1000", Fraction(-1, 1000)))
 """A charge is a cost, and a price may be one of a MWh."""
@@ -56,7 +57,7 @@ def statement_xlsx(document: StatementDocument, language: Language) -> bytes:
     )
     front = book.sheet(words.label("heading", "statement"), (34, 26, 20, 14, 26))
     lines = book.sheet(
-        words.label("heading", "lines"), (6, 26, 16, 10, 14, 16, 16, 22, 20, 16, 26, 24, 18, 40, 60)
+        words.label("heading", "lines"), (6, 26, 16, 10, 14, 16, 16, 22, 20, 16, 26, 24, 18, 40, 60, 16)
     )
     terms = book.sheet(words.label("heading", "terms"), (6, 24, 16, 8, 14, 22, 26))
     last_term = _write_terms(terms, one, words)
@@ -120,6 +121,7 @@ def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, las
             str(line.amount),
             rule_of(line, words),
             words.phrase(line.note),
+            line.estimated,
             *_vat_cells(line, row),
         )
     return sheet.row - 1
@@ -210,11 +212,32 @@ def _write_front(
     _total(sheet, words, "delta", delta, one.delta)
     _write_vat(sheet, one, words, lines, last_line)
     _write_pool(sheet, one, words)
+    _write_bills(sheet, one, words)
+    own = share_rows(one.percentages, words)
+    if own:
+        sheet.skip()
+        sheet.add(Styled(words.label("heading", "shares"), "heavy"))
+    for what, parts in own:
+        sheet.add(what, parts)
     if one.warnings:
         sheet.skip()
         sheet.add(Styled(words.label("heading", "notes"), "heavy"))
         for text in one.warnings:
             sheet.add(words.phrase(text))
+
+
+def _write_bills(sheet: Sheet, one: Statement, words: Wording) -> None:
+    """The electricity bills that the contract shows to the party, and what the storage saves on each."""
+    for bill in one.bills:
+        sheet.skip()
+        for name, amount in (("without", bill.without_storage), ("with", bill.with_storage)):
+            label = f"{words.label('total', f'site_bill_{name}')} {bill.site}"
+            sheet.add(label, None, Number(amount.exact, "money"), None, str(amount))
+        saved = bill.without_storage - bill.with_storage
+        formula = f"={here(sheet.row - 2, 2)}-{here(sheet.row - 1, 2)}"
+        sheet.add(
+            words.label("total", "saved"), Formula(formula, saved.exact, "money"), None, None, str(saved)
+        )
 
 
 def _write_vat(sheet: Sheet, one: Statement, words: Wording, lines: Sheet, last_line: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from adapters.reconciliation.operator_profile import SIGNS, OperatorProfile
 from adapters.reconciliation.rejected import RejectedRow, RowsRejected
@@ -85,9 +85,45 @@ def _line(cells: Cells, profile: OperatorProfile) -> OperatorLine:
         quantity=None if quantity is None else stated(sign * quantity, unit),
         price=None if price is None else exact_text(price_per(price, each)),
         amount=amount,
+        quantity_step=_quantity_step(quantity, unit, profile),
+        price_step=_price_step(price, each, profile),
         run=_translated(cells, columns.run, profile.runs) or profile.run,
         place=f"row {cells.row.number}",
     )
+
+
+def _quantity_step(printed: Fraction | None, unit: str, profile: OperatorProfile) -> str:
+    """In which steps the quantity is printed, in the one unit of its kind; 0 where that is not said."""
+    if printed is None:
+        return "0"
+    if profile.quantity_decimals is not None:
+        return stated(Fraction(1, 10**profile.quantity_decimals), unit).value
+    if stated(printed, unit).unit != "kWh":
+        return "0"
+    return exact_text(min(Fraction(1), _finest(stated(printed, unit).exact)))
+
+
+def _price_step(printed: Fraction | None, each: str, profile: OperatorProfile) -> str:
+    """In which steps the price is printed, for one of the one unit of its kind; 0 where that is not said."""
+    if printed is None:
+        return "0"
+    if profile.price_decimals is not None:
+        return exact_text(price_per(Fraction(1, 10**profile.price_decimals), each))
+    if stated(Fraction(1), each).unit != "kWh":
+        return "0"
+    return exact_text(min(_PRICE_STEP, _finest(price_per(printed, each))))
+
+
+_PRICE_STEP: Final = Fraction(1, 10**6)
+"""Yuan/MWh with three decimals, yuan/kWh with six (DOMAIN.md 3.0)."""
+
+
+def _finest(value: Fraction) -> Fraction:
+    """The power of ten that the decimal is whole in: 1/100 for 0.25, and 1 for whole numbers."""
+    step = Fraction(1)
+    while (value / step).denominator != 1:
+        step /= 10
+    return step
 
 
 def _translated(cells: Cells, column: str, words: Mapping[str, str]) -> str:

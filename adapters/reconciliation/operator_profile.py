@@ -9,6 +9,7 @@ import msgspec
 from adapters.reconciliation.period import PeriodRule
 from adapters.reconciliation.table import Layout
 from ledger.quantity import MINOR_DIGITS
+from ledger.reconciliation.difference import Policy
 from ledger.reconciliation.stated_quantity import UNITS
 from ledger.refusal import Refused
 from ledger.toml_file import TomlFile
@@ -53,6 +54,11 @@ class OperatorProfile(Layout, frozen=True, kw_only=True, forbid_unknown_fields=T
     stated, a word that it lacks is refused. `unit` is the quantity's where no column has it, and prices are
     for one `price_per` (the quantity's unit when empty). Without a reference column, a line's reference is
     its row.
+
+    `quantity_decimals` and `price_decimals` say with how many decimals of its own unit the file prints them;
+    where they are not stated, energy is whole kWh and its price six decimals a kWh (DOMAIN.md 3.0), finer
+    where a row prints finer, and all else is exact. `rounded_parts` is of how many amounts, each rounded by
+    itself, the operator's amount may be the sum: 96 where a day's intervals are each rounded.
     """
 
     operator: str
@@ -71,6 +77,9 @@ class OperatorProfile(Layout, frozen=True, kw_only=True, forbid_unknown_fields=T
     runs: dict[str, str] = msgspec.field(default_factory=dict)
     directions: dict[str, str] = msgspec.field(default_factory=dict)
     total: TotalRule | None = None
+    quantity_decimals: int | None = None
+    price_decimals: int | None = None
+    rounded_parts: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,6 +93,13 @@ class OperatorProfile(Layout, frozen=True, kw_only=True, forbid_unknown_fields=T
         for place, unit in (("unit", self.unit), ("price_per", self.price_per)):
             if unit and unit not in UNITS:
                 raise Refused("unit", f"{unit!r} is not one of {', '.join(UNITS)}", place=place)
+        for place, places in (
+            ("quantity_decimals", self.quantity_decimals),
+            ("price_decimals", self.price_decimals),
+        ):
+            if places is not None and not 0 <= places <= PLACES_MAX:
+                raise Refused("decimals", f"0 to {PLACES_MAX}", place=place)
+        Policy(self.rounded_parts)
         if bool(columns.point) != bool(self.period.points_per_day):
             raise Refused("points_per_day", "goes with columns.point", place="period.points_per_day")
         if bool(columns.direction) != bool(self.directions):
@@ -93,6 +109,7 @@ class OperatorProfile(Layout, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise Refused("direction", f"{sign!r} is not receivable or payable", place="sign")
 
 
+PLACES_MAX: Final = 12
 SIGNS: Final = {"receivable": 1, "payable": -1}
 
 

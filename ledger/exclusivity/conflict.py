@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
@@ -67,8 +68,8 @@ class Conflicts:
         power = {frozenset(two) for two in combinations(NODES, 2) if self.power_rule(*two)}
         self._energy = {node: _rooms(node, _sums_with(node, energy)) for node in NODES}
         self._power = {node: _rooms(node, _sums_with(node, power)) for node in NODES}
-        _check_assignable(energy)
-        _check_assignable(power)
+        _check_assignable(frozenset(energy))
+        _check_assignable(frozenset(power))
         self.blocks: dict[Node, tuple[Block, ...]] = {node: self._blocks(node) for node in NODES}
         self.watched = frozenset(
             (block.scope, block.other) for found in self.blocks.values() for block in found
@@ -151,7 +152,8 @@ def _sums_with(node: Node, edges: set[frozenset[Node]]) -> tuple[Sum, ...]:
     return tuple(found)
 
 
-def _check_assignable(edges: set[frozenset[Node]]) -> None:
+@lru_cache(maxsize=16)
+def _check_assignable(edges: frozenset[frozenset[Node]]) -> None:
     """Refuse conflicts in which some ring of five or more streams has no other conflict across it.
 
     Only then (odd rings and their complements: the strong perfect graph theorem) may every sum fit and the

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
-from ledger.exclusivity.claim import QUANTITIES, Claim, Quantity
+from ledger.exclusivity.claim import QUANTITIES, Claim, Purpose, Quantity
 from ledger.exclusivity.conflict import Scope, Sum
 from ledger.exclusivity.grant import OUTWARD, Grant, Granted, limit_of, stored_ws
 from ledger.exclusivity.policy import MATRIX_STREAMS, MatrixStream
@@ -78,16 +78,20 @@ def _reason(other: Against, unit: str) -> str:
 
 
 def refused_parts(
-    granted: Granted, *, of: Collection[MatrixStream] = MATRIX_STREAMS, but: str = ""
+    granted: Granted,
+    *,
+    of: Collection[MatrixStream] = MATRIX_STREAMS,
+    purposes: Collection[Purpose] = get_args(Purpose),
 ) -> Iterator[RefusedPart]:
     """Every interval in which something was refused, claims in order of arrival; nothing when all fit.
 
-    Only claims of the streams in `of` are looked at, and the claim `but` is passed over: why an interval was
-    refused takes longer than to decide it.
+    Only claims of the streams in `of` and for one of `purposes` are looked at: why an interval was refused
+    takes longer than to decide it.
     """
     place = {position: rank for rank, position in enumerate(granted.decided)}
     for position, grant in enumerate(granted.grants):
-        if grant.claim.id == but or grant.claim.stream not in of or grant.whole:
+        claim = grant.claim
+        if claim.stream not in of or claim.purpose not in purposes or grant.whole:
             continue
         earlier = tuple(granted.grants[p] for p in granted.decided[: place[position]])
         for quantity in QUANTITIES:

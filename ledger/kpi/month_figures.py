@@ -21,7 +21,7 @@ from ledger.refusal import Refused
 
 NOT_STATED: Final = "not stated: "
 MONTHS_A_YEAR: Final = 12
-_UNITS: Final[dict[KpiName, str]] = {
+UNITS: Final[dict[KpiName, str]] = {
     "availability": "%",
     "equivalent_cycles": "cycles",
     "round_trip_efficiency": "%",
@@ -30,6 +30,7 @@ _UNITS: Final[dict[KpiName, str]] = {
     "payback": "years",
     "irr": "%/year",
 }
+"""Of the key figures whose unit is no currency's."""
 
 
 class SiteMonth(NamedTuple):
@@ -71,24 +72,38 @@ def month_figures(
         Refused: `currency` where the economics are in another one than the earnings.
     """
     names = [one.site for one in sites]
-    unmetered = [one.site for one in sites if one.charge_wh is None or one.discharge_wh is None]
+    metered = not _unmetered(sites)
+    discharged = sum(one.discharge_wh or 0 for one in sites)
+    found = list(operation_figures(month, sites, stated))
+    if earned and earned[-1].month == month and metered:
+        found.append(per_kwh("revenue_per_kwh", earned[-1].amount, discharged))
+    return (*found, *_investment(names, earned, discharged if metered else None, stated.economics))
+
+
+def operation_figures(month: Month, sites: Sequence[SiteMonth], stated: Stated) -> tuple[Kpi, ...]:
+    """How the storages ran together: availability, cycles, efficiency and CO2; without any money."""
+    unmetered = _unmetered(sites)
     charged = sum(one.charge_wh or 0 for one in sites)
     discharged = sum(one.discharge_wh or 0 for one in sites)
-    found = [_availability(sites)]
+    available = _availability(sites)
     if unmetered:
         why = f"readings are missing: {', '.join(unmetered)}"
-        found += [_none(name, why) for name in ("equivalent_cycles", "round_trip_efficiency", "co2_avoided")]
-    else:
-        found.append(equivalent_cycles(discharged, sum(one.nameplate_wh for one in sites)))
-        found.append(round_trip_efficiency(discharged, charged, None))
-        found.append(_co2(MonthEnergy(month, charged, discharged), stated))
-    if earned and earned[-1].month == month and not unmetered:
-        found.append(per_kwh("revenue_per_kwh", earned[-1].amount, discharged))
-    return (*found, *_investment(names, earned, None if unmetered else discharged, stated.economics))
+        missing: tuple[KpiName, ...] = ("equivalent_cycles", "round_trip_efficiency", "co2_avoided")
+        return (available, *(_none(name, why) for name in missing))
+    return (
+        available,
+        equivalent_cycles(discharged, sum(one.nameplate_wh for one in sites)),
+        round_trip_efficiency(discharged, charged, None),
+        _co2(MonthEnergy(month, charged, discharged), stated),
+    )
+
+
+def _unmetered(sites: Sequence[SiteMonth]) -> list[str]:
+    return [one.site for one in sites if one.charge_wh is None or one.discharge_wh is None]
 
 
 def _none(name: KpiName, why: str, unit: str = "") -> Kpi:
-    return Kpi(name, None, unit or _UNITS[name], "", (), why)
+    return Kpi(name, None, unit or UNITS[name], "", (), why)
 
 
 def _availability(sites: Sequence[SiteMonth]) -> Kpi:
@@ -139,7 +154,7 @@ def _investment(
     sites: Sequence[str], earned: Sequence[Earned], discharged_wh: int | None, economics: Economics | None
 ) -> list[Kpi]:
     currency = "" if economics is None else economics.currency
-    units: dict[KpiName, str] = _UNITS | {"npv": currency or "-", "lcoe": f"{currency or '-'}/kWh"}
+    units: dict[KpiName, str] = UNITS | {"npv": currency or "-", "lcoe": f"{currency or '-'}/kWh"}
     wanted: tuple[KpiName, ...] = ("simple_return", "payback", "irr", "npv", "lcoe")
     silent = sites if economics is None else economics.missing(sites)
     if economics is None or silent:

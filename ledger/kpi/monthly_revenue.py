@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
@@ -14,15 +15,19 @@ from ledger.kpi.kpi import Kpi
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
-from ledger.settlement.result import SiteBill
+from ledger.settlement.result import Percentage, SiteBill
 from ledger.settlement.run import PROVISIONAL, Run
-from ledger.settlement.statement import Statement
+from ledger.settlement.statement import ShownBill, Statement
 
 Scope = Literal["site", "portfolio", "partner"]
 Dimension = Literal["stream", "site", "contract", "clause", "party", "month"]
 
 NOT_SPLIT: Final = "not_split"
 """The row of what no contract split: streams outside the pools, less costs charged to them."""
+
+
+NO_BILL: Final = "there is no one bill without storage of {}"
+NO_BILL_SHOWN: Final = "no electricity bill is shown to this party"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -37,6 +42,13 @@ class Breakdown(msgspec.Struct, frozen=True):
 
     dimension: Dimension
     rows: tuple[Row, ...]
+
+
+class ContractShare(msgspec.Struct, frozen=True):
+    """A party's percentage by a clause of a contract."""
+
+    contract: str
+    percentage: Percentage
 
 
 class RevenueReport(msgspec.Struct, frozen=True):
@@ -57,6 +69,8 @@ class RevenueReport(msgspec.Struct, frozen=True):
     provisional: bool
     comparisons: tuple[Comparison, ...] = ()
     """Sites by themselves against all together; of the portfolio only."""
+    percentages: tuple[ContractShare, ...] = ()
+    """Of a partner: what its contracts' clauses give to it, and to the others where they show that."""
 
     def __post_init__(self) -> None:
         for breakdown in self.breakdowns:
@@ -77,7 +91,7 @@ def site_report(runs: Sequence[Run], site: str, month: Month, *, kpis: tuple[Kpi
     now = _of_month(touched, month, f"site {site}")
     lines = [(run, line) for run in now for line in run.result.lines if _of_site(line, site)]
     bills = {bill for run in now for bill in run.result.bills if bill.site == site}
-    figures, saving = _bill_figures(bills) if len(bills) == 1 else ((), ())
+    figures, saving = _bill_figures(bills) if len(bills) == 1 else _no_saving(NO_BILL.format(site))
     return _report(
         "site",
         site,
@@ -106,9 +120,10 @@ def portfolio_report(
     now = _of_month(runs, month, "the portfolio")
     lines = [(run, line) for run in now for line in run.result.lines if line.kind == "stream"]
     bills = {bill for run in now for bill in run.result.bills}
-    sites = {line.site for _, line in lines}
-    complete = len(bills) == len(sites) and {bill.site for bill in bills} == sites
-    figures, saving = _bill_figures(bills) if complete else ((), ())
+    sites = {line.site or "" for _, line in lines}
+    times = Counter(bill.site for bill in bills)
+    without = sorted(site for site in sites if times[site] != 1)
+    figures, saving = _no_saving(NO_BILL.format(", ".join(without))) if without else _bill_figures(bills)
     return _report(
         "portfolio",
         name,
@@ -128,7 +143,8 @@ def portfolio_report(
 def partner_report(
     statements: Sequence[Statement], month: Month, *, kpis: tuple[Kpi, ...] = ()
 ) -> RevenueReport:
-    """What one party is entitled to in the month by contract and clause, and the months before.
+    """What one party is entitled to in the month by contract and clause, and the months before; the bills and
+    percentages that its statements show.
 
     It is made of the party's own statements and therefore holds nothing that they do not show.
 
@@ -147,25 +163,37 @@ def partner_report(
     currency = now[0].currency
     clauses = [(line.code, line.amount) for one in now for line in one.lines if line.kind == "clause"]
     earlier = [(one.month, one.entitlement) for one in statements if one.month <= str(month)]
+    shown = _one_a_site(bill for one in now for bill in one.bills)
+    bills, saving = _bill_figures(shown) if shown else _no_saving(NO_BILL_SHOWN)
     return RevenueReport(
         scope="partner",
         subject=parties.pop(),
         month=str(month),
         currency=currency,
         total=_sum((one.entitlement for one in now), currency),
-        figures=tuple(
-            Row(name, _sum((getattr(one, name) for one in now), currency))
-            for name in ("held", "payable", "delta")
+        figures=(
+            *(
+                Row(name, _sum((getattr(one, name) for one in now), currency))
+                for name in ("held", "payable", "delta")
+            ),
+            *bills,
         ),
         breakdowns=(
             Breakdown("contract", _rows((one.contract, one.entitlement) for one in now)),
             Breakdown("clause", _rows(clauses)),
             Breakdown("month", tuple(sorted(_rows(earlier), key=lambda row: row.key))),
         ),
-        kpis=kpis,
+        kpis=(*saving, *kpis),
         rests_on=tuple(f"{s.contract} {s.month} run {s.run} ({s.run_kind}) {s.outputs_digest}" for s in now),
         provisional=any(one.run_kind == PROVISIONAL for one in now),
+        percentages=tuple(ContractShare(one.contract, part) for one in now for part in one.percentages),
     )
+
+
+def _one_a_site(bills: Iterable[ShownBill]) -> tuple[ShownBill, ...]:
+    """Each site's bill once; none at all where two contracts have two of one site."""
+    found = dict.fromkeys(bills)
+    return tuple(found) if len({bill.site for bill in found}) == len(found) else ()
 
 
 def _report(
@@ -230,14 +258,18 @@ def _once(keys: Iterable[tuple[str, str]]) -> None:
         seen.add((contract, month))
 
 
-def _bill_figures(bills: Iterable[SiteBill]) -> tuple[tuple[Row, ...], tuple[Kpi, ...]]:
-    """The bills added up; above zero is owed to the grid."""
+def _bill_figures(bills: Iterable[SiteBill | ShownBill]) -> tuple[tuple[Row, ...], tuple[Kpi, ...]]:
+    """The bills added up, above zero is owed to the grid, and what the storage saves on them."""
     every = list(bills)
     currency = every[0].without_storage.currency
     without = _sum((bill.without_storage for bill in every), currency)
     with_storage = _sum((bill.with_storage for bill in every), currency)
     rows = (Row("bill_without", without), Row("bill_with", with_storage))
     return rows, (bill_saving(without, with_storage),)
+
+
+def _no_saving(why: str) -> tuple[tuple[Row, ...], tuple[Kpi, ...]]:
+    return (), (Kpi("bill_saving", None, "%", "", (), why),)
 
 
 def _parties(runs: Sequence[Run]) -> tuple[Row, ...]:

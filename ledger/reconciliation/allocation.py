@@ -32,12 +32,14 @@ def with_allocation(found: Sequence[SiteDifference]) -> list[tuple[Part, ...]]:
     """The parts of each line, with `allocation` where the sites of an item and period cancel out.
 
     Amounts and quantities that both sum to the operator's make every such line's difference allocation,
-    apart from lines of an earlier run; otherwise what is unexplained at several sites is, if it cancels.
+    apart from lines of an earlier run and of rounding; otherwise what is unexplained at several sites is, if
+    it cancels.
     """
     parts = [one.parts for one in found]
     groups: dict[tuple[str, Interval], list[int]] = defaultdict(list)
     for at, one in enumerate(found):
-        if one.site and one.parts and not any(part.kind == "run" for part in one.parts):
+        kinds = {part.kind for part in one.parts}
+        if one.site and kinds and not kinds & {"run", "allocation"} and kinds != {"rounding"}:
             groups[one.item, one.interval].append(at)
     for members in groups.values():
         lines = [found[at] for at in members]

@@ -14,7 +14,8 @@ from ledger.reconciliation.our_line import OurLine
 class Figures(NamedTuple):
     """`worth` is the sum of quantities x prices, not rounded; None is what is not stated.
 
-    `price` is the one price, or worth / quantity where several make up the sum.
+    `price` is the one price, or worth / quantity where several make up the sum. Quantity and price may be off
+    by less than `step` and `price_step`, because they are printed in whole steps; 0 where they are exact.
     """
 
     unit: str
@@ -22,15 +23,34 @@ class Figures(NamedTuple):
     price: Fraction | None
     worth: Fraction | None
     amount: Money
+    step: Fraction = Fraction(0)
+    price_step: Fraction = Fraction(0)
 
     def same(self, other: Figures) -> bool:
-        """Whether the amounts are equal, and everything else that both state."""
+        """Whether the amounts are equal, and everything else that both state, as far as it is printed."""
         if self.amount != other.amount:
             return False
-        both = self.quantity is not None and other.quantity is not None
-        if both and (self.unit, self.quantity) != (other.unit, other.quantity):
+        if self.quantity is None or other.quantity is None:
+            return True
+        if self.unit != other.unit:
             return False
-        return self.worth is None or other.worth is None or self.worth == other.worth
+        if self.quantity != other.quantity and not self.printed_otherwise(other):
+            return False
+        if self.worth is None or other.worth is None or self.worth == other.worth:
+            return True
+        return self.price == other.price or self.priced_otherwise(other)
+
+    def printed_otherwise(self, other: Figures) -> bool:
+        """Whether the quantities differ, by no more than the steps in which they are printed."""
+        if self.quantity is None or other.quantity is None or self.unit != other.unit:
+            return False
+        return 0 < abs(self.quantity - other.quantity) < self.step + other.step
+
+    def priced_otherwise(self, other: Figures) -> bool:
+        """Whether the prices differ, by no more than the steps in which they are printed."""
+        if self.price is None or other.price is None or self.unit != other.unit:
+            return False
+        return 0 < abs(self.price - other.price) < self.price_step + other.price_step
 
 
 class _Term(NamedTuple):
@@ -53,7 +73,11 @@ def operator_figures(lines: Sequence[OperatorLine]) -> Figures:
         )
         for line in lines
     ]
-    return _figures(terms, [line.amount for line in lines])
+    found = _figures(terms, [line.amount for line in lines])
+    return found._replace(
+        step=sum((Fraction(line.quantity_step) for line in lines), Fraction(0)),
+        price_step=max((Fraction(line.price_step) for line in lines), default=Fraction(0)),
+    )
 
 
 def our_figures(lines: Sequence[OurLine]) -> Figures:

@@ -9,6 +9,7 @@ import msgspec
 from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.difference import CLASSES, DifferenceClass, Part
+from ledger.reconciliation.lone_line import LoneKind, LoneLine, lone_totals
 from ledger.reconciliation.operator_line import sum_of
 from ledger.refusal import Refused
 
@@ -48,16 +49,6 @@ class MatchedLines(msgspec.Struct, frozen=True):
         return sum_of((part.amount for part in self.parts), self.our_amount.currency)
 
 
-class LoneLine(msgspec.Struct, frozen=True):
-    """A line that only one side has."""
-
-    reference: str
-    site: str
-    item: str
-    interval: Interval
-    amount: Money
-
-
 class DoubtfulLines(msgspec.Struct, frozen=True):
     """Lines of which it is not certain which belong together: a person matches them."""
 
@@ -72,9 +63,11 @@ class DoubtfulLines(msgspec.Struct, frozen=True):
 
 
 class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statement"):
-    """`by_class` sums the parts of all matched lines; every class is there.
+    """`by_class` sums the parts of all matched lines; every class is there. `by_cause` sums the lines that
+    one side has, operator's less ours; the causes that occur are there.
 
-    operator_total - our_total = all of `by_class` + operator_only - ours_only + the doubtful difference.
+    operator_total - our_total = all of `by_class` + all of `by_cause` + the doubtful difference: what is
+    explained and what is not (`unexplained`, `unknown`, doubtful) are all of it, to the minor unit.
     """
 
     operator: str
@@ -85,6 +78,7 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
     our_total: Money
     matched: tuple[MatchedLines, ...]
     by_class: dict[DifferenceClass, Money]
+    by_cause: dict[LoneKind, Money]
     operator_only: tuple[LoneLine, ...]
     ours_only: tuple[LoneLine, ...]
     doubtful: tuple[DoubtfulLines, ...]
@@ -92,9 +86,9 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
     def __post_init__(self) -> None:
         if set(self.by_class) != set(CLASSES) or self.by_class != class_totals(self.matched, self.currency):
             raise Refused("report_total", "by_class is not the sum of the parts", place="by_class")
-        explained = sum_of(self.by_class.values(), self.currency)
-        explained += sum_of((line.amount for line in self.operator_only), self.currency)
-        explained -= sum_of((line.amount for line in self.ours_only), self.currency)
+        if self.by_cause != lone_totals(self.operator_only, self.ours_only, self.currency):
+            raise Refused("report_total", "by_cause is not the sum of the lone lines", place="by_cause")
+        explained = sum_of((*self.by_class.values(), *self.by_cause.values()), self.currency)
         explained += sum_of((one.operator_amount - one.our_amount for one in self.doubtful), self.currency)
         if explained != self.operator_total - self.our_total:
             raise Refused(
@@ -107,6 +101,12 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
     def differences(self) -> tuple[MatchedLines, ...]:
         """The matched lines whose figures differ in money."""
         return tuple(line for line in self.matched if line.parts)
+
+    @property
+    def unexplained(self) -> Money:
+        """What nobody can explain yet: `unexplained`, `unknown`, and lines that are not certain to match."""
+        found = self.by_class["unexplained"] + self.by_cause.get("unknown", Money.zero(self.currency))
+        return found + sum_of((one.operator_amount - one.our_amount for one in self.doubtful), self.currency)
 
     @property
     def settled(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from ledger.interval import Interval
@@ -24,11 +25,13 @@ K = TypeVar("K")
 
 
 class Pair(NamedTuple):
-    """Lines that are about the same thing; of a match, one side has exactly one."""
+    """Lines that are about the same thing; of a match but a unit's, one side has exactly one."""
 
     operator: tuple[OperatorLine, ...]
     ours: tuple[OurLine, ...]
     reason: str
+    unit: str = ""
+    """The trading unit that the operator's lines are about, and ours are of its sites."""
 
 
 class Matching(NamedTuple):
@@ -45,8 +48,13 @@ class _Key(NamedTuple):
     interval: Interval
 
 
-def match_lines(operator: Sequence[OperatorLine], ours: Sequence[OurLine]) -> Matching:
-    """Match by site, item and period; then one line with the parts of its period, or with all its sites'."""
+def match_lines(
+    operator: Sequence[OperatorLine],
+    ours: Sequence[OurLine],
+    units: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Matching:
+    """Match by site, item and period; then one line with the parts of its period, or with all its sites'; and
+    the lines of a trading unit, by the name that the operator has for it, with those of its sites."""
     pairs: list[Pair] = []
     ambiguous: list[Pair] = []
     their_left: list[OperatorLine] = []
@@ -67,7 +75,31 @@ def match_lines(operator: Sequence[OperatorLine], ours: Sequence[OurLine]) -> Ma
         for own_line, pieces in _with_parts(our_left, their_left, by_sites=by_sites):
             pairs.append(Pair(tuple(pieces), (own_line,), reason.format(len(pieces), "the operator's")))
             their_left, our_left = _without(their_left, pieces), _without(our_left, [own_line])
+    for of_unit in _of_units(their_left, our_left, units):
+        pairs.append(of_unit)
+        their_left = _without(their_left, of_unit.operator)
+        our_left = _without(our_left, of_unit.ours)
     return Matching(pairs, ambiguous, their_left, our_left)
+
+
+def _of_units(
+    operator: Sequence[OperatorLine], ours: Sequence[OurLine], units: Mapping[str, Collection[str]]
+) -> list[Pair]:
+    """All lines of a unit and item inside one period of ours, with our lines of its sites; none where one of
+    those could be of two units."""
+    found: list[Pair] = []
+    times: Counter[str] = Counter()
+    for (item, name), lines in _grouped(operator, lambda line: (line.item, line.site)).items():
+        own = [line for line in ours if line.item == item and line.site in units.get(name, ())]
+        periods = {line.interval for line in own}
+        if len(periods) == 1 and all(_within(line.interval, own[0].interval) for line in lines):
+            found.append(Pair(tuple(lines), tuple(own), UNIT.format(name, len(own)), name))
+            times.update(line.reference for line in own)
+    return [pair for pair in found if all(times[line.reference] == 1 for line in pair.ours)]
+
+
+def _within(one: Interval, whole: Interval) -> bool:
+    return whole.start <= one.start and one.end <= whole.end
 
 
 def _without(lines: Sequence[L], gone: Sequence[L]) -> list[L]:
@@ -81,6 +113,7 @@ REST: Final = "what is left of this site, item and period"
 TOGETHER: Final = "all lines of this site, item and period together"
 PERIODS: Final = "the period is made up of {} of {} lines"
 SITES: Final = "all sites together are {} of {} lines"
+UNIT: Final = "unit {} is {} of our lines of its sites"
 DOUBTFUL: Final = "several lines of this site, item and period could belong together"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 import msgspec
 
@@ -29,6 +30,11 @@ class OperatorLine(msgspec.Struct, frozen=True, kw_only=True):
     quantity: StatedQuantity | None
     price: str | None
     amount: Money
+    quantity_step: str = "0"
+    """The quantity is printed in whole steps of this size, in its unit, and may be off by less than one
+    (DOMAIN.md 3.0: MWh with three decimals are steps of 1 kWh); 0 where it is printed exactly."""
+    price_step: str = "0"
+    """The same of the price (DOMAIN.md 3.0: yuan/MWh with three decimals, yuan/kWh with six)."""
     run: str = ""
     """What the operator calls the run, such as `D+6` or `R1`; empty where it has one only."""
     place: str = ""
@@ -39,6 +45,9 @@ class OperatorLine(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("reference_missing", "a line needs a reference", place=self.place)
         if not self.item:
             raise Refused("item", "a line is about an item", place=self.place)
+        for step in (self.quantity_step, self.price_step):
+            if Fraction(step) < 0:
+                raise Refused("printed_step", "a step is not below zero", place=self.place)
 
 
 class OperatorStatement(msgspec.Struct, frozen=True):

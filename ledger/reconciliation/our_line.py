@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -31,7 +31,7 @@ class OurLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a settlement run; above zero is receivable by us, as on the operator's.
 
     `terms` is empty where the amount is not a sum of quantities x prices. `exact` is the amount before it
-    was rounded.
+    was rounded, `estimated` the part of the site's energy that was estimated or substituted.
     """
 
     reference: str
@@ -41,6 +41,25 @@ class OurLine(msgspec.Struct, frozen=True, kw_only=True):
     terms: tuple[OurTerm, ...]
     exact: str
     amount: Money
+    estimated: str = ""
+
+    @property
+    def stream(self) -> str:
+        """The revenue stream that the item is of."""
+        return stream_of(self.item)
+
+
+ROUNDING: Final = "rounding"
+"""What the terms of a line, each rounded by itself, leave of its amount is an item of this name."""
+
+
+def stream_of(item: str) -> str:
+    """The stream of an item, ours or the operator's in our words: the item up to its colon.
+
+    >>> stream_of("arbitrage: discharged, peak"), stream_of("spot")
+    ('arbitrage', 'spot')
+    """
+    return item.partition(":")[0]
 
 
 def our_lines(run: Run, zone: ZoneInfo, *, items: ItemFrom = "stream") -> tuple[OurLine, ...]:
@@ -87,6 +106,7 @@ def _whole(line: Line, name: str, item: str, interval: Interval) -> OurLine:
         terms=known if len(known) == len(terms) else (),
         exact=line.exact,
         amount=line.amount,
+        estimated=line.estimated,
     )
 
 
@@ -104,11 +124,12 @@ def _by_term(line: Line, name: str, interval: Interval) -> list[OurLine]:
                 terms=() if term is None else (term,),
                 exact=basis.exact,
                 amount=Money.round(Fraction(basis.exact), currency),
+                estimated=line.estimated,
             )
         )
     left = line.amount - sum((one.amount for one in found), Money.zero(currency))
     if left.minor:
-        item = f"{line.code}: rounding"
+        item = f"{line.code}: {ROUNDING}"
         reference = f"{name}.{len(found) + 1}"
         found.append(
             OurLine(

@@ -7,21 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
+from ledger.clauses.flow import exact_text
 from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.allocation import SiteDifference, with_allocation
+from ledger.reconciliation.background import Background
 from ledger.reconciliation.difference import Part, Policy, Rival, parts_of
 from ledger.reconciliation.figures import Figures, operator_figures, our_figures
 from ledger.reconciliation.line_report import (
     DoubtfulLines,
     LineReport,
-    LoneLine,
     MatchedLines,
     class_totals,
 )
+from ledger.reconciliation.lone_cause import LoneCauses
+from ledger.reconciliation.lone_line import lone_totals
 from ledger.reconciliation.match_lines import Pair, match_lines
 from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement, currency_of, sum_of
-from ledger.reconciliation.our_line import OurLine
+from ledger.reconciliation.our_line import OurLine, stream_of
+from ledger.reconciliation.unit_shares import unit_parts
 from ledger.refusal import Refused
 
 _NONE: Final[Mapping[str, Sequence[OurLine]]] = {}
@@ -36,11 +40,13 @@ def reconcile(
     other_runs: Mapping[str, Sequence[OurLine]] = _NONE,
     other_rules: Mapping[str, Sequence[OurLine]] = _NONE,
     policy: Policy | None = None,
+    background: Background | None = None,
 ) -> LineReport:
-    """Match every line and name the cause of every difference.
+    """Match every line and name the cause of every difference, and of every line that one side lacks.
 
     `run` is what our lines are of; `other_runs` (by name, newest first) and `other_rules` (by name of the
     rules' version) hold our lines of the same sites and periods as they were then, or would be under it.
+    Without a `background` only the lines themselves explain.
 
     Raises:
         Refused: `currency` for several currencies, `no_lines` when we have none, `reference` for two of our
@@ -53,12 +59,16 @@ def reconcile(
     currency = currency_of(amounts)
     runs = {name: _by_key(lines) for name, lines in other_runs.items()}
     rules = {name: _by_key(lines) for name, lines in other_rules.items()}
-    matching = match_lines(statement.lines, ours)
-    found = [_found(pair, runs, rules, policy or Policy()) for pair in matching.pairs]
+    known = background or Background()
+    matching = match_lines(statement.lines, ours, known.unit_sites)
+    found = [_found(pair, runs, rules, policy or Policy(), known) for pair in matching.pairs]
     matched = tuple(
         _matched(pair, one, parts)
         for pair, one, parts in zip(matching.pairs, found, with_allocation(found), strict=True)
     )
+    causes = LoneCauses(statement, matching.operator_only, matching.ours_only, run, other_runs, known)
+    operator_only = tuple(causes.of_theirs(line) for line in matching.operator_only)
+    ours_only = tuple(causes.of_ours(line) for line in matching.ours_only)
     return LineReport(
         operator=statement.operator,
         ours=run,
@@ -67,8 +77,9 @@ def reconcile(
         our_total=sum_of((line.amount for line in ours), currency),
         matched=matched,
         by_class=class_totals(matched, currency),
-        operator_only=tuple(_lone(line) for line in matching.operator_only),
-        ours_only=tuple(_lone(line) for line in matching.ours_only),
+        by_cause=lone_totals(operator_only, ours_only, currency),
+        operator_only=operator_only,
+        ours_only=ours_only,
         doubtful=tuple(_doubtful(pair) for pair in matching.ambiguous),
     )
 
@@ -97,11 +108,26 @@ def _found(
     runs: Mapping[str, Mapping[_Key, Sequence[OurLine]]],
     rules: Mapping[str, Mapping[_Key, Sequence[OurLine]]],
     policy: Policy,
+    known: Background,
 ) -> SiteDifference:
     theirs, ours = operator_figures(pair.operator), our_figures(pair.ours)
-    parts = parts_of(theirs, ours, _rivals(pair.ours, runs), _rivals(pair.ours, rules), policy)
     whole = _whole(pair)
-    return SiteDifference(whole.site, whole.item, whole.interval, theirs, ours, parts)
+    shares = known.units.get((pair.unit, stream_of(whole.item)))
+    if shares is not None:
+        refused = frozenset(one.site for one in known.refused if one.stream == stream_of(whole.item))
+        equal = theirs.amount == ours.amount
+        parts = () if equal else unit_parts(theirs.amount, _by_site(pair.ours), shares, refused)
+    else:
+        parts = parts_of(theirs, ours, _rivals(pair.ours, runs), _rivals(pair.ours, rules), policy)
+    site = pair.unit or whole.site
+    return SiteDifference(site, whole.item, whole.interval, theirs, ours, parts)
+
+
+def _by_site(lines: Sequence[OurLine]) -> dict[str, Money]:
+    sums: dict[str, Money] = {}
+    for line in lines:
+        sums[line.site] = sums[line.site] + line.amount if line.site in sums else line.amount
+    return sums
 
 
 def _rivals(ours: Sequence[OurLine], others: Mapping[str, Mapping[_Key, Sequence[OurLine]]]) -> list[Rival]:
@@ -132,17 +158,18 @@ def _matched(pair: Pair, one: SiteDifference, parts: tuple[Part, ...]) -> Matche
         operator_amount=one.theirs.amount,
         our_amount=one.ours.amount,
         parts=parts,
-        note="" if parts or one.theirs.same(one.ours) else _quantities(one.theirs, one.ours),
+        note="" if parts else _without_money(one.theirs, one.ours),
     )
 
 
-def _quantities(theirs: Figures, ours: Figures) -> str:
-    """Figures that differ although no money does."""
-    return f"quantities or prices differ ({theirs.quantity} against {ours.quantity}), amounts do not"
-
-
-def _lone(line: OperatorLine | OurLine) -> LoneLine:
-    return LoneLine(line.reference, line.site, line.item, line.interval, line.amount)
+def _without_money(theirs: Figures, ours: Figures) -> str:
+    """Of figures that differ although no money does, in what."""
+    if theirs.quantity is None or ours.quantity is None:
+        return ""
+    both = f"{exact_text(theirs.quantity)} against {exact_text(ours.quantity)} {ours.unit}".rstrip()
+    if theirs.printed_otherwise(ours):
+        return f"the quantity is printed rounded, {both}; amounts do not differ"
+    return "" if theirs.same(ours) else f"quantities or prices differ, {both}; amounts do not"
 
 
 def _doubtful(pair: Pair) -> DoubtfulLines:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from ledger.interval import Interval
-from ledger.reconciliation.line_report import LineReport, LoneLine
+from ledger.reconciliation.line_report import LineReport
+from ledger.reconciliation.lone_line import LoneLine
 from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
 
 
@@ -21,8 +22,11 @@ def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
         f"{equal} of {len(report.matched)} matches are equal",
         "",
         "Differences by cause (operator less ours)",
-        *(f"  {kind:<12} {amount!s:>16}" for kind, amount in report.by_class.items()),
+        *(f"  {kind:<18} {amount!s:>16}" for kind, amount in report.by_class.items()),
     ]
+    causes = (f"{cause:<18} {amount!s:>16}" for cause, amount in report.by_cause.items())
+    lines += _section("Lines that one side has, by cause (operator less ours)", causes)
+    lines += ["", f"Unexplained: {report.unexplained} of {total}"]
     lines += _section("Differences", _differences(report, zone))
     lines += _section("Without money", _noted(report, zone))
     lines += _section("Only the operator has", (_lone(line, zone) for line in report.operator_only))
@@ -69,7 +73,10 @@ def _doubtful(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
 
 
 def _lone(line: LoneLine, zone: ZoneInfo) -> str:
-    return f"{_where(line.site, line.item, line.interval, zone)}: {line.amount} ({line.reference})"
+    where = _where(line.site, line.item, line.interval, zone)
+    why = f"{line.cause.replace('_', ' ')}: {line.reason}" if line.cause != "unknown" else line.reason
+    asked = f"; {line.ask}" if line.ask else ""
+    return f"{where}: {line.amount} ({line.reference}): {why}{asked}"
 
 
 def _where(site: str, item: str, interval: Interval, zone: ZoneInfo) -> str:

@@ -34,6 +34,7 @@ from ledger.streams.earned import Earned
 from ledger.tariff import MonthPrices
 
 _NOTHING_LEFT_OUT: Final = Left()
+_KEPT_OUT: Final = "of the bill effect, what another stream has: not counted, it stays with the account"
 
 
 class FromPv(NamedTuple):
@@ -81,6 +82,7 @@ class _Moved(NamedTuple):
 
     stream: BillStream
     taker: MatrixStream
+    pooled: bool
     charged_wh: ByPeriod
     discharged_wh: ByPeriod
 
@@ -129,7 +131,7 @@ def _moved(measured: Measured, taken: Taken, days: slice) -> _Moved:
     whole = np.zeros((2, len(measured.item.charge_wh)), dtype=np.int64)
     whole[0, days], whole[1, days] = taken.charge_wh, taken.discharge_wh
     charged, discharged = by_period(energy_by_part(whole, measured.prices), 2)
-    return _Moved(taken.stream, taken.taker, charged, discharged)
+    return _Moved(taken.stream, taken.taker, taken.pooled, charged, discharged)
 
 
 def _lines(
@@ -137,7 +139,7 @@ def _lines(
 ) -> list[Earned]:
     item, currency = measured.item, saving.arbitrage.currency
     earned = _energy_lines(measured, saving, moved)
-    elsewhere = [term for one in moved for term in _elsewhere(measured, one)]
+    apart = [term for one in moved if not one.pooled for term in _elsewhere(measured, one)]
     if item.site.account.parts == "two_part":
         counted, note = saving, demand_note(saving)
         if left.demand is not None:
@@ -146,7 +148,7 @@ def _lines(
             note = f"{demand_note(counted)}; compared without the storage in intervals that {others} had"
             more = saving.demand_charge - counted.demand_charge
             label = f"demand charge of intervals that {others} had"
-            elsewhere.append(Basis(label, "1", "difference of two bills", str(more), exact_text(more.exact)))
+            apart.append(Basis(label, "1", "difference of two bills", str(more), exact_text(more.exact)))
         amount = counted.demand_charge
         earned.append(Earned("demand_charge", amount.exact, amount, bill_terms(counted, "demand"), note))
     if item.site.account.power_factor is not None:
@@ -154,9 +156,15 @@ def _lines(
         terms = bill_terms(saving, "power_factor")
         earned.append(Earned("power_factor", saving.power_factor.exact, saving.power_factor, terms, note))
     rest = saving.total - Money(sum(one.amount.minor for one in earned), currency)
-    attributed = moved or left.demand is not None or measured.from_pv is not None
+    attributed = not left.whole or measured.from_pv is not None
     assert attributed or rest == saving.interaction, "the streams sum to the bill effect"
-    earned.append(Earned("interaction", rest.exact, rest, _with_rest(elsewhere, rest), saving.explanation))
+    if apart:
+        exact = sum((Fraction(term.exact) for term in apart), Fraction(0))
+        kept_out = Money.round(exact, currency)
+        earned.append(Earned("interaction", exact, kept_out, tuple(apart), _KEPT_OUT, pooled=False))
+        rest -= kept_out
+    tagged = [term for one in moved if one.pooled for term in _elsewhere(measured, one)]
+    earned.append(Earned("interaction", rest.exact, rest, _with_rest(tagged, rest), saving.explanation))
     return earned
 
 
@@ -237,12 +245,12 @@ def _elsewhere(measured: Measured, one: _Moved) -> list[Basis]:
     ]
 
 
-def _with_rest(elsewhere: Sequence[Basis], rest: Money) -> tuple[Basis, ...]:
+def _with_rest(tagged: Sequence[Basis], rest: Money) -> tuple[Basis, ...]:
     """The named parts of the interaction, and what is left of it; nothing where none is named."""
-    if not elsewhere:
+    if not tagged:
         return ()
-    left = rest.exact - sum((Fraction(term.exact) for term in elsewhere), Fraction(0))
-    return (*elsewhere, Basis("rest of the bill effect", "1", "", exact_text(left), exact_text(left)))
+    left = rest.exact - sum((Fraction(term.exact) for term in tagged), Fraction(0))
+    return (*tagged, Basis("rest of the bill effect", "1", "", exact_text(left), exact_text(left)))
 
 
 def _without_storage_in(measured: Measured, left: Left, days: slice) -> Saving:

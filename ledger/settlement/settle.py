@@ -7,40 +7,28 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from fractions import Fraction
 from operator import add
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from ledger.clauses.flow import exact_text
-from ledger.contract import Contract
-from ledger.demand import averaging_s
-from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.refused_part import RefusedPart
-from ledger.interval import Interval, Month, midnight, zone_of
+from ledger.interval import Interval, Month
 from ledger.metering.estimated_share import NOTHING_MEASURED
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement import provisional
-from ledger.settlement.attribution import SiteEarnings, site_earnings
+from ledger.settlement.attribution import SiteEarnings
 from ledger.settlement.behind_the_meter import RULES, earnings
-from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs, digest_of
+from ledger.settlement.inputs import RULES_VERSION, Inputs, digest_of
 from ledger.settlement.line import Line, Source
 from ledger.settlement.line_vat import with_vat
-from ledger.settlement.markets import MarketEarnings, market_earnings
-from ledger.settlement.markets.bill import bill_excludes_itself
-from ledger.settlement.markets.case import Case, MeteredDemand, OnBill
-from ledger.settlement.markets.month import nothing_told
-from ledger.settlement.result import Percentage, RefusedSpan, Result
+from ledger.settlement.result import RefusedSpan, Result
+from ledger.settlement.sight import bills_seen, percentages, sites_seen
+from ledger.settlement.site_month import with_markets
 from ledger.settlement.split_basis import on_basis
-from ledger.storage_saving import FeederEnergy
 from ledger.stored_energy import Stored
-from ledger.stream import Stream
 from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute, on_split_basis
-
-_RETAIL: Final[frozenset[Stream]] = frozenset({"arbitrage", "pv_time_shift", "interaction"})
-"""What does not exist in a month whose energy was settled on the spot market (DOMAIN.md 4, A and T
-against SP): the two-part charges stay."""
 
 
 def settle(inputs: Inputs) -> Result:
@@ -64,99 +52,9 @@ def settle_all(all_inputs: Sequence[Inputs]) -> list[Result]:
     earned = iter(earnings(sites, month))
     shared: dict[tuple[object, ...], Any] = {}
     return [
-        _result(inputs, [_with_markets(inputs, site, next(earned), shared) for site in inputs.sites])
+        _result(inputs, [with_markets(inputs, site, next(earned), shared) for site in inputs.sites])
         for inputs in all_inputs
     ]
-
-
-def _with_markets(
-    inputs: Inputs, site: SiteInputs, behind: SiteEarnings, shared: dict[tuple[object, ...], Any]
-) -> SiteEarnings:
-    """What the site earned behind its meter, and what markets and customers paid."""
-    policy = inputs.policy
-    if site.market is None and (policy is None or not bill_excludes_itself(policy)):
-        return behind
-    if policy is None:
-        raise Refused(
-            "exclusivity_missing",
-            f"no exclusivity policy {inputs.contract.exclusivity!r} is published, and markets paid this site",
-            place=f"site {site.site.id}",
-        )
-    key = ("conflicts", policy.id)
-    conflicts = shared.get(key) or shared.setdefault(key, Conflicts(policy))
-    market = site.market or nothing_told(_settled_days(inputs, site))
-    start = midnight(inputs.month.first_day, zone_of(site.site.zone))
-    first = int((market.interval.start - start).total_seconds()) // site.interval_s
-    days = slice(first, first + market.interval.seconds // site.interval_s)
-    energy = site.month_energy or site
-    case = Case(
-        site.site,
-        site.tariff,
-        inputs.month,
-        site.interval_s,
-        energy.charge_wh[days],
-        energy.discharge_wh[days],
-        market,
-        shared,
-        _on_bill(site, behind, days),
-    )
-    paid = market_earnings(case, conflicts)
-    if site.site.account.anchor_day != 1:
-        _check_cycle(site, paid)
-    if not paid.left.whole:
-        behind = site_earnings(behind.measured, paid.left, days)
-    kept = [one for one in behind.earned if paid.retail or one.stream not in _RETAIL]
-    notices = (*behind.notices, *paid.notices)
-    return behind._replace(
-        earned=(*kept, *paid.earned), refused=paid.refused, notices=notices, claimed=paid.claimed
-    )
-
-
-def _settled_days(inputs: Inputs, site: SiteInputs) -> Interval:
-    first, end = inputs.contract.days_in(inputs.month)
-    zone = zone_of(site.site.zone)
-    return Interval(midnight(first, zone), midnight(end, zone))
-
-
-def _on_bill(site: SiteInputs, behind: SiteEarnings, days: slice) -> OnBill | None:
-    """What the storage does on the bill in the settled days; None where the bill is of other days, and where
-    there is none."""
-    if site.load_wh is None or site.site.account.anchor_day != 1:
-        return None
-    from_pv = behind.measured.from_pv
-    nothing = np.zeros(days.stop - days.start, dtype=np.int64)
-    supplies = site.feeders or (FeederEnergy("", site.load_wh, site.charge_wh, site.discharge_wh),)
-    account = site.site.account
-    terms = [one.demand for one in account.feeders] if account.feeders else [account.demand]
-    return OnBill(
-        nothing if from_pv is None else from_pv.charge_wh[days],
-        nothing if from_pv is None else from_pv.discharge_wh[days],
-        tuple(
-            MeteredDemand(one.load_wh, one.charge_wh, one.discharge_wh, averaged)
-            for one, demand in zip(supplies, terms, strict=True)
-            if demand is not None and (averaged := averaging_s(demand)) is not None
-        ),
-        days,
-    )
-
-
-def _check_cycle(site: SiteInputs, paid: MarketEarnings) -> None:
-    """A bill of other days than the market's month cannot be told apart by what the markets had in it."""
-    if not paid.retail:
-        raise Refused(
-            "spot_cycle",
-            "a spot month replaces the retail price of the calendar month, and the account is billed from day"
-            f" {site.site.account.anchor_day}: such an account has anchor day 1",
-            place=f"site {site.site.id}",
-        )
-    for taken in paid.left.taken:
-        wh = int(taken.charge_wh.sum() + taken.discharge_wh.sum())
-        raise Refused(
-            "tagged_cycle",
-            f"{wh} Wh of the calendar month are {taken.taker}'s and not counted as {taken.stream}, and the"
-            f" account is billed from day {site.site.account.anchor_day}: such an account has anchor day 1",
-            place=f"site {site.site.id}",
-        )
 
 
 def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
@@ -172,7 +70,8 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
                     f" {contract.currency}",
                     place=f"contract {contract.id}",
                 )
-            sums[one.stream, contract.holder_of(one.stream, site.site)] += one.amount.minor
+            if one.pooled:
+                sums[one.stream, contract.holder_of(one.stream, site.site)] += one.amount.minor
     items = [
         StreamItem(stream, Money(minor, contract.currency), holder)
         for (stream, holder), minor in sums.items()
@@ -220,52 +119,16 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         ),
         carry=split.carry,
         sees_pool=tuple(party.id for party in contract.parties if party.sees.pool_total),
-        sees_bill=_bills_seen(contract),
-        sees_sites=_sites_seen(contract, lines),
+        sees_bill=bills_seen(contract),
+        sees_sites=sites_seen(contract, lines),
         sees_percentages=tuple(party.id for party in contract.parties if party.sees.others_percentages),
-        percentages=_percentages(contract),
+        percentages=percentages(contract),
         inputs=dict(digests),
         stored={site.site: site.closing for site in earned if site.closing != Stored()},
         opened={one.site.id: one.opening for one in inputs.sites if one.opening != Stored()},
         refused=tuple(span for site in earned for span in _spans(site.refused)),
         through=inputs.through,
         agent_parts=taxed.parts,
-    )
-
-
-def _bills_seen(contract: Contract) -> dict[str, tuple[str, ...]]:
-    """A host sees the bills of its own sites, whatever the contract shows to others."""
-    seen: dict[str, tuple[str, ...]] = {}
-    for party in contract.parties:
-        if party.role == "host":
-            seen[party.id] = tuple(site for site in contract.sites if contract.hosts.get(site) == party.id)
-        elif party.sees.host_bill:
-            seen[party.id] = contract.sites
-    return seen
-
-
-def _sites_seen(contract: Contract, lines: Sequence[Line]) -> dict[str, tuple[str, ...]]:
-    """A host sees how its own storage ran, and the holder of a site's cash that site; who is no host and is
-    shown the pool, all that earn it."""
-    held = {(line.party, line.site) for line in lines}
-    return {
-        party.id: tuple(
-            site
-            for site in contract.sites
-            if (party.sees.pool_total and party.role != "host")
-            or contract.hosts.get(site) == party.id
-            or (party.id, site) in held
-        )
-        for party in contract.parties
-    }
-
-
-def _percentages(contract: Contract) -> tuple[Percentage, ...]:
-    return tuple(
-        Percentage(f"clause {number}, {kind}", stated.of, party, share)
-        for number, (kind, clause) in enumerate(zip(contract.clause_types, contract.clauses, strict=True), 1)
-        for stated in clause.percentages
-        for party, share in sorted(stated.shares.items())
     )
 
 
@@ -330,7 +193,7 @@ def _stream_lines(
     lines: list[Line] = []
     for site, own, item in zip(earned, of_site, inputs.sites, strict=True):
         for one in site.earned:
-            holder = contract.holder_of(one.stream, site.site)
+            holder = contract.holder_of(one.stream, site.site) if one.pooled else None
             discharged = one.stream == "arbitrage"
             lines.append(
                 Line(

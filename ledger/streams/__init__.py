@@ -32,12 +32,19 @@ from ledger.streams.regulation import (
     RegulationShare,
 )
 from ledger.streams.service_income import ServiceOrdered, ServiceRule
-from ledger.streams.spot import SpotClearing, SpotContract, SpotDeclaration, SpotMonth, SpotRule
+from ledger.streams.spot import (
+    SpotClearing,
+    SpotContract,
+    SpotDeclaration,
+    SpotGeneration,
+    SpotMonth,
+    SpotRule,
+)
 
 Rule = DemandResponseRule | DemandResponseTopUpRule | SpotRule | RegulationRule | CapacityRule | ServiceRule
 """A market's or programme's rule as data."""
 
-MarketWide = RegulationPrices | RegulationShare | DemandResponseAnnualCut
+MarketWide = RegulationPrices | RegulationShare | DemandResponseAnnualCut | SpotGeneration
 """Facts about a market as a whole."""
 
 SiteFact = (

@@ -1,7 +1,7 @@
 """Capacity compensation: what certified storage capacity earns in a month (DOMAIN.md 3.7).
 
 Monthly = p_cap / 12 x P_eff x availability, with P_eff = P_n x min(1, h_full / h_peak) x (1 - aux). The
-same kW is never also leased, and behind the meter only where the rule says so.
+same kW is never also leased. Behind the meter it is 0.00, and flagged, unless the rule says otherwise.
 """
 
 from __future__ import annotations
@@ -153,6 +153,11 @@ class AvailabilityMeasured(_Fact, frozen=True, kw_only=True, tag="availability_m
         return Fraction(available, minutes * sum(node.energy_wh for node in self.nodes))
 
 
+def eligible(rule: CapacityRule, certified: CapacityCertified) -> bool:
+    """Whether the rule pays the certified storage: behind the meter only where it says so (DOMAIN.md 3.7)."""
+    return not certified.behind_the_meter or rule.behind_the_meter == "eligible"
+
+
 def effective_w(rule: CapacityRule, certified: CapacityCertified) -> Fraction:
     """P_eff = P_n x min(1, h_full / h_peak) x (1 - aux), in W, not rounded."""
     hours = amount(certified.full_hours, "full_hours") / amount(rule.peak_hours, "peak_hours")
@@ -163,31 +168,33 @@ def capacity_earned(
     rule: CapacityRule,
     month: Month,
     certified: CapacityCertified,
-    availability: AvailabilityMeasured,
+    availability: AvailabilityMeasured | None,
     leases: Sequence[CapacityLeased],
 ) -> Earned:
     """The site's capacity compensation of a month, in the rule's zone.
 
-    165 yuan/kW.year for 10 MW of 4 hours where the peak lasts 4, always available: 137 500.00 yuan.
+    165 yuan/kW.year for 10 MW of 4 hours where the peak lasts 4, always available: 137 500.00 yuan. The same
+    behind the meter, where the rule does not pay for it: 0.00, whatever was available or leased.
 
     Raises:
-        Refused: `rule`, `site`, `month` when a fact is not of the whole month, `behind_the_meter` where
-            the rule does not admit it, `leased_capacity` when certified and leased power together are
-            more than is installed, `lease_duplicate`.
+        Refused: `rule`, `site`, `month` when a fact is not of the whole month, `availability_missing`,
+            `leased_capacity` when certified and leased power together are more than is installed,
+            `lease_duplicate`.
     """
     whole = month.interval(zone_of(rule.zone))
     for fact in (certified, availability):
-        if fact.rule != rule.id:
+        if fact is not None and fact.rule != rule.id:
             raise Refused("rule", f"{fact.rule} is not {rule.id}", place=fact.id)
+    if not eligible(rule, certified):
+        return _nothing(rule, certified)
+    if availability is None:
+        raise Refused("availability_missing", f"no availability of {month}", place=certified.id)
     if availability.site != certified.site:
         raise Refused("site", f"{availability.site} is not {certified.site}", place=availability.id)
     if availability.interval != whole:
         raise Refused("month", f"the availability is not of {month} in {rule.zone}", place=availability.id)
     if not (certified.interval.start <= whole.start and whole.end <= certified.interval.end):
         raise Refused("month", f"the certification does not cover {month}", place=certified.id)
-    if certified.behind_the_meter and rule.behind_the_meter == "ineligible":
-        wrong = f"{rule.id} does not pay storage behind the meter"
-        raise Refused("behind_the_meter", wrong, place=certified.id)
     _check_leases(certified, whole, leases)
     power_w, share = effective_w(rule, certified), availability.factor
     kw = power_w * share / _KILO
@@ -201,6 +208,14 @@ def capacity_earned(
     term = Basis(label, exact_text(kw), "kW.month", exact_text(price), exact_text(exact))
     note = f"effective capacity {exact_text(power_w / _KILO)} kW, price per month {rule.price_per_kw_year}/12"
     return Earned("capacity", exact, Money.round(exact, rule.currency), (term,), note)
+
+
+def _nothing(rule: CapacityRule, certified: CapacityCertified) -> Earned:
+    zero = Fraction(0)
+    note = f"{certified.id}: {rule.id} does not pay storage behind the meter"
+    kw = exact_text(Fraction(certified.certified_w, _KILO))
+    term = Basis(f"P_n {kw} kW behind the meter", kw, "kW.month", "0", "0")
+    return Earned("capacity", zero, Money.zero(rule.currency), (term,), note)
 
 
 def _check_leases(certified: CapacityCertified, month: Interval, leases: Sequence[CapacityLeased]) -> None:

@@ -13,7 +13,8 @@ from ledger.stream import Stream
 class Earned(NamedTuple):
     """`amount` is `exact` rounded once; the terms of `basis` sum to `exact`, where there are any.
 
-    Above zero is receivable by the storage's side.
+    Above zero is receivable by the storage's side. Not `pooled` is what the exclusivity matrix keeps out of
+    the contract's pool, whatever streams that has: it stays with the holder of the account.
     """
 
     stream: Stream
@@ -21,3 +22,4 @@ class Earned(NamedTuple):
     amount: Money
     basis: tuple[Basis, ...]
     note: str
+    pooled: bool = True

@@ -24,6 +24,10 @@ MileageQuantity = Literal["measured", "award_x_ratio"]
 CapacityHours = Literal["awarded", "available"]
 Unawarded = Literal["refused", "unpaid", "mileage_paid"]
 Uninstructed = Literal["capacity_paid", "unpaid"]
+EnergyUnderAgc = Literal["real_time", "not_settled"]
+"""The market settles energy delivered under AGC at its real-time energy price (DOMAIN.md 3.6); or it pays for
+power alone, and the energy stays on the account's bill."""
+Direction = Literal["up_and_down", "up", "down"]
 PriceKind = Literal["mileage", "capacity", "mileage_ratio"]
 
 _HOUR_S: Final = 3600
@@ -102,6 +106,7 @@ class RegulationRule(
     products: tuple[Id, ...]
     unawarded: Unawarded
     uninstructed: Uninstructed
+    energy: EnergyUnderAgc
     factor: PerformanceFormula | None = None
     """Absent where performance is not paid for (AEMO's frequency markets)."""
     settled_max: Amount | None = None
@@ -125,6 +130,7 @@ class RegulationRule(
             raise Refused("products", "name one or more products, each once", place="products")
         one_of(self.unawarded, Unawarded, "unawarded")
         one_of(self.uninstructed, Uninstructed, "uninstructed")
+        one_of(self.energy, EnergyUnderAgc, "energy")
         if self.settled_max is not None:
             amount(self.settled_max, "settled_max")
         if self.mileage is None and self.capacity is None:
@@ -162,6 +168,18 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise Refused("empty", "the market's run must be named", place="run")
 
 
+def _energy_lengths(charged_wh: tuple[int, ...] | None, discharged_wh: tuple[int, ...] | None) -> set[int]:
+    """How many periods the energies under AGC are of; none where they are not told."""
+    if charged_wh is None and discharged_wh is None:
+        return set()
+    if charged_wh is None or discharged_wh is None:
+        missing = "charged_wh" if charged_wh is None else "discharged_wh"
+        raise Refused("agc_energy", "tell both what was charged and discharged, or neither", place=missing)
+    _whole_numbers(charged_wh, "charged_wh")
+    _whole_numbers(discharged_wh, "discharged_wh")
+    return {len(charged_wh), len(discharged_wh)}
+
+
 class RegulationPrices(_Fact, frozen=True, kw_only=True, tag="regulation_prices"):
     """A product's prices for equal periods of the interval: mantissa x 10^-scale, of all units alike.
 
@@ -183,14 +201,20 @@ class RegulationPrices(_Fact, frozen=True, kw_only=True, tag="regulation_prices"
 
 
 class RegulationAward(_Fact, frozen=True, kw_only=True, tag="regulation_award"):
-    """Cleared capacity in W for equal periods of the interval; 0 is no award."""
+    """Cleared capacity in W for equal periods of the interval; 0 is no award.
+
+    A symmetric award holds its power toward and from the grid; of a market that clears up and down apart, one
+    direction only.
+    """
 
     site: Id
     product: Id
     capacity_w: tuple[int, ...]
+    direction: Direction = "up_and_down"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_of(self.direction, Direction, "direction")
         checked_id(self.site, "site")
         _whole_numbers(self.capacity_w, "capacity_w")
 
@@ -200,7 +224,9 @@ class RegulationPerformance(_Fact, frozen=True, kw_only=True, tag="regulation_pe
 
     `score` is K, mantissa x 10^-score_scale; None only without an instruction. `mileage_w` is the mileage
     in W. A market that does not count instructions states 1 where it instructed. `available_s` are the
-    seconds under AGC, where the rule pays for those.
+    seconds under AGC, where the rule pays for those. `charged_wh` and `discharged_wh`, both or neither, are
+    what of the metered energy was delivered under AGC, beside a schedule of the storage's own; where they are
+    not told, everything metered in an instructed period was.
     """
 
     site: Id
@@ -210,6 +236,8 @@ class RegulationPerformance(_Fact, frozen=True, kw_only=True, tag="regulation_pe
     score: tuple[int | None, ...]
     score_scale: int
     available_s: tuple[int, ...] | None = None
+    charged_wh: tuple[int, ...] | None = None
+    discharged_wh: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,6 +253,7 @@ class RegulationPerformance(_Fact, frozen=True, kw_only=True, tag="regulation_pe
         if self.available_s is not None:
             _whole_numbers(self.available_s, "available_s")
             lengths.add(len(self.available_s))
+        lengths |= _energy_lengths(self.charged_wh, self.discharged_wh)
         if len(lengths) != 1:
             raise Refused("length", "the periods' numbers are not equally many", place="instructions")
         for number, count in enumerate(self.instructions):
@@ -249,6 +278,9 @@ class AgcInstructions(_Fact, frozen=True, kw_only=True, tag="agc_instructions"):
     scale: int
     available_s: tuple[int, ...] | None = None
     """Seconds under AGC of each period, where the rule pays for those."""
+    charged_wh: tuple[int, ...] | None = None
+    discharged_wh: tuple[int, ...] | None = None
+    """The energy delivered under AGC in each period, as `RegulationPerformance` has it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -258,6 +290,7 @@ class AgcInstructions(_Fact, frozen=True, kw_only=True, tag="agc_instructions"):
         _whole_numbers(self.mileage_w, "mileage_w", some=False)
         for name, values in self.measures.items():
             _whole_numbers(values, f"measures.{name}", -_WHOLE_MAX, some=False)
+        _energy_lengths(self.charged_wh, self.discharged_wh)
         if {len(self.mileage_w), *map(len, self.measures.values())} - {len(self.started_s)}:
             raise Refused("length", "the instructions' numbers are not equally many", place="measures")
         if list(self.started_s) != sorted(self.started_s):

@@ -220,6 +220,8 @@ def measured(rule: RegulationRule, agc: AgcInstructions) -> RegulationPerformanc
         score=tuple(score),
         score_scale=formula.hour_decimals,
         available_s=agc.available_s,
+        charged_wh=agc.charged_wh,
+        discharged_wh=agc.discharged_wh,
     )
 
 

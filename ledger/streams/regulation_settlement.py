@@ -1,7 +1,6 @@
 """What frequency regulation earns at a site in a month: mileage and capacity, one line each per product.
 
-Energy delivered under AGC is not paid here: it settles at the real-time energy price (DOMAIN.md 3.6), and
-`agc_energy` says which Wh those are, so that no other stream takes them.
+Energy delivered under AGC is another line: `ledger.streams.agc_energy`.
 """
 
 from __future__ import annotations
@@ -231,7 +230,8 @@ def _line(at: _Position, part: _Part, *, orphans: bool, idle: bool) -> Earned:
         if idle:
             hours = Fraction(int(at.capacity_w[at.idle].sum()) * market.rule.period_s, _MEGA * _HOUR_S)
             terms.append(Basis(label, exact_text(hours), "MW.h", "0", "0"))
-    notes.append(AGC_ENERGY_NOTE)
+    if market.rule.energy == "real_time":
+        notes.append(AGC_ENERGY_NOTE)
     rounded = Money.round(exact, market.rule.currency)
     return Earned("ancillary", exact, rounded, tuple(terms), "; ".join(notes))
 
@@ -277,42 +277,3 @@ def _where(market: RegulationMarket, marked: Bools) -> str:
     first = market.at(int(marked.argmax())).strftime("%Y-%m-%dT%H:%MZ")
     count = int(marked.sum())
     return f"{count} period{'s' if count > 1 else ''} from {first}"
-
-
-class AgcEnergy(NamedTuple):
-    """Energy metered while AGC instructed: tagged ancillary, settled at the real-time energy price."""
-
-    under_agc: Bools
-    """One per meter interval."""
-    charge_wh: int
-    discharge_wh: int
-
-
-def agc_energy(
-    market: RegulationMarket,
-    performances: Sequence[RegulationPerformance | AgcInstructions],
-    charge_wh: Ints,
-    discharge_wh: Ints,
-    interval_s: int,
-) -> AgcEnergy:
-    """The site's Wh in periods with an instruction of any product; both registers from the period's start.
-
-    Raises:
-        Refused: `interval` unless a settlement period is made of meter intervals, `profile` unless both
-            registers cover the period; and what `measured` refuses.
-    """
-    if interval_s <= 0 or market.rule.period_s % interval_s:
-        raise Refused("interval", f"{interval_s} s does not divide {market.rule.period_s} s")
-    each = market.rule.period_s // interval_s
-    for name, values in (("charge_wh", charge_wh), ("discharge_wh", discharge_wh)):
-        if values.dtype != np.int64 or values.shape != (market.periods * each,) or values.min() < 0:
-            wanted = f"{market.periods * each} whole Wh from 0 (int64)"
-            raise Refused("profile", f"the register is not {wanted}", place=name)
-    instructed = np.zeros(market.periods, dtype=np.bool_)
-    for fact in _measured(market, performances):
-        check_fact(market.rule, fact)
-        counts, _ = laid_out(market, [(fact, fact.instructions)], "performance_overlap")
-        instructed |= counts > 0
-    under = np.repeat(instructed, each)
-    charged, discharged = (whole_product(values, terms=len(under)) for values in (charge_wh, discharge_wh))
-    return AgcEnergy(under, int(charged[under].sum()), int(discharged[under].sum()))

@@ -31,7 +31,14 @@ from ledger.streams.regulation import (
     RegulationShare,
 )
 from ledger.streams.service_income import ServiceOrdered, ServiceRule
-from ledger.streams.spot import SpotClearing, SpotContract, SpotDeclaration, SpotMonth, SpotRule
+from ledger.streams.spot import (
+    SpotClearing,
+    SpotContract,
+    SpotDeclaration,
+    SpotGeneration,
+    SpotMonth,
+    SpotRule,
+)
 
 TOLD_UNDER: Final[dict[type[Fact], tuple[type[Rule], ...]]] = {
     DemandResponseInvitation: (DemandResponseRule,),
@@ -44,6 +51,7 @@ TOLD_UNDER: Final[dict[type[Fact], tuple[type[Rule], ...]]] = {
     SpotDeclaration: (SpotRule,),
     SpotContract: (SpotRule,),
     SpotMonth: (SpotRule,),
+    SpotGeneration: (SpotRule,),
     RegulationAward: (RegulationRule,),
     RegulationPerformance: (RegulationRule,),
     AgcInstructions: (RegulationRule,),

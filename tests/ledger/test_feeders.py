@@ -21,8 +21,9 @@ from ledger.refusal import Refused
 from ledger.settlement.behind_the_meter import earnings
 from ledger.settlement.inputs import SiteInputs
 from ledger.site import Site
-from ledger.storage_saving import FeederEnergy, storage_saving
+from ledger.storage_saving import FeederEnergy
 from ledger.tariff_file import parse_tariff
+from tests.ledger.single_saving import storage_saving
 
 FILE = Path(__file__).resolve().parents[2] / "examples/tariffs/shanghai_two_part_1-10kv.toml"
 SHANGHAI = parse_tariff(FILE.read_text(encoding="utf-8"), name=FILE.name)

@@ -116,7 +116,7 @@ def test_what_always_holds(method: Method, rows: list[tuple[int, int, int]], pv:
     (closing,), (lost_pv,), (lost,) = tagged.closing, tagged.lost_pv_wh, tagged.lost_wh
     assert pv + into.sum() == out.sum() + lost_pv + closing.pv_wh, "PV energy is discharged, lost or left"
     assert lost_pv >= 0
-    assert 0 <= lost <= charge.sum()
+    assert lost == charge.sum() - int(charge.sum() * kept_part(rows, pv + grid))
     unknown = int(discharge.sum()) + lost + closing.pv_wh + closing.grid_wh - pv - grid - int(charge.sum())
     assert unknown >= 0, "what no one put in is the only thing that the inventory may add"
     both = tag(*(np.stack([a, a]) for a in (charge, discharge, surplus)), [opening, opening], method)

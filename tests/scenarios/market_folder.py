@@ -25,7 +25,7 @@ def split_of(given, found):
     """Each party's entitlement, what it holds and what is due, in fen (2.3)."""
     terms = given.told["contract"]
     holders = terms["cash_holder"]
-    pool = sum(found.fen(stream) for stream in holders)
+    pool = sum(found.pooled_fen(stream) for stream in holders)
     if terms["model"] == "split":
         entitled = oracle.split_fen(pool, {p: Fraction(str(w)) for p, w in terms["share"].items()})
     else:
@@ -33,7 +33,7 @@ def split_of(given, found):
         result = oracle.agency(text, pool, None, {})
         entitled = {party: result.entitlement(party) for party in (terms["user"], terms["operator"])}
     for party in sorted(entitled):
-        held = sum(found.fen(stream) for stream, holder in holders.items() if holder == party)
+        held = sum(found.pooled_fen(stream) for stream, holder in holders.items() if holder == party)
         yield party, entitled[party], held, entitled[party] - held
 
 
@@ -64,6 +64,9 @@ def as_text(folder):
             f'[[refused]]\nclaim = "{claim}"\ndate = "{date}"\nfrom = "{clocks[0]}"\nuntil = "{clocks[1]}"'
         )
         out.append(f'asked_w = {asked}\ngranted_w = {got}\nagainst = "ancillary"\nrelation = "W"\n')
+    if found.stored is not None and any(found.stored):
+        sun, grid = map(exact_text, found.stored)
+        out.append(f'[stored]\npv_wh = "{sun}"\ngrid_wh = "{grid}"\n')
     for party, entitled, held, due in split_of(given, found):
         out.append(f'[split.{party}]\nentitlement = "{oracle.money(entitled)}"')
         out.append(f'already_held = "{oracle.money(held)}"\npayable = "{oracle.money(due)}"\n')

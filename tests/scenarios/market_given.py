@@ -79,6 +79,8 @@ class Items:
 
     def __init__(self):
         self.items, self.refused = [], []
+        self.stored = None
+        self.outside = []
 
     def add(self, stream, what, exact):
         if isinstance(exact, float):
@@ -95,3 +97,7 @@ class Items:
 
     def fen(self, stream):
         return sum(item[3] for item in self.items if item[0] == stream)
+
+    def pooled_fen(self, stream):
+        """Without what the exclusivity matrix keeps out of the contract's pool."""
+        return self.fen(stream) - sum(item[3] for item in self.outside if item[0] == stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ledger.clauses import LossSplit, RemainderSplit
@@ -18,6 +19,7 @@ from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.settlement.result import Result
 from ledger.settlement.settle import settle
 from ledger.site import MarketPoint, Site
+from ledger.stored_energy import Stored
 from ledger.streams.baseline import Profile
 from tests.scenarios.market_facts import EXAMPLES, PRICE_SCALE, QUARTER_S, Told
 from tests.scenarios.test_scenarios import account_of, tariff_of
@@ -46,6 +48,8 @@ class Scenario(Told):
         return PriceSeries("m", "ref" if of == "reference" else "n", product, step_s, "CNY", (block,))
 
     def prices(self) -> SpotPricesOf | None:
+        if not self.of("spot") and (self.given / "spot_prices.csv").exists():
+            return SpotPricesOf(None, self.series("real_time", "real_time", QUARTER_S), None)
         for told in self.of("spot"):
             rule = self.rules[told["rule"]]
             reference = None
@@ -76,10 +80,12 @@ class Scenario(Told):
         market = (
             MarketMonth(self.whole, self.rules, facts, self.prices(), grid, storage, ()) if facts else None
         )
-        inputs = SiteInputs(place, tariff, QUARTER_S, load, charge, discharge, None, (), market)
+        opening = Stored(*(int(site.get(f"opening_{source}_wh", 0)) for source in ("pv", "grid")))
+        inputs = SiteInputs(place, tariff, QUARTER_S, load, charge, discharge, None, (), market, opening)
         policy = policy_file.parse(
             (EXAMPLES / f"exclusivity/{self.told.get('policy', 'rule_based')}.toml").read_bytes()
         )
+        policy = msgspec.structs.replace(policy, switches_on=self.told.get("switches", {}))
         contract = contract_of(self.told["contract"])
         return settle(
             Inputs(contract, self.month, 1, (inputs,), None, Source("contract.C", ((1, 1),)), policy)

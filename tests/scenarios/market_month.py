@@ -16,8 +16,11 @@ NOBODY = {"demand_mode": "none", "power_factor_standard": "none", "high_use_disc
 # ------------------------------------------------------------------ behind the meter (3.1, 3.2, 4)
 
 
-def bill_lines(given, quarters, found, spot):
-    """A, T, M and interaction; under spot only what is not energy at the retail price (4, A and T x SP)."""
+def bill_lines(given, quarters, found, spot, taken):
+    """A, T, M and interaction; under spot only what is not energy at the retail price (4, A and T x SP).
+
+    ``taken`` is what other streams have of each quarter-hour's charge and discharge.
+    """
     site = {**NOBODY, **given.site, "price_list_month": given.month}
     site["export_price"] = site["feed_in_price"]
     prices, calendar = oracle.price_list(site), oracle.period_calendar(site, given.month)
@@ -35,17 +38,35 @@ def bill_lines(given, quarters, found, spot):
     retail = [prices[calendar[q["minute"]]] for q in quarters]
     feed_in = Fraction(0) if site["feed_in_price"] == "none" else Fraction(site["feed_in_price"])
     charged, discharged = (sum(q[c] for q in quarters) for c in ("charge_wh", "discharge_wh"))
-    if charged and discharged:
-        t, a = rules_of.pv_and_grid_savings(
-            quarters, retail, feed_in, site.get("stored_energy", "proportional")
-        )
-        if any(rules_of.pv_part_of_charge(q) for q in quarters):
+    if charged or discharged:
+        method, opening = site.get("stored_energy", "proportional"), opening_of(site)
+        t, a = rules_of.pv_and_grid_savings(quarters, retail, feed_in, method, opening)
+        shines = any(rules_of.pv_part_of_charge(q) for q in quarters)
+        if shines or sum(opening):
+            if any(any(into) or any(out) for into, out in taken):
+                raise ValueError("of PV energy and another stream's the folder says not which is which")
             found.add("pv_time_shift", "T", t)
-        found.add("arbitrage", "A", a)
+            _, found.stored = rules_of.discharge_by_source(quarters, method, opening)
+        agc, kept_out = (
+            sum(
+                (out[kind] - into[kind]) * price / 1000
+                for (into, out), price in zip(taken, retail, strict=True)
+            )
+            for kind in (0, 1)
+        )
+        found.add("arbitrage", "A", a - agc - kept_out)
+        if any(into[1] or out[1] for into, out in taken):
+            found.add("interaction", "the bill effect of what another stream has", kept_out)
+            found.outside.append(found.items[-1])
     saving = oracle.total_fen(bills["without"]) - oracle.total_fen(bills["with"])
-    rest = saving - sum(map(found.fen, ("arbitrage", "pv_time_shift", "demand_charge")))
+    rest = saving - sum(map(found.fen, ("arbitrage", "pv_time_shift", "demand_charge", "interaction")))
     if rest:
         found.items.append(("interaction", "rest of the bill effect", None, int(rest)))
+
+
+def opening_of(site):
+    """What the month before left in the storage: (PV, grid) Wh, as it will come out."""
+    return tuple(int(site.get(f"opening_{source}_wh", 0)) for source in ("pv", "grid"))
 
 
 # ------------------------------------------------------------------ demand response (3.4)
@@ -117,13 +138,17 @@ def effective_energy(window, response):
     return result
 
 
+def event_dates(given):
+    return {dt.date.fromisoformat(t["date"]) for t in given.of("demand_response")}
+
+
 def demand_response(given, quarters, found, granted):
     """A payment and a penalty each event; a month's payment for the contracted power (3.4).
 
     ``granted`` is the part of an event that the exclusivity matrix left it.
     """
     told = given.of("demand_response")
-    event_days = {dt.date.fromisoformat(t["date"]) for t in told}
+    event_days = event_dates(given)
     paid_wh, paid_price = {}, {}
     for event in told:
         rule = given.rules[event["rule"]]
@@ -303,6 +328,67 @@ def regulation(given, found):
                 found.add("ancillary", part, sum((hour[part] for hour in hours), Fraction(0)))
 
 
+def agc_quarters(given):
+    """The quarter-hours of hours in which AGC instructed, by the rule that they are of."""
+    result = {}
+    for told in given.of("regulation"):
+        for row in oracle.rows_of(given.folder / "regulation.csv"):
+            instructed = instructions_of(given, row) or int(row.get("instructions") or 0)
+            if instructed:
+                day = (dt.date.fromisoformat(row["date"]) - given.start).days
+                first, last = (day * 96 + oracle.minute_of_day(row[key]) // 15 for key in ("from", "until"))
+                result.update(dict.fromkeys(range(first, last), told["rule"]))
+    return result
+
+
+def agc_energy(given, quarters, found):
+    """What was metered in instructed hours, at the real-time price (3.6)."""
+    under = agc_quarters(given)
+    (prices,) = given.steps("spot_prices", QUARTER_S, ["price_per_kwh"], product="real_time")
+    for name in dict.fromkeys(under.values()):
+        if given.rules[name]["energy"] != "real_time":
+            continue
+        mine = [n for n, of in under.items() if of == name]
+        if any(quarters[n]["charge_wh"] or quarters[n]["discharge_wh"] for n in mine):
+            amount = sum(
+                rules_of.agc_energy(quarters[n]["discharge_wh"], quarters[n]["charge_wh"], prices[n])
+                for n in mine
+            )
+            found.add("ancillary", f"energy under AGC of {name}", amount)
+
+
+def taken_from_arbitrage(given, quarters):
+    """For each quarter-hour charge and discharge that are not A: (AGC energy, not counted at all) Wh (4)."""
+    policy = given.told.get("policy", "rule_based")
+    without_saving = "response_without_saving" in given.told.get("switches", {})
+    under = agc_quarters(given)
+    response = [Fraction(0)] * len(quarters)
+    present = [n in under for n in range(len(quarters))]
+    rows = oracle.rows_of(given.folder / "regulation.csv") if given.of("regulation") else []
+    for row in rows:
+        if Fraction(row["award_kw"]):
+            day = (dt.date.fromisoformat(row["date"]) - given.start).days
+            for n in range(*(day * 96 + oracle.minute_of_day(row[key]) // 15 for key in ("from", "until"))):
+                present[n] = True
+    for event in given.of("demand_response"):
+        window = Window(given, given.rules[event["rule"]], event, quarters)
+        at = (window.date - given.start).days * 96 + window.first
+        for n, wh in enumerate(effective_energy(window, window.response(event_dates(given)))):
+            response[at + n] = min(wh, Fraction(quarters[at + n]["discharge_wh"]))
+            present[at + n] = present[at + n] or response[at + n] > 0
+    taken = []
+    for n, q in enumerate(quarters):
+        agc = [q["charge_wh"], q["discharge_wh"]] if n in under else [0, 0]
+        rest = present[n], policy, without_saving
+        taken.append(
+            (
+                rules_of.arbitrage_taken(q["charge_wh"], agc[0], Fraction(0), *rest),
+                rules_of.arbitrage_taken(q["discharge_wh"], agc[1], response[n], *rest),
+            )
+        )
+    return taken
+
+
 def instructions_of(given, row):
     path = given.folder / "agc.csv"
     told = oracle.rows_of(path) if path.exists() else []
@@ -345,6 +431,7 @@ def capacity(given, found):
         available = sum(Fraction(n["kwh"] * n["available_min"]) for n in nodes)
         whole = sum(Fraction(n["kwh"] * (n["available_min"] + n["unavailable_min"])) for n in nodes)
         if told["behind_the_meter"] and rule["behind_the_meter"] == "ineligible":
+            found.add("capacity", "behind the meter, which the rule does not pay", 0)
             continue
         amount = rules_of.capacity_month(
             rules_of.number(rule["price_per_kw_year"]),
@@ -404,9 +491,12 @@ def shared_power(given, quarters, found):
 def settle(given):
     """Every item of the month, and the claims that were refused."""
     found, quarters = Items(), given.quarters()
-    bill_lines(given, quarters, found, bool(given.of("spot")))
+    taken = taken_from_arbitrage(given, quarters)
+    bill_lines(given, quarters, found, bool(given.of("spot")), taken)
     granted = shared_power(given, quarters, found) if given.of("regulation") else {}
     regulation(given, found)
+    if not given.of("spot"):
+        agc_energy(given, quarters, found)
     demand_response(given, quarters, found, granted)
     spot(given, quarters, found)
     capacity(given, found)

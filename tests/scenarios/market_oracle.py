@@ -37,25 +37,41 @@ def pv_part_of_charge(quarter):
     return min(quarter["charge_wh"], max(quarter["pv_wh"] - quarter["load_wh"], 0))
 
 
-def discharge_by_source(quarters, method):
-    """For each quarter-hour: (from PV, from the grid), exact Wh (3.2).
+def delivered_per_charged(quarters, held):
+    """The part of a charged Wh that comes out: no meter tells the state of charge, so that the loss is what
+    is missing when the stock is at its lowest.
 
-    The storage is empty before the first and after the last quarter-hour, so that its loss is what was
-    charged less what was discharged.  The loss is booked pro rata: a charged Wh, whichever its source,
-    delivers discharged / charged of a Wh.
+    It was used up once, and never below nothing, since half of what went in before the last discharge had
+    gone in; a part is at most 1, and 1 where nothing was discharged after charging.
     """
-    charged = sum(q["charge_wh"] for q in quarters)
-    delivered_per_charged = Fraction(sum(q["discharge_wh"] for q in quarters), charged)
-    layers, result = [], []
+    into = out = before_last = 0
+    seen = []
+    for q in quarters:
+        into, out = into + q["charge_wh"], out + q["discharge_wh"]
+        seen.append((into, out))
+        if q["discharge_wh"]:
+            before_last = into
+    if not before_last:
+        return Fraction(1)
+    parts = [Fraction(given - held, taken) for taken, given in seen if taken and 2 * taken >= before_last]
+    return min(max([Fraction(0), *parts]), Fraction(1))
+
+
+def discharge_by_source(quarters, method, opening=(0, 0)):
+    """For each quarter-hour: (from PV, from the grid), exact Wh (3.2); and what is left at the end.
+
+    The storage opens with what the month before left: (PV, grid), as it will come out.  The loss is booked
+    pro rata: a charged Wh, whichever its source, delivers the same part of a Wh.
+    """
+    part = delivered_per_charged(quarters, sum(opening))
+    layers, result = [[Fraction(wh) for wh in opening]], []
     for q in quarters:
         sun = pv_part_of_charge(q)
         if q["charge_wh"]:
-            layers.append([sun * delivered_per_charged, (q["charge_wh"] - sun) * delivered_per_charged])
+            layers.append([sun * part, (q["charge_wh"] - sun) * part])
         discharged = Fraction(q["discharge_wh"])
         result.append(taken(layers, discharged, method) if discharged else (Fraction(0), Fraction(0)))
-    if sum(sum(layer) for layer in layers) != 0:
-        raise ValueError("the storage is not empty at the end")
-    return result
+    return result, tuple(sum((layer[source] for layer in layers), Fraction(0)) for source in (0, 1))
 
 
 def taken(layers, wanted, method):
@@ -75,14 +91,15 @@ def taken(layers, wanted, method):
     return sun, grid
 
 
-def pv_and_grid_savings(quarters, prices, feed_in, method):
+def pv_and_grid_savings(quarters, prices, feed_in, method, opening=(0, 0)):
     """(T, A): what discharge from PV and from the grid saves, less what its charging cost (3.1, 3.2).
 
     ``prices`` is the retail price of each quarter-hour; ``feed_in`` what the surplus would have earned,
     0 if it would have been curtailed.
     """
     t = a = Fraction(0)
-    for q, price, (sun, grid) in zip(quarters, prices, discharge_by_source(quarters, method), strict=True):
+    by_source, _ = discharge_by_source(quarters, method, opening)
+    for q, price, (sun, grid) in zip(quarters, prices, by_source, strict=True):
         charged_sun = pv_part_of_charge(q)
         t += (sun * price - charged_sun * feed_in) / KWH
         a += (grid - (q["charge_wh"] - charged_sun)) * price / KWH
@@ -296,6 +313,11 @@ def pjm(award_mw, score, mileage_ratio, performance_price, capability_price):
     return award_mw * score * (mileage_ratio * performance_price + capability_price)
 
 
+def agc_energy(discharged, charged, real_time_price):
+    """Energy delivered under AGC settles at the real-time energy price; charging it is a cost (3.6)."""
+    return Fraction(discharged - charged) / KWH * real_time_price
+
+
 # ------------------------------------------------------------------ capacity, service (3.7, 2.1)
 
 
@@ -312,6 +334,19 @@ def throughput_fee(rate, charged, discharged, basis):
 
 
 # ------------------------------------------------------------------ exclusivity (4)
+
+
+def arbitrage_taken(moved_wh, agc_wh, response_wh, present, policy, without_saving):
+    """What of a quarter-hour's Wh is not counted as A: (as AGC energy, not at all).
+
+    AGC energy never is A (A x AS), and what it does to the bill is in the interaction.  A response's Wh still
+    lower the bill (A x DR), unless the contract says that they do not.  Under ``strict`` (S3) the whole
+    interval is the other stream's, and the bill's saving does not count.
+    """
+    if policy == "strict":
+        return Fraction(0), Fraction(moved_wh if present else 0)
+    response = min(Fraction(moved_wh) - agc_wh, response_wh) if without_saving else Fraction(0)
+    return Fraction(agc_wh), response
 
 
 def power_left(rated_w, taken_w):

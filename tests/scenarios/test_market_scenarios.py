@@ -15,6 +15,7 @@ import pytest
 from ledger.interval import midnight
 from ledger.settlement.result import RefusedSpan
 from ledger.settlement.settle import check_line
+from ledger.stored_energy import Stored
 from tests.scenarios import market_folder
 from tests.scenarios.market_facts import ZONE, minutes
 from tests.scenarios.market_inputs import Scenario
@@ -52,7 +53,8 @@ def test_the_month_is_what_was_worked_out(name: str) -> None:
     for line in result.lines:
         check_line(line)
         if line.kind == "stream" and (line.code in SHOWN_AT_ZERO or line.amount.minor):
-            exact = Fraction(0) if line.code == "interaction" else Fraction(line.exact)
+            rest = line.code == "interaction" and line.pooled
+            exact = Fraction(0) if rest else Fraction(line.exact)
             ours[line.code, exact, str(line.amount)] += 1
     theirs = Counter(
         (item["stream"], Fraction(item["exact"] or 0), item["amount"])
@@ -71,6 +73,9 @@ def test_the_month_is_what_was_worked_out(name: str) -> None:
         )
         for row in worked.get("refused", [])
     ]
+    left = worked.get("stored", {"pv_wh": "0", "grid_wh": "0"})
+    stored = result.stored.get("S", Stored())
+    assert (str(stored.pv_wh), str(stored.grid_wh)) == (left["pv_wh"], left["grid_wh"])
     for party, row in worked["split"].items():
         got = (result.entitlement[party], result.held[party], result.payable[party])
         assert tuple(map(str, got)) == (row["entitlement"], row["already_held"], row["payable"]), party

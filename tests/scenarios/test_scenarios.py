@@ -30,9 +30,10 @@ from ledger.settlement.line import Source
 from ledger.settlement.result import Result
 from ledger.settlement.settle import check_line, settle
 from ledger.site import Site
-from ledger.storage_saving import Saving, storage_saving
+from ledger.storage_saving import Saving
 from ledger.tariff import Tariff
 from ledger.tariff_file import parse_tariff
+from tests.ledger.single_saving import storage_saving
 
 HERE = Path(__file__).parent
 TARIFFS = HERE.parents[1] / "examples/tariffs"

@@ -47,6 +47,10 @@ class Taken(NamedTuple):
     taker: MatrixStream
     charge_wh: Whole
     discharge_wh: Whole
+    pooled: bool
+    """Whether what it does to the bill still counts, though not as the stream: so it does for energy under
+    AGC, whose cost or saving is the storage's (DOMAIN.md 4: not counted as A). What a response is paid for,
+    where its saving does not count, and what an excluding stream has stays with the account's holder."""
 
 
 class Left(NamedTuple):
@@ -147,7 +151,9 @@ def left_of(granted: Granted) -> Left:
             more = (got["charge_wh"], got["discharge_wh"])
             if known is not None:
                 more = (known.charge_wh + more[0], known.discharge_wh + more[1])
-            taken[key] = Taken(*key, *more)
+            blocks = granted.conflicts.blocks[grant.claim.node]
+            excluded = any(block.other.stream == other.claim.stream for block in blocks)
+            taken[key] = Taken(*key, *more, pooled=other.claim.stream == "ancillary" and not excluded)
         assert not any(array.any() for array in left.values()), "what was refused is another stream's"
     return Left(tuple(taken.values()), demand, tuple(dict.fromkeys(takers)))
 

@@ -13,7 +13,6 @@ from ledger.streams.demand_response.facts import (
     matched,
 )
 from ledger.streams.demand_response.rule import DemandResponseRule, DemandResponseTopUpRule
-from ledger.streams.demand_response.site_weight import delivered_weights
 from ledger.streams.demand_response.top_up import (
     DemandResponseTopUpInvitation,
     check_top_ups,
@@ -34,7 +33,6 @@ __all__ = [
     "annual_cut",
     "called_windows",
     "check_top_ups",
-    "delivered_weights",
     "matched",
     "settle_availability",
     "settle_event",

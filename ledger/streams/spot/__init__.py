@@ -4,10 +4,11 @@ from ledger.streams.spot.facts import (
     SpotClearing,
     SpotContract,
     SpotDeclaration,
+    SpotGeneration,
     SpotMonth,
     StatedRecovery,
 )
-from ledger.streams.spot.prices import SpotPrices, published, spot_prices, unified_price
+from ledger.streams.spot.prices import SpotPrices, spot_prices
 from ledger.streams.spot.rule import (
     DeclarationRecovery,
     ExecutionPenalty,
@@ -17,6 +18,7 @@ from ledger.streams.spot.rule import (
     SpotRule,
 )
 from ledger.streams.spot.settlement import spot_earnings
+from ledger.streams.spot.unified import nodes_of, published, unified_price, unified_series
 from ledger.streams.spot.unit import GridCharges, TradingUnit
 
 __all__ = [
@@ -29,13 +31,16 @@ __all__ = [
     "SpotClearing",
     "SpotContract",
     "SpotDeclaration",
+    "SpotGeneration",
     "SpotMonth",
     "SpotPrices",
     "SpotRule",
     "StatedRecovery",
     "TradingUnit",
+    "nodes_of",
     "published",
     "spot_earnings",
     "spot_prices",
     "unified_price",
+    "unified_series",
 ]

@@ -16,6 +16,7 @@ from ledger.clauses.share import Amount, amount
 from ledger.contract import Id
 from ledger.identity import checked_id
 from ledger.interval import Interval
+from ledger.market_price import Product
 from ledger.quantity import PRICE_SCALE_MAX, exact
 from ledger.refusal import Refused
 from ledger.streams.spot.rule import UnstatedItem
@@ -41,6 +42,40 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             checked_id(getattr(self, field), field)
         if not self.run.strip():
             raise Refused("run", "a fact names the market's run", place="run")
+
+
+class SpotGeneration(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="spot_generation",
+):
+    """What a node of the market generated, in Wh of equal parts of `interval`: day-ahead as cleared, in real
+    time as metered. The unified price is weighed by it."""
+
+    id: Id
+    rule: Id
+    run: str
+    """The market's own name for its run."""
+    interval: Interval
+    node: Id
+    product: Product
+    generation_wh: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for field in ("id", "rule", "node"):
+            checked_id(getattr(self, field), field)
+        if not self.run.strip():
+            raise Refused("run", "a fact names the market's run", place="run")
+        one_of(self.product, Product, "product")
+        _check_energies(self.generation_wh, 0, "generation_wh")
+        _check_count(self.interval, len(self.generation_wh), "generation_wh")
+
+    @property
+    def step_s(self) -> int:
+        return self.interval.seconds // len(self.generation_wh)
 
 
 class _Schedule(_Fact, frozen=True):

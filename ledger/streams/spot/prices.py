@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor, lcm
@@ -16,15 +15,11 @@ import numpy.typing as npt
 from ledger.clauses.flow import exact_text
 from ledger.interval import Interval, interval_starts, zone_of
 from ledger.market_price import PriceBlock, PriceSeries, Product
-from ledger.quantity import round_half_away
 from ledger.refusal import Refused
 from ledger.streams.spot.rule import SpotRule
 
 Whole = npt.NDArray[np.int64]
 _INT64: Final = 2**63
-
-OFFICIAL_DECIMALS: Final = 6
-"""Decimals per kWh of an officially published price: yuan/MWh with three (DOMAIN.md 3.0)."""
 
 
 class SpotPrices(msgspec.Struct, frozen=True, eq=False):
@@ -99,53 +94,6 @@ def spot_prices(
         days,
         day_starts,
     )
-
-
-def unified_price(
-    nodes: Sequence[PriceSeries], generation_wh: Sequence[Whole], interval: Interval
-) -> tuple[Fraction, ...]:
-    """The generation-weighted node price of each interval, exact (DOMAIN.md 3.5).
-
-    `generation_wh` has one row for each node, one energy for each of its price intervals.
-
-    Raises:
-        Refused: `profile` for rows that do not match, `generation` where an interval has none at all or
-            one below zero, and what `PriceSeries.between` refuses.
-    """
-    if not nodes or len(nodes) != len(generation_wh):
-        raise Refused("profile", "give the generation of each node, one row for each", place="generation_wh")
-    if len({(node.interval_s, node.currency, node.product) for node in nodes}) > 1:
-        raise Refused("price_interval", "the nodes differ in interval, currency or product", place="nodes")
-    blocks = [node.between(interval) for node in nodes]
-    starts = interval_starts(interval, nodes[0].interval_s)
-    found: list[Fraction] = []
-    for number, start in enumerate(starts):
-        weighted, total = Fraction(0), 0
-        for block, row in zip(blocks, generation_wh, strict=True):
-            if len(row) != len(starts):
-                raise Refused(
-                    "profile", f"{len(row)} energies for {len(starts)} prices", place="generation_wh"
-                )
-            energy = int(row[number])
-            if energy < 0:
-                raise Refused("generation", f"{energy} Wh is below zero", place=str(start))
-            total += energy
-            weighted += energy * Fraction(int(block.mantissas[number]), 10**block.scale)
-        if not total:
-            raise Refused("generation", "no node generated: there is nothing to weigh by", place=str(start))
-        found.append(weighted / total)
-    return tuple(found)
-
-
-def published(like: PriceSeries, node: str, start: datetime, prices: Sequence[Fraction]) -> PriceSeries:
-    """Computed prices as a market publishes them: six decimals per kWh, half away from zero (DOMAIN.md 3.0).
-
-    Raises:
-        Refused: `price_block` without any price.
-    """
-    mantissas = [round_half_away(price * 10**OFFICIAL_DECIMALS) for price in prices]
-    block = PriceBlock(start, np.array(mantissas, dtype=np.int64), OFFICIAL_DECIMALS)
-    return PriceSeries(like.market, node, like.product, like.interval_s, like.currency, (block,))
 
 
 def _check_series(rule: SpotRule, series: PriceSeries, product: Product, seconds: int, place: str) -> None:

@@ -18,8 +18,9 @@ from ledger.market_price import Product
 from ledger.quantity import MINOR_DIGITS, exact
 from ledger.refusal import Refused
 
-PricePoint = Literal["node", "unified"]
-"""Whether a trading unit is priced at its own node or at the generation-weighted unified price."""
+PricePoint = Literal["node", "unified", "generation_weighted"]
+"""Whether a site is priced at its own node, at the unified price that the market publishes (as that of the
+site's price point), or at the unified price computed of the nodes' prices and told generation."""
 
 ContractPoint = Literal["price_point", "reference_node"]
 """Where contracts for difference settle: at the unit's own price, or at the reference node."""

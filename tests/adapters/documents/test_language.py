@@ -67,9 +67,9 @@ def test_a_text_that_nobody_knows_stays_as_recorded() -> None:
 
 def test_every_phrase_fills_the_groups_that_it_has() -> None:
     for phrase in _phrases():
-        used = {int(number) for number in re.findall(r"\{(\d+)w?\}", phrase.text)}
+        used = {int(number) for number in re.findall(r"\{(\d+)[wp]?\}", phrase.text)}
         assert used <= set(range(1, phrase.pattern.groups + 1)), phrase.pattern.pattern
-        assert "{" not in re.sub(r"\{\d+w?\}", "", phrase.text)
+        assert "{" not in re.sub(r"\{\d+[wp]?\}", "", phrase.text)
 
 
 def test_another_language_is_refused() -> None:

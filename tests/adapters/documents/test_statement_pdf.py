@@ -12,9 +12,8 @@ import pytest
 from pypdf import PdfReader
 
 from adapters.documents.language import LANGUAGES, Language
-from adapters.documents.statement_pdf import combined_pdf, statement_page, statement_pdf, statement_pdfs
+from adapters.documents.statement_pdf import statement_page, statement_pdf, statement_pdfs
 from adapters.documents.typesetting import Typesetters
-from ledger.refusal import Refused
 from tests.adapters.documents.sample import document, long_document, pdf_pages
 from tests.ledger.kpi.sample import run
 
@@ -101,20 +100,6 @@ def test_a_provisional_statement_says_so_on_every_page() -> None:
         assert mark not in "".join(pdf_pages(statement_pdf(document(), language)))
 
 
-def test_pages_are_numbered_within_each_statement() -> None:
-    pages = [
-        squeezed(page) for page in pdf_pages(combined_pdf([long_document(60), document("owner-one")], "en"))
-    ]
-    assert len(pages) == 4
-    assert [re.findall(r"Page(\d)of(\d)", page) for page in pages] == [
-        [("1", "3")],
-        [("2", "3")],
-        [("3", "3")],
-        [("1", "1")],
-    ]
-    assert all("Rounding" in page for page in pages[:2]), "the head of the table stands on each page"
-
-
 def test_words_are_never_markup() -> None:
     evil = '#panic("x") $x$ *b* `c` \\ @label <l> [ ] { }'
     one = document()
@@ -138,9 +123,3 @@ def test_fonts_come_from_the_package_and_are_in_the_file(monkeypatch: pytest.Mon
     assert all("NotoSansSC" in font["/BaseFont"] for font in fonts)  # type: ignore[index]
     assert reader.metadata is not None
     assert reader.metadata.creation_date == datetime.fromisoformat("2026-09-01T02:03:04+00:00")
-
-
-def test_an_empty_file_is_refused() -> None:
-    with pytest.raises(Refused) as refused:
-        combined_pdf([], "zh")
-    assert refused.value.code == "empty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from adapters.reconciliation.operator_file import read_operator_statement
@@ -60,6 +61,33 @@ def test_the_sample_is_read_to_the_fen() -> None:
     )
     assert (str(deviation.quantity), str(deviation.amount)) == ("-3125 kWh", "-1212.50")
     assert (capacity.quantity, capacity.price) == (None, None)
+
+
+def test_how_finely_quantity_and_price_are_printed() -> None:
+    """DOMAIN.md 3.0: whole kWh and six decimals a kWh unless the profile or the row says otherwise."""
+    first, deviation, capacity = read().lines[:3]
+    assert (first.quantity_step, first.price_step) == ("1", "0.000001")
+    assert (deviation.quantity_step, capacity.quantity_step, capacity.price_step) == ("1", "0", "0")
+    finer = read(("120.350", "120.35004"), ("206.475", "206.47504")).lines[0]
+    assert (str(finer.quantity), finer.quantity_step) == ("120350.04 kWh", "0.01")
+    coarse = msgspec.structs.replace(PROFILE, quantity_decimals=2, price_decimals=1)
+    first = read_operator_statement(sample(NAME), coarse).lines[0]
+    assert (first.quantity_step, first.price_step) == ("10", "0.0001")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "place"),
+    [
+        ("quantity_decimals = 13", "decimals", "quantity_decimals"),
+        ("price_decimals = -1", "decimals", "price_decimals"),
+        ("rounded_parts = 0", "rounded_parts", "rounded_parts"),
+    ],
+)
+def test_a_profile_of_impossible_decimals_is_refused(line: str, code: str, place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        operator_profile(f"{line}\n".encode() + PLAIN)
+    assert caught.value.code == code
+    assert place in caught.value.place
 
 
 def test_a_total_that_is_not_the_sum_names_the_largest_difference() -> None:

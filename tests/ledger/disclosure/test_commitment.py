@@ -117,11 +117,11 @@ def test_an_others_sum_that_is_not_the_rest_of_the_pool_is_refused() -> None:
     others = one.pool - one.entitlement
     salt = salt_of(SECRET, one.party, "others")
     with pytest.raises(Refused, match="are not the pool"):
-        Disclosed.of(one, others + Money(1, others.currency), salt)
+        Disclosed.of(one, others + Money(1, others.currency), salt, 1)
     hidden = msgspec.structs.replace(one, pool=None)
-    shown = Disclosed.of(one, others, salt).others
+    shown = Disclosed.of(one, others, salt, 1).others
     with pytest.raises(Refused, match="where the pool is"):
-        Disclosed("wattledger.disclosure.v1", hidden, shown)
+        Disclosed("wattledger.disclosure.v1", 1, hidden, shown)
 
 
 @pytest.mark.parametrize(

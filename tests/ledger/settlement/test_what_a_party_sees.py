@@ -15,7 +15,7 @@ from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountTrees
 from ledger.settlement.result import BillItem, Percentage, SiteBill
 from ledger.settlement.run import Run
-from ledger.settlement.settle import _bills_seen, _percentages, _sites_seen
+from ledger.settlement.sight import bills_seen, percentages, sites_seen
 from ledger.settlement.statement import Statement, statements
 from tests.ledger.kpi.sample import cny, run
 
@@ -34,14 +34,14 @@ def seen_by(terms: Contract, party: str, **sees: bool) -> Contract:
 
 def test_a_host_sees_the_bill_of_its_own_sites_whatever_it_is_shown() -> None:
     for host in HOSTS:
-        seen = _bills_seen(seen_by(TERMS, host))
+        seen = bills_seen(seen_by(TERMS, host))
         assert {one: seen[one] for one in HOSTS} == {
             "host-s1": ("S1",),
             "host-s2": ("S2",),
             "host-s3": ("S3",),
         }
-    assert _bills_seen(TERMS)["operator"] == ("S1", "S2", "S3")
-    assert "operator" not in _bills_seen(seen_by(TERMS, "operator", host_bill=False))
+    assert bills_seen(TERMS)["operator"] == ("S1", "S2", "S3")
+    assert "operator" not in bills_seen(seen_by(TERMS, "operator", host_bill=False))
 
 
 def test_the_only_host_sees_the_bills_of_all_sites() -> None:
@@ -51,7 +51,7 @@ def test_the_only_host_sees_the_bills_of_all_sites() -> None:
         parties=(msgspec.structs.replace(host, sites=()), operator),
         clauses=(TERMS.clauses[0], *(_for_two(one) for one in TERMS.clauses[1:])),
     )
-    assert _bills_seen(alone)["host-s1"] == ("S1", "S2", "S3")
+    assert bills_seen(alone)["host-s1"] == ("S1", "S2", "S3")
 
 
 def _for_two(clause: object) -> object:
@@ -59,20 +59,20 @@ def _for_two(clause: object) -> object:
 
 
 def test_who_sees_how_a_storage_ran() -> None:
-    assert _sites_seen(TERMS, []) == {
+    assert sites_seen(TERMS, []) == {
         "host-s1": ("S1",),
         "host-s2": ("S2",),
         "host-s3": ("S3",),
         "operator": ("S1", "S2", "S3"),
     }
-    assert _sites_seen(seen_by(TERMS, "operator", pool_total=False), [])["operator"] == ()
+    assert sites_seen(seen_by(TERMS, "operator", pool_total=False), [])["operator"] == ()
     held = run(site="S2", host="operator").result.lines
-    seen = _sites_seen(seen_by(TERMS, "operator", pool_total=False), held)
+    seen = sites_seen(seen_by(TERMS, "operator", pool_total=False), held)
     assert seen["operator"] == ("S2",), "whose cash it holds"
 
 
 def test_percentages_are_the_contracts_own_words() -> None:
-    assert [(one.clause, one.of, one.party, one.share) for one in _percentages(TERMS)] == [
+    assert [(one.clause, one.of, one.party, one.share) for one in percentages(TERMS)] == [
         (f"clause {number}, {kind}", "", party, share)
         for number, kind in ((2, "loss_split"), (3, "remainder_split"))
         for party, share in (("host-s1", "35%"), ("host-s2", "20%"), ("host-s3", "15%"), ("operator", "30%"))

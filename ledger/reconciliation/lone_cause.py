@@ -1,0 +1,297 @@
+"""Why the other side has no such line: the first cause that the ledger knows, or what to ask."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, TypeVar
+
+from ledger.interval import Interval
+from ledger.reconciliation.background import Background, Held
+from ledger.reconciliation.lone_line import LoneKind, LoneLine
+from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement
+from ledger.reconciliation.our_line import ROUNDING, OurLine, stream_of
+from ledger.stream import BILL_EFFECT
+
+Either = OperatorLine | OurLine
+L = TypeVar("L", OperatorLine, OurLine)
+_Key = tuple[str, str, Interval]
+_NAMED_MAX: Final = 3
+"""More gaps or claims than this are counted, not named."""
+
+
+class LoneCauses:
+    """Of one comparison: `theirs` and `ours` are the lines that found no partner, `run` is ours, and
+    `other_runs` are our lines as they were then, newest first."""
+
+    def __init__(
+        self,
+        statement: OperatorStatement,
+        theirs: Sequence[OperatorLine],
+        ours: Sequence[OurLine],
+        run: str,
+        other_runs: Mapping[str, Sequence[OurLine]],
+        background: Background,
+    ) -> None:
+        self._operator, self._run, self._known = statement.operator, run, background
+        self._streams = {stream_of(line.item) for line in statement.lines}
+        self._theirs, self._ours = _Lone(theirs), _Lone(ours)
+        self._then = {name: {_key(line): line for line in lines} for name, lines in other_runs.items()}
+
+    def of_theirs(self, line: OperatorLine) -> LoneLine:
+        """A line that only the operator has."""
+        checks: tuple[tuple[LoneKind, Callable[[OperatorLine], str]], ...] = (
+            ("nothing_paid", _nothing_paid),
+            ("named_otherwise", lambda one: self._named_otherwise(one, self._theirs, self._ours)),
+            ("other_period", self._other_period),
+            ("incomplete_period", lambda one: self._incomplete(one, self._theirs, self._ours)),
+            ("unit", self._unit_of_theirs),
+            ("late", self._gone),
+            ("unknown_site", self._unknown_site),
+            ("no_contract", self._no_contract),
+            ("other_contract", self._other_contract),
+            ("not_in_force", self._not_in_force),
+            ("exclusivity", self._exclusivity),
+            ("not_told", self._not_told),
+        )
+        where = f"{line.item} of {_site(line)} for {self._known.span(line.interval)}"
+        ask = (
+            f"ask {self._operator} what its line {line.reference} ({where}) rests on: the clearing, award or"
+            " instruction, the meter data and the run"
+        )
+        return _lone(line, checks, ask)
+
+    def of_ours(self, line: OurLine) -> LoneLine:
+        """A line that only we have."""
+        checks: tuple[tuple[LoneKind, Callable[[OurLine], str]], ...] = (
+            ("nothing_paid", _nothing_paid),
+            ("rounding", _rounding),
+            ("named_otherwise", lambda one: self._named_otherwise(one, self._ours, self._theirs)),
+            ("incomplete_period", lambda one: self._incomplete(one, self._ours, self._theirs)),
+            ("unit", self._unit_of_ours),
+            ("bill_effect", self._bill_effect),
+            ("late", self._late),
+            ("estimated", _estimated),
+        )
+        where = f"{line.item} of {_site(line)} for {self._known.span(line.interval)}"
+        ask = (
+            f"ask {self._operator} whether it states {where} elsewhere, and if it does not, which data of it"
+            f" are missing; ours is {line.amount} {line.amount.currency} ({line.reference})"
+        )
+        return _lone(line, checks, ask)
+
+    def _named_otherwise(self, line: Either, own: _Lone, others: _Lone) -> str:
+        """The other side's one line of the same period and money, under another item or at another site."""
+        there = others.alike(line)
+        if len(there) != 1 or len(own.alike(there[0])) != 1:
+            return ""
+        other = there[0]
+        what = f"item {other.item!r}" if other.site == line.site else f"site {_site(other)}"
+        return f"{other.reference} is the same money under {what}: translate it in the profile"
+
+    def _incomplete(self, line: Either, own: _Lone, others: _Lone) -> str:
+        """A line and lines inside it that do not fill it, so that they are not compared."""
+        parts = [one for one in others.of(line) if _inside(one.interval, line.interval)]
+        if parts:
+            gaps = list(_gaps(line.interval, parts))
+            missing = f"leave out {self._spans(gaps)}" if gaps else "overlap"
+            return f"{len(parts)} lines of the other side lie inside it and {missing}"
+        whole = next((one for one in others.of(line) if _inside(line.interval, one.interval)), None)
+        if whole is None:
+            return ""
+        count = sum(1 for one in own.of(line) if _inside(one.interval, whole.interval))
+        return f"one of {count} lines inside {whole.reference}, which they do not fill"
+
+    def _spans(self, spans: Sequence[Interval]) -> str:
+        named = "; ".join(self._known.span(one) for one in spans[:_NAMED_MAX])
+        return f"{named} and {len(spans) - _NAMED_MAX} more" if len(spans) > _NAMED_MAX else named
+
+    def _other_period(self, line: OperatorLine) -> str:
+        period = self._known.period
+        if period is None or period.overlaps(line.interval):
+            return ""
+        return f"it is about {self._known.span(line.interval)}, compared is {self._known.span(period)}"
+
+    def _unit_of_theirs(self, line: OperatorLine) -> str:
+        if line.site not in self._known.unit_sites:
+            return ""
+        shares = self._known.units.get((line.site, stream_of(line.item)))
+        if shares is None:
+            return f"nothing of {stream_of(line.item)} of this trading unit is shared out yet: allocate"
+        return f"no line of its sites ({', '.join(sorted(shares.sites))}) is compared under this item"
+
+    def _unit_of_ours(self, line: OurLine) -> str:
+        for (name, stream), shares in self._known.units.items():
+            if stream == line.stream and line.site in shares.sites:
+                return f"a share of what the market stated of trading unit {name}, which is not listed here"
+        return ""
+
+    def _bill_effect(self, line: OurLine) -> str:
+        if line.stream not in BILL_EFFECT or not BILL_EFFECT.isdisjoint(self._streams):
+            return ""
+        return (
+            "a saving on the host's own electricity bill: no market pays it, the grid company's bill shows it"
+        )
+
+    def _late(self, line: OurLine) -> str:
+        """That the operator could not know: by an earlier run of ours, or by when events were recorded."""
+        known, cut_off = self._known, self._known.cut_off
+        lacking = [name for name, lines in self._then.items() if _key(line) not in lines]
+        changed = f"; corrected: {known.corrected}" if known.corrected else ""
+        if cut_off is None:
+            return f"{self._when(lacking[0])} had no such line{changed}" if lacking else ""
+        recorded = known.recorded_at.get(self._run)
+        if recorded is None or recorded <= cut_off:
+            return ""
+        before = next((name for name in self._then if self._recorded_by(name, cut_off)), None)
+        if before is not None:
+            last = f"the last before the cut-off {known.instant(cut_off)}"
+            return f"{self._when(before)}, {last}, had no such line{changed}" if before in lacking else ""
+        newest = known.newest.get(line.site)
+        if newest is None or newest.recorded_at <= cut_off:
+            return ""
+        when = f"recorded {known.instant(newest.recorded_at)}, after the cut-off {known.instant(cut_off)}"
+        return f"it rests on {newest.aggregate}, {when}"
+
+    def _recorded_by(self, name: str, cut_off: datetime) -> bool:
+        recorded = self._known.recorded_at.get(name)
+        return recorded is not None and recorded <= cut_off
+
+    def _when(self, name: str) -> str:
+        recorded = self._known.recorded_at.get(name)
+        return name if recorded is None else f"{name} (recorded {self._known.instant(recorded)})"
+
+    def _gone(self, line: OperatorLine) -> str:
+        for name, lines in self._then.items():
+            then = lines.get(_key(line))
+            if then is not None:
+                changed = f" ({self._known.corrected})" if self._known.corrected else ""
+                return f"{self._when(name)} had it with {then.amount}; {self._run}{changed} has none"
+        return ""
+
+    def _unknown_site(self, line: OperatorLine) -> str:
+        sites = self._known.sites
+        if sites is None or not line.site or line.site in sites:
+            return ""
+        return f"no site {line.site!r} is registered: translate the operator's word in the profile"
+
+    def _no_contract(self, line: OperatorLine) -> str:
+        sites = self._known.sites
+        if sites is None or not line.site or sites[line.site]:
+            return ""
+        return f"site {line.site} is under no contract: what markets pay of it falls to nobody"
+
+    def _other_contract(self, line: OperatorLine) -> str:
+        held = self._held(line)
+        if any(one.contract == self._known.contract and one.interval.overlaps(line.interval) for one in held):
+            return ""
+        names = sorted({one.contract for one in held if one.interval.overlaps(line.interval)})
+        return f"site {line.site} is under {', '.join(names)} then: compare it with that" if names else ""
+
+    def _not_in_force(self, line: OperatorLine) -> str:
+        held = self._held(line)
+        if not held or any(one.interval.overlaps(line.interval) for one in held):
+            return ""
+        spans = "; ".join(f"{one.contract} {self._known.span(one.interval)}" for one in held)
+        return f"site {line.site} is under a contract at other times only: {spans}"
+
+    def _held(self, line: OperatorLine) -> Sequence[Held]:
+        return () if self._known.sites is None else self._known.sites.get(line.site, ())
+
+    def _exclusivity(self, line: OperatorLine) -> str:
+        stream = stream_of(line.item)
+        spans = [
+            one
+            for one in self._known.refused
+            if one.stream == stream and line.site in ("", one.site) and one.interval.overlaps(line.interval)
+        ]
+        if not spans:
+            return ""
+        named = [
+            f"{one.claim} got {one.granted} of {one.asked} {one.quantity}"
+            f" on {self._known.span(one.interval)}: {one.reason}"
+            for one in spans[:_NAMED_MAX]
+        ]
+        more = [f"and {len(spans) - _NAMED_MAX} more"] if len(spans) > _NAMED_MAX else []
+        return f"refused, so that nothing is paid twice: {'; '.join([*named, *more])}"
+
+    def _not_told(self, line: OperatorLine) -> str:
+        told, stream = self._known.told, stream_of(line.item)
+        if told is None or stream in BILL_EFFECT:
+            return ""
+        if any(of == stream and line.site in ("", site) for site, of in told):
+            return ""
+        return f"no result of {stream} is recorded of {_site(line)} then: record it, and settle again"
+
+
+class _Lone:
+    """The lone lines of one side, by site and item, and by what could be the same money."""
+
+    def __init__(self, lines: Sequence[Either]) -> None:
+        self._by_item: dict[tuple[str, str], list[Either]] = defaultdict(list)
+        self._by_money: dict[tuple[Interval, int], list[Either]] = defaultdict(list)
+        for line in lines:
+            self._by_item[line.site, line.item].append(line)
+            self._by_money[line.interval, line.amount.minor].append(line)
+
+    def of(self, line: Either) -> list[Either]:
+        return self._by_item.get((line.site, line.item), [])
+
+    def alike(self, line: Either) -> list[Either]:
+        """Of the same period and money, with either the same site or the same item."""
+        same = self._by_money.get((line.interval, line.amount.minor), [])
+        return [one for one in same if (one.site == line.site) != (one.item == line.item)]
+
+
+def _lone(line: L, checks: Sequence[tuple[LoneKind, Callable[[L], str]]], ask: str) -> LoneLine:
+    kind: LoneKind = "unknown"
+    reason = "cause unknown"
+    for name, check in checks:
+        found = check(line)
+        if found:
+            kind, reason = name, found
+            break
+    said = ask if kind == "unknown" else ""
+    return LoneLine(line.reference, line.site, line.item, line.interval, line.amount, kind, reason, said)
+
+
+def _nothing_paid(line: Either) -> str:
+    return "" if line.amount.minor else "its amount is zero: nothing is missing"
+
+
+def _rounding(line: OurLine) -> str:
+    if line.item != f"{line.stream}: {ROUNDING}":
+        return ""
+    return "what rounding each term by itself leaves of the line's amount"
+
+
+def _estimated(line: OurLine) -> str:
+    if not line.estimated:
+        return ""
+    return (
+        f"{line.estimated} of the site's energy is estimated or substituted: actual readings may be awaited"
+    )
+
+
+def _key(line: Either) -> _Key:
+    return line.item, line.site, line.interval
+
+
+def _site(line: Either) -> str:
+    return line.site or "all sites"
+
+
+def _inside(one: Interval, whole: Interval) -> bool:
+    return one != whole and whole.start <= one.start and one.end <= whole.end
+
+
+def _gaps(whole: Interval, parts: Sequence[Either]) -> Iterator[Interval]:
+    """The times of `whole` that no part covers."""
+    reached = whole.start
+    for one in sorted((part.interval for part in parts), key=lambda interval: interval.start):
+        if reached < one.start:
+            yield Interval(reached, one.start)
+        reached = max(reached, one.end)
+    if reached < whole.end:
+        yield Interval(reached, whole.end)
