@@ -74,7 +74,8 @@ def account_text(found: PartyAccount) -> str:
     ]
     for row in found.rows:
         of = "" if row.reference.month is None else f" {row.reference.contract} {row.reference.month}"
-        what = f"{row.kind}{of} {row.reference.document or ''}".rstrip()
+        late = "" if row.value_date == row.posted_on else f", value {row.value_date}"
+        what = f"{row.kind}{of} {row.reference.document or ''}".rstrip() + late
         lines.append(f"{row.posted_on!s:<12}{what:<44}{row.amount!s:>14}{row.balance!s:>14}")
     lines.append(f"{'closing':<56}{'':>14}{found.closing!s:>14}")
     return "\n".join(lines)

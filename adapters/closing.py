@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from adapters.front_door import FrontDoor
 from adapters.postgres.database import Connection
 from adapters.queries import lives, registered
+from adapters.queries.contracts_in_force import holding
+from adapters.queries.folded import states
 from adapters.queries.journal import journal
 from ledger.accounting.party_account import control_differences
 from ledger.contract import Contract
@@ -53,7 +54,7 @@ class Checklist(msgspec.Struct, frozen=True):
         return agrees and finished and not self.open_imports
 
 
-def checklist(door: FrontDoor, connection: Connection, month: Month, position: int) -> Checklist:
+def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     """The month's checklist as of `position`.
 
     Raises:
@@ -61,11 +62,12 @@ def checklist(door: FrontDoor, connection: Connection, month: Month, position: i
     """
     spans = _in_force(connection, month, position)
     found = lives.of_month(connection, position, str(month))
-    closing = door.state(AGGREGATE)
+    settled = states(connection, [AGGREGATE, *(_run_of(name, month) for name in spans)], position)
+    closing = settled.get(AGGREGATE)
     last = closing.last if isinstance(closing, Closing) else None
     waiting = _waiting(connection, position, month, closing)
     booked = journal(connection, position)
-    everything = lives.page(connection, position, month=None, party=None, after="", limit=1_000_000)
+    everything = lives.page(connection, position)
     off = control_differences(booked.journal, everything, booked.owner, booked.without_owner)
     imports = connection.execute(
         "SELECT id FROM ledger.meter_import WHERE status = 'open' AND from_seq <= %(p)s"
@@ -80,7 +82,7 @@ def checklist(door: FrontDoor, connection: Connection, month: Month, position: i
     return Checklist(
         str(month),
         last is not None and month <= last,
-        tuple(_check(door.state(f"settlement.{name}_{month}"), name, found) for name in spans),
+        tuple(_check(settled.get(_run_of(name, month)), name, found) for name in spans),
         tuple(sorted({one.id for life in (*found, *waiting) for one in life.disputes if one.freezes})),
         tuple(name for (name,) in imports),
         booked.journal.balanced,
@@ -89,14 +91,14 @@ def checklist(door: FrontDoor, connection: Connection, month: Month, position: i
 
 
 def close_command(
-    door: FrontDoor, connection: Connection, month: Month, position: int, carried: Iterable[str], by: str
+    connection: Connection, month: Month, position: int, carried: Iterable[str], by: str
 ) -> CloseMonth:
     """The command that closes the month; it is decided on the aggregates themselves.
 
     Raises:
         Refused: `no_contract`, `open_import`, `journal_difference`.
     """
-    check = checklist(door, connection, month, position)
+    check = checklist(connection, month, position)
     if check.open_imports:
         raise Refused(
             "open_import", f"imports {', '.join(check.open_imports)} are not finished", place="month"
@@ -108,14 +110,16 @@ def close_command(
             f"the journal is not what the statements say of {whose}: see wattledger account",
             place="month",
         )
+    aggregates = [AGGREGATE, *(_run_of(one.contract, month) for one in check.contracts)]
+    settled = states(connection, aggregates, position)
     statements = [
         StatementKey(one.contract, str(month), party, one.run)
         for one in check.contracts
         if one.run is not None
-        for party in _parties(door.state(f"settlement.{one.contract}_{month}"))
+        for party in _parties(settled.get(_run_of(one.contract, month)))
     ]
     names = tuple(one.contract for one in check.contracts)
-    waiting = tuple(life.key for life in _waiting(connection, position, month, door.state(AGGREGATE)))
+    waiting = tuple(life.key for life in _waiting(connection, position, month, settled.get(AGGREGATE)))
     return CloseMonth(month, names, tuple(statements), tuple(carried), by, waiting)
 
 
@@ -126,9 +130,13 @@ def _waiting(connection: Connection, position: int, month: Month, closing: objec
         return []
     return [
         life
-        for life in lives.page(connection, position, month=None, party=None, after="", limit=1_000_000)
+        for life in lives.page(connection, position)
         if life.key.month < str(month) and any(one.id in carried for one in life.disputes)
     ]
+
+
+def _run_of(contract: str, month: Month) -> str:
+    return f"settlement.{contract}_{month}"
 
 
 def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
@@ -155,10 +163,9 @@ def _in_force(connection: Connection, month: Month, position: int) -> dict[str, 
     contracts = registered.load(connection, "contract", Contract, position)
     found: dict[str, Interval] = {}
     for name, versions in sorted(contracts.versions.items()):
-        for version in versions:
-            span = month.interval(zone_of(version.document.zone))
-            if version.period is not None and version.period.overlaps(span):
-                found[name] = span
+        held = holding(versions, month)
+        if held is not None:
+            found[name] = month.interval(zone_of(held.document.zone))
     if not found:
         raise Refused("no_contract", f"no contract holds in {month}", place="month")
     return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
+from adapters.founded import book_of
 from adapters.front_door import FrontDoor
-from ledger import book
-from ledger.book import Book
 from ledger.contract import Contract
 from ledger.effective import History
 from ledger.interval import Month, zone_of
@@ -22,7 +21,7 @@ def today(door: FrontDoor, clock: Callable[[], datetime]) -> date:
     Raises:
         Refused: `unknown_book` before it is founded.
     """
-    return clock().astimezone(zone_of(_book(door).zone)).date()
+    return clock().astimezone(zone_of(book_of(door).zone)).date()
 
 
 def owner(door: FrontDoor) -> str:
@@ -31,7 +30,7 @@ def owner(door: FrontDoor) -> str:
     Raises:
         Refused: `unknown_book` before it is founded.
     """
-    return _book(door).owner
+    return book_of(door).owner
 
 
 def currency(door: FrontDoor, key: StatementKey) -> str:
@@ -55,11 +54,11 @@ def terms(door: FrontDoor, key: StatementKey) -> Terms:
     history = door.state(f"contract.{key.contract}")
     if not isinstance(history, History):
         raise Refused("unknown_contract", f"no contract {key.contract!r} is registered", place="contract")
-    contract = history.latest.document
-    assert isinstance(contract, Contract)
-    month = Month.parse(key.month).interval(zone_of(contract.zone))
-    held = history.at(month.end - timedelta(microseconds=1)) or history.at(month.start)
-    stated: Terms | None = held.document.statement_terms if held is not None else None
+    versions: list[Contract] = [one.document for one in history.versions]
+    month = Month.parse(key.month)
+    # Not the one in force: a statement of a month that a later version left without any is still one.
+    settled = next((one for one in reversed(versions) if one.has_days_in(month)), None)
+    stated = settled.statement_terms if settled is not None else None
     if stated is None:
         raise Refused(
             "statement_terms",
@@ -67,10 +66,3 @@ def terms(door: FrontDoor, key: StatementKey) -> Terms:
             place="contract",
         )
     return stated
-
-
-def _book(door: FrontDoor) -> Book:
-    found = door.state(book.AGGREGATE)
-    if not isinstance(found, Book):
-        raise Refused("unknown_book", "this book is not founded yet", place="book")
-    return found

@@ -9,30 +9,39 @@ from datetime import UTC, datetime
 
 import nats.errors
 import psycopg
-from cyclopts import App
+from cyclopts import App, CycloptsError
 from eventsourcing.persistence import OperationalError
 from rich.console import Console
 
 from adapters.cli import (
     access,
+    access_log,
     accounting,
     analyst,
+    bundle,
     capital,
     close,
     contract_facts,
+    disputes,
     facts,
+    log,
     metering,
     money,
     netting,
+    privacy,
     proof,
     questions,
     reconcile,
+    record,
     reports,
     runs,
     servers,
+    story,
     trading_units,
 )
+from adapters.cli.reads import put_on_record
 from adapters.cli.session import Session
+from adapters.cli.usage import usage_refusal
 from adapters.continuity import Discontinuity
 from adapters.embedded.child import ChildFailed
 from adapters.nats.stream import StreamError, WeakStream
@@ -42,6 +51,8 @@ from ledger.refusal import Refused
 
 _REFUSED = 2
 _UNAVAILABLE = 3
+_NO_SPACE = 10047
+"""What JetStream says when a new stream's bound is above what the server may still promise."""
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 """As of a program that SIGPIPE ended; the signal itself would not let us stop the servers."""
@@ -61,9 +72,15 @@ def application(session: Session) -> App:
     metering.add_to(app, session)
     money.add_to(app, session)
     proof.add_to(app, session)
+    log.add_to(app, session)
+    bundle.add_to(app, session)
     access.add_to(app, session)
+    access_log.add_to(app, session)
+    privacy.add_to(app, session)
     close.add_to(app, session)
+    disputes.add_to(app, session)
     accounting.add_to(app, session)
+    record.add_to(app, session)
     capital.add_to(app, session)
     contract_facts.add_to(app, session)
     netting.add_to(app, session)
@@ -72,7 +89,9 @@ def application(session: Session) -> App:
     reports.add_to(app, session)
     analyst.add_to(app, session)
     runs.add_to(app, session)
+    story.add_to(app, session)
     trading_units.add_to(app, session)
+    put_on_record(app)
     return app
 
 
@@ -98,11 +117,13 @@ def main() -> None:
 
 def _run(errors: Console) -> int:
     try:
-        session = Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC))
-        code = application(session)()
+        app = application(Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC)))
+        try:
+            code = app(print_error=False, exit_on_error=False)
+        except CycloptsError as error:
+            raise usage_refusal(app, error) from None
     except Refused as refused:
-        errors.print(f"refused ({refused.code}): {refused}", style="red", markup=False, highlight=False)
-        return _REFUSED
+        return _refused(errors, refused)
     except (
         FileNotFoundError,
         FileExistsError,
@@ -115,13 +136,14 @@ def _run(errors: Console) -> int:
         return _REFUSED
     except BrokenPipeError:
         raise
+    except StreamError as error:
+        return _unavailable(errors, error) if error.code != _NO_SPACE else _refused(errors, _no_space())
     except (
         ChildFailed,
         ConnectionError,
         OperationalError,
         nats.errors.Error,
         psycopg.OperationalError,
-        StreamError,
         WeakStream,
         Discontinuity,
         Behind,
@@ -132,6 +154,20 @@ def _run(errors: Console) -> int:
         errors.print("interrupted", style="red")
         return _INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _no_space() -> Refused:
+    return Refused(
+        "no_space",
+        "the space that this NATS server may use is promised to its books, and none is left for another one;"
+        " bound the new book with WATTLEDGER_STREAM_MAX_BYTES (such as 1073741824), free disk space, or found"
+        " it in a folder of its own with WATTLEDGER_STATE",
+    )
+
+
+def _refused(errors: Console, refused: Refused) -> int:
+    errors.print(f"refused ({refused.code}): {refused}", style="red", markup=False, highlight=False)
+    return _REFUSED
 
 
 def _unavailable(errors: Console, error: Exception) -> int:

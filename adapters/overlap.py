@@ -5,16 +5,15 @@ Two that are registered in the same moment can still pass each other: settling r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from adapters.front_door import FrontDoor
 from adapters.postgres.database import Database
 from adapters.queries import registered
 from adapters.settling import lowest_position
 from ledger.command import Command
 from ledger.contract import Contract
+from ledger.interval import Interval, midnight, zone_of
 from ledger.refusal import Refused
-from ledger.signed_contract import RegisterContract
+from ledger.signed_contract import HeldDays, RegisterContract, held_days
 
 
 def check_overlap(door: FrontDoor, database: Database, command: Command) -> None:
@@ -26,30 +25,24 @@ def check_overlap(door: FrontDoor, database: Database, command: Command) -> None
     if not isinstance(command, RegisterContract):
         return
     wanted = command.contract
+    own = _instants(wanted, HeldDays(wanted.effective_from, wanted.terminated_on or wanted.effective_to))
     with database.reading(door.book) as connection:
         register = registered.load(connection, "contract", Contract, lowest_position(connection))
     for name, versions in sorted(register.versions.items()):
         if name == wanted.id:
             continue
-        for other in _in_force(version.document for version in versions):
+        others = [version.document for version in versions]
+        for other, days in zip(others, held_days(others), strict=True):
             shared = sorted(set(other.sites) & set(wanted.sites))
-            if shared and other.effective.overlaps(wanted.effective):
+            if shared and days is not None and _instants(other, days).overlaps(own):
                 raise Refused(
                     "contract_overlap",
-                    f"site {shared[0]} is under contract {name} from {other.effective_from} to"
-                    f" {other.effective_to}: end that one first, or begin on {other.effective_to}",
+                    f"site {shared[0]} is under contract {name} from {days.first} to {days.end}: end that one"
+                    f" first, or begin on {days.end}",
                     place="sites",
                 )
 
 
-def _in_force(versions: Iterable[Contract]) -> list[Contract]:
-    """The versions that still hold somewhere: one that a later version covers whole does not."""
-    found: list[Contract] = []
-    for version in versions:
-        found = [
-            one
-            for one in found
-            if one.effective_from < version.effective_from or one.effective_to > version.effective_to
-        ]
-        found.append(version)
-    return found
+def _instants(contract: Contract, days: HeldDays) -> Interval:
+    zone = zone_of(contract.zone)
+    return Interval(midnight(days.first, zone), midnight(days.end, zone))

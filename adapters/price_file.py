@@ -1,31 +1,48 @@
-"""A CSV of market prices in our own layout (examples/prices/README.md): bytes to series."""
+"""A CSV of market prices, in our own layout or a platform's hours (examples/prices/README.md), to series."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from adapters.meters import text
-from ledger.market_price import PriceSeries, price_columns, price_ledger
+from ledger.market_price import HOURLY_COLUMNS, PriceSeries, hourly_ledger, price_columns, price_ledger
 from ledger.refusal import Refused
+
+_HOUR_S: Final = 3600
 
 
 def parse(
-    data: bytes, *, market: str, node: str, currency: str, interval_s: int
+    data: bytes, *, market: str, node: str, currency: str, interval_s: int, zone: str | None = None
 ) -> tuple[PriceSeries, PriceSeries]:
     """Day-ahead and real-time series of a whole file, plain or gzip, in UTF-8.
 
+    A header with `hour_business` is a platform's: its hours are those of the clocks of `zone`.
+
     Raises:
         Refused: `empty_file`, `file_too_large`, `encoding`, `line_end`, `csv_syntax`, `missing_column`,
-            `duplicate_header`, `truncated_file` for a last line without its line end, and what
-            `price_ledger` refuses; the place is the file's line.
+            `duplicate_header`, `truncated_file` for a last line without its line end, `price_zone` for local
+            hours without a zone or a zone for prices in UTC, `interval` for a platform's other than an hour,
+            and what `price_ledger` and `hourly_ledger` refuse; the place is the file's line.
     """
     lines = _lines(text.body(text.load(data), "utf-8"))
     rows = csv.DictReader(lines)
-    _check_header(rows.fieldnames or (), currency)
-    return price_ledger(
-        _each_a_line(rows), market=market, node=node, currency=currency, interval_s=interval_s
-    )
+    header = rows.fieldnames or ()
+    hourly = "hour_business" in header
+    _check_header(header, HOURLY_COLUMNS if hourly else ("start_utc", *price_columns(currency)))
+    if not hourly:
+        if zone is not None:
+            raise Refused("price_zone", "the file's starts are in UTC: state no zone", place="zone")
+        return price_ledger(
+            _each_a_line(rows), market=market, node=node, currency=currency, interval_s=interval_s
+        )
+    if zone is None:
+        wrong = "the file's hours are local: state the zone of their clocks, such as Asia/Shanghai"
+        raise Refused("price_zone", wrong, place="zone")
+    if interval_s != _HOUR_S:
+        raise Refused("interval", f"the file is of hours, not of {interval_s} s", place="interval_s")
+    return hourly_ledger(_each_a_line(rows), market=market, node=node, zone=zone, currency=currency)
 
 
 def _lines(data: bytes) -> list[str]:
@@ -46,9 +63,9 @@ def _lines(data: bytes) -> list[str]:
     return found
 
 
-def _check_header(header: Sequence[str], currency: str) -> None:
+def _check_header(header: Sequence[str], columns: Sequence[str]) -> None:
     """That the CSV is one of prices at all, before its rows are read."""
-    missing = [column for column in ("start_utc", *price_columns(currency)) if column not in header]
+    missing = [column for column in columns if column not in header]
     found = ", ".join(header) or "none"
     again = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if again is not None:

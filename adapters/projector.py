@@ -28,8 +28,6 @@ from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS, Projected, Projection
 
 _IDLE_S: Final = 0.25
-_HOLE_S: Final = 2.0
-"""How long a message may be missing between others before it is taken for lost: a new leader applies."""
 _RETRY_S: Final = 0.5
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 _HASHES_KEPT: Final = 50_000
@@ -128,7 +126,7 @@ class Projector:
                     continuity.check(self.log, position.sequence, position.hash)
                     epoch = self.log.client.epoch
                 if not pulled:
-                    check_goes_on(self.log, position.sequence)
+                    continuity.check_goes_on(self.log, position.sequence)
                 if time.monotonic() > give_up:
                     raise TimeoutError(f"projected up to {position.sequence} only")
                 if pulled:
@@ -237,23 +235,3 @@ class Projector:
                 "SELECT recorded_at_max FROM ledger.envelope WHERE sequence = %s", [sequence]
             ).fetchone()
         return found[0] if found else _BEGINNING
-
-
-def check_goes_on(log: Log, sequence: int) -> None:
-    """That the stream holds the message after `sequence`, if it holds any later one.
-
-    A damaged block can leave a hole whose message NATS neither delivers nor misses: a reader would wait for
-    it without an end.
-
-    Raises:
-        Discontinuity: a later message is there, and the next one is not.
-    """
-    give_up = time.monotonic() + _HOLE_S
-    while (last := log.client.run(log.last_sequence())) > sequence:
-        if log.client.run(log.payload_at(sequence + 1)) is not None:
-            return
-        if time.monotonic() > give_up:
-            raise Discontinuity(
-                f"the stream holds no message {sequence + 1}, though it reaches {last}: events were lost"
-            )
-        time.sleep(_IDLE_S)

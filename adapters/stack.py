@@ -14,15 +14,21 @@ from adapters.embedded.child import Child
 from adapters.embedded.nats_server import NatsServer
 from adapters.embedded.postgres_server import PostgresServer
 from adapters.front_door import FrontDoor
-from adapters.nats import stream
+from adapters.integrity import checkpoint_files
+from adapters.integrity.checked_recorder import CheckedRecorder
+from adapters.nats import access_stream, stream
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
-from adapters.nats.recorder import JetStreamApplicationRecorder
+from adapters.personal.keys import PersonalKeys
+from adapters.personal.people import People
 from adapters.postgres.database import Database
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.settling import wait_until
 from adapters.state_folder import Addresses, StateFolder
+from adapters.transparency.checkpoint_folder import CheckpointFolder
+from adapters.transparency.published_log import PublishedLog
+from adapters.transparency.signing_projector import SigningProjector
 from ledger.refusal import Refused
 
 _DATABASE: Final = "wattledger"
@@ -40,6 +46,7 @@ class Stack:
         folder: StateFolder | None,
         *,
         founding: bool,
+        believing: bool = True,
     ) -> None:
         self.settings = settings
         self.addresses = addresses
@@ -52,28 +59,49 @@ class Stack:
             self._create_stream()
         seed = Path(addresses.nats_seed) if addresses.nats_seed else None
         self.client = NatsClient(addresses.nats_url, seed_file=seed, name="ledger")
-        self._verify_stream()
+        if believing:
+            self._verify_stream()
         self.log = Log(self.client, settings.book)
-        self.recorder = JetStreamApplicationRecorder(self.log)
-        self.door = FrontDoor(self.recorder, clock, lambda: continuity.guard(self.log, self.database))
+        self.recorder = CheckedRecorder(self.log, self.database)
+        self.door = FrontDoor(self.recorder, clock, self._guard)
+        self.published = published_log(settings, self.database)
+        keys = PersonalKeys(settings.personal_key_folder)
+        self.people = People(self.door, self.database, keys, clock)
+
+    def _guard(self) -> None:
+        """Before the first append on a connection: see `continuity.guard` and `checkpoint_files.guard`."""
+        continuity.guard(self.log, self.database)
+        checkpoint_files.guard(self.published, self.log)
 
     def _create_stream(self) -> None:
         """With the operator's identity, when this process has it."""
         if self.addresses.nats_operator_seed is None and self.addresses.nats_seed is not None:
             return
-        seed = self.addresses.nats_operator_seed
-        operator = NatsClient(
-            self.addresses.nats_url, seed_file=Path(seed) if seed else None, name="operator"
-        )
+        operator = self.operator()
         try:
             stream.create(
+                operator, self.settings.book, max_bytes=self.max_bytes, replicas=self.settings.nats_replicas
+            )
+            access_stream.create(
                 operator,
                 self.settings.book,
-                max_bytes=self.settings.stream_max_bytes or _max_bytes(self.settings.state),
+                max_bytes=self.max_bytes,
                 replicas=self.settings.nats_replicas,
+                days=self.settings.access_days,
             )
+            access_stream.keep(operator, self.settings.book, days=self.settings.access_days)
         finally:
             operator.close()
+
+    def operator(self) -> NatsClient:
+        """A connection with the operator's identity, which creates streams; its user closes it."""
+        seed = self.addresses.nats_operator_seed
+        return NatsClient(self.addresses.nats_url, seed_file=Path(seed) if seed else None, name="operator")
+
+    @property
+    def max_bytes(self) -> int:
+        """The size to which a new stream of the book may grow."""
+        return self.settings.stream_max_bytes or _max_bytes(self.settings.state)
 
     def _verify_stream(self) -> None:
         """Raises:
@@ -94,8 +122,8 @@ class Stack:
             ) from None
 
     def projector(self) -> Projector:
-        """A projector of this book; one at a time makes progress."""
-        return Projector(self.log, self.database)
+        """A projector of this book, which has its log signed; one at a time makes progress."""
+        return SigningProjector(self.log, self.database, self.published)
 
     def caught_up(self, timeout: float = 600.0) -> int:
         """Wait until every projection has reached the stream's end; answers where that is.
@@ -118,14 +146,30 @@ class Stack:
         self.database.close()
 
 
+def published_log(settings: Settings, database: Database) -> PublishedLog:
+    """The book's log as the settings name it. With servers of yours no key is made by itself: two machines
+    would make two."""
+    return PublishedLog(
+        database,
+        settings.book,
+        settings.origin,
+        CheckpointFolder(settings.checkpoint_folder),
+        settings.log_key_file,
+        makes_key=settings.embedded,
+    )
+
+
 @contextmanager
-def running(settings: Settings, clock: Callable[[], datetime], *, founding: bool = True) -> Iterator[Stack]:
+def running(
+    settings: Settings, clock: Callable[[], datetime], *, founding: bool = True, believing: bool = True
+) -> Iterator[Stack]:
     """The stack, started if need be; what was started here is stopped at the end.
 
     Embedded servers belong to the process that started them. A command given meanwhile for the same
     folder joins them by the addresses that lie in it.
 
-    Without `founding` the book must be there.
+    Without `founding` the book must be there. Without `believing` the stream may be weak or gone: a repair
+    begins so.
 
     Raises:
         Refused: `no_book`.
@@ -149,17 +193,17 @@ def running(settings: Settings, clock: Callable[[], datetime], *, founding: bool
                 str(settings.nats_operator_seed) if settings.nats_operator_seed else None,
                 settings.postgres_url,
             )
-        stack = Stack(addresses, settings, clock, children, folder, founding=founding)
+        stack = Stack(addresses, settings, clock, children, folder, founding=founding, believing=believing)
         cleanup.callback(stack.close)
         cleanup.callback(stack.wait_for_joined)
-        if children and folder is not None:
+        if children and folder is not None and believing:
             folder.announce(addresses)
         yield stack
 
 
 def _max_bytes(state: Path) -> int:
     there = next(folder for folder in (state, *state.resolve().parents) if folder.exists())
-    return min(64 << 30, shutil.disk_usage(there).free // 4)
+    return min(64 << 30, shutil.disk_usage(there).free // 8)
 
 
 def _start(folder: Path, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:

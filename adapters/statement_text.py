@@ -51,10 +51,24 @@ def text(statement: Statement) -> str:
         out.append(_total("of which new in this run", money(statement.delta)))
     out.extend(f"     of the lines, VAT {_vat(one)}" for one in statement.vat)
     out.extend(f"     of the agent's part of the pool, VAT {_vat(one)}" for one in statement.agent_vat)
+    out.extend(f"     {one}" for one in _shares(statement))
+    for bill in statement.bills:
+        without, with_storage = money(bill.without_storage), money(bill.with_storage)
+        out.append(f"     bill of {bill.site}: {without} without storage, {with_storage} with it")
     out.extend(f"note: {warning}" for warning in statement.warnings)
     digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
     out.append(f"rules {statement.rules_version}   {digests}")
     return "\n".join(out)
+
+
+def _shares(statement: Statement) -> Iterable[str]:
+    """A line for each thing that the contract divides, with the percentages that the party may see."""
+    found: dict[str, list[str]] = {}
+    for one in statement.percentages:
+        clause = one.clause.partition(", ")[2].replace("_", " ")
+        of = f"{clause}, {one.of}" if one.of else clause
+        found.setdefault(of, []).append(f"{one.party} {one.share}")
+    return (f"shares of the {of}: {', '.join(parts)}" for of, parts in found.items())
 
 
 def _run(statement: Statement) -> str:

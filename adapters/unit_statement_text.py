@@ -25,7 +25,7 @@ def text(statement: UnitStatement) -> str:
 
 def _block(line: UnitLine) -> list[str]:
     one = line.allocation
-    stale = "" if line.current else "; the statement or its unit changed since: allocate again"
+    stale = f"; {line.changed}: allocate again" if line.changed else ""
     head = f"{one.fact}: {one.stream.replace('_', ' ')}, document {one.document}, run {one.run};"
     out = [f"{head} allocation {line.version}, event {line.sequence}{stale}"]
     for site, share in one.sites.items():

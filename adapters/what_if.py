@@ -49,7 +49,7 @@ def what_if(connection: Connection, book: str, position: int, question: Question
         Refused: `as_of` for a position that is not projected yet; `unknown_tariff` for a tariff that
             prices none of the sites; what registering the contract and publishing the tariffs refuses
             (`unknown_site`, `unknown_party`, `contract_change` ...); what loading, settling and comparing
-            refuse (`no_contract`, `missing_readings`, `what_if_scope`, `prior_missing`, `currency` ...).
+            refuse (`unknown_contract`, `no_contract`, `missing_readings`, `what_if_scope`, `currency` ...).
     """
     reached = min(positions.reached(connection).values())
     if not 0 < position <= reached:
@@ -135,6 +135,8 @@ def _recorded(connection: Connection, contract: str, month: Month, position: int
 
 _LABEL: Final = 40
 _COLUMN: Final = 20
+_SHOWN: Final = 16
+"""Of a digest's 64 hexadecimal digits."""
 
 
 def text(found: WhatIf) -> str:
@@ -158,6 +160,7 @@ def text(found: WhatIf) -> str:
 def _month(month: MonthChange) -> Iterator[str]:
     settled = month.run is not None
     yield _head(f"{month.month}  " + (f"run {month.run}" if settled else "not settled"), settled=settled)
+    yield from _digests(month)
     before = month.pool_recorded if month.pool_recorded is not None else month.pool_unchanged
     yield _row("pool", before, month.pool_hypothetical, month.pool_hypothetical - before)
     for party in month.parties:
@@ -173,6 +176,19 @@ def _month(month: MonthChange) -> Iterator[str]:
                 yield f"  {party.party} {label}: facts {_cell(facts)}, documents {_cell(documents)}"
     for notice in month.result.warnings:
         yield f"note: {notice.message}"
+
+
+def _digests(month: MonthChange) -> Iterator[str]:
+    before = "as contracted" if month.run is None else f"run {month.run}"
+    inputs, outputs = month.recorded_inputs, month.recorded_digest
+    now = month.result.inputs_digest, month.hypothetical_digest
+    if month.identical:
+        yield f"  identical to {before}: inputs {now[0][:_SHOWN]}, outputs {now[1][:_SHOWN]}"
+        return
+    was = inputs or month.unchanged_inputs, outputs or month.unchanged_digest
+    for label, one, other in zip(("inputs", "outputs"), was, now, strict=True):
+        change = "identical" if one == other else f"hypothetical {other[:_SHOWN]}"
+        yield f"  {label:<8} {before} {one[:_SHOWN]}, {change}"
 
 
 _MEASURES: Final = ("entitlement", "already held", "payable")

@@ -12,12 +12,14 @@ from pathlib import Path
 from benchmarks import (
     all_streams,
     append,
+    cluster,
     csv_import,
     documents,
     explaining,
     one_correction,
     readings,
     settling,
+    transparency,
 )
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig, rig
@@ -51,6 +53,8 @@ def main() -> None:
             one_correction.measure,
             explaining.measure,
             documents.measure,
+            transparency.measure,
+            cluster.measure,
         ):
             found = measure(servers, quick=quick)
             figures += found

@@ -74,7 +74,7 @@ def settled(book: Book, tariff: Tariff, number: int) -> _Round:
     book.projector().catch_up()
     bare = [seconds_and(lambda: bare_sums(book, tariff)) for _ in range(2)]
     _forget_peak_memory()
-    taken, runs = seconds_and(lambda: settle_month(book.door, book.database, MONTH, actor="bench"))
+    taken, runs = seconds_and(lambda: settle_month(book.door, book.database, MONTH, actor="bench").runs)
     memory = _peak_memory_mib()
     assert all(one.recorded for one in runs)
     _compare(runs, bare[0][1])

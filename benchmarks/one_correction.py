@@ -46,6 +46,6 @@ def corrected(book: Book, number: int) -> None:
     revision = RecordReadings(f"M{_SITE}", "2026-08", "revised", (run,))
     book.execute_all([Wish(revision, f"revision-{number}")])
     book.projector().catch_up()
-    (done,) = settle_month(book.door, book.database, MONTH, actor="bench", contracts=[_CONTRACT])
+    (done,) = settle_month(book.door, book.database, MONTH, actor="bench", contracts=[_CONTRACT]).runs
     assert (done.recorded, done.run) == (True, number + 2)
     book.projector().catch_up()

@@ -55,7 +55,7 @@ def one_book(rig: Rig, sites: int) -> tuple[float, float]:
     book.projector().catch_up()
     keys = sorted((f"M{i}", register) for i in range(sites) for register in REGISTERS)
     bare = [seconds_and(lambda: bare_sums(book, tariff, keys)) for _ in range(3)]
-    taken, settled = seconds_and(lambda: settle_month(book.door, book.database, MONTH, actor="bench"))
+    taken, settled = seconds_and(lambda: settle_month(book.door, book.database, MONTH, actor="bench").runs)
     for one in settled:
         (line,) = [line for line in one.result.lines if line.code == "arbitrage"]
         assert line.site is not None

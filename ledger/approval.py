@@ -19,6 +19,7 @@ from ledger.market_fact import PublishMarketRule
 from ledger.metering.substitution import SubstituteReadings
 from ledger.month_close import CloseMonth
 from ledger.netting import AgreeNetting, RecordNetting
+from ledger.personal.person import ErasePerson
 from ledger.published_tariff import PublishTariff
 from ledger.recorded_exclusion import RecordExclusion, WithdrawExclusion
 from ledger.recorded_service import RecordServiceScore
@@ -50,6 +51,7 @@ Approvable = (
     | PublishExclusivity
     | SubstituteReadings
     | RegisterTradingUnit
+    | ErasePerson
 )
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
 

@@ -38,8 +38,11 @@ class Visibility(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What a party may see beside its own lines."""
 
     pool_total: bool
+    """The pool's sum and what each clause did with it; who is no host also sees how the storages ran."""
     others_percentages: bool
+    """What the clauses' text gives to the other parties, and none of their money."""
     host_bill: bool
+    """Every site's electricity bill; a host sees those of its own sites, whatever stands here."""
 
 
 class ContractParty(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.accounting.handover import HandoverRecorded
+from ledger.accounting.market_receipt import MarketReceiptRecorded
+from ledger.accounting.supplier_payment import SupplierPaymentRecorded
 from ledger.accounting.voucher_layout import VoucherLayoutPublished
 from ledger.allocation.record import AllocationRecorded
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
+from ledger.disclosure.record import DisclosureCommitted, DisclosureSealed
 from ledger.exclusivity.published import ExclusivityPublished
 from ledger.kpi.economics import EconomicsStated
 from ledger.kpi.published_factors import EmissionFactorsPublished
@@ -21,12 +25,15 @@ from ledger.metering.substitution import ReadingsSubstituted
 from ledger.month_close import MonthClosed
 from ledger.netting import NettingAgreed, NettingRecorded
 from ledger.party import PartyRegistered
+from ledger.personal.person import ActorLinked, PersonErased, PersonKeyDestroyed, PersonRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.reconciliation.record import ReconciliationRecorded
 from ledger.recorded_exclusion import ExclusionRecorded
 from ledger.recorded_price import PricesRecorded
 from ledger.recorded_service import ServiceScoreRecorded
+from ledger.repair_record import BookRepaired
 from ledger.request import RequestAnswered
+from ledger.setting_record import SettingStated
 from ledger.settlement.look_back import LookBackWaived
 from ledger.settlement.run import RunFinalised, SettlementRecorded
 from ledger.settlement.run_calendar import RunCalendarPublished
@@ -82,6 +89,9 @@ Event = (
     | InvoiceNumberUsed
     | InvoiceReversed
     | PaymentSpread
+    | MarketReceiptRecorded
+    | SupplierPaymentRecorded
+    | HandoverRecorded
     | MonthClosed
     | RunCalendarPublished
     | MarketRulePublished
@@ -99,4 +109,12 @@ Event = (
     | EconomicsStated
     | EmissionFactorsPublished
     | AvailabilityStated
+    | SettingStated
+    | PersonRegistered
+    | ActorLinked
+    | PersonErased
+    | PersonKeyDestroyed
+    | BookRepaired
+    | DisclosureCommitted
+    | DisclosureSealed
 )

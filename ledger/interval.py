@@ -53,6 +53,9 @@ def utc_of_local(wall: datetime, zone: ZoneInfo, *, second_pass: bool | None = N
 
 YEAR_MIN: Final = 1970
 YEAR_MAX: Final = 9998
+_YEARS: Final = f"the years {YEAR_MIN} to {YEAR_MAX}"
+_AFTER_ALL_MONTHS: Final = (YEAR_MAX + 1, 1)
+"""Where the last month ends."""
 
 
 def checked_year(day: date, place: str) -> None:
@@ -99,8 +102,9 @@ class Month(msgspec.Struct, frozen=True, order=True):
     month: int
 
     def __post_init__(self) -> None:
-        if not (YEAR_MIN <= self.year <= YEAR_MAX and 1 <= self.month <= 12):
-            raise Refused("month", f"{self.year}-{self.month} is not a month")
+        of_a_year = self.year >= YEAR_MIN and 1 <= self.month <= 12
+        if not of_a_year or (self.year, self.month) > _AFTER_ALL_MONTHS:
+            raise Refused("month", f"{self.year:04d}-{self.month:02d} is not a month of {_YEARS}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -111,7 +115,10 @@ class Month(msgspec.Struct, frozen=True, order=True):
         """
         if not re.fullmatch(r"\d{4}-\d{2}", text, re.ASCII):
             raise Refused("month", f"{text!r} is not a month such as 2026-08")
-        return cls(int(text[:4]), int(text[5:]))
+        year, month = int(text[:4]), int(text[5:])
+        if year > YEAR_MAX:
+            raise Refused("month", f"{text} is not a month of {_YEARS}")
+        return cls(year, month)
 
     @classmethod
     def of(cls, day: date) -> Self:

@@ -101,18 +101,6 @@ class PriceSeries(msgspec.Struct, frozen=True, eq=False):
             )
         return PriceBlock(interval.start, np.concatenate(parts), scale)
 
-    def price_at(self, instant: datetime) -> Price:
-        """The price in force at `instant`.
-
-        Raises:
-            Refused: `price_missing`.
-        """
-        for block in self.blocks:
-            if block.start <= instant < block.end(self.interval_s):
-                number = (instant - block.start) // timedelta(seconds=self.interval_s)
-                return Price(int(block.mantissas[number]), block.scale, self.currency, "kWh")
-        raise Refused("price_missing", f"{self.market} {self.product} has no price at {instant}")
-
 
 def price_per_kwh(text: str, currency: str) -> Price:
     """A price per MWh as an exact price per kWh.
@@ -161,6 +149,9 @@ class _Row(msgspec.Struct, frozen=True):
     day_ahead: Price
     real_time: Price
     place: str
+
+
+HOURLY_COLUMNS: Final = ("business_day", "hour_business", "interval_end_local", "da_price", "rt_price")
 
 
 def hourly_ledger(

@@ -63,7 +63,6 @@ WH_MAX: Final = 2**31 - 1
 """The largest energy of one interval: values are stored as 32-bit integers."""
 
 _METER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DAY: Final = timedelta(days=1)
 
 Values = npt.NDArray[np.int64]
 
@@ -187,23 +186,6 @@ def run_of(
     if len(quality) > 1 and len(quality) != np.size(values):
         raise Refused("quality", f"{len(quality)} letters for {np.size(values)} intervals", place="quality")
     return Run(meter, register, start, interval_s, pack(values), short)
-
-
-def split_by_utc_day(run: Run) -> list[Run]:
-    """The run cut where an interval starts a new UTC day; an interval belongs to the day it starts in.
-
-    The pieces in order hold exactly the intervals of the run.
-    """
-    pieces: list[Run] = []
-    values, step, first = run.values, timedelta(seconds=run.interval_s), 0
-    while first < run.count:
-        start = run.start + step * first
-        midnight = start.replace(hour=0, minute=0, second=0) + _DAY
-        last = min(run.count, first - (start - midnight) // step)
-        quality = run.quality if len(run.quality) == 1 else run.quality[first:last]
-        pieces.append(run_of(run.meter, run.register, start, run.interval_s, values[first:last], quality))
-        first = last
-    return pieces
 
 
 class Gap(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.signed_contract import version_in
 
 
 class ServiceScores(msgspec.Struct, frozen=True):
@@ -52,13 +53,13 @@ class RecordServiceScore(msgspec.Struct, frozen=True, tag_field="command", tag="
 
     def decide(self, _: ServiceScores | None, others: Mapping[str, object]) -> tuple[ServiceScoreRecorded]:
         """Raises:
-        Refused: `unknown_contract`; `not_measured` where no clause of a version that holds in the month
+        Refused: `unknown_contract`; `not_measured` where no clause of the version that holds in the month
             divides by the party's score."""
         history = known(others, f"contract.{self.contract}", History)
-        held: list[Contract] = [
-            one.document for one in history.versions if one.document.has_days_in(self.month)
-        ]
-        measured = sorted({party for one in held for clause in one.clauses for party in clause.measured})
+        versions: list[Contract] = [one.document for one in history.versions]
+        held = version_in(versions, self.month)
+        clauses = () if held is None else versions[held].clauses
+        measured = sorted({party for clause in clauses for party in clause.measured})
         if self.score.party not in measured:
             text = (
                 f"no clause of contract {self.contract} divides by the score of {self.score.party} in"

@@ -12,7 +12,7 @@ from ledger.grid_account import Account
 from ledger.identity import checked_id
 from ledger.interval import zone_of
 from ledger.refusal import Refused
-from ledger.stored_energy import Method
+from ledger.stored_energy import Method, Stored
 
 
 class MarketPoint(msgspec.Struct, frozen=True):
@@ -33,7 +33,8 @@ class Site(msgspec.Struct, frozen=True):
     """A site: its storage's nameplate energy (Wh) and power (W), its account and that account's tariff.
 
     `stored_energy` says how a discharge is drawn from PV and grid energy (DOMAIN.md 3.2: proportional
-    unless stated).
+    unless stated). `opening_stock` is what the storage held, as it will come out, when the first settled
+    month began; None where nobody states it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Site(msgspec.Struct, frozen=True):
     account: Account
     stored_energy: Method = "proportional"
     market_point: MarketPoint | None = None
+    opening_stock: Stored | None = None
 
     def __post_init__(self) -> None:
         checked_id(self.id, "site.id")
@@ -54,6 +56,10 @@ class Site(msgspec.Struct, frozen=True):
             raise Refused("nameplate", "the storage's energy and power are above zero", place="site")
         if self.stored_energy not in get_args(Method):
             raise Refused("not_allowed", f"one of {', '.join(get_args(Method))}", place="site.stored_energy")
+        stock = self.opening_stock
+        if stock is not None and stock.pv_wh + stock.grid_wh > self.storage_energy_wh:
+            wrong = f"{stock.pv_wh + stock.grid_wh} Wh do not fit {self.storage_energy_wh} Wh of storage"
+            raise Refused("stored_energy", wrong, place="site.opening_stock")
         if self.account.zone != self.zone:
             raise Refused("zone", "the account's zone is the site's", place="site.account.zone")
 

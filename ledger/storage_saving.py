@@ -85,36 +85,6 @@ class Saving(msgspec.Struct, frozen=True):
         )
 
 
-def storage_saving(
-    account: Account,
-    tariff: Tariff,
-    month: Month,
-    load_wh: Wh,
-    charge_wh: Wh,
-    discharge_wh: Wh,
-    *,
-    interval_s: int,
-    reactive: Reactive | None = None,
-    reactive_with: Reactive | None = None,
-    feeders: Sequence[FeederEnergy] = (),
-) -> Saving:
-    """As `storage_savings`, for one account and profiles of one dimension."""
-    if not load_wh.shape == charge_wh.shape == discharge_wh.shape:
-        raise Refused("profile", "load, charge and discharge have the same intervals")
-    return storage_savings(
-        [account],
-        tariff,
-        month,
-        load_wh[None, :],
-        charge_wh[None, :],
-        discharge_wh[None, :],
-        interval_s=interval_s,
-        reactive=[reactive],
-        reactive_with=[reactive_with],
-        feeders=[feeders],
-    )[0]
-
-
 def storage_savings(
     accounts: Sequence[Account],
     tariff: Tariff,

@@ -2,7 +2,7 @@
 
 A charged Wh is PV energy as far as the site had a surplus in that interval (DOMAIN.md 3.2). What is
 lost between charge and discharge is not a parameter: it is what the month's registers show, and each
-charged Wh bears the same part of it.
+charged Wh bears the same part of it. A month opens with what the one before closed with.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Tagged(NamedTuple):
     pv_discharge_wh: Wh
     closing: list[Stored]
     lost_wh: list[int]
-    """Charged less discharged less what the stock grew by."""
+    """Charged, less what of it comes out again or is left."""
     lost_pv_wh: list[int]
+    """Opened with and charged, less discharged and closed with: PV energy only."""
 
 
 def tag(
@@ -49,46 +50,78 @@ def tag(
     surplus_wh: Wh,
     opening: list[Stored],
     method: Method,
+    capacity_wh: list[int] | None = None,
 ) -> Tagged:
     """Tag a month's charge and discharge of each site (arrays of sites x intervals, none negative).
 
-    Where the month discharged more than it charged and held at the start, the rest is grid energy. The
-    stock closes with what it opened with, less what the month took out of it beyond its charge: a level
-    that nobody measured is not assumed to have grown.
+    No meter tells the state of charge, so that the loss is found where the stock was lowest [D]: it was used
+    up once, and never below nothing, since half of what went in before the month's last discharge had gone
+    in. A charged Wh keeps the part that follows from it, which is at most all, and all where nothing was
+    discharged. What is left at the end opens the next month, up to the nameplate's energy `capacity_wh`.
+    Where the month discharged more than was there, the rest is grid energy.
 
     >>> one = lambda *wh: np.array([wh])
     >>> tagged = tag(one(100, 100, 0), one(0, 0, 180), one(100, 0, 0), [Stored()], "proportional")
     >>> tagged.pv_discharge_wh.tolist(), tagged.lost_wh, tagged.lost_pv_wh
     ([[0, 0, 90]], [20], [10])
+
+    100 in, 90 out, 100 in again: the second hundred has lost its ten too, and 90 are left for the next month.
+
+    >>> tag(one(100, 0, 100), one(0, 90, 0), one(100, 0, 50), [Stored()], "fifo").closing
+    [Stored(pv_wh=45, grid_wh=45)]
     """
     pv_charge = np.minimum(charge_wh, np.maximum(surplus_wh, 0))
-    charged, discharged = charge_wh.sum(axis=1), discharge_wh.sum(axis=1)
     held = np.array([one.pv_wh + one.grid_wh for one in opening], dtype=np.int64)
-    kept = np.minimum(charged, np.maximum(discharged, 0))
-    net, net_pv = _after_losses(charge_wh, pv_charge, charged, kept)
+    net, net_pv = _after_losses(charge_wh, pv_charge, *_kept_part(charge_wh, discharge_wh, held))
     opening_pv = np.array([one.pv_wh for one in opening], dtype=np.int64)
     draw = _proportional if method == "proportional" else _first_in_first_out
-    pv_discharge, closing_pv = draw(net, net_pv, discharge_wh, opening_pv, held)
-    closing_all = np.maximum(held + kept - discharged, 0)
-    closing_pv = np.clip(closing_pv, 0, closing_all)
+    pv_discharge, pv_left = draw(net, net_pv, discharge_wh, opening_pv, held)
+    charged, discharged = charge_wh.sum(axis=1), discharge_wh.sum(axis=1)
+    left = np.maximum(held + net.sum(axis=1) - discharged, 0)
+    pv_left = np.clip(pv_left, 0, left)
+    closing = left if capacity_wh is None else np.minimum(left, np.array(capacity_wh, dtype=np.int64))
+    pv_closing = pv_left * closing // np.maximum(left, 1)
     return Tagged(
         pv_charge,
         pv_discharge,
-        [Stored(int(pv), int(total - pv)) for pv, total in zip(closing_pv, closing_all, strict=True)],
-        (charged - kept).tolist(),
-        (pv_charge.sum(axis=1) - net_pv.sum(axis=1)).tolist(),
+        [Stored(int(pv), int(total - pv)) for pv, total in zip(pv_closing, closing, strict=True)],
+        (charged - net.sum(axis=1) + left - closing).tolist(),
+        (opening_pv + pv_charge.sum(axis=1) - pv_discharge.sum(axis=1) - pv_closing).tolist(),
     )
 
 
-def _after_losses(charge: Wh, pv: Wh, charged: Wh, kept: Wh) -> tuple[Wh, Wh]:
-    """What of each charge comes out again, all and PV: running totals scaled and rounded down, so that
-    the intervals add up to `kept` exactly."""
-    whole = np.maximum(charged, 1)[:, None]
+def _kept_part(charge: Wh, discharge: Wh, held: Wh) -> tuple[Wh, Wh]:
+    """The part of a charged Wh that comes out again, as a fraction of whole numbers, a row a site.
+
+    The largest (discharged - held at the start) / charged of the moments at which at least half of what was
+    charged before the last discharge had been charged. Found without dividing: each round takes the moment
+    that exceeds the part so far by most, until none does.
+    """
+    charged, discharged = np.cumsum(charge, axis=1), np.cumsum(discharge, axis=1) - held[:, None]
+    before_last = np.max(np.where(discharge > 0, charged, 0), axis=1, initial=0)
+    assert int(charged.max(initial=0)) * max(int(discharged.max(initial=0)), 1) < 2**62
+    candidate = (2 * charged >= before_last[:, None]) & (charged > 0)
+    part, whole = np.zeros_like(held), np.ones_like(held)
+    rows = np.arange(len(held))
+    while True:
+        excess = np.where(candidate, discharged * whole[:, None] - charged * part[:, None], 0)
+        at = np.argmax(excess, axis=1)
+        better = excess[rows, at] > 0
+        if not better.any():
+            break
+        part, whole = np.where(better, discharged[rows, at], part), np.where(better, charged[rows, at], whole)
+    everything = (part > whole) | (before_last == 0)
+    return np.where(everything, 1, part), np.where(everything, 1, whole)
+
+
+def _after_losses(charge: Wh, pv: Wh, part: Wh, whole: Wh) -> tuple[Wh, Wh]:
+    """What of each charge comes out again, all and PV: running totals scaled and rounded down, so that the
+    intervals add up exactly."""
 
     def scaled(parts: Wh) -> Wh:
         running = np.cumsum(parts, axis=1)
-        assert int(running.max(initial=0)) * int(kept.max(initial=0)) < 2**63
-        totals: Wh = running * kept[:, None] // whole
+        assert int(running.max(initial=0)) * int(part.max(initial=0)) < 2**63
+        totals: Wh = running * part[:, None] // whole[:, None]
         return totals
 
     total, total_pv = scaled(charge), scaled(pv)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from adapters import lives
+from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.close import As
 from adapters.cli.contract_facts import Proof
 from adapters.cli.session import Session
@@ -110,13 +110,11 @@ def add_to(app: App, session: Session) -> None:
         _record(session, contract, by, lambda _: StruckEntry(on=on, evidence=evidence, entry=entry))
 
     @capital.command
-    def show(
-        contract: str, *, at: Annotated[date | None, Parameter(help="a local day; else today")] = None
-    ) -> None:
+    def show(contract: str, *, as_of: AsOf = None, effective: EffectiveDay = None) -> None:
         """Show the entries, and each party's balance, share and return."""
         with session.open() as stack:
-            position = stack.caught_up()
-            day = lives.today(stack.door, stack.clock) if at is None else at
+            at = moment(stack, as_of)
+            position, day = at.position, at.day(stack, effective)
             with stack.database.reading(stack.settings.book) as connection:
                 facts = ContractFacts(connection, position)
                 settled = settled_flows(connection, contract, position)

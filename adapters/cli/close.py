@@ -10,12 +10,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters import approving, closing, lives
+from adapters.cli.as_of import AsOf, PostedUntil, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.journal_text import JournalFormat, rendered, trial_balance_text
+from adapters.posted_days import posted_days
 from adapters.queries import proposals
 from adapters.queries.journal import journal
-from adapters.settling import lowest_position
 from adapters.stack import Stack
 from ledger.accounting.journal import Journal
 from ledger.accounting.trial_balance import trial_balance
@@ -43,12 +44,12 @@ def add_to(app: App, session: Session) -> None:
     app.command(statements)
 
     @app.command(name="proposals")
-    def list_proposals() -> None:
+    def list_proposals(*, as_of: AsOf = None) -> None:
         """List what waits for a second person's approval."""
-        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            found = proposals.page(
-                connection, lowest_position(connection), status="open", after="", limit=1000
-            )
+        with session.open() as stack:
+            position = moment(stack, as_of, fresh=False).position
+            with stack.database.reading(stack.settings.book) as connection:
+                found = proposals.page(connection, position, status="open", after="", limit=1000)
         for one in found:
             print(f"{one.id}  {one.what:<22} prepared by {one.prepared_by}, event {one.sequence}")
         print(f"{counted(len(found), 'proposal')} open")
@@ -58,6 +59,7 @@ def add_to(app: App, session: Session) -> None:
         """Approve what another person prepared; it takes effect at once."""
         with session.open() as stack:
             receipt = approving.approve(stack.door, proposal, command_id=_once(), actor=by)
+            stack.people.after_approval(proposal)
         print(f"approved: {receipt.aggregate}, event {receipt.sequence}")
 
     @app.command
@@ -133,12 +135,12 @@ def add_to(app: App, session: Session) -> None:
                 print(f"{name}: run {number} of {month}{' final' if done.proposal is None else ''}{waits}")
 
     @app.command(name="month")
-    def show_month(month: str) -> None:
+    def show_month(month: str, *, as_of: AsOf = None) -> None:
         """Show what is still missing before a month can be closed."""
         with session.open() as stack:
-            position = stack.caught_up()
+            position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
-                found = closing.checklist(stack.door, connection, Month.parse(month), position)
+                found = closing.checklist(connection, Month.parse(month), position)
         print(f"{month} is {'closed' if found.closed else 'open'}")
         for one in found.contracts:
             run = (
@@ -165,18 +167,26 @@ def add_to(app: App, session: Session) -> None:
         month: str | None = None,
         *,
         format: Annotated[JournalFormat, Parameter(help="for people, or for another program")] = "text",
+        as_of: AsOf = None,
+        effective: PostedUntil = None,
     ) -> None:
         """Print the double entry of a month, or of all months, from the book owner's side."""
         wanted = None if month is None else Month.parse(month)
-        entries = [e for e in _journal(session) if wanted is None or Month.of(e.posted_on) == wanted]
+        first, end = posted_days(wanted, effective)
+        entries = [
+            entry
+            for entry in _journal(session, as_of)
+            if (first is None or first <= entry.posted_on) and (end is None or entry.posted_on < end)
+        ]
         print(rendered(entries, format, session.settings.book))
 
     @app.command(name="trial-balance")
-    def show_trial_balance(month: str, *, currency: str = "CNY") -> None:
+    def show_trial_balance(
+        month: str, *, currency: str = "CNY", as_of: AsOf = None, effective: PostedUntil = None
+    ) -> None:
         """Print every account's opening, movement and closing in a month; debits are credits."""
-        wanted = Month.parse(month)
-        first, end = wanted.first_day, wanted.next().first_day
-        print(trial_balance_text(trial_balance(_journal(session), currency, first, end)))
+        first, end = posted_days(Month.parse(month), effective)
+        print(trial_balance_text(trial_balance(_journal(session, as_of), currency, first, end)))
 
     @app.command
     def close(
@@ -191,9 +201,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
-                command = closing.close_command(
-                    stack.door, connection, Month.parse(month), position, carry, by
-                )
+                command = closing.close_command(connection, Month.parse(month), position, carry, by)
             done = approving.submit(stack.door, command, command_id=_once(), actor=by)
         print(
             f"{month} is closed"
@@ -202,9 +210,9 @@ def add_to(app: App, session: Session) -> None:
         )
 
 
-def _journal(session: Session) -> Journal:
+def _journal(session: Session, as_of: str | None) -> Journal:
     with session.open() as stack:
-        position = stack.caught_up()
+        position = moment(stack, as_of).position
         with stack.database.reading(stack.settings.book) as connection:
             found = journal(connection, position)
     for name in sorted(found.without_owner):
@@ -235,7 +243,7 @@ def _each(
 def _contracts(stack: Stack, month: str) -> list[str]:
     position = stack.caught_up()
     with stack.database.reading(stack.settings.book) as connection:
-        found = closing.checklist(stack.door, connection, Month.parse(month), position)
+        found = closing.checklist(connection, Month.parse(month), position)
     return [one.contract for one in found.contracts]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.close import As
 from adapters.cli.session import Session
 from adapters.cli.submitting import submit
@@ -49,10 +50,19 @@ def add_to(app: App, session: Session) -> None:
         submit(session, command, by, f"exclusion {name} of {contract} withdrawn")
 
     @exclusion.command(name="list")
-    def list_exclusions(contract: str) -> None:
+    def list_exclusions(
+        contract: str,
+        *,
+        as_of: AsOf = None,
+        effective: Annotated[
+            date | None, Parameter(help="only what leaves this day out (effective time)")
+        ] = None,
+    ) -> None:
         """List what is stated of a contract's days."""
-        for one in _facts(session).exclusions(contract):
+        for one in _facts(session, as_of).exclusions(contract):
             stated = one.document.exclusion
+            if effective is not None and not (stated and stated.first <= effective < stated.end):
+                continue
             if stated is None:
                 print(f"{one.document.name}  withdrawn, event {one.sequence}: {one.document.withdrawn_for}")
             else:
@@ -69,16 +79,24 @@ def add_to(app: App, session: Session) -> None:
         submit(session, command, by, f"score of {party} for {month}")
 
     @service.command(name="list")
-    def list_scores(contract: str) -> None:
+    def list_scores(
+        contract: str,
+        *,
+        month: Annotated[str | None, Parameter(help="only of this month")] = None,
+        as_of: AsOf = None,
+    ) -> None:
         """List the scores that hold."""
-        for one in _facts(session).services(contract):
+        wanted = None if month is None else Month.parse(month)
+        for one in _facts(session, as_of).services(contract):
+            if wanted not in (None, one.document.month):
+                continue
             score = one.document.score
             held = f"{one.document.month}  {score.party:<24}{score.score:>16}"
             print(f"{held}  event {one.sequence}: {score.evidence}")
 
 
-def _facts(session: Session) -> ContractFacts:
+def _facts(session: Session, as_of: str | None) -> ContractFacts:
     with session.open() as stack:
-        position = stack.caught_up()
+        position = moment(stack, as_of).position
         with stack.database.reading(stack.settings.book) as connection:
             return ContractFacts(connection, position)

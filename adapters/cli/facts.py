@@ -86,15 +86,22 @@ def add_to(app: App, session: Session) -> None:
         node: Annotated[str, Parameter(help="the price node or zone")],
         currency: str = "CNY",
         interval_s: int = 3600,
+        zone: Annotated[str | None, Parameter(help="of a platform's local hours: their clocks")] = None,
     ) -> None:
         """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
         data = given_file.read(file, "a CSV of prices (examples/prices has one)")
-        both = price_file.parse(data, market=market, node=node, currency=currency, interval_s=interval_s)
+        both = price_file.parse(
+            data, market=market, node=node, currency=currency, interval_s=interval_s, zone=zone
+        )
         commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
         with session.open() as stack:
-            for command in commands:
-                stack.door.record(command, actor=ACTOR)
-        print(f"{file.name}: {counted(len(commands), 'block')} of prices of {market} {node}")
+            receipts = [stack.door.record(command, actor=ACTOR) for command in commands]
+        known = sum(receipt.repeated for receipt in receipts)
+        if known == len(receipts):
+            new = "registered already, nothing is new"
+        else:
+            new = f"{len(receipts) - known} recorded, {known} known already"
+        print(f"{file.name}: {counted(len(commands), 'block')} of prices of {market} {node}: {new}")
 
     @register.command(name="market-rule")
     def market_rule(
@@ -127,7 +134,7 @@ def add_to(app: App, session: Session) -> None:
         try:
             facts = msgspec.json.decode(text, type=list[Fact])
         except msgspec.ValidationError as error:
-            raise decoder_refusal(error) from None
+            raise decoder_refusal(error, list[Fact]) from None
         except msgspec.DecodeError as error:
             raise Refused("json", f"{file} is not JSON: {error}", place=str(file)) from None
         with session.open() as stack:
@@ -266,7 +273,7 @@ def rejected_path(file: Path, stated: Path | None) -> Path:
     rest = Path.cwd() / f"{file.name}.rejected.csv" if stated is None else stated
     if rest.resolve() == file.resolve():
         raise Refused("file", "this is the file itself; rejected rows go to another", place=str(rest))
-    given_file.check_new(rest)
+    given_file.check_new(rest, ())
     return rest
 
 
@@ -274,7 +281,7 @@ def _write_rejected(rest: Path, parsed: Parsed) -> str:
     """Write the rejected rows, and say so."""
     told = f"{counted(len(parsed.rejected), 'reading')} rejected"
     try:
-        given_file.write(rest, rejected_csv(parsed))
+        given_file.write(rest, rejected_csv(parsed), replace=True)
     except Refused as refused:
         return f"{told}; their list could not be written: {refused}"
     return f"{told}, written with their reasons to {rest}"

@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeVar
 from cyclopts import App, Parameter
 
 from adapters import substituting
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.method_choice import Choice, choose
@@ -53,13 +54,12 @@ def add_to(app: App, session: Session) -> None:
     app.command(group)
 
     @group.command
-    def validate(month: str, *, site: str | None = None) -> int:
+    def validate(month: str, *, site: str | None = None, as_of: AsOf = None) -> int:
         """Check a month of readings: range, registers, energy balance, sums, clock, gaps. Exit code 1 says
         that a value is missing, which keeps the month from being settled."""
         with session.open() as stack:
-            stack.caught_up()
+            position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
-                position = lowest_position(connection)
                 sites = registered.load(connection, "site", Site, position).versions
                 found = [
                     validated(connection, stack.settings.book, name, Month.parse(month), position)

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from adapters import lives, statement_text
 from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.documents.language import Language
@@ -19,13 +20,15 @@ from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf, statement_pdfs
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.documents.typesetting import Typesetters
+from adapters.integrity.published import check_statements
 from adapters.leaves_text import leaves_text
 from adapters.postgres.database import Connection
 from adapters.queries import statements
 from adapters.queries.documents import documents
 from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
-from adapters.settling import Settled, lowest_position, settle_month
+from adapters.settling import Settled, settle_month
+from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
@@ -33,10 +36,9 @@ from ledger.settlement.statement import Statement
 
 Format = Literal["text", "csv", "json", "pdf", "xlsx", "parquet"]
 
+_SUFFIX = {"text": ".txt", "csv": ".csv", "json": ".json"}
 _SHOWN = 20
 _LEAVES = 40
-_ALL = 1_000_000
-"""More statements than a month has."""
 
 
 def add_to(app: App, session: Session) -> None:
@@ -49,12 +51,13 @@ def add_to(app: App, session: Session) -> None:
         through: Annotated[
             date | None, Parameter(help="provisionally, with the days up to and with this one (2026-08-14)")
         ] = None,
-    ) -> None:
+    ) -> int:
         """Settle a month (2026-08) for all its contracts, or for those named.
 
         A contract whose inputs have not changed keeps its run. Missing readings, an open import or a gap
-        in the contracts refuse the month. With --through nothing is payable: it is accrued, and the
-        month's initial run takes its place.
+        in the contracts refuse the month. A contract that alone is refused, such as for a correction beyond
+        its look-back, keeps its run: the others are settled, it is named, and the exit code is 2. With
+        --through nothing is payable: it is accrued, and the month's initial run takes its place.
         """
         with session.open() as stack:
             done = settle_month(
@@ -66,12 +69,17 @@ def add_to(app: App, session: Session) -> None:
                 through=through,
                 today=lives.today(stack.door, stack.clock),
             )
-        for one in done:
+        for one in done.runs:
             state = "recorded" if one.recorded else "unchanged"
             print(
                 f"{one.result.month}  {one.result.contract:<24} run {one.run} {state:<10}"
                 f" pool {one.result.pool} {one.result.currency}  event {one.sequence}{_why(one)}"
             )
+        for other in done.refused:
+            print(f"{other.month}  {other.contract:<24} refused ({other.code}): {other.reason}")
+        for nobody in done.nobody:
+            print(f"note: {nobody.words}")
+        return 2 if done.refused else 0
 
     @app.command
     def statement(
@@ -82,6 +90,8 @@ def add_to(app: App, session: Session) -> None:
         format: Format = "text",
         language: Annotated[Language, Parameter(help="of a PDF or workbook")] = "zh",
         out: Annotated[Path | None, Parameter(help="write to this file, or to this folder")] = None,
+        as_of: AsOf = None,
+        proof: Annotated[bool, Parameter(help="with each text, that its run is in the signed log")] = False,
     ) -> None:
         """Print the latest statements of a month: what each partner is entitled to, holds and is paid.
 
@@ -92,27 +102,27 @@ def add_to(app: App, session: Session) -> None:
         if files and (out is None or out.is_file()):
             raise Refused("out", "name a folder for the files with --out", place="--out")
         if out is not None and not files:
-            given_file.check_new(out)
-        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            position = lowest_position(connection)
-            found = statements.latest(
-                connection,
-                position,
-                month=str(Month.parse(month)),
-                party=party,
-                contract=contract,
-                limit=_ALL,
-            )
-            if not found:
-                raise _no_statement(connection, str(Month.parse(month)), party, contract)
-            described = documents(connection, position, found) if format in ("pdf", "xlsx") else []
+            given_file.check_new(out, (_SUFFIX[format],))
+        if proof and format != "text":
+            raise Refused("proof", "--proof goes with --format text", place="--proof")
+        when = str(Month.parse(month))
+        with session.open() as stack:
+            position = moment(stack, as_of, fresh=False).position
+            with stack.database.reading(stack.settings.book) as connection:
+                found = statements.latest(connection, position, month=when, party=party, contract=contract)
+                if not found:
+                    raise _no_statement(connection, position, when, party, contract)
+                check_statements(stack.database, stack.settings.book, found)
+                described = documents(connection, position, found) if format in ("pdf", "xlsx") else []
+            rendered = "" if files else render(found, format)
+            if proof:
+                rendered = "\n\n".join(_with_proof(one, stack.published) for one in found)
         if format == "parquet" and out is not None:
             _write_tables(found, str(Month.parse(month)), out)
             return
         if files and out is not None:
             _write_files(described, format, language, out)
             return
-        rendered = render(found, format)
         if out is None:
             print(rendered)
         else:
@@ -128,6 +138,7 @@ def add_to(app: App, session: Session) -> None:
         party: Annotated[str, Parameter(help="whose amount; needed for all but the pool and bills")] = "",
         site: Annotated[str, Parameter(help="of a bill")] = "",
         leaves: Annotated[int, Parameter(help="how many rows of leaves to print")] = _LEAVES,
+        as_of: AsOf = None,
     ) -> None:
         """Show what one line or amount of a statement is made of, down to the events in the ledger.
 
@@ -135,16 +146,20 @@ def add_to(app: App, session: Session) -> None:
         """
         if (line is None) == (amount is None):
             raise Refused("explain", "name a line, or an amount with --amount", place="line")
-        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            when = str(Month.parse(month))
-            if amount is not None:
-                total = explain_amount(connection, contract, when, amount, party=party, site=site)
-                print(f"contract {contract}, {when}, run {total.run}")
-                print(leaves_text(total.leaves, leaves))
-            elif line is not None:
-                found = explain_line(connection, contract, when, line)
-                print(explained(found))
-                print(leaves_text(found.leaves, leaves))
+        when = str(Month.parse(month))
+        with session.open() as stack:
+            position = moment(stack, as_of, fresh=False).position
+            with stack.database.reading(stack.settings.book) as connection:
+                if amount is not None:
+                    total = explain_amount(
+                        connection, contract, when, amount, party=party, site=site, position=position
+                    )
+                    print(f"contract {contract}, {when}, run {total.run}")
+                    print(leaves_text(total.leaves, leaves))
+                elif line is not None:
+                    found = explain_line(connection, contract, when, line, position=position)
+                    print(explained(found))
+                    print(leaves_text(found.leaves, leaves))
 
 
 def _why(one: Settled) -> str:
@@ -154,11 +169,15 @@ def _why(one: Settled) -> str:
     return f"  {one.kind}: {statement_text.because(one.causes)}" if one.causes else ""
 
 
-def _no_statement(connection: Connection, month: str, party: str | None, contract: str | None) -> Refused:
+def _no_statement(
+    connection: Connection, position: int, month: str, party: str | None, contract: str | None
+) -> Refused:
     """What was asked for, and what there is."""
-    of_month = statements.latest(connection, lowest_position(connection), month=month)
+    of_month = statements.latest(connection, position, month=month)
     if not of_month:
-        months = ", ".join(dict.fromkeys(run.month for run in statements.runs(connection, 1 << 62))) or "none"
+        months = (
+            ", ".join(dict.fromkeys(run.month for run in statements.runs(connection, position))) or "none"
+        )
         return Refused("no_statement", f"{month} is not settled; months settled: {months}", place="month")
     asked = [*([f"party {party}"] if party else []), *([f"contract {contract}"] if contract else [])]
     there = ", ".join(f"{one.party} under {one.contract}" for one in of_month[:_SHOWN])
@@ -186,6 +205,15 @@ def _write_files(described: list[StatementDocument], format: Format, language: L
     for one, content in zip(described, made, strict=True):
         given_file.write(out / f"{one.file_stem}.{format}", content)
     print(f"{counted(len(made), 'file')} in {out}")
+
+
+def _with_proof(one: Statement, log: PublishedLog) -> str:
+    inclusion = log.proof(one.sequence)
+    if inclusion is None or inclusion.note is None:
+        proof = "not yet covered by a signed checkpoint; to sign one: wattledger log checkpoint"
+    else:
+        proof = inclusion.tlog_proof
+    return f"{statement_text.text(one)}\n\n{proof}"
 
 
 def render(found: list[Statement], format: Format) -> str:

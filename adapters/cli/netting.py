@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters import lives
+from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.close import As
 from adapters.cli.contract_facts import Proof
 from adapters.cli.session import Session
@@ -24,11 +25,11 @@ def add_to(app: App, session: Session) -> None:
     app.command(netting)
 
     @netting.command
-    def show(party: str | None = None) -> None:
+    def show(party: str | None = None, *, as_of: AsOf = None, effective: EffectiveDay = None) -> None:
         """Show what is issued and unpaid with each counterparty over all contracts, both ways and net."""
         with session.open() as stack:
-            position = stack.caught_up()
-            today = lives.today(stack.door, stack.clock)
+            at = moment(stack, as_of)
+            position, today = at.position, at.day(stack, effective)
             with stack.database.reading(stack.settings.book) as connection:
                 found = counterparties(connection, position, party)
                 held = nettings(connection, position)
@@ -64,7 +65,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
-                found, sequence = net(
+                done = net(
                     stack.door,
                     connection,
                     position,
@@ -74,7 +75,9 @@ def add_to(app: App, session: Session) -> None:
                     on=lives.today(stack.door, stack.clock),
                     actor=by,
                 )
-        print(f"netting {name}: {grouped(str(found.amount))} {currency} each way, event {sequence}")
-        for part in found.parts:
+        waits = done.submitted.proposal
+        where = f"waits for approval as {waits}" if waits else f"event {done.submitted.receipt.sequence}"
+        print(f"netting {name}: {grouped(str(done.netting.amount))} {currency} each way, {where}")
+        for part in done.netting.parts:
             key = part.key
             print(f"    {key.contract} {key.month} run {key.run}: {grouped(str(part.amount))}")

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from adapters import what_if as what_if_text
 from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import Session
 from adapters.what_if import what_if
 from ledger import contract_file, tariff_file
@@ -34,6 +35,7 @@ def add_to(app: App, session: Session) -> None:
             Path | None, Parameter(help="another tariff in TOML, under the id it replaces")
         ] = None,
         policy: Annotated[Path | None, Parameter(help="another exclusivity policy in TOML")] = None,
+        as_of: AsOf = None,
     ) -> None:
         """Settle past months of a contract under other documents, beside what was recorded.
 
@@ -53,7 +55,7 @@ def add_to(app: App, session: Session) -> None:
             None if policy is None else policy_file.parse(given_file.read(policy, "a policy in TOML")),
         )
         with session.open() as stack:
-            position = stack.caught_up()
+            position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
                 answer = what_if(connection, stack.settings.book, position, question)
         print(what_if_text.text(answer))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 from cyclopts import App, Parameter
 
 from adapters import reconciling
 from adapters.cli import given_file
 from adapters.cli.session import ACTOR, Session
+from adapters.founded import book_of
 from adapters.reconciling import Compared, File
-from ledger.interval import Month, zone_of
+from ledger.interval import Instant, Month, zone_of
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.our_line import ItemFrom
 from ledger.reconciliation.report_text import line_report_text, payment_report_text
@@ -37,11 +40,17 @@ def add_to(app: App, session: Session) -> None:
         *,
         profile: Annotated[Path, Parameter(help="TOML file that names the columns")],
         items: Annotated[ItemFrom, Parameter(help="what of ours an item of theirs is")] = "stream",
+        cut_off: Annotated[
+            str | None,
+            Parameter(help="up to when the operator knew things, such as 2026-09-06T18:00:00+08:00"),
+        ] = None,
     ) -> None:
         """Compare an operator's monthly statement with the latest run of a contract, and record the result.
 
-        Every difference is named: volume, price, rule, run, allocation or unexplained.
+        Every difference is named: volume, price, rule, run, allocation, rounding or unexplained; a line that
+        only one side has gets its cause, or what to ask the operator.
         """
+        known_to = None if cut_off is None else _instant(cut_off)
         data = given_file.read(file, "the operator's statement")
         how = given_file.read(profile, _PROFILE)
         with session.open() as stack:
@@ -55,8 +64,9 @@ def add_to(app: App, session: Session) -> None:
                 items,
                 id=_name(),
                 actor=ACTOR,
+                cut_off=known_to,
             )
-            zone = reconciling.book_of(stack.door).zone
+            zone = book_of(stack.door).zone
         _print(done, zone)
 
     @group.command
@@ -108,6 +118,17 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not payer or not party:
         raise Refused("party", f"{text!r} is not PAYER=PARTY", place="--party")
     return payer, party
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return msgspec.convert(text, Instant).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        raise Refused(
+            "instant",
+            f"{text!r} is not an instant with its offset, such as 2026-09-06T18:00:00+08:00",
+            place="--cut-off",
+        ) from None
 
 
 def _name() -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import ACTOR, Session
 from adapters.documents.language import Language
 from adapters.documents.revenue_document import RevenueDocument
@@ -18,7 +19,6 @@ from adapters.documents.revenue_xlsx import revenue_xlsx
 from adapters.postgres.database import Connection
 from adapters.queries import reports, statements
 from adapters.queries.reports import Choice
-from adapters.settling import lowest_position
 from ledger.command import Command
 from ledger.interval import Month
 from ledger.kpi.carbon import Method, parse_factors
@@ -29,8 +29,7 @@ from ledger.quantity import exact
 from ledger.refusal import Refused
 
 Format = Literal["text", "json", "pdf", "xlsx"]
-_ALL: Final = 1_000_000
-"""More statements than a party has."""
+_SUFFIX: Final[dict[Format, str]] = {"text": ".txt", "json": ".json", "pdf": ".pdf", "xlsx": ".xlsx"}
 
 
 def add_to(app: App, session: Session) -> None:
@@ -49,8 +48,11 @@ def add_to(app: App, session: Session) -> None:
         emission: Annotated[str | None, Parameter(help="which emission factors; none: the only")] = None,
         co2_method: Annotated[Method, Parameter(help="what of the energy avoids CO2")] = "net_of_charging",
         format: Format = "text",
-        language: Language = "zh",
+        language: Annotated[
+            Language | None, Parameter(help="of a PDF or workbook zh, of text en, if not stated")
+        ] = None,
         out: Annotated[Path | None, Parameter(help="write to this file")] = None,
+        as_of: AsOf = None,
     ) -> None:
         """Print what streams earned in a month and each key figure with its formula, or write it to a file.
 
@@ -59,15 +61,24 @@ def add_to(app: App, session: Session) -> None:
         if format in ("pdf", "xlsx") and out is None:
             raise Refused("out", "name the file with --out", place="--out")
         if out is not None:
-            given_file.check_new(out)
+            given_file.check_new(out, (_SUFFIX[format],))
         if sum(one is not None for one in (site, contract, party)) > 1:
             raise Refused("scope", "one of --site, --contract and --party", place="--site")
         choice = Choice(economics, emission, co2_method)
-        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            document = _document(
-                connection, stack.settings.book, Month.parse(month), site, contract, party, choice
-            )
-        content = _content(document, format, language)
+        with session.open() as stack:
+            position = moment(stack, as_of, fresh=False).position
+            with stack.database.reading(stack.settings.book) as connection:
+                document = _document(
+                    connection,
+                    stack.settings.book,
+                    position,
+                    Month.parse(month),
+                    site,
+                    contract,
+                    party,
+                    choice,
+                )
+        content = _content(document, format, language or ("en" if format == "text" else "zh"))
         if out is None:
             print(content.decode(), end="")
         else:
@@ -105,16 +116,16 @@ def add_to(app: App, session: Session) -> None:
 def _document(
     connection: Connection,
     book: str,
+    position: int,
     month: Month,
     site: str | None,
     contract: str | None,
     party: str | None,
     choice: Choice,
 ) -> RevenueDocument:
-    position = lowest_position(connection)
     if party is not None:
-        own = statements.latest(connection, position, party=party, limit=_ALL)
-        return reports.partner(connection, position, month, own)
+        own = statements.latest(connection, position, party=party)
+        return reports.partner(connection, book, position, month, own, choice)
     if site is not None:
         return reports.site(connection, book, position, month, site, choice)
     return reports.portfolio(connection, book, position, month, contract, choice)

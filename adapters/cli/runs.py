@@ -9,15 +9,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from adapters import approving, lives
+from adapters import approving
 from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.close import As
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.cli.submitting import where
 from adapters.queries.runs_due import MonthDue, runs_due
 from ledger.effective import Period
-from ledger.interval import Month, checked_year, midnight, zone_of
+from ledger.interval import Month, midnight, zone_of
 from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run_calendar import PublishRunCalendar, parse
 from ledger.settlement.run_due import waits
@@ -31,16 +32,16 @@ def add_to(app: App, session: Session) -> None:
     @runs.command
     def due(
         *,
-        on: Annotated[date | None, Parameter(help="as it stands on this day; else today")] = None,
         month: Annotated[str | None, Parameter(help="only this month, closed or not")] = None,
         all: Annotated[bool, Parameter(help="also what is done or not due yet")] = False,
+        as_of: AsOf = None,
+        effective: EffectiveDay = None,
     ) -> None:
         """List which contract's month has which run due or overdue, by its run calendar."""
         wanted = None if month is None else Month.parse(month)
         with session.open() as stack:
-            day = on or lives.today(stack.door, stack.clock)
-            checked_year(day, "--on")
-            position = stack.caught_up()
+            at = moment(stack, as_of)
+            position, day = at.position, at.day(stack, effective)
             with stack.database.reading(stack.settings.book) as connection:
                 found = runs_due(connection, position, day, month=wanted)
         shown = found if all else [one for one in found if waits(one.stages)]

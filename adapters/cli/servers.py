@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from adapters import continuity
-from adapters.cli.session import Session, check_folder, projecting
+from adapters.cli.session import ACTOR, Session, check_folder, projecting
 from adapters.continuity import Discontinuity
 from adapters.demo import Chapter, run_demo
 from adapters.embedded.child import Child, ChildFailed, accepts
@@ -27,6 +27,7 @@ from adapters.queries import imports_page
 from adapters.settings import Settings
 from adapters.stack import Stack, running
 from adapters.state_folder import StateFolder
+from adapters.stated_settings import state_settings
 from ledger.refusal import Refused
 
 _RESTART_S = 1.0
@@ -115,7 +116,9 @@ def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
         return projector.halted if projector is not None else None
 
     print(_address(session.settings), flush=True)
-    app = create_app(stack.door, stack.database, halted, session.clock)
+    state_settings(stack.door, stack.published, actor=ACTOR)
+    stack.people.finish_all()
+    app = create_app(stack.door, stack.database, halted, session.clock, stack.published, stack.people)
     serve_http(app, session.settings.http_host, session.settings.http_port)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from adapters.cli.reads import on_record
 from adapters.projector import Projector
 from adapters.settings import Settings
 from adapters.stack import Stack, running
@@ -33,7 +34,11 @@ class Session(msgspec.Struct, frozen=True):
             Refused: see `check_folder`.
         """
         check_folder(self.settings, founding=founding)
-        with running(self.settings, self.clock, founding=founding) as stack, projecting(stack):
+        with (
+            running(self.settings, self.clock, founding=founding) as stack,
+            projecting(stack),
+            on_record(stack.client, self.settings.book, self.clock, ACTOR),
+        ):
             yield stack
 
 

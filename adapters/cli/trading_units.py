@@ -11,11 +11,11 @@ from cyclopts import App, Parameter
 from adapters import approving, unit_statement_text
 from adapters.allocating import allocate_month, check_members
 from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import ACTOR, Session
 from adapters.cli.submitting import where
 from adapters.decoder_refusal import decoder_refusal
 from adapters.queries.unit_statements import unit_statement
-from adapters.settling import lowest_position
 from ledger.effective import Period
 from ledger.interval import Instant, Month
 from ledger.refusal import Refused
@@ -40,7 +40,7 @@ def add_to(app: App, session: Session) -> None:
         try:
             body = msgspec.json.decode(text, type=_Registration)
         except msgspec.ValidationError as error:
-            raise decoder_refusal(error) from None
+            raise decoder_refusal(error, _Registration) from None
         except msgspec.DecodeError as error:
             raise Refused("json", f"{file} is not JSON: {error}", place=str(file)) from None
         command = RegisterTradingUnit(Period(body.effective_from, body.effective_to), body.document)
@@ -72,10 +72,12 @@ def add_to(app: App, session: Session) -> None:
             print(f"no market told anything about a trading unit in {month}")
 
     @app.command(name="unit-statement")
-    def show(unit: str, month: str, *, format: Literal["text", "json"] = "text") -> None:
+    def show(unit: str, month: str, *, format: Literal["text", "json"] = "text", as_of: AsOf = None) -> None:
         """Show a unit's month: each site's share, the operator's rounding, and the market's amount in all."""
-        with session.open() as stack, stack.database.reading(stack.settings.book) as connection:
-            found = unit_statement(connection, lowest_position(connection), unit, Month.parse(month))
+        with session.open() as stack:
+            book, position = stack.settings.book, moment(stack, as_of, fresh=False).position
+            with stack.database.reading(book) as connection:
+                found = unit_statement(connection, book, position, unit, Month.parse(month))
         if format == "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         else:

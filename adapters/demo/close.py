@@ -42,7 +42,7 @@ def tell(book: PortfolioBook) -> None:
 
 
 def _settle(book: PortfolioBook, day: int) -> list[Result]:
-    settled = settle_month(book.door(day), book.stack.database, MONTH, actor=PREPARES)
+    settled = settle_month(book.door(day), book.stack.database, MONTH, actor=PREPARES).runs
     for one in settled:
         result, run = one.result, book.run(one.result.contract, one.run)
         because = f" for a change of {', '.join(run.causes)}" if run.causes else ""
@@ -103,6 +103,6 @@ def _close(book: PortfolioBook, day: int) -> None:
     if not isinstance(state, Closing):
         position = book.position()
         with book.stack.database.reading(book.stack.settings.book) as connection:
-            command = closing.close_command(door, connection, MONTH, position, (), PREPARES)
+            command = closing.close_command(connection, MONTH, position, (), PREPARES)
         by_two(door, command, "close")
     book.console.print(f"  {MONTH} is closed: what is found later is posted in September")

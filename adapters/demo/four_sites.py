@@ -123,7 +123,7 @@ def _import(door: FrontDoor, console: Console) -> None:
 
 def _settle(stack: Stack, door: FrontDoor, console: Console) -> None:
     console.rule(f"3. settling {MONTH}")
-    for one in settle_month(door, stack.database, MONTH, actor=_ACTOR):
+    for one in settle_month(door, stack.database, MONTH, actor=_ACTOR).runs:
         result = one.result
         state = "recorded" if one.recorded else "unchanged"
         console.print(

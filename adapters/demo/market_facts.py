@@ -152,7 +152,8 @@ def _response(site: RosterSite, rule: str, price: str) -> Iterator[Fact]:
 
 
 def _regulation(site: RosterSite) -> Iterator[Fact]:
-    """Awarded the reserved part of its power in every hour, and followed with a K that comes and goes."""
+    """Awarded the reserved part of its power in every hour, and followed with a K that comes and goes; up and
+    down cancel within a reading, so that all metered energy is the schedule's."""
     watts = site.storage_kw * 10 * RESERVED_PERCENT
     yield RegulationAward(
         id=f"regulation-{site.site}-award",
@@ -175,4 +176,6 @@ def _regulation(site: RosterSite) -> Iterator[Fact]:
         score=tuple(100 + hour % 24 for hour in range(_HOURS)),
         score_scale=2,
         available_s=(3600,) * _HOURS,
+        charged_wh=(0,) * _HOURS,
+        discharged_wh=(0,) * _HOURS,
     )

@@ -10,17 +10,18 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from adapters import lives as statement_lives
+from adapters.founded import book_at
 from adapters.http.instant import month_of
 from adapters.http.journal import Currency
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.settlements import MonthFilter
 from adapters.http.statements import PartyName
-from adapters.http.view import View
+from adapters.http.view import EffectiveDay, View
+from adapters.posted_days import posted_days
 from adapters.queries import lives
 from adapters.queries.journal import journal
-from adapters.queries.netting import contracts_of, owner_of
+from adapters.queries.netting import contracts_of
 from ledger.accounting.ageing import Ageing, ageing
 from ledger.accounting.invoice_register import (
     Difference,
@@ -35,8 +36,6 @@ from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.statement.invoice import Direction
 from ledger.statement.life import StatementKey
-
-_ALL = 1_000_000
 
 PartyFilter = Annotated[str | None, QueryParameter(pattern=ID_PATTERN)]
 
@@ -127,9 +126,11 @@ class InvoiceAnswer(msgspec.Struct, frozen=True):
 
 
 class AccountRowBody(msgspec.Struct, frozen=True):
-    """Above zero the party owes us more."""
+    """Above zero the party owes us more. `value_date` is the document's own day, before `posted_on` where
+    its month was closed."""
 
     posted_on: date
+    value_date: date
     kind: str
     description: str
     contract: str | None
@@ -188,9 +189,9 @@ def list_invoices(
 ) -> InvoiceAnswer:
     wanted = None if month is None else month_of(month)
     with view.reading() as (connection, position):
-        found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+        found = lives.page(connection, position, party=party)
     with view.service.database.reading(view.service.book) as connection:
-        owner = owner_of(connection, position)
+        owner = book_at(connection, position).owner
         ours = contracts_of(connection, position, owner)
 
     def asked(key: StatementKey) -> bool:
@@ -211,22 +212,28 @@ def list_invoices(
     sync_to_thread=True,
 )
 def show_account(
-    view: NamedDependency[View], party: PartyName, month: MonthFilter = None, currency: Currency = "CNY"
+    view: NamedDependency[View],
+    party: PartyName,
+    month: MonthFilter = None,
+    currency: Currency = "CNY",
+    effective: EffectiveDay = None,
 ) -> AccountAnswer:
-    today = statement_lives.today(view.service.door, view.service.clock)
+    """`effective` is a posting day: the entries up to and with it, and what is open as old as it is then."""
+    today = view.day(effective)
     span = None if month is None else Month.parse(month_of(month))
     with view.reading() as (connection, position):
-        found = lives.page(connection, position, month=None, party=party, after="", limit=_ALL)
+        found = lives.page(connection, position, party=party)
         entries = journal(connection, position).journal
-        owner = owner_of(connection, position)
+        owner = book_at(connection, position).owner
         ours = contracts_of(connection, position, owner)
-    first, end = (None, None) if span is None else (span.first_day, span.next().first_day)
+    first, end = posted_days(span, effective)
     account = party_account(entries, party, currency, first, end)
     if not account.rows and not account.opening.minor and not found:
         raise Refused("unknown_account", f"nothing was stated to {party} or paid", place="party")
     rows = tuple(
         AccountRowBody(
             row.posted_on,
+            row.value_date,
             row.kind,
             row.description,
             row.reference.contract,

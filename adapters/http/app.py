@@ -11,54 +11,72 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.routes import HTTPRoute
 
+from adapters.access_log import AccessLog
 from adapters.front_door import FrontDoor
 from adapters.http import (
+    access_log,
     accounts,
+    appraisals,
+    bundles,
     capital,
     contract_facts,
     contracts,
     devices,
+    disputes,
     documents,
     events,
     health,
     imports,
+    invoices,
     journal,
     keys,
-    lives,
+    log,
     market,
+    market_cash,
     metering,
     meters,
     months,
+    moved_credits,
     netting,
     openapi,
     parties,
     payments,
+    persons,
     prices,
     proposals,
     readings,
+    receivables,
     reconciliations,
     reports,
+    reviews,
     runs,
     settlements,
     sites,
     statements,
     status,
+    stories,
     tariffs,
     trading_units,
     vouchers,
+    what_if,
+    write_offs,
 )
 from adapters.http.caller import authorise, provide_caller
 from adapters.http.intake import provide_intake
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import HANDLERS
+from adapters.http.publishing import provide_period, provide_publishing
 from adapters.http.recent_keys import RecentKeys
+from adapters.http.recording import recording
 from adapters.http.service import Service
 from adapters.http.strict_body import StrictRequest
 from adapters.http.view import provide_view
+from adapters.personal.people import People
 from adapters.postgres.database import Database
+from adapters.transparency.published_log import PublishedLog
 
 _PREFIX: Final = "/v1"
-_OPEN: Final = "/v1/health/"
+_OPEN: Final = ("/v1/health/", "/v1/log/checkpoint", "/v1/log/tile/{")
 BODY_BYTES_MAX: Final = 2 << 20
 
 ROUTES: Final = (
@@ -79,20 +97,33 @@ ROUTES: Final = (
     *proposals.ROUTES,
     *settlements.ROUTES,
     *runs.ROUTES,
+    *what_if.ROUTES,
+    *appraisals.ROUTES,
     *statements.ROUTES,
     *documents.ROUTES,
     *reports.ROUTES,
     *reconciliations.ROUTES,
-    *lives.ROUTES,
+    *receivables.ROUTES,
+    *reviews.ROUTES,
+    *disputes.ROUTES,
+    *invoices.ROUTES,
     *payments.ROUTES,
+    *write_offs.ROUTES,
+    *moved_credits.ROUTES,
+    *market_cash.ROUTES,
     *months.ROUTES,
     *netting.ROUTES,
     *journal.ROUTES,
     *vouchers.ROUTES,
     *accounts.ROUTES,
     *events.ROUTES,
+    *stories.ROUTES,
+    *log.ROUTES,
+    *bundles.ROUTES,
     *status.ROUTES,
     *keys.ROUTES,
+    *access_log.ROUTES,
+    *persons.ROUTES,
 )
 """Everything that needs a key; who may do what stands in `permissions`."""
 
@@ -102,32 +133,41 @@ def create_app(
     database: Database,
     projector_status: Callable[[], str | None],
     clock: Callable[[], datetime],
+    published: PublishedLog,
+    people: People,
 ) -> Litestar:
     """The API of one book.
 
     `projector_status` says why a projector in this process halted; None while it runs or runs elsewhere.
     """
     service = Service(door, database, projector_status, clock, RecentKeys())
+    access = AccessLog(door.recorder.log.client, door.book, clock)
     progress = health.Progress()
     app = Litestar(
         [
             openapi.static_files(),
-            Router(_PREFIX, route_handlers=list(health.ROUTES)),
+            Router(_PREFIX, route_handlers=[*health.ROUTES, *log.PUBLIC]),
             Router(
                 _PREFIX,
                 route_handlers=list(ROUTES),
                 guards=[authorise],
+                middleware=[recording(access)],
                 security=openapi.SECURITY,
                 dependencies={
                     "caller": Provide(provide_caller, sync_to_thread=False),
                     "view": Provide(provide_view, sync_to_thread=True),
                     "intake": Provide(provide_intake, sync_to_thread=False),
+                    "publishing": Provide(provide_publishing, sync_to_thread=False),
+                    "period": Provide(provide_period, sync_to_thread=False),
                 },
             ),
         ],
         dependencies={
             "service": Provide(lambda: service, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
+            "access": Provide(lambda: access, sync_to_thread=False),
+            "people": Provide(lambda: people, sync_to_thread=False),
+            "published": Provide(lambda: published, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         openapi_config=openapi.config(),
@@ -140,9 +180,12 @@ def create_app(
     return app
 
 
-def _query_names(app: Litestar) -> dict[str, frozenset[str]]:
-    """The query parameters of every route that needs a key; each has its rights and each right a route."""
-    found: dict[str, frozenset[str]] = {}
+def _query_names(app: Litestar) -> dict[str, dict[str, bool]]:
+    """The query parameters of every route that needs a key, and whether one may be given more than once.
+
+    Each route has its rights and each right a route.
+    """
+    found: dict[str, dict[str, bool]] = {}
     for route in app.routes:
         if not isinstance(route, HTTPRoute) or not route.path.startswith(f"{_PREFIX}/"):
             continue
@@ -150,7 +193,7 @@ def _query_names(app: Litestar) -> dict[str, frozenset[str]]:
             continue
         for method, (_, model) in route.route_handler_map.items():
             if method != "OPTIONS":
-                names = frozenset(parameter.field_alias for parameter in model.expected_query_params)
-                found[f"{method} {route.path_format}"] = names
+                known = {one.field_alias: one.is_sequence for one in model.expected_query_params}
+                found[f"{method} {route.path_format}"] = known
     assert found.keys() == PERMISSIONS.keys(), sorted(found.keys() ^ PERMISSIONS.keys())
     return found

@@ -21,11 +21,13 @@ _HEADER_MAX: Final = 200
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """`actor` is the opaque id under which facts are recorded; a partner has its party."""
+    """`actor` is the opaque id under which facts are recorded; a partner has its party. `key_id` is of the
+    key that was sent."""
 
     actor: str
     role: Role
     party: str | None
+    key_id: str = ""
 
 
 def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -38,16 +40,19 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
         return
     service: Service = connection.app.state.service
     caller = _caller(service, connection.headers.get("authorization", ""))
+    connection.scope["user"] = caller
     route = f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]
     if caller.role not in PERMISSIONS[route]:
         allowed = ", ".join(sorted(PERMISSIONS[route]))
         raise Forbidden(f"role {caller.role} may not; {allowed} may")
-    known: frozenset[str] = connection.app.state.query_names[route]
+    known: dict[str, bool] = connection.app.state.query_names[route]
     for name in connection.query_params:
         if name not in known:
             allowed = ", ".join(sorted(known)) or "none"
-            raise BadRequest("unknown_parameter", f"not a parameter here; these are: {allowed}", name)
-    connection.scope["user"] = caller
+            detail = f"not a parameter here; these are: {allowed}"
+            raise BadRequest("unknown_parameter", detail, name, tuple(sorted(known)))
+        if len(values := connection.query_params.getall(name)) > 1 and not known[name]:
+            raise BadRequest("repeated_parameter", f"it is given {len(values)} times; give it once", name)
 
 
 def _caller(service: Service, header: str) -> Caller:
@@ -57,7 +62,7 @@ def _caller(service: Service, header: str) -> Caller:
         grant = access_keys.in_force(connection, digest_of(header[len(_SCHEME) :].strip()))
     if grant is None:
         raise Unauthenticated
-    return Caller(grant.actor, grant.role, grant.party)
+    return Caller(grant.actor, grant.role, grant.party, grant.key_id)
 
 
 def provide_caller(request: Request[Caller, Any, Any]) -> Caller:

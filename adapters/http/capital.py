@@ -8,15 +8,14 @@ from typing import Annotated, Final, assert_never
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import JSONBody
 
-from adapters import lives
+from adapters.http.addressed import Decimal
 from adapters.http.contract_facts import Evidence, Id, check_contract
 from adapters.http.intake import Intake, Stored
-from adapters.http.lives import Decimal
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.settlements import ContractName
-from adapters.http.view import View
+from adapters.http.view import EffectiveDay, View
 from adapters.queries.capital import settled_flows
 from adapters.queries.contract_facts import ContractFacts
 from ledger.appraisal.finance import Answer
@@ -176,9 +175,9 @@ class CapitalAnswer(msgspec.Struct, frozen=True):
 def show_capital(
     view: NamedDependency[View],
     contract: ContractName,
-    at: Annotated[date | None, QueryParameter(description="A local day; today without it")] = None,
+    effective: EffectiveDay = None,
 ) -> CapitalAnswer:
-    day = lives.today(view.service.door, view.service.clock) if at is None else at
+    day = view.day(effective)
     with view.reading() as (connection, position):
         check_contract(connection, position, contract)
         facts = ContractFacts(connection, position)

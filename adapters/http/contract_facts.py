@@ -8,13 +8,13 @@ from typing import Annotated, Final
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from adapters.http.instant import month_of
 from adapters.http.intake import Intake, Stored
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
-from adapters.http.settlements import MONTH_PATTERN, ContractName
+from adapters.http.settlements import MONTH_PATTERN, ContractName, MonthFilter
 from adapters.http.view import View
 from adapters.postgres.database import Connection
 from adapters.queries import registered_page
@@ -23,7 +23,7 @@ from adapters.queries.registered import Recorded
 from ledger.clauses.facts import Cause, Exclusion, ServiceScore
 from ledger.clauses.share import Amount
 from ledger.contract import Contract
-from ledger.interval import Month
+from ledger.interval import Month, checked_year
 from ledger.recorded_exclusion import ExclusionRecorded, RecordExclusion, WithdrawExclusion
 from ledger.recorded_service import RecordServiceScore, ServiceScoreRecorded
 from ledger.refusal import Refused
@@ -111,11 +111,20 @@ class ScoreAnswer(msgspec.Struct, frozen=True):
     tags=["Contract facts"],
     sync_to_thread=True,
 )
-def list_exclusions(view: NamedDependency[View], contract: ContractName) -> ExclusionAnswer:
+def list_exclusions(
+    view: NamedDependency[View],
+    contract: ContractName,
+    effective: Annotated[
+        date | None, QueryParameter(description="Only what leaves this day out (effective time)")
+    ] = None,
+) -> ExclusionAnswer:
+    if effective is not None:
+        checked_year(effective, "effective")
     with view.reading() as (connection, position):
         check_contract(connection, position, contract)
         found = ContractFacts(connection, position).exclusions(contract)
-    return ExclusionAnswer(position, contract, tuple(ExclusionEntry.of(one) for one in found))
+    held = tuple(ExclusionEntry.of(one) for one in found if effective is None or _leaves_out(one, effective))
+    return ExclusionAnswer(position, contract, held)
 
 
 @post(
@@ -155,11 +164,15 @@ def withdraw_exclusion(
     tags=["Contract facts"],
     sync_to_thread=True,
 )
-def list_service_scores(view: NamedDependency[View], contract: ContractName) -> ScoreAnswer:
+def list_service_scores(
+    view: NamedDependency[View], contract: ContractName, month: MonthFilter = None
+) -> ScoreAnswer:
+    wanted = None if month is None else month_of(month)
     with view.reading() as (connection, position):
         check_contract(connection, position, contract)
         found = ContractFacts(connection, position).services(contract)
-    return ScoreAnswer(position, contract, tuple(ScoreEntry.of(one) for one in found))
+    held = tuple(ScoreEntry.of(one) for one in found if wanted in (None, str(one.document.month)))
+    return ScoreAnswer(position, contract, held)
 
 
 @post(
@@ -181,6 +194,11 @@ def check_contract(connection: Connection, position: int, contract: str) -> None
     Refused: `unknown_contract`."""
     if not registered_page.versions(connection, "contract", Contract, position, contract):
         raise Refused("unknown_contract", f"no contract {contract!r} is registered", place="contract")
+
+
+def _leaves_out(one: Recorded[ExclusionRecorded], day: date) -> bool:
+    stated = one.document.exclusion
+    return stated is not None and stated.first <= day < stated.end
 
 
 ROUTES = (

@@ -10,7 +10,15 @@ from litestar.params import JSONBody
 from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    Registration,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.view import View
 from ledger.device import Device, RegisterDevice
 
@@ -42,8 +50,10 @@ class DeviceHistory(msgspec.Struct, frozen=True):
     tags=["Master data"],
     sync_to_thread=True,
 )
-def list_devices(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> DevicePage:
-    position, entries, more = listed(view, "device", Device, cursor, limit)
+def list_devices(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> DevicePage:
+    position, entries, more = listed(view, "device", Device, cursor, limit, effective)
     return DevicePage(position, bodies(entries, DeviceVersion), more)
 
 
@@ -54,8 +64,8 @@ def list_devices(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Curs
     tags=["Master data"],
     sync_to_thread=True,
 )
-def show_device(view: NamedDependency[View], name: Name) -> DeviceHistory:
-    position, entries = history(view, "device", Device, name)
+def show_device(view: NamedDependency[View], name: Name, effective: Effective = None) -> DeviceHistory:
+    position, entries = history(view, "device", Device, name, effective)
     return DeviceHistory(position, name, bodies(entries, DeviceVersion))
 
 

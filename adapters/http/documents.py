@@ -18,11 +18,11 @@ from adapters.http.problem import READ_PROBLEMS
 from adapters.http.settlements import ContractName, MonthName, RunFilter
 from adapters.http.statements import PartyName
 from adapters.http.view import View
+from adapters.integrity.published import check_statements
 from adapters.queries import documents, statements
 from ledger.refusal import Refused
 
 FileFormat = Literal["pdf", "xlsx"]
-_ALL: Final = 1_000_000
 """More statements than a month has."""
 _MEDIA: Final[dict[FileFormat, str]] = {
     "pdf": "application/pdf",
@@ -57,6 +57,7 @@ def statement_document(
             "unknown_statement", f"no statement of {month} for {party} under {contract}", place="party"
         )
     service = view.service
+    check_statements(service.database, service.book, found)
     with service.database.reading(service.book) as connection:
         (document,) = documents.documents(connection, position, found)
     content = statement_pdf(document, language) if format == "pdf" else statement_xlsx(document, language)
@@ -86,7 +87,8 @@ def statement_table(
 ) -> Response[bytes]:
     """Every contract's latest run; amounts are whole minor units, and what may be a fraction exact text."""
     with view.reading() as (connection, position):
-        found = statements.latest(connection, position, month=month_of(month), limit=_ALL)
+        found = statements.latest(connection, position, month=month_of(month))
+    check_statements(view.service.database, view.service.book, found)
     name = f"{month}_{table}.parquet"
     return Response(
         statement_parquet(found)[table],

@@ -16,6 +16,7 @@ from adapters.http.problem import READ_PROBLEMS
 from adapters.http.settlements import MONTH_PATTERN, MonthFilter
 from adapters.http.view import View
 from adapters.journal_text import JournalFormat, rendered, trial_balance_text
+from adapters.posted_days import posted_days
 from adapters.queries.journal import journal
 from ledger.accounting.journal import JournalEntry
 from ledger.accounting.plain_name import plain_name
@@ -32,6 +33,11 @@ Currency = Annotated[
     ),
 ]
 
+PostedUntil = Annotated[
+    date | None,
+    QueryParameter(description="A posting day (effective time): only what is posted up to and with it"),
+]
+
 
 class PostingBody(msgspec.Struct, frozen=True):
     """Debit above zero; `lines` are the settlement lines that the amount rests on."""
@@ -42,7 +48,11 @@ class PostingBody(msgspec.Struct, frozen=True):
 
 
 class EntryBody(msgspec.Struct, frozen=True):
+    """`value_date` is the day of the document or bank booking: before `posted_on` where its own month was
+    closed, so that it stands in the first open one."""
+
     posted_on: date
+    value_date: date
     kind: str
     description: str
     contract: str | None
@@ -58,6 +68,7 @@ class EntryBody(msgspec.Struct, frozen=True):
         reference = entry.reference
         return cls(
             entry.posted_on,
+            entry.value_date,
             entry.kind,
             entry.description,
             reference.contract,
@@ -109,12 +120,18 @@ class TrialBalanceAnswer(msgspec.Struct, frozen=True):
 def show_journal(
     view: NamedDependency[View],
     month: MonthFilter = None,
+    effective: PostedUntil = None,
     format: Annotated[JournalFormat | None, QueryParameter(description="Text instead of JSON")] = None,
 ) -> Response[JournalAnswer]:
     with view.reading() as (connection, position):
         found = journal(connection, position)
     wanted = None if month is None else Month.parse(month_of(month))
-    entries = [entry for entry in found.journal if wanted is None or Month.of(entry.posted_on) == wanted]
+    first, end = posted_days(wanted, effective)
+    entries = [
+        entry
+        for entry in found.journal
+        if (first is None or first <= entry.posted_on) and (end is None or entry.posted_on < end)
+    ]
     if format is not None:
         text = rendered(entries, format, view.service.book)
         return Response(text, media_type="text/plain")  # type: ignore[arg-type]
@@ -134,13 +151,15 @@ def show_trial_balance(
     view: NamedDependency[View],
     month: Annotated[str, QueryParameter(pattern=MONTH_PATTERN, description="Such as 2026-08")],
     currency: Currency = "CNY",
+    effective: PostedUntil = None,
     *,
     text: Annotated[bool, QueryParameter(description="Text instead of JSON")] = False,
 ) -> Response[TrialBalanceAnswer]:
     with view.reading() as (connection, position):
         found = journal(connection, position)
     wanted = Month.parse(month_of(month))
-    balance = trial_balance(found.journal, currency, wanted.first_day, wanted.next().first_day)
+    first, end = posted_days(wanted, effective)
+    balance = trial_balance(found.journal, currency, first, end)
     if text:
         return Response(trial_balance_text(balance), media_type="text/plain")  # type: ignore[arg-type]
     rows = tuple(

@@ -120,14 +120,14 @@ def revoke_key(
 
 @get(
     "/keys",
-    summary="Keys by id, without their secrets, as they are now",
+    summary="Keys by id, without their secrets; whoever asks needs a right of today",
     responses=READ_PROBLEMS,
     tags=["Access"],
     sync_to_thread=True,
 )
 def list_keys(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> KeyPage:
     with view.page(cursor, str, "") as (connection, position, after):
-        found = access_keys.page(connection, after, limit + 1)
+        found = access_keys.page(connection, position, after, limit + 1)
     more = cursor_of(position, found[limit - 1].key_id) if len(found) > limit else None
     return KeyPage(position, tuple(found[:limit]), more)
 

@@ -10,15 +10,20 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter, RawBody
 
 from adapters.front_door import Wish
-from adapters.http.caller import Caller
-from adapters.http.contracts import CHECKED, Check, Checked, register_document
-from adapters.http.instant import instant_of
-from adapters.http.intake import Intake, OptionalKey, Stored, replayable, stored
-from adapters.http.openapi import TEXT, takes
+from adapters.http.intake import Intake, Stored, replayable, stored
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import ID_PATTERN, Name, RecordedVersion, bodies, history, listed
-from adapters.http.service import Service
+from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
+from adapters.http.register import (
+    ID_PATTERN,
+    Effective,
+    Name,
+    RecordedVersion,
+    bodies,
+    effective_instant,
+    history,
+    listed,
+)
 from adapters.http.view import View
 from adapters.queries import market_facts
 from ledger import market_rule_file
@@ -28,11 +33,6 @@ from ledger.exclusivity.policy import Policy
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.market_fact import PublishMarketRule, RecordMarketFact
 from ledger.streams import Fact
-
-From = Annotated[
-    str, QueryParameter(max_length=64, description="The instant from which the rule holds, with its offset")
-]
-To = Annotated[str | None, QueryParameter(max_length=64, description="The instant up to which it holds")]
 
 
 class RuleVersion(RecordedVersion, frozen=True, kw_only=True):
@@ -98,8 +98,10 @@ class FactHistory(msgspec.Struct, frozen=True):
     tags=["Markets"],
     sync_to_thread=True,
 )
-def list_rules(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> RulePage:
-    position, entries, more = listed(view, "market_rule", dict[str, Any], cursor, limit)
+def list_rules(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> RulePage:
+    position, entries, more = listed(view, "market_rule", dict[str, Any], cursor, limit, effective)
     return RulePage(position, bodies(entries, RuleVersion), more)
 
 
@@ -110,33 +112,23 @@ def list_rules(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor
     tags=["Markets"],
     sync_to_thread=True,
 )
-def show_rule(view: NamedDependency[View], name: Name) -> RuleHistory:
-    position, entries = history(view, "market_rule", dict[str, Any], name)
+def show_rule(view: NamedDependency[View], name: Name, effective: Effective = None) -> RuleHistory:
+    position, entries = history(view, "market_rule", dict[str, Any], name, effective)
     return RuleHistory(position, name, bodies(entries, RuleVersion))
 
 
 @post(
     "/market/rules",
     summary="Publish a market's rule, as its readable TOML file states it",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Markets"],
     sync_to_thread=True,
 )
 def publish_rule(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    effective_from: From,
-    *,
-    effective_to: To = None,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
+    publishing: NamedDependency[Publishing], period: NamedDependency[Period], body: RawBody
 ) -> Response[Stored | Checked]:
-    end = None if effective_to is None else instant_of(effective_to, "effective_to")
-    period = Period(instant_of(effective_from, "effective_from"), end)
-    command = PublishMarketRule(period, market_rule_file.parse(body))
-    return register_document(service, caller, command, idempotency_key, check=check)
+    return publishing.publish(PublishMarketRule(period, market_rule_file.parse(body)))
 
 
 @post(
@@ -164,11 +156,15 @@ def list_facts(
     view: NamedDependency[View],
     site: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
     rule: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    effective: Effective = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> FactPage:
     with view.page(cursor, str, "") as (connection, position, after):
-        entries = market_facts.page(connection, position, site=site, rule=rule, after=after, limit=limit + 1)
+        instant = None if effective is None else effective_instant(connection, position, effective)
+        entries = market_facts.page(
+            connection, position, site=site, rule=rule, effective=instant, after=after, limit=limit + 1
+        )
     more = cursor_of(position, entries[limit - 1].id) if len(entries) > limit else None
     return FactPage(position, bodies(entries[:limit], FactVersion), more)
 
@@ -180,8 +176,8 @@ def list_facts(
     tags=["Markets"],
     sync_to_thread=True,
 )
-def show_fact(view: NamedDependency[View], name: Name) -> FactHistory:
-    position, entries = history(view, "market_fact", dict[str, Any], name)
+def show_fact(view: NamedDependency[View], name: Name, effective: Effective = None) -> FactHistory:
+    position, entries = history(view, "market_fact", dict[str, Any], name, effective)
     return FactHistory(position, name, bodies(entries, FactVersion))
 
 
@@ -200,21 +196,13 @@ def show_policy(view: NamedDependency[View], name: Name) -> PolicyHistory:
 @post(
     "/exclusivity",
     summary="Publish who may be paid for which kWh and kW, as a readable TOML file states it",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Markets"],
     sync_to_thread=True,
 )
-def publish_policy(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    *,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
-) -> Response[Stored | Checked]:
-    command = PublishExclusivity(policy_file.parse(body))
-    return register_document(service, caller, command, idempotency_key, check=check)
+def publish_policy(publishing: NamedDependency[Publishing], body: RawBody) -> Response[Stored | Checked]:
+    return publishing.publish(PublishExclusivity(policy_file.parse(body)))
 
 
 ROUTES = (

@@ -10,7 +10,15 @@ from litestar.params import JSONBody
 from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    Registration,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.view import View
 from ledger.meter import Meter, RegisterMeter
 
@@ -42,8 +50,10 @@ class MeterHistory(msgspec.Struct, frozen=True):
     tags=["Master data"],
     sync_to_thread=True,
 )
-def list_meters(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> MeterPage:
-    position, entries, more = listed(view, "meter", Meter, cursor, limit)
+def list_meters(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> MeterPage:
+    position, entries, more = listed(view, "meter", Meter, cursor, limit, effective)
     return MeterPage(position, bodies(entries, MeterVersion), more)
 
 
@@ -54,8 +64,8 @@ def list_meters(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Curso
     tags=["Master data"],
     sync_to_thread=True,
 )
-def show_meter(view: NamedDependency[View], name: Name) -> MeterHistory:
-    position, entries = history(view, "meter", Meter, name)
+def show_meter(view: NamedDependency[View], name: Name, effective: Effective = None) -> MeterHistory:
+    position, entries = history(view, "meter", Meter, name, effective)
     return MeterHistory(position, name, bodies(entries, MeterVersion))
 
 

@@ -68,7 +68,7 @@ def finalise(
 )
 def show_month(view: NamedDependency[View], month: MonthName) -> ChecklistAnswer:
     with view.reading() as (connection, position):
-        found = closing.checklist(view.service.door, connection, Month.parse(month_of(month)), position)
+        found = closing.checklist(connection, Month.parse(month_of(month)), position)
     return ChecklistAnswer(position, found.ready, found)
 
 
@@ -85,7 +85,6 @@ def close_month(intake: NamedDependency[Intake], month: MonthName, data: JSONBod
     wait_until(service.database, service.book, position, _WAIT_S)
     with service.database.reading(service.book) as connection:
         command = closing.close_command(
-            service.door,
             connection,
             Month.parse(month_of(month)),
             position,

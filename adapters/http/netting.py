@@ -11,14 +11,16 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from adapters import lives
+from adapters.founded import book_at
 from adapters.http.contract_facts import Evidence, Id
 from adapters.http.intake import Intake, Stored, replayable
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.statements import PartyName
-from adapters.http.view import View
+from adapters.http.view import EffectiveDay, View
 from adapters.netting import net
-from adapters.queries.netting import counterparties, nettings
+from adapters.queries import lives as life_rows
+from adapters.queries.netting import contracts_of, nettings
 from adapters.settling import wait_until
 from ledger.netting import (
     AgreeNetting,
@@ -27,12 +29,14 @@ from ledger.netting import (
     Netting,
     NettingAgreement,
     OpenStatement,
+    positions,
 )
 from ledger.quantity import MINOR_DIGITS
 
 Currency = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(MINOR_DIGITS)})$")]
 _PATH: Final = "/netting"
 _WAIT_S: Final = 10.0
+"""More statements than a book has."""
 
 
 class OpenBody(msgspec.Struct, frozen=True):
@@ -51,7 +55,7 @@ class OpenBody(msgspec.Struct, frozen=True):
 
 class PositionBody(msgspec.Struct, frozen=True):
     """`receivable` is what the party owes, `payable` what the owner owes it, `net` the first less the
-    second. `agreed` says whether an agreement to net is in force today."""
+    second. `agreed` says whether an agreement to net is in force on that day."""
 
     party: str
     currency: str
@@ -130,9 +134,12 @@ class NettingRequest(msgspec.Struct, frozen=True):
     currency: Currency
 
 
-class NettingDone(msgspec.Struct, frozen=True):
+class NettingDone(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`proposal` names what waits for a second person's approval; nothing is set off before it."""
+
     sequence: int
     netting: NettingBody
+    proposal: str | None = None
 
 
 @get(
@@ -145,10 +152,17 @@ class NettingDone(msgspec.Struct, frozen=True):
 def list_positions(
     view: NamedDependency[View],
     party: Annotated[str | None, QueryParameter(pattern=ID_PATTERN)] = None,
+    effective: EffectiveDay = None,
 ) -> PositionAnswer:
-    today = lives.today(view.service.door, view.service.clock)
+    """A partner's position is made of its own statements; what stands beside them is read with the ledger's
+    rights."""
+    service = view.service
+    today = view.day(effective)
     with view.reading() as (connection, position):
-        found = counterparties(connection, position, party)
+        own = life_rows.page(connection, position, party=party)
+    with service.database.reading(service.book) as connection:
+        owner = book_at(connection, position).owner
+        found = positions(owner, own, contracts_of(connection, position, owner))
         held = nettings(connection, position)
     agreed = {name for name, one in held.items() if one.agreements and one.agreements[-1].holds_on(today)}
     items = tuple(PositionBody.of(one, agreed=one.party in agreed) for one in found)
@@ -209,7 +223,7 @@ def net_party(
         position = service.last_sequence()
         wait_until(service.database, service.book, position, _WAIT_S)
         with service.database.reading(service.book) as connection:
-            found, sequence = net(
+            done = net(
                 service.door,
                 connection,
                 position,
@@ -219,7 +233,8 @@ def net_party(
                 on=today,
                 actor=intake.actor,
             )
-        return NettingDone(sequence, NettingBody.of(found))
+        submitted = done.submitted
+        return NettingDone(submitted.receipt.sequence, NettingBody.of(done.netting), submitted.proposal)
 
     answer, repeated = intake.once([party, data], NettingDone, work)
     return replayable(answer, repeated=repeated)

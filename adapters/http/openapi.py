@@ -32,11 +32,13 @@ SECURITY: Final = [{"key": list[str]()}]
 _DESCRIPTION: Final = """\
 A settlement ledger for aggregated battery storage: facts in, statements out, every cent explained.
 
-* Every command needs an `Idempotency-Key`; sent again, it answers the first result.
+* Every command needs an `Idempotency-Key`; sent again, it answers the first result. `POST /v1/what-if` and
+  `POST /v1/appraisals` only ask: they need none, answer 200, and record nothing.
 * Every query takes `as_of` (a sequence number or an instant) and answers as it would have then, and
   `after`, which waits for a fact just stored. `position` says what an answer was read at.
 * Money and prices are decimal text with their currency, energy is whole Wh, instants carry their offset.
-* Errors are problem details: `code` is stable, `place` names the field, row or parameter.
+* Errors are problem details: `code` is stable, `place` names the field, row or parameter, and `allowed` lists
+  what may stand there, where that is a closed list. A parameter that is given twice is refused.
 """
 
 
@@ -86,7 +88,18 @@ def config() -> OpenAPIConfig:
                 "Master data", "Parties, sites, meters, devices, contracts and tariffs, each with its history"
             ),
             Tag("Measurements", "Readings and market prices"),
+            Tag(
+                "Markets",
+                "What markets told, the rules they settle by, trading units and who may be paid for what",
+            ),
+            Tag("Contract facts", "Days that do not count, and services rendered, with their evidence"),
+            Tag("Capital", "What parties paid in and got back under a contract"),
             Tag("Money", "Settlement runs, partners' statements and where each line comes from"),
+            Tag("Receivables", "A statement after its run: review, issue, disputes, invoices, payments"),
+            Tag("Netting", "What the book's owner and a counterparty owe each other, and setting it off"),
+            Tag("Approval", "What waits for a second person"),
+            Tag("Month close", "What is missing before a month closes, and closing it"),
+            Tag("Accounting", "Double entry, trial balance, vouchers for another system, a party's account"),
             Tag("Reconciliation", "What a market operator or a bank states, against the ledger"),
             Tag("Proof", "The events themselves, and how far the projections are"),
             Tag("Access", "API keys"),

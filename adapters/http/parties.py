@@ -10,7 +10,15 @@ from litestar.params import JSONBody
 from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    Registration,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.view import View
 from ledger.party import Party, RegisterParty
 
@@ -42,8 +50,10 @@ class PartyHistory(msgspec.Struct, frozen=True):
     tags=["Master data"],
     sync_to_thread=True,
 )
-def list_parties(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> PartyPage:
-    position, entries, more = listed(view, "party", Party, cursor, limit)
+def list_parties(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> PartyPage:
+    position, entries, more = listed(view, "party", Party, cursor, limit, effective)
     return PartyPage(position, bodies(entries, PartyVersion), more)
 
 
@@ -54,8 +64,8 @@ def list_parties(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Curs
     tags=["Master data"],
     sync_to_thread=True,
 )
-def show_party(view: NamedDependency[View], name: Name) -> PartyHistory:
-    position, entries = history(view, "party", Party, name)
+def show_party(view: NamedDependency[View], name: Name, effective: Effective = None) -> PartyHistory:
+    position, entries = history(view, "party", Party, name, effective)
     return PartyHistory(position, name, bodies(entries, PartyVersion))
 
 

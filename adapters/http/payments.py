@@ -1,4 +1,4 @@
-"""One bank payment over several statements of a party."""
+"""Payments: of one statement, or over several statements of a party."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from adapters.http.intake import Intake, replayable
-from adapters.http.lives import Decimal, Id
+from adapters import lives
+from adapters.http.addressed import ADDRESSED, PATH, Addressed, Decimal, Id
+from adapters.http.intake import Intake, Stored, replayable
+from adapters.http.life_body import PaymentBody
 from adapters.http.netting import Currency
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.statements import PartyName
 from adapters.settling import wait_until
 from adapters.spreading import pay
+from ledger.accounting.document import checked_day
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.life import Payment
+from ledger.statement.money import RecordPayment
 from ledger.statement.spread import PaidPart, Spread
 
 _WAIT_S: Final = 10.0
@@ -80,6 +85,8 @@ def spread_payment(
     except Refused as error:
         raise Refused(error.code, error.reason, place="amount") from None
 
+    day = checked_day(data.on, lives.today(service.door, service.clock), "on")
+
     def work() -> SpreadDone:
         position = service.last_sequence()
         wait_until(service.database, service.book, position, _WAIT_S)
@@ -91,7 +98,7 @@ def spread_payment(
                 name=data.id,
                 party=party,
                 amount=amount,
-                on=data.on,
+                on=day,
                 reference=data.reference,
                 actor=intake.actor,
             )
@@ -101,4 +108,18 @@ def spread_payment(
     return replayable(answer, repeated=repeated)
 
 
-ROUTES = (spread_payment,)
+@post(
+    f"{PATH}/payments",
+    summary="Record a payment, a bank charge or late interest",
+    responses=WRITE_PROBLEMS,
+    dependencies=ADDRESSED,
+    tags=["Receivables"],
+    sync_to_thread=True,
+)
+def record_payment(at: NamedDependency[Addressed], data: JSONBody[PaymentBody]) -> Response[Stored]:
+    amount = at.money(data.amount, "amount")
+    one = Payment(id=data.id, on=at.day(data.on), amount=amount, kind=data.kind, reference=data.reference)
+    return at.intake.execute(RecordPayment(at.key, one))
+
+
+ROUTES = (record_payment, spread_payment)

@@ -22,8 +22,9 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 
+from adapters.allowed_values import values_at
 from adapters.continuity import Discontinuity
-from adapters.decoder_refusal import plainly
+from adapters.decoder_refusal import NotAllowed, plainly
 from adapters.nats.log import StoreFull
 from adapters.settling import Behind
 from ledger.refusal import Refused
@@ -44,7 +45,10 @@ _PUBLIC: Final = {"idempotency_key": "Idempotency-Key", "start": "from", "end": 
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """`code` is stable (docs/refusals.md), `place` names the field, row or parameter that is meant."""
+    """`code` is stable (docs/refusals.md), `place` names the field, row or parameter that is meant.
+
+    `allowed` lists the values or fields that may stand there, where they are a closed list.
+    """
 
     type: str
     title: str
@@ -52,6 +56,7 @@ class Problem(msgspec.Struct, frozen=True):
     detail: str
     code: str
     place: str = ""
+    allowed: tuple[str, ...] = ()
 
 
 class Unauthenticated(Exception):
@@ -65,15 +70,22 @@ class Forbidden(Exception):
 class BadRequest(Exception):
     """A request that cannot be read: its parameters, or a body that is no JSON or no form."""
 
-    def __init__(self, code: str, detail: str, place: str = "") -> None:
+    def __init__(self, code: str, detail: str, place: str = "", allowed: tuple[str, ...] = ()) -> None:
         super().__init__(detail)
-        self.code, self.detail, self.place = code, detail, place
+        self.code, self.detail, self.place, self.allowed = code, detail, place, allowed
 
 
 def _answer(
-    status: HTTPStatus, code: str, detail: str, place: str = "", headers: dict[str, str] | None = None
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    place: str = "",
+    *,
+    allowed: tuple[str, ...] = (),
+    headers: dict[str, str] | None = None,
 ) -> Response[Problem]:
-    problem = Problem(f"urn:wattledger:refusal:{code}", status.phrase, status.value, detail, code, place)
+    kind = f"urn:wattledger:refusal:{code}"
+    problem = Problem(kind, status.phrase, status.value, detail, code, place, allowed)
     return Response(problem, status_code=status.value, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -86,7 +98,8 @@ def _refused(request: Request[Any, Any, Any], error: Refused) -> Response[Proble
         status = HTTPStatus.NOT_FOUND
     else:
         status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return _answer(status, error.code, error.reason, error.place)
+    allowed = error.allowed if isinstance(error, NotAllowed) else ()
+    return _answer(status, error.code, error.reason, error.place, allowed=allowed)
 
 
 def _unauthenticated(_: Request[Any, Any, Any], __: Unauthenticated) -> Response[Problem]:
@@ -99,10 +112,10 @@ def _forbidden(_: Request[Any, Any, Any], error: Forbidden) -> Response[Problem]
 
 
 def _bad_request(_: Request[Any, Any, Any], error: BadRequest) -> Response[Problem]:
-    return _answer(HTTPStatus.BAD_REQUEST, error.code, error.detail, error.place)
+    return _answer(HTTPStatus.BAD_REQUEST, error.code, error.detail, error.place, allowed=error.allowed)
 
 
-def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
+def _invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[Problem]:
     """A parameter of the address or a header that is missing or out of range."""
     if isinstance(error.extra, list) and error.extra:
         first = error.extra[0]
@@ -112,8 +125,10 @@ def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[
             if part in _PARTS:
                 return _no_form(part)
             return _answer(HTTPStatus.BAD_REQUEST, "json", "a body is needed")
-        detail = plainly(str(first["message"]))
-        return _answer(HTTPStatus.BAD_REQUEST, "parameter", detail, _PUBLIC.get(key, key))
+        known = request.route_handler.parsed_fn_signature.parameters.get(key)
+        allowed = () if known is None else values_at(known.annotation, "$")
+        detail = plainly(str(first["message"]), allowed)
+        return _answer(HTTPStatus.BAD_REQUEST, "parameter", detail, _PUBLIC.get(key, key), allowed=allowed)
     missing = _MISSING.match(error.detail)
     if missing:
         return _answer(HTTPStatus.BAD_REQUEST, "parameter", missing[0], missing["name"])

@@ -15,6 +15,7 @@ from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import Name
 from adapters.http.view import View
+from adapters.personal.people import People
 from adapters.queries import proposals
 from adapters.queries.proposals import ListedProposal
 from ledger.approval import REASON_MAX, Status
@@ -80,8 +81,11 @@ def show_proposal(view: NamedDependency[View], name: Name) -> ProposalAnswer:
     tags=["Approval"],
     sync_to_thread=True,
 )
-def approve_proposal(intake: NamedDependency[Intake], name: Name) -> Response[Stored]:
+def approve_proposal(
+    intake: NamedDependency[Intake], people: NamedDependency[People], name: Name
+) -> Response[Stored]:
     receipt = approving.approve(intake.service.door, name, command_id=intake.command_id, actor=intake.actor)
+    people.after_approval(name)
     return replayable(stored(receipt), repeated=receipt.repeated)
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from ledger.interval import Interval
 from ledger.reconciliation.difference import DifferenceClass
-from ledger.reconciliation.line_report import DoubtfulLines, LineReport, LoneLine, MatchedLines
+from ledger.reconciliation.line_report import DoubtfulLines, LineReport, MatchedLines
+from ledger.reconciliation.lone_line import LoneKind, LoneLine
 from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
 from ledger.reconciliation.record import Reconciliation
 
@@ -52,17 +53,29 @@ class MatchBody(msgspec.Struct, frozen=True):
 
 
 class LoneLineBody(msgspec.Struct, frozen=True):
-    """A line that only one side has."""
+    """A line that only one side has, and why; `ask` is what to ask the operator where nobody knows."""
 
     reference: str
     site: str
     item: str
     interval: Interval
     amount: str
+    cause: LoneKind
+    reason: str
+    ask: str
 
     @classmethod
     def of(cls, line: LoneLine) -> LoneLineBody:
-        return cls(line.reference, line.site, line.item, line.interval, str(line.amount))
+        return cls(
+            line.reference,
+            line.site,
+            line.item,
+            line.interval,
+            str(line.amount),
+            line.cause,
+            line.reason,
+            line.ask,
+        )
 
 
 class DoubtfulBody(msgspec.Struct, frozen=True):
@@ -92,7 +105,8 @@ class DoubtfulBody(msgspec.Struct, frozen=True):
 
 
 class OperatorReportBody(msgspec.Struct, frozen=True):
-    """operator_total - our_total = all of `by_class` + operator_only - ours_only + what is doubtful."""
+    """operator_total - our_total = all of `by_class` + all of `by_cause` + what is doubtful. `by_cause` sums
+    the lines that one side has; `unexplained` is what of the difference has no known cause."""
 
     operator: str
     ours: str
@@ -100,6 +114,8 @@ class OperatorReportBody(msgspec.Struct, frozen=True):
     operator_total: str
     our_total: str
     by_class: dict[DifferenceClass, str]
+    by_cause: dict[LoneKind, str]
+    unexplained: str
     matched: tuple[MatchBody, ...]
     operator_only: tuple[LoneLineBody, ...]
     ours_only: tuple[LoneLineBody, ...]
@@ -114,6 +130,8 @@ class OperatorReportBody(msgspec.Struct, frozen=True):
             str(report.operator_total),
             str(report.our_total),
             {kind: str(amount) for kind, amount in report.by_class.items()},
+            {kind: str(amount) for kind, amount in report.by_cause.items()},
+            str(report.unexplained),
             tuple(MatchBody.of(one) for one in report.matched),
             tuple(LoneLineBody.of(one) for one in report.operator_only),
             tuple(LoneLineBody.of(one) for one in report.ours_only),

@@ -14,7 +14,7 @@ from litestar.params import KwargDefinition, MultipartBody, QueryParameter
 
 from adapters import reconciling
 from adapters.http.imports import ProfilePart, profile_part
-from adapters.http.instant import month_of
+from adapters.http.instant import instant_of, month_of
 from adapters.http.intake import Intake, replayable
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
@@ -85,10 +85,16 @@ def reconcile_statement(
     contract: Annotated[str, QueryParameter(pattern=ID_PATTERN)],
     month: Annotated[str, QueryParameter(pattern=MONTH_PATTERN, description="Such as 2026-08")],
     items: Annotated[ItemFrom, QueryParameter(description="What of ours an item of theirs is")] = "stream",
+    cut_off: Annotated[
+        str | None,
+        QueryParameter(description="Up to when the operator knew things, such as 2026-09-06T18:00:00+08:00"),
+    ] = None,
 ) -> Response[Reconciled]:
-    """Every difference is named: volume, price, rule, run, allocation or unexplained."""
+    """Every difference is named: volume, price, rule, run, allocation, rounding or unexplained. A line that
+    only one side has gets its cause, or what to ask the operator."""
     file, profile = _file(data.file), data.profile.toml
     wanted = Month.parse(month_of(month))
+    known_to = None if cut_off is None else instant_of(cut_off, "cut_off")
 
     def work() -> Reconciled:
         done = reconciling.compare_statement(
@@ -101,10 +107,11 @@ def reconcile_statement(
             items,
             id=_id(intake),
             actor=intake.actor,
+            cut_off=known_to,
         )
         return _reconciled(file, (done,))
 
-    asked = [_sha(file.data), profile.decode(errors="replace"), contract, month, items]
+    asked = [_sha(file.data), profile.decode(errors="replace"), contract, month, items, str(known_to)]
     answer, repeated = intake.once(asked, Reconciled, work)
     return replayable(answer, repeated=repeated)
 

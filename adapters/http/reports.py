@@ -13,16 +13,15 @@ from adapters.documents.language import Language
 from adapters.documents.revenue_document import RevenueDocument
 from adapters.documents.revenue_pdf import revenue_pdf
 from adapters.documents.revenue_xlsx import revenue_xlsx
-from adapters.http.caller import Caller
-from adapters.http.contracts import CHECKED, Check, Checked, register_document
 from adapters.http.instant import month_of
-from adapters.http.intake import Intake, OptionalKey, Stored
-from adapters.http.openapi import BINARY, TEXT, also_answers, takes
+from adapters.http.intake import Intake, Stored
+from adapters.http.openapi import BINARY, also_answers
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS, Forbidden
+from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
 from adapters.http.register import ID_PATTERN
-from adapters.http.service import Service
 from adapters.http.settlements import MONTH_PATTERN, ContractFilter, MonthName
 from adapters.http.view import View
+from adapters.integrity.published import check_statements
 from adapters.queries import reports, statements
 from adapters.queries.reports import Choice
 from ledger.interval import Month
@@ -30,7 +29,7 @@ from ledger.kpi.carbon import Method, parse_factors
 from ledger.kpi.comparison import Comparison
 from ledger.kpi.economics import StateEconomics, parse_economics
 from ledger.kpi.kpi import Kpi
-from ledger.kpi.monthly_revenue import RevenueReport, Row
+from ledger.kpi.monthly_revenue import ContractShare, RevenueReport, Row
 from ledger.kpi.published_factors import PublishEmissionFactors
 from ledger.kpi.stated_availability import SiteAvailability, StateAvailability
 from ledger.refusal import Refused
@@ -41,8 +40,6 @@ _MEDIA: Final[dict[ReportFormat, str]] = {
     "pdf": "application/pdf",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_ALL: Final = 1_000_000
-"""More statements than a party has."""
 
 IdFilter = Annotated[str | None, QueryParameter(pattern=ID_PATTERN)]
 
@@ -81,6 +78,8 @@ class ReportBody(msgspec.Struct, frozen=True):
     comparisons: tuple[Comparison, ...]
     rests_on: tuple[str, ...]
     provisional: bool
+    percentages: tuple[ContractShare, ...]
+    """Of a partner: what its contracts give to it, and to others where they show that."""
 
     @classmethod
     def of(cls, position: int, report: RevenueReport) -> ReportBody:
@@ -100,6 +99,7 @@ class ReportBody(msgspec.Struct, frozen=True):
             report.comparisons,
             report.rests_on,
             report.provisional,
+            report.percentages,
         )
 
 
@@ -138,7 +138,7 @@ def show_report(
     wanted = Month.parse(month_of(month))
     choice = Choice(economics, emission, co2_method)
     position, document = (
-        _partner(view, wanted, party, (site, contract))
+        _partner(view, wanted, party, (site, contract), choice)
         if party is not None or view.caller.role == "partner"
         else _owner(view, wanted, site, contract, choice)
     )
@@ -154,18 +154,19 @@ def show_report(
 
 
 def _partner(
-    view: View, month: Month, party: str | None, others: tuple[str | None, str | None]
+    view: View, month: Month, party: str | None, others: tuple[str | None, str | None], choice: Choice
 ) -> tuple[int, RevenueDocument]:
     caller = view.caller
     if caller.role == "partner" and (any(others) or party not in (None, caller.party)):
         raise Forbidden("role partner may see its own report only: name no site, contract or other party")
     with view.reading() as (connection, position):
-        own = statements.latest(connection, position, party=party or caller.party, limit=_ALL)
+        own = statements.latest(connection, position, party=party or caller.party)
     if not own:
         raise Refused("not_settled", f"there is no statement of {month}", place="month")
     service = view.service
+    check_statements(service.database, service.book, own)
     with service.database.reading(service.book) as connection:
-        return position, reports.partner(connection, position, month, own)
+        return position, reports.partner(connection, service.book, position, month, own, choice)
 
 
 def _owner(
@@ -181,41 +182,25 @@ def _owner(
 @post(
     "/economics",
     summary="State capital, operating cost, life and rates of sites, as a readable TOML file states them",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Money"],
     sync_to_thread=True,
 )
-def state_economics(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    *,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
-) -> Response[Stored | Checked]:
-    command = StateEconomics(parse_economics(body))
-    return register_document(service, caller, command, idempotency_key, check=check)
+def state_economics(publishing: NamedDependency[Publishing], body: RawBody) -> Response[Stored | Checked]:
+    return publishing.publish(StateEconomics(parse_economics(body)))
 
 
 @post(
     "/emission-factors",
     summary="Publish a set of CO2 factors with their sources, as a readable TOML file states them",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Money"],
     sync_to_thread=True,
 )
-def publish_factors(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    *,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
-) -> Response[Stored | Checked]:
-    command = PublishEmissionFactors(parse_factors(body))
-    return register_document(service, caller, command, idempotency_key, check=check)
+def publish_factors(publishing: NamedDependency[Publishing], body: RawBody) -> Response[Stored | Checked]:
+    return publishing.publish(PublishEmissionFactors(parse_factors(body)))
 
 
 @post(

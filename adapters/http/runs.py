@@ -8,30 +8,28 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter, RawBody
+from litestar.params import JSONBody, RawBody
 
-from adapters import lives
-from adapters.http.caller import Caller
-from adapters.http.contracts import CHECKED, Check, Checked, register_document
-from adapters.http.instant import instant_of, month_of
-from adapters.http.intake import Intake, OptionalKey, Stored
-from adapters.http.market import From, To
-from adapters.http.openapi import TEXT, takes
+from adapters.http.instant import month_of
+from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, bodies, history, listed
-from adapters.http.service import Service
+from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.settlements import ContractName, MonthFilter, MonthName
-from adapters.http.view import View
+from adapters.http.view import EffectiveDay, View
 from adapters.queries.runs_due import MonthDue, runs_due
 from ledger.effective import Period
-from ledger.interval import Month, checked_year
+from ledger.interval import Month
 from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run_calendar import PublishRunCalendar, RunCalendar, parse
-
-On = Annotated[
-    date | None, QueryParameter(description="As it stands on this day; today where it is left out")
-]
 
 
 class CalendarVersion(RecordedVersion, frozen=True, kw_only=True):
@@ -74,13 +72,12 @@ class Waiver(msgspec.Struct, frozen=True):
 )
 def list_due(
     view: NamedDependency[View],
-    on: On = None,
+    effective: EffectiveDay = None,
     month: MonthFilter = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> DuePage:
-    day = on or lives.today(view.service.door, view.service.clock)
-    checked_year(day, "on")
+    day = view.day(effective)
     wanted = None if month is None else Month.parse(month_of(month))
     with view.page(cursor, tuple[str, str], ("", "")) as (connection, position, after):
         found = runs_due(connection, position, day, month=wanted)
@@ -97,8 +94,10 @@ def list_due(
     tags=["Money"],
     sync_to_thread=True,
 )
-def list_calendars(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> CalendarPage:
-    position, entries, more = listed(view, "run_calendar", RunCalendar, cursor, limit)
+def list_calendars(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> CalendarPage:
+    position, entries, more = listed(view, "run_calendar", RunCalendar, cursor, limit, effective)
     return CalendarPage(position, bodies(entries, CalendarVersion), more)
 
 
@@ -109,33 +108,23 @@ def list_calendars(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cu
     tags=["Money"],
     sync_to_thread=True,
 )
-def show_calendar(view: NamedDependency[View], name: Name) -> CalendarHistory:
-    position, entries = history(view, "run_calendar", RunCalendar, name)
+def show_calendar(view: NamedDependency[View], name: Name, effective: Effective = None) -> CalendarHistory:
+    position, entries = history(view, "run_calendar", RunCalendar, name, effective)
     return CalendarHistory(position, name, bodies(entries, CalendarVersion))
 
 
 @post(
     "/run-calendars",
     summary="Publish a run calendar, as its readable TOML file states it",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Money"],
     sync_to_thread=True,
 )
 def publish_calendar(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    effective_from: From,
-    *,
-    effective_to: To = None,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
+    publishing: NamedDependency[Publishing], period: NamedDependency[Period], body: RawBody
 ) -> Response[Stored | Checked]:
-    end = None if effective_to is None else instant_of(effective_to, "effective_to")
-    period = Period(instant_of(effective_from, "effective_from"), end)
-    command = PublishRunCalendar(period, parse(body))
-    return register_document(service, caller, command, idempotency_key, check=check)
+    return publishing.publish(PublishRunCalendar(period, parse(body)))
 
 
 @post(

@@ -19,6 +19,7 @@ from adapters.http.register import ID_PATTERN
 from adapters.http.statement_body import SettlementBody
 from adapters.http.view import View
 from adapters.queries import statements
+from adapters.queries.no_contract import FallsToNobody
 from adapters.queries.statements import RecordedRun
 from adapters.settling import settle_month
 from ledger.interval import Month
@@ -66,10 +67,45 @@ class SettledRun(msgspec.Struct, frozen=True):
     payable: dict[str, str]
 
 
+class RefusedRun(msgspec.Struct, frozen=True):
+    """A contract's month that keeps the run that it has, and why."""
+
+    contract: str
+    month: str
+    code: str
+    detail: str
+
+
+class NobodysStream(msgspec.Struct, frozen=True):
+    """What a market told of a site under no contract: `amount` is null where `reason` says why."""
+
+    site: str
+    stream: str
+    first_day: str
+    last_day: str
+    facts: tuple[str, ...]
+    amount: str | None
+    currency: str | None
+    reason: str
+
+    @classmethod
+    def of(cls, one: FallsToNobody) -> NobodysStream:
+        amount = None if one.amount is None else str(one.amount)
+        currency = None if one.amount is None else one.amount.currency
+        return cls(one.site, one.stream, one.first_day, one.last_day, one.facts, amount, currency, one.reason)
+
+
 class SettledRuns(msgspec.Struct, frozen=True):
-    """The runs of the month, and corrections of later months that depend on it."""
+    """The runs of the month, and corrections of later months that depend on it.
+
+    `refused` names the contracts that were left as they are, such as for a correction beyond the look-back;
+    where every one was, the answer is a problem of the first one's code.
+    """
 
     runs: tuple[SettledRun, ...]
+    refused: tuple[RefusedRun, ...] = ()
+    nobody: tuple[NobodysStream, ...] = ()
+    """Streams of sites under no contract, where all contracts of the month were asked for."""
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -119,8 +155,10 @@ def settle(intake: NamedDependency[Intake], data: JSONBody[SettlementRequest]) -
                     one.result.currency,
                     {party: str(money) for party, money in one.result.payable.items()},
                 )
-                for one in done
-            )
+                for one in done.runs
+            ),
+            tuple(RefusedRun(one.contract, str(one.month), one.code, one.reason) for one in done.refused),
+            tuple(NobodysStream.of(one) for one in done.nobody),
         )
 
     answer, repeated = intake.once(data, SettledRuns, work)

@@ -13,7 +13,15 @@ from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.price_text import PriceText
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    Registration,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.view import View
 from adapters.queries.registered_page import Entry
 from ledger.demand import DemandTerms
@@ -132,8 +140,10 @@ class SiteHistory(msgspec.Struct, frozen=True):
     tags=["Master data"],
     sync_to_thread=True,
 )
-def list_sites(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> SitePage:
-    position, entries, more = listed(view, "site", Site, cursor, limit)
+def list_sites(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> SitePage:
+    position, entries, more = listed(view, "site", Site, cursor, limit, effective)
     return SitePage(position, bodies(_shown(entries), SiteVersion), more)
 
 
@@ -144,8 +154,8 @@ def list_sites(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor
     tags=["Master data"],
     sync_to_thread=True,
 )
-def show_site(view: NamedDependency[View], name: Name) -> SiteHistory:
-    position, entries = history(view, "site", Site, name)
+def show_site(view: NamedDependency[View], name: Name, effective: Effective = None) -> SiteHistory:
+    position, entries = history(view, "site", Site, name, effective)
     return SiteHistory(position, name, bodies(_shown(entries), SiteVersion))
 
 

@@ -12,8 +12,8 @@ from ledger.quantity import Money
 from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Basis, Line, LineKind, Source
 from ledger.settlement.line_vat import VatSum
-from ledger.settlement.result import BillItem, RefusedSpan, Result
-from ledger.settlement.statement import Statement
+from ledger.settlement.result import BillItem, Percentage, RefusedSpan, Result
+from ledger.settlement.statement import ShownBill, Statement
 from ledger.vat_terms import LineVat
 
 
@@ -88,6 +88,18 @@ class PoolUseBody(msgspec.Struct, frozen=True):
     amount: str
 
 
+class ShownBillBody(msgspec.Struct, frozen=True):
+    """A site's electricity bill without and with its storage; above zero is owed to the grid."""
+
+    site: str
+    without_storage: str
+    with_storage: str
+
+    @classmethod
+    def of(cls, one: ShownBill) -> Self:
+        return cls(one.site, str(one.without_storage), str(one.with_storage))
+
+
 class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it. `pool` is null where the
     contract does not show it to the party; `delta` is what this run changes against the one before."""
@@ -120,6 +132,10 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """The lines' sums by supplier and rate, where the contract states VAT terms; else it is not there."""
     agent_vat: tuple[VatBody, ...] = ()
     """What an agent invoices of its own part of the pool, or is invoiced; on none of the lines above."""
+    percentages: tuple[Percentage, ...] = ()
+    """What the contract's clauses give to the party, and to the others where it shows their percentages."""
+    bills: tuple[ShownBillBody, ...] = ()
+    """A host's own, or those that the contract shows to the party."""
 
     @classmethod
     def of(cls, one: Statement) -> Self:
@@ -148,6 +164,8 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
             one.outputs_digest,
             tuple(VatBody.of(found) for found in one.vat),
             tuple(VatBody.of(found) for found in one.agent_vat),
+            one.percentages,
+            tuple(ShownBillBody.of(bill) for bill in one.bills),
         )
 
 

@@ -13,6 +13,7 @@ from adapters import statement_text
 from adapters.documents.statement_parquet import PARQUET, TableName, statement_parquet
 from adapters.http.caller import Caller
 from adapters.http.instant import month_of
+from adapters.http.log import InclusionBody
 from adapters.http.openapi import BINARY, TEXT, also_answers
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS
@@ -20,8 +21,11 @@ from adapters.http.register import ID_PATTERN
 from adapters.http.settlements import ContractFilter, ContractName, MonthFilter, MonthName, RunFilter
 from adapters.http.statement_body import LineBody, StatementBody
 from adapters.http.view import View
+from adapters.integrity.published import check_statements
 from adapters.queries import statements
 from adapters.queries.explain import Explanation, explain, explain_amount
+from adapters.transparency.inclusion import Inclusion
+from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
@@ -54,8 +58,11 @@ class StatementPage(msgspec.Struct, frozen=True):
 
 
 class StatementAnswer(msgspec.Struct, frozen=True):
+    """`proof` is that the run's event is in the signed log; null while no checkpoint covers it yet."""
+
     position: int
     statement: StatementBody
+    proof: InclusionBody | None
 
 
 class EvidenceBody(msgspec.Struct, frozen=True):
@@ -135,6 +142,7 @@ def list_statements(
         found = statements.latest(
             connection, position, month=month, contract=contract, party=party, after=after, limit=limit + 1
         )
+    check_statements(view.service.database, view.service.book, found)
     last = found[limit - 1] if len(found) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
@@ -153,6 +161,7 @@ def list_statements(
 def show_statement(
     request: Request[Caller, Any, Any],
     view: NamedDependency[View],
+    published: NamedDependency[PublishedLog],
     contract: ContractName,
     month: MonthName,
     party: PartyName,
@@ -161,7 +170,11 @@ def show_statement(
     table: TableChoice = "lines",
 ) -> Response[StatementAnswer]:
     position, statement = _one(view, contract, month, party, run)
-    answer = StatementAnswer(position, StatementBody.of(statement))
+    proof = (
+        published.proof(statement.sequence) if view.at is None else _proof_then(published, statement, view.at)
+    )
+    shown = None if proof is None else InclusionBody.of(proof)
+    answer = StatementAnswer(position, StatementBody.of(statement), shown)
     return _answer(answer, [statement], _chosen(request, format), table, position, None)
 
 
@@ -197,6 +210,7 @@ def explain_line(
             run=statement.run,
             party=party,
             reader=party if partner else None,
+            position=position,
         )
     if partner:
         return _explained(msgspec.structs.replace(found, line=shown), position, names=False)
@@ -232,6 +246,7 @@ def explain_total(
             site=site,
             run=statement.run,
             reader=party if view.caller.role == "partner" else None,
+            position=position,
         )
     return AmountExplanationBody(
         position, found.contract, found.month, found.run, found.name, LeavesBody.of(found.leaves)
@@ -247,7 +262,14 @@ def _one(view: View, contract: str, month: str, party: str, run: int | None) -> 
         raise Refused(
             "unknown_statement", f"no statement of {month} for {party} under {contract}", place="party"
         )
+    check_statements(view.service.database, view.service.book, found)
     return position, found[0]
+
+
+def _proof_then(published: PublishedLog, statement: Statement, position: int) -> Inclusion:
+    """That the statement's run is among the first `position` events: without a checkpoint, which may have
+    been signed later. The log's consistency proofs lead from that tree to every signed one."""
+    return msgspec.structs.replace(published.inclusion(statement.sequence, position), note=None)
 
 
 def _explained(found: Explanation, position: int, *, names: bool) -> ExplanationBody:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from litestar import Request
 
-from adapters.decoder_refusal import decoder_refusal
+from adapters.decoder_refusal import NotAllowed, decoder_refusal
 from adapters.http.problem import BadRequest
 from ledger.refusal import Refused
 
@@ -31,7 +31,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         value = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise decoder_refusal(error) from None
+        raise decoder_refusal(error, kind) from None
     check_plain(plain)
     _check_known(plain, msgspec.to_builtins(value), "")
     return value
@@ -83,8 +83,9 @@ def _check_known(given: object, understood: object, path: str) -> None:
         for key, item in given.items():
             place = f"{path}.{key}" if path else key
             if key not in understood:
-                allowed = ", ".join(understood)
-                raise Refused("field_unknown", f"not a field here; allowed: {allowed}", place=place)
+                allowed = tuple(str(name) for name in understood)
+                reason = f"not a field here; allowed: {', '.join(allowed)}"
+                raise NotAllowed("field_unknown", reason, place=place, allowed=allowed)
             _check_known(item, understood[key], place)
     elif isinstance(given, list) and isinstance(understood, list | tuple):
         for index, (item, known) in enumerate(zip(given, understood, strict=True)):

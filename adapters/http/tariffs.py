@@ -7,14 +7,18 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import RawBody
 
-from adapters.http.caller import Caller
-from adapters.http.contracts import CHECKED, Check, Checked, register_document
-from adapters.http.intake import OptionalKey, Stored
-from adapters.http.openapi import TEXT, takes
+from adapters.http.intake import Stored
 from adapters.http.paging import LIMIT, Cursor, Limit
-from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import Name, RecordedVersion, bodies, history, listed
-from adapters.http.service import Service
+from adapters.http.problem import READ_PROBLEMS
+from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
+from adapters.http.register import (
+    Effective,
+    Name,
+    RecordedVersion,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.tariff_body import TariffBody
 from adapters.http.view import View
 from adapters.queries.registered_page import Entry
@@ -46,8 +50,10 @@ class TariffHistory(msgspec.Struct, frozen=True):
     tags=["Master data"],
     sync_to_thread=True,
 )
-def list_tariffs(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> TariffPage:
-    position, entries, more = listed(view, "tariff", Tariff, cursor, limit)
+def list_tariffs(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> TariffPage:
+    position, entries, more = listed(view, "tariff", Tariff, cursor, limit, effective)
     return TariffPage(position, bodies(_shown(entries), TariffVersion), more)
 
 
@@ -58,29 +64,21 @@ def list_tariffs(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Curs
     tags=["Master data"],
     sync_to_thread=True,
 )
-def show_tariff(view: NamedDependency[View], name: Name) -> TariffHistory:
-    position, entries = history(view, "tariff", Tariff, name)
+def show_tariff(view: NamedDependency[View], name: Name, effective: Effective = None) -> TariffHistory:
+    position, entries = history(view, "tariff", Tariff, name, effective)
     return TariffHistory(position, name, bodies(_shown(entries), TariffVersion))
 
 
 @post(
     "/tariffs",
     summary="Publish a tariff, or its next version",
-    responses={**WRITE_PROBLEMS, **CHECKED},
-    operation_class=takes({"application/toml": TEXT, "text/plain": TEXT}),
+    responses=PUBLISH_PROBLEMS,
+    operation_class=TAKES_TOML,
     tags=["Master data"],
     sync_to_thread=True,
 )
-def publish_tariff(
-    service: NamedDependency[Service],
-    caller: NamedDependency[Caller],
-    body: RawBody,
-    *,
-    idempotency_key: OptionalKey = None,
-    check: Check = False,
-) -> Response[Stored | Checked]:
-    tariff = parse_tariff(body, name="body")
-    return register_document(service, caller, PublishTariff(tariff), idempotency_key, check=check)
+def publish_tariff(publishing: NamedDependency[Publishing], body: RawBody) -> Response[Stored | Checked]:
+    return publishing.publish(PublishTariff(parse_tariff(body, name="body")))
 
 
 def _shown(entries: list[Entry[Tariff]]) -> list[Entry[TariffBody]]:

@@ -14,7 +14,16 @@ from adapters.http.instant import in_range, month_of
 from adapters.http.intake import Intake, Stored, replayable
 from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import ID_PATTERN, Name, RecordedVersion, Registration, bodies, history, listed
+from adapters.http.register import (
+    ID_PATTERN,
+    Effective,
+    Name,
+    RecordedVersion,
+    Registration,
+    bodies,
+    history,
+    listed,
+)
 from adapters.http.settlements import MONTH_PATTERN, MonthName
 from adapters.http.view import View
 from adapters.queries.unit_statements import UnitLine, unit_statement
@@ -88,7 +97,8 @@ class ShareBody(msgspec.Struct, frozen=True):
 class UnitLineBody(msgspec.Struct, frozen=True):
     """One statement of the market: `sites` + `kept` + `rounding` = `statement`.
 
-    `current` is false where it was corrected, or its unit changed, after it was allocated.
+    `current` is false where anything that its shares follow from changed after it was allocated; `changed`
+    says what.
     """
 
     fact: str
@@ -100,6 +110,7 @@ class UnitLineBody(msgspec.Struct, frozen=True):
     version: int
     sequence: int
     current: bool
+    changed: str
     currency: str
     sites: tuple[ShareBody, ...]
     kept: str
@@ -120,6 +131,7 @@ class UnitLineBody(msgspec.Struct, frozen=True):
             version=line.version,
             sequence=line.sequence,
             current=line.current,
+            changed=line.changed,
             currency=one.statement.currency,
             sites=tuple(
                 ShareBody(
@@ -158,8 +170,10 @@ class UnitStatementAnswer(msgspec.Struct, frozen=True):
     tags=["Markets"],
     sync_to_thread=True,
 )
-def list_units(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor = None) -> UnitPage:
-    position, entries, more = listed(view, "trading_unit", TradingUnit, cursor, limit)
+def list_units(
+    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
+) -> UnitPage:
+    position, entries, more = listed(view, "trading_unit", TradingUnit, cursor, limit, effective)
     return UnitPage(position, bodies(entries, UnitVersion), more)
 
 
@@ -170,8 +184,8 @@ def list_units(view: NamedDependency[View], limit: Limit = LIMIT, cursor: Cursor
     tags=["Markets"],
     sync_to_thread=True,
 )
-def show_unit(view: NamedDependency[View], name: Name) -> UnitHistory:
-    position, entries = history(view, "trading_unit", TradingUnit, name)
+def show_unit(view: NamedDependency[View], name: Name, effective: Effective = None) -> UnitHistory:
+    position, entries = history(view, "trading_unit", TradingUnit, name, effective)
     return UnitHistory(position, name, bodies(entries, UnitVersion))
 
 
@@ -241,7 +255,7 @@ def allocate(
 )
 def show_statement(view: NamedDependency[View], name: Name, month: MonthName) -> UnitStatementAnswer:
     with view.reading() as (connection, position):
-        found = unit_statement(connection, position, name, Month.parse(month_of(month)))
+        found = unit_statement(connection, view.service.book, position, name, Month.parse(month_of(month)))
     lines = tuple(UnitLineBody.of(line) for line in found.lines)
     return UnitStatementAnswer(position, found.unit, found.unit_code, str(found.month), lines, found.waiting)
 

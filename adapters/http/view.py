@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from adapters.http import recording
 from adapters.http.caller import Caller
 from adapters.http.instant import instant_of
 from adapters.http.paging import read_cursor
 from adapters.http.problem import BadRequest
 from adapters.http.service import Service
 from adapters.postgres.database import Connection
-from adapters.queries.as_of import position_at, recorded_at_max
+from adapters.queries.as_of import day_at, position_at, recorded_at_max
 from adapters.settling import lowest_position, wait_until
+from ledger.interval import checked_year
 from ledger.refusal import Refused
 
 WAIT_S: Final = 5.0
@@ -29,7 +33,15 @@ AsOf = Annotated[
     str | None,
     QueryParameter(
         max_length=64,
-        description="Answer as the ledger knew it then: a sequence number, or an instant with its offset",
+        description="Answer as the ledger knew it then (recorded time): a sequence number, or an instant"
+        " with its offset",
+    ),
+]
+EffectiveDay = Annotated[
+    date | None,
+    QueryParameter(
+        description="As it stands on this day where the book is kept (effective time); if not stated on that of"
+        " `as_of`, or today"
     ),
 ]
 After = Annotated[
@@ -38,13 +50,31 @@ After = Annotated[
 ]
 
 
-class View:
-    """One caller's reading of one book, at `at` or at the newest position that all projections share."""
+class Moment(NamedTuple):
+    """What `as_of` means: a sequence number, and the instant where it was asked for by one."""
 
-    def __init__(self, service: Service, caller: Caller, at: int | None) -> None:
+    position: int
+    instant: datetime | None
+
+
+class View:
+    """One caller's reading of one book, at `at` or at the newest position that all projections share.
+
+    `tell` is told each position that is read at, for the access log.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        caller: Caller,
+        as_of: Moment | None,
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.service = service
         self.caller = caller
-        self.at = at
+        self.at = None if as_of is None else as_of.position
+        self._as_of = as_of
+        self._tell = tell
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Connection, int]]:
@@ -55,7 +85,9 @@ class View:
         else:
             opened = database.reading(book)
         with opened as connection:
-            yield connection, self._position(connection)
+            position = self._position(connection)
+            self._tell(position)
+            yield connection, position
 
     @contextmanager
     def page(self, cursor: str | None, kind: type[K], start: K) -> Iterator[tuple[Connection, int, K]]:
@@ -71,7 +103,23 @@ class View:
             read_at, key = read_cursor(cursor, kind)
             if read_at > position or (self.at is not None and read_at != self.at):
                 raise BadRequest("cursor", f"this cursor answers as of {read_at}", "cursor")
+            self._tell(read_at)
             yield connection, read_at, key
+
+    def day(self, effective: date | None = None) -> date:
+        """The day up to which days are counted, where the book is kept: `effective`, or that of `as_of` (of a
+        sequence number: of the latest recorded-at up to it), or today.
+
+        Raises:
+            Refused: `unknown_book` when the book was not founded by then; `year`.
+        """
+        if effective is not None:
+            checked_year(effective, "effective")
+            return effective
+        with self.service.database.reading(self.service.book) as connection:
+            if self._as_of is None:
+                return day_at(connection, lowest_position(connection), self.service.clock())
+            return day_at(connection, *self._as_of)
 
     def _position(self, connection: Connection) -> int:
         return lowest_position(connection) if self.at is None else self.at
@@ -80,6 +128,7 @@ class View:
 def provide_view(
     service: NamedDependency[Service],
     caller: NamedDependency[Caller],
+    request: Request[Caller, Any, Any],
     as_of: AsOf = None,
     after: After = None,
 ) -> View:
@@ -91,7 +140,8 @@ def provide_view(
     """
     if after is not None and not _reached(service, after):
         raise Refused("after", f"the ledger ends before {after}", place="after")
-    return View(service, caller, None if as_of is None else _position(service, as_of))
+    moment = None if as_of is None else _moment(service, as_of)
+    return View(service, caller, moment, lambda position: recording.read_at(request.scope, position))
 
 
 def _reached(service: Service, sequence: int) -> bool:
@@ -105,21 +155,21 @@ def _reached(service: Service, sequence: int) -> bool:
     return True
 
 
-def _position(service: Service, as_of: str) -> int:
+def _moment(service: Service, as_of: str) -> Moment:
     if as_of.isascii() and as_of.isdigit():
         if len(as_of) > _DIGITS_MAX:
             raise Refused("as_of", "the ledger is not that long", place="as_of")
         if not _reached(service, int(as_of)):
             raise Refused("as_of", f"the ledger ends before {as_of}", place="as_of")
-        return int(as_of)
+        return Moment(int(as_of), None)
     instant = instant_of(as_of, "as_of")
-    if instant > service.clock():
-        raise Refused("as_of", f"{as_of} has not come yet", place="as_of")
     with service.database.reading(service.book) as connection:
         lowest = lowest_position(connection)
         if lowest and recorded_at_max(connection, lowest) > instant:
-            return position_at(connection, instant, lowest)
+            return Moment(position_at(connection, instant, lowest), instant)
+    if instant > service.clock():
+        raise Refused("as_of", f"{as_of} has not come yet", place="as_of")
     last = service.last_sequence()
     wait_until(service.database, service.book, last, WAIT_S)
     with service.database.reading(service.book) as connection:
-        return position_at(connection, instant, last)
+        return Moment(position_at(connection, instant, last), instant)

@@ -122,7 +122,7 @@ def _decoded(body: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise decoder_refusal(error) from None
+        raise decoder_refusal(error, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused("json", f"not valid JSON: {error}") from None
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from ledger.interval import Instant
-from ledger.readings import Gap, Register, Run, instant_text
+from ledger.readings import Gap, Register, Run
 from ledger.refusal import Refused
 
 REJECTED_MAX: Final = 100_000
@@ -124,18 +124,6 @@ class Parsed(msgspec.Struct, frozen=True):
         """
         if self.rejected:
             raise NotWhole(self)
-
-    def require_no_gaps(self) -> None:
-        """Refuse the file when a register has a gap.
-
-        Raises:
-            Refused: `gap` with the first gap.
-        """
-        if self.gaps:
-            gap = self.gaps[0]
-            more = f" (and {len(self.gaps) - 1} more)" if len(self.gaps) > 1 else ""
-            reason = f"no value from {instant_text(gap.start)} to {instant_text(gap.end)}{more}"
-            raise Refused("gap", reason, place=f"{gap.meter} {gap.register}")
 
 
 class NotWhole(Refused):

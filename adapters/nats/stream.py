@@ -184,12 +184,12 @@ def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> li
 
 
 def _unsynced(monitor_urls: Sequence[str]) -> list[str]:
-    stated = {url: _sync_always(url) for url in monitor_urls}
-    answered = [always for always in stated.values() if always is not None]
+    stated = [(url, _sync_always(url)) for url in monitor_urls]
+    answered = [always for _, always in stated if always is not None]
     if not all(answered):
         return ["a server's sync_interval is not 'always': a power cut loses acknowledged events"]
     if 2 * len(answered) <= len(stated):
-        silent = ", ".join(url for url, always in stated.items() if always is None)
+        silent = ", ".join(url for url, always in stated if always is None)
         return [f"no answer from {silent}: more than half of the servers must say their sync_interval"]
     return []
 

@@ -48,7 +48,8 @@ def add(database: Database, name: str, book: str, party: str | None) -> tuple[An
     password = secrets.token_urlsafe(_SECRET_BYTES)
     with database.owning() as connection:
         if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-            raise Refused("exists", f"{role} is there already; remove it first", place="name")
+            text = f"{role} is there already, for this book or another one; take another name, or remove it"
+            raise Refused("exists", text, place="name")
         hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
         connection.execute(
             sql.SQL(
@@ -70,18 +71,20 @@ def add(database: Database, name: str, book: str, party: str | None) -> tuple[An
     return Analyst(role, book, party), password
 
 
-def remove(database: Database, name: str) -> None:
-    """Take the role away; a session that is open is refused from its next query on.
+def remove(database: Database, name: str, book: str) -> None:
+    """Take a role of this book away; a session that is open is refused from its next query on.
 
     Raises:
-        Refused: `analyst_name`, `unknown_analyst`.
+        Refused: `analyst_name`; `unknown_analyst`, also for a role that reads another book.
     """
     role = _role(name)
     with database.owning() as connection:
-        gone = connection.execute("DELETE FROM analyst.login WHERE role_name = %s", [role])
+        gone = connection.execute(
+            "DELETE FROM analyst.login WHERE role_name = %s AND book = %s", [role, book]
+        )
         if not gone.rowcount:
-            there = ", ".join(one.role for one in _all(connection)) or "none"
-            raise Refused("unknown_analyst", f"there is no {role} in this database: {there}", place="name")
+            there = ", ".join(one.role for one in _of_book(connection, book)) or "none"
+            raise Refused("unknown_analyst", f"book {book} has no {role}; it has: {there}", place="name")
         named = sql.Identifier(role)
         connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(named))
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(named))
@@ -89,14 +92,16 @@ def remove(database: Database, name: str) -> None:
         connection.execute(sql.SQL("DROP ROLE {}").format(named))
 
 
-def every(database: Database) -> list[Analyst]:
-    """All of this database, by role."""
+def of_book(database: Database, book: str) -> list[Analyst]:
+    """Those who read this book, by role."""
     with database.owning() as connection:
-        return _all(connection)
+        return _of_book(connection, book)
 
 
-def _all(connection: Connection) -> list[Analyst]:
-    rows = connection.execute("SELECT role_name, book, party FROM analyst.login ORDER BY role_name")
+def _of_book(connection: Connection, book: str) -> list[Analyst]:
+    rows = connection.execute(
+        "SELECT role_name, book, party FROM analyst.login WHERE book = %s ORDER BY role_name", [book]
+    )
     return [Analyst(*row) for row in rows]
 
 

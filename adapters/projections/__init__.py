@@ -6,12 +6,14 @@ from typing import Final
 
 from adapters.projections.archive import Archive
 from adapters.projections.imports import Imports
+from adapters.projections.links import Links
 from adapters.projections.prices import Prices
 from adapters.projections.projection import Projected, Projection
 from adapters.projections.readings import Readings
 from adapters.projections.registered import Registered
 from adapters.projections.settlements import Settlements
 from adapters.projections.statement_lives import StatementLives
+from adapters.projections.transparency import Tree
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (
     Archive(),
@@ -21,6 +23,8 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     Prices(),
     Settlements(),
     StatementLives(),
+    Links(),
+    Tree(),
 )
 
 __all__ = ["PROJECTIONS", "Projected", "Projection"]

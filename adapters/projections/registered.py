@@ -26,6 +26,7 @@ from ledger.meter import MeterRegistered
 from ledger.month_close import MonthClosed
 from ledger.netting import NettingAgreed, NettingRecorded
 from ledger.party import PartyRegistered
+from ledger.personal.person import ActorLinked, PersonErased, PersonKeyDestroyed, PersonRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.reconciliation.record import ReconciliationRecorded
 from ledger.recorded_exclusion import ExclusionRecorded
@@ -133,6 +134,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.availability, None, None
         case ReconciliationRecorded():
             return event.reconciliation, None, None
+        case PersonRegistered() | ActorLinked() | PersonErased() | PersonKeyDestroyed():
+            return event, None, None
         case MonthClosed():
             return event.closed, None, None
         case _:

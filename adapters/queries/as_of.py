@@ -1,11 +1,12 @@
-"""Which sequence number an instant means."""
+"""Which sequence number an instant means, and which day it was where the book is kept."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
+from adapters.founded import book_at
 from adapters.postgres.database import Connection
-from ledger.interval import Instant
+from ledger.interval import Instant, zone_of
 
 
 def position_at(connection: Connection, instant: datetime, last: int) -> int:
@@ -31,3 +32,17 @@ def recorded_at_max(connection: Connection, sequence: int) -> Instant:
     assert found is not None, f"sequence {sequence} is not archived"
     instant: datetime = found[0]
     return instant
+
+
+def day_at(connection: Connection, position: int, instant: datetime | None = None) -> date:
+    """The local day of `instant` where the book is kept; without one that of the latest recorded-at.
+
+    What counts days (how late a payment is, whether an agreement holds) counts up to this day in an answer as
+    of `position`, so that the answer is the same whenever it is asked for.
+
+    Raises:
+        Refused: `unknown_book` when the book was not founded by then.
+    """
+    zone = zone_of(book_at(connection, position).zone)
+    known = recorded_at_max(connection, position) if instant is None else instant
+    return known.astimezone(zone).date()

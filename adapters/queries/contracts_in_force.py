@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from adapters.queries.registered import Recorded, Register
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.refusal import Refused
-from ledger.signed_contract import version_in
+from ledger.signed_contract import held_days, version_in
 
 
 def in_force(
@@ -47,6 +47,15 @@ def holding(versions: Sequence[Recorded[Contract]], month: Month) -> Recorded[Co
     """
     number = version_in([one.document for one in versions], month)
     return None if number is None else versions[number]
+
+
+def held_at(versions: Sequence[Recorded[Contract]], instant: datetime) -> Recorded[Contract] | None:
+    """The one of a contract's versions, oldest first, that holds at `instant`, on the contract's own days."""
+    for version, days in zip(versions, held_days([one.document for one in versions]), strict=True):
+        day = instant.astimezone(zone_of(version.document.zone)).date()
+        if days is not None and days.first <= day < days.end:
+            return version
+    return None
 
 
 def check_coverage(everything: dict[str, Recorded[Contract]], month: Month, sites: set[str]) -> None:

@@ -69,8 +69,10 @@ def explain(
     run: int | None = None,
     party: str | None = None,
     reader: str | None = None,
+    position: int = _WHENEVER,
 ) -> Explanation:
-    """Line `number` of a run (the latest without `run`); with `party` only one of that party's lines.
+    """Line `number` of a run (the latest up to `position` without `run`); with `party` only one of that
+    party's lines.
 
     With a `reader` the leaves are those that this party may see.
 
@@ -78,7 +80,7 @@ def explain(
         Refused: `unknown_contract`, `unknown_settlement` for a month or run that was not settled,
             `unknown_line` for a line that is not there or is another party's; each names what there is.
     """
-    recorded = _run(connection, contract, month, run)
+    recorded = _run(connection, position, contract, month, run)
     result = statements.result(connection, contract, month, recorded)
     assert result is not None, "a run that is listed has its result"
     lines = [line for line in result.lines if party is None or line.party == party]
@@ -118,19 +120,20 @@ def explain_amount(
     site: str = "",
     run: int | None = None,
     reader: str | None = None,
+    position: int = _WHENEVER,
 ) -> AmountExplanation:
-    """An amount of a run (the latest without `run`), also of a party that only the run that paid before it
-    names; `delta` as the statement's: against that run.
+    """An amount of a run (the latest up to `position` without `run`), also of a party that only the run that
+    paid before it names; `delta` as the statement's: against that run.
 
     Raises:
         Refused: `unknown_contract`, `unknown_settlement`; what `AmountTrees.amount` refuses.
     """
-    recorded = _run(connection, contract, month, run)
+    recorded = _run(connection, position, contract, month, run)
     result = statements.result(connection, contract, month, recorded)
     assert result is not None, "a run that is listed has its result"
     before: Result | None = None
     if name == "delta" or (party and party not in result.entitlement):
-        runs = statements.runs(connection, _WHENEVER, month=month, contract=contract)
+        runs = statements.runs(connection, position, month=month, contract=contract)
         paid = [one.run for one in runs if one.run < recorded and one.run_kind != PROVISIONAL]
         before = statements.result(connection, contract, month, paid[-1]) if paid else None
     trees = AmountTrees(result, reader)
@@ -138,9 +141,9 @@ def explain_amount(
     return AmountExplanation(contract, month, recorded, name, found)
 
 
-def _run(connection: Connection, contract: str, month: str, run: int | None) -> int:
+def _run(connection: Connection, position: int, contract: str, month: str, run: int | None) -> int:
     """The number of the run that is meant: the month's last one, unless `run` says which."""
-    runs = statements.runs(connection, _WHENEVER, contract=contract)
+    runs = statements.runs(connection, position, contract=contract)
     of_month = [one.run for one in runs if one.month == month]
     if run in of_month or (run is None and of_month):
         return of_month[-1] if run is None else run
@@ -148,8 +151,8 @@ def _run(connection: Connection, contract: str, month: str, run: int | None) -> 
         there = _listed(map(str, of_month))
         reason = f"contract {contract} has no run {run} for {month}; its runs are {there}"
         raise Refused("unknown_settlement", reason, place="run")
-    if not registered_page.versions(connection, "contract", Contract, _WHENEVER, contract):
-        known = registered_page.page(connection, "contract", Contract, _WHENEVER)
+    if not registered_page.versions(connection, "contract", Contract, position, contract):
+        known = registered_page.page(connection, "contract", Contract, position)
         there = _listed(entry.id for entry in known)
         reason = f"no contract {contract!r} is registered; there are: {there}"
         raise Refused("unknown_contract", reason, place="contract")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -35,10 +35,12 @@ class Register(Generic[T]):
 
     def at(self, name: str, instant: datetime) -> Recorded[T] | None:
         """The version in force: the last recorded one that holds at `instant`."""
-        for version in reversed(self.versions.get(name, ())):
-            if version.holds_at(instant):
-                return version
-        return None
+        return last_holding(self.versions.get(name, ()), instant)
+
+
+def last_holding(versions: Sequence[Recorded[T]], instant: datetime) -> Recorded[T] | None:
+    """The last recorded of one document's versions, oldest first, that holds at `instant`."""
+    return next((version for version in reversed(versions) if version.holds_at(instant)), None)
 
 
 def load(connection: Connection, kind: str, document: type[T], position: int) -> Register[T]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Generic, LiteralString, TypeVar
 
 import msgspec
 
 from adapters.postgres.database import Connection
+from adapters.queries import registered
+from adapters.queries.registered import Recorded
 
 T = TypeVar("T")
 
@@ -48,6 +51,28 @@ def versions(
         " WHERE kind = %s AND id = %s AND from_seq <= %s ORDER BY version",
         [kind, name, position],
     )
+
+
+def held(
+    connection: Connection,
+    kind: str,
+    document: type[T],
+    position: int,
+    instant: datetime,
+    holding: Callable[[Sequence[Recorded[T]], datetime], Recorded[T] | None],
+) -> dict[str, Entry[T] | None]:
+    """By id the version recorded up to `position` that holds at `instant`, as `holding` finds it among all
+    of one id's; None for an id that has none then."""
+    found: dict[str, Entry[T] | None] = {}
+    for name, recorded in registered.load(connection, kind, document, position).versions.items():
+        one = holding(recorded, instant)
+        found[name] = None if one is None else _entry(one)
+    return found
+
+
+def _entry(one: Recorded[T]) -> Entry[T]:
+    start, end = (None, None) if one.period is None else (one.period.start, one.period.end)
+    return Entry(one.id, one.version, one.sequence, start, end, one.document)
 
 
 def _entries(

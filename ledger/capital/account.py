@@ -87,14 +87,6 @@ class CapitalAccounts(msgspec.Struct, frozen=True):
             raise Refused("capital_missing", f"no capital is paid in on {at}", place="at")
         return {party: Fraction(money.minor, total) for party, money in balances.items() if money.minor}
 
-    def shares_over_time(self, first: date, end: date) -> tuple[tuple[date, dict[str, Fraction]], ...]:
-        """The shares from `first`, and again from each day of [first, end) on which an entry counts.
-
-        A day without capital has no shares.
-        """
-        days = sorted({first, *(entry.on for entry in self.counted() if first <= entry.on < end)})
-        return tuple((day, self.shares(day) if self._total(day) else {}) for day in days)
-
     def average(self, first: date, end: date) -> dict[str, str]:
         """Each party's balance in major units, averaged over the days of [first, end), as exact text.
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal
 
 from ledger.clauses.divided import Divided, divided
-from ledger.clauses.flow import Flow, Part, exact_text, one_of
+from ledger.clauses.flow import Flow, Part, Stated, exact_text, one_of
 from ledger.clauses.share import amount
 from ledger.refusal import Refused
 
@@ -34,6 +34,10 @@ class ByService(Divided, frozen=True, kw_only=True, omit_defaults=True):
             raise Refused("zero_scores", text, place="zero_scores")
         if self.zero_scores is not None:
             one_of(self.zero_scores, ZeroScores, "zero_scores")
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        return (Stated(self.shares),) if self.weights == "fixed" else ()
 
     @property
     def measured(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
-from ledger.clauses.flow import Flow, Part, Terms
+from ledger.clauses.flow import Flow, Part, Stated, Terms
 from ledger.clauses.share import Shares, weights
 from ledger.split import largest_remainder
 
@@ -25,6 +25,10 @@ class Divided(Terms, frozen=True, kw_only=True):
     @cached_property
     def parts_of(self) -> dict[str, Fraction]:
         return weights(self.shares, "shares")
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        return (Stated(self.shares),)
 
     def named_parties(self) -> Iterator[tuple[str, str]]:
         for party in self.shares:

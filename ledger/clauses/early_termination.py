@@ -11,7 +11,7 @@ import msgspec
 
 from ledger.clauses.carry import HurdleUnpaid
 from ledger.clauses.divided import divided
-from ledger.clauses.flow import Flow, Outcome, Part, Phase, Terms, one_of
+from ledger.clauses.flow import Flow, Outcome, Part, Phase, Stated, Terms, one_of
 from ledger.clauses.share import Amount, Shares, amount, weights
 from ledger.refusal import Refused
 
@@ -67,6 +67,14 @@ class EarlyTermination(Terms, frozen=True, kw_only=True, omit_defaults=True, tag
 
     def ends(self) -> date | None:
         return self.on
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        stated = (
+            (self.payment_shares, "the termination payment"),
+            (self.hurdle_shares, "the unpaid return on capital"),
+        )
+        return tuple(Stated(shares, of) for shares, of in stated if shares is not None)
 
     def named_parties(self) -> Iterator[tuple[str, str]]:
         yield "payer", self.payer

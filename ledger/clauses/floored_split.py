@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from ledger.clauses.carry import MinimumUnpaid
 from ledger.clauses.divided import Divided
-from ledger.clauses.flow import Flow, Outcome, Part, Phase, Proration, one_of
+from ledger.clauses.flow import Flow, Outcome, Part, Phase, Proration, Stated, one_of
 from ledger.clauses.share import Amount, Shares, amount, weights
 from ledger.interval import Month
 from ledger.quantity import Money
@@ -57,6 +57,10 @@ class FlooredSplit(Divided, frozen=True, kw_only=True, tag="floored_split"):
     @cached_property
     def monthly(self) -> Fraction:
         return amount(self.minimum, "minimum")
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        return (*super().percentages, Stated(self.funded_by, f"what {self.party} lacks of its minimum"))
 
     def named_parties(self) -> Iterator[tuple[str, str]]:
         yield from super().named_parties()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, cast, get_args
+from typing import ClassVar, Final, Literal, NamedTuple, cast, get_args
 
 import msgspec
 
@@ -51,6 +51,13 @@ class Throughput(msgspec.Struct, frozen=True):
             raise Refused("throughput", "charge and discharge are registers: neither is negative")
 
 
+class Stated(NamedTuple):
+    """Parts of a whole by party, as a contract writes them; `of` says of what where a clause has several."""
+
+    shares: Mapping[str, str]
+    of: str = ""
+
+
 class Terms(
     msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True, tag_field="type"
 ):
@@ -75,6 +82,11 @@ class Terms(
         return None
 
     @property
+    def percentages(self) -> tuple[Stated, ...]:
+        """The parts that the clause's text gives to the parties; none where facts decide them."""
+        return ()
+
+    @property
     def left_out(self) -> tuple[Cause, ...]:
         """The causes whose evidenced days the clause does not count."""
         return ()
@@ -85,7 +97,16 @@ class Terms(
         return ()
 
 
-NoticeCode = Literal["implausible_fee", "missing_stream", "carry_dropped", "provisional", "uncovered_days"]
+NoticeCode = Literal[
+    "implausible_fee",
+    "missing_stream",
+    "carry_dropped",
+    "provisional",
+    "uncovered_days",
+    "behind_the_meter",
+    "rebound_in_peak",
+    "opening_stock",
+]
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from ledger.clauses.flow import (
     Part,
     Phase,
     Proration,
+    Stated,
     Terms,
     check_carve_outs,
     check_reset_month,
@@ -72,6 +73,11 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
     @property
     def phase(self) -> Phase:
         return "rest"
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        rest = f"{exact_text(100 * (1 - self.alpha))}%"
+        return (Stated({self.guaranteed_party: self.excess_share, self.other_party: rest}, "the excess"),)
 
     @property
     def left_out(self) -> tuple[Cause, ...]:

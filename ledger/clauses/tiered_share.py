@@ -11,7 +11,17 @@ import msgspec
 
 from ledger.clauses.carry import PoolToDate
 from ledger.clauses.divided import divided
-from ledger.clauses.flow import Flow, Outcome, Part, Phase, Proration, Terms, check_reset_month, one_of
+from ledger.clauses.flow import (
+    Flow,
+    Outcome,
+    Part,
+    Phase,
+    Proration,
+    Stated,
+    Terms,
+    check_reset_month,
+    one_of,
+)
 from ledger.clauses.share import Amount, Shares, amount, weights
 from ledger.interval import Month
 from ledger.quantity import Money
@@ -74,6 +84,16 @@ class TieredShare(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="tie
     @property
     def phase(self) -> Phase:
         return "rest"
+
+    @property
+    def percentages(self) -> tuple[Stated, ...]:
+        return tuple(
+            Stated(
+                one.shares,
+                f"bracket {number}" if one.up_to is None else f"bracket {number}, up to {one.up_to}",
+            )
+            for number, one in enumerate(self.brackets, 1)
+        )
 
     def named_parties(self) -> Iterator[tuple[str, str]]:
         for index, bracket in enumerate(self.brackets):

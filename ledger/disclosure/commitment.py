@@ -52,8 +52,11 @@ class Commitment(msgspec.Struct, frozen=True):
         """
         told = statements(run, sequence)
         pool = run.result.pool
+        contract_event = _contract_event(run)
         documents = {
-            one.party: Disclosed.of(one, pool - one.entitlement, salt_of(secret, one.party, "others")).content
+            one.party: Disclosed.of(
+                one, pool - one.entitlement, salt_of(secret, one.party, "others"), contract_event
+            ).content
             for one in told
         }
         return cls(documents, {party: salt_of(secret, party, "document") for party in documents})
@@ -86,3 +89,11 @@ class Commitment(msgspec.Struct, frozen=True):
 
     def _leaves(self) -> list[bytes]:
         return [disclosure_leaf(self.salts[party], content) for party, content in self.documents.items()]
+
+
+def _contract_event(run: Run) -> int:
+    """The sequence of the contract version that the run was settled with; 0 where none was recorded."""
+    name = f"contract.{run.result.contract}"
+    return max(
+        (at for one in run.result.sources if one.aggregate == name for _, at in one.sequences), default=0
+    )

@@ -34,17 +34,22 @@ class Others(msgspec.Struct, frozen=True):
 
 
 class Disclosed(msgspec.Struct, frozen=True):
-    """A statement with the others' sum; where that is shown, entitlement + others = pool."""
+    """A statement with the others' sum; where that is shown, entitlement + others = pool.
+
+    `contract_event` is the sequence of the contract version that was settled, 0 where none was recorded. Of
+    its text the statement shows what the contract lets the party see.
+    """
 
     format: str
+    contract_event: int
     statement: Statement
     others: Others
 
     @classmethod
-    def of(cls, statement: Statement, others: Money, salt: bytes) -> Self:
+    def of(cls, statement: Statement, others: Money, salt: bytes, contract_event: int) -> Self:
         """What the statement's party is told, `others` being what the rest of the pool goes to."""
         shown = "" if statement.pool is None else str(others)
-        return cls(FORMAT, statement, Others(sum_commitment(salt, others), shown))
+        return cls(FORMAT, contract_event, statement, Others(sum_commitment(salt, others), shown))
 
     def __post_init__(self) -> None:
         pool, entitled = self.statement.pool, self.statement.entitlement

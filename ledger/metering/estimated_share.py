@@ -40,11 +40,6 @@ class EstimatedShare(msgspec.Struct, frozen=True):
         )
 
     @property
-    def of_intervals(self) -> Fraction:
-        """0 to 1, exact; 0 where there is no interval."""
-        return Fraction(self.estimated_intervals, self.intervals) if self.intervals else Fraction(0)
-
-    @property
     def of_energy(self) -> Fraction:
         """0 to 1, exact; 0 where there is no energy."""
         return Fraction(self.estimated_wh, self.wh) if self.wh else Fraction(0)
@@ -71,8 +66,8 @@ def estimated_share(
 
     >>> wh = np.array([[100, 300, -1]])
     >>> share = estimated_share(["pv"], wh, np.array([[65, 69, 0]], dtype=np.uint8))
-    >>> share.of_energy, share.of_intervals
-    (Fraction(3, 4), Fraction(1, 2))
+    >>> share.of_energy, share.estimated_intervals
+    (Fraction(3, 4), 1)
     """
     assert wh.shape == quality.shape == (len(registers), wh.shape[1])
     assert ((wh >= 0) == (quality != 0)).all(), "a value has a quality, and only a value"

@@ -12,7 +12,7 @@ import pytest
 
 from adapters import continuity
 from adapters.front_door import FrontDoor
-from adapters.nats import stream
+from adapters.nats import access_stream, stream
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
@@ -31,6 +31,7 @@ class Bench:
         self.book = f"book-{os.getpid()}-{next(_BOOKS)}"
         self.operator = nats.operator()
         stream.create(self.operator, self.book, max_bytes=64 << 20)
+        access_stream.create(self.operator, self.book, max_bytes=64 << 20)
         self.client: NatsClient = nats.app()
         self.log = Log(self.client, self.book)
         self.recorder = JetStreamApplicationRecorder(self.log)

@@ -26,6 +26,7 @@ def terminal_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
         postgres_url=bench.postgres.url(name),
+        personal_keys=bench.nats.folder / "personal",
     )
     app: Any = application(Session(settings, bench.clock))
 

@@ -88,6 +88,26 @@ def test_a_month_from_its_provisional_run_to_its_close(run: Terminal, bench: Ben
     every_book_agrees(run, tmp_path)
 
 
+def test_without_a_run_named_the_one_that_asks_is_meant(run: Terminal, bench: Bench) -> None:
+    """The equipment owner's fee is fixed: the correction of the month, issued too, asks nothing of it."""
+    record_days(bench, 14, 17, "second")
+    settled_and_issued(run, "run 1 recorded")
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    settled_and_issued(run, "run 2 recorded")
+    invoice(run, OWNERS, "F1", *wanted(run, "to receive")[:2])
+    (row,) = [line for line in run("invoices", MONTH, "--party", OWNERS).splitlines() if "F1" in line]
+    assert row.split()[2:5] == [OWNERS, "1", "received"], "run 1, not the correction"
+    asked_pay = ("record", "payment", CONTRACT.id, MONTH, OWNERS, "--as", "ada")
+    run(*asked_pay, "--id", "b1", "--", "8333.33")
+    assert run("invoices", "--party", OWNERS, "--check") == "statements, invoices and payments agree\n"
+    with pytest.raises(Refused, match=r"run 1 has 0\.00 open; run 2 has 0\.00 open") as refusal:
+        run(*asked_pay, "--id", "b2", "--", "1.00")
+    assert refusal.value.code == "run_needed"
+    assert "recorded" in run(*asked_pay, "--id", "b2", "--run", "1", "--", "1.00")
+    run(*asked_pay, "--id", "b3", "--", "-1.00")
+    assert run("invoices", "--party", OWNERS, "--check") == "statements, invoices and payments agree\n"
+
+
 def first_run_and_its_payments(run: Terminal, bench: Bench) -> None:
     run("settle", MONTH, "--through", "2026-08-13")
     refused("no_statement", run, "statements", "review", MONTH, "--as", "ada")

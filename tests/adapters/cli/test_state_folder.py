@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[3]
 ADDRESSES = Addresses("nats://127.0.0.1:1", None, None, None, "postgresql://127.0.0.1:2/x")
 
 
-def started(state: Path, *arguments: str) -> subprocess.Popen[str]:
+def started(state: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
+    environment |= {f"WATTLEDGER_{name.upper()}": value for name, value in settings.items()}
     return subprocess.Popen(
         [sys.executable, "-m", "adapters.main", *arguments],
         cwd=ROOT, env=environment | {"WATTLEDGER_STATE": str(state)},
@@ -105,3 +106,14 @@ def test_an_owner_s_stale_note_is_not_joined(tmp_path: Path) -> None:
     with folder.entered() as others:
         assert others is None
     assert not (tmp_path / "running.json").exists()
+
+
+def test_a_book_for_which_no_space_is_left_says_what_to_do(tmp_path: Path) -> None:
+    """Space is promised to a book when it is founded; here the first asks for more than the server has."""
+    done = started(tmp_path / "var", "demo", "--exit", "--part", "found", stream_max_bytes=str(1 << 60))
+    _, said = done.communicate(timeout=60)
+    assert done.returncode == 2
+    assert said.startswith("refused (no_space): ")
+    assert "WATTLEDGER_STREAM_MAX_BYTES" in said
+    assert "WATTLEDGER_STATE" in said
+    assert "10047" not in said

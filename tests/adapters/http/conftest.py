@@ -14,10 +14,13 @@ from litestar.testing import TestClient
 
 from adapters.http.app import create_app
 from adapters.http.secret import digest_of, new_secret
+from adapters.personal.keys import PersonalKeys
+from adapters.personal.people import People
 from adapters.settling import wait_until
 from ledger.access import ROLES, Grant, GrantKey, Role
 from tests.adapters.conftest import Bench
 from tests.adapters.test_settling import CONTRACT, filled
+from tests.adapters.transparency.books import published_log
 from tests.stack import NatsServer, PostgresServer
 
 HOST = "host-s1"
@@ -32,6 +35,9 @@ class Api:
         self.projector = bench.projector()
         self._thread = threading.Thread(target=self.projector.run)
         self._thread.start()
+        self.published = published_log(bench, bench.nats.folder)
+        keys = PersonalKeys(bench.nats.folder / "personal" / bench.book)
+        self.people = People(bench.door, bench.database, keys, bench.clock)
         self.client = TestClient(self.app())
         self.client.__enter__()
         self.secrets: dict[str, str] = {}
@@ -39,7 +45,9 @@ class Api:
 
     def app(self) -> Litestar:
         bench = self.bench
-        return create_app(bench.door, bench.database, lambda: self.projector.halted, bench.clock)
+        return create_app(
+            bench.door, bench.database, lambda: self.projector.halted, bench.clock, self.published, self.people
+        )
 
     def restart(self) -> None:
         """The API anew, as another process would serve it: what it remembers itself is gone."""

@@ -48,7 +48,7 @@ def test_accounts_show_balances_shares_and_returns(api: Api) -> None:
     settled(api, "2026-07")
     statement = ok(api.get(f"/v1/statements/{CONTRACT.id}/2026-07/investor", "finance"))["statement"]
     assert statement["entitlement"] != "0.00"
-    shown = ok(api.get(PATH, "auditor", at="2026-08-31"))
+    shown = ok(api.get(PATH, "auditor", effective="2026-08-31"))
     assert (shown["at"], shown["currency"], len(shown["entries"])) == ("2026-08-31", "CNY", 3)
     found = parties(shown)
     assert {party: (one["balance"], one["share"]) for party, one in found.items()} == {
@@ -60,7 +60,7 @@ def test_accounts_show_balances_shares_and_returns(api: Api) -> None:
     assert investor["settled"] == statement["entitlement"]
     assert investor["capital_flows"] == [{"on": "2025-07-01", "amount": "-900000.00"}]
     assert investor["settled_flows"] == [{"on": "2026-07-31", "amount": statement["entitlement"]}]
-    early = parties(ok(api.get(PATH, "auditor", at="2026-07-30")))["investor"]
+    early = parties(ok(api.get(PATH, "auditor", effective="2026-07-30")))["investor"]
     assert (early["settled"], early["return_to_date"]["rate"]) == ("0.00", None)
     assert early["return_to_date"]["reason"].startswith("irr_not_unique: ")
     assert (early["return_with_balance"]["rate"], early["return_with_balance"]["reason"]) == ("0.0000", "")
@@ -72,7 +72,7 @@ def test_a_struck_entry_stays_on_record_and_does_not_count(api: Api) -> None:
     ok(record(api, "cash_contribution", "2026-01-01", party="investor", amount="90000"))
     ok(record(api, "struck_entry", "2026-01-02", entry=4))
     api.wait()
-    shown = ok(api.get(PATH, "finance", at="2026-02-01"))
+    shown = ok(api.get(PATH, "finance", effective="2026-02-01"))
     assert [one["struck"] for one in shown["entries"]] == [False, False, False, True, False]
     assert shown["entries"][3]["entry"]["amount"] == "90000.00"
     assert parties(shown)["investor"]["balance"] == "900000.00"
@@ -85,14 +85,14 @@ def test_capital_changes_hands_and_comes_back(api: Api) -> None:
     ok(record(api, "transfer", "2026-03-01", **sale))
     ok(record(api, "return", "2026-04-01", party="host-s2", amount="40000.50"))
     api.wait()
-    found = parties(ok(api.get(PATH, "finance", at="2026-04-01")))
+    found = parties(ok(api.get(PATH, "finance", effective="2026-04-01")))
     assert {party: one["balance"] for party, one in found.items()} == {
         "investor": "720000.00",
         "operator": "540000.00",
         "host-s2": "499999.50",
     }
     assert found["operator"]["capital_flows"][-1] == {"on": "2026-03-01", "amount": "-200000.00"}
-    before = parties(ok(api.get(PATH, "finance", at="2026-03-31")))
+    before = parties(ok(api.get(PATH, "finance", effective="2026-03-31")))
     assert before["host-s2"]["balance"] == "540000.00"
     too_much = record(api, "return", "2026-05-01", party="host-s2", amount="500000")
     problem(too_much, 422, "capital_overdrawn", "amount")

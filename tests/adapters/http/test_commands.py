@@ -222,10 +222,13 @@ def test_a_fee_that_cannot_be_meant_is_warned_of_and_not_refused(settled: Api) -
 
 def test_a_contract_that_would_split_a_month_is_refused(settled: Api) -> None:
     toml = (EXAMPLES / "contracts/eaas-s1.toml").read_text()
+    late = toml.replace("effective_from = 2026-01-01", "effective_from = 2027-03-15")
+    body = problem(settled.post("/v1/contracts?check=true", late.encode()), 422, "contract_change")
+    assert "begin on 2027-03-01 or 2027-04-01" in body["detail"]
+    assert body["place"] == "effective_from"
     early = toml.replace("effective_to = 2036-01-01", "effective_to = 2027-03-15")
-    body = problem(settled.post("/v1/contracts?check=true", early.encode()), 422, "contract_change")
-    assert "2027-03-15" in body["detail"]
-    assert body["place"] == "effective_to"
+    checked = settled.post("/v1/contracts?check=true", early.encode())
+    assert checked.status_code == 200, "it ends there: no other version holds the rest of the month"
 
 
 def test_a_contract_names_what_is_wrong_with_it(settled: Api) -> None:
@@ -422,7 +425,9 @@ def test_a_month_that_cannot_be_settled_says_why(settled: Api) -> None:
     settled_month = {"month": "2026-10"}
     problem(settled.post("/v1/settlements", settled_month), 422, "missing_readings")
     problem(
-        settled.post("/v1/settlements", {"month": "2026-08", "contracts": ["nobody"]}), 422, "no_contract"
+        settled.post("/v1/settlements", {"month": "2026-08", "contracts": ["nobody"]}),
+        422,
+        "unknown_contract",
     )
     problem(settled.post("/v1/settlements", {"month": "2026-13"}), 422, "field_type", "month")
 
@@ -432,5 +437,11 @@ def test_a_site_is_under_one_contract_at_a_time(settled: Api) -> None:
     last = settled.bench.recorder.max_notification_id()
     twin = msgspec.to_builtins(msgspec.structs.replace(CONTRACT, id="twin"))
     body = problem(settled.post("/v1/contracts", twin), 422, "contract_overlap", "sites")
-    assert f"site S1 is under contract {CONTRACT.id}" in body["detail"]
+    assert f"site S1 is under contract {CONTRACT.id} from 2026-01-01 to 2036-01-01" in body["detail"]
     assert settled.bench.recorder.max_notification_id() == last
+    shorter = msgspec.to_builtins(CONTRACT) | {"effective_to": "2026-10-01"}
+    assert settled.post("/v1/contracts", shorter).status_code == 201
+    settled.wait()
+    body = problem(settled.post("/v1/contracts", twin), 422, "contract_overlap", "sites")
+    assert f"{CONTRACT.id} from 2026-01-01 to 2026-10-01" in body["detail"]
+    assert settled.post("/v1/contracts", twin | {"effective_from": "2026-10-01"}).status_code == 201

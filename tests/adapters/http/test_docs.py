@@ -8,6 +8,8 @@ from adapters.http.permissions import PERMISSIONS
 from tests.adapters.http.conftest import Api
 
 BODYLESS = ("/revoke", "/approve", "/review", "/issue", "/confirm", "/accept-by-silence")
+ASKING = {"POST /v1/what-if", "POST /v1/appraisals"}
+"""Questions whose documents do not fit into an address; they record nothing."""
 
 
 def test_the_page_loads_nothing_from_elsewhere(settled: Api) -> None:
@@ -35,8 +37,10 @@ def test_every_operation_is_described(settled: Api) -> None:
     summaries = [operation["summary"] for operation in operations.values()]
     assert len(set(summaries)) == len(summaries)
     assert all(len(summary) > 15 for summary in summaries)
+    described = {tag["name"] for tag in document["tags"]}
     for route in PERMISSIONS:
         operation = operations[route]
+        assert set(operation["tags"]) <= described, route
         assert operation["tags"] and operation["security"] == [{"key": []}]
         statuses = operation["responses"]
         assert {"401", "403", "503"} <= statuses.keys()
@@ -48,7 +52,8 @@ def test_every_operation_is_described(settled: Api) -> None:
                 }
         named = {parameter["name"] for parameter in operation.get("parameters", ())}
         if route.startswith("POST"):
-            assert "Idempotency-Key" in named, route
+            assert ("Idempotency-Key" in named) == (route not in ASKING), route
+            assert ("201" in statuses) == (route not in ASKING), route
             assert operation.get("requestBody") or route.endswith(BODYLESS)
     listing = {p["name"] for p in operations["GET /v1/statements"]["parameters"]}
     assert {"as_of", "after", "limit", "cursor", "format"} <= listing

@@ -124,6 +124,11 @@ def test_every_delta_is_the_statements_of_every_run(bench: Bench) -> None:
                     assert one.status_code == 200, one.text
                     told = one.json()["leaves"]
                     assert summed(told) == Fraction(told["amount"]) == Fraction(deltas[run, party])
+        for name in ("entitlement", "held", "payable"):
+            path = f"/v1/statements/{CONTRACT.id}/2026-08/{left}/amounts/{name}/explain"
+            for one in (api.get(path, "auditor"), api.client.get(path, headers=own)):
+                assert one.status_code == 200, one.text
+                assert (one.json()["run"], one.json()["leaves"]["amount"]) == (3, "0.00"), name
         assert {delta for (run, _), delta in deltas.items() if run == 1} == {"0.00"}
         assert Fraction(deltas[2, left]) > 0
         assert Fraction(deltas[3, left]) == -Fraction(deltas[2, left]) == -Fraction(deltas[3, came])

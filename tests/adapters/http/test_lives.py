@@ -84,10 +84,10 @@ def from_run_to_close(api: Api) -> None:
     ok(api.post(f"{PATH}/{HOST}/1/confirm", role="partner"))
 
     amount = life(api, HOST)["amount"]
-    wrong = {"id": "x", "on": "2026-09-03", "amount": "1.234", "kind": "payment"}
+    wrong = {"id": "x", "on": "2026-09-01", "amount": "1.234", "kind": "payment"}
     body = problem(api.post(f"{PATH}/{HOST}/1/payments", wrong, "finance"), 422, "money")
     assert body["place"] == "amount"
-    payment = {"id": "bank-1", "on": "2026-09-03", "amount": amount, "kind": "payment", "reference": "0001"}
+    payment = {"id": "bank-1", "on": "2026-09-01", "amount": amount, "kind": "payment", "reference": "0001"}
     ok(api.post(f"{PATH}/{HOST}/1/payments", payment, "finance"))
     paid = life(api, HOST)
     assert (paid["standing"], paid["open_amount"], paid["status"]) == ("paid", "0.00", "confirmed")
@@ -147,7 +147,7 @@ def test_what_was_invoiced_and_paid_stands_in_the_register_and_the_account(api: 
     mine = life(api, HOST)
     owed = Decimal(mine["to_issue"])
     assert owed > 0
-    body = {"number": "F1", "direction": "issued", "on": "2026-09-04", "net": mine["to_issue"], "tax": "0.00"}
+    body = {"number": "F1", "direction": "issued", "on": "2026-09-01", "net": mine["to_issue"], "tax": "0.00"}
     beyond = body | {"net": str(owed + 1), "gross": str(owed + 1)}
     problem(api.post(f"{PATH}/{HOST}/1/invoices", beyond, "finance"), 422, "invoice_total", "gross")
     below = body | {"number": "F2", "net": "-1.00", "gross": "-1.00"}
@@ -170,11 +170,20 @@ def test_what_was_invoiced_and_paid_stands_in_the_register_and_the_account(api: 
     problem(api.get(f"/v1/parties/{HOST}/account", "partner"), 403, "forbidden")
     credit = {"id": "k1", "amount": "1.00", "contract": CONTRACT.id, "month": "2026-08", "run": 2}
     problem(api.post(f"{PATH}/{HOST}/1/credits", credit, "finance"), 422, "credit", "of")
-    more = {"id": "b9", "on": "2026-09-05", "amount": "-5.00", "kind": "payment"}
+    more = {"id": "b9", "on": "2026-08-30", "amount": "-5.00", "kind": "payment"}
     ok(api.post(f"{PATH}/{HOST}/1/payments", more, "finance"))
     problem(api.post(f"{PATH}/{HOST}/1/credits", credit, "finance"), 422, "unknown_statement")
     api.wait()
-    assert ok(api.get(f"/v1/parties/{HOST}/account", "finance"))["ageing"]["on_account"] == "5.00"
+    account = ok(api.get(f"/v1/parties/{HOST}/account", "finance"))
+    assert account["ageing"]["on_account"] == "5.00"
+    late = account["rows"][-1]
+    assert (late["posted_on"], late["value_date"]) == ("2026-09-01", "2026-08-30"), "August is closed"
+    entries = ok(api.get("/v1/journal", "auditor", month="2026-09"))["entries"]
+    (entry,) = [one for one in entries if one["document"] == "b9"]
+    assert (entry["posted_on"], entry["value_date"]) == ("2026-09-01", "2026-08-30")
+    assert entry["description"].endswith("value date 2026-08-30, a closed month")
+    text = api.get("/v1/journal", "auditor", format="beancount").text
+    assert 'value-date: "2026-08-30"' in text
     months = ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]
     assert (months["journal_balanced"], months["journal_differences"]) == (True, [])
     assert HOST not in months["contracts"][0]["not_invoiced"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from adapters.replay import replay
+from ledger.book import Approvals, FoundBook
 from ledger.clauses import LossSplit, RemainderSplit
 from ledger.contract import Contract
 from ledger.demand import ActualDemand
@@ -57,9 +58,10 @@ OURS, THEIRS = contract_of("held-by-host", "S3", "host"), contract_of("held-by-u
 """The host owes 30 per cent of the one, the operator 70 per cent of the other."""
 
 
-def issued_august(bench: Bench, *contracts: Contract) -> Api:
+def issued_august(bench: Bench, *contracts: Contract, approvals: Approvals = "one_person") -> Api:
     """August settled under the contracts of S3 and S4, and the host's statements issued."""
-    commands: list[Any] = [sample.found_book(), PublishTariff(SUMMER)]
+    founded = msgspec.structs.replace(sample.found_book().book, approvals=approvals)
+    commands: list[Any] = [FoundBook(founded), PublishTariff(SUMMER)]
     commands += [sample.register_party(party) for party in ("host", "operator", "third")]
     for site in ("S3", "S4"):
         account = Account(id=f"A-{site}", zone="Asia/Shanghai", parts="two_part", demand=ActualDemand())
@@ -227,8 +229,74 @@ def test_what_may_not_be_netted_is_named(api: Api) -> None:
     problem(api.post("/v1/netting/host", body), 422, "netting_not_agreed", "party")
     problem(api.post("/v1/netting/host", body | {"currency": "USD"}), 422, "nothing_to_net", "party")
     problem(api.get("/v1/netting", "market_desk"), 403, "forbidden")
-    by_hand = {"id": "x", "on": "2026-09-03", "amount": "1.00", "kind": "netting"}
+    by_hand = {"id": "x", "on": "2026-09-01", "amount": "1.00", "kind": "netting"}
     problem(api.post(f"/v1/statements/{OURS.id}/2026-08/host/1/payments", by_hand), 422, "netting", "kind")
+
+
+@pytest.fixture
+def two_persons(bench: Bench) -> Iterator[Api]:
+    """The same month in a book whose nettings need a second person; an agreement is in force."""
+    made = issued_august(bench, OURS, THEIRS, approvals="two_persons")
+    agreed = ok(made.post("/v1/netting/host/agreement", AGREED, "finance"))
+    ok(made.post(f"/v1/proposals/{agreed['proposal']}/approve", role="admin"))
+    made.wait()
+    yield made
+    made.close()
+
+
+def test_a_netting_takes_effect_when_a_second_person_approves_it(two_persons: Api) -> None:
+    """Prepared by ada it pays nothing; approved by bob it pays every statement in the same save."""
+    api = two_persons
+    before = position(api)
+    body = {"id": "n-1", "currency": "CNY"}
+    done = ok(api.post("/v1/netting/host", body, "finance", key="net"))
+    assert done["netting"]["amount"] == before["payable"]
+    name = done["proposal"]
+    assert position(api) == before, "nothing is set off yet"
+    assert ok(api.post("/v1/netting/host", body, "finance")) == done, "asked again it waits as the same"
+    (waiting,) = ok(api.get("/v1/proposals", "auditor", status="open"))["items"]
+    assert (waiting["id"], waiting["what"], waiting["prepared_by"]) == (name, "netting.record", "ada")
+    problem(api.post(f"/v1/proposals/{name}/approve", role="finance"), 422, "four_eyes", "actor")
+    approved = ok(api.post(f"/v1/proposals/{name}/approve", role="admin"))
+    assert approved["aggregate"] == "netting.host"
+    assert position(api)["payable"] == "0.00"
+    assert life(api, THEIRS)["standing"] == "paid"
+    kinds = [one["kind"] for one in ok(api.get("/v1/journal", "auditor", month="2026-09"))["entries"]]
+    assert kinds.count("netting") == 1
+    proof = replay(api.bench.log, api.bench.database)
+    assert proof.equal, [table for table in proof.tables if table.difference]
+
+
+def test_what_was_prepared_is_decided_again_when_it_is_approved(two_persons: Api) -> None:
+    """One fen of ours is paid meanwhile: what was prepared is no longer open and cannot be approved."""
+    api = two_persons
+    done = ok(api.post("/v1/netting/host", {"id": "n-1", "currency": "CNY"}, "finance"))
+    paid = {"id": "b-1", "on": "2026-09-01", "amount": "0.01", "kind": "payment"}
+    ok(api.post(f"/v1/statements/{THEIRS.id}/2026-08/host/1/payments", paid, "finance"))
+    approve = f"/v1/proposals/{done['proposal']}/approve"
+    problem(api.post(approve, role="admin"), 422, "netting_part")
+    assert life(api, OURS)["payments"] == []
+    ok(api.post(f"/v1/proposals/{done['proposal']}/reject", {"reason": "paid meanwhile"}, "admin"))
+    again = {"id": "n-1", "currency": "CNY"}
+    assert "turned down by bob" in problem(api.post("/v1/netting/host", again), 409, "exists", "id")["detail"]
+    api.wait()
+    new = ok(api.post("/v1/netting/host", {"id": "n-2", "currency": "CNY"}, "finance"))
+    ok(api.post(f"/v1/proposals/{new['proposal']}/approve", role="admin"))
+    assert position(api)["payable"] == "0.00"
+
+
+def test_a_partner_sees_its_own_position_and_no_other(api: Api) -> None:
+    whole = position(api)
+    for party, expected in (("host", [whole]), ("third", [])):
+        secret = api.grant("partner", party)
+        headers = {"Authorization": f"Bearer {secret}"}
+        found = api.client.get("/v1/netting", headers=headers)
+        assert found.status_code == 200, found.text
+        assert found.json()["items"] == expected
+        of_host = api.client.get("/v1/netting", headers=headers, params={"party": "host"})
+        assert of_host.json()["items"] == expected
+        hidden = api.client.get("/v1/netting/host", headers=headers)
+        problem(hidden, 403, "forbidden")
 
 
 def test_a_terminal_shows_agrees_and_sets_off(api: Api, capsys: pytest.CaptureFixture[str]) -> None:

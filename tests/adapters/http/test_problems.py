@@ -9,6 +9,7 @@ import pytest
 
 from adapters.continuity import Discontinuity
 from adapters.nats.log import StoreFull, StoreUnavailable
+from ledger.access import ROLES
 from tests.adapters.http.conftest import Api, problem
 from tests.adapters.http.test_commands import FROM, PARTY, SITE
 
@@ -136,3 +137,35 @@ def test_what_is_not_the_clients_fault_says_so_and_no_more(
     logged = [record for record in caplog.records if record.name == "wattledger.http"]
     assert len(logged) == 1
     assert (logged[0].exc_info is not None) == (status == 500)
+
+
+def test_what_is_allowed_is_listed_with_the_refusal(settled: Api) -> None:
+    roles = sorted(ROLES)
+    body = problem(settled.post("/v1/keys", {"role": "king", "actor": "x"}), 422, "not_allowed", "role")
+    assert body["allowed"] == roles
+    assert body["detail"] == f"'king' is not one of {', '.join(roles)}"
+    body = problem(settled.post("/v1/keys", {"role": 3, "actor": "x"}), 422, "field_type", "role")
+    assert body["allowed"] == roles
+    body = problem(settled.post("/v1/keys", {"actor": "x"}), 422, "field_missing", "role")
+    assert body["allowed"] == roles
+    body = problem(settled.post("/v1/keys", {"actor": 3, "role": "admin"}), 422, "field_type", "actor")
+    assert (body["allowed"], "Expected `str`" in body["detail"]) == ([], True)
+    body = problem(
+        settled.post("/v1/parties", PARTY | {"effective_form": 1}), 422, "field_unknown", "effective_form"
+    )
+    assert body["allowed"] == ["effective_from", "effective_to", "document"]
+    facts = {"facts": [{"type": "hearsay"}]}
+    body = problem(settled.post("/v1/market/facts", facts), 422, "not_allowed", "facts[0].type")
+    assert len(body["allowed"]) > 5, "the kinds of facts"
+    body = problem(settled.get("/v1/statements", format="docx"), 400, "parameter", "format")
+    assert "csv" in body["allowed"]
+    assert body["detail"] == f"'docx' is not one of {', '.join(body['allowed'])}"
+
+
+def test_a_parameter_given_twice_is_refused_and_not_the_last_taken(settled: Api) -> None:
+    headers = {"Authorization": f"Bearer {settled.secret('admin')}"}
+    for query in ("month=2026-08&month=2026-07", "month=2026-08&month=2026-08"):
+        answer = settled.client.get(f"/v1/statements?{query}", headers=headers)
+        body = problem(answer, 400, "repeated_parameter", "month")
+        assert "2 times" in body["detail"]
+    assert settled.client.get("/v1/statements?month=2026-08", headers=headers).status_code == 200

@@ -20,7 +20,7 @@ from ledger.clauses.flow import exact_text
 from ledger.effective import Period
 from ledger.interval import zone_of
 from ledger.market_fact import PublishMarketRule
-from ledger.quantity import Money
+from ledger.quantity import Money, round_half_away
 from ledger.reconciliation.difference import CLASSES
 from ledger.reconciliation.our_line import OurLine, our_lines
 from ledger.settlement.run import Runs
@@ -96,9 +96,9 @@ class Settled(Api):
         found = list(our_lines(runs.runs[run - 1], ZONE, items="term"))
         return found if rate is None else [_at_rate(line, rate) for line in found]
 
-    def reconcile(self, lines: list[OurLine], **more: Any) -> httpx.Response:
+    def reconcile(self, lines: list[OurLine], *, cut_off: str = "", **more: Any) -> httpx.Response:
         words = "".join(f'"{item}" = "{item}"\n' for item in dict.fromkeys(line.item for line in lines))
-        query = "contract=eaas-s1&month=2026-08&items=term"
+        query = "contract=eaas-s1&month=2026-08&items=term" + (f"&cut_off={cut_off}" if cut_off else "")
         files = {"file": ("august.csv", _csv(lines)), "profile": ("p.toml", PROFILE + words.encode())}
         return self.post(f"/v1/reconciliations?{query}", role="finance", files=files, **more)
 
@@ -198,6 +198,47 @@ def test_one_fault_is_named_and_nothing_is_left_over(
     assert not report["operator_only"]
     assert not report["ours_only"]
     assert not report["doubtful"]
+
+
+def test_a_row_that_is_left_out_gets_its_cause_or_a_question(api: Settled) -> None:
+    """Without a cut-off both runs had the line: somebody must ask. Its readings came after an early one."""
+    lines = [line for line in api.lines(2) if not line.item.startswith("service")]
+    off = -sum(line.amount.exact for line in api.lines(2) if line.item.startswith("service"))
+    (one,) = api.reconcile(lines).json()["items"]
+    report = one["operator"]
+    (left,) = report["ours_only"]
+    assert (left["cause"], left["reason"]) == ("unknown", "cause unknown")
+    assert "ask SIMULATED exchange" in left["ask"]
+    assert {name: Fraction(amount) for name, amount in report["by_cause"].items()} == {"unknown": off}
+    assert Fraction(report["unexplained"]) == off
+    (late,) = api.reconcile(lines, cut_off="2000-01-01T00:00:00Z").json()["items"]
+    (left,) = late["operator"]["ours_only"]
+    assert (left["cause"], left["ask"]) == ("late", "")
+    assert Fraction(late["operator"]["unexplained"]) == 0
+    problem(api.reconcile(lines, cut_off="yesterday"), 400, "instant", "cut_off")
+
+
+def test_megawatt_hours_with_three_decimals_leave_nothing_unexplained(api: Settled) -> None:
+    """DOMAIN.md 3.0: whole kWh, and the amount that follows; each row is off by less than a kWh."""
+
+    def rounded(line: OurLine) -> OurLine:
+        if len(line.terms) != 1 or line.terms[0].quantity.unit != "kWh":
+            return line
+        (term,) = line.terms
+        whole = Fraction(round_half_away(term.quantity.exact))
+        quantity = msgspec.structs.replace(term.quantity, value=exact_text(whole))
+        amount = Money.round(whole * Fraction(term.price), "CNY")
+        terms = (msgspec.structs.replace(term, quantity=quantity),)
+        return msgspec.structs.replace(line, terms=terms, amount=amount)
+
+    ours = api.lines(2)
+    lines = [rounded(line) for line in ours]
+    (one,) = api.reconcile(lines).json()["items"]
+    off = sum((line.amount.exact for line in lines), Fraction(0)) - sum(line.amount.exact for line in ours)
+    found = {name: Fraction(money) for name, money in one["operator"]["by_class"].items() if Fraction(money)}
+    assert off
+    assert found == {"rounding": off}
+    assert Fraction(one["operator"]["unexplained"]) == 0
 
 
 def test_what_was_found_is_read_again(api: Settled) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from pypdf import PdfReader
 
 from adapters.queries.meter_month import load
+from ledger.clauses import RemainderSplit
 from ledger.interval import Month, zone_of
 from tests.adapters.documents.sample import Workbook
 from tests.adapters.http.conftest import CONTRACT, HOST, Api, problem
@@ -118,18 +119,47 @@ def test_files_hold_what_the_answer_says(settled: Api) -> None:
 
 def test_a_partner_sees_its_own_report_only(settled: Api) -> None:
     body = report(settled, "partner")
-    assert (body["scope"], body["subject"], body["kpis"]) == ("partner", HOST, [])
+    assert (body["scope"], body["subject"]) == ("partner", HOST)
     own = settled.get(f"/v1/statements/eaas-s1/2026-08/{HOST}", "partner").json()["statement"]
     assert body["total"] == own["entitlement"]
     assert body == report(settled, "partner", party=HOST)
     assert body | {"position": 0} == report(settled, party=HOST) | {"position": 0}
     others = [party for party in CONTRACT.party_ids if party != HOST]
+    money = {key: value for key, value in body.items() if key != "percentages"}
     for party in others:
-        assert party not in str(body)
+        assert party not in str(money)
         problem(settled.get(REPORT, "partner", party=party), 403, "forbidden")
     for scope in ({"site": "S1"}, {"contract": "eaas-s1"}):
         problem(settled.get(REPORT, "partner", **scope), 403, "forbidden")
     problem(settled.get("/v1/reports/2026-07", "partner"), 422, "not_settled", "month")
+
+
+def test_a_partners_key_figures_are_of_what_it_may_see(settled: Api) -> None:
+    """The host sees its own site's storage and bill, and its own money: no capital, no project."""
+    body = report(settled, "partner")
+    found, whole = kpis(body), kpis(report(settled, site="S1"))
+    for name in ("equivalent_cycles", "round_trip_efficiency", "bill_saving"):
+        assert found[name] == whole[name], name
+    per_kwh = Fraction(found["revenue_per_kwh"]["value"])
+    assert per_kwh / Fraction(whole["revenue_per_kwh"]["value"]) == Fraction(body["total"]) / Fraction(
+        report(settled, site="S1")["total"]
+    )
+    for name in ("simple_return", "payback", "irr"):
+        assert (found[name]["value"], found[name]["note"]) == (
+            None,
+            "not stated: capital paid in by this party",
+        )
+    assert not {"npv", "lcoe", "cost_per_kwh"} & found.keys()
+    assert "100 * discharged / charged" in found["round_trip_efficiency"]["formula"]
+    figures = {row["key"]: row["amount"] for row in body["figures"]}
+    bills = settled.get("/v1/settlements/eaas-s1/2026-08", "finance").json()["settlement"]["bills"]
+    assert (figures["bill_without"], figures["bill_with"]) == (
+        bills[0]["without_storage"],
+        bills[0]["with_storage"],
+    )
+    shares = {(one["percentage"]["party"], one["percentage"]["share"]) for one in body["percentages"]}
+    clause = next(one for one in CONTRACT.clauses if isinstance(one, RemainderSplit))
+    assert set(clause.shares.items()) <= shares, "the contract shows the host the others' percentages"
 
 
 def test_what_cannot_be_reported_is_refused(settled: Api) -> None:

@@ -46,7 +46,7 @@ def settle(api: Api, **body: Any) -> Any:
 
 
 def standings(api: Api, on: str, **more: str) -> dict[str, str]:
-    (month,) = ok(api.get("/v1/runs/due", "auditor", on=on, month="2026-08", **more))["items"]
+    (month,) = ok(api.get("/v1/runs/due", "auditor", effective=on, month="2026-08", **more))["items"]
     assert (month["calendar"], month["corrected_until"]) == ("shaanxi_v2", "2027-02")
     return {stage["stage"]: stage["standing"] for stage in month["stages"]}
 
@@ -108,10 +108,10 @@ def test_what_is_done_is_said(api: Api) -> None:
     ok(settle(api))
     at = standings(api, "2026-09-09")
     assert (at["initial"], at["check"], at["final"]) == ("done", "overdue", "due"), "of the latest run"
-    pages = ok(api.get("/v1/runs/due", "auditor", on="2026-10-01", limit=5))
+    pages = ok(api.get("/v1/runs/due", "auditor", effective="2026-10-01", limit=5))
     months = [one["month"] for one in pages["items"]]
     assert months == sorted(months)
-    rest = ok(api.get("/v1/runs/due", "auditor", on="2026-10-01", limit=5, cursor=pages["next_cursor"]))
+    rest = ok(api.get("/v1/runs/due", "auditor", effective="2026-10-01", limit=5, cursor=pages["next_cursor"]))
     assert not {one["month"] for one in rest["items"]} & set(months)
     assert "2026-10" in {one["month"] for one in rest["items"]}
 
@@ -182,7 +182,7 @@ def test_a_named_calendar_must_be_published(bench: Bench) -> None:
     founded(bench, other)
     api = Api(bench)
     try:
-        answer = api.get("/v1/runs/due", "auditor", on="2026-09-01", month="2026-08")
+        answer = api.get("/v1/runs/due", "auditor", effective="2026-09-01", month="2026-08")
         body = problem(answer, 422, "run_calendar_missing", "run_calendar")
         assert "'nowhere'" in body["detail"]
     finally:

@@ -38,7 +38,6 @@ def test_plain_rows_become_runs_per_register() -> None:
     ]
     assert (parsed.rows, parsed.readings, parsed.gaps, parsed.rejected) == (4, 4, (), ())
     parsed.require_whole()
-    parsed.require_no_gaps()
 
 
 def test_interval_end_and_24_00_are_the_next_days_midnight() -> None:
@@ -199,16 +198,13 @@ def test_a_start_between_two_intervals_is_rejected() -> None:
     assert values(parsed)[0][3] == [1000, 1000]
 
 
-def test_a_gap_is_listed_and_refused_when_the_caller_wants() -> None:
+def test_a_gap_is_listed() -> None:
     data = b"time,kwh\n2026-08-01T00:00,1\n2026-08-01T01:00,0\n"
     parsed = read(data, one(BERLIN), METERS)
     assert [(g.register, g.start.strftime("%H:%M"), g.end.strftime("%H:%M")) for g in parsed.gaps] == [
         ("import", "22:15", "23:00")
     ]
     parsed.require_whole()
-    with pytest.raises(Refused) as caught:
-        parsed.require_no_gaps()
-    assert (caught.value.code, caught.value.place) == ("gap", "M1 import")
 
 
 def test_an_empty_cell_is_rejected_or_a_gap_but_never_zero() -> None:
