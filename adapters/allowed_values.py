@@ -1,0 +1,86 @@
+"""What a type allows at a decoder's path: the values of a closed list, the fields of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from msgspec import inspect
+
+_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\.\.\.|\d+)\]")
+
+
+def values_at(kind: Any, path: str, *, key: bool = False) -> tuple[str, ...]:
+    """The values allowed at `path`, such as `$.facts[0].type`, of the type `kind`; none where it is open.
+
+    With `key` those of the keys of the table at `path`.
+    """
+    found: dict[str, None] = {}
+    for one in _at(kind, path):
+        if key:
+            one = one.key_type if isinstance(one, inspect.DictType) else inspect.AnyType()
+        match one:
+            case inspect.LiteralType(values=values):
+                found |= dict.fromkeys(map(str, values))
+            case inspect.EnumType(cls=enum):
+                found |= dict.fromkeys(str(member.value) for member in enum)
+            case _:
+                pass
+    return tuple(found)
+
+
+def fields_at(kind: Any, path: str) -> tuple[str, ...]:
+    """The fields of the table at `path`; of all that may stand there."""
+    found: dict[str, None] = {}
+    for one in _at(kind, path):
+        if isinstance(one, inspect.StructType):
+            found |= dict.fromkeys(field.encode_name for field in one.fields)
+    return tuple(found)
+
+
+def _at(kind: Any, path: str) -> list[inspect.Type]:
+    types = list(_alternatives(inspect.type_info(kind)))
+    for field, item in _STEP.findall(path):
+        types = [
+            alternative
+            for one in types
+            for inner in (_field(one, field) if field else _item(one, item))
+            for alternative in _alternatives(inner)
+        ]
+    return types
+
+
+def _alternatives(one: inspect.Type) -> Iterator[inspect.Type]:
+    match one:
+        case inspect.UnionType(types=types):
+            for inner in types:
+                yield from _alternatives(inner)
+        case inspect.Metadata(type=inner):
+            yield from _alternatives(inner)
+        case _:
+            yield one
+
+
+def _field(one: inspect.Type, name: str) -> Iterator[inspect.Type]:
+    if isinstance(one, inspect.StructType):
+        if name == one.tag_field:
+            yield inspect.LiteralType((one.tag,))
+        yield from (field.type for field in one.fields if field.encode_name == name)
+
+
+def _item(one: inspect.Type, index: str) -> Iterator[inspect.Type]:
+    match one:
+        case inspect.DictType(value_type=inner) if index == "...":
+            yield inner
+        case (
+            inspect.ListType(item_type=inner)
+            | inspect.VarTupleType(item_type=inner)
+            | inspect.SetType(item_type=inner)
+            | inspect.FrozenSetType(item_type=inner)
+        ):
+            yield inner
+        case inspect.TupleType(item_types=inner) if index.isdigit() and int(index) < len(inner):
+            yield inner[int(index)]
+        case _:
+            pass

@@ -1,0 +1,45 @@
+"""Tax invoices of a statement, ours or its party's."""
+
+from __future__ import annotations
+
+from litestar import Response, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from adapters.front_door import Wish
+from adapters.http.addressed import ADDRESSED, PATH, Addressed
+from adapters.http.intake import Stored, replayable, stored
+from adapters.http.life_body import InvoiceBody
+from adapters.http.problem import WRITE_PROBLEMS
+from ledger.statement.invoice import Invoice
+from ledger.statement.money import RecordInvoice
+
+
+@post(
+    f"{PATH}/invoices",
+    summary="Record a tax invoice of the statement, ours or the party's",
+    responses=WRITE_PROBLEMS,
+    dependencies=ADDRESSED,
+    tags=["Receivables"],
+    sync_to_thread=True,
+)
+def record_invoice(at: NamedDependency[Addressed], data: JSONBody[InvoiceBody]) -> Response[Stored]:
+    commands = RecordInvoice(at.key, _invoice(at, data)).commands
+    first, *_ = at.intake.execute_all([Wish(command, at.intake.command_id) for command in commands])
+    return replayable(stored(first), repeated=first.repeated)
+
+
+def _invoice(at: Addressed, body: InvoiceBody) -> Invoice:
+    return Invoice(
+        number=body.number,
+        direction=body.direction,
+        on=at.day(body.on),
+        net=at.money(body.net, "net"),
+        tax=at.money(body.tax, "tax"),
+        gross=at.money(body.gross, "gross"),
+        reverses=body.reverses,
+        in_next_invoice=body.in_next_invoice,
+    )
+
+
+ROUTES = (record_invoice,)

@@ -1,0 +1,140 @@
+"""Two partners dispute a line each at a terminal: one ends in a delta, the other in a reasoned refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from ledger.statement.life import Life, StatementKey
+from tests.adapters.cli.terminal import Terminal, terminal_of
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import HOST, Api
+from tests.adapters.http.test_lives import TERMS
+from tests.adapters.test_provisional import record_days
+from tests.adapters.test_settling import CONTRACT, founded
+
+MONTH = "2026-08"
+OWNERS = "equipment-owner"
+OF_HOST = (CONTRACT.id, MONTH, HOST)
+OF_OWNER = (CONTRACT.id, MONTH, OWNERS)
+
+
+@pytest.fixture
+def run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    """August is settled and its statements are issued."""
+    founded(bench, msgspec.structs.replace(CONTRACT, statement_terms=TERMS))
+    record_days(bench, 0, 31, "first")
+    api = Api(bench)
+    terminal = terminal_of(bench, capsys)
+    issue(terminal)
+    yield terminal
+    api.close()
+
+
+def issue(run: Terminal) -> None:
+    run("settle", MONTH)
+    for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
+        run("statements", step, MONTH, "--as", who)
+
+
+def life(bench: Bench, party: str, run: int = 1) -> Life:
+    found = bench.door.state(StatementKey(CONTRACT.id, MONTH, party, run).aggregate)
+    assert isinstance(found, Life)
+    return found
+
+
+def refused(code: str, run: Terminal, *arguments: str) -> Refused:
+    with pytest.raises(Refused) as caught:
+        run(*arguments)
+    assert caught.value.code == code
+    return caught.value
+
+
+def test_one_dispute_ends_in_a_delta_and_another_in_a_refusal(run: Terminal, bench: Bench) -> None:
+    raised_and_listed(run, bench)
+    ended_in_a_refusal(run, bench)
+    ended_in_a_delta(run, bench)
+    assert run("dispute", "list", MONTH, "--status", "open") == "0 disputes\n"
+
+
+def raised_and_listed(run: Terminal, bench: Bench) -> None:
+    lines = life(bench, HOST).lines
+    (number, amount), *_ = lines.items()
+    told = run(
+        "dispute", "raise", *OF_HOST, "q1", str(number), "--reason", "our meter read more", "--as", HOST
+    )
+    assert re.fullmatch(
+        rf"dispute q1: line {number}, .* CNY of statement\.{CONTRACT.id}_{MONTH}_{HOST}_1 frozen,"
+        r" to be answered until 2026-09-\d\d, event \d+\n",
+        told,
+    )
+    (dispute,) = life(bench, HOST).disputes
+    assert (dispute.amount, dispute.status) == (amount, "open")
+    assert life(bench, HOST).frozen.minor
+    fee = str(next(iter(life(bench, OWNERS).lines)))
+    run("dispute", "raise", *OF_OWNER, "q2", fee, "--reason", "the fee is meant by the month", "--as", OWNERS)
+    listed = run("dispute", "list", MONTH).splitlines()
+    assert [line.split("  ")[:2] for line in listed if line.startswith("q")] == [
+        ["q2", "open"],
+        ["q1", "open"],
+    ], "by contract, month and party"
+    assert "    raised by host-s1 on 2026-09-01: our meter read more" in listed
+    assert listed[-1] == "2 disputes"
+    assert run("dispute", "list", MONTH, "--party", HOST).endswith("1 dispute\n")
+    again = ("--reason", "again", "--as", HOST)
+    refused("line_disputed", run, "dispute", "raise", *OF_HOST, "q3", str(number), *again)
+    refused("unknown_line", run, "dispute", "raise", *OF_HOST, "q3", "999", *again)
+    unissued = refused(
+        "unknown_statement", run, "dispute", "raise", *OF_HOST, "q3", "1", *again, "--run", "2"
+    )
+    assert "run 2; there is run 1" in str(unissued)
+
+
+def ended_in_a_refusal(run: Terminal, bench: Bench) -> None:
+    decide = ("dispute", "decide", *OF_OWNER, "q2", "rejected", "--as", "ada")
+    refused("reason", run, *decide, "--answer", " ")
+    told = run(*decide, "--answer", "the contract states kWh.year")
+    assert told.startswith("dispute q2 rejected: event ")
+    assert life(bench, OWNERS).frozen == Money.zero("CNY"), "its lines are free again"
+    refused("dispute_status", run, *decide, "--answer", "again")
+    refused("dispute_status", run, "dispute", "correct", *OF_OWNER, "q2", "--as", "ada")
+    rejected = run("dispute", "list", "--status", "rejected")
+    assert "answered by ada: the contract states kWh.year" in rejected
+    unknown = refused(
+        "unknown_dispute", run, "dispute", "decide", *OF_OWNER, "q9", "upheld", *decide[-2:], "--answer", "x"
+    )
+    assert "there is: q2" in str(unknown)
+
+
+def ended_in_a_delta(run: Terminal, bench: Bench) -> None:
+    upheld = (
+        "dispute",
+        "decide",
+        *OF_HOST,
+        "q1",
+        "upheld",
+        "--answer",
+        "the ratio was read wrong",
+        "--as",
+        "ada",
+    )
+    run(*upheld)
+    frozen = life(bench, HOST).frozen
+    assert frozen.minor, "upheld, its lines wait for the correction"
+    early = refused("unknown_run", run, "dispute", "correct", *OF_HOST, "q1", "--as", "ada")
+    assert "no correction 1 after run 1" in str(early)
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    issue(run)
+    delta = life(bench, HOST, 2).amount
+    assert delta.minor
+    told = run("dispute", "correct", *OF_HOST, "q1", "--as", "ada")
+    assert told.startswith(f"dispute q1: corrected by run 2, delta {delta}, event ")
+    assert life(bench, HOST).frozen == Money.zero("CNY")
+    (one,) = life(bench, HOST).disputes
+    assert (one.status, one.corrected_by_run) == ("corrected", 2)
+    assert "q1  corrected by run 2  " in run("dispute", "list", MONTH)
