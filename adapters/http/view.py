@@ -40,8 +40,8 @@ AsOf = Annotated[
 EffectiveDay = Annotated[
     date | None,
     QueryParameter(
-        description="As it stands on this day where the book is kept (effective time); if not stated on that of"
-        " `as_of`, or today"
+        description="As it stands on this day where the book is kept (effective time); if not stated"
+        " on that of `as_of`, or today"
     ),
 ]
 After = Annotated[

@@ -41,16 +41,3 @@ class Inclusion(msgspec.Struct, frozen=True):
         assert self.note is not None
         hashes = "".join(f"{base64_text(node)}\n" for node in self.path)
         return f"c2sp.org/tlog-proof@v1\nindex {self.sequence - 1}\n{hashes}\n{self.checkpoint_text}"
-
-
-def labelled(proof: Inclusion | None) -> list[tuple[str, str]]:
-    """A proof as names and texts, for a document's appendix; what is not covered yet says so."""
-    if proof is None or proof.checkpoint_text is None:
-        return [("proof", "not yet covered by a signed checkpoint")]
-    return [
-        ("sequence", str(proof.sequence)),
-        ("leaf", base64_text(proof.leaf)),
-        ("size", str(proof.size)),
-        *((f"path {at}", base64_text(node)) for at, node in enumerate(proof.path, 1)),
-        ("checkpoint", proof.checkpoint_text),
-    ]

@@ -81,7 +81,7 @@ def test_capital_is_recorded_and_shown_with_its_return(
         run("capital", "transfer", OWNED.id, "investor", "operator", *sale)
         run("capital", "return", OWNED.id, "host-s2", "40000", *day)
         settled(api, "2026-07")
-        shown = run("capital", "show", OWNED.id, "--at", "2026-08-31")
+        shown = run("capital", "show", OWNED.id, "--effective", "2026-08-31")
         assert "  3  2025-07-01  cash contribution (struck): operator 1.00; agreement 4" in shown
         assert "  4  2025-07-01  struck entry: strikes entry 3; agreement 4" in shown
         assert "transfer: investor -180,000.00, operator 180,000.00; agreement 4" in shown

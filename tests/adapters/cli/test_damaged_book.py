@@ -42,7 +42,7 @@ def test_status_is_in_columns_and_lists_open_imports(founded: Path) -> None:
 
 
 def test_a_bit_that_flips_while_the_book_is_closed_is_named_in_seconds(founded: Path) -> None:
-    (block,) = (founded / "nats").rglob("msgs/1.blk")
+    (block,) = (founded / "nats").rglob("BOOK_*/msgs/1.blk")
     data = bytearray(block.read_bytes())
     data[len(data) // 2] ^= 1
     block.write_bytes(data)

@@ -45,14 +45,14 @@ def _at_the_terminal(bench: Bench, run: Terminal) -> None:
     shown = run("statement", "2026-08", "--party", "host-s1")
     assert "run 1 (provisional)" in shown
     assert "nothing is payable on this" in shown
-    due = run("runs", "due", "--on", "2026-08-20", "--month", "2026-08").splitlines()
+    due = run("runs", "due", "--effective", "2026-08-20", "--month", "2026-08").splitlines()
     assert due == [
         "2026-08  eaas-s1                  calendar shaanxi_v2, corrected until 2027-02",
         "  provisional  due        2026-08-20  2026-08-14",
         "1 month of 1 with something due on 2026-08-20",
     ]
-    assert run("runs", "due", "--on", "2026-08-19", "--month", "2026-08").startswith("0 months of 1")
-    every = run("runs", "due", "--on", "2026-08-19", "--month", "2026-08", "--all")
+    assert run("runs", "due", "--effective", "2026-08-19", "--month", "2026-08").startswith("0 months of 1")
+    every = run("runs", "due", "--effective", "2026-08-19", "--month", "2026-08", "--all")
     assert "  final        not due    2026-09-09" in every.splitlines()
 
     record_days(bench, 14, 17, "second")

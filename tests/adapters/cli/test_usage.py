@@ -25,7 +25,7 @@ from tests.adapters.cli.test_cli import wattledger
             '"upheld", "rejected"',
             "wattledger dispute decide ",
         ),
-        ("runs due --on yesterday", 'unable to convert "yesterday" into date', "wattledger runs due "),
+        ("runs due --effective yesterday", 'unable to convert "yesterday" into date', "wattledger runs due "),
     ],
 )
 def test_a_usage_error_is_a_coded_refusal(tmp_path: Path, command: str, wrong: str, usage: str) -> None:

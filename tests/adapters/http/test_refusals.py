@@ -20,6 +20,7 @@ CODE_AT_IN = {
     "adapters/meters/gateway_json.py": {"Finding": 2},
     "adapters/meters/nem12.py": {"Finding": 2},
     "adapters/http/problem.py": {"_answer": 1},
+    "adapters/settling.py": {"NotSettled": 2},
     "ledger/streams/regulation_market.py": {"laid_out": 2, "refuse_first": 2},
     "ledger/streams/regulation_settlement.py": {"laid_out": 2, "refuse_first": 2},
     "ledger/vat_terms.py": {"_same_names": 2},

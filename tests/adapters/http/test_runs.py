@@ -111,7 +111,8 @@ def test_what_is_done_is_said(api: Api) -> None:
     pages = ok(api.get("/v1/runs/due", "auditor", effective="2026-10-01", limit=5))
     months = [one["month"] for one in pages["items"]]
     assert months == sorted(months)
-    rest = ok(api.get("/v1/runs/due", "auditor", effective="2026-10-01", limit=5, cursor=pages["next_cursor"]))
+    cursor = pages["next_cursor"]
+    rest = ok(api.get("/v1/runs/due", "auditor", effective="2026-10-01", limit=5, cursor=cursor))
     assert not {one["month"] for one in rest["items"]} & set(months)
     assert "2026-10" in {one["month"] for one in rest["items"]}
 

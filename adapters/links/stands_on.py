@@ -1,0 +1,41 @@
+"""Meters and devices stand on a site, a site has its tariff, a trading unit and a contract their sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from adapters.links.link import Found, LinkKind
+from ledger.device import DeviceRegistered
+from ledger.envelope import Envelope
+from ledger.events import Event
+from ledger.meter import MeterRegistered
+from ledger.signed_contract import ContractRegistered
+from ledger.site import SiteRegistered
+from ledger.trading_unit import TradingUnitRegistered
+
+
+def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:
+    for event in envelope.events:
+        match event:
+            case MeterRegistered():
+                yield Found(f"site.{event.meter.site}")
+            case DeviceRegistered():
+                yield Found(f"site.{event.device.site}")
+            case SiteRegistered():
+                yield Found(f"tariff.{event.site.tariff}")
+            case TradingUnitRegistered():
+                yield from (Found(f"site.{member.site}") for member in event.unit.members)
+            case ContractRegistered():
+                yield from (Found(f"site.{site}") for site in event.contract.sites)
+                yield from (Found(f"party.{party}") for party in event.contract.party_ids)
+            case _:
+                pass
+
+
+KIND = LinkKind(
+    "stands_on",
+    "carries",
+    (MeterRegistered, DeviceRegistered, SiteRegistered, TradingUnitRegistered, ContractRegistered),
+    "the site, its tariff, the parties",
+    _found,
+)

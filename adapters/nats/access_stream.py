@@ -1,0 +1,141 @@
+"""The stream of a book's access records: beside the book's own, outside replay, kept for a stated time.
+
+A record leaves it by age only: at its size limit the stream refuses new ones, because one that dropped the
+oldest could be emptied of them by reading much.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from adapters.nats.client import NatsClient
+from adapters.nats.stream import NOT_FOUND, StreamError, WeakStream
+
+_API_SECONDS: Final = 5.0
+_DAY_NS: Final = 86_400 * 10**9
+_UNSAID: Final = {"persist_mode": "default"}
+BYTES_SHARE: Final = 16
+"""A book's access records may take a sixteenth of what the book itself may."""
+DAYS: Final = 1096
+"""Three years, unless the settings say otherwise."""
+DAYS_MIN: Final = 184
+"""Six months, below which network logs may not be kept in China (Cybersecurity Law, article 21)."""
+
+
+class Guarantees(msgspec.Struct, frozen=True):
+    """The fields that must hold."""
+
+    subjects: list[str]
+    storage: str = "file"
+    retention: str = "limits"
+    discard: str = "new"
+    deny_delete: bool = True
+    deny_purge: bool = True
+    allow_direct: bool = True
+    allow_rollup_hdrs: bool = False
+    allow_msg_ttl: bool = False
+    persist_mode: str = "default"
+    compression: str = "s2"
+    max_msgs: int = -1
+    max_msgs_per_subject: int = -1
+
+
+class _Error(msgspec.Struct, frozen=True):
+    err_code: int = 0
+    description: str = ""
+
+
+class _Info(msgspec.Struct, frozen=True):
+    config: dict[str, Any] = {}
+    error: _Error | None = None
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """How long records stay, in whole days, and to how many bytes they may grow."""
+
+    days: int
+    max_bytes: int
+
+
+def stream_name(book: str) -> str:
+    return f"ACCESS_{book}"
+
+
+def subject(book: str, actor: str) -> str:
+    """Where an actor's records are; `*` for all. No book's own subjects begin so: a book's name has no $."""
+    return f"$ACCESS.{book}.{actor}"
+
+
+def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1, days: int = DAYS) -> None:
+    """Create the stream; an existing one is left as it is and judged by `verify`.
+
+    `max_bytes` is that of the book's own stream. Needs the operator's identity.
+
+    Raises:
+        StreamError: the server refuses.
+    """
+    config = msgspec.to_builtins(Guarantees(subjects=[subject(book, "*")])) | {
+        "name": stream_name(book),
+        "num_replicas": replicas,
+        "max_bytes": max(1, max_bytes // BYTES_SHARE),
+        "max_age": days * _DAY_NS,
+    }
+    try:
+        _request(client, f"STREAM.INFO.{stream_name(book)}", {})
+    except StreamError as error:
+        if error.code != NOT_FOUND:
+            raise
+        _request(client, f"STREAM.CREATE.{stream_name(book)}", config)
+
+
+def keep(client: NatsClient, book: str, *, days: int) -> int:
+    """Let records stay for `days` from now on; answers for how many they did. Needs the operator's identity.
+
+    Raises:
+        StreamError: the stream is not there, or the server refuses.
+    """
+    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
+    before = int(config.get("max_age", 0)) // _DAY_NS
+    if before != days:
+        _request(client, f"STREAM.UPDATE.{stream_name(book)}", config | {"max_age": days * _DAY_NS})
+    return before
+
+
+def verify(client: NatsClient, book: str) -> Retention:
+    """Refuse a stream that is weaker than `Guarantees`, or that forgets sooner than the law lets it.
+
+    Raises:
+        WeakStream: names each field, what it is and what it must be.
+        StreamError: the stream does not exist.
+    """
+    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
+    wanted = msgspec.structs.asdict(Guarantees(subjects=[subject(book, "*")]))
+    stated = {field: config.get(field, _UNSAID.get(field, type(value)())) for field, value in wanted.items()}
+    weak = [
+        f"{field} is {stated[field]!r}, must be {value!r}"
+        for field, value in wanted.items()
+        if stated[field] != value
+    ]
+    kept = Retention(int(config.get("max_age", 0)) // _DAY_NS, int(config.get("max_bytes", -1)))
+    if kept.days < DAYS_MIN:
+        weak.append(f"max_age is {kept.days} days, must be {DAYS_MIN} or more")
+    if kept.max_bytes <= 0:
+        weak.append(f"max_bytes is {kept.max_bytes}, must be set")
+    if config.get("sealed"):
+        weak.append("the stream is sealed")
+    if weak:
+        raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
+    return kept
+
+
+def _request(client: NatsClient, verb: str, body: dict[str, Any]) -> _Info:
+    message = client.run(
+        client.request(f"$JS.API.{verb}", msgspec.json.encode(body), timeout=_API_SECONDS),
+        _API_SECONDS + 1,
+    )
+    info = msgspec.json.decode(message.data, type=_Info)
+    if info.error is not None:
+        raise StreamError(info.error.err_code, info.error.description)
+    return info

@@ -1,0 +1,29 @@
+"""Aggregates' states as of a sequence number, folded from the archived events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from adapters.mapper import EnvelopeMapper
+from adapters.nats import wire
+from adapters.postgres.database import Connection
+
+
+def states(connection: Connection, aggregates: Collection[str], position: int) -> dict[str, object]:
+    """Each aggregate as the front door would have folded it then; those that did not exist are left out."""
+    mapper = EnvelopeMapper()
+    found: dict[str, object] = {}
+    rows = connection.execute(
+        "SELECT aggregate, payload FROM ledger.envelope WHERE aggregate = ANY(%s) AND sequence <= %s"
+        " ORDER BY sequence",
+        [sorted(aggregates), position],
+    )
+    for aggregate, stored in rows:
+        payload = bytes(stored)
+        envelope = mapper.to_envelope(wire.header_of(payload).topic, wire.state_of(payload))
+        state: Any = found.get(aggregate)
+        for event in envelope.events:
+            state = event.apply(state)
+        found[aggregate] = state
+    return found

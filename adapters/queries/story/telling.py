@@ -1,0 +1,120 @@
+"""Events told: their envelopes read, a sentence each, their links and what was posted from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from adapters.mapper import EnvelopeMapper
+from adapters.nats import wire
+from adapters.postgres.database import Connection
+from adapters.queries.story.entry import Entry, Story
+from adapters.queries.story.links_of import SHOWN, Linked, links_of
+from adapters.queries.story.sentence import sentence
+
+_MAPPER: Final = EnvelopeMapper()
+Noted = Mapping[int, Iterable[str]]
+"""By event: what a story says beside its sentence."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Which part of a story: entries after a sequence, at most so many."""
+
+    after: int = 0
+    limit: int | None = None
+
+
+WHOLE: Final = Part()
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a story found before it is told. `whole` shows all links of these events."""
+
+    name: str
+    events: frozenset[int]
+    facts: tuple[str, ...] = ()
+    notes: dict[int, tuple[str, ...]] = {}
+    postings: dict[int, tuple[str, ...]] = {}
+    whole: frozenset[int] = frozenset()
+
+
+def tell(connection: Connection, position: int, subject: Subject, part: Part = WHOLE) -> Story:
+    """The story of a subject's events up to `position`, in the book's order."""
+    everything = sorted(one for one in subject.events if one <= position)
+    left = [one for one in everything if one > part.after]
+    shown = left if part.limit is None else left[: part.limit]
+    whole = [one for one in shown if one in subject.whole]
+    linked = links_of(connection, position, [one for one in shown if one not in subject.whole], shown=SHOWN)
+    all_linked = links_of(connection, position, whole, shown=None)
+    rows = connection.execute(
+        "SELECT sequence, aggregate, version, payload FROM ledger.envelope"
+        " WHERE sequence = ANY(%s) ORDER BY sequence",
+        [shown],
+    )
+    entries = tuple(_entry(subject, all_linked if row[0] in subject.whole else linked, *row) for row in rows)
+    return Story(
+        subject=subject.name,
+        position=position,
+        facts=subject.facts,
+        events=len(everything),
+        entries=entries,
+        next_after=shown[-1] if len(shown) < len(left) else None,
+    )
+
+
+def _entry(
+    subject: Subject, linked: Linked, sequence: int, aggregate: str, version: int, payload: bytes
+) -> Entry:
+    state = wire.state_of(bytes(payload))
+    envelope = _MAPPER.to_envelope(wire.header_of(bytes(payload)).topic, state)
+    effective = envelope.effective
+    return Entry(
+        sequence=sequence,
+        recorded_at=envelope.recorded_at,
+        effective_from=None if effective is None else effective.start,
+        effective_to=None if effective is None else effective.end,
+        actor=envelope.actor,
+        aggregate=aggregate,
+        version=version,
+        kinds=tuple(str(event.__struct_config__.tag) for event in envelope.events),
+        sentence="; ".join(sentence(event, aggregate, version, "en") for event in envelope.events),
+        sentence_zh="；".join(sentence(event, aggregate, version, "zh") for event in envelope.events),
+        command=envelope.command,
+        causation=envelope.causation,
+        notes=subject.notes.get(sequence, ()),
+        postings=subject.postings.get(sequence, ()),
+        links=linked.links(sequence),
+        more=linked.more(sequence),
+    )
+
+
+def aggregates(connection: Connection, position: int, names: Collection[str]) -> set[int]:
+    """Every event of these aggregates."""
+    rows = connection.execute(
+        "SELECT sequence FROM ledger.envelope WHERE aggregate = ANY(%s) AND sequence <= %s",
+        [sorted(names), position],
+    )
+    return {sequence for (sequence,) in rows}
+
+
+def threads(
+    connection: Connection, position: int, events: Collection[int], kinds: Collection[str]
+) -> set[int]:
+    """Every event of the aggregates of these kinds that `events` are of, such as all of a proposal."""
+    rows = connection.execute(
+        "SELECT DISTINCT aggregate FROM ledger.envelope WHERE sequence = ANY(%s)", [list(events)]
+    )
+    names = [name for (name,) in rows if name.partition(".")[0] in kinds]
+    return aggregates(connection, position, names)
+
+
+def naming(connection: Connection, position: int, thing: str) -> set[int]:
+    """Every event that names a thing, is known as it, is linked to it, or is of its aggregate."""
+    rows = connection.execute(
+        "SELECT sequence FROM ledger.link WHERE thing = %(thing)s AND sequence <= %(at)s"
+        " UNION SELECT sequence FROM ledger.envelope WHERE aggregate = %(thing)s AND sequence <= %(at)s",
+        {"thing": thing, "at": position},
+    )
+    return {sequence for (sequence,) in rows}

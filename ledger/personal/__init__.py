@@ -1,0 +1,1 @@
+"""Natural persons, of whom events hold ciphertext only."""
