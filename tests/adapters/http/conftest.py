@@ -46,7 +46,12 @@ class Api:
     def app(self) -> Litestar:
         bench = self.bench
         return create_app(
-            bench.door, bench.database, lambda: self.projector.halted, bench.clock, self.published, self.people
+            bench.door,
+            bench.database,
+            lambda: self.projector.halted,
+            bench.clock,
+            self.published,
+            self.people,
         )
 
     def restart(self) -> None:
