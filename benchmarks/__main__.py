@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks import (
     all_streams,
     append,
+    as_of,
     cluster,
     csv_import,
     documents,
@@ -52,6 +53,7 @@ def main() -> None:
             all_streams.measure,
             one_correction.measure,
             explaining.measure,
+            as_of.measure,
             documents.measure,
             transparency.measure,
             cluster.measure,

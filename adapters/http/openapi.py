@@ -35,8 +35,9 @@ A settlement ledger for aggregated battery storage: facts in, statements out, ev
 * Every command needs an `Idempotency-Key`; sent again, it answers the first result. `POST /v1/what-if` and
   `POST /v1/appraisals` only ask: they need none, answer 200, and record nothing.
 * Every query takes `as_of` (recorded time: a sequence number or an instant) and answers as it would have
-  then, and `after`, which waits for a fact just stored. `position` says what an answer was read at. What holds
-  at some time takes `effective` too (effective time), or is of a month or an interval. Rights are always today's.
+  then, and `after`, which waits for a fact just stored. `position` says what an answer was read at. What
+  holds at some time takes `effective` too (effective time), or is of a month or an interval. Rights are
+  always today's.
 * Money and prices are decimal text with their currency, energy is whole Wh, instants carry their offset.
 * Errors are problem details: `code` is stable, `place` names the field, row or parameter, and `allowed` lists
   what may stand there, where that is a closed list. A parameter that is given twice is refused.
