@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from adapters import continuity
+from adapters.continuity import Discontinuity
 from adapters.integrity import checkpoint_files
 from adapters.integrity.copies import Copies, side_by_side
 from adapters.integrity.fault import Fault
@@ -17,6 +18,7 @@ from adapters.postgres.database import Connection, Database
 from adapters.queries import settlement_inputs, statements
 from adapters.settling import lowest_position
 from adapters.transparency.published_log import PublishedLog
+from adapters.transparency.seen_checkpoint import note_seen
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.settle import check_line, settle_all
@@ -63,7 +65,7 @@ def verify(
     if not faults:
         continuity.note_compared(log.client, database, log.book, standing)
         if known.newest is not None:
-            checkpoint_files.note_seen(database, log.book, known.checkpoints[-1].size, known.newest)
+            note_seen(database, log.book, known.checkpoints[-1].size, known.newest)
     return Verdict(position, position, runs, tuple(faults), len(known.checkpoints))
 
 
@@ -100,7 +102,10 @@ def check_runs(connection: Connection, book: str, position: int) -> tuple[int, l
 def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -> list[Fault]:
     """Settle the run again from the ledger as it was at its position."""
     place = f"sequence {run.sequence}, run {run.run} of {run.contract} for {run.month}"
-    result = statements.result(connection, run.contract, run.month, run.run)
+    try:
+        result = statements.result(connection, run.contract, run.month, run.run)
+    except Discontinuity as altered:
+        return [altered.fault]
     assert result is not None
     faults: list[Fault] = []
     if result.digest() != run.outputs_digest:
@@ -123,6 +128,8 @@ def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -
     except Refused as refused:
         faults.append(Fault("run_altered", place, f"it is refused now ({refused.code}): {refused}"))
         return faults
+    except Discontinuity as altered:
+        return [*faults, altered.fault]
     if again.digest() != run.outputs_digest:
         faults.append(Fault("run_altered", place, "settling it again gives another result"))
     return faults

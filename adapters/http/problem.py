@@ -67,12 +67,12 @@ class Forbidden(Exception):
     """The key's role may not do this."""
 
 
-class BadRequest(Exception):
+class BadRequest(Refused):
     """A request that cannot be read: its parameters, or a body that is no JSON or no form."""
 
     def __init__(self, code: str, detail: str, place: str = "", allowed: tuple[str, ...] = ()) -> None:
-        super().__init__(detail)
-        self.code, self.detail, self.place, self.allowed = code, detail, place, allowed
+        super().__init__(code, detail, place=place)
+        self.detail, self.allowed = detail, allowed
 
 
 def _answer(

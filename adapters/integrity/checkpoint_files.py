@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from adapters.continuity import Discontinuity
 from adapters.integrity.fault import Fault
 from adapters.nats.log import Log
-from adapters.postgres.database import Connection, Database
+from adapters.postgres.database import Connection
 from adapters.transparency.published_log import PublishedLog
+from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
 from ledger.transparency.note import Note
@@ -94,12 +95,10 @@ def guard(published: PublishedLog, log: Log) -> None:
 
 def check_not_rolled_back(connection: Connection, published: PublishedLog) -> list[Fault]:
     """Compare the files with the newest checkpoint that was seen before."""
-    seen = connection.execute(
-        "SELECT checkpoint_size, checkpoint FROM ledger.compared_stream WHERE checkpoint_size > 0"
-    ).fetchone()
+    seen = seen_checkpoint(connection)
     if seen is None:
         return []
-    size, content = seen[0], bytes(seen[1])
+    size, content = seen
     kept = published.folder.at(size)
     place = str(published.folder.path)
     if kept is None:
@@ -112,18 +111,6 @@ def check_not_rolled_back(connection: Connection, published: PublishedLog) -> li
 def _text(note: bytes) -> bytes:
     """What was signed; witnesses may have added signatures since."""
     return note.rpartition(b"\n\n")[0]
-
-
-def note_seen(database: Database, book: str, size: int, note: Note) -> None:
-    """Remember the newest checkpoint, so that one that goes missing is missed."""
-    with database.owning() as connection:
-        connection.execute(
-            "INSERT INTO ledger.compared_stream (book, created, checkpoint_size, checkpoint)"
-            " VALUES (%s, '', %s, %s) ON CONFLICT (book) DO UPDATE"
-            " SET checkpoint_size = excluded.checkpoint_size, checkpoint = excluded.checkpoint"
-            " WHERE compared_stream.checkpoint_size < excluded.checkpoint_size",
-            [book, size, note.content()],
-        )
 
 
 def _opened(file: Path, origin: str, key: NoteKey) -> tuple[Note, Checkpoint]:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from adapters.postgres.database import Connection
+from adapters.queries.kept import kept
 from ledger.effective import Period
 
 T = TypeVar("T")
@@ -44,7 +45,11 @@ def last_holding(versions: Sequence[Recorded[T]], instant: datetime) -> Recorded
 
 
 def load(connection: Connection, kind: str, document: type[T], position: int) -> Register[T]:
-    """Every version of `kind` recorded up to `position`."""
+    """Every version of `kind` recorded up to `position`.
+
+    Raises:
+        Discontinuity: `row_altered`.
+    """
     found: dict[str, tuple[Recorded[T], ...]] = {}
     decode = msgspec.json.Decoder(document).decode
     rows = connection.execute(
@@ -54,5 +59,6 @@ def load(connection: Connection, kind: str, document: type[T], position: int) ->
     )
     for name, version, sequence, start, end, text in rows:
         period = None if start is None else Period(start, end)
-        found[name] = (*found.get(name, ()), Recorded(name, version, sequence, period, decode(text)))
+        read = kept(decode, text, f"table registered, version {version} of {kind} {name}")
+        found[name] = (*found.get(name, ()), Recorded(name, version, sequence, period, read))
     return Register(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from adapters.postgres.database import Connection
+from adapters.queries.kept import kept
 from ledger.settlement.cause import Cause, CorrectionClass, classes
 from ledger.settlement.result import Result
 from ledger.settlement.statement import Statement
@@ -50,7 +51,7 @@ def latest(
             "limit": limit,
         },
     )
-    return [_decode_statement(text) for (text,) in rows]
+    return [kept(_decode_statement, text, "table statement") for (text,) in rows]
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
@@ -83,9 +84,14 @@ def runs(
 
 
 def result(connection: Connection, contract: str, month: str, run: int) -> Result | None:
-    """The whole result of a run; None when there is no such run."""
+    """The whole result of a run; None when there is no such run.
+
+    Raises:
+        Discontinuity: `row_altered`.
+    """
     found = connection.execute(
         "SELECT result::text FROM ledger.settlement WHERE contract = %s AND month = %s AND run = %s",
         [contract, month, run],
     ).fetchone()
-    return _decode_result(found[0]) if found else None
+    place = f"table settlement, run {run} of {contract} for {month}"
+    return kept(_decode_result, found[0], place) if found else None

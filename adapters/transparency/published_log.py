@@ -11,6 +11,7 @@ from adapters.postgres.database import Connection, Database
 from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.log_key import make_seed, signer_of
+from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from adapters.transparency.stored_tree import StoredTree
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
@@ -89,7 +90,8 @@ class PublishedLog:
         Raises:
             Refused: `split_view` when the tree is not a continuation of what was signed;
                 `checkpoint_behind` when it is smaller; `tree_archive`, `tree_leaf` when the archive does not
-                end with it; `log_key`; the codes of `open_checkpoint` for a kept file that is not ours.
+                end with it; `checkpoint_gone` when a newer one was there; `log_key`; the codes of
+                `open_checkpoint` for a kept file that is not ours.
         """
         signer = self._signer()
         with self.folder.locked():
@@ -98,13 +100,24 @@ class PublishedLog:
                 tree = StoredTree.projected(connection, self.book)
                 _check_archive(connection, self.book, tree)
                 new = Checkpoint(self.origin, tree.size, tree.root(tree.size))
+                self._check_none_gone(connection, kept)
                 if kept is not None:
                     _check_extends(Checkpoint.parse(kept.text), new, tree)
             if kept is not None and Checkpoint.parse(kept.text).size == new.size:
                 return kept
             note = new.signed(signer)
             self.folder.keep(new.size, note.content())
+            note_seen(self.database, self.book, new.size, note)
             return note
+
+    def _check_none_gone(self, connection: Connection, newest: Note | None) -> None:
+        seen = seen_checkpoint(connection)
+        size = 0 if newest is None else Checkpoint.parse(newest.text).size
+        if seen is not None and size < seen[0]:
+            text = (
+                f"the checkpoint of {seen[0]} envelopes was there and is gone; nothing is signed without it"
+            )
+            raise Refused("checkpoint_gone", text, place=str(self.folder.path))
 
     def _signer(self) -> NoteSigner:
         signer = self.signer()

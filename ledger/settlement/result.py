@@ -10,6 +10,7 @@ import msgspec
 from ledger.clauses.flow import Notice
 from ledger.interval import Interval, Month
 from ledger.quantity import Money
+from ledger.refusal import Refused
 from ledger.settlement.inputs import Part
 from ledger.settlement.line import Line, Source
 from ledger.settlement.line_vat import AgentPart
@@ -70,7 +71,11 @@ class Percentage(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A settled month. Per party, entitlement = held + payable; payable sums to zero over all parties."""
+    """A settled month. Per party, entitlement = held + payable; payable sums to zero over all parties.
+
+    Raises:
+        Refused: `run_sums`.
+    """
 
     contract: str
     title: str
@@ -115,8 +120,10 @@ class Result(msgspec.Struct, frozen=True):
     """What of an agent's own lines is invoiced to or by each party, where the contract states VAT terms."""
 
     def __post_init__(self) -> None:
-        assert sum(money.minor for money in self.payable.values()) == 0
-        assert sum(money.minor for money in self.entitlement.values()) == self.pool.minor
+        if sum(money.minor for money in self.payable.values()):
+            raise Refused("run_sums", "what is payable does not sum to zero", place="payable")
+        if sum(money.minor for money in self.entitlement.values()) != self.pool.minor:
+            raise Refused("run_sums", f"the entitlements do not sum to {self.pool}", place="entitlement")
 
     def digest(self) -> str:
         """SHA-256 of the result without the position it was read at."""

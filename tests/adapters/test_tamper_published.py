@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from psycopg.types.json import Jsonb
 
 from adapters.continuity import Discontinuity
 from adapters.integrity.fault import FaultCode
+from adapters.integrity.judgement import origin_of
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
 from adapters.settling import lowest_position
@@ -81,3 +84,18 @@ def test_a_reading_changed_below_a_run_is_found_by_settling_it_again(bench: Benc
         _, (fault,) = check_runs(connection, bench.book, lowest_position(connection))
     assert fault.code == "run_altered"
     assert fault.place.startswith(f"sequence {shown(bench)[0].sequence}, run 1 of")
+
+
+def test_a_run_whose_sums_were_altered_is_named_like_any_other(bench: Bench) -> None:
+    """What its own type refuses is a fault of the row, or no envelope, and ends no check."""
+    settled(bench)
+    last = shown(bench)[0].sequence
+    ((payload,),) = bench.query("SELECT payload FROM ledger.envelope WHERE sequence = %s", [last])
+    assert origin_of(bytes(payload)) is not None
+    assert origin_of(re.sub(rb'"pool":\{[^}]*\}', b'"pool":{"minor":1,"currency":"CNY"}', payload)) is None
+    bench.query("UPDATE ledger.settlement SET result = jsonb_set(result, '{pool,minor}', '1') RETURNING 1")
+    with bench.database.reading(bench.book) as connection:
+        count, faults = check_runs(connection, bench.book, lowest_position(connection))
+    assert count == len(faults) > 0
+    assert {fault.code for fault in faults} == {"row_altered"}
+    assert "the entitlements do not sum to" in faults[0].message

@@ -79,6 +79,8 @@ def test_the_access_log_is_listed_by_actor_by_what_and_since(run: Terminal, benc
     assert [line.split()[4] for line in told.splitlines()[:-1]] == ["statement", "access_log"], told
     assert told.endswith("2 records\n"), "who asks about statements is on record too"
     assert run("access-log", "--actor", "nobody") == "0 records\n"
+    with pytest.raises(Refused, match="'foo' is not an instant with its offset"):
+        run("access-log", "--since", "foo")
     since = run("access-log", "--since", before.isoformat(), "--format", "jsonl")
     assert since.count('"action":"access_log"') == since.count("\n") == 3
     table = run("access-log", "--format", "csv").splitlines()

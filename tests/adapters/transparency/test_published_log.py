@@ -67,6 +67,23 @@ def test_the_same_size_is_signed_once(bench: Bench, tmp_path: Path) -> None:
     assert file.stat().st_mtime_ns == written
 
 
+def test_nothing_is_signed_over_a_checkpoint_that_is_gone(bench: Bench, tmp_path: Path) -> None:
+    """Else taking the folder away would end in a fresh one, and nobody would miss what it had."""
+    log = published_log(bench, tmp_path)
+    grown(bench, 0, 3)
+    log.sign()
+    grown(bench, 3, 5)
+    log.sign()
+    aside = log.folder.path.rename(tmp_path / "aside")
+    assert refusal_code(log.sign) == "checkpoint_gone"
+    shutil.copytree(aside, log.folder.path, dirs_exist_ok=True)
+    (log.folder.path / "000/000/000/005").unlink()
+    assert refusal_code(log.sign) == "checkpoint_gone"
+    shutil.copy(aside / "000/000/000/005", log.folder.path / "000/000/000/005")
+    grown(bench, 5, 6)
+    assert opened(log, log.sign()).size == 6
+
+
 def test_a_forked_stream_is_a_split_view_and_nothing_is_signed(bench: Bench, tmp_path: Path) -> None:
     """Another stream under the same name: its tree does not follow from what was signed."""
     log = published_log(bench, tmp_path)

@@ -1,0 +1,25 @@
+"""Rows read back as what was written into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from adapters.continuity import Discontinuity
+
+T = TypeVar("T")
+
+
+def kept(decode: Callable[[str], T], written: str, place: str) -> T:
+    """What a row holds.
+
+    Raises:
+        Discontinuity: `row_altered` when it is not what a projection writes.
+    """
+    try:
+        return decode(written)
+    except msgspec.MsgspecError as error:
+        text = f"the row cannot be read back: {error}"
+        raise Discontinuity(text, code="row_altered", place=place) from error
