@@ -143,13 +143,12 @@ def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
     latest = state.latest if isinstance(state, Runs) else None
     if not isinstance(state, Runs) or latest is None:
         return ContractCheck(name, None, final=False, not_issued=(), not_invoiced=())
-    of_run = {
-        life.key.party: life for life in found if life.key.contract == name and life.key.run == latest.number
-    }
-    not_issued = tuple(
-        party for party in sorted(latest.delta) if party not in of_run or of_run[party].issued_on is None
+    own = {(life.key.run, life.key.party): life for life in found if life.key.contract == name}
+    waiting = [key for key in state.statements if key not in own or own[key].issued_on is None]
+    not_issued = tuple(dict.fromkeys(party for _, party in waiting))
+    not_invoiced = tuple(
+        party for (run, party), life in sorted(own.items()) if run == latest.number and not life.invoiced
     )
-    not_invoiced = tuple(party for party, life in sorted(of_run.items()) if not life.invoiced)
     return ContractCheck(name, latest.number, state.final == latest.number, not_issued, not_invoiced)
 
 

@@ -248,13 +248,12 @@ def _contracts(stack: Stack, month: str) -> list[str]:
 
 
 def _statements(stack: Stack, month: str, status: str | None) -> list[StatementKey]:
-    """Those of the month's latest runs whose life stands at `status`; None: nobody reviewed them."""
+    """Those of the month's runs whose life stands at `status`; None: nobody reviewed them."""
     found: list[StatementKey] = []
     for name in _contracts(stack, month):
         runs = stack.door.state(f"settlement.{name}_{Month.parse(month)}")
-        latest = runs.latest if isinstance(runs, Runs) else None
-        for party in sorted(latest.delta) if latest is not None else ():
-            key = StatementKey(name, str(Month.parse(month)), party, latest.number if latest else 0)
+        for number, party in runs.statements if isinstance(runs, Runs) else ():
+            key = StatementKey(name, str(Month.parse(month)), party, number)
             life = stack.door.state(key.aggregate)
             if (life.status if isinstance(life, Life) else None) == status:
                 found.append(key)

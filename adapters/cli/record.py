@@ -123,7 +123,7 @@ def add_to(app: App, session: Session) -> None:
         contract, month, party, amount = what
         with session.open() as stack:
             asks = asks_to_pay(kind, lambda life: _money(amount, life, "amount"))
-            life = _life(stack, contract, month, party, run, asks)
+            life = _life(stack, contract, month, party, run, asks, payment=id)
             money = _money(amount, life, "amount")
             one = Payment(id=id, on=_day(stack, on), amount=money, kind=kind, reference=reference)
             print(f"payment {id}: {_submit(stack, RecordPayment(life.key, one), by)}")
@@ -219,9 +219,10 @@ def _life(
     run: int | None,
     asks: Asks,
     reverses: str | None = None,
+    payment: str | None = None,
 ) -> Life:
     """The statement of the run named, else of the latest one that asks; for a red letter, else the one on
-    which the invoice stands that it reverses."""
+    which the invoice stands that it reverses; for a payment that is given again, the one that has it."""
     name = str(Month.parse(month))
     if run is not None:
         named = stack.door.state(StatementKey(contract, name, party, run).aggregate)
@@ -233,6 +234,9 @@ def _life(
     with stack.database.reading(stack.settings.book) as connection:
         found = rows.page(connection, position, month=name, party=party)
     own = [one for one in found if one.key.contract == contract]
+    again = next((one for one in own if any(paid.id == payment for paid in one.payments)), None)
+    if again is not None:
+        return again
     if reverses is not None and not any(asks(one) for one in own):
         return latest_asking(own, lambda life: any(one.number == reverses for one in life.invoices))
     return latest_asking(own, asks)

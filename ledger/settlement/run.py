@@ -59,6 +59,19 @@ class Runs(msgspec.Struct, frozen=True):
         return next((run for run in reversed(self.runs) if run.kind != PROVISIONAL), None)
 
     @property
+    def statements(self) -> tuple[tuple[int, str], ...]:
+        """The statements that are to be issued, as (run, party): every party's of the latest run that pays,
+        and of the runs before it those that changed what is payable: each asks for its own change only."""
+        latest = self.latest
+        return tuple(
+            (run.number, party)
+            for run in self.runs
+            if run.kind != PROVISIONAL
+            for party, delta in sorted(run.delta.items())
+            if run is latest or delta.minor
+        )
+
+    @property
     def first(self) -> Run | None:
         """The initial run; None before it."""
         return next((run for run in self.runs if run.kind != PROVISIONAL), None)
