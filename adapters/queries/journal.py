@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from adapters.founded import book_at
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from ledger.accounting.book_journal import BookJournal, Recorded
+from ledger.accounting.journal import JournalEntry
 from ledger.allocation.record import AllocationRecorded
+from ledger.book import Book
 from ledger.contract import Contract
 from ledger.events import Event
 from ledger.interval import Month, zone_of
 from ledger.settlement.run import SettlementRecorded
 from ledger.trading_unit import TradingUnit
+
+_POSTING: Final = (
+    "settlement",
+    "statement",
+    "closing",
+    "netting",
+    "allocation",
+    "market_receipt",
+    "supplier_payment",
+    "handover",
+)
+"""The kinds of aggregates that the journal is folded from."""
 
 
 def journal(connection: Connection, position: int) -> BookJournal:
@@ -23,29 +40,42 @@ def journal(connection: Connection, position: int) -> BookJournal:
         Refused: `unknown_book` before it is founded; what the posting rules refuse.
     """
     book = book_at(connection, position)
+    found = BookJournal(book.owner)
+    for _ in _posted(connection, position, book, found):
+        pass
+    return found
+
+
+def entries_by_event(connection: Connection, position: int) -> Iterator[tuple[int, tuple[JournalEntry, ...]]]:
+    """Every event up to `position` that may post, and the entries that it made.
+
+    Raises:
+        Refused: as `journal`.
+    """
+    book = book_at(connection, position)
+    yield from _posted(connection, position, book, BookJournal(book.owner))
+
+
+def _posted(
+    connection: Connection, position: int, book: Book, found: BookJournal
+) -> Iterator[tuple[int, tuple[JournalEntry, ...]]]:
     contracts = registered.load(connection, "contract", Contract, position)
     units = registered.load(connection, "trading_unit", TradingUnit, position)
     mapper = EnvelopeMapper()
-    found = BookJournal(book.owner)
     rows = connection.execute(
-        "SELECT sequence, payload FROM ledger.envelope WHERE sequence <= %s AND"
-        " (starts_with(aggregate, 'settlement.') OR starts_with(aggregate, 'statement.')"
-        " OR starts_with(aggregate, 'closing.') OR starts_with(aggregate, 'netting.')"
-        " OR starts_with(aggregate, 'allocation.') OR starts_with(aggregate, 'market_receipt.')"
-        " OR starts_with(aggregate, 'supplier_payment.') OR starts_with(aggregate, 'handover.'))"
-        " ORDER BY sequence",
-        [position],
+        "SELECT sequence, aggregate, payload FROM ledger.envelope"
+        " WHERE sequence <= %s AND split_part(aggregate, '.', 1) = ANY(%s) ORDER BY sequence",
+        [position, list(_POSTING)],
     )
-    for sequence, payload in rows:
-        payload = bytes(payload)
-        header = wire.header_of(payload)
-        envelope = mapper.to_envelope(header.topic, wire.state_of(payload))
+    for sequence, aggregate, payload in rows:
+        raw = bytes(payload)
+        envelope = mapper.to_envelope(wire.header_of(raw).topic, wire.state_of(raw))
         day = envelope.recorded_at.astimezone(zone_of(book.zone)).date()
+        entries: tuple[JournalEntry, ...] = ()
         for event in envelope.events:
             contract = _contract(contracts, event, sequence)
-            month = _month(units, event)
-            found.post(Recorded(header.aggregate, day, event, contract, month))
-    return found
+            entries += found.post(Recorded(aggregate, day, event, contract, _month(units, event)))
+        yield sequence, entries
 
 
 def _month(units: registered.Register[TradingUnit], event: Event) -> Month | None:

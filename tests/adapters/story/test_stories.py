@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from adapters.nats import wire
 from adapters.postgres.database import Connection
-from adapters.queries.journal import journal
+from adapters.queries.journal import entries_by_event, journal
 from adapters.queries.story.actor import actor
 from adapters.queries.story.contract import contract
 from adapters.queries.story.device import device
@@ -26,7 +26,6 @@ from adapters.queries.story.event import event
 from adapters.queries.story.line import line
 from adapters.queries.story.links_of import back_of
 from adapters.queries.story.meter import meter
-from adapters.queries.story.posted import entries_by_event
 from adapters.queries.story.reading import reading
 from adapters.queries.story.site import site
 from adapters.queries.story.telling import Part
