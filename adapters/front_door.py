@@ -12,20 +12,20 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import msgspec
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 
+from adapters.events import Event
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Unverified
 from adapters.nats.recorder import JetStreamApplicationRecorder
-from ledger.command import Command
+from ledger.command import Command, TimedCommand
 from ledger.effective import Period
 from ledger.envelope import SCHEMA, Envelope
-from ledger.events import Event
 from ledger.refusal import Refused
 
 _ATTEMPTS: Final = 20
@@ -36,7 +36,7 @@ _SALT_BYTES: Final = 16
 class Wish(msgspec.Struct, frozen=True):
     """A command and the id under which a repeat of it is recognised."""
 
-    command: Command
+    command: Command | TimedCommand
     command_id: str
 
 
@@ -85,8 +85,11 @@ class FrontDoor:
         self._mapper = EnvelopeMapper()
         self._folds: OrderedDict[str, Folded] = OrderedDict()
         self._lock = threading.Lock()
+        self._latest = datetime.min.replace(tzinfo=UTC)
 
-    def execute(self, command: Command, *, command_id: str, actor: str, causation: str = "") -> Receipt:
+    def execute(
+        self, command: Command | TimedCommand, *, command_id: str, actor: str, causation: str = ""
+    ) -> Receipt:
         """Accept one command.
 
         Raises:
@@ -147,6 +150,12 @@ class FrontDoor:
         """The aggregate's state now; None when it does not exist."""
         return self._load_all([aggregate])[aggregate].state
 
+    def _now(self) -> datetime:
+        """The clock, or what was recorded last where the clock was set back behind it."""
+        with self._lock:
+            self._latest = max(self._latest, self._clock())
+            return self._latest
+
     def _ensure_guarded(self) -> None:
         log = self.recorder.log
         while log.verified_epoch != log.client.epoch:
@@ -172,12 +181,17 @@ class FrontDoor:
                 receipts.append(Receipt(command.aggregate, seen.version, seen.sequence, repeated=True))
                 continue
             others = {name: loaded[name].state for name in command.reads}
-            events = cast("tuple[Event, ...]", command.decide(folded.state, others))
+            now = self._now()
+            if isinstance(command, TimedCommand):
+                decided = command.decide_at(now, folded.state, others)
+            else:
+                decided = command.decide(folded.state, others)
+            events = cast("tuple[Event, ...]", decided)
             envelope = Envelope(
                 command=wish.command_id,
                 command_digest=asked,
                 actor=actor,
-                recorded_at=self._clock(),
+                recorded_at=now,
                 effective=_effective(events),
                 causation=causation,
                 previous=folded.hash,
@@ -212,6 +226,8 @@ class FrontDoor:
     def _folded_with(self, folded: Folded, recorded: Notification) -> Folded:
         envelope = self._mapper.to_envelope(recorded.topic, recorded.state)
         assert envelope.previous == folded.hash, f"{recorded.originator_id}: its chain of hashes is broken"
+        with self._lock:
+            self._latest = max(self._latest, envelope.recorded_at)
         state: Any = folded.state
         for event in envelope.events:
             state = event.apply(state)
@@ -229,11 +245,11 @@ class FrontDoor:
         return True
 
 
-def _touched(command: Command) -> tuple[str, ...]:
+def _touched(command: Command | TimedCommand) -> tuple[str, ...]:
     return (command.aggregate, *command.reads)
 
 
-def _digest_of(command: Command) -> str:
+def _digest_of(command: Command | TimedCommand) -> str:
     body = msgspec.json.encode(command)
     if b"\\u0000" in body:
         raise Refused("control_character", "text holds a NUL character, which no projection can keep")

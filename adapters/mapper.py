@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 from eventsourcing.persistence import StoredEvent
 
+from adapters.events import Event
 from ledger.envelope import SCHEMA, TOPIC, Envelope
-from ledger.events import Event
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 

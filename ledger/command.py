@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ledger.refusal import Refused
 
@@ -33,6 +34,33 @@ class Command(Protocol):
 
     def decide(self, state: Any, others: Mapping[str, object], /) -> tuple[Event, ...]:
         """The facts that follow.
+
+        Raises:
+            Refused: the command cannot be accepted; nothing follows.
+        """
+        ...
+
+
+@runtime_checkable
+class TimedCommand(Protocol):
+    """A wish whose decision depends on when it is decided; what it asks for holds no time of its own.
+
+    So a repeat of it is recognised, and a decision that is made again after a conflict is made with the later
+    time. What is decided is recorded under that same instant.
+    """
+
+    @property
+    def aggregate(self) -> str:
+        """See `Command`."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """See `Command`."""
+        ...
+
+    def decide_at(self, now: datetime, state: Any, others: Mapping[str, object], /) -> tuple[Event, ...]:
+        """The facts that follow at `now`.
 
         Raises:
             Refused: the command cannot be accepted; nothing follows.

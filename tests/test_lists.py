@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from adapters.events import Event
 from adapters.mapper import UPCASTS
 from adapters.meters import FORMATS
 from adapters.projections import PROJECTIONS
 from ledger.clauses import Clause
 from ledger.clauses.carry import Carry
-from ledger.events import Event
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,7 +29,9 @@ def tag_of(kind: type) -> str:
 
 
 def test_every_event_is_in_the_union() -> None:
-    written = tags("ledger", r'tag_field="kind",\s*tag="([^"]+)"')
+    written = {
+        tag for folder in ("ledger", "trading") for tag in tags(folder, r'tag_field="kind",\s*tag="([^"]+)"')
+    }
     assert written == {tag_of(kind) for kind in get_args(Event)}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.link import Found, LinkKind
 from ledger.envelope import Envelope
-from ledger.events import Event
 
 
 def _found(aggregate: str, envelope: Envelope[Event]) -> Iterator[Found]:

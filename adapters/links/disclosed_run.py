@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.known_as import run_thing
 from adapters.links.link import Found, LinkKind
 from ledger.disclosure.record import DisclosureCommitted, DisclosureSealed
 from ledger.envelope import Envelope
-from ledger.events import Event
 
 
 def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:

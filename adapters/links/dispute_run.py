@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.known_as import run_thing, statement_parts
 from adapters.links.link import Found, LinkKind
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.statement.dispute import DisputeCorrected
 
 

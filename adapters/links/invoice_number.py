@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.known_as import invoice_thing, red_letter_thing
 from adapters.links.link import Found, LinkKind
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.statement.invoice_number import InvoiceNumberUsed, InvoiceReversed
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from adapters.events import Event
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.recorded_price import PricesRecorded
 from ledger.settlement.run import SettlementRecorded
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded

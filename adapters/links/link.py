@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from adapters.events import Event
 from ledger.envelope import Envelope
-from ledger.events import Event
 
 _THING_BYTES_MAX: Final = 500
 """Far below what a row of an index has room for."""

@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
+from adapters.events import Event
 from ledger.accounting.handover import HandoverRecorded
 from ledger.accounting.market_receipt import MarketReceiptRecorded
 from ledger.accounting.supplier_payment import SupplierPaymentRecorded
 from ledger.allocation.record import AllocationRecorded
 from ledger.contract import ContractParty
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.meter_import import ImportOpened
 from ledger.netting import NettingRecorded
 from ledger.reconciliation.record import ReconciliationRecorded
@@ -25,7 +25,7 @@ from ledger.settlement.result import Result
 from ledger.settlement.run import SettlementRecorded
 from ledger.statement.life import StatementKey
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
-from ledger.statement.spread import PaymentSpread
+from ledger.statement.named_payment import PaymentNamed
 
 _FIELDS: Final = {
     "contract": "contract",
@@ -86,8 +86,8 @@ def documents(event: Event) -> Iterator[str]:
             yield event.payment.id
             if event.payment.reference and event.payment.kind != "write_off":
                 yield event.payment.reference
-        case PaymentSpread():
-            yield from filter(None, (event.spread.id, event.spread.reference))
+        case PaymentNamed():
+            yield from filter(None, (event.payment.id, event.payment.reference))
         case NettingRecorded():
             yield event.netting.id
         case MarketReceiptRecorded():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.link import Found, LinkKind
 from ledger.capital.record import CapitalRecorded
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.recorded_exclusion import ExclusionRecorded
 from ledger.recorded_service import ServiceScoreRecorded
 

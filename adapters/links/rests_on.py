@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.link import Found, LinkKind
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.settlement.run import SettlementRecorded
 
 

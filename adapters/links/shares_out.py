@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.link import Found, LinkKind
 from ledger.allocation.record import AllocationRecorded
 from ledger.envelope import Envelope
-from ledger.events import Event
 
 
 def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.events import Event
 from adapters.links.link import Found, LinkKind
 from ledger.device import DeviceRegistered
 from ledger.envelope import Envelope
-from ledger.events import Event
 from ledger.meter import MeterRegistered
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.projections.archive import Archive
+from adapters.projections.bids import Bids
 from adapters.projections.imports import Imports
 from adapters.projections.links import Links
 from adapters.projections.prices import Prices
@@ -23,6 +24,7 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (
     Prices(),
     Settlements(),
     StatementLives(),
+    Bids(),
     Links(),
     Tree(),
 )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from adapters.events import Event
 from adapters.postgres.database import Connection
 from ledger.envelope import Envelope
-from ledger.events import Event
 
 
 class Projected(NamedTuple):

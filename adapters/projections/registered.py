@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from adapters.events import Event
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from ledger.access import KeyGranted, KeyRevoked
@@ -16,7 +17,6 @@ from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
 from ledger.device import DeviceRegistered
-from ledger.events import Event
 from ledger.exclusivity.published import ExclusivityPublished
 from ledger.kpi.economics import EconomicsStated
 from ledger.kpi.published_factors import EmissionFactorsPublished
@@ -36,6 +36,11 @@ from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.trading_unit import TradingUnitRegistered
+from trading.award import AwardShared
+from trading.clearing import ClearingRecorded
+from trading.envelope import EnvelopeStated
+from trading.published_market import MarketPublished
+from trading.risk import PolicyApproved
 
 _Entry = tuple[object, datetime | None, datetime | None]
 
@@ -138,5 +143,15 @@ def document_of(event: Event) -> _Entry | None:
             return event, None, None
         case MonthClosed():
             return event.closed, None, None
+        case MarketPublished():
+            return event.market, event.period.start, event.period.end
+        case EnvelopeStated():
+            return event.envelope, event.period.start, event.period.end
+        case PolicyApproved():
+            return event.policy, None, None
+        case ClearingRecorded():
+            return event.clearing, None, None
+        case AwardShared():
+            return event.award, None, None
         case _:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from adapters.events import Event, of_ledger
 from adapters.founded import book_at
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
@@ -15,7 +16,6 @@ from ledger.accounting.journal import JournalEntry
 from ledger.allocation.record import AllocationRecorded
 from ledger.book import Book
 from ledger.contract import Contract
-from ledger.events import Event
 from ledger.interval import Month, zone_of
 from ledger.settlement.run import SettlementRecorded
 from ledger.trading_unit import TradingUnit
@@ -72,7 +72,7 @@ def _posted(
         envelope = mapper.to_envelope(wire.header_of(raw).topic, wire.state_of(raw))
         day = envelope.recorded_at.astimezone(zone_of(book.zone)).date()
         entries: tuple[JournalEntry, ...] = ()
-        for event in envelope.events:
+        for event in of_ledger(envelope.events):
             contract = _contract(contracts, event, sequence)
             entries += found.post(Recorded(aggregate, day, event, contract, _month(units, event)))
         yield sequence, entries

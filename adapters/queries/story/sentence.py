@@ -13,9 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from adapters.documents.language import Language, Wording
+from adapters.events import Event
 from ledger.approval import ProposalMade
 from ledger.capital.record import CapitalRecorded
-from ledger.events import Event
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter_import import ReadingsRecorded
 from ledger.metering.substitution import ReadingsSubstituted

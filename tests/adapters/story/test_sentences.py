@@ -14,11 +14,11 @@ import msgspec
 import pytest
 
 from adapters import links
+from adapters.events import Event
 from adapters.links import FOLLOWS, KNOWN_AS, LINKS, NAMES
 from adapters.links.link import key_of
 from adapters.queries.story import sentence as story_sentence
 from adapters.queries.story.sentence import sentence
-from ledger.events import Event
 from ledger.quantity import Money
 from ledger.statement.invoice_number import InvoiceNumberUsed
 from ledger.statement.life import Payment, StatementKey

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.events import Event
 from ledger.approval import Approvable, Propose
 from ledger.effective import History, Period
-from ledger.events import Event
 from ledger.interval import Interval
 from ledger.meter import Meter
 from ledger.metering.coverage import Coverage

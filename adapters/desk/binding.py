@@ -1,0 +1,230 @@
+"""What a bid binds beside itself: its unit's day, those of units that share its sites, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from adapters.front_door import Wish
+from adapters.postgres.database import Database
+from adapters.queries import unit_facts
+from adapters.settling import lowest_position
+from ledger.effective import History
+from ledger.interval import Interval, midnight, zone_of
+from ledger.trading_unit import TradingUnit, pieces
+from trading.bid import Bid
+from trading.bid_commands import limit_values
+from trading.bid_life import LimitPart, Standing
+from trading.commitment import Commit, Narrow, Release
+from trading.envelope import SLOT_S
+from trading.exposure import exposure_of
+from trading.feasibility import Commitment
+from trading.product import Market, Product
+from trading.risk import RiskPolicy
+from trading.segments import Whole, offered_range_w
+from trading.usage import FreeLimit, Used, UseLimit
+
+_QUERY_DAYS: Final = 31
+"""How long after its delivery day a result may change; until then an open limit counts it."""
+
+
+class Sharing:
+    """Which units have sites in common on a day, and how much of one unit's power is theirs."""
+
+    def __init__(self, units: Mapping[str, History[TradingUnit]]) -> None:
+        self._units = units
+
+    @classmethod
+    def read(cls, database: Database, book: str) -> Sharing:
+        """From the registered units."""
+        with database.reading(book) as connection:
+            known = unit_facts.units(connection, lowest_position(connection))
+        return cls({name: one.history for name, one in known.items()})
+
+    def others(self, unit: str, bid: Bid) -> dict[str, tuple[int, int]]:
+        """Other units with some of its sites that day -> (W of these sites, W of all its sites)."""
+        own = self._members(unit, bid)
+        whole = sum(own.values())
+        found: dict[str, tuple[int, int]] = {}
+        for other in sorted(self._units):
+            if other != unit and (shared := own.keys() & self._members(other, bid).keys()):
+                found[other] = sum(own[site] for site in shared), whole
+        return found
+
+    def _members(self, unit: str, bid: Bid) -> dict[str, int]:
+        history = self._units.get(unit)
+        if history is None:
+            return {}
+        zone = zone_of(history.latest.document.zone)
+        day = Interval(midnight(bid.day, zone), midnight(bid.day + timedelta(days=1), zone))
+        most: dict[str, int] = {}
+        for piece in pieces(history, day) if _holds(history, day) else []:
+            for member in piece.members:
+                most[member.site] = max(most.get(member.site, 0), member.capability_w)
+        return most
+
+
+def _holds(history: History[TradingUnit], day: Interval) -> bool:
+    return history.at(day.start) is not None
+
+
+def commitment_of(bid: Bid, product: Product) -> Commitment:
+    """What a bid may be awarded, as a commitment of its unit."""
+    low, high = offered_range_w(bid)
+    return _commitment(bid, product, low, high, bid.schedule_w, awarded=False)
+
+
+def award_of(bid: Bid, product: Product, awarded_w: tuple[int, ...]) -> Commitment:
+    """What a bid was awarded, as a commitment of its unit."""
+    power = np.array(awarded_w, dtype=np.int64)
+    return _commitment(bid, product, np.minimum(power, 0), np.maximum(power, 0), awarded_w, awarded=True)
+
+
+def _commitment(
+    bid: Bid, product: Product, low: Whole, high: Whole, path: tuple[int, ...] | None, *, awarded: bool
+) -> Commitment:
+    held = product.kind in ("regulation_capacity", "regulation_mileage", "capacity")
+    up, down = high, -low
+    if product.kind.startswith("regulation"):
+        up = down = np.maximum(up, down)
+    follows = product.energy_check == "schedule" or awarded
+    return Commitment(
+        bid=bid.id,
+        product=bid.product,
+        stream=product.stream,
+        up_w=_slots(up, product),
+        down_w=_slots(down, product),
+        path_w=None if held or path is None or not follows else _path(path, product),
+        held_s=max(product.sustain_min * 60, 1) if held or product.energy_check == "none" else 0,
+        awarded=awarded,
+    )
+
+
+def _slots(power: Whole, product: Product) -> tuple[int, ...]:
+    """Per quarter-hour: an interval's power in each of its quarters, the largest of shorter ones."""
+    if product.interval_s >= SLOT_S:
+        return tuple(np.repeat(power, product.interval_s // SLOT_S).tolist())
+    return tuple(power.reshape(-1, SLOT_S // product.interval_s).max(axis=1).tolist())
+
+
+def _path(path: tuple[int, ...], product: Product) -> tuple[int, ...]:
+    power = np.array(path, dtype=np.int64)
+    if product.interval_s >= SLOT_S:
+        return tuple(np.repeat(power, product.interval_s // SLOT_S).tolist())
+    each = SLOT_S // product.interval_s
+    return tuple((power.reshape(-1, each).sum(axis=1) // each).tolist())
+
+
+def scaled(commitment: Commitment, unit: str, shared_w: int, whole_w: int) -> Commitment:
+    """The part of a commitment that falls on shared sites, rounded up: another unit's day records it."""
+
+    def part(power: int) -> int:
+        return -(-power * shared_w // whole_w)
+
+    return Commitment(
+        bid=commitment.bid,
+        product=commitment.product,
+        stream=commitment.stream,
+        up_w=tuple(map(part, commitment.up_w)),
+        down_w=tuple(map(part, commitment.down_w)),
+        path_w=None if commitment.path_w is None else tuple(map(part, commitment.path_w)),
+        held_s=commitment.held_s,
+        awarded=commitment.awarded,
+        of=unit,
+    )
+
+
+def either(new: Commitment, old: Commitment | None) -> Commitment | None:
+    """What must stay bound while either of two revisions may be awarded."""
+    if old is None:
+        return None
+    return Commitment(
+        bid=new.bid,
+        product=new.product,
+        stream=new.stream,
+        up_w=tuple(map(max, zip(new.up_w, old.up_w, strict=True))),
+        down_w=tuple(map(max, zip(new.down_w, old.down_w, strict=True))),
+        path_w=new.path_w,
+        held_s=max(new.held_s, old.held_s),
+        of=new.of,
+    )
+
+
+class Binding:
+    """The commands that are saved with a submission, and with its end."""
+
+    def __init__(self, sharing: Sharing) -> None:
+        self._sharing = sharing
+
+    def uses(
+        self, policy: RiskPolicy, bid: Bid, market: Market, product: Product, by: str
+    ) -> tuple[LimitPart, ...]:
+        """Which limits the bid uses, and how much of each."""
+        exposure = exposure_of(bid, product)
+        return tuple(
+            LimitPart(name, value, str(exposure.of(limit.measure)))
+            for (name, value), limit in limit_values(policy.limits, bid, market, by).items()
+        )
+
+    def units(self, bid: Bid) -> tuple[str, ...]:
+        """The units whose days it binds."""
+        return (bid.unit, *self._sharing.others(bid.unit, bid))
+
+    def take(
+        self,
+        policy: RiskPolicy,
+        bid: Bid,
+        product: Product,
+        before: Standing | None,
+        uses: tuple[LimitPart, ...],
+        overridden: tuple[str, ...],
+        command_id: str,
+    ) -> list[Wish]:
+        """What a submission saves beside itself."""
+        new = commitment_of(bid, product)
+        old = None if before is None else commitment_of(before.draft.bid, product)
+        also = either(new, old)
+        wishes = [Wish(Commit(bid.unit, bid.day, policy.exclusivity, new, also), command_id)]
+        for unit, (shared, whole) in self._sharing.others(bid.unit, bid).items():
+            part = scaled(new, bid.unit, shared, whole)
+            rest = None if also is None else scaled(also, bid.unit, shared, whole)
+            wishes.append(Wish(Commit(unit, bid.day, policy.exclusivity, part, rest), command_id))
+        limits = {limit.id: limit for limit in policy.limits}
+        for part_ in uses:
+            until = _until(bid)
+            used = Used(bid.id, part_.amount, until)
+            limit = limits[part_.limit]
+            use = UseLimit(limit, part_.value, bid.day, used, part_.limit in overridden)
+            wishes.append(Wish(use, command_id))
+        return wishes
+
+    def narrow(self, ends: Sequence[tuple[Standing, Commitment]], command_id: str) -> list[Wish]:
+        """What acknowledgements and awards put in the place of what was bound: one command a unit's day."""
+        found: dict[tuple[str, date], list[Commitment]] = {}
+        for standing, commitment in ends:
+            bid = standing.draft.bid
+            found.setdefault((bid.unit, bid.day), []).append(commitment)
+            shares = self._sharing.others(bid.unit, bid)
+            for unit in standing.units[1:]:
+                shared, whole = shares.get(unit, (1, 1))
+                part = scaled(commitment, bid.unit, shared, whole)
+                found.setdefault((unit, bid.day), []).append(part)
+        return [Wish(Narrow(unit, day, tuple(all_)), command_id) for (unit, day), all_ in found.items()]
+
+    def free(self, policy: RiskPolicy, standing: Standing, command_id: str) -> list[Wish]:
+        """What an end without an award gives back."""
+        bid = standing.draft.bid
+        wishes = [Wish(Release(unit, bid.day, bid.id), command_id) for unit in standing.units]
+        limits = {limit.id: limit for limit in policy.limits}
+        for part in standing.uses:
+            if part.limit in limits:
+                free = FreeLimit(limits[part.limit], part.value, bid.day, bid.id)
+                wishes.append(Wish(free, command_id))
+        return wishes
+
+
+def _until(bid: Bid) -> datetime:
+    return midnight(bid.day + timedelta(days=_QUERY_DAYS), zone_of("UTC"))

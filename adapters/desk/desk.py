@@ -1,0 +1,239 @@
+"""What a person or program does at the desk: write, approve, submit and take back bids.
+
+Each is one save: the bid's own event, the commitments of every unit whose sites it offers, and its part of
+each limit, all or none (docs/trading.md).
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from adapters.desk.binding import Binding, Sharing, award_of, commitment_of
+from adapters.front_door import FrontDoor, Receipt, Wish
+from adapters.postgres.database import Database
+from adapters.queries import bids
+from adapters.queries.bids import BidFilter
+from adapters.settling import lowest_position, wait_until
+from ledger.effective import History
+from ledger.refusal import Refused
+from trading import risk
+from trading.bid import Bid
+from trading.bid_commands import (
+    AcknowledgeBid,
+    ApproveBid,
+    AskWithdrawal,
+    ClearBid,
+    DraftBid,
+    ExpireBid,
+    NoteUncertain,
+    NoteUnsent,
+    OverrideLimit,
+    RefuseBid,
+    SendBid,
+    SubmitBid,
+    WithdrawBid,
+)
+from trading.bid_life import LIVE, BidState, Standing, live_of, standing_of
+from trading.clearing import Clearing, RecordClearing
+from trading.feasibility import Commitment
+from trading.product import Market, Product, market_at
+from trading.risk import RiskPolicy, policy_of
+
+_ATTEMPTS: Final = 3
+_PROJECTED_S: Final = 60.0
+
+
+class Desk:
+    """One book's desk. Every command has an id under which a repeat answers the first result."""
+
+    def __init__(self, door: FrontDoor, database: Database) -> None:
+        self.door = door
+        self._database = database
+
+    def draft(self, bid: Bid, *, revision: int, command_id: str, actor: str) -> Receipt:
+        """Write a bid or its next revision.
+
+        Raises:
+            Refused: see `DraftBid`.
+        """
+        return self.door.execute(DraftBid(bid, actor, revision), command_id=command_id, actor=actor)
+
+    def approve(self, name: str, revision: int, digest: str, *, command_id: str, actor: str) -> Receipt:
+        """Raises:
+        Refused: see `ApproveBid`."""
+        command = ApproveBid(name, revision, digest, actor)
+        return self.door.execute(command, command_id=command_id, actor=actor)
+
+    def override(
+        self, name: str, revision: int, limit: str, reason: str, *, command_id: str, actor: str
+    ) -> Receipt:
+        """Raises:
+        Refused: see `OverrideLimit`."""
+        command = OverrideLimit(name, revision, limit, actor, reason)
+        return self.door.execute(command, command_id=command_id, actor=actor)
+
+    def submit(self, name: str, revision: int, *, command_id: str, actor: str) -> Receipt:
+        """Submit a revision: from here on the gateway may send it.
+
+        Raises:
+            Refused: see `SubmitBid`, `Commit` and `UseLimit`.
+        """
+        for attempt in range(_ATTEMPTS):
+            state = self.state(name)
+            draft = state.draft
+            policy = policy_of(self.door.state(risk.AGGREGATE))
+            market, product = self.product_of(draft.bid)
+            binding = self._binding()
+            uses = binding.uses(policy, draft.bid, market, product, draft.by)
+            command = SubmitBid(name, market.id, revision, actor, uses, binding.units(draft.bid))
+            wishes = [
+                Wish(command, command_id),
+                *binding.take(policy, draft.bid, product, state.live, uses, draft.overridden, command_id),
+            ]
+            try:
+                return self.door.execute_all(wishes, actor=actor)[0]
+            except Refused as refused:
+                if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt answers or raises")
+
+    def ask_withdrawal(self, name: str, reason: str, *, command_id: str, actor: str) -> Receipt:
+        """Raises:
+        Refused: see `AskWithdrawal`."""
+        return self.door.execute(AskWithdrawal(name, actor, reason), command_id=command_id, actor=actor)
+
+    def stop(self, reason: str, *, command_id: str, actor: str) -> Receipt:
+        """Pull the switch; the gateways then ask back what can be asked back."""
+        return self.door.execute(risk.StopTrading(actor, reason), command_id=command_id, actor=actor)
+
+    # --------------------------------------------------------------- at the market
+
+    def send(self, name: str, revision: int, *, command_id: str, actor: str) -> Receipt:
+        """Raises:
+        Refused: see `SendBid`."""
+        return self.door.execute(SendBid(name, revision), command_id=command_id, actor=actor)
+
+    def note_unsent(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
+        return self.door.execute(NoteUnsent(name, revision, reason), command_id=command_id, actor=actor)
+
+    def note_uncertain(
+        self, name: str, revision: int, reason: str, *, command_id: str, actor: str
+    ) -> Receipt:
+        return self.door.execute(NoteUncertain(name, revision, reason), command_id=command_id, actor=actor)
+
+    def acknowledge(self, command: AcknowledgeBid, *, command_id: str, actor: str) -> Receipt:
+        """The market has it: an earlier revision that it replaced binds nothing any more.
+
+        Raises:
+            Refused: see `AcknowledgeBid`.
+        """
+        standing = standing_of(self.state(command.bid), command.bid)
+        wishes = [Wish(command, command_id)]
+        if standing.behind is not None or standing.status in ("refused", "expired"):
+            _, product = self.product_of(standing.draft.bid)
+            commitment = commitment_of(standing.draft.bid, product)
+            wishes += self._binding().narrow([(standing, commitment)], command_id)
+        return self.door.execute_all(wishes, actor=actor)[0]
+
+    def refuse(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
+        """The market said no: what it bound is free, or bound by what stands still."""
+        return self._end(RefuseBid(name, revision, reason), command_id, actor)
+
+    def expire(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
+        return self._end(ExpireBid(name, revision, reason), command_id, actor)
+
+    def withdraw(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
+        return self._end(WithdrawBid(name, revision, reason), command_id, actor)
+
+    def _end(self, command: RefuseBid | ExpireBid | WithdrawBid, command_id: str, actor: str) -> Receipt:
+        standing = live_of(self.state(command.bid), command.bid)
+        wishes = [Wish(command, command_id)]
+        behind = None if isinstance(command, WithdrawBid) else standing.behind
+        if behind is not None:
+            _, product = self.product_of(behind.draft.bid)
+            commitment = commitment_of(behind.draft.bid, product)
+            wishes += self._binding().narrow([(standing, commitment)], command_id)
+        else:
+            wishes += self._binding().free(self._policy(), standing, command_id)
+        return self.door.execute_all(wishes, actor=actor)[0]
+
+    def record_clearing(self, clearing: Clearing, *, command_id: str, actor: str) -> Receipt:
+        """Record a run with what each bid was awarded: all or none.
+
+        A bid of the product and day that stands at the market and is not among the awards was awarded
+        nothing.
+
+        Raises:
+            Refused: see `RecordClearing` and `ClearBid`; `award_without_bid` for an award to a bid of another
+                product or day, or to none.
+        """
+        awarded = {award.bid: award.power_w for award in clearing.awards}
+        wishes = [Wish(RecordClearing(clearing), command_id)]
+        standing = self._standing(clearing, tuple(awarded))
+        ends: list[tuple[Standing, Commitment]] = []
+        for name, held in standing.items():
+            bid = held.draft.bid
+            _, product = self.product_of(bid)
+            power = awarded.get(name, (0,) * len(clearing.price_u))
+            wishes.append(Wish(ClearBid(name, clearing.id, clearing.run, power), command_id))
+            ends.append((held, award_of(bid, product, power)))
+        wishes += self._binding().narrow(ends, command_id)
+        return self.door.execute_all(wishes, actor=actor)[0]
+
+    def product_of(self, bid: Bid) -> tuple[Market, Product]:
+        """The rules that hold for a bid's delivery day.
+
+        Raises:
+            Refused: `unknown_market`, `market_gap`, `unknown_product`.
+        """
+        history = self.door.state(f"market.{bid.market}")
+        if not isinstance(history, History):
+            raise Refused("unknown_market", f"no market {bid.market!r} is registered", place="market")
+        versions = cast("History[Market]", history)
+        market = market_at(versions, versions.latest.document.start_of(bid.day))
+        return market, market.product(bid.product)
+
+    def state(self, name: str) -> BidState:
+        """The bid as it stands now.
+
+        Raises:
+            Refused: `unknown_bid`.
+        """
+        found = self.door.state(f"bid.{name}")
+        if not isinstance(found, BidState):
+            raise Refused("unknown_bid", f"no bid {name!r} is known", place="bid")
+        return found
+
+    def _standing(self, clearing: Clearing, awarded: tuple[str, ...]) -> dict[str, Standing]:
+        """The bids that a clearing is about: those awarded, and those that stand for its product and day."""
+        wanted = BidFilter(
+            market=clearing.market, product=clearing.product, first_day=clearing.day, last_day=clearing.day
+        )
+        client = self.door.recorder.log.client
+        last = client.run(self.door.recorder.log.last_sequence())
+        wait_until(self._database, self.door.book, last, _PROJECTED_S)
+        with self._database.reading(self.door.book) as connection:
+            names = [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
+        found: dict[str, Standing] = {}
+        for name in (*awarded, *(one for one in names if one not in awarded)):
+            state = self.door.state(f"bid.{name}")
+            held = state.standing if isinstance(state, BidState) else None
+            at_market = held is not None and (held.status in LIVE or held.status == "cleared")
+            if held is not None and at_market and (name in awarded or held.status != "submitted"):
+                found[name] = held
+            if name in awarded:
+                _check_award(name, found.get(name), clearing)
+        return found
+
+    def _policy(self) -> RiskPolicy:
+        return policy_of(self.door.state(risk.AGGREGATE))
+
+    def _binding(self) -> Binding:
+        return Binding(Sharing.read(self._database, self.door.book))
+
+
+def _check_award(name: str, held: Standing | None, clearing: Clearing) -> None:
+    bid = None if held is None else held.draft.bid
+    if bid is None or (bid.market, bid.product, bid.day) != (clearing.market, clearing.product, clearing.day):
+        wrong = f"no bid {name} for {clearing.product} on {clearing.day} stands at {clearing.market}"
+        raise Refused("award_without_bid", wrong, place=f"awards.{name}")

@@ -1,0 +1,81 @@
+"""A bid as it is written: price-quantity segments for each interval of a delivery day, and blocks.
+
+Power is signed as the grid sees the storage: above zero discharging, below zero charging. A curve runs from
+its lowest power to its highest, each segment from where the one before it ends, and holds 0 W.
+
+Energy: prices never fall along the curve, and at a clearing price the storage stands at the highest power
+whose segments cost no more. Everything else pays for power in either direction: prices never fall away from
+0 W, and at a clearing price what costs no more is held ready or delivered. Regulation of 10 MW both ways is
+one segment from -10 MW to 10 MW.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from ledger.identity import checked_id
+from ledger.refusal import Refused
+from trading.product import Id
+
+Segment = tuple[int, int, int]
+"""From W, to W, price in millionths of the currency per kWh (kW·h, kW)."""
+Curve = tuple[Segment, ...]
+Origin = Literal["desk", "file", "optimiser"]
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A profile that is taken whole or not at all, at one price, from interval `first` on.
+
+    Of the blocks with one `group` at most one is taken; one with a `parent` only together with it.
+    """
+
+    id: Id
+    first: int
+    profile_w: tuple[int, ...]
+    price_u: int
+    group: Id | None = None
+    parent: Id | None = None
+
+    def __post_init__(self) -> None:
+        for place in ("id", "group", "parent"):
+            if getattr(self, place) is not None:
+                checked_id(getattr(self, place), place)
+
+
+class Bid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a trading unit offers for one delivery day of one product.
+
+    `curves`: one for each interval of the day, empty where nothing is offered. `schedule_w`: what the desk
+    plans to be asked for, one power an interval.
+    """
+
+    id: Id
+    unit: Id
+    market: Id
+    product: Id
+    day: date
+    curves: tuple[Curve, ...]
+    blocks: tuple[Block, ...] = ()
+    schedule_w: tuple[int, ...] | None = None
+    origin: Origin = "desk"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for place in ("id", "unit", "market", "product"):
+            checked_id(getattr(self, place), place)
+
+    @property
+    def first(self) -> int:
+        """The first interval that is bid for.
+
+        Raises:
+            Refused: `bid_empty`.
+        """
+        starts = [number for number, curve in enumerate(self.curves) if curve][:1]
+        starts += [block.first for block in self.blocks]
+        if not starts:
+            raise Refused("bid_empty", "offer something in at least one interval", place="curves")
+        return min(starts)

@@ -1,0 +1,422 @@
+"""What the desk, the gateway and the market do with a bid. Each command changes the bid's own aggregate.
+
+The commitments and limits that go with it are commands of the same save (adapters/desk).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from ledger.command import known
+from ledger.effective import History
+from ledger.identity import checked_id
+from ledger.interval import Instant
+from ledger.refusal import Refused
+from ledger.trading_unit import TradingUnit
+from trading import risk
+from trading.bid import Bid
+from trading.bid_form import check_bid
+from trading.bid_life import (
+    BidAcknowledged,
+    BidApproved,
+    BidCleared,
+    BidDrafted,
+    BidExpired,
+    BidRefused,
+    BidSending,
+    BidState,
+    BidSubmitted,
+    BidUncertain,
+    BidUnsent,
+    BidWithdrawn,
+    LimitOverridden,
+    LimitPart,
+    Standing,
+    WithdrawalAsked,
+    late,
+    live_of,
+    standing_of,
+)
+from trading.exposure import exposure_of
+from trading.gate import gate_of
+from trading.product import Id, Market, Product, market_at
+from trading.risk import check_running, checked_reason, policy_of
+from trading.segments import offered_range_w
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def digest_of(bid: Bid) -> str:
+    """SHA-256 of what a bid says; approvals and receipts name it."""
+    return hashlib.sha256(_encode(bid)).hexdigest()
+
+
+class _BidCommand(msgspec.Struct, frozen=True):
+    bid: Id
+
+    @property
+    def aggregate(self) -> str:
+        return f"bid.{self.bid}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+
+class DraftBid(msgspec.Struct, frozen=True):
+    """Write a bid, or its next revision; `revision` is the one it is written upon, 0 for a new bid."""
+
+    bid: Bid
+    by: str
+    revision: int = 0
+
+    @property
+    def aggregate(self) -> str:
+        return f"bid.{self.bid.id}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (f"market.{self.bid.market}", f"trading_unit.{self.bid.unit}")
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, others: Mapping[str, object]
+    ) -> tuple[BidDrafted]:
+        """Raises:
+        Refused: `unknown_market`, `unknown_trading_unit`, `unit_market`, `market_gap`, `unknown_product`,
+            what `check_bid` refuses, `gate_closed`; `bid_exists` for another bid under the same id,
+            `bid_revision` when somebody else revised it meanwhile, `bid_status` once it is cleared.
+        """
+        market, product = _product_of(self.bid, others)
+        history: History[TradingUnit] = known(others, f"trading_unit.{self.bid.unit}", History)
+        unit = history.latest.document
+        if unit.market != market.id or unit.zone != market.zone:
+            raise Refused("unit_market", f"{unit.id} is a unit of {unit.market}", place="unit")
+        check_bid(self.bid, market, product)
+        gate = gate_of(market, product, self.bid.day, self.bid.first)
+        if gate.closed(now):
+            gate.check(now)
+        checked_id(self.by, "by")
+        before = 0 if state is None else state.draft.revision
+        if state is not None:
+            self._check_revises(state)
+        if self.revision != before:
+            wrong = f"bid {self.bid.id} is at revision {before}; read it first" if before else "it is new"
+            raise Refused("bid_revision", wrong, place="revision")
+        return (BidDrafted(self.bid, before + 1, digest_of(self.bid), self.by, now),)
+
+    def _check_revises(self, state: BidState) -> None:
+        old, new = state.draft.bid, self.bid
+        if self.revision == 0:
+            raise Refused("bid_exists", f"bid {new.id} exists with other content; revise it", place="id")
+        if (old.unit, old.market, old.product, old.day) != (new.unit, new.market, new.product, new.day):
+            raise Refused("bid_exists", f"bid {new.id} is for another unit, product or day", place="id")
+        if state.standing is not None and state.standing.status == "cleared":
+            raise Refused("bid_status", f"bid {new.id} is cleared already", place="id")
+
+
+class ApproveBid(_BidCommand, frozen=True):
+    """Approve one revision; `digest` is what the approver has seen."""
+
+    revision: int
+    digest: str
+    by: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidApproved]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `four_eyes`."""
+        draft = _open_draft(state, self.bid, self.revision)
+        if draft.draft.digest != self.digest:
+            raise Refused("bid_revision", "that is not what the bid says; read it first", place="digest")
+        _check_other(draft, self.by)
+        if self.by in draft.draft.approvals:
+            raise Refused("four_eyes", f"{self.by} approved this already; another must", place="actor")
+        return (BidApproved(self.revision, self.by),)
+
+
+class OverrideLimit(_BidCommand, frozen=True):
+    """Let one revision exceed a limit: an exception by a second person, on record with its reason."""
+
+    revision: int
+    limit: Id
+    by: str
+    reason: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (risk.AGGREGATE,)
+
+    def decide(self, state: BidState | None, others: Mapping[str, object]) -> tuple[LimitOverridden]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `four_eyes`, `unknown_limit`, `reason`."""
+        draft = _open_draft(state, self.bid, self.revision)
+        _check_other(draft, self.by)
+        policy = policy_of(others.get(risk.AGGREGATE))
+        if self.limit not in {limit.id for limit in policy.limits}:
+            names = ", ".join(limit.id for limit in policy.limits) or "none"
+            raise Refused("unknown_limit", f"the limits are: {names}", place="limit")
+        return (LimitOverridden(self.revision, self.limit, self.by, checked_reason(self.reason)),)
+
+
+class SubmitBid(_BidCommand, frozen=True):
+    """Offer one revision to the market. `uses` and `units` are what its save binds beside it."""
+
+    market: Id
+    revision: int
+    by: str
+    uses: tuple[LimitPart, ...]
+    units: tuple[str, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (risk.AGGREGATE, f"market.{self.market}")
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, others: Mapping[str, object]
+    ) -> tuple[BidSubmitted]:
+        """Raises:
+        Refused: `unknown_bid`, `kill_switch`, `bid_revision`, `bid_status`, `gate_not_open`, `gate_closed`,
+            `risk_policy_missing`, `approval_missing`; `conflict` when the limits changed meanwhile.
+        """
+        desk = others.get(risk.AGGREGATE)
+        found = _open_draft(state, self.bid, self.revision)
+        draft = found.draft
+        check_running(desk)
+        market, product = _product_of(draft.bid, others)
+        gate = gate_of(market, product, draft.bid.day, draft.bid.first)
+        gate.check(now)
+        check_bid(draft.bid, market, product)
+        policy = policy_of(desk)
+        exposure = exposure_of(draft.bid, product)
+        needed = policy.persons(product.kind, exposure.payable + exposure.imbalance)
+        if len(draft.approvals) < needed:
+            raise Refused(
+                "approval_missing",
+                f"{needed} other person(s) must approve it; {len(draft.approvals)} did",
+                place="approvals",
+            )
+        named = {(part.limit, part.value) for part in self.uses}
+        if named != set(limit_values(policy.limits, draft.bid, market, draft.by)):
+            raise Refused("conflict", "the desk's limits changed meanwhile; try again", place="limits")
+        return (
+            BidSubmitted(
+                self.revision, self.by, now, gate.opens, gate.closes, gate.margin_s, self.uses, self.units
+            ),
+        )
+
+
+def limit_values(
+    limits: tuple[risk.Limit, ...], bid: Bid, market: Market, by: str
+) -> dict[tuple[str, str], risk.Limit]:
+    """The limits that a bid uses: by limit and the user, unit, ... for which it is counted."""
+    values: dict[risk.Each, str] = {
+        "user": by,
+        "unit": bid.unit,
+        "product": f"{bid.market}-{bid.product}",
+        "market": bid.market,
+        "counterparty": market.operator,
+    }
+    return {
+        (limit.id, values[limit.each]): limit
+        for limit in limits
+        if limit.applies(values[limit.each], market.currency)
+    }
+
+
+class SendBid(_BidCommand, frozen=True):
+    """Put on record that the gateway sends it now; the gate is checked here once more."""
+
+    revision: int
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (risk.AGGREGATE,)
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, others: Mapping[str, object]
+    ) -> tuple[BidSending]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status`, `bid_revision`, `kill_switch`, `gate_closed`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "submitted":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        check_running(others.get(risk.AGGREGATE))
+        if late(standing, now):
+            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
+        return (BidSending(self.revision, now),)
+
+
+class NoteUnsent(_BidCommand, frozen=True):
+    """The market was asked, and does not have it."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUnsent]:
+        standing = _live(state, self.bid, self.revision)
+        if standing.status not in ("sending", "uncertain"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        return (BidUnsent(self.revision, self.reason),)
+
+
+class NoteUncertain(_BidCommand, frozen=True):
+    """No answer came."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUncertain]:
+        _live(state, self.bid, self.revision)
+        return (BidUncertain(self.revision, self.reason),)
+
+
+class AcknowledgeBid(_BidCommand, frozen=True):
+    """The market has it, under its own reference. A person may say so where no gateway can ask."""
+
+    revision: int
+    reference: str
+    market_time: Instant | None = None
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reference`."""
+        standing = standing_of(state, self.bid)
+        _check_revision(standing, self.revision)
+        if standing.status in ("cleared", "withdrawn", "submitted"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        if not self.reference.strip():
+            raise Refused("reference", "name the market's own reference", place="reference")
+        return (BidAcknowledged(self.revision, self.reference, self.market_time),)
+
+
+class RefuseBid(_BidCommand, frozen=True):
+    """The market said no."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
+        _live(state, self.bid, self.revision)
+        return (BidRefused(self.revision, checked_reason(self.reason)),)
+
+
+class AskWithdrawal(_BidCommand, frozen=True):
+    """Want a submitted bid back; the gateway asks the market, and the gate must still be open."""
+
+    by: str
+    reason: str
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, _: Mapping[str, object]
+    ) -> tuple[WithdrawalAsked]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status`, `gate_closed`, `reason`."""
+        standing = live_of(state, self.bid)
+        if late(standing, now):
+            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
+        checked_id(self.by, "by")
+        return (WithdrawalAsked(standing.draft.revision, self.by, checked_reason(self.reason)),)
+
+
+class WithdrawBid(_BidCommand, frozen=True):
+    """The market does not have it any more, or never had it."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidWithdrawn]:
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "withdrawing":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        return (BidWithdrawn(self.revision, self.reason),)
+
+
+class ExpireBid(_BidCommand, frozen=True):
+    """Its gate has closed, and it does not stand at the market."""
+
+    revision: int
+    reason: str
+
+    def decide_at(self, now: datetime, state: BidState | None, _: Mapping[str, object]) -> tuple[BidExpired]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status` for what the market may have, `gate_open`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "submitted":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        if not late(standing, now):
+            raise Refused("gate_open", f"open until {standing.gate_closes.isoformat()}", place="day")
+        return (BidExpired(self.revision, checked_reason(self.reason)),)
+
+
+class ClearBid(_BidCommand, frozen=True):
+    """What a clearing awarded to it; `revision` is the one that the market had."""
+
+    clearing: Id
+    run: str
+    awarded_w: tuple[int, ...]
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
+        """Raises:
+        Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`."""
+        if state is None or state.standing is None or not _awardable(state.standing):
+            raise Refused("award_without_bid", f"bid {self.bid} does not stand at the market", place="bid")
+        standing = state.standing
+        _check_award(standing.draft.bid, self.awarded_w)
+        return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w),)
+
+
+def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
+    low, high = offered_range_w(bid)
+    if len(awarded_w) != len(low):
+        wrong = f"{len(low)} intervals were bid for and {len(awarded_w)} awarded"
+        raise Refused("award_beyond_bid", wrong, place="awarded_w")
+    for number, power in enumerate(awarded_w):
+        if not low[number] <= power <= high[number]:
+            wrong = f"{power} W are awarded, and {low[number]} to {high[number]} W were offered"
+            raise Refused("award_beyond_bid", wrong, place=f"awarded_w[{number}]")
+
+
+def _awardable(standing: Standing) -> bool:
+    return standing.status in ("sending", "uncertain", "acknowledged", "withdrawing", "cleared")
+
+
+def _product_of(bid: Bid, others: Mapping[str, object]) -> tuple[Market, Product]:
+    history: History[Market] = known(others, f"market.{bid.market}", History)
+    start = history.latest.document.start_of(bid.day)
+    market = market_at(history, start)
+    return market, market.product(bid.product)
+
+
+def _open_draft(state: BidState | None, name: str, revision: int) -> BidState:
+    """Raises:
+    Refused: `unknown_bid`, `bid_revision`, `bid_status` once the revision was submitted."""
+    if state is None:
+        raise Refused("unknown_bid", f"no bid {name!r} is known", place="bid")
+    if state.draft.revision != revision:
+        wrong = f"bid {name} is at revision {state.draft.revision}, not {revision}"
+        raise Refused("bid_revision", wrong, place="revision")
+    if state.status not in ("draft", "approved"):
+        raise Refused("bid_status", f"bid {name} is {state.status} already", place="bid")
+    return state
+
+
+def _check_other(state: BidState, by: str) -> None:
+    checked_id(by, "by")
+    if by == state.draft.by:
+        raise Refused("four_eyes", f"{by} wrote this bid; another must decide", place="actor")
+
+
+def _live(state: BidState | None, name: str, revision: int) -> Standing:
+    standing = live_of(state, name)
+    _check_revision(standing, revision)
+    return standing
+
+
+def _check_revision(standing: Standing, revision: int) -> None:
+    if standing.draft.revision != revision:
+        wrong = f"revision {standing.draft.revision} stands, not {revision}"
+        raise Refused("bid_revision", wrong, place="revision")

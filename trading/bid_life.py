@@ -1,0 +1,306 @@
+"""A bid's life: draft, approved, submitted, sending, acknowledged, cleared; or refused, withdrawn, expired.
+
+A bid has revisions. Each is drafted, approved and submitted by itself. A later one replaces what stands at
+the market once the market has acknowledged it; until then both may be awarded, and both are bound. That it
+will be sent is on record before it is sent: what was not answered is `uncertain`, and the market is asked
+before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from ledger.interval import Instant
+from ledger.refusal import Refused
+from trading.bid import Bid
+from trading.product import Id
+
+Approval = Literal["draft", "approved"]
+AtMarket = Literal[
+    "submitted",
+    "sending",
+    "uncertain",
+    "acknowledged",
+    "withdrawing",
+    "refused",
+    "withdrawn",
+    "expired",
+    "cleared",
+]
+Status = Literal[
+    "draft",
+    "approved",
+    "submitted",
+    "sending",
+    "uncertain",
+    "acknowledged",
+    "withdrawing",
+    "refused",
+    "withdrawn",
+    "expired",
+    "cleared",
+]
+
+LIVE: Final[frozenset[AtMarket]] = frozenset(
+    {"submitted", "sending", "uncertain", "acknowledged", "withdrawing"}
+)
+"""While a revision may still be awarded."""
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """One revision as it was written, and who else has approved it."""
+
+    revision: int
+    bid: Bid
+    by: str
+    at: Instant
+    digest: str
+    approvals: tuple[str, ...] = ()
+    overridden: tuple[str, ...] = ()
+    """Limits that another person let it exceed."""
+
+
+class LimitPart(msgspec.Struct, frozen=True):
+    """Which limit a submitted bid uses, and for whom."""
+
+    limit: Id
+    value: str
+    amount: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The revision that was submitted last: the evidence of its time, and what the market said."""
+
+    draft: Draft
+    by: str
+    at: Instant
+    gate_opens: Instant
+    gate_closes: Instant
+    margin_s: int
+    uses: tuple[LimitPart, ...]
+    units: tuple[str, ...]
+    """The units whose days it binds: its own first, then those that have sites in common."""
+    behind: Standing | None = None
+    """The acknowledged revision that this one is to replace; it stands until the market says otherwise."""
+    status: AtMarket = "submitted"
+    reference: str = ""
+    """The market's own name for it."""
+    reason: str = ""
+    clearing: str = ""
+    awarded_w: tuple[int, ...] = ()
+
+
+class BidState(msgspec.Struct, frozen=True):
+    draft: Draft
+    standing: Standing | None = None
+
+    @property
+    def status(self) -> Status:
+        """Of the newest revision."""
+        standing = self.standing
+        if standing is not None and standing.draft.revision == self.draft.revision:
+            return standing.status
+        return "approved" if self.draft.approvals else "draft"
+
+    @property
+    def live(self) -> Standing | None:
+        """What the market may still award."""
+        standing = self.standing
+        return standing if standing is not None and standing.status in LIVE else None
+
+
+def standing_of(state: BidState | None, name: str) -> Standing:
+    """Raises:
+    Refused: `unknown_bid`, or `bid_status` for one that was never submitted."""
+    if state is None:
+        raise Refused("unknown_bid", f"no bid {name!r} is known", place="bid")
+    if state.standing is None:
+        raise Refused("bid_status", f"bid {name} was not submitted", place="bid")
+    return state.standing
+
+
+def live_of(state: BidState | None, name: str) -> Standing:
+    """Raises:
+    Refused: `unknown_bid`, `bid_status`."""
+    standing = standing_of(state, name)
+    if standing.status not in LIVE:
+        raise Refused("bid_status", f"bid {name} is {standing.status} already", place="bid")
+    return standing
+
+
+def _at_market(standing: Standing) -> Standing | None:
+    """What of it the market holds: itself once it was sent, else what it was to replace."""
+    if standing.status in ("sending", "uncertain", "acknowledged", "withdrawing"):
+        return standing
+    return standing.behind if standing.status == "submitted" else None
+
+
+def _ended(state: BidState, status: AtMarket, reason: str) -> BidState:
+    """The revision came to nothing; what it was to replace stands again."""
+    assert state.standing is not None, "only what was submitted ends"
+    if state.standing.behind is not None:
+        return msgspec.structs.replace(state, standing=state.standing.behind)
+    return _with(state, status=status, reason=reason)
+
+
+def _with(state: BidState, **changes: object) -> BidState:
+    assert state.standing is not None, "only what was submitted changes at the market"
+    return msgspec.structs.replace(state, standing=msgspec.structs.replace(state.standing, **changes))
+
+
+class BidDrafted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.drafted.v1"):
+    bid: Bid
+    revision: int
+    digest: str
+    by: str
+    at: Instant
+
+    def apply(self, state: BidState | None) -> BidState:
+        draft = Draft(self.revision, self.bid, self.by, self.at, self.digest)
+        return BidState(draft) if state is None else msgspec.structs.replace(state, draft=draft)
+
+
+class BidApproved(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.approved.v1"):
+    revision: int
+    by: str
+
+    def apply(self, state: BidState) -> BidState:
+        draft = msgspec.structs.replace(state.draft, approvals=(*state.draft.approvals, self.by))
+        return msgspec.structs.replace(state, draft=draft)
+
+
+class LimitOverridden(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.limit_overridden.v1"):
+    revision: int
+    limit: Id
+    by: str
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        draft = msgspec.structs.replace(state.draft, overridden=(*state.draft.overridden, self.limit))
+        return msgspec.structs.replace(state, draft=draft)
+
+
+class BidSubmitted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.submitted.v1"):
+    """`at` is the time of the decision; the gate as it was known then is the evidence beside it."""
+
+    revision: int
+    by: str
+    at: Instant
+    gate_opens: Instant
+    gate_closes: Instant
+    margin_s: int
+    uses: tuple[LimitPart, ...]
+    units: tuple[str, ...]
+
+    def apply(self, state: BidState) -> BidState:
+        before = state.standing
+        standing = Standing(
+            state.draft,
+            self.by,
+            self.at,
+            self.gate_opens,
+            self.gate_closes,
+            self.margin_s,
+            self.uses,
+            self.units,
+            behind=None if before is None else _at_market(before),
+        )
+        return msgspec.structs.replace(state, standing=standing)
+
+
+class BidSending(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.sending.v1"):
+    """It will be sent now: written before it is, so that a crash leaves a question and no second bid."""
+
+    revision: int
+    at: Instant
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="sending")
+
+
+class BidUnsent(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.unsent.v1"):
+    """The market was asked and does not have it: it may be sent again."""
+
+    revision: int
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="submitted", reason=self.reason)
+
+
+class BidUncertain(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.uncertain.v1"):
+    """It was sent, and no answer came: it may or may not stand at the market."""
+
+    revision: int
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="uncertain", reason=self.reason)
+
+
+class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.acknowledged.v1"):
+    revision: int
+    reference: str
+    market_time: Instant | None
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="acknowledged", reference=self.reference, reason="", behind=None)
+
+
+class BidRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.refused.v1"):
+    """The market did not take it; `reason` is what it said."""
+
+    revision: int
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _ended(state, "refused", self.reason)
+
+
+class WithdrawalAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawal_asked.v1"):
+    """Somebody wants it back; the market has still to say so."""
+
+    revision: int
+    by: str
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="withdrawing", reason=self.reason)
+
+
+class BidWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawn.v1"):
+    revision: int
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="withdrawn", reason=self.reason, behind=None)
+
+
+class BidExpired(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.expired.v1"):
+    """Its gate closed before it stood at the market, or no result came for it."""
+
+    revision: int
+    reason: str
+
+    def apply(self, state: BidState) -> BidState:
+        return _ended(state, "expired", self.reason)
+
+
+class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared.v1"):
+    """What a clearing awarded, one power an interval, 0 where nothing; a corrected clearing says it again."""
+
+    revision: int
+    clearing: str
+    run: str
+    awarded_w: tuple[int, ...]
+
+    def apply(self, state: BidState) -> BidState:
+        return _with(state, status="cleared", clearing=self.clearing, awarded_w=self.awarded_w)
+
+
+def late(standing: Standing, now: datetime) -> bool:
+    """Whether the gate is closed for sending, by a clock that may be wrong by the margin."""
+    return (standing.gate_closes - now).total_seconds() <= standing.margin_s

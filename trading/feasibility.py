@@ -1,0 +1,230 @@
+"""Whether a unit can do all that it is committed to on a day: power, ramp, stored energy, exclusivity.
+
+Pure sums over quarter-hours. The matrix is the one that settlement reads (DOMAIN.md 4), so what is refused
+here is what settlement would not pay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.exclusivity.claim import Claim, Storage
+from ledger.exclusivity.conflict import Conflicts
+from ledger.exclusivity.grant import grant_claims
+from ledger.exclusivity.policy import MatrixStream
+from ledger.interval import Instant, Interval
+from ledger.refusal import Refused
+from trading.envelope import PPM, SLOT_S, DayEnvelope
+from trading.product import Id
+
+Whole = npt.NDArray[np.int64]
+
+_S_PER_HOUR: Final = 3600
+_SLOT_MIN: Final = SLOT_S // 60
+
+
+class Commitment(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bid or award binds of a unit on a day, in W for each quarter-hour, all at least 0.
+
+    `up_w`: the most that may be asked toward the grid, `down_w` from it. `path_w`: what is planned of it,
+    above zero discharging; with it only that path needs the energy, without it both extremes do; `held_s`:
+    for how long the power must be held ready, where it is no path. `of` names another unit that has sites in
+    common, where the commitment is that unit's.
+    """
+
+    bid: Id
+    product: Id
+    stream: MatrixStream
+    up_w: tuple[int, ...]
+    down_w: tuple[int, ...]
+    path_w: tuple[int, ...] | None = None
+    held_s: int = 0
+    awarded: bool = False
+    of: Id | None = None
+
+    def __post_init__(self) -> None:
+        assert len(self.up_w) == len(self.down_w), "as many powers up as down"
+        assert min(self.up_w) >= 0, "powers have no sign"
+        assert min(self.down_w) >= 0, "powers have no sign"
+
+    @property
+    def reserves(self) -> bool:
+        """Whether it keeps power ready, and moves no energy by plan."""
+        return self.held_s > 0
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A unit's delivery day: when it begins, and what the unit can do then."""
+
+    unit: Id
+    day: date
+    start: Instant
+    slots: int
+    envelope: DayEnvelope
+
+    def powers_w(self) -> tuple[Whole, Whole]:
+        """The available discharging and charging power of each quarter-hour."""
+        limits = self.envelope.limits
+        up = np.full(self.slots, limits.discharge_w, dtype=np.int64)
+        down = np.full(self.slots, limits.charge_w, dtype=np.int64)
+        if self.envelope.discharge_w is not None:
+            up = np.array(self.envelope.discharge_w, dtype=np.int64)
+        if self.envelope.charge_w is not None:
+            down = np.array(self.envelope.charge_w, dtype=np.int64)
+        return up, down
+
+    def at(self, slot: int) -> str:
+        begins: datetime = self.start + timedelta(seconds=slot * SLOT_S)
+        return f"{begins.isoformat()}"
+
+
+def check(day: Day, commitments: Sequence[Commitment], newest: Commitment, conflicts: Conflicts) -> None:
+    """That the unit can keep `newest` beside what it is committed to already.
+
+    Raises:
+        Refused: `power`, `committed`, `exclusive_stream`, `ramp`, `stored_energy`, in that order.
+    """
+    up, down = day.powers_w()
+    for name, own, most in (("up_w", newest.up_w, up), ("down_w", newest.down_w, down)):
+        over = np.array(own) > most
+        if over.any():
+            slot = int(over.argmax())
+            wrong = f"{own[slot]} W are offered at {day.at(slot)}, where the unit has {most[slot]} W"
+            raise Refused("power", wrong, place=name)
+    everything = [*commitments, newest]
+    _check_exclusive(day, everything, conflicts, up, down)
+    for path in _paths(everything, day.slots):
+        _check_ramp(day, path)
+        _check_energy(day, path, everything)
+
+
+def _check_exclusive(
+    day: Day, everything: Sequence[Commitment], conflicts: Conflicts, up: Whole, down: Whole
+) -> None:
+    """By the matrix, each commitment in the order in which it was made."""
+    newest = everything[-1]
+    count = day.slots
+    most_up, most_down = max(int(up.max()), 1), max(int(down.max()), 1)
+    interval = Interval(day.start, day.start + timedelta(seconds=count * SLOT_S))
+    storage = Storage(
+        site=day.unit,
+        start=day.start,
+        interval_s=SLOT_S,
+        discharge_w_max=most_up,
+        charge_w_max=most_down,
+        account_month=np.zeros(count, dtype=np.int64),
+        scheduled_w=np.zeros(count, dtype=np.int64),
+    )
+    claims = [
+        Claim(
+            id=f"c{number}",
+            stream=one.stream,
+            site=day.unit,
+            purpose="market",
+            interval=interval,
+            up_w=np.array(one.up_w, dtype=np.int64) + (most_up - up) * (one is newest),
+            down_w=np.array(one.down_w, dtype=np.int64) + (most_down - down) * (one is newest),
+        )
+        for number, one in enumerate(everything)
+    ]
+    granted = grant_claims(conflicts, storage, claims, use="bid").of(claims[-1].id)
+    for name, asked, given in (
+        ("up_w", claims[-1].up_w, granted.up_w),
+        ("down_w", claims[-1].down_w, granted.down_w),
+    ):
+        assert asked is not None, "both directions are claimed"
+        assert given is not None, "what is claimed is decided"
+        wanted = np.array(getattr(newest, name)) > 0
+        short = (given < asked) & wanted
+        if short.any():
+            slot = int(short.argmax())
+            raise _conflict(day, everything, conflicts, name, slot, int(asked[slot] - given[slot]))
+
+
+def _conflict(
+    day: Day, everything: Sequence[Commitment], conflicts: Conflicts, name: str, slot: int, short_w: int
+) -> Refused:
+    newest = everything[-1]
+    for one in everything[:-1]:
+        if not (one.up_w[slot] or one.down_w[slot]):
+            continue
+        cell = None if one.stream == newest.stream else conflicts.policy.cell(one.stream, newest.stream)
+        if cell is not None and any(
+            relation.startswith("exclusive") for relation in conflicts.policy.relations(cell)
+        ):
+            wrong = (
+                f"{newest.stream} and {one.stream} exclude each other, and bid {one.bid} has {one.stream} at"
+                f" {day.at(slot)} ({conflicts.policy.id}: {conflicts.policy.source_of(cell)})"
+            )
+            return Refused("exclusive_stream", wrong, place=name)
+    taken = ", ".join(one.bid for one in everything[:-1] if getattr(one, name)[slot])
+    wrong = f"{short_w} W too much at {day.at(slot)}, beside what is committed to {taken or 'others'}"
+    return Refused("committed", wrong, place=name)
+
+
+def _paths(everything: Sequence[Commitment], slots: int) -> list[Whole]:
+    """The power paths that the storage may have to follow: all sold, and all bought."""
+    sold, bought = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
+    for one in everything:
+        if one.reserves:
+            continue
+        if one.path_w is not None:
+            sold += np.array(one.path_w)
+            bought += np.array(one.path_w)
+        else:
+            sold += np.array(one.up_w)
+            bought -= np.array(one.down_w)
+    return [sold] if np.array_equal(sold, bought) else [sold, bought]
+
+
+def _check_ramp(day: Day, path: Whole) -> None:
+    ramp = day.envelope.limits.ramp_w_per_min
+    if ramp is None:
+        return
+    over = np.abs(np.diff(path)) > ramp * _SLOT_MIN
+    if over.any():
+        slot = int(over.argmax())
+        wrong = f"{path[slot]} W to {path[slot + 1]} W at {day.at(slot + 1)} is more than {ramp} W a minute"
+        raise Refused("ramp", wrong, place="curves")
+
+
+def _check_energy(day: Day, path: Whole, everything: Sequence[Commitment]) -> None:
+    """That the stored energy stays between floor and ceiling, with what must be held ready beside it.
+
+    Sums are exact: Ws x millionths x millionths as Python's whole numbers.
+    """
+    limits = day.envelope.limits
+    gain, loss = limits.charge_ppm, limits.discharge_ppm
+    one_wh = _S_PER_HOUR * PPM * loss
+    change = np.minimum(-path, 0).astype(object) * (SLOT_S * PPM * PPM)
+    change += np.maximum(-path, 0).astype(object) * (SLOT_S * gain * loss)
+    stored = np.cumsum(change) + limits.stored_wh * one_wh
+    before = np.concatenate(([limits.stored_wh * one_wh], stored[:-1]))
+    up, down = _held(everything, day.slots)
+    least = np.minimum(stored, before) - up.astype(object) * (PPM * PPM) - limits.floor_wh * one_wh
+    most = np.maximum(stored, before) + down.astype(object) * (gain * loss) - limits.ceiling_wh * one_wh
+    for wrong, over, bound in (("less", least < 0, "floor"), ("more", most > 0, "ceiling")):
+        if over.any():
+            slot = int(over.argmax())
+            held = limits.floor_wh if bound == "floor" else limits.ceiling_wh
+            raise Refused(
+                "stored_energy",
+                f"at {day.at(slot)} the storage would hold {wrong} than its {bound} of {held} Wh",
+                place="curves" if not everything[-1].path_w else "schedule_w",
+            )
+
+
+def _held(everything: Sequence[Commitment], slots: int) -> tuple[Whole, Whole]:
+    """Ws that must be ready in each quarter-hour: power x the time for which it is to be held."""
+    up, down = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
+    for one in everything:
+        if one.reserves:
+            up += np.array(one.up_w) * one.held_s
+            down += np.array(one.down_w) * one.held_s
+    return up, down

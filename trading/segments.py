@@ -1,0 +1,136 @@
+"""A bid's segments as columns of whole numbers, so that its sums and checks need no loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.refusal import Refused
+from trading.bid import Bid, Curve
+from trading.product import WHOLE_MAX
+
+Whole = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+_COLUMNS: Final = 3
+_S_PER_HOUR: Final = 3600
+
+
+class Table:
+    """All segments of a bid: a row each, with its interval and its position in that interval's curve."""
+
+    def __init__(self, curves: tuple[Curve, ...]) -> None:
+        """Raises:
+        Refused: `quantity_range`."""
+        self.counts: Whole = np.fromiter(map(len, curves), dtype=np.int64, count=len(curves))
+        values = list(chain.from_iterable(chain.from_iterable(curves)))
+        columns = whole_numbers(values, "curves").reshape(-1, _COLUMNS).T
+        self.from_w: Whole = columns[0]
+        self.to_w: Whole = columns[1]
+        self.price_u: Whole = columns[2]
+        self._offered = np.flatnonzero(self.counts)
+        self._begins: Whole = (np.cumsum(self.counts) - self.counts)[self._offered]
+
+    @cached_property
+    def interval(self) -> Whole:
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    @cached_property
+    def position(self) -> Whole:
+        return np.arange(len(self.price_u)) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+
+    @cached_property
+    def first(self) -> Flags:
+        """Whether a segment is its curve's first."""
+        flags = np.zeros(len(self.price_u), dtype=np.bool_)
+        flags[self._begins] = True
+        return flags
+
+    @cached_property
+    def last(self) -> Flags:
+        """Whether a segment is its curve's last."""
+        flags = np.zeros(len(self.price_u), dtype=np.bool_)
+        flags[self._begins + self.counts[self._offered] - 1] = True
+        return flags
+
+    def place(self, wrong: Flags) -> str:
+        """Where the first segment of `wrong` stands, for a refusal."""
+        row = int(wrong.argmax())
+        return f"curves[{self.interval[row]}][{self.position[row]}]"
+
+    def range_w(self) -> tuple[Whole, Whole]:
+        """The lowest and highest power of each interval: 0 W where nothing is offered."""
+        low = np.zeros(len(self.counts), dtype=np.int64)
+        high = np.zeros(len(self.counts), dtype=np.int64)
+        if len(self._offered):
+            low[self._offered] = np.minimum(np.minimum.reduceat(self.from_w, self._begins), 0)
+            high[self._offered] = np.maximum(np.maximum.reduceat(self.to_w, self._begins), 0)
+        return low, high
+
+    def power_at(self, price_u: Whole) -> Whole:
+        """The power at a clearing price of energy in each interval: segments toward discharge that cost at
+        most that, and those of charging that pay more than that."""
+        taken = self.price_u <= np.repeat(price_u, self.counts)
+        up = np.where(taken, np.maximum(self.to_w, 0) - np.maximum(self.from_w, 0), 0)
+        down = np.where(taken, 0, np.minimum(self.to_w, 0) - np.minimum(self.from_w, 0))
+        power = np.zeros(len(self.counts), dtype=np.int64)
+        if len(self._offered):
+            power[self._offered] = np.add.reduceat(up - down, self._begins)
+        return power
+
+    def awarded_at(self, price_u: Whole) -> tuple[Whole, Whole]:
+        """The lowest and highest power at a clearing price of power in each interval: segments of either
+        direction that cost at most that."""
+        taken = self.price_u <= np.repeat(price_u, self.counts)
+        low = np.zeros(len(self.counts), dtype=np.int64)
+        high = np.zeros(len(self.counts), dtype=np.int64)
+        if len(self._offered):
+            down = np.where(taken, np.minimum(self.from_w, 0) - np.minimum(self.to_w, 0), 0)
+            up = np.where(taken, np.maximum(self.to_w, 0) - np.maximum(self.from_w, 0), 0)
+            low[self._offered] = np.add.reduceat(down, self._begins)
+            high[self._offered] = np.add.reduceat(up, self._begins)
+        return low, high
+
+
+def whole_numbers(values: Sequence[int], place: str) -> Whole:
+    """`values` as a column.
+
+    Raises:
+        Refused: `quantity_range`, at `place`, for more than WHOLE_MAX in either direction.
+    """
+    if not values:
+        return np.zeros(0, dtype=np.int64)
+    column = np.array(values)
+    if column.dtype != np.int64 or not -WHOLE_MAX <= column.min() <= column.max() <= WHOLE_MAX:
+        raise Refused("quantity_range", f"powers and prices are whole numbers up to {WHOLE_MAX}", place=place)
+    return column
+
+
+def offered_range_w(bid: Bid, table: Table | None = None) -> tuple[Whole, Whole]:
+    """The lowest and highest power that a clearing may ask for in each interval, blocks included.
+
+    Of an exclusive group the largest of each interval counts, a linked block as if it stood alone: the range
+    holds every outcome, and may be wider than all of them.
+    """
+    low, high = (table or Table(bid.curves)).range_w()
+    groups: dict[tuple[str, str], tuple[Whole, Whole]] = {}
+    for block in bid.blocks:
+        own = np.zeros(len(low), dtype=np.int64)
+        own[block.first : block.first + len(block.profile_w)] = block.profile_w
+        key = ("block", block.id) if block.group is None else ("group", block.group)
+        least, most = groups.get(key, (0, 0))
+        groups[key] = np.minimum(least, own), np.maximum(most, own)
+    for least, most in groups.values():
+        low += np.minimum(least, 0)
+        high += np.maximum(most, 0)
+    return low, high
+
+
+def energy_wh(power_w: Whole, interval_s: int) -> Whole:
+    """Wh of each interval at a power in W, cut off toward below."""
+    return power_w * interval_s // _S_PER_HOUR
