@@ -105,6 +105,8 @@ class Contract(
     """The published policy of who may be paid for which kWh and kW (DOMAIN.md 4)."""
     run_calendar: Id = "plain"
     """The calendar of when its runs are due, and how far back they are corrected (DOMAIN.md 3.10)."""
+    forbidden_streams: tuple[Stream, ...] = ()
+    """What the sites' storage may not be offered for: no bid and no plan takes it."""
     vat: vat_terms.VatTerms | None = None
     """Rates by stream and party; without them a tax-exclusive pool cannot be made of inclusive prices."""
 
@@ -290,6 +292,11 @@ def _check_pool(contract: Contract) -> None:
         _check_each_once(contract.pass_through_costs, "pass_through_costs", "cost")
     for index, cost in enumerate(contract.pass_through_costs):
         one_of(cost, PassThroughCost, f"pass_through_costs[{index}]")
+    for index, stream in enumerate(contract.forbidden_streams):
+        place = f"forbidden_streams[{index}]"
+        one_of(stream, Stream, place)
+        if stream in contract.pool_streams:
+            raise Refused("stream", f"{stream!r} is forbidden and in pool_streams", place=place)
     items = (*contract.pool_streams, *contract.pass_through_costs)
     for item in items:
         if item not in contract.cash_holder:

@@ -6,22 +6,25 @@ The commitments and limits that go with it are commands of the same save (adapte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Final
 
 import msgspec
 
 from ledger.command import known
+from ledger.contract import Contract
 from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Instant
 from ledger.refusal import Refused
+from ledger.signed_contract import held_days
 from ledger.trading_unit import TradingUnit
 from trading import risk
 from trading.bid import Bid
 from trading.bid_form import check_bid
 from trading.bid_life import (
+    AT_MARKET,
     BidAcknowledged,
     BidApproved,
     BidCleared,
@@ -163,24 +166,30 @@ class OverrideLimit(_BidCommand, frozen=True):
 
 
 class SubmitBid(_BidCommand, frozen=True):
-    """Offer one revision to the market. `uses` and `units` are what its save binds beside it."""
+    """Offer one revision to the market.
+
+    `uses` and `units` are what its save binds beside it, `contracts` those that hold for its sites.
+    """
 
     market: Id
     revision: int
     by: str
     uses: tuple[LimitPart, ...]
     units: tuple[str, ...]
+    contracts: tuple[str, ...]
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (risk.AGGREGATE, f"market.{self.market}")
+        contracts = (f"contract.{name}" for name in self.contracts)
+        return (risk.AGGREGATE, f"market.{self.market}", *contracts)
 
     def decide_at(
         self, now: datetime, state: BidState | None, others: Mapping[str, object]
     ) -> tuple[BidSubmitted]:
         """Raises:
         Refused: `unknown_bid`, `kill_switch`, `bid_revision`, `bid_status`, `gate_not_open`, `gate_closed`,
-            `risk_policy_missing`, `approval_missing`; `conflict` when the limits changed meanwhile.
+            `contract_forbids`, `risk_policy_missing`, `approval_missing`; `conflict` when the limits changed
+            meanwhile.
         """
         desk = others.get(risk.AGGREGATE)
         found = _open_draft(state, self.bid, self.revision)
@@ -190,6 +199,8 @@ class SubmitBid(_BidCommand, frozen=True):
         gate = gate_of(market, product, draft.bid.day, draft.bid.first)
         gate.check(now)
         check_bid(draft.bid, market, product)
+        for name in self.contracts:
+            _check_contract(known(others, f"contract.{name}", History), draft.bid, product)
         policy = policy_of(desk)
         exposure = exposure_of(draft.bid, product)
         needed = policy.persons(product.kind, exposure.payable + exposure.imbalance)
@@ -207,6 +218,25 @@ class SubmitBid(_BidCommand, frozen=True):
                 self.revision, self.by, now, gate.opens, gate.closes, gate.margin_s, self.uses, self.units
             ),
         )
+
+
+def versions_on(versions: Sequence[Contract], day: date) -> list[Contract]:
+    """Those of a contract's versions, oldest first, that hold on the day: one at most."""
+    return [
+        version
+        for version, days in zip(versions, held_days(versions), strict=True)
+        if days is not None and days.first <= day < days.end
+    ]
+
+
+def _check_contract(history: History[Contract], bid: Bid, product: Product) -> None:
+    for contract in versions_on([version.document for version in history.versions], bid.day):
+        if product.stream in contract.forbidden_streams:
+            raise Refused(
+                "contract_forbids",
+                f"contract {contract.id} does not let its sites be offered for {product.stream}",
+                place="product",
+            )
 
 
 def limit_values(
@@ -353,20 +383,33 @@ class ExpireBid(_BidCommand, frozen=True):
 
 
 class ClearBid(_BidCommand, frozen=True):
-    """What a clearing awarded to it; `revision` is the one that the market had."""
+    """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so."""
 
     clearing: Id
     run: str
     awarded_w: tuple[int, ...]
+    revision: int | None = None
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
         """Raises:
         Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`."""
-        if state is None or state.standing is None or not _awardable(state.standing):
-            raise Refused("award_without_bid", f"bid {self.bid} does not stand at the market", place="bid")
-        standing = state.standing
+        standing = awardable(state, self.revision)
+        if standing is None:
+            named = "" if self.revision is None else f" in revision {self.revision}"
+            wrong = f"bid {self.bid} does not stand at the market{named}"
+            raise Refused("award_without_bid", wrong, place="bid")
         _check_award(standing.draft.bid, self.awarded_w)
         return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w),)
+
+
+def awardable(state: BidState | None, revision: int | None) -> Standing | None:
+    """What stands at the market under that revision: the last submitted one, or what it was to replace."""
+    standing = None if state is None else state.standing
+    while standing is not None:
+        if standing.status in AT_MARKET and revision in (None, standing.draft.revision):
+            return standing
+        standing = standing.behind
+    return None
 
 
 def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
@@ -378,10 +421,6 @@ def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
         if not low[number] <= power <= high[number]:
             wrong = f"{power} W are awarded, and {low[number]} to {high[number]} W were offered"
             raise Refused("award_beyond_bid", wrong, place=f"awarded_w[{number}]")
-
-
-def _awardable(standing: Standing) -> bool:
-    return standing.status in ("sending", "uncertain", "acknowledged", "withdrawing", "cleared")
 
 
 def _product_of(bid: Bid, others: Mapping[str, object]) -> tuple[Market, Product]:

@@ -48,6 +48,10 @@ LIVE: Final[frozenset[AtMarket]] = frozenset(
     {"submitted", "sending", "uncertain", "acknowledged", "withdrawing"}
 )
 """While a revision may still be awarded."""
+AT_MARKET: Final[frozenset[AtMarket]] = frozenset(
+    {"sending", "uncertain", "acknowledged", "withdrawing", "cleared"}
+)
+"""What the market has, or may have, or has cleared."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -88,6 +92,7 @@ class Standing(msgspec.Struct, frozen=True):
     status: AtMarket = "submitted"
     reference: str = ""
     """The market's own name for it."""
+    sent_at: Instant | None = None
     reason: str = ""
     clearing: str = ""
     awarded_w: tuple[int, ...] = ()
@@ -218,7 +223,7 @@ class BidSending(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.sending
     at: Instant
 
     def apply(self, state: BidState) -> BidState:
-        return _with(state, status="sending")
+        return _with(state, status="sending", sent_at=self.at)
 
 
 class BidUnsent(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.unsent.v1"):
@@ -298,7 +303,14 @@ class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared
     awarded_w: tuple[int, ...]
 
     def apply(self, state: BidState) -> BidState:
-        return _with(state, status="cleared", clearing=self.clearing, awarded_w=self.awarded_w)
+        standing = state.standing
+        while standing is not None and standing.draft.revision != self.revision:
+            standing = standing.behind
+        assert standing is not None, "a revision that stood is cleared"
+        cleared = msgspec.structs.replace(
+            standing, status="cleared", clearing=self.clearing, awarded_w=self.awarded_w, behind=None
+        )
+        return msgspec.structs.replace(state, standing=cleared)
 
 
 def late(standing: Standing, now: datetime) -> bool:

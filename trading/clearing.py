@@ -28,10 +28,14 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a bid was awarded, in W for each interval of the day, above zero discharging; 0 where nothing."""
+    """What a bid was awarded, in W for each interval of the day, above zero discharging; 0 where nothing.
+
+    `revision`: which one the market cleared, where it says so.
+    """
 
     bid: Id
     power_w: tuple[int, ...]
+    revision: int | None = None
 
     def __post_init__(self) -> None:
         checked_id(self.bid, "bid")

@@ -294,8 +294,9 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Raises:
             Refused: `delivery_day` for a day beyond the years that are kept.
         """
-        length = midnight(day + timedelta(days=1), zone_of(self.zone)) - self.start_of(day)
-        return int(length.total_seconds()) // product.interval_s
+        start = self.start_of(day)
+        end = midnight(day + timedelta(days=1), zone_of(self.zone))
+        return int((end - start).total_seconds()) // product.interval_s
 
     def start_of(self, day: date) -> datetime:
         """When the delivery day begins, in UTC.

@@ -10,13 +10,14 @@ import numpy as np
 
 from adapters.front_door import Wish
 from adapters.postgres.database import Database
-from adapters.queries import unit_facts
+from adapters.queries import registered, unit_facts
 from adapters.settling import lowest_position
+from ledger.contract import Contract
 from ledger.effective import History
 from ledger.interval import Interval, midnight, zone_of
 from ledger.trading_unit import TradingUnit, pieces
 from trading.bid import Bid
-from trading.bid_commands import limit_values
+from trading.bid_commands import limit_values, versions_on
 from trading.bid_life import LimitPart, Standing
 from trading.commitment import Commit, Narrow, Release
 from trading.envelope import SLOT_S
@@ -31,18 +32,35 @@ _QUERY_DAYS: Final = 31
 """How long after its delivery day a result may change; until then an open limit counts it."""
 
 
-class Sharing:
-    """Which units have sites in common on a day, and how much of one unit's power is theirs."""
+class SiteTies:
+    """What is tied to a unit's sites on a day: other units that share them, and contracts."""
 
-    def __init__(self, units: Mapping[str, History[TradingUnit]]) -> None:
+    def __init__(
+        self, units: Mapping[str, History[TradingUnit]], contracts: Mapping[str, Sequence[Contract]]
+    ) -> None:
         self._units = units
+        self._contracts = contracts
 
     @classmethod
-    def read(cls, database: Database, book: str) -> Sharing:
-        """From the registered units."""
+    def read(cls, database: Database, book: str) -> SiteTies:
+        """From what is registered."""
         with database.reading(book) as connection:
-            known = unit_facts.units(connection, lowest_position(connection))
-        return cls({name: one.history for name, one in known.items()})
+            position = lowest_position(connection)
+            known = unit_facts.units(connection, position)
+            contracts = registered.load(connection, "contract", Contract, position).versions
+        return cls(
+            {name: one.history for name, one in known.items()},
+            {name: [one.document for one in versions] for name, versions in contracts.items()},
+        )
+
+    def contracts(self, bid: Bid) -> tuple[str, ...]:
+        """The contracts that hold on the day for any of the unit's sites."""
+        sites = self._members(bid.unit, bid).keys()
+        return tuple(
+            name
+            for name, versions in sorted(self._contracts.items())
+            if any(sites & set(one.sites) for one in versions_on(versions, bid.day))
+        )
 
     def others(self, unit: str, bid: Bid) -> dict[str, tuple[int, int]]:
         """Other units with some of its sites that day -> (W of these sites, W of all its sites)."""
@@ -156,8 +174,8 @@ def either(new: Commitment, old: Commitment | None) -> Commitment | None:
 class Binding:
     """The commands that are saved with a submission, and with its end."""
 
-    def __init__(self, sharing: Sharing) -> None:
-        self._sharing = sharing
+    def __init__(self, ties: SiteTies) -> None:
+        self._ties = ties
 
     def uses(
         self, policy: RiskPolicy, bid: Bid, market: Market, product: Product, by: str
@@ -169,9 +187,13 @@ class Binding:
             for (name, value), limit in limit_values(policy.limits, bid, market, by).items()
         )
 
+    def contracts(self, bid: Bid) -> tuple[str, ...]:
+        """The contracts that say what its sites may be offered for."""
+        return self._ties.contracts(bid)
+
     def units(self, bid: Bid) -> tuple[str, ...]:
         """The units whose days it binds."""
-        return (bid.unit, *self._sharing.others(bid.unit, bid))
+        return (bid.unit, *self._ties.others(bid.unit, bid))
 
     def take(
         self,
@@ -188,7 +210,7 @@ class Binding:
         old = None if before is None else commitment_of(before.draft.bid, product)
         also = either(new, old)
         wishes = [Wish(Commit(bid.unit, bid.day, policy.exclusivity, new, also), command_id)]
-        for unit, (shared, whole) in self._sharing.others(bid.unit, bid).items():
+        for unit, (shared, whole) in self._ties.others(bid.unit, bid).items():
             part = scaled(new, bid.unit, shared, whole)
             rest = None if also is None else scaled(also, bid.unit, shared, whole)
             wishes.append(Wish(Commit(unit, bid.day, policy.exclusivity, part, rest), command_id))
@@ -207,7 +229,7 @@ class Binding:
         for standing, commitment in ends:
             bid = standing.draft.bid
             found.setdefault((bid.unit, bid.day), []).append(commitment)
-            shares = self._sharing.others(bid.unit, bid)
+            shares = self._ties.others(bid.unit, bid)
             for unit in standing.units[1:]:
                 shared, whole = shares.get(unit, (1, 1))
                 part = scaled(commitment, bid.unit, shared, whole)

@@ -6,9 +6,10 @@ each limit, all or none (docs/trading.md).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, cast
 
-from adapters.desk.binding import Binding, Sharing, award_of, commitment_of
+from adapters.desk.binding import Binding, SiteTies, award_of, commitment_of
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
 from adapters.queries import bids
@@ -32,9 +33,10 @@ from trading.bid_commands import (
     SendBid,
     SubmitBid,
     WithdrawBid,
+    awardable,
 )
-from trading.bid_life import LIVE, BidState, Standing, live_of, standing_of
-from trading.clearing import Clearing, RecordClearing
+from trading.bid_life import BidState, Standing, live_of, standing_of
+from trading.clearing import Award, Clearing, RecordClearing
 from trading.feasibility import Commitment
 from trading.product import Market, Product, market_at
 from trading.risk import RiskPolicy, policy_of
@@ -85,7 +87,15 @@ class Desk:
             market, product = self.product_of(draft.bid)
             binding = self._binding()
             uses = binding.uses(policy, draft.bid, market, product, draft.by)
-            command = SubmitBid(name, market.id, revision, actor, uses, binding.units(draft.bid))
+            command = SubmitBid(
+                name,
+                market.id,
+                revision,
+                actor,
+                uses,
+                binding.units(draft.bid),
+                binding.contracts(draft.bid),
+            )
             wishes = [
                 Wish(command, command_id),
                 *binding.take(policy, draft.bid, product, state.live, uses, draft.overridden, command_id),
@@ -167,15 +177,17 @@ class Desk:
             Refused: see `RecordClearing` and `ClearBid`; `award_without_bid` for an award to a bid of another
                 product or day, or to none.
         """
-        awarded = {award.bid: award.power_w for award in clearing.awards}
+        awarded = {award.bid: award for award in clearing.awards}
         wishes = [Wish(RecordClearing(clearing), command_id)]
-        standing = self._standing(clearing, tuple(awarded))
+        standing = self._standing(clearing, awarded)
         ends: list[tuple[Standing, Commitment]] = []
         for name, held in standing.items():
             bid = held.draft.bid
             _, product = self.product_of(bid)
-            power = awarded.get(name, (0,) * len(clearing.price_u))
-            wishes.append(Wish(ClearBid(name, clearing.id, clearing.run, power), command_id))
+            award = awarded.get(name)
+            power = (0,) * len(clearing.price_u) if award is None else award.power_w
+            revision = held.draft.revision
+            wishes.append(Wish(ClearBid(name, clearing.id, clearing.run, power, revision), command_id))
             ends.append((held, award_of(bid, product, power)))
         wishes += self._binding().narrow(ends, command_id)
         return self.door.execute_all(wishes, actor=actor)[0]
@@ -204,7 +216,7 @@ class Desk:
             raise Refused("unknown_bid", f"no bid {name!r} is known", place="bid")
         return found
 
-    def _standing(self, clearing: Clearing, awarded: tuple[str, ...]) -> dict[str, Standing]:
+    def _standing(self, clearing: Clearing, awarded: Mapping[str, Award]) -> dict[str, Standing]:
         """The bids that a clearing is about: those awarded, and those that stand for its product and day."""
         wanted = BidFilter(
             market=clearing.market, product=clearing.product, first_day=clearing.day, last_day=clearing.day
@@ -217,19 +229,19 @@ class Desk:
         found: dict[str, Standing] = {}
         for name in (*awarded, *(one for one in names if one not in awarded)):
             state = self.door.state(f"bid.{name}")
-            held = state.standing if isinstance(state, BidState) else None
-            at_market = held is not None and (held.status in LIVE or held.status == "cleared")
-            if held is not None and at_market and (name in awarded or held.status != "submitted"):
-                found[name] = held
+            revision = awarded[name].revision if name in awarded else None
+            held = awardable(state if isinstance(state, BidState) else None, revision)
             if name in awarded:
-                _check_award(name, found.get(name), clearing)
+                _check_award(name, held, clearing)
+            if held is not None:
+                found[name] = held
         return found
 
     def _policy(self) -> RiskPolicy:
         return policy_of(self.door.state(risk.AGGREGATE))
 
     def _binding(self) -> Binding:
-        return Binding(Sharing.read(self._database, self.door.book))
+        return Binding(SiteTies.read(self._database, self.door.book))
 
 
 def _check_award(name: str, held: Standing | None, clearing: Clearing) -> None:

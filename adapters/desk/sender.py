@@ -1,0 +1,240 @@
+"""Carries bids to one market and its answers and results back, one step at a time.
+
+What it does follows from the bids' states alone, so it may be killed at any moment: a bid that was being sent
+is asked about before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from adapters.desk.desk import Desk
+from adapters.gateway.gateway import Gateway, NotPublished, NotTaken, Offer, Unanswered
+from adapters.postgres.database import Database
+from adapters.queries import bids
+from adapters.queries.bids import BidFilter
+from adapters.settling import lowest_position
+from ledger.effective import History
+from ledger.refusal import Refused
+from ledger.trading_unit import TradingUnit
+from trading import risk
+from trading.bid_commands import AcknowledgeBid
+from trading.bid_life import AT_MARKET, Standing, late
+from trading.clearing import ClearingState, clearing_id
+from trading.risk import Desk as DeskState
+
+ACTOR: Final = "gateway"
+_SENDING_S: Final = 30
+"""For so long another process may still be waiting for its answer."""
+
+Outcome = Literal[
+    "acknowledged", "refused", "uncertain", "unsent", "expired", "withdrawn", "withdrawing", "kept", "cleared"
+]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What one step did to a bid or a clearing; `note` says why."""
+
+    name: str
+    outcome: Outcome
+    note: str = ""
+
+
+class Sender:
+    """One market's traffic. `clock` is the desk's own."""
+
+    def __init__(
+        self, desk: Desk, database: Database, market: str, gateway: Gateway, clock: Callable[[], datetime]
+    ) -> None:
+        self._desk = desk
+        self._database = database
+        self._market = market
+        self._gateway = gateway
+        self._clock = clock
+
+    def step(self) -> list[Done]:
+        """Carry everything that waits one step further; answers what changed."""
+        found: list[Done] = []
+        for name in self._live():
+            try:
+                done = self._carry(name)
+            except Refused as refused:
+                if refused.code not in ("bid_status", "bid_revision", "gate_closed", "kill_switch"):
+                    raise
+                continue
+            if done is not None:
+                found.append(done)
+        return found
+
+    def fetch(self, product: str, day: date) -> Done | None:
+        """Record the newest run of a day's result; None when it is not out, or known already.
+
+        Raises:
+            Unanswered: it did not arrive whole.
+            Refused: what arrived contradicts itself or the bids: nothing is recorded.
+        """
+        offers = [
+            self._offer(standing)
+            for standing in self._standings(product, day)
+            if standing.status in AT_MARKET or standing.behind is not None
+        ]
+        if not offers:
+            return None
+        market, its_product = offers[0].market, offers[0].product
+        try:
+            clearing = self._gateway.result(market, its_product, day, offers)
+        except NotPublished:
+            return None
+        known = self._desk.door.state(f"clearing.{clearing_id(market.id, product, day)}")
+        if isinstance(known, ClearingState) and known.runs.get(clearing.run) == clearing.digest:
+            return None
+        command_id = f"clearing:{clearing.id}:{clearing.run}:{clearing.digest}"
+        self._desk.record_clearing(clearing, command_id=command_id, actor=ACTOR)
+        return Done(clearing.id, "cleared", f"run {clearing.run}")
+
+    def due(self) -> list[tuple[str, date]]:
+        """Products and days whose result should be out by now, or may still be corrected."""
+        now = self._clock()
+        found: dict[tuple[str, date], None] = {}
+        with self._database.reading(self._desk.door.book) as connection:
+            position = lowest_position(connection)
+            since = (now - timedelta(days=_CORRECTED_DAYS)).date()
+            rows = bids.bids(connection, position, BidFilter(market=self._market, first_day=since))
+        for row in rows:
+            standing = row.state.standing
+            if standing is None or standing.status not in AT_MARKET:
+                continue
+            market, product = self._desk.product_of(standing.draft.bid)
+            out = market.moment(product.published, product, standing.draft.bid.day, standing.draft.bid.first)
+            if now >= out:
+                found[product.id, standing.draft.bid.day] = None
+        return sorted(found)
+
+    # ------------------------------------------------------------------- one bid
+
+    def _carry(self, name: str) -> Done | None:
+        state = self._desk.state(name)
+        standing = state.live
+        if standing is None:
+            return None
+        match standing.status:
+            case "submitted":
+                return self._send(name, standing)
+            case "sending" | "uncertain":
+                return self._clear_up(name, standing)
+            case "withdrawing":
+                return self._take_back(name, standing)
+            case "acknowledged":
+                return self._stopped(name, standing)
+            case _:
+                return None
+
+    def _send(self, name: str, standing: Standing) -> Done | None:
+        now, revision = self._clock(), standing.draft.revision
+        if late(standing, now):
+            note = f"the gate closed at {standing.gate_closes.isoformat()} before it was sent"
+            self._desk.expire(name, revision, note, command_id=_id(name, standing, "expire"), actor=ACTOR)
+            return Done(name, "expired", note)
+        offer = self._offer(standing)
+        attempt = _id(name, standing, f"send:{standing.sent_at}")
+        self._desk.send(name, revision, command_id=attempt, actor=ACTOR)
+        try:
+            taken = self._gateway.send(offer)
+        except NotTaken as error:
+            reason = str(error.args[0])
+            self._desk.refuse(name, revision, reason, command_id=_id(name, standing, "no"), actor=ACTOR)
+            return Done(name, "refused", reason)
+        except Unanswered as error:
+            self._desk.note_uncertain(
+                name, revision, str(error), command_id=_id(name, standing, f"lost:{now}"), actor=ACTOR
+            )
+            return Done(name, "uncertain", str(error))
+        return self._acknowledge(name, standing, taken.reference, taken.market_time)
+
+    def _clear_up(self, name: str, standing: Standing) -> Done | None:
+        """Ask the market what it has, before anything else is done."""
+        now, revision = self._clock(), standing.draft.revision
+        sent = standing.sent_at
+        if standing.status == "sending" and sent is not None and (now - sent).total_seconds() < _SENDING_S:
+            return None
+        try:
+            held = self._gateway.ask(self._offer(standing))
+        except Unanswered as error:
+            return Done(name, "uncertain", str(error))
+        if held is not None and held.revision == revision:
+            return self._acknowledge(name, standing, held.reference, held.market_time)
+        note = "the market was asked and does not have it"
+        self._desk.note_unsent(
+            name, revision, note, command_id=_id(name, standing, f"unsent:{sent}"), actor=ACTOR
+        )
+        return Done(name, "unsent", note)
+
+    def _take_back(self, name: str, standing: Standing) -> Done | None:
+        revision = standing.draft.revision
+        offer = self._offer(standing)
+        try:
+            self._gateway.withdraw(offer)
+        except Unanswered as error:
+            return Done(name, "withdrawing", str(error))
+        except NotTaken as error:
+            reference = standing.reference or "asked back too late"
+            self._desk.acknowledge(
+                AcknowledgeBid(name, revision, reference),
+                command_id=_id(name, standing, "kept"),
+                actor=ACTOR,
+            )
+            return Done(name, "kept", str(error.args[0]))
+        self._desk.withdraw(
+            name, revision, standing.reason, command_id=_id(name, standing, "back"), actor=ACTOR
+        )
+        return Done(name, "withdrawn", standing.reason)
+
+    def _stopped(self, name: str, standing: Standing) -> Done | None:
+        """While the switch is pulled, ask back what can be asked back."""
+        desk = self._desk.door.state(risk.AGGREGATE)
+        if not isinstance(desk, DeskState) or desk.pulled is None or late(standing, self._clock()):
+            return None
+        reason = f"trading was stopped: {desk.pulled.reason}"
+        self._desk.ask_withdrawal(name, reason, command_id=_id(name, standing, "stop"), actor=ACTOR)
+        return Done(name, "withdrawing", reason)
+
+    def _acknowledge(
+        self, name: str, standing: Standing, reference: str, market_time: datetime | None
+    ) -> Done:
+        command = AcknowledgeBid(name, standing.draft.revision, reference, market_time)
+        self._desk.acknowledge(command, command_id=_id(name, standing, "ack"), actor=ACTOR)
+        return Done(name, "acknowledged", reference)
+
+    # --------------------------------------------------------------------- looking
+
+    def _live(self) -> list[str]:
+        with self._database.reading(self._desk.door.book) as connection:
+            wanted = BidFilter(market=self._market, live=True)
+            return [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
+
+    def _standings(self, product: str, day: date) -> list[Standing]:
+        wanted = BidFilter(market=self._market, product=product, first_day=day, last_day=day)
+        with self._database.reading(self._desk.door.book) as connection:
+            names = [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
+        states = [self._desk.state(name) for name in names]
+        return [state.standing for state in states if state.standing is not None]
+
+    def _offer(self, standing: Standing) -> Offer:
+        market, product = self._desk.product_of(standing.draft.bid)
+        history = self._desk.door.state(f"trading_unit.{standing.draft.bid.unit}")
+        assert isinstance(history, History), "a bid's unit is registered"
+        unit = history.latest.document
+        assert isinstance(unit, TradingUnit), "a unit's history holds units"
+        return Offer(standing.draft, market, product, unit.unit_code)
+
+
+_CORRECTED_DAYS: Final = 31
+
+
+def _id(name: str, standing: Standing, what: str) -> str:
+    """A command's id: the same step of the same submission is one step, whoever takes it."""
+    return f"gateway:{name}:{standing.draft.revision}:{standing.at.isoformat()}:{what}"

@@ -1,0 +1,249 @@
+"""To the reference market operator over HTTP (docs/reference-market.md).
+
+Its revisions must grow with every change: a bid's revision n is 2n there, and its withdrawal 2n + 1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from adapters.gateway.gateway import NotPublished, NotTaken, Offer, Taken, Unanswered
+from ledger.interval import Instant
+from ledger.refusal import Refused
+from trading.bid import Bid
+from trading.clearing import Award, Clearing
+from trading.product import Market, Product
+
+_TIMEOUT_S: Final = 5.0
+_NOT_FOUND: Final = 404
+_SERVER_ERROR: Final = 500
+_LINES: Final = {"day_ahead": "day_ahead", "real_time": "real_time", "intraday": "real_time"}
+
+
+class _Receipt(msgspec.Struct):
+    state: str
+    revision: int
+    sha256: str | None
+    recorded_at: Instant
+
+
+class _Held(msgspec.Struct):
+    receipt: _Receipt
+
+
+class _Interval(msgspec.Struct):
+    start: Instant
+    price_micro_per_kwh: int
+    award_w: int
+
+
+class _Result(msgspec.Struct):
+    market: str
+    product: str
+    day: date
+    participant: str
+    run: int
+    published_at: Instant
+    currency: str
+    interval_s: int
+    offer_revision: int | None
+    intervals: tuple[_Interval, ...]
+
+
+class _Digested(msgspec.Struct):
+    digest: str
+    result: msgspec.Raw
+
+
+class ReferenceMarket:
+    """`tokens`: participant (the unit's code at the market) -> its token."""
+
+    def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
+        self._tokens = tokens
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(self, offer: Offer) -> Taken:
+        """See `Gateway.send`."""
+        bid = offer.draft.bid
+        body = msgspec.json.encode(_body(offer))
+        key = f"{bid.id}-{offer.draft.revision}"
+        headers = self._headers(offer.unit_code) | {
+            "Idempotency-Key": key,
+            "Content-Type": "application/json",
+        }
+        answer = self._ask("PUT", _place(offer), headers=headers, content=body)
+        receipt = _decoded(answer, _Receipt)
+        return Taken(offer.draft.revision, _reference(offer, receipt), receipt.recorded_at)
+
+    def ask(self, offer: Offer) -> Taken | None:
+        """See `Gateway.ask`."""
+        try:
+            answer = self._ask("GET", _place(offer), headers=self._headers(offer.unit_code))
+        except NotTaken as error:
+            if error.args[1] == _NOT_FOUND:
+                return None
+            raise Unanswered(str(error)) from error
+        receipt = _decoded(answer, _Held).receipt
+        if receipt.state == "withdrawn":
+            return None
+        return Taken(receipt.revision // 2, _reference(offer, receipt), receipt.recorded_at)
+
+    def withdraw(self, offer: Offer) -> None:
+        """See `Gateway.withdraw`."""
+        held = self.ask(offer)
+        if held is None:
+            return
+        headers = self._headers(offer.unit_code) | {
+            "Idempotency-Key": f"{offer.draft.bid.id}-{held.revision}-back"
+        }
+        self._ask("DELETE", _place(offer), headers=headers, params={"revision": 2 * held.revision + 1})
+
+    def result(self, market: Market, product: Product, day: date, offers: Collection[Offer]) -> Clearing:
+        """See `Gateway.result`."""
+        told: dict[str, _Result] = {}
+        sums: list[str] = []
+        for offer in offers:
+            one, digest = self._result(offer.unit_code, product, day)
+            told[offer.draft.bid.id] = one
+            sums.append(digest)
+        if not told:
+            raise NotPublished("nothing was offered")
+        runs = {one.run for one in told.values()}
+        if len(runs) > 1:
+            raise Unanswered(f"runs {sorted(runs)}: a new one came while it was read")
+        first = next(iter(told.values()))
+        starts = _starts(market, product, day)
+        for one in told.values():
+            _check(one, first, market, day, starts)
+        return Clearing(
+            market=market.id,
+            product=product.id,
+            day=day,
+            run=str(first.run),
+            published=first.published_at,
+            price_u=tuple(one.price_micro_per_kwh for one in first.intervals),
+            awards=tuple(
+                Award(bid=name, power_w=tuple(i.award_w for i in one.intervals), revision=one.offer_revision)
+                for name, one in told.items()
+                if one.offer_revision is not None
+            ),
+            source=f"{self._client.base_url}results/{_LINES[product.stage]}/{day}",
+            source_sha256=hashlib.sha256("".join(sums).encode()).hexdigest(),
+        )
+
+    def _result(self, participant: str, product: Product, day: date) -> tuple[_Result, str]:
+        try:
+            answer = self._ask(
+                "GET", f"/results/{_LINES[product.stage]}/{day}", headers=self._headers(participant)
+            )
+        except NotTaken as error:
+            if error.args[1] == _NOT_FOUND:
+                raise NotPublished(str(error)) from error
+            raise Unanswered(str(error)) from error
+        digested = _decoded(answer, _Digested)
+        if hashlib.sha256(digested.result).hexdigest() != digested.digest:
+            raise Unanswered("the result is not what its digest says")
+        try:
+            return msgspec.json.decode(digested.result, type=_Result), digested.digest
+        except msgspec.MsgspecError as error:
+            raise Unanswered(f"the result cannot be read: {error}") from error
+
+    def _headers(self, participant: str) -> dict[str, str]:
+        if participant not in self._tokens:
+            raise Refused("gateway_token", f"no token for {participant} is configured", place=participant)
+        return {"Authorization": f"Bearer {self._tokens[participant]}"}
+
+    def _ask(self, method: str, path: str, **how: Any) -> httpx.Response:
+        try:
+            answer = self._client.request(method, path, **how)
+        except httpx.HTTPError as error:
+            raise Unanswered(f"{method} {path}: {error!r}") from error
+        if answer.status_code >= _SERVER_ERROR:
+            raise Unanswered(f"{method} {path}: {answer.status_code}")
+        if answer.is_success:
+            return answer
+        raise NotTaken(answer.text[:500], answer.status_code)
+
+
+def _place(offer: Offer) -> str:
+    line = _LINES[offer.product.stage]
+    return f"/participants/{offer.unit_code}/offers/{line}/{offer.draft.bid.day}"
+
+
+def _reference(offer: Offer, receipt: _Receipt) -> str:
+    return f"{offer.unit_code}/{offer.draft.bid.day}/{receipt.revision}"
+
+
+def _body(offer: Offer) -> dict[str, object]:
+    bid = offer.draft.bid
+    starts = _starts(offer.market, offer.product, bid.day)
+    return {
+        "revision": 2 * offer.draft.revision,
+        "curves": [
+            {
+                "start": starts[number],
+                "segments": [
+                    {"start_w": low, "end_w": high, "price_micro_per_kwh": price}
+                    for low, high, price in curve
+                ],
+            }
+            for number, curve in enumerate(bid.curves)
+            if curve
+        ],
+        "blocks": _blocks(bid, starts),
+    }
+
+
+def _blocks(bid: Bid, starts: list[datetime]) -> list[dict[str, object]]:
+    if any(block.parent is not None for block in bid.blocks):
+        raise NotTaken("this market links no blocks", 0)
+    return [
+        {
+            "id": block.id,
+            "intervals": [
+                {"start": starts[block.first + number], "power_w": power}
+                for number, power in enumerate(block.profile_w)
+            ],
+            "price_micro_per_kwh": block.price_u,
+            "group": block.group,
+        }
+        for block in bid.blocks
+    ]
+
+
+def _starts(market: Market, product: Product, day: date) -> list[datetime]:
+    begins = market.start_of(day)
+    return [
+        begins + timedelta(seconds=product.interval_s * number)
+        for number in range(market.intervals(product, day))
+    ]
+
+
+def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Unanswered(f"the answer cannot be read: {error}") from error
+
+
+def _check(one: _Result, first: _Result, market: Market, day: date, starts: list[datetime]) -> None:
+    """Raises:
+    Refused: `clearing_file` for a result of another day, of other intervals, or of two prices."""
+    wrong = ""
+    if one.day != day or one.currency != market.currency:
+        wrong = f"the result is of {one.day} in {one.currency}"
+    elif [interval.start for interval in one.intervals] != starts:
+        wrong = f"the result has {len(one.intervals)} intervals, and the day {len(starts)}"
+    elif [i.price_micro_per_kwh for i in one.intervals] != [i.price_micro_per_kwh for i in first.intervals]:
+        wrong = "the result has two prices for one interval"
+    if wrong:
+        raise Refused("clearing_file", wrong, place=f"results {day}")
