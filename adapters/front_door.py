@@ -146,6 +146,11 @@ class FrontDoor:
             return self._with_sequences(receipts, sequences)
         raise Refused("conflict", "others keep changing the same thing; try again", place=names[0])
 
+    def accepted(self, aggregate: str, command_id: str) -> Receipt | None:
+        """Where the aggregate's command of that id is; None when it accepted none."""
+        seen = self._load_all([aggregate])[aggregate].seen.get(command_id)
+        return None if seen is None else Receipt(aggregate, seen.version, seen.sequence, repeated=True)
+
     def state(self, aggregate: str) -> object:
         """The aggregate's state now; None when it does not exist."""
         return self._load_all([aggregate])[aggregate].state

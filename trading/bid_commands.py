@@ -199,8 +199,7 @@ class SubmitBid(_BidCommand, frozen=True):
         gate = gate_of(market, product, draft.bid.day, draft.bid.first)
         gate.check(now)
         check_bid(draft.bid, market, product)
-        for name in self.contracts:
-            _check_contract(known(others, f"contract.{name}", History), draft.bid, product)
+        self.check_contracts(draft.bid, product, others)
         policy = policy_of(desk)
         exposure = exposure_of(draft.bid, product)
         needed = policy.persons(product.kind, exposure.payable + exposure.imbalance)
@@ -218,6 +217,12 @@ class SubmitBid(_BidCommand, frozen=True):
                 self.revision, self.by, now, gate.opens, gate.closes, gate.margin_s, self.uses, self.units
             ),
         )
+
+    def check_contracts(self, bid: Bid, product: Product, others: Mapping[str, object]) -> None:
+        """Raises:
+        Refused: `contract_forbids`."""
+        for name in self.contracts:
+            _check_contract(known(others, f"contract.{name}", History), bid, product)
 
 
 def versions_on(versions: Sequence[Contract], day: date) -> list[Contract]:

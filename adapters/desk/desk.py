@@ -50,7 +50,7 @@ class Desk:
 
     def __init__(self, door: FrontDoor, database: Database) -> None:
         self.door = door
-        self._database = database
+        self.database = database
 
     def draft(self, bid: Bid, *, revision: int, command_id: str, actor: str) -> Receipt:
         """Write a bid or its next revision.
@@ -80,6 +80,8 @@ class Desk:
         Raises:
             Refused: see `SubmitBid`, `Commit` and `UseLimit`.
         """
+        if (before := self.door.accepted(f"bid.{name}", command_id)) is not None:
+            return self._again(before, self.state(name), revision)
         for attempt in range(_ATTEMPTS):
             state = self.state(name)
             draft = state.draft
@@ -106,6 +108,20 @@ class Desk:
                 if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("the last attempt answers or raises")
+
+    @staticmethod
+    def _again(before: Receipt, state: BidState, revision: int) -> Receipt:
+        """A submission that was accepted before: its commitments have changed since, its answer has not.
+
+        Raises:
+            Refused: `command_id_reused` when it was not a submission of that revision.
+        """
+        standing = state.standing
+        while standing is not None and standing.draft.revision != revision:
+            standing = standing.behind
+        if standing is None and state.draft.revision == revision:
+            raise Refused("command_id_reused", "that command id asked for something else", place="revision")
+        return before
 
     def ask_withdrawal(self, name: str, reason: str, *, command_id: str, actor: str) -> Receipt:
         """Raises:
@@ -223,8 +239,8 @@ class Desk:
         )
         client = self.door.recorder.log.client
         last = client.run(self.door.recorder.log.last_sequence())
-        wait_until(self._database, self.door.book, last, _PROJECTED_S)
-        with self._database.reading(self.door.book) as connection:
+        wait_until(self.database, self.door.book, last, _PROJECTED_S)
+        with self.database.reading(self.door.book) as connection:
             names = [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
         found: dict[str, Standing] = {}
         for name in (*awarded, *(one for one in names if one not in awarded)):
@@ -241,7 +257,7 @@ class Desk:
         return policy_of(self.door.state(risk.AGGREGATE))
 
     def _binding(self) -> Binding:
-        return Binding(SiteTies.read(self._database, self.door.book))
+        return Binding(SiteTies.read(self.database, self.door.book))
 
 
 def _check_award(name: str, held: Standing | None, clearing: Clearing) -> None:

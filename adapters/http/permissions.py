@@ -12,6 +12,8 @@ _ENGINEERING: Final = frozenset[Role]({"operator", "admin"})
 _FINANCE: Final = frozenset[Role]({"finance", "admin"})
 _PARTNER: Final = frozenset[Role]({"partner", "finance", "admin"})
 _AUDIT: Final = frozenset[Role]({"auditor", "admin"})
+_DESK: Final = frozenset[Role]({"market_desk", "admin"})
+_DESK_READS: Final = frozenset[Role]({"market_desk", "operator", "finance", "auditor", "admin"})
 _ADMIN: Final = frozenset[Role]({"admin"})
 
 PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
@@ -54,6 +56,16 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/trading-units": _FINANCE,
     "GET /v1/trading-units/{name}/statements/{month}": _MONEY,
     "POST /v1/allocations": _FINANCE,
+    "GET /v1/bids": _DESK_READS,
+    "GET /v1/bids/{name}": _DESK_READS,
+    "GET /v1/bids/{name}/receipt": _DESK_READS,
+    "POST /v1/bids": _DESK,
+    "POST /v1/bids/check": _DESK_READS,
+    "POST /v1/bids/{name}/approve": _DESK,
+    "POST /v1/bids/{name}/submit": _DESK,
+    "POST /v1/bids/{name}/withdraw": _DESK,
+    "POST /v1/bids/{name}/override": _DESK,
+    "POST /v1/bids/{name}/acknowledge": _DESK,
     "GET /v1/exclusivity/{name}": _MASTER_DATA,
     "POST /v1/exclusivity": _FINANCE,
     "GET /v1/readings": _MASTER_DATA,

@@ -1,0 +1,118 @@
+"""Whether a bid would be accepted now: its form, its gate, what it uses of each limit, what it binds."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from fractions import Fraction
+
+import msgspec
+
+from adapters.desk.binding import SiteTies, commitment_of
+from adapters.desk.desk import Desk
+from ledger.interval import Instant
+from ledger.quantity import decimal_text, round_half_away
+from ledger.refusal import Refused
+from trading import risk
+from trading.bid import Bid
+from trading.bid_commands import DraftBid, SubmitBid, digest_of, limit_values
+from trading.commitment import Commit
+from trading.exposure import exposure_of
+from trading.gate import gate_of
+from trading.risk import policy_of
+from trading.usage import Usage, aggregate_of
+
+
+class LimitUse(msgspec.Struct, frozen=True):
+    """In Wh, or in major units of the limit's currency."""
+
+    limit: str
+    value: str
+    measure: str
+    used: str
+    asked: str
+    most: str
+    kept: bool
+
+
+class Problem(msgspec.Struct, frozen=True):
+    code: str
+    place: str
+    reason: str
+
+
+class CheckedBid(msgspec.Struct, frozen=True):
+    """`problems` are what it would be refused for, in the order of docs/bid-refusals.md."""
+
+    digest: str
+    day: date
+    intervals: int
+    gate_opens: Instant
+    gate_closes: Instant
+    volume_wh: int
+    payable: str
+    imbalance: str
+    currency: str
+    approvals_needed: int
+    limits: tuple[LimitUse, ...]
+    problems: tuple[Problem, ...]
+
+
+def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
+    """Nothing is stored.
+
+    Raises:
+        Refused: `unknown_market`, `market_gap`, `unknown_product`, `risk_policy_missing`, and what the bid's
+            form is refused for: without a form there is nothing to weigh.
+    """
+    market, product = desk.product_of(bid)
+    door, problems = desk.door, list[Problem]()
+    draft = DraftBid(bid, actor, 0)
+    draft.decide_at(now, None, {name: door.state(name) for name in draft.reads})
+    gate = gate_of(market, product, bid.day, bid.first)
+    policy = policy_of(door.state(risk.AGGREGATE))
+    ties = SiteTies.read(desk.database, door.book)
+    exposure = exposure_of(bid, product)
+    commit = Commit(bid.unit, bid.day, policy.exclusivity, commitment_of(bid, product))
+    contracts = ties.contracts(bid)
+    checks = SubmitBid(bid.id, market.id, 1, actor, (), (), contracts)
+    for check in (
+        lambda: gate.check(now),
+        lambda: risk.check_running(door.state(risk.AGGREGATE)),
+        lambda: checks.check_contracts(bid, product, {name: door.state(name) for name in checks.reads}),
+        lambda: commit.decide(
+            door.state(commit.aggregate),  # type: ignore[arg-type]
+            {name: door.state(name) for name in commit.reads},
+        ),
+    ):
+        try:
+            check()
+        except Refused as refused:
+            problems.append(Problem(refused.code, refused.place, refused.reason))
+    uses: list[LimitUse] = []
+    for (_, value), limit in limit_values(policy.limits, bid, market, actor).items():
+        usage = door.state(aggregate_of(limit, value, bid.day))
+        used = (usage if isinstance(usage, Usage) else Usage()).sum_at(now, bid.id)
+        asked = exposure.of(limit.measure)
+        kept = used + asked <= limit.most_exact
+        uses.append(LimitUse(limit.id, value, limit.measure, _text(used), _text(asked), limit.most, kept))
+        if not kept:
+            code = "limit_volume" if limit.measure == "volume_wh" else f"limit_{limit.measure}"
+            problems.append(Problem(code, "limits", f"limit {limit.id} of {limit.each} {value}"))
+    return CheckedBid(
+        digest_of(bid),
+        bid.day,
+        len(bid.curves),
+        gate.opens,
+        gate.closes,
+        exposure.volume_wh,
+        _text(exposure.payable),
+        _text(exposure.imbalance),
+        market.currency,
+        policy.persons(product.kind, exposure.payable + exposure.imbalance),
+        tuple(uses),
+        tuple(problems),
+    )
+
+
+def _text(value: Fraction) -> str:
+    return decimal_text(round_half_away(value * 100), 2)

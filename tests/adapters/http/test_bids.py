@@ -1,0 +1,108 @@
+"""A bid by HTTP: written, checked, approved by another, submitted, and its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from ledger.transparency.note import Note, open_note
+from tests.adapters import sample
+from tests.adapters.conftest import Bench
+from tests.adapters.desk.desk_book import CLOSES, bid, furnish
+from tests.adapters.http.conftest import HOST, Api, problem
+from trading.bid import Bid
+from trading.receipt import BidReceipt
+
+
+@pytest.fixture
+def desk(bench: Bench) -> Iterator[Api]:
+    furnish(bench)
+    made = Api(bench)
+    for actor in ("anna", "bert"):
+        made.secrets[actor] = made.grant("market_desk", actor=actor)  # type: ignore[index]
+    yield made
+    made.close()
+
+
+def body(one: Bid, revision: int = 0) -> dict[str, Any]:
+    return {"bid": msgspec.to_builtins(one), "revision": revision}
+
+
+def test_a_bid_from_check_to_signed_receipt(desk: Api) -> None:
+    checked = desk.post("/v1/bids/check", body(bid()), "anna").json()
+    assert (checked["intervals"], checked["approvals_needed"], checked["problems"]) == (96, 1, [])
+    assert {one["limit"]: one["asked"] for one in checked["limits"]} == {
+        "volume": "4000000.00",
+        "money": "600.00",
+    }
+    made = desk.post("/v1/bids", body(bid()), "anna", key="d1")
+    assert made.status_code == 201, made.text
+    stored = made.json()
+    assert (stored["revision"], stored["status"], stored["digest"]) == (1, "draft", checked["digest"])
+    own = {"revision": 1, "digest": stored["digest"]}
+    problem(desk.post("/v1/bids/b1/approve", own, "anna"), 422, "four_eyes")
+    assert desk.post("/v1/bids/b1/approve", own, "bert").json()["status"] == "approved"
+    sent = desk.post("/v1/bids/b1/submit", {"revision": 1}, "anna", key="s1")
+    assert sent.json()["status"] == "submitted", sent.text
+    again = desk.post("/v1/bids/b1/submit", {"revision": 1}, "anna", key="s1")
+    assert (again.json()["sequence"], again.headers["Idempotency-Replayed"]) == (
+        sent.json()["sequence"],
+        "true",
+    )
+    desk.wait()
+    found = desk.get("/v1/bids/b1", "auditor").json()
+    assert found["summary"]["standing"]["submitted_by"] == "anna"
+    assert found["bid"] == msgspec.to_builtins(bid())
+    receipt = desk.get("/v1/bids/b1/receipt", "market_desk").json()
+    note = Note.parse(receipt["receipt"].encode())
+    open_note(note, [desk.published.key()])
+    told = BidReceipt.parse(note.text)
+    assert (told.bid, told.revision, told.digest, told.gate_closes) == ("b1", 1, stored["digest"], CLOSES)
+    assert told.sequence == receipt["sequence"] == sent.json()["sequence"]
+
+
+def test_lists_filter_and_answer_as_of(desk: Api) -> None:
+    desk.post("/v1/bids", body(bid()), "anna")
+    second = desk.post("/v1/bids", body(bid("b2")), "anna").json()
+    desk.wait()
+    assert [one["id"] for one in desk.get("/v1/bids?status=draft&unit=vpp").json()["items"]] == ["b1", "b2"]
+    before = second["sequence"] - 1
+    assert [one["id"] for one in desk.get(f"/v1/bids?as_of={before}").json()["items"]] == ["b1"]
+    assert desk.get("/v1/bids?live=true").json()["items"] == []
+    assert desk.get("/v1/bids?limit=1").json()["next_cursor"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "place"),
+    [
+        ({"unit": "other"}, "unknown_trading_unit", "trading_unit"),
+        ({"market": "other"}, "unknown_market", "market"),
+        ({"product": "other"}, "unknown_product", "product"),
+        ({"curves": [[[0, 1000, 100_050]]] + [[]] * 95}, "price_tick", "curves[0][0]"),
+        ({"curves": [[[0, 1000, 9_000_000]]] + [[]] * 95}, "price_limit", "curves[0][0]"),
+        ({"curves": [[[0, 1000, 100]]] * 92}, "bid_intervals", "curves"),
+        ({"curves": "none"}, "field_type", "bid.curves"),
+        ({"price": 1}, "field_unknown", "bid.price"),
+        ({"note": "a\u0000b"}, "control_character", "bid.note"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_stored(
+    desk: Api, change: dict[str, Any], code: str, place: str
+) -> None:
+    wrong = body(bid())
+    wrong["bid"] |= change
+    problem(desk.post("/v1/bids", wrong, "anna"), 422, code, place)
+    problem(desk.get("/v1/bids/b1"), 404, "unknown_bid")
+
+
+def test_the_same_key_with_another_bid_is_refused(desk: Api) -> None:
+    assert desk.post("/v1/bids", body(bid()), "anna", key="k").status_code == 201
+    problem(desk.post("/v1/bids", body(bid(note="else")), "anna", key="k"), 409, "command_id_reused")
+
+
+def test_a_partner_sees_no_bids(desk: Api) -> None:
+    desk.bench.door.execute(sample.register_party(HOST), command_id="host", actor="setup")
+    problem(desk.get("/v1/bids", "partner"), 403, "forbidden")
