@@ -55,7 +55,7 @@ def test_a_bid_from_check_to_signed_receipt(desk: Api) -> None:
     desk.wait()
     found = desk.get("/v1/bids/b1", "auditor").json()
     assert found["summary"]["standing"]["submitted_by"] == "anna"
-    assert found["bid"] == msgspec.to_builtins(bid())
+    assert found["bid"] == msgspec.json.decode(msgspec.json.encode(bid()))
     receipt = desk.get("/v1/bids/b1/receipt", "market_desk").json()
     note = Note.parse(receipt["receipt"].encode())
     open_note(note, [desk.published.key()])
