@@ -7,7 +7,7 @@ market's number.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Final, Literal, get_args
@@ -22,6 +22,7 @@ from ledger.identity import checked_id
 from ledger.interval import midnight, utc_of_local, zone_of
 from ledger.quantity import MINOR_DIGITS, exact
 from ledger.refusal import Refused
+from trading.moment import DayMoment, IntervalMoment, Moment, clock_time, follows
 
 Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Signed = Annotated[str, msgspec.Meta(pattern=r"^-?\d{1,15}(\.\d{1,9})?$")]
@@ -63,43 +64,7 @@ SEGMENTS_MAX: Final = 10
 DAY_FIRST: Final = date(2000, 1, 1)
 DAY_LAST: Final = date(2199, 12, 31)
 _SIGNED: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
-_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
-_DAYS_BEFORE_MAX: Final = 400
-_MINUTES_MAX: Final = 48 * 60
 _INTERVALS: Final = (300, 900, 1800, 3600)
-
-
-class DayMoment(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="day"
-):
-    """A clock time of the market, `days_before` the delivery day; below zero, after it.
-
-    With `working_days` the days are counted in working days of the market's calendar.
-    """
-
-    days_before: int
-    at: str
-    working_days: bool = False
-
-    def __post_init__(self) -> None:
-        if not -_DAYS_BEFORE_MAX <= self.days_before <= _DAYS_BEFORE_MAX:
-            raise Refused("gate", f"{-_DAYS_BEFORE_MAX} to {_DAYS_BEFORE_MAX} days", place="days_before")
-        _clock(self.at)
-
-
-class IntervalMoment(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="interval"
-):
-    """Minutes before the start of the first interval that is bid for; below zero, after it."""
-
-    minutes_before: int
-
-    def __post_init__(self) -> None:
-        if not -_MINUTES_MAX <= self.minutes_before <= _MINUTES_MAX:
-            raise Refused("gate", f"{-_MINUTES_MAX} to {_MINUTES_MAX} minutes", place="minutes_before")
-
-
-Moment = DayMoment | IntervalMoment
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
@@ -155,9 +120,9 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             raise Refused("interval", f"one of {', '.join(map(str, _INTERVALS))} seconds", place="interval_s")
         self._check_prices()
         self._check_quantities()
-        if not _follows(self.gate_opens, self.gate_closes):
+        if not follows(self.gate_opens, self.gate_closes):
             raise Refused("gate", "the gate closes after it opens", place="gate_closes")
-        if not _follows(self.gate_closes, self.published, at_once=True):
+        if not follows(self.gate_closes, self.published, at_once=True):
             raise Refused("gate", "results come when the gate has closed", place="published")
 
     def _check_prices(self) -> None:
@@ -339,7 +304,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 return begins - timedelta(minutes=moment.minutes_before)
             case DayMoment():
                 on = self._day_before(_kept(day), moment)
-                at = _clock(moment.at)
+                at = clock_time(moment.at)
                 if at is None:
                     return midnight(on + timedelta(days=1), zone_of(self.zone))
                 return utc_of_local(datetime.combine(on, at), zone_of(self.zone))
@@ -354,15 +319,6 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return day
 
 
-def _clock(text: str) -> time | None:
-    """A clock time; None for 24:00, which is the next day's 00:00."""
-    if text == "24:00":
-        return None
-    if not _CLOCK.fullmatch(text):
-        raise Refused("gate", f"{text!r} is not a clock time such as 10:30 or 24:00", place="at")
-    return time(int(text[:2]), int(text[3:]))
-
-
 def _kept(day: date) -> date:
     """`day`, when clocks and calendars hold it and the days counted from it.
 
@@ -372,19 +328,6 @@ def _kept(day: date) -> date:
     if not DAY_FIRST <= day <= DAY_LAST:
         raise Refused("delivery_day", f"{DAY_FIRST} to {DAY_LAST}", place="day")
     return day
-
-
-def _follows(first: Moment, then: Moment, *, at_once: bool = False) -> bool:
-    """Whether `then` comes after `first` on every day, or may: what a calendar must tell is told later."""
-    match first, then:
-        case DayMoment(), DayMoment() if first.working_days == then.working_days:
-            order = (-first.days_before, first.at), (-then.days_before, then.at)
-            return order[0] < order[1] or (at_once and order[0] == order[1])
-        case IntervalMoment(), IntervalMoment():
-            gap = first.minutes_before - then.minutes_before
-            return gap > 0 or (at_once and gap == 0)
-        case _:
-            return True
 
 
 def market_at(history: History[Market], instant: datetime) -> Market:

@@ -16,7 +16,8 @@ from tests.ledger.test_unit_allocation import RESPONSE
 from trading.bid import Bid, Curve
 from trading.bid_commands import digest_of
 from trading.envelope import StateEnvelope, UnitEnvelope
-from trading.product import DayMoment, Market, Product
+from trading.moment import DayMoment
+from trading.product import Market, Product
 from trading.published_market import PublishMarket
 from trading.risk import ApprovalRule, ApprovePolicy, Limit, PreparePolicy, RiskPolicy
 
