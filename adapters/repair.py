@@ -20,7 +20,7 @@ import msgspec
 from adapters import backup as backups
 from adapters import continuity, replay
 from adapters.front_door import FrontDoor
-from adapters.integrity import evidence
+from adapters.integrity import evidence, known_damage
 from adapters.integrity.copies import Copies, side_by_side, stored_messages
 from adapters.integrity.judgement import Forked, Judge, Judgement, Roots
 from adapters.nats import stream
@@ -49,14 +49,21 @@ class Unrepairable(RuntimeError):
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """What a repair would do about the stream: `weak` are the fields that its configuration has wrong."""
+    """What a repair would do: `weak` are the fields that the stream's configuration has wrong, and `rows`
+    what it would make anew of tables, None where the stream has to be made anew first."""
 
     judgement: Judgement
     weak: tuple[str, ...]
+    rows: ReplayProof | None = None
 
     @property
     def remakes_stream(self) -> bool:
         return self.judgement.stream_differs or bool(self.weak)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        right = not self.judgement.faults and not self.remakes_stream
+        return right and (self.rows is None or self.rows.equal)
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,12 +120,15 @@ def begun(folder: Path) -> Plan | None:
 
 
 def survey(shop: Shop) -> Survey:
-    """Judge both copies; changes nothing.
+    """Judge both copies, and where the stream is right compare every row with it; changes nothing.
 
     Raises:
         Refused: `backup` and the others of `backup.checked` for a backup that does not hold.
     """
-    return Survey(_judged(shop), tuple(_weak(shop)))
+    found = _surveyed(shop)
+    if found.judgement.undecided or found.remakes_stream:
+        return found
+    return msgspec.structs.replace(found, rows=replay.compare(shop.log, shop.database))
 
 
 def repair(shop: Shop, *, actor: str) -> Repaired:
@@ -137,6 +147,7 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
         plan = _with_rows(shop, plan, found)
 
     rows = replay.mend(shop.log, shop.database, before)
+    known_damage.note(shop.database, shop.book, ())
     if plan is None:
         return Repaired(None, 0, rows)
     record = _record(plan)
@@ -146,6 +157,10 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
 
 
 # ---------------------------------------------------------------------- judging
+
+
+def _surveyed(shop: Shop) -> Survey:
+    return Survey(_judged(shop), tuple(_weak(shop)))
 
 
 def _copies(shop: Shop) -> Iterator[Copies]:
@@ -181,7 +196,7 @@ def _weak(shop: Shop) -> list[str]:
 
 def _planned(shop: Shop) -> Plan | None:
     """The plan, written down with evidence and image; None when the stream is as it must be."""
-    found = survey(shop)
+    found = _surveyed(shop)
     if found.judgement.undecided:
         raise Unrepairable(found.judgement)
     return _written(shop, found) if found.remakes_stream else None
@@ -230,13 +245,22 @@ def _with_rows(shop: Shop, plan: Plan | None, found: ReplayProof) -> Plan:
     )
     if plan is None:
         kept = evidence.keep_rows(shop.folder, shop.book, msgspec.to_builtins(found))
-        plan = Plan(None, "", "", found.position, 0, (), (), 0, kept)
+        proven = _proven(shop, found.position)
+        plan = Plan(None, "", "", found.position, proven, (), (), 0, kept)
     known = {step.place for step in plan.rows}
     plan = msgspec.structs.replace(
         plan, rows=(*plan.rows, *(step for step in steps if step.place not in known))
     )
     _write(shop.folder / _PLAN, msgspec.json.encode(plan))
     return plan
+
+
+def _proven(shop: Shop, last: int) -> int:
+    """Of how many of the stream's events up to `last`, which stay, a signed checkpoint is (0: of none)."""
+    roots = Roots(sorted(shop.checkpoints, key=lambda one: one.size))
+    for _, payload in islice(stored_messages(shop.operator, shop.book), last):
+        roots.add(envelope_leaf(payload))
+    return roots.proven
 
 
 def _made(shop: Shop) -> str:

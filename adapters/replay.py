@@ -25,13 +25,15 @@ from ledger.transparency.merkle import HASH_BYTES
 from ledger.transparency.tile import TILE_HEIGHT, TILE_WIDTH
 
 _REPLAY_S: Final = 3600.0
+_KEYS_NAMED: Final = 20
 
 
 class TableProof(msgspec.Struct, frozen=True):
     """One table compared; `difference` describes the first row that differs, None when none does.
 
     `sequence` is the first event from which the two tables differ (0: none), and `sha256` the digest of the
-    replayed rows as PostgreSQL writes them, in the order of their keys.
+    replayed rows as PostgreSQL writes them, in the order of their keys. `differing` counts the rows that only
+    one side has, one that differs once; `keys` names the first of them by their primary keys.
     """
 
     table: str
@@ -39,6 +41,8 @@ class TableProof(msgspec.Struct, frozen=True):
     difference: str | None
     sequence: int = 0
     sha256: str = ""
+    differing: int = 0
+    keys: tuple[str, ...] = ()
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -92,12 +96,15 @@ def replay(log: Log, database: Database, projections: Sequence[Projection] = PRO
     return ReplayProof(position, tables, first)
 
 
-def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) -> ReplayProof:
-    """Make every table that differs anew from the stream, with the positions; answers what differed.
+def compare(log: Log, database: Database) -> ReplayProof:
+    """As `replay`, of a stream that was proven right: what `mend` would make anew. Changes nothing."""
+    with _remade(log, database) as (position, other):
+        return _proof(log.book, position, database, other)
 
-    `before` is told first, where anything does. Only for a stream that was proven right: it is
-    not compared with the archive, which is made anew too. Rows are made up to where the projections were.
-    """
+
+@contextmanager
+def _remade(log: Log, database: Database) -> Iterator[tuple[int, Database]]:
+    """The rows as the stream gives them, up to where the projections were, in a database of their own."""
     with _scratch(database) as other:
         last = log.client.run(log.last_sequence())
         with database.owning() as live:
@@ -105,12 +112,27 @@ def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) ->
         if not 0 < position <= last:
             position = last
         _fold(log, other, position, PROJECTIONS)
+        yield position, other
+
+
+def _proof(book: str, position: int, database: Database, other: Database) -> ReplayProof:
+    with database.owning() as live, other.owning() as again:
+        tables = tuple(_compared(live, again, book, table) for table in _tables(PROJECTIONS))
+        return ReplayProof(position, tables, _located(again, book, tables))
+
+
+def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) -> ReplayProof:
+    """Make every table that differs anew from the stream, with the positions; answers what differed.
+
+    `before` is told first, where anything does. Only for a stream that was proven right: it is
+    not compared with the archive, which is made anew too. Rows are made up to where the projections were.
+    """
+    with _remade(log, database) as (position, other):
+        proof = _proof(log.book, position, database, other)
+        if not proof.equal:
+            before(proof)
         with database.owning() as live, other.owning() as again:
-            tables = tuple(_compared(live, again, log.book, table) for table in _tables(PROJECTIONS))
-            proof = ReplayProof(position, tables, _located(again, log.book, tables))
-            if not proof.equal:
-                before(proof)
-            for table in tables:
+            for table in proof.tables:
                 if table.difference is not None:
                     _replace(live, again, log.book, table.table)
             for projection in PROJECTIONS:
@@ -191,7 +213,8 @@ def _scratch(database: Database) -> Iterator[Database]:
 def _compared(live: Connection, again: Connection, book: str, table: str) -> TableProof:
     """Both in the order of their keys. A row that only one side has shifts what follows, so that rows are
     matched by what they say and not by where they stand."""
-    query = _rows_in_order(live, book, table)
+    names = _key_of(live, table)
+    query = _rows_in_order(book, table, names)
     columns = _columns(live, table)
     digest = hashlib.sha256()
     rows = 0
@@ -214,7 +237,16 @@ def _compared(live: Connection, again: Connection, book: str, table: str) -> Tab
             _match(kept, ours_only, theirs_only)
             _match(made, theirs_only, ours_only)
     sequence = _first_event(columns, list(ours_only), list(theirs_only))
-    return TableProof(table, rows, difference, sequence, digest.hexdigest())
+    keys = dict.fromkeys(_key_text(columns, names, row) for row in (*ours_only, *theirs_only))
+    return TableProof(
+        table, rows, difference, sequence, digest.hexdigest(), len(keys), tuple(keys)[:_KEYS_NAMED]
+    )
+
+
+def _key_text(columns: Sequence[str], names: Sequence[str], row: bytes) -> str:
+    """A row's primary key without the book: `meter M1, register charge, start ..., sequence 12`."""
+    fields = dict(zip(columns, _fields(row), strict=False))
+    return ", ".join(f"{name} {fields[name].decode(errors='replace')}" for name in names if name != "book")
 
 
 def _match(row: bytes | None, own: dict[bytes, None], others: dict[bytes, None]) -> None:
@@ -298,7 +330,8 @@ def _columns(connection: Connection, table: str) -> list[str]:
     return [name for (name,) in found]
 
 
-def _rows_in_order(connection: Connection, book: str, table: str) -> sql.Composed:
+def _key_of(connection: Connection, table: str) -> list[str]:
+    """The columns of a table's primary key, in its order."""
     keys = connection.execute(
         "SELECT a.attname FROM pg_index AS i"
         " CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)"
@@ -306,7 +339,11 @@ def _rows_in_order(connection: Connection, book: str, table: str) -> sql.Compose
         " WHERE i.indrelid = %s::regclass AND i.indisprimary ORDER BY k.place",
         [f"ledger.{table}"],
     ).fetchall()
-    order = sql.SQL(", ").join(sql.Identifier(name) for (name,) in keys)
+    return [name for (name,) in keys]
+
+
+def _rows_in_order(book: str, table: str, keys: Sequence[str]) -> sql.Composed:
+    order = sql.SQL(", ").join(map(sql.Identifier, keys))
     return sql.SQL("COPY (SELECT * FROM ledger.{} WHERE book = {} ORDER BY {}) TO STDOUT").format(
         sql.Identifier(table), book, order
     )

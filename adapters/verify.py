@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 
 import msgspec
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
+from adapters.correcting import ended_contracts
 from adapters.integrity import checkpoint_files
 from adapters.integrity.copies import Copies, side_by_side
 from adapters.integrity.fault import Fault
@@ -21,6 +23,7 @@ from adapters.transparency.published_log import PublishedLog
 from adapters.transparency.seen_checkpoint import note_seen
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.result import Result
 from ledger.settlement.settle import check_line, settle_all
 from ledger.transparency.checkpoint import Checkpoint
 
@@ -103,7 +106,7 @@ def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -
     """Settle the run again from the ledger as it was at its position."""
     place = f"sequence {run.sequence}, run {run.run} of {run.contract} for {run.month}"
     try:
-        result = statements.result(connection, run.contract, run.month, run.run)
+        result = statements.result_row(connection, run.contract, run.month, run.run)
     except Discontinuity as altered:
         return [altered.fault]
     assert result is not None
@@ -116,15 +119,7 @@ def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -
         except AssertionError:
             faults.append(Fault("run_altered", place, f"line {line.number} does not add up"))
     try:
-        inputs = settlement_inputs.load(
-            connection,
-            book,
-            Month.parse(run.month),
-            run.position,
-            [run.contract],
-            through=result.through,
-        )
-        (again,) = settle_all(inputs)
+        again = _settled_again(connection, book, run, result.through)
     except Refused as refused:
         faults.append(Fault("run_altered", place, f"it is refused now ({refused.code}): {refused}"))
         return faults
@@ -133,3 +128,16 @@ def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -
     if again.digest() != run.outputs_digest:
         faults.append(Fault("run_altered", place, "settling it again gives another result"))
     return faults
+
+
+def _settled_again(
+    connection: Connection, book: str, run: statements.RecordedRun, through: date | None
+) -> Result:
+    month, asked = Month.parse(run.month), [run.contract]
+    if through is None:
+        gone = ended_contracts(connection, month, run.position, asked).results.get(run.contract)
+        if gone is not None:
+            return gone
+    inputs = settlement_inputs.load(connection, book, month, run.position, asked, through=through)
+    (again,) = settle_all(inputs)
+    return again

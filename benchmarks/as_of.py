@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+from adapters.documents.statement_document import StatementDocument
+from adapters.documents.statement_proof import StatementProof
+from adapters.personal.keys import PersonalKeys
+from adapters.personal.people import People
+from adapters.postgres.database import Connection
 from adapters.queries.as_of import position_at, recorded_at_max
 from adapters.queries.documents import documents
 from adapters.queries.statements import latest
@@ -11,6 +18,7 @@ from adapters.settling import lowest_position, settle_month
 from benchmarks import portfolio
 from benchmarks.figure import Figure, median_ratio, seconds
 from benchmarks.rig import Book, Rig
+from ledger.interval import Month
 
 _SLOWER_MAX = 2
 _ROUNDS = 15
@@ -44,10 +52,18 @@ def _then(book: Book, position: int) -> None:
         instant = recorded_at_max(connection, position)
         found = position_at(connection, instant, lowest_position(connection))
         assert found == position, "another event of the same instant"
-        assert documents(connection, found, latest(connection, found, month=str(portfolio.YEAR[0])))
+        assert _described(book, connection, found, portfolio.YEAR[0])
 
 
 def _now(book: Book) -> None:
     with book.database.reading(book.log.book) as connection:
         position = lowest_position(connection)
-        assert documents(connection, position, latest(connection, position, month=str(portfolio.YEAR[-1])))
+        assert _described(book, connection, position, portfolio.YEAR[-1])
+
+
+def _described(book: Book, connection: Connection, position: int, month: Month) -> list[StatementDocument]:
+    """Without proofs, which are the same under any position."""
+    found = latest(connection, position, month=str(month))
+    proven = {one.sequence: StatementProof(book=book.log.book, sequence=one.sequence) for one in found}
+    people = People(book.door, book.database, PersonalKeys(Path("no keys")), lambda: datetime.now(UTC))
+    return documents(connection, position, found, proven, people)

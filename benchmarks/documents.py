@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from fractions import Fraction
 
 from adapters.documents.statement_document import StatementDocument
 from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf, statement_pdfs
+from adapters.documents.statement_proof import StatementProof
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.documents.typesetting import Typesetters
+from adapters.transparency.inclusion import Inclusion
 from benchmarks.figure import Figure, seconds, seconds_and
 from benchmarks.rig import Rig
 from ledger.clauses.flow import exact_text
 from ledger.quantity import Money
 from ledger.settlement.line import Basis, Line
 from ledger.settlement.statement import Statement
+from ledger.transparency.checkpoint import Checkpoint
+from ledger.transparency.merkle import HASH_BYTES, leaf_hash, node_hash
+from ledger.transparency.note_key import KeyKind, NoteSigner
 
 _WANTED = 20
 _LINES = 20
 _PERIODS = ("sharp", "peak", "flat", "valley", "deep")
+_SIGNER = NoteSigner.of_seed("benchmark/main", KeyKind.ED25519, bytes(32))
 _RECORDED = datetime(2026, 9, 1, tzinfo=UTC)
 
 
@@ -58,7 +65,22 @@ def _document(number: int) -> StatementDocument:
         sequence=number + 1, inputs_digest=f"{number:064x}", outputs_digest=f"{number + 1:064x}",
     )  # fmt: skip
     return StatementDocument(
-        statement=statement, recorded_at=_RECORDED, issuer="示范虚拟电厂", party_name="某企业"
+        statement=statement,
+        recorded_at=_RECORDED,
+        issuer="示范虚拟电厂",
+        party_name="某企业",
+        proof=_proof(number + 1),
+    )
+
+
+def _proof(sequence: int) -> StatementProof:
+    """In a log that ends with the event; all before it is one hash of zeros where it is a power of two."""
+    leaf, before = leaf_hash(str(sequence).encode()), bytes(HASH_BYTES)
+    path = (before,) * (sequence - 1).bit_count()
+    root = functools.reduce(lambda node, sibling: node_hash(sibling, node), path, leaf)
+    note = Checkpoint(_SIGNER.key.name, sequence, root).signed(_SIGNER)
+    return StatementProof(
+        book="main", sequence=sequence, inclusion=Inclusion(sequence, leaf, sequence, root, path, note)
     )
 
 

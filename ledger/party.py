@@ -8,19 +8,27 @@ import msgspec
 
 from ledger.effective import History, Period, extended
 from ledger.identity import checked_id
+from ledger.personal.person import Person
 from ledger.refusal import Refused
 
 
-class Party(msgspec.Struct, frozen=True):
-    """A legal person. Contact and bank data of natural persons do not belong here."""
+class Party(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A legal person, or a natural one under a name that is none: `person` is then the id of whose name
+    stands on its documents for as long as it can be read.
+
+    Contact and bank data of natural persons do not belong here.
+    """
 
     id: str
     name: str
+    person: str = ""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "party.id")
         if not self.name.strip():
             raise Refused("empty", "a party needs a name", place="party.name")
+        if self.person:
+            checked_id(self.person, "party.person")
 
 
 class PartyRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="party.registered.v1"):
@@ -43,7 +51,18 @@ class RegisterParty(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        return (f"person.{self.party.person}",) if self.party.person else ()
 
-    def decide(self, _: object, __: Mapping[str, object]) -> tuple[PartyRegistered]:
+    def decide(self, _: object, known: Mapping[str, object]) -> tuple[PartyRegistered]:
+        """Raises:
+        Refused: `unknown_person`; `person_erased` for one that no document can name any more."""
+        for aggregate in self.reads:
+            person = known.get(aggregate)
+            if not isinstance(person, Person):
+                text = (
+                    f"no person {self.party.person!r} is registered; wattledger privacy register-person does"
+                )
+                raise Refused("unknown_person", text, place="party.person")
+            if person.erased:
+                raise Refused("person_erased", f"person {person.id} was erased", place="party.person")
         return (PartyRegistered(self.period, self.party),)

@@ -15,7 +15,7 @@ from adapters.cli import given_file, repairing
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.continuity import Discontinuity, check_goes_on
-from adapters.integrity import checkpoint_files
+from adapters.integrity import checkpoint_files, known_damage
 from adapters.integrity.fault import Fault
 from adapters.projections import PROJECTIONS
 from adapters.settling import Behind
@@ -61,6 +61,7 @@ def add_to(app: App, session: Session) -> None:
                     proof = replays.replay(stack.log, stack.database)
                     faults += proof.faults
                     rows = sum(table.rows for table in proof.tables)
+                known_damage.note(stack.database, stack.settings.book, faults)
         except Discontinuity as lost:
             return _fault(lost)
         for fault in faults:
@@ -87,6 +88,8 @@ def add_to(app: App, session: Session) -> None:
                 proof = replays.replay(stack.log, stack.database)
                 with stack.database.reading(stack.settings.book) as connection:
                     runs, wrong = check_runs(connection, stack.settings.book, proof.position)
+                if proof.faults:
+                    known_damage.note(stack.database, stack.settings.book, proof.faults)
         except Discontinuity as lost:
             return _fault(lost)
         for table in proof.tables:

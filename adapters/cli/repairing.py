@@ -15,6 +15,7 @@ from adapters.integrity import checkpoint_files
 from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, repair, survey
 from adapters.stack import Stack, running
 from ledger.refusal import Refused
+from ledger.repair_record import Repair
 
 _SHOWN: Final = 20
 
@@ -29,9 +30,10 @@ def run(session: Session, console: Console, *, dry_run: bool, backup: Path | Non
     with running(session.settings, session.clock, founding=False, believing=False) as stack:
         if session.settings.embedded and not stack.children:
             raise Refused("repair_busy", "another command runs these servers; end it first", place="state")
+        files = _checkpoint_faults(stack)
         with _shop(stack, backup) as shop:
             if dry_run:
-                return _shown(shop, console)
+                return max(_shown(shop, console), files)
             try:
                 with console.status("repairing"):
                     done = repair(shop, actor=ACTOR)
@@ -39,7 +41,18 @@ def run(session: Session, console: Console, *, dry_run: bool, backup: Path | Non
                 return _impossible(impossible)
             stack.projector().catch_up()
             folder = shop.folder
-    return _told(done, folder)
+    _told(done, folder)
+    return files
+
+
+def _checkpoint_faults(stack: Stack) -> int:
+    """Say what is wrong with the checkpoints' files, which no repair puts back: 1 where anything is."""
+    faults = [*checkpoint_files.signed(stack.published).faults]
+    with stack.database.reading(stack.settings.book) as connection:
+        faults += checkpoint_files.check_not_rolled_back(connection, stack.published)
+    for fault in faults:
+        print(f"FAULT {fault}\n  {fault.remedy}")
+    return int(bool(faults))
 
 
 @contextmanager
@@ -51,9 +64,6 @@ def _shop(stack: Stack, backup: Path | None) -> Iterator[Shop]:
             "a stream is made anew by the operator's identity only; set WATTLEDGER_NATS_OPERATOR_SEED",
             place="nats_operator_seed",
         )
-    known = checkpoint_files.signed(stack.published)
-    for fault in known.faults:
-        print(f"FAULT {fault}\n  {fault.remedy}")
     operator = stack.operator()
     try:
         yield Shop(
@@ -63,7 +73,7 @@ def _shop(stack: Stack, backup: Path | None) -> Iterator[Shop]:
             settings.state / "repair" / settings.book,
             stack.max_bytes,
             settings.nats_replicas,
-            known.checkpoints,
+            checkpoint_files.signed(stack.published).checkpoints,
             backup,
         )
     finally:
@@ -78,7 +88,7 @@ def _shown(shop: Shop, console: Console) -> int:
     with console.status("comparing"):
         found = survey(shop)
     print("\n".join(_lines(found)))
-    return 1 if found.judgement.faults or found.remakes_stream else 0
+    return 0 if found.nothing_to_do else 1
 
 
 def _lines(found: Survey) -> Iterator[str]:
@@ -104,7 +114,18 @@ def _lines(found: Survey) -> Iterator[str]:
         )
     if judgement.lost:
         yield f"  lost, in no copy: {', '.join(map(str, judgement.lost[:_SHOWN]))}"
-    yield "would compare every row with a replay, and make those that differ anew"
+    if found.rows is None:
+        yield "  would then compare every row with a replay, and make those that differ anew"
+        return
+    for table in found.rows.tables:
+        if table.difference is not None:
+            differing = counted(table.differing, "row")
+            yield f"would make table {table.table} anew, of which these differ ({differing}):"
+            yield from (f"  {key}" for key in table.keys)
+            if (more := table.differing - len(table.keys)) > 0:
+                yield f"  and {counted(more, 'row')} more"
+    if found.nothing_to_do:
+        yield f"nothing to repair up to position {found.rows.position}"
 
 
 def _impossible(impossible: Unrepairable) -> int:
@@ -114,10 +135,10 @@ def _impossible(impossible: Unrepairable) -> int:
     return 1
 
 
-def _told(done: Repaired, folder: Path) -> int:
+def _told(done: Repaired, folder: Path) -> None:
     if done.repair is None:
         print(f"nothing to repair up to position {done.rows.position}")
-        return 0
+        return
     record = done.repair
     for step in record.steps:
         noun = "row" if step.action == "rows_restored" else "event"
@@ -133,12 +154,17 @@ def _told(done: Repaired, folder: Path) -> int:
             " a receipt with a higher number is void"
         )
     print(f"evidence: {folder / record.evidence_file}, sha256 {record.evidence_sha256}")
-    proven = (
-        f"proven against a checkpoint of {record.checkpoint_size}"
-        if record.checkpoint_size
-        else ("no signed checkpoint proves it")
-    )
-    print(
-        f"book right up to sequence {record.last_sequence}, {proven}; on record as sequence {done.sequence}"
-    )
-    return 0
+    print(f"book right up to sequence {record.last_sequence}; on record as sequence {done.sequence}")
+    print(f"  {_proven(record)}")
+
+
+def _proven(record: Repair) -> str:
+    """By what the events are right that everything else was made from."""
+    if not record.checkpoint_size:
+        return (
+            "by what the copies say of each other: no signed checkpoint covers these events;"
+            " `wattledger log checkpoint` signs one"
+        )
+    later = record.last_sequence - record.checkpoint_size
+    more = f"; {counted(later, 'later event')} by what the copies say of each other" if later else ""
+    return f"proven by the signed checkpoint of {counted(record.checkpoint_size, 'event')}{more}"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from adapters.documents.language import Wording
+from adapters.documents.statement_proof import StatementProof
 from ledger.clauses.flow import exact_text, grouped
 from ledger.interval import Instant
 from ledger.quantity import decimal_text
@@ -27,17 +28,20 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     """`recorded_at` is when the ledger recorded the run; it stands in the file as its time of making, so
     that the same statement is the same bytes whenever it is written.
 
-    `issuer` and `party_name` are names as people know them; `party_name` may be empty.
+    `issuer` and `party_name` are names as people know them; `party_name` may be empty. `proof` is that the
+    run is in the log.
     """
 
     statement: Statement
     recorded_at: Instant
     issuer: str
     party_name: str = ""
+    proof: StatementProof
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:
             raise Refused("naive_time", "an instant needs its UTC offset", place="recorded_at")
+        assert self.proof.sequence == self.statement.sequence, "the proof is of the statement's run"
 
     @property
     def provisional(self) -> bool:

@@ -19,7 +19,7 @@ from ledger.settlement.line import Line
 from ledger.settlement.statement import Statement
 
 Kind = Literal["text", "integer"]
-TableName = Literal["lines", "terms", "totals"]
+TableName = Literal["lines", "terms", "totals", "percentages", "bills"]
 PARQUET: Final = "application/vnd.apache.parquet"
 """The media type."""
 
@@ -81,13 +81,31 @@ _TOTAL_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
     ("inputs_digest", "text"),
     ("outputs_digest", "text"),
 )
+_PERCENTAGE_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
+    *_KEY,
+    ("rule", "text"),
+    ("of", "text"),
+    ("share_of", "text"),
+    ("share", "text"),
+)
+_BILL_COLUMNS: Final[tuple[tuple[str, Kind], ...]] = (
+    *_KEY,
+    ("site", "text"),
+    ("without_storage_minor", "integer"),
+    ("without_storage", "text"),
+    ("with_storage_minor", "integer"),
+    ("with_storage", "text"),
+    ("currency", "text"),
+    ("minor_digits", "integer"),
+)
 
 Value = str | int | None
 
 
 def statement_parquet(statements: Iterable[Statement]) -> dict[TableName, bytes]:
-    """Three files of any number of statements, of any currencies: one row a line, one a line's term, one a
-    total. `counts_in` and a missing quantity, price, site or VAT are null where there is none.
+    """Five files of any number of statements, of any currencies: one row a line, one a line's term, one a
+    total, one a percentage of the contract as it writes it, one a site's electricity bill without and with
+    the storage. `counts_in`, `of` and a missing quantity, price, site or VAT are null where there is none.
 
     Raises:
         Refused: `int64` for an amount that 64 bits do not hold.
@@ -97,6 +115,8 @@ def statement_parquet(statements: Iterable[Statement]) -> dict[TableName, bytes]
         "lines": _file(_LINE_COLUMNS, [row for one in every for row in _lines(one)]),
         "terms": _file(_TERM_COLUMNS, [row for one in every for row in _terms(one)]),
         "totals": _file(_TOTAL_COLUMNS, [row for one in every for row in _totals(one)]),
+        "percentages": _file(_PERCENTAGE_COLUMNS, [row for one in every for row in _percentages(one)]),
+        "bills": _file(_BILL_COLUMNS, [row for one in every for row in _bills(one)]),
     }
 
 
@@ -164,6 +184,26 @@ def _totals(one: Statement) -> Iterable[tuple[Value, ...]]:
             one.rules_version,
             one.inputs_digest,
             one.outputs_digest,
+        )
+
+
+def _percentages(one: Statement) -> Iterable[tuple[Value, ...]]:
+    for part in one.percentages:
+        yield (*_key(one), part.clause, part.of or None, part.party, part.share)
+
+
+def _bills(one: Statement) -> Iterable[tuple[Value, ...]]:
+    for bill in one.bills:
+        without, with_storage = bill.without_storage, bill.with_storage
+        yield (
+            *_key(one),
+            bill.site,
+            without.minor,
+            str(without),
+            with_storage.minor,
+            str(with_storage),
+            without.currency,
+            MINOR_DIGITS[without.currency],
         )
 
 

@@ -17,6 +17,7 @@ from adapters.documents.statement_document import (
     vat_text,
     written,
 )
+from adapters.documents.statement_proof import proof_facts
 from adapters.documents.typesetting import Page, Typesetters, typeset
 from ledger.clauses.flow import grouped
 from ledger.settlement.line import Basis, Line
@@ -79,6 +80,7 @@ def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
         "notes": [words.phrase(text) for text in one.warnings],
         "lines": [_line(line, words) for line in one.lines],
         "evidence": evidence(document, words),
+        "proof": proof_facts(document.proof, words),
     }
 
 

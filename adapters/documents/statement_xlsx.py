@@ -19,6 +19,7 @@ from adapters.documents.statement_document import (
     share_rows,
     vat_percent,
 )
+from adapters.documents.statement_proof import StatementProof, proof_facts, proof_path
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.settlement.line import Basis, Line
 from ledger.settlement.line_vat import VatSum
@@ -63,6 +64,7 @@ def statement_xlsx(document: StatementDocument, language: Language) -> bytes:
     last_term = _write_terms(terms, one, words)
     last_line = _write_lines(lines, one, words, terms, last_term)
     _write_front(front, document, words, lines, last_line)
+    _write_proof(book.sheet(words.label("heading", "proof"), (34, 100)), document.proof, words)
     return book.data()
 
 
@@ -224,6 +226,16 @@ def _write_front(
         sheet.add(Styled(words.label("heading", "notes"), "heavy"))
         for text in one.warnings:
             sheet.add(words.phrase(text))
+
+
+def _write_proof(sheet: Sheet, proof: StatementProof, words: Wording) -> None:
+    """The path that leads from the leaf to the root, and the checkpoint whole, as it is checked."""
+    for label, value in proof_facts(proof, words):
+        sheet.add(Styled(label, "faint"), value)
+    for number, node in enumerate(proof_path(proof), 1):
+        sheet.add(Styled(f"{words.label('proof', 'path')} {number}", "faint"), node)
+    if proof.checkpoint_text is not None:
+        sheet.add(Styled(words.label("proof", "note"), "faint"), proof.checkpoint_text)
 
 
 def _write_bills(sheet: Sheet, one: Statement, words: Wording) -> None:

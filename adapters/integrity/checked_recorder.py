@@ -15,6 +15,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
+from adapters.integrity import known_damage
 from adapters.nats import wire
 from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
@@ -37,13 +38,15 @@ class CheckedRecorder(JetStreamApplicationRecorder):
 
         Raises:
             WeakStream: the stream's configuration was weakened meanwhile.
-            Discontinuity: messages were deleted from it.
+            Discontinuity: messages were deleted from it, or damage is known that was not repaired.
         """
         if time.monotonic() - self._looked > _LOOK_S:
             self._look()
         return super().insert_events(stored_events)
 
     def _look(self) -> None:
+        with self._database.reading(self.log.book) as connection:
+            known_damage.check(connection)
         try:
             standing = continuity.standing_of(self.log)
         except (nats.errors.Error, OSError, TimeoutError):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from adapters.events import Event, of_ledger
 from adapters.founded import book_at
+from adapters.integrity.published import ARCHIVED, Archived, check_documents
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
@@ -38,6 +40,7 @@ def journal(connection: Connection, position: int) -> BookJournal:
 
     Raises:
         Refused: `unknown_book` before it is founded; what the posting rules refuse.
+        Discontinuity: an event or a contract is not what was recorded.
     """
     book = book_at(connection, position)
     found = BookJournal(book.owner)
@@ -60,15 +63,16 @@ def _posted(
     connection: Connection, position: int, book: Book, found: BookJournal
 ) -> Iterator[tuple[int, tuple[JournalEntry, ...]]]:
     contracts = registered.load(connection, "contract", Contract, position)
+    check_documents(connection, "contract", chain.from_iterable(contracts.versions.values()))
     units = registered.load(connection, "trading_unit", TradingUnit, position)
     mapper = EnvelopeMapper()
     rows = connection.execute(
-        "SELECT sequence, aggregate, payload FROM ledger.envelope"
-        " WHERE sequence <= %s AND split_part(aggregate, '.', 1) = ANY(%s) ORDER BY sequence",
+        f"{ARCHIVED} WHERE e.sequence <= %s AND split_part(e.aggregate, '.', 1) = ANY(%s)"
+        " ORDER BY e.sequence",
         [position, list(_POSTING)],
     )
-    for sequence, aggregate, payload in rows:
-        raw = bytes(payload)
+    for row in rows:
+        sequence, aggregate, raw = row[0], row[1], Archived(*row).checked()
         envelope = mapper.to_envelope(wire.header_of(raw).topic, wire.state_of(raw))
         day = envelope.recorded_at.astimezone(zone_of(book.zone)).date()
         entries: tuple[JournalEntry, ...] = ()

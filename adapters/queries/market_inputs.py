@@ -15,7 +15,7 @@ from adapters.queries.price_series import series
 from adapters.queries.registered import Recorded
 from adapters.queries.site_profiles import HISTORY, Profiles
 from adapters.queries.unit_shares import Shares, shares
-from ledger.allocation.unit_allocation import SiteAllocation
+from ledger.allocation.unit_allocation import SiteAllocation, UnderAgc
 from ledger.interval import Interval
 from ledger.market_price import PriceSeries, Product
 from ledger.refusal import Refused
@@ -68,7 +68,15 @@ class Told(NamedTuple):
             and _settles_energy(self.rules[fact.rule])
             and fact.interval.overlaps(interval)
             for fact in self.facts
+        ) or any(
+            _settles_energy(self.rules[agc.rule]) and agc.interval.overlaps(interval)
+            for agc in self.under_agc
         )
+
+    @property
+    def under_agc(self) -> tuple[UnderAgc, ...]:
+        """When AGC moved the site as a member of trading units."""
+        return tuple(agc for one in self.allocated if (agc := one.share.under_agc) is not None)
 
 
 def _settles_energy(rule: Rule) -> bool:
@@ -88,11 +96,27 @@ def told(connection: Connection, book: str, months: Mapping[str, Interval], posi
     found = _told_of_sites(connection, months, whole, position)
     for site, own in shares(connection, book, months, whole, position).items():
         found[site] = _with_shares(found.get(site, Told((), {}, ())), own)
+    if called := [site for site, known in found.items() if known.under_agc]:
+        rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
+        found |= {site: _with_rules(found[site], rules, months[site]) for site in called}
     return found
 
 
 def _with_shares(known: Told, own: Shares) -> Told:
     return known._replace(allocated=own.allocated, sources=(*known.sources, *own.sources))
+
+
+def _with_rules(known: Told, register: registered.Register[Rule], month: Interval) -> Told:
+    """With the rules under which AGC moved the site as a member of trading units."""
+    rules, sources = dict(known.rules), list(known.sources)
+    for name in sorted({one.rule for one in known.under_agc}):
+        times = [fact.interval for fact in known.facts if fact.rule == name]
+        times += [one.interval for one in known.under_agc if one.rule == name]
+        held = _held(name, times, register, month)
+        if name not in rules:
+            sources.append(Source(f"market_rule.{name}", ((held.sequence, held.sequence),)))
+        rules[name] = held.document
+    return known._replace(rules=rules, sources=tuple(sources))
 
 
 def _told_of_sites(

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from psycopg import sql
 
+from adapters.continuity import Discontinuity
+from adapters.integrity.reading_seal import SEALED, key_of, seals
 from adapters.postgres.database import Connection
 from ledger.interval import Interval
 from ledger.readings import FIRM_QUALITIES, Register
@@ -47,6 +49,23 @@ OFFSET 0 keeps the key's own part of the index the way in: right after an import
 yet, and would read the whole month for one meter.
 """
 
+_SEALS: Final = sql.SQL(
+    "COPY (SELECT length(run.seals), string_agg(int4send(key.no::integer) || int8send(run.sequence)"
+    " || run.seals, ''::bytea)"
+    " FROM unnest({meters}::text[], {registers}::text[]) WITH ORDINALITY AS key (meter, register, no)"
+    " CROSS JOIN LATERAL (SELECT one.seals, one.sequence FROM ledger.reading_seal AS one"
+    " WHERE one.book = {book} AND one.meter = key.meter AND one.register = key.register"
+    " AND one.start >= {start} AND one.start < {end}"
+    " AND one.interval_s = {interval_s} AND one.sequence <= {position} OFFSET 0) AS run"
+    " GROUP BY length(run.seals), key.no / {keys_a_row}) TO STDOUT (FORMAT binary)"
+)
+_SEALS_HEAD: Final = struct.Struct(">hiii")
+"""Field count, length and value of the seals' length, length of what follows."""
+_RUN_DAYS_MAX: Final = timedelta(days=32)
+"""A run lies within a UTC month, with room for an interval at its end."""
+_HASHED: Final = 2048
+"""How many rows are hashed at once: their numbers stay in the processor's cache."""
+
 _FIRM: Final = np.isin(np.arange(256), [ord(letter) for letter in FIRM_QUALITIES])
 """By a quality letter's code, whether no later estimate takes its value's place."""
 
@@ -72,21 +91,26 @@ class MeterMonth(NamedTuple):
 def load(
     connection: Connection, book: str, keys: Sequence[Key], interval: Interval, interval_s: int, position: int
 ) -> MeterMonth:
-    """The readings of `keys` in `interval`, as the ledger knew them at sequence `position`."""
+    """The readings of `keys` in `interval`, as the ledger knew them at sequence `position`: just the rows
+    that were projected (docs/repair.md).
+
+    Raises:
+        Discontinuity: `row_altered` for a row that was changed, deleted or added since.
+    """
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
     quality = np.zeros((len(keys), count), dtype=np.uint8)
     groups: dict[tuple[int, int], list[memoryview]] = defaultdict(list)
-    query = _QUERY.format(
-        meters=[meter for meter, _ in keys],
-        registers=[register for _, register in keys],
-        book=book,
-        start=interval.start - _DAY,
-        end=interval.end,
-        interval_s=interval_s,
-        position=position,
-        keys_a_row=_KEYS_A_ROW,
-    )
+    asked = {
+        "meters": [meter for meter, _ in keys],
+        "registers": [register for _, register in keys],
+        "book": book,
+        "end": interval.end,
+        "interval_s": interval_s,
+        "position": position,
+        "keys_a_row": _KEYS_A_ROW,
+    }
+    query = _QUERY.format(**asked, start=interval.start - _DAY)
     connection.execute("SET LOCAL work_mem = '64MB'")
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         skipped = _SIGNATURE_BYTES
@@ -97,6 +121,9 @@ def load(
                 _, _, length, _, letters, _ = _HEAD.unpack_from(view)
                 groups[length, letters].append(view[_HEAD.size :])
     batches = [_parsed(rows, shape, interval.start, interval_s) for shape, rows in groups.items()]
+    sealed = _sealed(connection, _SEALS.format(**asked, start=interval.start - _DAY - _RUN_DAYS_MAX))
+    first, end = (_micros(instant) for instant in (interval.start - _DAY, interval.end))
+    _check_seals(keys, interval_s, batches, sealed[(sealed["start"] >= first) & (sealed["start"] < end)])
     _paint(wh, quality, batches)
     return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
 
@@ -110,6 +137,9 @@ class _Batch(NamedTuple):
     offset: npt.NDArray[np.int64]
     values: npt.NDArray[Any]
     quality: npt.NDArray[np.uint8]
+    start: npt.NDArray[np.int64]
+    letters: npt.NDArray[np.uint8]
+    """As they are stored: one or as many as intervals."""
 
 
 def _parsed(rows: Sequence[memoryview], shape: tuple[int, int], start: datetime, interval_s: int) -> _Batch:
@@ -122,14 +152,90 @@ def _parsed(rows: Sequence[memoryview], shape: tuple[int, int], start: datetime,
     )  # fmt: skip
     table: npt.NDArray[Any] = np.frombuffer(b"".join(rows), dtype=layout)
     assert (table["head"][:, 3] == length).all(), "an array of another length"
-    micros = (start - _EPOCH) // timedelta(microseconds=1)
+    starts = table["start"].astype(np.int64)
     return _Batch(
         table["number"].astype(np.int64) - 1,
         table["sequence"].astype(np.int64),
-        (table["start"].astype(np.int64) - micros) // (interval_s * 1_000_000),
+        (starts - _micros(start)) // (interval_s * 1_000_000),
         table["wh"][:, :, 1],
         np.broadcast_to(table["quality"], (len(table), length)),
+        starts,
+        table["quality"],
     )
+
+
+def _micros(instant: datetime) -> int:
+    """As PostgreSQL counts."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+_ROW: Final = np.dtype([("number", "i8"), ("sequence", "i8"), ("start", "i8"), ("seal", "u8")])
+
+
+def _sealed(connection: Connection, query: sql.Composed) -> npt.NDArray[Any]:
+    """The rows that were projected, each with its seal."""
+    groups: dict[int, list[memoryview]] = defaultdict(list)
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        skipped = _SIGNATURE_BYTES
+        for row in copy:
+            view = memoryview(row)[skipped:]
+            skipped = 0
+            if len(view) > _SEALS_HEAD.size:
+                _, _, length, _ = _SEALS_HEAD.unpack_from(view)
+                groups[length].append(view[_SEALS_HEAD.size :])
+    found = []
+    for length, rows in groups.items():
+        layout = np.dtype(
+            [("number", ">i4"), ("sequence", ">i8"), ("rows", SEALED, (length // SEALED.itemsize,))]
+        )
+        table: npt.NDArray[Any] = np.frombuffer(b"".join(rows), dtype=layout)
+        made = np.empty(table["rows"].shape, dtype=_ROW)
+        made["number"] = table["number"][:, None] - 1
+        made["sequence"] = table["sequence"][:, None]
+        made["start"], made["seal"] = table["rows"]["start"], table["rows"]["seal"]
+        found.append(made.ravel())
+    return np.concatenate(found) if found else np.empty(0, dtype=_ROW)
+
+
+def _check_seals(
+    keys: Sequence[Key], interval_s: int, batches: Sequence[_Batch], sealed: npt.NDArray[Any]
+) -> None:
+    """Raises:
+    Discontinuity: `row_altered`, naming the first row that is not what was sealed, or is missing."""
+    of_key = np.array([key_of(*key, interval_s) for key in keys], dtype=np.uint64)
+    found = [_with_seals(of_key, batch) for batch in batches]
+    same = sum(map(len, found)) == len(sealed)
+    if same and sum(int(one["seal"].sum()) for one in found) % _TWO_64 == int(sealed["seal"].sum()):
+        return
+    held = {one for rows in found for one in rows.tolist()}
+    off = held.symmetric_difference(sealed.tolist())
+    assert off, "other sums are of other rows"
+    number, sequence, start, _ = min(off, key=lambda row: row[1:3])
+    meter, register = keys[number]
+    at = (_EPOCH + timedelta(microseconds=start)).strftime("%Y-%m-%dT%H:%MZ")
+    raise Discontinuity(
+        "the row is not the one that was projected, is missing or was added",
+        code="row_altered",
+        place=f"table meter_run, meter {meter}, register {register}, start {at}, sequence {sequence}",
+    )
+
+
+_TWO_64: Final = 1 << 64
+
+
+def _with_seals(of_key: npt.NDArray[np.uint64], batch: _Batch) -> npt.NDArray[Any]:
+    made = np.empty(len(batch.number), dtype=_ROW)
+    made["number"], made["sequence"], made["start"] = batch.number, batch.sequence, batch.start
+    for first in range(0, len(made), _HASHED):
+        some = slice(first, first + _HASHED)
+        made["seal"][some] = seals(
+            of_key[batch.number[some]],
+            batch.start[some],
+            batch.sequence[some],
+            batch.values[some],
+            batch.letters[some],
+        )
+    return made
 
 
 def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: Sequence[_Batch]) -> None:

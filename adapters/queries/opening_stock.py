@@ -13,6 +13,7 @@ from adapters.queries.contracts_in_force import covered_by, holding
 from adapters.queries.registered import Recorded, Register
 from ledger.contract import Contract
 from ledger.interval import Month
+from ledger.settlement.ended import CODE as ENDED
 from ledger.settlement.line import Source
 from ledger.site import Site
 from ledger.stored_energy import Stored
@@ -110,11 +111,14 @@ def heirs(
 
 def _closed(connection: Connection, names: list[str], month: Month, position: int) -> dict[str, _Closed]:
     rows = connection.execute(
-        "SELECT DISTINCT ON (contract) contract, month, run, sequence, (result->'stored')::text"
-        " FROM ledger.settlement"
+        "SELECT contract, month, run, sequence, (result->'stored')::text FROM ("
+        "SELECT DISTINCT ON (contract) * FROM ("
+        "SELECT DISTINCT ON (contract, month) contract, month, run, sequence, result FROM ledger.settlement"
         " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s AND run_kind <> 'provisional'"
-        " ORDER BY contract, month DESC, run DESC",
-        [names, str(month), position],
+        " ORDER BY contract, month, run DESC) latest"
+        " WHERE run = 1 OR NOT result->'warnings' @> jsonb_build_array(jsonb_build_object('code', %s::text))"
+        " ORDER BY contract, month DESC) closed",
+        [names, str(month), position, ENDED],
     )
     return {
         name: _Closed(Month.parse(of), run, sequence, msgspec.json.decode(text, type=dict[str, Stored]))

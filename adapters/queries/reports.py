@@ -7,7 +7,9 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from adapters.continuity import Discontinuity
 from adapters.documents.revenue_document import RevenueDocument
+from adapters.integrity.published import recorded_runs
 from adapters.postgres.database import Connection
 from adapters.queries import month_operation, registered
 from adapters.queries.contract_facts import ContractFacts
@@ -21,14 +23,12 @@ from ledger.kpi.monthly_revenue import RevenueReport, partner_report, portfolio_
 from ledger.kpi.partner_figures import own_capital, partner_figures
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.settlement.result import Result
 from ledger.settlement.run import PROVISIONAL, Run
 from ledger.settlement.statement import Statement
 from ledger.site import Site
 
 D = TypeVar("D")
 _MONTHS: Final = 12
-_decode = msgspec.json.Decoder(Result).decode
 
 
 class Choice(NamedTuple):
@@ -52,7 +52,7 @@ def site(
     Raises:
         Refused: `unknown_site`, `not_settled`, `unknown_economics`, `unknown_emission`.
     """
-    found = _runs(connection, position, month, contract=None)
+    found = _runs(connection, book, position, month, contract=None)
     runs = [one.run for one in found]
     report = site_report(runs, name, month)
     sites = month_operation.load(connection, book, month, position, [name])
@@ -71,7 +71,7 @@ def portfolio(
     Raises:
         Refused: as `site`; `currency` for contracts of several currencies: name one of them.
     """
-    found = _runs(connection, position, month, contract=contract)
+    found = _runs(connection, book, position, month, contract=contract)
     runs = [one.run for one in found]
     report = portfolio_report(runs, contract or book, month)
     lines = [line for run in runs if run.result.month == month for line in run.result.lines]
@@ -134,20 +134,31 @@ def _entitled(statements: Iterable[Statement]) -> list[Earned]:
     return [Earned(month, sums[month]) for month in sorted(sums)]
 
 
-def _runs(connection: Connection, position: int, month: Month, *, contract: str | None) -> list[_InForce]:
-    """The run in force of every contract and month, of the year that ends with `month`."""
+def _runs(
+    connection: Connection, book: str, position: int, month: Month, *, contract: str | None
+) -> list[_InForce]:
+    """The run in force of every contract and month, of the year that ends with `month`, as recorded.
+
+    Raises:
+        Discontinuity: as `recorded_runs`; `row_altered`.
+    """
     first = Month(month.year - 1, month.month).next()
     rows = connection.execute(
-        "SELECT DISTINCT ON (contract, month) run, run_kind, outputs_digest, sequence, result::text"
+        "SELECT DISTINCT ON (contract, month) contract, month, run, run_kind, outputs_digest, sequence"
         " FROM ledger.settlement WHERE sequence <= %(position)s AND month BETWEEN %(first)s AND %(month)s"
         " AND (%(contract)s::text IS NULL OR contract = %(contract)s)"
         " ORDER BY contract, month, run DESC",
         {"position": position, "first": str(first), "month": str(month), "contract": contract},
-    )
-    return [
-        _InForce(Run(number, kind, _decode(text), digest, {}), sequence)
-        for number, kind, digest, sequence, text in rows
-    ]
+    ).fetchall()
+    recorded = recorded_runs(connection, book, {row[-1] for row in rows})
+    found: list[_InForce] = []
+    for name, of, number, kind, digest, sequence in rows:
+        run = recorded.get((name, of, number))
+        if run is None or (run.kind, run.outputs_digest) != (kind, digest):
+            place = f"table settlement, run {number} of {name} for {of}"
+            raise Discontinuity(f"event {sequence} recorded another run", code="row_altered", place=place)
+        found.append(_InForce(run, sequence))
+    return found
 
 
 def _earned(runs: Iterable[Run], site: str | None) -> list[Earned]:

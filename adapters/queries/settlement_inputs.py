@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, timedelta
 from typing import Final, NamedTuple
 
@@ -37,7 +37,8 @@ from ledger.power_factor import Reactive
 from ledger.readings import REACTIVE
 from ledger.readings import Register as EnergyRegister
 from ledger.refusal import Refused
-from ledger.settlement.inputs import Inputs, MonthEnergy, SiteInputs
+from ledger.settlement.ended import CODE as ENDED
+from ledger.settlement.inputs import Inputs, MonthEnergy, SiteInputs, contract_digest
 from ledger.settlement.line import Source
 from ledger.settlement.provisional import check_through, to_date
 from ledger.site import Site
@@ -57,11 +58,14 @@ def load(
     contracts: Sequence[str] = (),
     *,
     through: date | None = None,
+    under: Mapping[str, str] | None = None,
 ) -> list[Inputs]:
     """The inputs of the named contracts, or of all that hold in `month`.
 
     With `through` those of a provisional run: of the month's days up to and with that one. Later readings
-    and market days are neither needed nor looked at.
+    and market days are neither needed nor looked at. With `under`, contract -> `contract_digest`, a contract
+    is taken as if none of its versions after that one had been recorded; whether its days meet another
+    contract's is not looked at then.
 
     Raises:
         Refused: `no_contract`, `contract_overlap`, `contract_gap`, `contract_change`, `unknown_site`,
@@ -71,7 +75,7 @@ def load(
     """
     meters = registered.load(connection, "meter", Meter, position)
     register = Registers(
-        registered.load(connection, "contract", Contract, position),
+        _up_to(registered.load(connection, "contract", Contract, position), under or {}),
         registered.load(connection, "site", Site, position),
         meters,
         registered.load(connection, "tariff", Tariff, position),
@@ -79,7 +83,8 @@ def load(
     )
     held = in_force(register.contracts, month, contracts)
     everything = {**in_force(register.contracts, month, ()), **held} if contracts else held
-    check_coverage(everything, month, {site for one in held.values() for site in one.document.sites})
+    if under is None:
+        check_coverage(everything, month, {site for one in held.values() for site in one.document.sites})
     if through is not None:
         held = _begun(held, month, through, all_of_them=bool(contracts))
     layouts = {
@@ -122,6 +127,15 @@ def load(
         )
         for name, contract in held.items()
     ]
+
+
+def _up_to(register: Register[Contract], last: Mapping[str, str]) -> Register[Contract]:
+    """Of the contracts in `last` the versions up to the newest one of that digest."""
+    found = dict(register.versions)
+    for name, digest in last.items():
+        numbers = [n for n, one in enumerate(found[name], 1) if contract_digest(one.document) == digest]
+        found[name] = found[name][: max(numbers, default=0)]
+    return Register(found)
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -227,12 +241,14 @@ def _readings(
 
 def _priors(connection: Connection, contracts: list[str], month: Month, position: int) -> dict[str, _Before]:
     rows = connection.execute(
-        "SELECT DISTINCT ON (contract) contract,"
-        " jsonb_build_object('carry', result->'carry')::text"
-        " FROM ledger.settlement"
+        "SELECT contract, jsonb_build_object('carry', result->'carry')::text FROM ("
+        "SELECT DISTINCT ON (contract) contract, result FROM ("
+        "SELECT DISTINCT ON (contract, month) contract, month, run, result FROM ledger.settlement"
         " WHERE contract = ANY(%s) AND month < %s AND sequence <= %s AND run_kind <> 'provisional'"
-        " ORDER BY contract, month DESC, run DESC",
-        [contracts, str(month), position],
+        " ORDER BY contract, month, run DESC) latest"
+        " WHERE run = 1 OR NOT result->'warnings' @> jsonb_build_array(jsonb_build_object('code', %s::text))"
+        " ORDER BY contract, month DESC) handing_on",
+        [contracts, str(month), position, ENDED],
     )
     return {name: msgspec.json.decode(text, type=_Before) for name, text in rows}
 

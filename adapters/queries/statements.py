@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from adapters.continuity import Discontinuity
+from adapters.integrity.published import recorded_runs
 from adapters.postgres.database import Connection
 from adapters.queries.kept import kept
 from ledger.settlement.cause import Cause, CorrectionClass, classes
@@ -84,7 +86,36 @@ def runs(
 
 
 def result(connection: Connection, contract: str, month: str, run: int) -> Result | None:
-    """The whole result of a run; None when there is no such run.
+    """The whole result of a run as its event recorded it; None when there is no such run.
+
+    Raises:
+        Discontinuity: `row_altered` and as `check_statements`: nothing is to be answered.
+    """
+    found = connection.execute(
+        "SELECT book, sequence, run_kind, position, inputs_digest, outputs_digest FROM ledger.settlement"
+        " WHERE contract = %s AND month = %s AND run = %s",
+        [contract, month, run],
+    ).fetchone()
+    if found is None:
+        return None
+    book, sequence, *row = found
+    recorded = recorded_runs(connection, book, [sequence]).get((contract, month, run))
+    if recorded is None or row != [
+        recorded.kind,
+        recorded.result.position,
+        recorded.result.inputs_digest,
+        recorded.outputs_digest,
+    ]:
+        raise Discontinuity(
+            f"event {sequence} recorded another run",
+            code="row_altered",
+            place=f"table settlement, run {run} of {contract} for {month}",
+        )
+    return recorded.result
+
+
+def result_row(connection: Connection, contract: str, month: str, run: int) -> Result | None:
+    """The result of a run as its row has it, for who compares the two.
 
     Raises:
         Discontinuity: `row_altered`.

@@ -12,7 +12,7 @@ from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.log_key import make_seed, signer_of
 from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
-from adapters.transparency.stored_tree import StoredTree
+from adapters.transparency.stored_tree import StoredTree, check_event
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
 from ledger.transparency.entry_bundle import EntryBundle, entry_of, envelope_leaf
@@ -182,8 +182,10 @@ class PublishedLog:
         None while there is none.
 
         Raises:
-            Refused: as `covering` and `inclusion`.
+            Refused: `log_index` for an event that the log does not have; as `covering` and `inclusion`.
         """
+        with self.database.reading(self.book) as connection:
+            check_event(sequence, StoredTree.projected(connection, self.book).size)
         note = self.covering(sequence)
         return None if note is None else self._proved(sequence, Checkpoint.parse(note.text), note)
 

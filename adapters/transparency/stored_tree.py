@@ -20,6 +20,15 @@ from ledger.transparency.merkle import (
 from ledger.transparency.tile import HashTile, TileHashes, tiles_of
 from ledger.transparency.tree import Frontier
 
+
+def check_event(sequence: int, size: int) -> None:
+    """Raises:
+    Refused: `log_index` for an event that is not among the first `size`."""
+    if not 1 <= sequence <= size:
+        allowed = f"the log's events are 1 to {size}" if size else "no event is in a log of none"
+        raise Refused("log_index", f"there is no event {sequence}: {allowed}", place="sequence")
+
+
 _TILES: Final = (
     "SELECT wanted.level, wanted.index, tile.content"
     " FROM unnest(%s::smallint[], %s::bigint[]) AS wanted (level, index)"
@@ -89,6 +98,7 @@ class StoredTree:
             Refused: `log_size`; `log_index` for a sequence that is not among them; `tile_content`.
         """
         self._check_size(size, "size")
+        check_event(sequence, size)
         nodes = inclusion_nodes(sequence - 1, size)
         return inclusion_proof(sequence - 1, size, self._hashes(nodes, size))
 

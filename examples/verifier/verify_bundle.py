@@ -56,6 +56,7 @@ WITHHELD = {
     "behind_the_meter": "capacity behind the meter is not paid by the market's rule",
     "rebound_in_peak": "a storage recharged after a response inside the demand charge's window",
     "opening_stock": "a storage's stock at the start of its first month was not stated",
+    "contract_ended": "the contract ended before this month: what was settled is taken back",
 }
 """What a party that may not see the pool is told of a notice."""
 MAPS = ("entitlement", "held", "payable", "sees_bill", "sees_sites", "inputs", "stored", "opened")
@@ -764,8 +765,9 @@ class Book:
                 need(holder in (line["party"], "site_host"), place, f"{line['code']} is held by {holder}")
 
     def check_energies(self, run: Run, line: Json, place: str) -> None:
-        """What a storage charged and discharged in the month, summed from its meters' readings."""
-        result, site = run.result, line["site"]
+        """What a storage charged and discharged on the contract's days of the month, summed from its meters'
+        readings."""
+        result, site, contract = run.result, line["site"], self.contracts[run.contract_event]
         streams = {one["code"] for one in result["lines"] if one["site"] == site}
         other_days = any(one["cycle"] is not None for one in result["bills"] if one["site"] == site)
         if other_days or not streams <= {"arbitrage", *OF_THE_BILL}:
@@ -776,8 +778,14 @@ class Book:
             zone = ZoneInfo(self.zones[site])
         except ZoneInfoNotFoundError:
             raise Wrong(place, f"the zone {self.zones[site]} is unknown here: pip install tzdata") from None
-        days = (month, (month + timedelta(days=31)).replace(day=1))
-        first_s, end_s = (int(datetime(day.year, day.month, 1, tzinfo=zone).timestamp()) for day in days)
+        ends = [(month + timedelta(days=31)).replace(day=1), date.fromisoformat(contract["effective_to"])]
+        ends += [date.fromisoformat(one["on"]) for one in contract["clauses"] if one.get("on") is not None]
+        if result["through"] is not None:
+            ends.append(date.fromisoformat(result["through"]) + timedelta(days=1))
+        days = (max(month, date.fromisoformat(contract["effective_from"])), min(ends))
+        first_s, end_s = (
+            int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) for day in days
+        )
         stands = [one for one in self.meters.values() if (one["site"], one["position"]) == (site, "storage")]
         for register, label in (("discharge", "discharged, "), ("charge", "charged, ")):
             keys = [(meter["id"], register) for meter in stands if register in meter["registers"]]

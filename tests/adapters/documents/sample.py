@@ -13,9 +13,14 @@ import msgspec
 from pypdf import PdfReader
 
 from adapters.documents.statement_document import StatementDocument
+from adapters.documents.statement_proof import StatementProof
+from adapters.transparency.inclusion import Inclusion
 from ledger.settlement.run import Run
 from ledger.settlement.statement import Statement, statements
+from ledger.transparency.checkpoint import Checkpoint
 from tests.ledger.kpi.sample import run
+from tests.ledger.transparency.naive_tree import mth, numbered, path
+from tests.ledger.transparency.signers import LOG
 
 RECORDED = datetime(2026, 9, 1, 2, 3, 4, 567, tzinfo=UTC)
 
@@ -27,8 +32,21 @@ def statement(party: str, settled: Run | None = None) -> Statement:
 
 def document(party: str = "host-one", settled: Run | None = None) -> StatementDocument:
     return StatementDocument(
-        statement=statement(party, settled), recorded_at=RECORDED, issuer="示范虚拟电厂", party_name="某企业"
+        statement=statement(party, settled),
+        recorded_at=RECORDED,
+        issuer="示范虚拟电厂",
+        party_name="某企业",
+        proof=proof(57),
     )
+
+
+def proof(sequence: int, *, size: int = 100, signed: bool = True) -> StatementProof:
+    """That the event of a sequence is in a log of our own, of `size` events."""
+    entries, index = numbered(size), sequence - 1
+    root = mth(entries)
+    note = Checkpoint(LOG.key.name, size, root).signed(LOG) if signed else None
+    inclusion = Inclusion(sequence, mth([entries[index]]), size, root, tuple(path(index, entries)), note)
+    return StatementProof(book="main", sequence=sequence, inclusion=inclusion)
 
 
 def long_document(lines: int) -> StatementDocument:

@@ -21,6 +21,7 @@ SOURCES: Final = (
     "ledger/settlement/behind_the_meter.py",
     "ledger/settlement/bill_terms.py",
     "ledger/settlement/direct_form.py",
+    "ledger/settlement/ended.py",
     "ledger/settlement/provisional.py",
     "ledger/settlement/split_basis.py",
     "ledger/settlement/statement.py",
@@ -148,7 +149,7 @@ SAMPLES: Final[dict[str, str]] = {
     "guaranteed to date {} (months: {}) + {} of the excess {} - due before {}": (
         "guaranteed to date 1.00 CNY (months: 2) + 60% of the excess 0.00 CNY - due before 0.00 CNY"
     ),
-    "{} less {} to {}": "3.00 CNY less 2.00 CNY to a",
+    "what is left of {} after the guarantee": "what is left of 3.00 CNY after the guarantee",
     "{} {}/{} of {} x {} x {} {}": INDEXED,
     "{} ({} a year, {} times)": RISE,
     "recovery of earlier losses": "50% of the recovery of earlier losses 1.00 CNY",

@@ -105,7 +105,7 @@ def test_the_same_statement_is_the_same_bytes_in_chinese() -> None:
     data = statement_xlsx(document(), "zh")
     assert data == statement_xlsx(document(), "zh")
     book = Workbook(data)
-    assert list(book.sheets) == ["结算单", "明细", "计算项"]
+    assert list(book.sheets) == ["结算单", "明细", "计算项", "证明"]
     assert "峰谷套利" in book.column("明细", "B")
     assert "2026-09-01T02:03:04Z" in book.everything
 

@@ -1,0 +1,143 @@
+"""`wattledger repair` at a terminal: it names what it would do, and ends with 1 while anything is wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import replay
+from adapters.cli.session import Session
+from adapters.integrity.copies import stored_messages
+from adapters.main import application
+from adapters.nats import stream, wire
+from adapters.settings import Settings
+from adapters.transparency.checkpoint_folder import CheckpointFolder
+from adapters.transparency.published_log import PublishedLog
+from tests.adapters import sample
+from tests.adapters.conftest import Bench
+
+Run = Callable[..., tuple[object, str]]
+"""Runs `wattledger repair ...`; answers its exit code and what it printed."""
+
+
+class Kept:
+    """A book with three events and one day of readings, whose log was signed over them."""
+
+    def __init__(self, bench: Bench, state: Path) -> None:
+        self.bench = bench
+        self.folder = state / "checkpoints" / bench.book
+        commands = (sample.found_book(), sample.register_site(), sample.register_meter())
+        for number, command in enumerate((*commands, sample.record_readings())):
+            bench.door.execute(command, command_id=f"c{number}", actor="ada")
+        bench.project()
+        self.published = PublishedLog(
+            bench.database,
+            bench.book,
+            f"wattledger/{bench.book}",
+            CheckpointFolder(self.folder),
+            state / "log.key",
+            makes_key=True,
+        )
+        self.published.sign()
+
+    def alter_a_row(self) -> None:
+        self.bench.query("UPDATE ledger.meter_run SET wh[1] = wh[1] + 1 RETURNING 1")
+
+    def alter_the_archive(self) -> None:
+        self.bench.query("UPDATE ledger.envelope SET hash = sha256('x') WHERE sequence = 2 RETURNING 1")
+
+    def alter_the_stream(self) -> None:
+        operator, book = self.bench.operator, self.bench.book
+        whole = [payload for _, payload in stored_messages(operator, book)]
+        stream.delete(operator, book)
+        stream.create(operator, book, max_bytes=64 << 20)
+        for payload in whole[:-1]:
+            operator.run(
+                operator.request(wire.subject(book, wire.header_of(payload).aggregate), payload, timeout=5)
+            )
+
+    def lose_a_checkpoint(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def kept(bench: Bench, tmp_path: Path) -> Kept:
+    return Kept(bench, tmp_path / "state")
+
+
+@pytest.fixture
+def run(kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    bench = kept.bench
+    settings = Settings(
+        state=tmp_path / "state",
+        book=bench.book,
+        nats_url=bench.nats.url,
+        nats_monitor_url=bench.nats.monitor_url,
+        nats_seed=bench.nats.app_seed,
+        nats_operator_seed=bench.nats.operator_seed,
+        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+    )
+    app: Any = application(Session(settings, bench.clock))
+
+    def repair(*arguments: str) -> tuple[object, str]:
+        capsys.readouterr()
+        code = app(("repair", *arguments), exit_on_error=False)
+        return code, capsys.readouterr().out
+
+    return repair
+
+
+def test_a_whole_book_has_nothing_to_repair(run: Run) -> None:
+    assert run("--dry-run") == (0, "nothing to repair up to position 4\n")
+    assert run() == (0, "nothing to repair up to position 4\n")
+
+
+def test_a_changed_row_is_named_and_what_proves_its_repair(kept: Kept, run: Run) -> None:
+    before = kept.bench.query("SELECT * FROM ledger.meter_run")
+    kept.alter_a_row()
+    altered = kept.bench.query("SELECT * FROM ledger.meter_run")
+    code, said = run("--dry-run")
+    assert code == 1
+    assert "would make table meter_run anew, of which these differ (1 row):\n" in said
+    assert "  meter M1, register charge, start 2026-08-01 00:00:00+00, sequence 4\n" in said
+    assert "nothing to repair" not in said
+    assert kept.bench.query("SELECT * FROM ledger.meter_run") == altered, "a dry run changes nothing"
+    code, said = run()
+    assert code == 0
+    assert "rows_restored" in said
+    assert "proven by the signed checkpoint of 4 events\n" in said
+    assert kept.bench.query("SELECT * FROM ledger.meter_run") == before
+    assert run("--dry-run") == (0, "nothing to repair up to position 5\n")
+
+
+def test_events_after_the_last_checkpoint_are_said_to_be_proven_otherwise(kept: Kept, run: Run) -> None:
+    kept.bench.door.execute(sample.register_party("late"), command_id="late", actor="ada")
+    kept.bench.project()
+    kept.alter_a_row()
+    said = run()[1]
+    assert "by the signed checkpoint of 4 events; 1 later event by what the copies say of each other" in said
+
+
+@pytest.mark.parametrize(
+    ("damage", "told", "after"),
+    [
+        (Kept.alter_the_archive, "FAULT archive_altered at sequence 2", 0),
+        (Kept.alter_the_stream, "FAULT stream_lost at sequence 4", 0),
+        (Kept.lose_a_checkpoint, "FAULT checkpoint_file at", 1),
+    ],
+)
+def test_each_kind_of_damage_ends_a_dry_run_with_1(
+    kept: Kept, run: Run, damage: Callable[[Kept], None], told: str, after: int
+) -> None:
+    """And the repair with 0 unless something is left that it cannot put back."""
+    damage(kept)
+    code, said = run("--dry-run")
+    assert code == 1
+    assert told in said
+    assert run()[0] == after
+    assert replay.replay(kept.bench.log, kept.bench.database).equal
+    assert run("--dry-run")[0] == after
