@@ -11,6 +11,7 @@ from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.queries import lives, registered, settlement_inputs
+from adapters.queries.journal import journal
 from adapters.reconciliation import background
 from adapters.reconciliation.bank_file import read_bank_statement
 from adapters.reconciliation.bank_profile import bank_profile
@@ -22,11 +23,13 @@ from ledger.interval import Month, zone_of
 from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Identity, not_yet_imported
 from ledger.reconciliation.difference import Policy
 from ledger.reconciliation.line_report import LineReport
+from ledger.reconciliation.market_receivable import market_receivables
 from ledger.reconciliation.our_line import ItemFrom, our_lines
 from ledger.reconciliation.payment_report import Booking, PaymentReport, reconcile_payments
-from ledger.reconciliation.receivable import receivables
+from ledger.reconciliation.receivable import checked_payer, receivables
 from ledger.reconciliation.reconcile import reconcile
 from ledger.reconciliation.record import Reconciliation, RecordReconciliation
+from ledger.reconciliation.recorded_cash import recorded_cash
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs
 from ledger.settlement.run import Run, Runs
@@ -119,7 +122,8 @@ def compare_bank(
     id: str,
     actor: str,
 ) -> tuple[Compared, ...]:
-    """Hold a bank's statement (camt.053 without a profile) against what is open, and record the result.
+    """Hold a bank's statement (camt.053 without a profile) against what parties and markets still have to pay
+    or to get, and against payments that are recorded already; and record the result.
 
     `account` is our id of the account, `number` the bank's own, which a camt.053 must name.
 
@@ -135,14 +139,20 @@ def compare_bank(
         if profile is None
         else (read_bank_statement(file.data, bank_profile(profile), account),)
     )
+    for payer in parties.values():
+        checked_payer(payer)
     position = _caught_up(door, database)
     with database.reading(door.book) as connection:
         open_lives = lives.page(connection, position)
+        booked = journal(connection, position).journal
         before = _earlier(connection, position, account)
     found: list[tuple[RecordReconciliation, PaymentReport]] = []
     for at, one in enumerate(statements, 1):
         wanted = [life for life in open_lives if life.amount.currency == one.currency]
-        report = reconcile_payments(one, _new(one, before), receivables(wanted), parties)
+        open_now = (*receivables(wanted), *market_receivables(booked, one.currency))
+        recorded = recorded_cash(booked, one.currency)
+        known = [each for each in recorded if each.document not in before.documents]
+        report = reconcile_payments(one, _new(one, before), open_now, parties, recorded=known)
         before = before.joined(_Earlier.of(report))
         name = id if len(statements) == 1 else f"{id}-{at}"
         found.append((RecordReconciliation(name, file.name, one.file_digest, report), report))
@@ -172,22 +182,26 @@ def _record(door: FrontDoor, commands: Sequence[RecordReconciliation], actor: st
 
 
 class _Earlier(NamedTuple):
-    """Of earlier statements of the account: every booking, and those that were matched."""
+    """Of earlier statements of the account: every booking, those that were matched, and the documents of
+    recorded payments that were."""
 
     seen: frozenset[Identity]
     matched: frozenset[Identity]
+    documents: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, report: PaymentReport) -> _Earlier:
         paid = {_identity(report.account, one) for each in report.matched for one in each.bookings}
         doubtful = (one for each in report.doubtful for one in each.bookings)
         others = {_identity(report.account, one) for one in (*doubtful, *report.payments_only)}
-        return cls(frozenset(paid | others), frozenset(paid))
+        documents = frozenset(name for each in report.matched for name in each.recorded)
+        return cls(frozenset(paid | others), frozenset(paid), documents)
 
     def joined(self, *others: _Earlier) -> _Earlier:
         return _Earlier(
             self.seen.union(*(one.seen for one in others)),
             self.matched.union(*(one.matched for one in others)),
+            self.documents.union(*(one.documents for one in others)),
         )
 
 

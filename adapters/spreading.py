@@ -1,47 +1,128 @@
-"""One payment over a party's open statements: divided on what is open now, and recorded in one save."""
+"""Payments of statements under their ids: recorded once, whoever gives them, by whichever way."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
-from adapters.front_door import FrontDoor, Wish
+import msgspec
+
+from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Connection
+from adapters.queries import lives
 from adapters.queries.netting import counterparties
 from ledger.quantity import Money
-from ledger.refusal import Refused
-from ledger.statement.spread import Spread, SpreadPayment, spread, spread_aggregate
+from ledger.statement.asking import asks_to_pay, first_asking
+from ledger.statement.life import Life, Payment, StatementKey
+from ledger.statement.money import RecordPayment
+from ledger.statement.named_payment import NamedPayment, named_already, payment_aggregate
+from ledger.statement.spread import recording, spread
 
 
-def pay(
-    door: FrontDoor,
-    connection: Connection,
-    position: int,
-    *,
-    name: str,
-    party: str,
-    amount: Money,
-    on: date,
-    reference: str,
-    actor: str,
-) -> tuple[Spread, int]:
-    """Spread a payment over the party's statements; what was recorded, and the event that recorded it.
+class Paying(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that is to be divided; above zero the party received it.
 
-    A payment of that name which is recorded already is answered as it is.
+    Without `first`, a contract and a month, over all statements of the party that ask for it; `on` is None
+    where the payer stated no day, and then it is `today`.
+    """
+
+    id: str
+    party: str
+    amount: Money
+    on: date | None
+    today: date
+    reference: str = ""
+    first: tuple[str, str] | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What is recorded under the id; `receipts` are the id's, then each part's."""
+
+    payment: NamedPayment
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def sequence(self) -> int:
+        return self.receipts[0].sequence
+
+
+def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *, actor: str) -> Recorded:
+    """Divide a payment over the statements that ask for it, and record it in one save.
+
+    The same payment given again is answered as it was recorded. Of a month named of which no statement asks
+    for it, it pays back what one was paid too much, or else pays the party's other statements; where none of
+    those asks for it either, it is recorded on the month's only statement.
 
     Raises:
-        Refused: `exists` for the name of another payment, and what `spread` and `PayBySpread` refuse.
+        Refused: `exists` for an id of another payment; what `spread`, `PayPart`, `first_asking` and
+            `RecordPayment` refuse.
     """
-    known = door.state(spread_aggregate(party, name))
-    if isinstance(known, Spread):
-        if (known.amount, known.on, known.reference) != (amount, on, reference):
-            text = f"payment {name} is recorded already: {known.amount} {known.amount.currency} on {known.on}"
-            raise Refused("exists", text, place="id")
-        divided = known
-    else:
-        found = counterparties(connection, position, party)
-        open_now = [each for one in found if one.currency == amount.currency for each in one.statements]
-        divided = spread(open_now, id=name, party=party, on=on, amount=amount, reference=reference)
-    command = SpreadPayment(divided)
-    command_id = f"spread:{party}:{name}"
-    wishes = [Wish(command, command_id), *(Wish(one, command_id) for one in command.payments)]
-    return divided, door.execute_all(wishes, actor=actor)[0].sequence
+    known = recorded(door, asked.id)
+    if known is not None:
+        if not _same(known, asked):
+            raise named_already(known)
+        return _record(door, known, actor)
+    found = counterparties(connection, position, asked.party)
+    open_now = [one for each in found if each.currency == asked.amount.currency for one in each.statements]
+    on = asked.today if asked.on is None else asked.on
+    wanted = [one.key for one in open_now if one.open.minor * asked.amount.minor > 0]
+    own = [] if asked.first is None else _of_month(connection, position, asked.party, *asked.first)
+    asks = asks_to_pay("payment", lambda _: asked.amount)
+    gives_back = any(one.item.is_advance and asks(one) for one in own)
+    if asked.first is not None and not any(one.key in wanted for one in own) and (gives_back or not wanted):
+        life = first_asking(own, asks)
+        payment = Payment(id=asked.id, on=on, amount=asked.amount, kind="payment", reference=asked.reference)
+        return pay_statement(door, life.key, payment, actor=actor)
+    divided = spread(
+        open_now,
+        id=asked.id,
+        party=asked.party,
+        on=on,
+        amount=asked.amount,
+        reference=asked.reference,
+        first=asked.first,
+    )
+    return _record(door, divided, actor)
+
+
+def pay_statement(door: FrontDoor, key: StatementKey, payment: Payment, *, actor: str) -> Recorded:
+    """Record a payment, charge or interest of one statement.
+
+    The same again is answered as it was recorded.
+
+    Raises:
+        Refused: `exists` for an id of another payment; what `RecordPayment` refuses.
+    """
+    named = RecordPayment(key, payment).named
+    known = recorded(door, payment.id)
+    if known is not None and known != named:
+        raise named_already(known)
+    return _record(door, named, actor)
+
+
+def recorded(door: FrontDoor, name: str) -> NamedPayment | None:
+    """The payment that an id names; None for an id that was not given yet."""
+    known = door.state(payment_aggregate(name))
+    return known if isinstance(known, NamedPayment) else None
+
+
+def _record(door: FrontDoor, payment: NamedPayment, actor: str) -> Recorded:
+    command_id = f"payment:{payment.id}"
+    wishes = [Wish(command, command_id) for command in recording(payment)]
+    return Recorded(payment, tuple(door.execute_all(wishes, actor=actor)))
+
+
+def _same(known: NamedPayment, asked: Paying) -> bool:
+    """Whether it is the payment that was recorded, however that was divided; a day that is not stated, and a
+    month that it began with, are that of the recorded one."""
+    about = (known.party, known.amount, known.kind, known.reference)
+    if about != (asked.party, asked.amount, "payment", asked.reference):
+        return False
+    if asked.on is not None and asked.on != known.on:
+        return False
+    return asked.first is None or asked.first in {(one.key.contract, one.key.month) for one in known.parts}
+
+
+def _of_month(connection: Connection, position: int, party: str, contract: str, month: str) -> Sequence[Life]:
+    found = lives.page(connection, position, month=month, party=party)
+    return [one for one in found if one.key.contract == contract]

@@ -49,7 +49,7 @@ from ledger.statement.issue import (
     StatementReviewed,
 )
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
-from ledger.statement.spread import PaymentSpread
+from ledger.statement.named_payment import PaymentNamed
 from ledger.trading_unit import TradingUnitRegistered
 
 Event = (
@@ -88,7 +88,7 @@ Event = (
     | PaymentRecorded
     | InvoiceNumberUsed
     | InvoiceReversed
-    | PaymentSpread
+    | PaymentNamed
     | MarketReceiptRecorded
     | SupplierPaymentRecorded
     | HandoverRecorded

@@ -80,7 +80,7 @@ def positions(
     for life in lives:
         left = life.open_amount
         ours = life.key.party != owner and life.key.contract in contracts
-        if ours and life.status in ISSUED and left.minor * life.due.minor > 0:
+        if ours and life.status in ISSUED and life.item.asks:
             found[life.key.party, left.currency].append(OpenStatement(life.key, life.due_on, left))
     return tuple(
         CounterpartyPosition(

@@ -22,9 +22,11 @@ from adapters.stack import Stack
 from ledger.accounting.ageing import ageing
 from ledger.accounting.invoice_register import differences, invoice_register
 from ledger.accounting.party_account import party_account
+from ledger.accounting.unmatched import unmatched
 from ledger.accounting.voucher import parse_mapping, parse_profile, voucher_file, voucher_rows
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.statement.as_posted import as_posted
 from ledger.statement.life import Life
 
 _PROFILE = "a voucher profile in TOML (examples/accounts has one for 用友 and one for 金蝶)"
@@ -72,22 +74,29 @@ def add_to(app: App, session: Session) -> None:
         *,
         party: Annotated[str | None, Parameter(help="only this party's")] = None,
         check: Annotated[
-            bool, Parameter(help="only list where statement, invoice and payment differ; 1 if any do")
+            bool, Parameter(help="only list what differs or matches nothing; 1 if anything does")
         ] = False,
         as_of: AsOf = None,
     ) -> int:
-        """Print the invoice register: what was invoiced, what is still to be, and what differs."""
+        """Print the invoice register: what was invoiced, what is still to be, and what differs.
+
+        Money of markets and to suppliers that matches nothing by the month's end is listed too.
+        """
         wanted = None if month is None else str(Month.parse(month))
         with session.open() as stack:
             position = moment(stack, as_of).position
             found = _lives(stack, position, party)
             owner, ours = _ours(stack, position)
+            with stack.database.reading(stack.settings.book) as connection:
+                entries = journal(connection, position).journal
+        end = None if month is None else Month.parse(month).next().first_day
+        open_cash = [one for one in unmatched(entries, end) if one.concerns(party)]
         off = [one for one in differences(found, owner, ours) if wanted in (None, one.key.month)]
         if not check:
             rows = [row for row in invoice_register(found) if wanted in (None, row.key.month)]
             print(account_text.register_text(rows))
-        print(account_text.differences_text(off))
-        return int(check and bool(off))
+        print(account_text.differences_text(off, open_cash))
+        return int(check and bool(off or open_cash))
 
     @app.command
     def account(
@@ -98,7 +107,10 @@ def add_to(app: App, session: Session) -> None:
         as_of: AsOf = None,
         effective: EffectiveDay = None,
     ) -> None:
-        """Print a counterparty's statement of account, and how old what is open is."""
+        """Print a counterparty's statement of account, and how old what is open is.
+
+        With --effective both are as of the end of that day.
+        """
         span = None if month is None else Month.parse(month)
         first, end = posted_days(span, effective)
         with session.open() as stack:
@@ -107,10 +119,12 @@ def add_to(app: App, session: Session) -> None:
             found = _lives(stack, position, party)
             owner, ours = _ours(stack, position)
             with stack.database.reading(stack.settings.book) as connection:
-                entries = journal(connection, position).journal
-        shown = party_account(entries, party, currency, first, end)
+                booked = journal(connection, position)
+        shown = party_account(booked.journal, party, currency, first, end)
         if not shown.rows and not shown.opening.minor and not found:
             raise Refused("unknown_account", f"nothing was stated to {party} or paid", place="party")
+        if effective is not None:
+            found = list(as_posted(found, effective, booked.posting_days))
         print(account_text.account_text(shown))
         print(account_text.ageing_text(ageing(found, currency, today, owner, ours)))
 

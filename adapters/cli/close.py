@@ -13,6 +13,7 @@ from adapters import approving, closing, lives
 from adapters.cli.as_of import AsOf, PostedUntil, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
+from adapters.closing import Checklist
 from adapters.journal_text import JournalFormat, rendered, trial_balance_text
 from adapters.posted_days import posted_days
 from adapters.queries import proposals
@@ -23,7 +24,7 @@ from ledger.accounting.trial_balance import trial_balance
 from ledger.command import Command
 from ledger.interval import Month
 from ledger.refusal import Refused
-from ledger.settlement.run import FinaliseRun, Runs
+from ledger.settlement.run import Runs
 from ledger.statement.issue import (
     AcceptBySilence,
     ApproveStatement,
@@ -119,20 +120,21 @@ def add_to(app: App, session: Session) -> None:
         print(f"{counted(len(keys), 'statement')} accepted by silence on {day}")
 
     @app.command
-    def finalise(month: str, *contracts: str, by: As) -> None:
-        """Make the latest runs of a month final; what is recorded later corrects them."""
+    def finalise(month: str, *contracts: str, by: As) -> int:
+        """Make the latest runs of a month final; what is recorded later corrects them.
+
+        A contract that is refused, such as for a dispute that was upheld and not corrected, is named. The
+        runs of the others are made final, and the exit code is 2.
+        """
+        refused = 0
         with session.open() as stack:
             for name in contracts or _contracts(stack, month):
-                runs = stack.door.state(f"settlement.{name}_{Month.parse(month)}")
-                latest = runs.latest if isinstance(runs, Runs) else None
-                number = 0 if latest is None else latest.number
-                if isinstance(runs, Runs) and number and runs.final == number:
-                    print(f"{name}: run {number} of {month} is final already")
-                    continue
-                command = FinaliseRun(name, str(Month.parse(month)), number, by)
-                done = approving.submit(stack.door, command, command_id=_once(), actor=by)
-                waits = "" if done.proposal is None else f"; waits for approval as {done.proposal}"
-                print(f"{name}: run {number} of {month}{' final' if done.proposal is None else ''}{waits}")
+                try:
+                    print(_finalised(stack, name, str(Month.parse(month)), by))
+                except Refused as refusal:
+                    refused += 1
+                    print(f"{name}: refused ({refusal.code}): {refusal.reason}")
+        return 2 if refused else 0
 
     @app.command(name="month")
     def show_month(month: str, *, as_of: AsOf = None) -> None:
@@ -149,18 +151,8 @@ def add_to(app: App, session: Session) -> None:
                 else f"run {one.run}{' final' if one.final else ', not final'}"
             )
             print(f"  {one.contract:<24} {run}")
-            if one.not_issued:
-                print(f"    not issued: {', '.join(one.not_issued)}")
-            if one.not_invoiced:
-                print(f"    invoices do not add up: {', '.join(one.not_invoiced)}")
         print(f"  journal: {'in balance' if found.journal_balanced else 'NOT in balance'}")
-        for title, names in (
-            ("open disputes", found.open_disputes),
-            ("open imports", found.open_imports),
-            ("journal and statements differ", found.journal_differences),
-        ):
-            if names:
-                print(f"  {title}: {', '.join(names)}")
+        print("".join(f"  {line}\n" for line in _wanting(found)), end="")
 
     @app.command(name="journal")
     def show_journal(
@@ -201,13 +193,47 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
-                command = closing.close_command(connection, Month.parse(month), position, carry, by)
+                check = closing.checklist(connection, Month.parse(month), position)
+                print("".join(f"  {line}\n" for line in _wanting(check)), end="")
+                command = closing.close_command(connection, check, position, carry, by)
             done = approving.submit(stack.door, command, command_id=_once(), actor=by)
         print(
             f"{month} is closed"
             if done.proposal is None
             else f"{month} waits for approval as {done.proposal}"
         )
+
+
+def _finalised(stack: Stack, contract: str, month: str, by: str) -> str:
+    """Make the contract's latest run final, and say so.
+
+    Raises:
+        Refused: what `FinaliseRun` is refused for.
+    """
+    runs = stack.door.state(f"settlement.{contract}_{month}")
+    latest = runs.latest if isinstance(runs, Runs) else None
+    number = 0 if latest is None else latest.number
+    if isinstance(runs, Runs) and number and runs.final == number:
+        return f"{contract}: run {number} of {month} is final already"
+    command = closing.final_run(runs, contract, month, number, by)
+    done = approving.submit(stack.door, command, command_id=_once(), actor=by)
+    if done.proposal is None:
+        return f"{contract}: run {number} of {month} final"
+    return f"{contract}: run {number} of {month}; waits for approval as {done.proposal}"
+
+
+def _wanting(check: Checklist) -> list[str]:
+    """What `month` and `close` both tell of a month that has not everything."""
+    lists = [
+        *((f"{one.contract}, not issued", one.not_issued) for one in check.contracts),
+        *((f"{one.contract}, invoices do not add up", one.not_invoiced) for one in check.contracts),
+        ("open disputes", check.open_disputes),
+        ("open imports", check.open_imports),
+        ("corrections of earlier months, not issued", check.late_corrections),
+        ("journal and statements differ", check.journal_differences),
+        ("unmatched", check.unmatched),
+    ]
+    return [f"{title}: {', '.join(names)}" for title, names in lists if names]
 
 
 def _journal(session: Session, as_of: str | None) -> Journal:

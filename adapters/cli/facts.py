@@ -16,12 +16,13 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters import approving, meters, portfolio_file, price_file
+from adapters import approving, meters, portfolio_file
 from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.cli.submitting import where
 from adapters.decoder_refusal import decoder_refusal
+from adapters.gateway import price_formats
 from adapters.importing import Imported, import_file
 from adapters.meters.report import NotWhole, Parsed, rejected_csv
 from adapters.nats.log import StoreUnavailable, Unverified
@@ -84,17 +85,31 @@ def add_to(app: App, session: Session) -> None:
         *,
         market: Annotated[str, Parameter(help="the market, such as shandong")],
         node: Annotated[str, Parameter(help="the price node or zone")],
-        currency: str = "CNY",
-        interval_s: int = 3600,
+        file_format: Annotated[
+            price_formats.Format,
+            Parameter(name="--format", help="our own layout, or a public file: AEMO's (zip or CSV), CAISO's"),
+        ] = "ledger",
+        currency: Annotated[str | None, Parameter(help="of our own layout; CNY unless stated")] = None,
+        interval_s: Annotated[int | None, Parameter(help="of our own layout; 3600 unless stated")] = None,
         zone: Annotated[str | None, Parameter(help="of a platform's local hours: their clocks")] = None,
+        extract: Annotated[
+            bool, Parameter(help="a public file is a part of an original, without rows or its last line end")
+        ] = False,
+        regulation_rule: Annotated[
+            str | None, Parameter(help="record a public file's regulation prices too, under this market rule")
+        ] = None,
     ) -> None:
         """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
         data = given_file.read(file, "a CSV of prices (examples/prices has one)")
-        both = price_file.parse(
-            data, market=market, node=node, currency=currency, interval_s=interval_s, zone=zone
-        )
-        commands = [RecordPrices(block) for series in both for block in blocks_of(series, file.name)]
+        asked = price_formats.Asked(
+            market=market, node=node, run=file.name, currency=currency, interval_s=interval_s, zone=zone,
+            extract=extract, regulation_rule=regulation_rule,
+        )  # fmt: skip
+        told = price_formats.told_by(data, file_format, asked)
+        commands = [RecordPrices(block) for series in told.series for block in blocks_of(series, file.name)]
+        facts = [RecordMarketFact(fact) for fact in told.regulation]
         with session.open() as stack:
+            recorded = [stack.door.record(command, actor=ACTOR) for command in facts]
             receipts = [stack.door.record(command, actor=ACTOR) for command in commands]
         known = sum(receipt.repeated for receipt in receipts)
         if known == len(receipts):
@@ -102,6 +117,11 @@ def add_to(app: App, session: Session) -> None:
         else:
             new = f"{len(receipts) - known} recorded, {known} known already"
         print(f"{file.name}: {counted(len(commands), 'block')} of prices of {market} {node}: {new}")
+        if facts:
+            fresh = sum(not receipt.repeated for receipt in recorded)
+            print(f"  {counted(fresh, 'fact')} of {regulation_rule}, {len(facts) - fresh} known already")
+        for notice in told.notices:
+            print(f"  note: {notice}")
 
     @register.command(name="market-rule")
     def market_rule(

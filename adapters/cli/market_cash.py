@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters import lives
+from adapters.cli.posted import print_late
 from adapters.cli.session import Session
 from adapters.cli.submitting import once
 from ledger.accounting.document import checked_day
@@ -31,7 +32,8 @@ def add_to(record: App, session: Session) -> None:
         with session.open() as stack:
             checked_day(day, lives.today(stack.door, stack.clock), "date")
             receipt = stack.door.execute(command, command_id=once(), actor=by)
-        print(f"{what}: recorded, event {receipt.sequence}")
+            print(f"{what}: recorded, event {receipt.sequence}")
+            print_late(stack, day)
 
     @record.command(name="market-receipt")
     def record_market_receipt(

@@ -24,7 +24,7 @@ from adapters.integrity.published import check_statements
 from adapters.leaves_text import leaves_text
 from adapters.postgres.database import Connection
 from adapters.queries import statements
-from adapters.queries.documents import documents
+from adapters.queries.documents import documents, proofs
 from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
 from adapters.settling import Settled, settle_month
@@ -95,8 +95,8 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """Print the latest statements of a month: what each partner is entitled to, holds and is paid.
 
-        With pdf or xlsx each statement becomes a file in the folder OUT; with parquet all lines are one file
-        there, their terms another, and the totals a third.
+        With pdf or xlsx each statement becomes a file in the folder OUT, with its proof; with parquet all
+        lines are one file there, and terms, totals, percentages and bills one each.
         """
         files = format in ("pdf", "xlsx", "parquet")
         if files and (out is None or out.is_file()):
@@ -113,7 +113,10 @@ def add_to(app: App, session: Session) -> None:
                 if not found:
                     raise _no_statement(connection, position, when, party, contract)
                 check_statements(stack.database, stack.settings.book, found)
-                described = documents(connection, position, found) if format in ("pdf", "xlsx") else []
+                described: list[StatementDocument] = []
+                if format in ("pdf", "xlsx"):
+                    proven = proofs(stack.published, found, None if as_of is None else position)
+                    described = documents(connection, position, found, proven, stack.people)
             rendered = "" if files else render(found, format)
             if proof:
                 rendered = "\n\n".join(_with_proof(one, stack.published) for one in found)

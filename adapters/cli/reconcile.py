@@ -79,7 +79,11 @@ def add_to(app: App, session: Session) -> None:
         ] = None,
         number: Annotated[str, Parameter(help="the account's IBAN or number, which a camt.053 names")] = "",
         party: Annotated[
-            tuple[str, ...], Parameter(help="PAYER=PARTY: whose an account number or name at the bank is")
+            tuple[str, ...],
+            Parameter(
+                help="PAYER=PARTY: whose an account number or name at the bank is; PAYER=market:spot of the"
+                " market of a stream, PAYER=market:* of a market operator or grid company that pays several"
+            ),
         ] = (),
     ) -> None:
         """Compare a bank statement with what is open, and record the result; nothing is paid by it."""

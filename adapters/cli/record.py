@@ -10,11 +10,12 @@ from cyclopts import App, Parameter
 from adapters import approving, lives
 from adapters.cli import market_cash
 from adapters.cli.counted import counted
+from adapters.cli.posted import print_late
 from adapters.cli.session import Session
-from adapters.cli.submitting import once
+from adapters.cli.submitting import money_of, once
 from adapters.front_door import Wish
 from adapters.queries import lives as rows
-from adapters.spreading import pay
+from adapters.spreading import Paying, Recorded, pay, pay_statement, recorded
 from adapters.stack import Stack
 from ledger.accounting.document import checked_day
 from ledger.command import Command
@@ -25,19 +26,19 @@ from ledger.statement.asking import (
     Asks,
     asks_for_invoice,
     asks_to_pay,
+    first_asking,
     gives_credit,
-    latest_asking,
     takes_credit,
 )
 from ledger.statement.credit import Credit
 from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
-from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
+from ledger.statement.money import RecordInvoice, WriteOff
 
 As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
 Day = Annotated[date | None, Parameter(help="the day; today where the book is kept, if not stated")]
 Run = Annotated[
-    int | None, Parameter(help="the settlement run; the latest one that asks for it, if not stated")
+    int | None, Parameter(help="the settlement run; the one first due that asks for it, if not stated")
 ]
 
 
@@ -86,6 +87,7 @@ def add_to(app: App, session: Session) -> None:
             wishes = [Wish(command, command_id) for command in RecordInvoice(life.key, one).commands]
             receipts = stack.door.execute_all(wishes, actor=by)
             print(f"invoice {number}: recorded, event {receipts[0].sequence}")
+            print_late(stack, one.on)
 
     @record.command(name="payment")
     def record_payment(
@@ -103,30 +105,42 @@ def add_to(app: App, session: Session) -> None:
             bool, Parameter(help="over all statements that ask for it, those due first being paid first")
         ] = False,
         kind: PaymentKind = "payment",
-        currency: Annotated[str, Parameter(help="of a payment that is spread")] = "CNY",
+        currency: Annotated[
+            str | None, Parameter(help="of a payment; the contract's, or CNY, if not stated")
+        ] = None,
         on: Day = None,
         run: Run = None,
         reference: str = "",
     ) -> None:
         """Record a payment, a bank charge or late interest of an issued statement.
 
-        What is paid in part leaves the rest open; what is paid too much stands on the party's account.
+        Without --run a payment pays what asks for it: first the statements of the month, then the party's
+        others, each by its due day; what is more than all of them ask for is paid in advance. Its id names it
+        once in the book: given again, the same payment is answered and another one is refused.
         """
         wanted = ("PARTY", "AMOUNT") if spread else ("CONTRACT", "MONTH", "PARTY", "AMOUNT")
         if len(what) != len(wanted):
             raise Refused("arguments", f"give {' '.join(wanted)}", place="record payment")
-        if spread:
-            if kind != "payment" or run is not None:
-                raise Refused("arguments", "only a payment is spread, over any runs", place="--spread")
-            _pay_all(session, *what, id=id, by=by, currency=currency, on=on, reference=reference)
-            return
-        contract, month, party, amount = what
+        if spread and (kind != "payment" or run is not None):
+            raise Refused("arguments", "only a payment is spread, over any runs", place="--spread")
+        *of, party, amount = what
         with session.open() as stack:
-            asks = asks_to_pay(kind, lambda life: _money(amount, life, "amount"))
-            life = _life(stack, contract, month, party, run, asks, payment=id)
-            money = _money(amount, life, "amount")
-            one = Payment(id=id, on=_day(stack, on), amount=money, kind=kind, reference=reference)
-            print(f"payment {id}: {_submit(stack, RecordPayment(life.key, one), by)}")
+            if kind == "payment" and run is None:
+                first = (of[0], str(Month.parse(of[1]))) if of else None
+                done = _pay(stack, id, party, amount, currency, on, reference, by, first)
+            else:
+                contract, month = of
+                asks = asks_to_pay(kind, lambda life: _money(amount, life, "amount"))
+                known = recorded(stack.door, id)
+                own = None if known is None or run is not None else known.parts[0].key.run
+                life = _life(stack, contract, month, party, run or own, asks)
+                day = known.on if known is not None and on is None else _day(stack, on)
+                one = Payment(
+                    id=id, on=day, amount=_money(amount, life, "amount"), kind=kind, reference=reference
+                )
+                done = pay_statement(stack.door, life.key, one, actor=by)
+            print(_told(done))
+            print_late(stack, done.payment.on)
 
     @record.command(name="write-off")
     def record_write_off(
@@ -178,37 +192,47 @@ def add_to(app: App, session: Session) -> None:
         print(f"credit {id}: recorded, event {receipts[0].sequence}")
 
 
-def _pay_all(
-    session: Session,
+def _pay(
+    stack: Stack,
+    name: str,
     party: str,
     amount: str,
-    *,
-    id: str,
-    by: str,
-    currency: str,
+    currency: str | None,
     on: date | None,
     reference: str,
-) -> None:
-    with session.open() as stack:
-        position = stack.caught_up()
-        with stack.database.reading(stack.settings.book) as connection:
-            found, sequence = pay(
-                stack.door,
-                connection,
-                position,
-                name=id,
-                party=party,
-                amount=_parsed(amount, currency, "amount"),
-                on=_day(stack, on),
-                reference=reference,
-                actor=by,
-            )
-    print(f"payment {id}: {found.amount} {currency} over {counted(len(found.parts), 'statement')},", end=" ")
-    print(f"event {sequence}")
-    for part in found.parts:
-        key, beyond = part.key, abs(part.amount.minor) - abs(part.open.minor)
-        more = f", {Money(beyond, currency)} more than was open" if beyond > 0 else ""
-        print(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
+    by: str,
+    first: tuple[str, str] | None,
+) -> Recorded:
+    """Pay what asks for it; the currency is that of the month's contract where none is stated."""
+    if currency is None and first is not None:
+        money = money_of(stack, first[0], amount, "amount")
+    else:
+        money = _parsed(amount, currency or "CNY", "amount")
+    asked = Paying(
+        id=name,
+        party=party,
+        amount=money,
+        on=None if on is None else _day(stack, on),
+        today=lives.today(stack.door, stack.clock),
+        reference=reference,
+        first=first,
+    )
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        return pay(stack.door, connection, position, asked, actor=by)
+
+
+def _told(done: Recorded) -> str:
+    """The payment, and what each statement got of it."""
+    one = done.payment
+    count = counted(len(one.parts), "statement")
+    lines = [f"payment {one.id}: {one.amount} {one.amount.currency} over {count}, event {done.sequence}"]
+    for part in one.parts:
+        key = part.key
+        beyond = 0 if part.open is None else abs(part.amount.minor) - abs(part.open.minor)
+        more = f", {Money(beyond, one.amount.currency)} of it in advance" if beyond > 0 else ""
+        lines.append(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
+    return "\n".join(lines)
 
 
 def _life(
@@ -219,10 +243,9 @@ def _life(
     run: int | None,
     asks: Asks,
     reverses: str | None = None,
-    payment: str | None = None,
 ) -> Life:
-    """The statement of the run named, else of the latest one that asks; for a red letter, else the one on
-    which the invoice stands that it reverses; for a payment that is given again, the one that has it."""
+    """The statement of the run named, else of the one that asks; for a red letter, else the one on which the
+    invoice stands that it reverses."""
     name = str(Month.parse(month))
     if run is not None:
         named = stack.door.state(StatementKey(contract, name, party, run).aggregate)
@@ -234,12 +257,9 @@ def _life(
     with stack.database.reading(stack.settings.book) as connection:
         found = rows.page(connection, position, month=name, party=party)
     own = [one for one in found if one.key.contract == contract]
-    again = next((one for one in own if any(paid.id == payment for paid in one.payments)), None)
-    if again is not None:
-        return again
     if reverses is not None and not any(asks(one) for one in own):
-        return latest_asking(own, lambda life: any(one.number == reverses for one in life.invoices))
-    return latest_asking(own, asks)
+        return first_asking(own, lambda life: any(one.number == reverses for one in life.invoices))
+    return first_asking(own, asks)
 
 
 def _day(stack: Stack, on: date | None) -> date:

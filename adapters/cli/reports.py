@@ -16,6 +16,7 @@ from adapters.documents.revenue_document import RevenueDocument
 from adapters.documents.revenue_pdf import revenue_pdf
 from adapters.documents.revenue_text import revenue_json, revenue_text
 from adapters.documents.revenue_xlsx import revenue_xlsx
+from adapters.integrity.published import check_own
 from adapters.postgres.database import Connection
 from adapters.queries import reports, statements
 from adapters.queries.reports import Choice
@@ -125,6 +126,7 @@ def _document(
 ) -> RevenueDocument:
     if party is not None:
         own = statements.latest(connection, position, party=party)
+        check_own(connection, book, own)
         return reports.partner(connection, book, position, month, own, choice)
     if site is not None:
         return reports.site(connection, book, position, month, site, choice)

@@ -195,7 +195,7 @@ def _status(stack: Stack) -> tuple[list[str], str | None]:
     state = stack.log.client.run(stack.log.last_sequence())
     projector = stack.projector()
     give_up = time.monotonic() + 2
-    while stack.children and time.monotonic() < give_up:
+    while stack.projects and time.monotonic() < give_up:
         if all(position.sequence >= state for position in projector.positions().values()):
             break
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What a command works with: the stack, and a projector while nobody else runs one."""
+"""What a command works with: the stack, and a projector where nobody else runs one for its book."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def check_folder(settings: Settings, *, founding: bool = False) -> None:
 
 @contextmanager
 def projecting(stack: Stack) -> Iterator[Projector | None]:
-    """Run a projector beside the work when this process started the servers; else one runs already."""
-    if not stack.children:
+    """Run a projector beside the work where that is for this process to do; else one runs already."""
+    if not stack.projects:
         yield None
         return
     projector = stack.projector()

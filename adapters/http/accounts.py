@@ -32,8 +32,10 @@ from ledger.accounting.invoice_register import (
     invoice_register,
 )
 from ledger.accounting.party_account import party_account
+from ledger.accounting.unmatched import Unmatched, unmatched
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.statement.as_posted import as_posted
 from ledger.statement.invoice import Direction
 from ledger.statement.life import StatementKey
 
@@ -117,12 +119,32 @@ class DifferenceBody(msgspec.Struct, frozen=True):
         )
 
 
+class UnmatchedBody(msgspec.Struct, frozen=True):
+    """`open` of `amount` matches nothing; both have the sign of the bank's booking. `item` is the stream, the
+    cost, or the party of a handover."""
+
+    kind: str
+    item: str
+    document: str
+    on: date
+    currency: str
+    amount: str
+    open: str
+
+    @classmethod
+    def of(cls, one: Unmatched) -> UnmatchedBody:
+        amount, left = str(one.amount), str(one.open)
+        return cls(one.kind, one.item, one.document, one.on, one.amount.currency, amount, left)
+
+
 class InvoiceAnswer(msgspec.Struct, frozen=True):
-    """`differences` are where statement, invoice and payment are not the same."""
+    """`differences` are where statement, invoice and payment are not the same; `unmatched` is money of
+    markets and to suppliers, posted by the month's end, that matches nothing: a partner gets none of it."""
 
     position: int
     invoices: tuple[RegisterBody, ...]
     differences: tuple[DifferenceBody, ...]
+    unmatched: tuple[UnmatchedBody, ...]
 
 
 class AccountRowBody(msgspec.Struct, frozen=True):
@@ -193,6 +215,9 @@ def list_invoices(
     with view.service.database.reading(view.service.book) as connection:
         owner = book_at(connection, position).owner
         ours = contracts_of(connection, position, owner)
+        shown = view.caller.role != "partner"
+        entries = journal(connection, position).journal if shown else ()
+    end = None if wanted is None else Month.parse(wanted).next().first_day
 
     def asked(key: StatementKey) -> bool:
         return wanted is None or key.month == wanted
@@ -201,6 +226,7 @@ def list_invoices(
         position,
         tuple(RegisterBody.of(row) for row in invoice_register(found) if asked(row.key)),
         tuple(DifferenceBody.of(one) for one in differences(found, owner, ours) if asked(one.key)),
+        tuple(UnmatchedBody.of(one) for one in unmatched(entries, end) if one.concerns(party)),
     )
 
 
@@ -218,18 +244,21 @@ def show_account(
     currency: Currency = "CNY",
     effective: EffectiveDay = None,
 ) -> AccountAnswer:
-    """`effective` is a posting day: the entries up to and with it, and what is open as old as it is then."""
+    """`effective` is a posting day: the entries up to and with it, and what is open at its end, as old as it
+    is then."""
     today = view.day(effective)
     span = None if month is None else Month.parse(month_of(month))
     with view.reading() as (connection, position):
         found = lives.page(connection, position, party=party)
-        entries = journal(connection, position).journal
+        booked = journal(connection, position)
         owner = book_at(connection, position).owner
         ours = contracts_of(connection, position, owner)
     first, end = posted_days(span, effective)
-    account = party_account(entries, party, currency, first, end)
+    account = party_account(booked.journal, party, currency, first, end)
     if not account.rows and not account.opening.minor and not found:
         raise Refused("unknown_account", f"nothing was stated to {party} or paid", place="party")
+    if effective is not None:
+        found = list(as_posted(found, today, booked.posting_days))
     rows = tuple(
         AccountRowBody(
             row.posted_on,

@@ -19,7 +19,9 @@ from adapters.http.settlements import ContractName, MonthName, RunFilter
 from adapters.http.statements import PartyName
 from adapters.http.view import View
 from adapters.integrity.published import check_statements
+from adapters.personal.people import People
 from adapters.queries import documents, statements
+from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
 
 FileFormat = Literal["pdf", "xlsx"]
@@ -40,6 +42,8 @@ _MEDIA: Final[dict[FileFormat, str]] = {
 )
 def statement_document(
     view: NamedDependency[View],
+    published: NamedDependency[PublishedLog],
+    people: NamedDependency[People],
     contract: ContractName,
     month: MonthName,
     party: PartyName,
@@ -58,8 +62,9 @@ def statement_document(
         )
     service = view.service
     check_statements(service.database, service.book, found)
+    proven = documents.proofs(published, found, view.at)
     with service.database.reading(service.book) as connection:
-        (document,) = documents.documents(connection, position, found)
+        (document,) = documents.documents(connection, position, found, proven, people)
     content = statement_pdf(document, language) if format == "pdf" else statement_xlsx(document, language)
     name = f"{document.file_stem}.{format}"
     return Response(
@@ -82,7 +87,7 @@ def statement_table(
     month: MonthName,
     table: Annotated[
         TableName,
-        PathParameter(description="One row a line, a line's term, or a total"),
+        PathParameter(description="One row a line, a line's term, a total, a percentage, or a site's bill"),
     ],
 ) -> Response[bytes]:
     """Every contract's latest run; amounts are whole minor units, and what may be a fraction exact text."""

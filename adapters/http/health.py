@@ -90,7 +90,7 @@ def ready(service: NamedDependency[Service], progress: NamedDependency[Progress]
 
 def _nats(service: Service) -> tuple[int | None, Part]:
     try:
-        return service.last_sequence(), Part("ok")
+        return service.last_sequence(within=0), Part("ok")
     except (nats.errors.Error, OperationalError, OSError, TimeoutError):
         return None, Part("down", "the event store does not answer")
 

@@ -6,9 +6,8 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from adapters.front_door import Wish
 from adapters.http.addressed import ADDRESSED, PATH, Addressed
-from adapters.http.intake import Stored, replayable, stored
+from adapters.http.booked import Booked, booked
 from adapters.http.life_body import InvoiceBody
 from adapters.http.problem import WRITE_PROBLEMS
 from ledger.statement.invoice import Invoice
@@ -23,10 +22,8 @@ from ledger.statement.money import RecordInvoice
     tags=["Receivables"],
     sync_to_thread=True,
 )
-def record_invoice(at: NamedDependency[Addressed], data: JSONBody[InvoiceBody]) -> Response[Stored]:
-    commands = RecordInvoice(at.key, _invoice(at, data)).commands
-    first, *_ = at.intake.execute_all([Wish(command, at.intake.command_id) for command in commands])
-    return replayable(stored(first), repeated=first.repeated)
+def record_invoice(at: NamedDependency[Addressed], data: JSONBody[InvoiceBody]) -> Response[Booked]:
+    return booked(at.intake, [at.key, data], RecordInvoice(at.key, _invoice(at, data)).commands, data.on)
 
 
 def _invoice(at: Addressed, body: InvoiceBody) -> Invoice:

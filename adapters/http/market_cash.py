@@ -12,7 +12,8 @@ from litestar.params import JSONBody
 
 from adapters import lives
 from adapters.http.addressed import Decimal
-from adapters.http.intake import Intake, Stored
+from adapters.http.booked import Booked, booked
+from adapters.http.intake import Intake
 from adapters.http.netting import Currency
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.statements import PartyName
@@ -70,7 +71,7 @@ class HandoverBody(msgspec.Struct, frozen=True):
 )
 def record_market_receipt(
     intake: NamedDependency[Intake], data: JSONBody[MarketReceiptBody]
-) -> Response[Stored]:
+) -> Response[Booked]:
     rounding = None if data.rounding is None else _money(data.rounding, data.currency, "rounding")
     receipt = MarketReceipt(
         document=data.document,
@@ -79,7 +80,7 @@ def record_market_receipt(
         on=_day(intake, data.on),
         rounding=rounding,
     )
-    return intake.execute(RecordMarketReceipt(receipt))
+    return booked(intake, data, [RecordMarketReceipt(receipt)], data.on)
 
 
 @post(
@@ -91,14 +92,14 @@ def record_market_receipt(
 )
 def record_supplier_payment(
     intake: NamedDependency[Intake], data: JSONBody[SupplierPaymentBody]
-) -> Response[Stored]:
+) -> Response[Booked]:
     payment = SupplierPayment(
         document=data.document,
         cost=data.cost,
         amount=_money(data.amount, data.currency, "amount"),
         on=_day(intake, data.on),
     )
-    return intake.execute(RecordSupplierPayment(payment))
+    return booked(intake, data, [RecordSupplierPayment(payment)], data.on)
 
 
 @post(
@@ -110,14 +111,14 @@ def record_supplier_payment(
 )
 def record_handover(
     intake: NamedDependency[Intake], party: PartyName, data: JSONBody[HandoverBody]
-) -> Response[Stored]:
+) -> Response[Booked]:
     handover = Handover(
         document=data.document,
         party=party,
         amount=_money(data.amount, data.currency, "amount"),
         on=_day(intake, data.on),
     )
-    return intake.execute(RecordHandover(handover))
+    return booked(intake, [party, data], [RecordHandover(handover)], data.on)
 
 
 def _day(intake: Intake, on: date) -> date:

@@ -19,7 +19,6 @@ from adapters.http.settlements import ContractName, MonthName
 from adapters.http.view import View
 from adapters.settling import wait_until
 from ledger.interval import Month
-from ledger.settlement.run import FinaliseRun
 
 _WAIT_S = 10.0
 
@@ -56,7 +55,9 @@ class ChecklistAnswer(msgspec.Struct, frozen=True):
 def finalise(
     intake: NamedDependency[Intake], contract: ContractName, month: MonthName, data: JSONBody[FinalRun]
 ) -> Response[Stored]:
-    return intake.submit(FinaliseRun(contract, month_of(month), data.run, intake.actor))
+    name = month_of(month)
+    runs = intake.service.door.state(f"settlement.{contract}_{name}")
+    return intake.submit(closing.final_run(runs, contract, name, data.run, intake.actor))
 
 
 @get(
@@ -84,13 +85,8 @@ def close_month(intake: NamedDependency[Intake], month: MonthName, data: JSONBod
     position = service.last_sequence()
     wait_until(service.database, service.book, position, _WAIT_S)
     with service.database.reading(service.book) as connection:
-        command = closing.close_command(
-            connection,
-            Month.parse(month_of(month)),
-            position,
-            data.carried_disputes,
-            intake.actor,
-        )
+        check = closing.checklist(connection, Month.parse(month_of(month)), position)
+        command = closing.close_command(connection, check, position, data.carried_disputes, intake.actor)
     return intake.submit(command)
 
 

@@ -1,4 +1,4 @@
-"""Payments: of one statement, or over several statements of a party."""
+"""Payments: of one statement, or over several statements of a party, each under an id of its own."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from litestar.params import JSONBody
 
 from adapters import lives
 from adapters.http.addressed import ADDRESSED, PATH, Addressed, Decimal, Id
-from adapters.http.intake import Intake, Stored, replayable
+from adapters.http.booked import Booked
+from adapters.http.intake import Intake, replayable
 from adapters.http.life_body import PaymentBody
 from adapters.http.netting import Currency
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.statements import PartyName
+from adapters.posting_day import posted_late
 from adapters.settling import wait_until
-from adapters.spreading import pay
+from adapters.spreading import Paying, Recorded, pay, pay_statement
 from ledger.accounting.document import checked_day
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.life import Payment
-from ledger.statement.money import RecordPayment
-from ledger.statement.spread import PaidPart, Spread
+from ledger.statement.named_payment import PaidPart
 
 _WAIT_S: Final = 10.0
 
@@ -52,8 +53,11 @@ class PaidPartBody(msgspec.Struct, frozen=True):
         return cls(one.key.contract, one.key.month, one.key.run, str(one.amount))
 
 
-class SpreadDone(msgspec.Struct, frozen=True):
-    """The parts add up to `amount`; what is more than was open stands on the last, as paid too much."""
+class SpreadDone(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The parts add up to `amount`; what is more than was open stands on the last, as paid too much.
+
+    `posted_on` is the first open day, where the month of `on` is closed.
+    """
 
     sequence: int
     id: str
@@ -62,11 +66,15 @@ class SpreadDone(msgspec.Struct, frozen=True):
     currency: str
     amount: str
     parts: tuple[PaidPartBody, ...]
+    posted_on: date | None = None
 
     @classmethod
-    def of(cls, one: Spread, sequence: int) -> SpreadDone:
+    def of(cls, done: Recorded, posted_on: date | None) -> SpreadDone:
+        one = done.payment
         parts = tuple(PaidPartBody.of(part) for part in one.parts)
-        return cls(sequence, one.id, one.party, one.on, one.amount.currency, str(one.amount), parts)
+        return cls(
+            done.sequence, one.id, one.party, one.on, one.amount.currency, str(one.amount), parts, posted_on
+        )
 
 
 @post(
@@ -79,30 +87,28 @@ class SpreadDone(msgspec.Struct, frozen=True):
 def spread_payment(
     intake: NamedDependency[Intake], party: PartyName, data: JSONBody[PartyPaymentBody]
 ) -> Response[SpreadDone]:
+    """The same payment again, under any key, is answered as it was recorded."""
     service = intake.service
     try:
         amount = Money.parse(data.amount, data.currency)
     except Refused as error:
         raise Refused(error.code, error.reason, place="amount") from None
-
-    day = checked_day(data.on, lives.today(service.door, service.clock), "on")
+    today = lives.today(service.door, service.clock)
+    asked = Paying(
+        id=data.id,
+        party=party,
+        amount=amount,
+        on=checked_day(data.on, today, "on"),
+        today=today,
+        reference=data.reference,
+    )
 
     def work() -> SpreadDone:
         position = service.last_sequence()
         wait_until(service.database, service.book, position, _WAIT_S)
         with service.database.reading(service.book) as connection:
-            found, sequence = pay(
-                service.door,
-                connection,
-                position,
-                name=data.id,
-                party=party,
-                amount=amount,
-                on=day,
-                reference=data.reference,
-                actor=intake.actor,
-            )
-        return SpreadDone.of(found, sequence)
+            done = pay(service.door, connection, position, asked, actor=intake.actor)
+        return SpreadDone.of(done, posted_late(service.door, data.on))
 
     answer, repeated = intake.once([party, data], SpreadDone, work)
     return replayable(answer, repeated=repeated)
@@ -116,10 +122,17 @@ def spread_payment(
     tags=["Receivables"],
     sync_to_thread=True,
 )
-def record_payment(at: NamedDependency[Addressed], data: JSONBody[PaymentBody]) -> Response[Stored]:
+def record_payment(at: NamedDependency[Addressed], data: JSONBody[PaymentBody]) -> Response[Booked]:
+    """The same payment again, under any key, is answered as it was recorded."""
     amount = at.money(data.amount, "amount")
     one = Payment(id=data.id, on=at.day(data.on), amount=amount, kind=data.kind, reference=data.reference)
-    return at.intake.execute(RecordPayment(at.key, one))
+
+    def work() -> Booked:
+        done = pay_statement(at.door, at.key, one, actor=at.intake.actor)
+        return Booked.of(done.receipts[1], posted_late(at.door, one.on))
+
+    answer, repeated = at.intake.once([at.key, data], Booked, work)
+    return replayable(answer, repeated=repeated)
 
 
 ROUTES = (record_payment, spread_payment)

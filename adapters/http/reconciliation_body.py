@@ -10,7 +10,13 @@ from ledger.interval import Interval
 from ledger.reconciliation.difference import DifferenceClass
 from ledger.reconciliation.line_report import DoubtfulLines, LineReport, MatchedLines
 from ledger.reconciliation.lone_line import LoneKind, LoneLine
-from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
+from ledger.reconciliation.payment_report import (
+    Booking,
+    OpenMarket,
+    OpenStatement,
+    PaidStatements,
+    PaymentReport,
+)
 from ledger.reconciliation.record import Reconciliation
 
 
@@ -52,6 +58,14 @@ class MatchBody(msgspec.Struct, frozen=True):
         )
 
 
+class LonePartBody(msgspec.Struct, frozen=True):
+    """What of a line's amount has this cause."""
+
+    cause: LoneKind
+    amount: str
+    reason: str
+
+
 class LoneLineBody(msgspec.Struct, frozen=True):
     """A line that only one side has, and why; `ask` is what to ask the operator where nobody knows."""
 
@@ -62,6 +76,7 @@ class LoneLineBody(msgspec.Struct, frozen=True):
     amount: str
     cause: LoneKind
     reason: str
+    parts: tuple[LonePartBody, ...]
     ask: str
 
     @classmethod
@@ -74,6 +89,7 @@ class LoneLineBody(msgspec.Struct, frozen=True):
             str(line.amount),
             line.cause,
             line.reason,
+            tuple(LonePartBody(part.kind, str(part.amount), part.reason) for part in line.parts),
             line.ask,
         )
 
@@ -166,11 +182,25 @@ class OpenBody(msgspec.Struct, frozen=True):
         return cls(one.key.contract, one.key.month, one.key.party, one.key.run, str(one.amount))
 
 
+class OpenMarketBody(msgspec.Struct, frozen=True):
+    """What a market still has to pay for a stream and month, before these bookings; above zero to us."""
+
+    stream: str
+    month: str
+    amount: str
+
+    @classmethod
+    def of(cls, one: OpenMarket) -> OpenMarketBody:
+        return cls(one.stream, one.month, str(one.amount))
+
+
 class PaidBody(msgspec.Struct, frozen=True):
-    """`part` says that less was paid than is open."""
+    """`part` says that less was paid than is open; `recorded` names what is recorded of it already."""
 
     bookings: tuple[BookingBody, ...]
     statements: tuple[OpenBody, ...]
+    markets: tuple[OpenMarketBody, ...]
+    recorded: tuple[str, ...]
     reason: str
     part: bool
 
@@ -179,6 +209,8 @@ class PaidBody(msgspec.Struct, frozen=True):
         return cls(
             tuple(BookingBody.of(booking) for booking in one.bookings),
             tuple(OpenBody.of(statement) for statement in one.statements),
+            tuple(OpenMarketBody.of(market) for market in one.markets),
+            one.recorded,
             one.reason,
             one.part,
         )
@@ -195,6 +227,7 @@ class BankReportBody(msgspec.Struct, frozen=True):
     doubtful: tuple[PaidBody, ...]
     payments_only: tuple[BookingBody, ...]
     statements_only: tuple[OpenBody, ...]
+    markets_only: tuple[OpenMarketBody, ...]
 
     @classmethod
     def of(cls, report: PaymentReport) -> BankReportBody:
@@ -207,6 +240,7 @@ class BankReportBody(msgspec.Struct, frozen=True):
             tuple(PaidBody.of(one) for one in report.doubtful),
             tuple(BookingBody.of(one) for one in report.payments_only),
             tuple(OpenBody.of(one) for one in report.statements_only),
+            tuple(OpenMarketBody.of(one) for one in report.markets_only),
         )
 
 

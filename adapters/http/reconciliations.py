@@ -135,7 +135,10 @@ def reconcile_bank(
     ] = "",
     party: Annotated[
         list[str] | None,
-        QueryParameter(description="PAYER=PARTY: whose an account number or name at the bank is"),
+        QueryParameter(
+            description="PAYER=PARTY: whose an account number or name at the bank is; PAYER=market:spot of"
+            " the market of a stream, PAYER=market:* of a market operator or grid company that pays several"
+        ),
     ] = None,
 ) -> Response[Reconciled]:
     """A booking that an earlier file had and that was matched then is not matched again."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from adapters.front_door import FrontDoor
 from adapters.http.recent_keys import RecentKeys
 from adapters.nats.log import Log
+from adapters.nats.question import ANSWER_S
 from adapters.postgres.database import Database
 
 
@@ -29,13 +30,10 @@ class Service(NamedTuple):
     def log(self) -> Log:
         return self.door.recorder.log
 
-    def last_sequence(self) -> int:
-        """The stream's last sequence; 0 for an empty book.
+    def last_sequence(self, *, within: float = ANSWER_S) -> int:
+        """The stream's last sequence; 0 for an empty book. Asked again for `within` seconds.
 
         Raises:
             StoreUnavailable, nats.errors.Error, TimeoutError: NATS does not answer.
         """
-        return self.log.client.run(self.log.last_sequence(), _ANSWER_S)
-
-
-_ANSWER_S = 5.0
+        return self.log.client.run(self.log.last_sequence(within=within))

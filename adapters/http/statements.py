@@ -47,7 +47,8 @@ FormatChoice = Annotated[
     Format | None, QueryParameter(description="Instead of an Accept header; csv is one row a line and total")
 ]
 TableChoice = Annotated[
-    TableName, QueryParameter(description="Of parquet: one row a line, a line's term, or a total")
+    TableName,
+    QueryParameter(description="Of parquet: one row a line, a line's term, a total, a percentage, or a bill"),
 ]
 
 

@@ -95,7 +95,8 @@ class ShareBody(msgspec.Struct, frozen=True):
 
 
 class UnitLineBody(msgspec.Struct, frozen=True):
-    """One statement of the market: `sites` + `kept` + `rounding` = `statement`.
+    """One statement of the market: `sites` + `kept` + `rounding` = `statement`. The market pays `operator`,
+    who has `kept` and `rounding`.
 
     `current` is false where anything that its shares follow from changed after it was allocated; `changed`
     says what.
@@ -113,6 +114,7 @@ class UnitLineBody(msgspec.Struct, frozen=True):
     changed: str
     currency: str
     sites: tuple[ShareBody, ...]
+    operator: str
     kept: str
     rounding: str
     statement: str
@@ -145,6 +147,7 @@ class UnitLineBody(msgspec.Struct, frozen=True):
                 )
                 for site, share in one.sites.items()
             ),
+            operator=one.operated_by,
             kept=str(one.kept),
             rounding=str(one.operators_rounding),
             statement=str(one.statement),

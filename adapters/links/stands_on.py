@@ -25,6 +25,7 @@ def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:
                 yield Found(f"tariff.{event.site.tariff}")
             case TradingUnitRegistered():
                 yield from (Found(f"site.{member.site}") for member in event.unit.members)
+                yield Found(f"party.{event.unit.operator}")
             case ContractRegistered():
                 yield from (Found(f"site.{site}") for site in event.contract.sites)
                 yield from (Found(f"party.{party}") for party in event.contract.party_ids)

@@ -12,15 +12,14 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from ledger.accounting import cash
-from ledger.accounting.account import Account, Role
 from ledger.accounting.handover import HandoverRecorded
-from ledger.accounting.invoice import invoice_entry, pending_vat_entry
+from ledger.accounting.invoice import invoice_entry, invoiced, pending_vat_entry
 from ledger.accounting.journal import Journal, JournalEntry
 from ledger.accounting.market_receipt import MarketReceiptRecorded
 from ledger.accounting.netting import netting_entry
 from ledger.accounting.run_effect import Settled
 from ledger.accounting.run_entries import run_entries, statement_entry
-from ledger.accounting.statement_payment import payment_entries
+from ledger.accounting.statement_payment import credit_entry, paid, payment_entries
 from ledger.accounting.supplier_payment import SupplierPaymentRecorded
 from ledger.accounting.unit_operator import STREAMS, operator_entry
 from ledger.allocation.record import AllocationRecorded
@@ -30,12 +29,13 @@ from ledger.events import Event
 from ledger.interval import Month
 from ledger.month_close import Closing, MonthClosed
 from ledger.netting import NettingRecorded
-from ledger.quantity import Money
 from ledger.settlement.run import PROVISIONAL, SettlementRecorded
+from ledger.statement.as_posted import ISSUE, invoice_name, payment_name
 from ledger.statement.invoice import Billing, Invoice
 from ledger.statement.issue import StatementIssued, StatementReviewed
-from ledger.statement.life import StatementKey
+from ledger.statement.life import SETTLING, Payment, StatementKey
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
+from ledger.statement.open_item import OpenItem
 from ledger.stream import Stream
 
 
@@ -58,12 +58,14 @@ class BookJournal:
         self.journal = Journal()
         self.without_owner: set[str] = set()
         """Contracts in which the book's owner has no part: nothing of them is its business."""
+        self.posting_days: dict[tuple[str, str], date] = {}
+        """When what happened to a statement is posted, as `ledger.statement.as_posted` names it."""
         self._closing: Closing | None = None
         self._runs: dict[tuple[str, str], list[Settled]] = defaultdict(list)
         self._keys: dict[str, StatementKey] = {}
         self._billings: dict[str, Billing] = {}
-        self._amounts: dict[str, Money] = {}
-        self._balances: dict[tuple[Account, str], int] = defaultdict(int)
+        self._items: dict[str, OpenItem] = {}
+        """By statement, of those of which something is posted."""
         self._allocations: dict[str, tuple[Month, UnitAllocation]] = {}
 
     def post(self, recorded: Recorded) -> tuple[JournalEntry, ...]:
@@ -80,17 +82,20 @@ class BookJournal:
             case AllocationRecorded(allocation=allocation):
                 assert recorded.month is not None
                 entries = self._allocated(allocation, recorded.month, recorded.recorded_on)
-            case StatementReviewed(key=key, billing=billing, amount=amount):
+            case StatementReviewed(key=key, billing=billing):
                 self._keys[recorded.aggregate] = key
-                self._amounts[recorded.aggregate] = amount
                 self._billings[recorded.aggregate] = billing
                 entries = ()
             case StatementIssued(issued_on=on):
+                self._dated(recorded.aggregate, ISSUE, on)
                 entries = self._issued(recorded.aggregate, on)
             case InvoiceRecorded(invoice=invoice):
+                name = invoice_name(invoice.direction, invoice.number)
+                self._dated(recorded.aggregate, name, invoice.on)
                 entries = self._invoiced(recorded.aggregate, invoice)
-            case PaymentRecorded():
-                entries = self._paid(recorded.aggregate, recorded.event)
+            case PaymentRecorded(payment=payment):
+                self._dated(recorded.aggregate, payment_name(payment.id), payment.on)
+                entries = self._paid(recorded.aggregate, payment)
             case NettingRecorded(netting=netting):
                 entry = netting_entry(netting.party, netting.amount, netting.amount, netting.on, netting.id)
                 entries = () if entry is None else (entry,)
@@ -98,8 +103,8 @@ class BookJournal:
                 entries = (
                     cash.market_receipt(one.stream, one.amount, one.on, one.document, rounding=one.rounding),
                 )
-            case SupplierPaymentRecorded(payment=paid):
-                entries = (cash.supplier_payment(paid.cost, paid.amount, paid.on, paid.document),)
+            case SupplierPaymentRecorded(payment=cost):
+                entries = (cash.supplier_payment(cost.cost, cost.amount, cost.on, cost.document),)
             case HandoverRecorded(handover=given):
                 entries = (cash.handed_over(given.party, given.amount, given.on, given.document),)
             case MonthClosed(closed=closed):
@@ -110,9 +115,6 @@ class BookJournal:
                 entries = ()
         entries = tuple(self._in_open_month(entry) for entry in entries)
         self.journal = self.journal.posted(entries)
-        for entry in entries:
-            for posting in entry.postings:
-                self._balances[posting.account, entry.currency] += posting.amount.minor
         return entries
 
     def _run(self, settled: Settled, recorded_on: date) -> tuple[JournalEntry, ...]:
@@ -141,48 +143,53 @@ class BookJournal:
         earlier = [one for one in runs if one.run.number < key.run and one.run.kind != PROVISIONAL]
         before = earlier[-1] if earlier else None
         entry = statement_entry(self.owner, settled, key.party, on, before=before)
+        asked = settled.run.delta[key.party]
+        self._items[aggregate] = OpenItem(asked, asked - asked)
         pending = pending_vat_entry(key, self._billings[aggregate], on)
         return tuple(one for one in (entry, pending) if one is not None)
 
     def _invoiced(self, aggregate: str, invoice: Invoice) -> tuple[JournalEntry, ...]:
-        key = self._keys[aggregate]
-        billing, stated = self._billings[aggregate], self._amounts[aggregate]
-        entry = invoice_entry(key, billing, invoice, invoice.on, stated=stated)
+        key, billing = self._keys[aggregate], self._billings[aggregate]
+        before = self._items.get(aggregate)
+        if before is None:
+            return ()
+        entry = invoice_entry(key, billing, invoice, invoice.on, item=before)
+        self._items[aggregate] = invoiced(before, billing, invoice)
         return () if entry is None else (entry,)
 
-    def _paid(self, aggregate: str, event: PaymentRecorded) -> tuple[JournalEntry, ...]:
-        key = self._keys[aggregate]
-        if key.party == self.owner or (key.contract, key.month) not in self._runs:
-            return ()
-        currency = event.payment.amount.currency
-
-        def held(role: Role) -> Money:
-            return Money(self._balances[Account(role, (key.party,)), currency], currency)
-
-        return payment_entries(
-            key,
-            event.payment,
-            receivable=held("receivable"),
-            payable=-held("payable"),
-            advance_received=-held("advance_received"),
-            advance_paid=held("advance_paid"),
-            owed_to_us=self._amounts[aggregate].minor <= 0,
-        )
+    def _paid(self, aggregate: str, payment: Payment) -> tuple[JournalEntry, ...]:
+        party = self._keys[aggregate].party
+        before = self._items.get(aggregate)
+        if before is None or payment.kind == "credit_given":
+            return ()  # a credit moves both statements where it is used
+        entries: tuple[JournalEntry, ...]
+        after = paid(before, payment.amount) if payment.kind in SETTLING else before
+        if payment.kind == "credit_used":
+            giver = self._items[payment.reference]
+            given = paid(giver, -payment.amount)
+            entry = credit_entry(party, payment, (giver, given), (before, after))
+            entries = () if entry is None else (entry,)
+            self._items[payment.reference] = given
+        else:
+            entries = payment_entries(party, payment, before)
+        self._items[aggregate] = after
+        return entries
 
     def _allocated(
         self, allocation: UnitAllocation, month: Month, recorded_on: date
     ) -> tuple[JournalEntry, ...]:
         _, before = self._allocations.get(allocation.fact, (month, None))
         self._allocations[allocation.fact] = month, allocation
-        entry = operator_entry(allocation, before, month, self._posting_day(month, recorded_on))
+        day = self._posting_day(month, recorded_on)
+        entry = operator_entry(allocation, before, month, day, self.owner)
         return () if entry is None else (entry,)
 
     def _traded(self, month: Month) -> frozenset[tuple[str, Stream]]:
-        """The sites and streams of which the market pays a trading unit of this book for the month."""
+        """The sites and streams of which the market pays a trading unit of the owner's for the month."""
         return frozenset(
             (site, STREAMS[allocation.stream])
             for of, allocation in self._allocations.values()
-            if of == month
+            if of == month and allocation.operated_by == self.owner
             for site in allocation.sites
         )
 
@@ -190,6 +197,9 @@ class BookJournal:
         month = origin if self._closing is None else self._closing.posting_month(origin)
         last = month.next().first_day - timedelta(days=1)
         return last if month == origin else min(max(recorded_on, month.first_day), last)
+
+    def _dated(self, aggregate: str, what: str, on: date) -> None:
+        self.posting_days[aggregate, what] = max(on, self.journal.closed_to or on)
 
     def _in_open_month(self, entry: JournalEntry) -> JournalEntry:
         first_open = self.journal.closed_to

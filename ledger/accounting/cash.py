@@ -1,8 +1,7 @@
-"""Money that moves: receipts, payments, charges, interest for late payment, write-offs.
+"""Money that moves beside statements: from markets, to suppliers, handed over, charges, and late interest.
 
-Amounts are above zero, but those of markets and suppliers, who give and take back. What exceeds the amount
-outstanding becomes an advance. An amount `outstanding` is what the party's account shows before the entry: a
-debit balance for receivable, a credit one for payable.
+Amounts are above zero, but those of markets and suppliers, who give and take back. What is paid on a
+statement is posted by `ledger.accounting.statement_payment`.
 """
 
 from __future__ import annotations
@@ -17,51 +16,35 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 
 
-def receipt(
-    party: str, received: Money, on: date, document: str, *, outstanding: Money, charges: Money | None = None
-) -> JournalEntry:
-    """A party pays. `received` reached the bank; `charges` were withheld on the way and are the owner's.
+def receipt(party: str, received: Money, on: date, document: str) -> JournalEntry:
+    """A party pays what it was charged.
 
     Raises:
-        Refused: `payment_amount`, `currency`.
+        Refused: `payment_amount`.
     """
-    fee = _charges(received, charges)
-    applied, advance = _applied(received + fee, outstanding)
+    _positive(received, "amount")
     return _entry(
         "receipt",
         f"Receipt from {party}, {document}",
         Reference(party=party, document=document),
         on,
-        [
-            (Account("bank"), received),
-            (Account("bank_charges"), fee),
-            (Account("receivable", (party,)), -applied),
-            (Account("advance_received", (party,)), -advance),
-        ],
+        [(Account("bank"), received), (Account("receivable", (party,)), -received)],
     )
 
 
-def payment(
-    party: str, paid: Money, on: date, document: str, *, outstanding: Money, charges: Money | None = None
-) -> JournalEntry:
-    """The owner pays a party. `paid` reached it; the bank's `charges` come on top.
+def payment(party: str, paid: Money, on: date, document: str) -> JournalEntry:
+    """The owner pays a party what it was charged.
 
     Raises:
-        Refused: `payment_amount`, `currency`.
+        Refused: `payment_amount`.
     """
-    fee = _charges(paid, charges)
-    applied, advance = _applied(paid, outstanding)
+    _positive(paid, "amount")
     return _entry(
         "payment",
         f"Payment to {party}, {document}",
         Reference(party=party, document=document),
         on,
-        [
-            (Account("payable", (party,)), applied),
-            (Account("advance_paid", (party,)), advance),
-            (Account("bank_charges"), fee),
-            (Account("bank"), -(paid + fee)),
-        ],
+        [(Account("payable", (party,)), paid), (Account("bank"), -paid)],
     )
 
 
@@ -169,50 +152,6 @@ def late_interest_owed(party: str, interest: Money, on: date, document: str) -> 
     )
 
 
-def write_off(party: str, amount: Money, on: date, document: str, *, outstanding: Money) -> JournalEntry:
-    """What a party will not pay becomes bad debt.
-
-    What exceeds the amount outstanding was paid already, beyond another statement: it is an advance again.
-
-    Raises:
-        Refused: `payment_amount`.
-    """
-    _positive(amount, "amount")
-    applied, advance = _applied(amount, outstanding)
-    return _entry(
-        "write_off",
-        f"Write-off, {party}, {document}",
-        Reference(party=party, document=document),
-        on,
-        [
-            (Account("bad_debt"), amount),
-            (Account("receivable", (party,)), -applied),
-            (Account("advance_received", (party,)), -advance),
-        ],
-    )
-
-
-def write_back(party: str, amount: Money, on: date, document: str, *, outstanding: Money) -> JournalEntry:
-    """What the owner need not pay any more becomes income; what exceeds the outstanding is an advance again.
-
-    Raises:
-        Refused: `payment_amount`.
-    """
-    _positive(amount, "amount")
-    applied, advance = _applied(amount, outstanding)
-    return _entry(
-        "write_off",
-        f"Write-back, {party}, {document}",
-        Reference(party=party, document=document),
-        on,
-        [
-            (Account("payable", (party,)), applied),
-            (Account("advance_paid", (party,)), advance),
-            (Account("write_back_income"), -amount),
-        ],
-    )
-
-
 def _entry(
     kind: EntryKind, text: str, reference: Reference, on: date, amounts: Iterable[tuple[Account, Money]]
 ) -> JournalEntry:
@@ -228,19 +167,3 @@ def _something(amount: Money, place: str) -> None:
 def _positive(amount: Money, place: str) -> None:
     if amount.minor <= 0:
         raise Refused("payment_amount", f"{amount} is not above zero", place=place)
-
-
-def _charges(moved: Money, charges: Money | None) -> Money:
-    _positive(moved, "amount")
-    if charges is None:
-        return Money.zero(moved.currency)
-    if charges.minor < 0:
-        raise Refused("payment_amount", f"charges of {charges} are below zero", place="charges")
-    return charges
-
-
-def _applied(amount: Money, outstanding: Money) -> tuple[Money, Money]:
-    """What settles the outstanding amount, and the advance beyond it."""
-    beyond = (amount - outstanding).minor
-    applied = amount.minor if beyond <= 0 else max(outstanding.minor, 0)
-    return Money(applied, amount.currency), Money(amount.minor - applied, amount.currency)

@@ -9,15 +9,19 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
+import msgspec
+
 from ledger.accounting.account import Account
 from ledger.accounting.journal import EntryKind, JournalEntry, Reference
 from ledger.accounting.posting import Posting
+from ledger.accounting.statement_payment import moved
 from ledger.accounting.vat import parts_of_rounded_sum
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Billed, Billing, Direction, Invoice
 from ledger.statement.life import StatementKey
+from ledger.statement.open_item import OpenItem
 
 
 def pending_vat_entry(key: StatementKey, billing: Billing, on: date) -> JournalEntry | None:
@@ -44,14 +48,14 @@ def holds_pending(billing: Billing) -> bool:
 
 
 def invoice_entry(
-    key: StatementKey, billing: Billing, invoice: Invoice, on: date, *, stated: Money | None = None
+    key: StatementKey, billing: Billing, invoice: Invoice, on: date, *, item: OpenItem | None = None
 ) -> JournalEntry | None:
     """The tax of an invoice, posted on a day; None where it has none.
 
     Issued, it becomes output tax: out of what was pending, out of tax-inclusive income, or due on top.
     Received, it becomes input tax the same way. It is taken out account by account, in proportion to the tax
     that each holds, or to its amount where the contract states no rates. What is due on top is paid with the
-    statement, so it stands where that does: `stated` is its amount, above zero to the party.
+    statement, and moves the party's accounts with `item`, what the statement had open; None for nothing.
 
     Raises:
         Refused: `invoice_account` where nothing is billed in the invoice's direction.
@@ -59,6 +63,8 @@ def invoice_entry(
     tax = invoice.tax
     if not tax.minor:
         return None
+    before = item or OpenItem(Money.zero(tax.currency), Money.zero(tax.currency))
+    on_top = moved(key.party, (before, invoiced(before, billing, invoice)))
     issued, inclusive = invoice.direction == "issued", billing.basis == "tax_inclusive"
     postings: list[Posting]
     if issued and holds_pending(billing):
@@ -69,12 +75,12 @@ def invoice_entry(
     elif issued and inclusive:
         postings = [*_taken_out(billing, "issued", tax), Posting(Account("vat_output"), -tax)]
     elif issued:
-        postings = [Posting(_on_top(key, invoice, stated), tax), Posting(Account("vat_output"), -tax)]
+        postings = [*on_top, Posting(Account("vat_output"), -tax)]
     elif inclusive:
         taken = (posting.reversed() for posting in _taken_out(billing, "received", tax))
         postings = [*taken, Posting(Account("vat_input"), tax)]
     else:
-        postings = [Posting(Account("vat_input"), tax), Posting(_on_top(key, invoice, stated), -tax)]
+        postings = [Posting(Account("vat_input"), tax), *on_top]
     kind: EntryKind = "invoice" if issued else "supplier_invoice"
     what = "Tax of" if invoice.reverses is None else f"Tax of red-letter (of {invoice.reverses})"
     text = (
@@ -84,11 +90,9 @@ def invoice_entry(
     return JournalEntry(on, kind, text, _reference(key, invoice.number), tuple(postings))
 
 
-def _on_top(key: StatementKey, invoice: Invoice, stated: Money | None) -> Account:
-    owed_to_us = invoice.direction == "issued"
-    if stated is not None:
-        owed_to_us = stated.minor <= 0
-    return Account("receivable" if owed_to_us else "payable", (key.party,))
+def invoiced(item: OpenItem, billing: Billing, invoice: Invoice) -> OpenItem:
+    """The item with the invoice's tax, where it is due on top."""
+    return msgspec.structs.replace(item, due=item.due + billing.tax_on_top((invoice,)))
 
 
 def _taken_out(billing: Billing, direction: Direction, tax: Money) -> list[Posting]:

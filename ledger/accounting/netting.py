@@ -34,44 +34,6 @@ def netting_entry(
     )
 
 
-def advance_applied(
-    party: str, advance: Money, receivable: Money, on: date, document: str
-) -> JournalEntry | None:
-    """Use what a party paid in advance (credit balance) for what it owes; None when one of them is zero.
-
-    Raises:
-        Refused: `currency`.
-    """
-    used = advance if (receivable - advance).minor > 0 else receivable
-    return _moved(
-        party,
-        used if used.minor > 0 else Money.zero(used.currency),
-        Account("advance_received", (party,)),
-        Account("receivable", (party,)),
-        on,
-        "Advance received applied",
-        document,
-    )
-
-
-def advance_used(party: str, advance: Money, payable: Money, on: date, document: str) -> JournalEntry | None:
-    """Use what the owner paid in advance (debit balance) for what it owes; None when one of them is zero.
-
-    Raises:
-        Refused: `currency`.
-    """
-    used = advance if (payable - advance).minor > 0 else payable
-    return _moved(
-        party,
-        used if used.minor > 0 else Money.zero(used.currency),
-        Account("payable", (party,)),
-        Account("advance_paid", (party,)),
-        on,
-        "Advance paid applied",
-        document,
-    )
-
-
 def _moved(
     party: str, amount: Money, debit: Account, credit: Account, on: date, what: str, document: str
 ) -> JournalEntry | None:

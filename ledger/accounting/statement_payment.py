@@ -1,72 +1,117 @@
-"""What is recorded in a statement's life as paid, charged or written off, as journal entries."""
+"""What is recorded in a statement's life as paid, charged or written off, as journal entries.
+
+A party's accounts move from what the statement had open to what it has open now (`OpenItem`): what it asks
+for is receivable or payable, what was paid beyond is an advance. So a party's accounts are the sums of its
+statements' open items, account by account.
+"""
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
-from ledger.accounting import cash, netting, refund
-from ledger.accounting.journal import JournalEntry
+import msgspec
+
+from ledger.accounting import cash
+from ledger.accounting.account import ROLES, Account, Role
+from ledger.accounting.journal import EntryKind, JournalEntry, Reference
+from ledger.accounting.posting import Posting
 from ledger.quantity import Money
-from ledger.statement.life import Payment, StatementKey
+from ledger.statement.life import Payment
+from ledger.statement.open_item import OpenItem
 
 
-def payment_entries(
-    key: StatementKey,
-    payment: Payment,
-    *,
-    receivable: Money,
-    payable: Money,
-    advance_received: Money,
-    advance_paid: Money,
-    owed_to_us: bool,
-) -> tuple[JournalEntry, ...]:
+def moved(party: str, *changes: tuple[OpenItem, OpenItem]) -> tuple[Posting, ...]:
+    """The postings on a party's accounts that take its items from what they were (first) to what they are."""
+    found: dict[Account, Money] = {}
+    for before, after in changes:
+        for item, sign in ((before, -1), (after, 1)):
+            if item.role is not None:
+                account = Account(item.role, (party,))
+                zero = Money.zero(item.due.currency)
+                found[account] = found.get(account, zero) + Money(sign * item.debit.minor, zero.currency)
+    ranked = sorted(found, key=lambda account: _RANKED.index(account.role))
+    return tuple(Posting(account, found[account]) for account in ranked if found[account].minor)
+
+
+def paid(item: OpenItem, amount: Money) -> OpenItem:
+    """The item with `amount` settled: above zero the party received it."""
+    return msgspec.structs.replace(item, settled=item.settled + amount)
+
+
+def payment_entries(party: str, payment: Payment, before: OpenItem) -> tuple[JournalEntry, ...]:
     """What a recorded payment posts; above zero the party received it, as on the statement.
 
-    `receivable` and `advance_paid` (debit balances), `payable` and `advance_received` (credit balances) are
-    the party's accounts before it. Interest is charged and paid at once. A netting posts both sides itself, a
-    credit where it is used. A bank charge is the owner's, whatever its sign. `owed_to_us` says what the
-    statement asks for: what moves against it is a refund.
+    `before` is what the statement had open. Interest is charged and paid at once. A bank charge is the
+    owner's, whatever its sign. A netting posts both sides itself, and of a credit `credit_entry` does.
 
     Raises:
         Refused: `currency`.
     """
-    party, on, document = key.party, payment.on, payment.id
+    on, document, to_party = payment.on, payment.id, payment.amount.minor > 0
     size = Money(abs(payment.amount.minor), payment.amount.currency)
-    to_party = payment.amount.minor > 0
     match payment.kind:
-        case "payment" if to_party and owed_to_us:
-            return (refund.refund_paid(party, size, advance_received, on, document),)
-        case "payment" if to_party:
-            return (cash.payment(party, size, on, document, outstanding=payable),)
-        case "payment" if not owed_to_us:
-            return (refund.refund_received(party, size, advance_paid, on, document),)
         case "payment":
-            return (cash.receipt(party, size, on, document, outstanding=receivable),)
+            kind, text = _words(before, payment)
+            return (_entry(kind, text, party, payment, before, Account("bank")),)
+        case "write_off":
+            what = "Write-back" if to_party else "Write-off"
+            against = Account("write_back_income" if to_party else "bad_debt")
+            return (_entry("write_off", f"{what}, {party}, {document}", party, payment, before, against),)
         case "bank_charge":
             return (cash.bank_charge(size, on, document),)
         case "late_interest" if to_party:
-            owed = cash.late_interest_owed(party, size, on, document)
-            return owed, cash.payment(party, size, on, document, outstanding=size)
+            return (
+                cash.late_interest_owed(party, size, on, document),
+                cash.payment(party, size, on, document),
+            )
         case "late_interest":
-            charged = cash.late_interest_charged(party, size, on, document)
-            return charged, cash.receipt(party, size, on, document, outstanding=size)
-        case "write_off" if to_party and owed_to_us:
-            return (refund.refund_kept(party, size, advance_received, on, document),)
-        case "write_off" if not to_party and not owed_to_us:
-            return (refund.refund_given_up(party, size, advance_paid, on, document),)
-        case "write_off" if to_party:
-            return (cash.write_back(party, size, on, document, outstanding=payable),)
-        case "write_off":
-            return (cash.write_off(party, size, on, document, outstanding=receivable),)
-        case "credit_used" if to_party:
-            used = min(size.minor, max(advance_paid.minor, 0))
-            entry = netting.advance_used(party, Money(used, size.currency), payable, on, document)
-            return () if entry is None else (entry,)
-        case "credit_used":
-            used = min(size.minor, max(advance_received.minor, 0))
-            entry = netting.advance_applied(party, Money(used, size.currency), receivable, on, document)
-            return () if entry is None else (entry,)
-        case "netting" | "credit_given":
+            return (
+                cash.late_interest_charged(party, size, on, document),
+                cash.receipt(party, size, on, document),
+            )
+        case "netting" | "credit_given" | "credit_used":
             return ()
         case never:
             assert_never(never)
+
+
+def credit_entry(
+    party: str, used: Payment, of: tuple[OpenItem, OpenItem], to: tuple[OpenItem, OpenItem]
+) -> JournalEntry | None:
+    """A credit, posted where it is used: `of` and `to` are each statement's item before and after it.
+
+    None where nothing moves between the party's accounts.
+    """
+    postings = moved(party, of, to)
+    if not postings:
+        return None
+    text = f"Credit on account, {used.id}, {party}"
+    reference = Reference(party=party, document=used.id)
+    return JournalEntry(used.on, "netting", text, reference, postings)
+
+
+def _words(before: OpenItem, payment: Payment) -> tuple[EntryKind, str]:
+    """A payment against what the statement asks for pays back."""
+    to_party = payment.amount.minor > 0
+    side = before.due.minor or before.settled.minor or payment.amount.minor
+    paying = (side > 0) == to_party
+    if to_party:
+        return "payment", f"{'Payment' if paying else 'Refund'} to"
+    return "receipt", f"{'Receipt' if paying else 'Refund'} from"
+
+
+def _entry(
+    kind: EntryKind, text: str, party: str, payment: Payment, before: OpenItem, against: Account
+) -> JournalEntry:
+    document = payment.id
+    if against.role == "bank":
+        text = f"{text} {party}, {document}"
+    postings = [
+        Posting(against, -payment.amount),
+        *moved(party, (before, paid(before, payment.amount))),
+    ]
+    postings.sort(key=lambda posting: posting.amount.minor < 0)
+    return JournalEntry(payment.on, kind, text, Reference(party=party, document=document), tuple(postings))
+
+
+_RANKED: Final[tuple[Role, ...]] = tuple(ROLES)

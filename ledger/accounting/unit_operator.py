@@ -1,8 +1,8 @@
 """What a trading unit's operator has of the market's statement beside the sites' shares (DOMAIN.md 3.9).
 
-A book's trading units are its owner's: the market pays it the whole statement. The sites' shares are posted
-by the runs that settle them; what the unit's terms leave to the operator, and the rounding line, here.
-Together they are the market's statement, to the fen.
+The market pays a unit's operator the whole statement. Where that is the book's owner, the sites' shares are
+posted by the runs that settle them; what the unit's terms leave to the operator, and the rounding line, here.
+Together they are the market's statement, to the fen. What another operator has is none of the owner's money.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ STREAMS: Final[dict[UnitStream, Stream]] = {
 """The stream that each of a unit's is settled as."""
 
 
-def operator_effect(allocation: UnitAllocation) -> Effects:
-    """Receivable from the market: what is kept, which is income, and the operator's rounding."""
+def operator_effect(allocation: UnitAllocation, owner: str) -> Effects:
+    """Receivable from the market: what is kept, which is income, and the operator's rounding; nothing where
+    the book's owner does not operate the unit."""
+    if allocation.operated_by != owner:
+        return {}
     stream = STREAMS[allocation.stream]
     kept, rounding = allocation.kept.minor, allocation.operators_rounding.minor
     minor = {
@@ -40,11 +43,11 @@ def operator_effect(allocation: UnitAllocation) -> Effects:
 
 
 def operator_entry(
-    allocation: UnitAllocation, before: UnitAllocation | None, month: Month, on: date
+    allocation: UnitAllocation, before: UnitAllocation | None, month: Month, on: date, owner: str
 ) -> JournalEntry | None:
     """What an allocation changes against the one `before` it, under its origin month; None for nothing."""
-    old = operator_effect(before) if before is not None else {}
-    postings = change_postings(operator_effect(allocation), old, allocation.statement.currency)
+    old = operator_effect(before, owner) if before is not None else {}
+    postings = change_postings(operator_effect(allocation, owner), old, allocation.statement.currency)
     if not postings:
         return None
     what = "Operator's line" if before is None else "Correction of the operator's line"

@@ -1,21 +1,28 @@
-"""Why the other side has no such line: the first cause that the ledger knows, or what to ask."""
+"""Why the other side has no such line: the causes that the ledger knows, to the fen, or what to ask."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Final, TypeVar
 
 from ledger.interval import Interval
+from ledger.quantity import Money
 from ledger.reconciliation.background import Background, Held
-from ledger.reconciliation.lone_line import LoneKind, LoneLine
+from ledger.reconciliation.difference import DifferenceClass, Policy, parts_of
+from ledger.reconciliation.figures import operator_figures, our_figures
+from ledger.reconciliation.lone_line import LoneKind, LoneLine, LonePart
 from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement
 from ledger.reconciliation.our_line import ROUNDING, OurLine, stream_of
+from ledger.settlement.result import RefusedSpan
 from ledger.stream import BILL_EFFECT
 
 Either = OperatorLine | OurLine
 L = TypeVar("L", OperatorLine, OurLine)
+_Found = str | tuple[LonePart, ...]
+"""A cause of all that is left of the line (empty for none), or parts that leave the rest to other causes."""
 _Key = tuple[str, str, Interval]
 _NAMED_MAX: Final = 3
 """More gaps or claims than this are counted, not named."""
@@ -41,7 +48,7 @@ class LoneCauses:
 
     def of_theirs(self, line: OperatorLine) -> LoneLine:
         """A line that only the operator has."""
-        checks: tuple[tuple[LoneKind, Callable[[OperatorLine], str]], ...] = (
+        checks: tuple[tuple[LoneKind, Callable[[OperatorLine], _Found]], ...] = (
             ("nothing_paid", _nothing_paid),
             ("named_otherwise", lambda one: self._named_otherwise(one, self._theirs, self._ours)),
             ("other_period", self._other_period),
@@ -64,7 +71,7 @@ class LoneCauses:
 
     def of_ours(self, line: OurLine) -> LoneLine:
         """A line that only we have."""
-        checks: tuple[tuple[LoneKind, Callable[[OurLine], str]], ...] = (
+        checks: tuple[tuple[LoneKind, Callable[[OurLine], _Found]], ...] = (
             ("nothing_paid", _nothing_paid),
             ("rounding", _rounding),
             ("named_otherwise", lambda one: self._named_otherwise(one, self._ours, self._theirs)),
@@ -134,7 +141,7 @@ class LoneCauses:
             "a saving on the host's own electricity bill: no market pays it, the grid company's bill shows it"
         )
 
-    def _late(self, line: OurLine) -> str:
+    def _late(self, line: OurLine) -> _Found:
         """That the operator could not know: by an earlier run of ours, or by when events were recorded."""
         known, cut_off = self._known, self._known.cut_off
         lacking = [name for name, lines in self._then.items() if _key(line) not in lines]
@@ -146,8 +153,11 @@ class LoneCauses:
             return ""
         before = next((name for name in self._then if self._recorded_by(name, cut_off)), None)
         if before is not None:
-            last = f"the last before the cut-off {known.instant(cut_off)}"
-            return f"{self._when(before)}, {last}, had no such line{changed}" if before in lacking else ""
+            last = f"{self._when(before)}, the last before the cut-off {known.instant(cut_off)}"
+            if before in lacking:
+                return f"{last}, had no such line{changed}"
+            then = self._then[before][_key(line)].amount
+            return (LonePart("late", line.amount - then, f"{last}, had {then} of it{changed}"),)
         newest = known.newest.get(line.site)
         if newest is None or newest.recorded_at <= cut_off:
             return ""
@@ -162,12 +172,22 @@ class LoneCauses:
         recorded = self._known.recorded_at.get(name)
         return name if recorded is None else f"{name} (recorded {self._known.instant(recorded)})"
 
-    def _gone(self, line: OperatorLine) -> str:
+    def _gone(self, line: OperatorLine) -> _Found:
+        """What an earlier run of ours had in its place, and by what the line differs from that."""
         for name, lines in self._then.items():
             then = lines.get(_key(line))
-            if then is not None:
-                changed = f" ({self._known.corrected})" if self._known.corrected else ""
-                return f"{self._when(name)} had it with {then.amount}; {self._run}{changed} has none"
+            if then is None:
+                continue
+            changed = f" ({self._known.corrected})" if self._known.corrected else ""
+            reason = f"{self._when(name)} had it with {then.amount}; {self._run}{changed} has none"
+            rest = parts_of(operator_figures([line]), our_figures([then]), (), (), Policy())
+            known = tuple(
+                LonePart(kind, part.amount, part.reason)
+                for part in rest
+                for kind in (_LONE_KIND.get(part.kind),)
+                if kind is not None
+            )
+            return (LonePart("late", then.amount, reason), *known)
         return ""
 
     def _unknown_site(self, line: OperatorLine) -> str:
@@ -199,7 +219,7 @@ class LoneCauses:
     def _held(self, line: OperatorLine) -> Sequence[Held]:
         return () if self._known.sites is None else self._known.sites.get(line.site, ())
 
-    def _exclusivity(self, line: OperatorLine) -> str:
+    def _exclusivity(self, line: OperatorLine) -> _Found:
         stream = stream_of(line.item)
         spans = [
             one
@@ -214,7 +234,9 @@ class LoneCauses:
             for one in spans[:_NAMED_MAX]
         ]
         more = [f"and {len(spans) - _NAMED_MAX} more"] if len(spans) > _NAMED_MAX else []
-        return f"refused, so that nothing is paid twice: {'; '.join([*named, *more])}"
+        reason = f"refused, so that nothing is paid twice: {'; '.join([*named, *more])}"
+        part = _refused_amount(line, spans)
+        return reason if part is None else (LonePart("exclusivity", part, reason),)
 
     def _not_told(self, line: OperatorLine) -> str:
         told, stream = self._known.told, stream_of(line.item)
@@ -244,16 +266,44 @@ class _Lone:
         return [one for one in same if (one.site == line.site) != (one.item == line.item)]
 
 
-def _lone(line: L, checks: Sequence[tuple[LoneKind, Callable[[L], str]]], ask: str) -> LoneLine:
-    kind: LoneKind = "unknown"
-    reason = "cause unknown"
-    for name, check in checks:
+_LONE_KIND: Final[Mapping[DifferenceClass, LoneKind]] = {
+    "volume": "volume",
+    "price": "price",
+    "rounding": "rounding",
+}
+"""What of a difference to an earlier line is a cause of its own; what is `unexplained` is left to others."""
+
+
+def _lone(line: L, checks: Sequence[tuple[LoneKind, Callable[[L], _Found]]], ask: str) -> LoneLine:
+    parts: list[LonePart] = []
+    left = line.amount
+    for kind, check in checks:
         found = check(line)
-        if found:
-            kind, reason = name, found
+        if isinstance(found, str):
+            found = (LonePart(kind, left, found),) if found else ()
+        for part in found:
+            if part.amount.minor or not line.amount.minor:
+                parts.append(part)
+                left -= part.amount
+        if parts and not left.minor:
             break
-    said = ask if kind == "unknown" else ""
-    return LoneLine(line.reference, line.site, line.item, line.interval, line.amount, kind, reason, said)
+    if left.minor or not parts:
+        parts.append(LonePart("unknown", left, "cause unknown"))
+    said = ask if any(part.kind == "unknown" for part in parts) else ""
+    return LoneLine(line.reference, line.site, line.item, line.interval, line.amount, tuple(parts), said)
+
+
+def _refused_amount(line: OperatorLine, spans: Sequence[RefusedSpan]) -> Money | None:
+    """What the refused energy is of the line, at its own price; None where it is all of it, or no energy."""
+    if line.quantity is None or line.price is None or line.quantity.unit != "kWh":
+        return None
+    if any(not span.quantity.endswith("_wh") for span in spans):
+        return None
+    refused = Fraction(sum(span.asked - span.granted for span in spans), 1000)
+    whole = line.quantity.exact
+    if refused >= abs(whole):
+        return None
+    return Money.round(refused * (1 if whole > 0 else -1) * Fraction(line.price), line.amount.currency)
 
 
 def _nothing_paid(line: Either) -> str:

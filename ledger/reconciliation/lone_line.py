@@ -1,4 +1,4 @@
-"""A line that only one side has, and why the other has none."""
+"""A line that only one side has, and why the other has none: one cause, or several with their parts of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.operator_line import sum_of
+from ledger.refusal import Refused
 
 LoneKind = Literal[
     "nothing_paid",
@@ -20,6 +21,8 @@ LoneKind = Literal[
     "unit",
     "bill_effect",
     "late",
+    "volume",
+    "price",
     "estimated",
     "unknown_site",
     "no_contract",
@@ -29,8 +32,10 @@ LoneKind = Literal[
     "not_told",
     "unknown",
 ]
-"""In the order in which causes are looked for: the first that is found is the line's.
+"""In the order in which causes are looked for. One that explains a part of the line leaves the rest to those
+after it; any other takes what is left.
 
+`volume`, `price`: by what a line differs from the one that an earlier run of ours had in its place.
 `late`: what the line rests on was recorded after the operator's cut-off, or an earlier run had it otherwise.
 `not_told`: nobody recorded that a market told anything of the stream. `unknown`: somebody has to be asked.
 """
@@ -38,20 +43,43 @@ LoneKind = Literal[
 LONE_KINDS: Final[tuple[LoneKind, ...]] = get_args(LoneKind)
 
 
+class LonePart(msgspec.Struct, frozen=True):
+    """What of the line's amount has this cause; `reason` says what the ledger knows of it."""
+
+    kind: LoneKind
+    amount: Money
+    reason: str
+
+
 class LoneLine(msgspec.Struct, frozen=True):
-    """`reason` says what the ledger knows of the cause; `ask`, of an `unknown` one, what to ask of whom."""
+    """The parts add up to the amount; `ask` says, of an `unknown` part, what to ask of whom."""
 
     reference: str
     site: str
     item: str
     interval: Interval
     amount: Money
-    cause: LoneKind
-    reason: str
+    parts: tuple[LonePart, ...]
     ask: str = ""
 
     def __post_init__(self) -> None:
-        assert bool(self.ask) == (self.cause == "unknown"), "an unknown cause says what to ask"
+        unknown = any(part.kind == "unknown" for part in self.parts)
+        assert bool(self.ask) == unknown, "an unknown cause says what to ask"
+        if sum_of((part.amount for part in self.parts), self.amount.currency) != self.amount:
+            raise Refused("difference_parts", "the parts are not the line's amount", place=self.reference)
+
+    @property
+    def main(self) -> LonePart:
+        """The largest part."""
+        return max(self.parts, key=lambda part: abs(part.amount.minor))
+
+    @property
+    def cause(self) -> LoneKind:
+        return self.main.kind
+
+    @property
+    def reason(self) -> str:
+        return self.main.reason
 
 
 def lone_totals(
@@ -60,10 +88,10 @@ def lone_totals(
     """Operator's less ours of all lines that one side has, by the causes that occur."""
     totals: dict[LoneKind, Money] = {}
     zero = Money.zero(currency)
-    for line in operator_only:
-        totals[line.cause] = totals.get(line.cause, zero) + line.amount
-    for line in ours_only:
-        totals[line.cause] = totals.get(line.cause, zero) - line.amount
+    for sign, lines in ((1, operator_only), (-1, ours_only)):
+        for part in (part for line in lines for part in line.parts):
+            money = Money(sign * part.amount.minor, currency)
+            totals[part.kind] = totals.get(part.kind, zero) + money
     found = {kind: totals[kind] for kind in LONE_KINDS if kind in totals}
     assert sum_of(found.values(), currency) == sum_of(totals.values(), currency)
     return found

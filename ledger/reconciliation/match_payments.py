@@ -1,4 +1,5 @@
-"""Which statements a bank booking pays. One certain way is a match; several are listed for a person."""
+"""What a bank booking pays, a statement or what a market owes. One certain way is a match; several are listed
+for a person."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ import msgspec
 
 from ledger.reconciliation.bank_payment import BankPayment
 from ledger.reconciliation.operator_line import currency_of
-from ledger.reconciliation.receivable import Receivable
+from ledger.reconciliation.receivable import ANY_MARKET, Receivable, market_payer
+from ledger.reconciliation.recorded_cash import RecordedCash
 from ledger.refusal import Refused
 
 TRIES_MAX: Final = 20_000
@@ -41,15 +43,16 @@ _PARTS_LIMIT: Final = 8
 
 
 class Settling(NamedTuple):
-    """Bookings and the statements that they pay; of a match, one side has exactly one.
+    """Bookings and what they pay; of a match, one side has exactly one.
 
-    `part` says that the booking pays less than what is open.
+    `part` says that the booking pays less than what is open. `recorded` is what is recorded of it already.
     """
 
     payments: tuple[BankPayment, ...]
     receivables: tuple[Receivable, ...]
     reason: str
     part: bool = False
+    recorded: tuple[RecordedCash, ...] = ()
 
 
 class PaymentMatching(NamedTuple):
@@ -65,10 +68,13 @@ def match_payments(
     receivables: Sequence[Receivable],
     parties: Mapping[str, str],
     policy: PaymentPolicy,
+    recorded: Sequence[RecordedCash] = (),
 ) -> PaymentMatching:
-    """Match by invoice number, then by party, amount and days, then by sums of either side.
+    """Match with what is `recorded` already by its document, then with what is open by invoice number, then
+    by payer, amount and days, then by sums of either side.
 
-    `parties` gives the party of a counterparty's account or name. What two bookings could pay, or one
+    `parties` gives the payer of a counterparty's account or name: a party, or a market (`market_payer`,
+    `ANY_MARKET`). What two bookings could pay, or one
     booking could mean in two ways, is doubtful for all of them; so is an amount that fits while nobody
     knows who paid.
 
@@ -78,8 +84,9 @@ def match_payments(
     if payments and receivables:
         amounts = [one.amount for one in payments] + [one.amount for one in receivables]
         currency_of(amounts)
-    state = _State(list(payments), list(receivables), parties, policy)
-    for step in (_by_invoice, _by_amount, _by_sum, _by_part_payments, _by_unknown_payer):
+    state = _State(list(payments), list(receivables), parties, policy, list(recorded))
+    by_open = (_by_invoice, _by_amount, _by_sum, _by_part_payments, _by_unknown_payer)
+    for step in (_by_document, _by_recorded_day, *by_open):
         state.take(step(state))
     return PaymentMatching(state.matched, state.doubtful, state.payments, state.receivables)
 
@@ -93,7 +100,9 @@ class _State:
         receivables: list[Receivable],
         parties: Mapping[str, str],
         policy: PaymentPolicy,
+        recorded: list[RecordedCash],
     ) -> None:
+        self.recorded = recorded
         self.payments = payments
         self.receivables = receivables
         self.parties = parties
@@ -108,6 +117,12 @@ class _State:
             self.parties.get(payment.counterparty_name) if payment.counterparty_name else None
         )
 
+    def pays(self, payment: BankPayment, payer: str | None) -> bool:
+        """Whether the booking is known to be the payer's."""
+        known = self.party(payment)
+        any_market = known == ANY_MARKET and payer is not None and payer.startswith(market_payer(""))
+        return known is not None and (any_market or known == payer)
+
     def in_days(self, payment: BankPayment, receivable: Receivable) -> bool:
         first = receivable.issued_on - timedelta(days=self.policy.days_before)
         last = receivable.due_on + timedelta(days=self.policy.days_after)
@@ -115,11 +130,10 @@ class _State:
 
     def open_to(self, payment: BankPayment) -> list[Receivable]:
         """What the booking could pay: of its party, of its direction, in its days."""
-        party = self.party(payment)
         return [
             one
             for one in self.receivables
-            if one.key.party == party
+            if self.pays(payment, one.payer)
             and one.amount.minor * payment.amount.minor > 0
             and self.in_days(payment, one)
         ]
@@ -136,10 +150,16 @@ class _State:
             (self.matched if certain and alone else self.doubtful).append(settling)
         self.payments = [one for one in self.payments if not uses[_payment_name(one)]]
         self.receivables = [one for one in self.receivables if not uses[one.name]]
+        self.recorded = [one for one in self.recorded if not uses[_recorded_name(one)]]
 
 
 def _names(settling: Settling) -> list[str]:
-    return [_payment_name(one) for one in settling.payments] + [one.name for one in settling.receivables]
+    own = [_payment_name(one) for one in settling.payments] + [one.name for one in settling.receivables]
+    return own + [_recorded_name(one) for one in settling.recorded]
+
+
+def _recorded_name(recorded: RecordedCash) -> str:
+    return f"recorded {recorded.document}"
 
 
 def _payment_name(payment: BankPayment) -> str:
@@ -147,6 +167,39 @@ def _payment_name(payment: BankPayment) -> str:
 
 
 _Ways = list[tuple[Settling, bool]]
+
+
+def _by_document(state: _State) -> _Ways:
+    """What is recorded under the bank's reference, or under a document that the remittance text names.
+
+    Another amount under the bank's own reference is for a person to look at: one of the two is wrong.
+    """
+    ways: _Ways = []
+    for payment in state.payments:
+        named = [
+            one
+            for one in state.recorded
+            if one.document == payment.reference or _stands_in(one.document, payment.remittance)
+        ]
+        for one in named:
+            if one.amount == payment.amount:
+                reason = f"recorded as {one.document}"
+                ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
+            elif one.document == payment.reference:
+                reason = f"recorded as {one.document} with {one.amount}, and not with {payment.amount}"
+                ways.append((Settling((payment,), (), reason, recorded=(one,)), False))
+    return ways
+
+
+def _by_recorded_day(state: _State) -> _Ways:
+    """What is recorded of the payer on the booking's day, under a number of the payer's own."""
+    ways: _Ways = []
+    for payment in state.payments:
+        for one in state.recorded:
+            if (one.amount, one.on) == (payment.amount, payment.booked_on) and state.pays(payment, one.payer):
+                reason = f"recorded as {one.document}: the payer, the amount and the day fit"
+                ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
+    return ways
 
 
 def _by_invoice(state: _State) -> _Ways:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -11,7 +11,8 @@ from ledger.quantity import Money
 from ledger.reconciliation.bank_payment import BankPayment, BankStatement
 from ledger.reconciliation.match_payments import PaymentPolicy, Settling, match_payments
 from ledger.reconciliation.operator_line import sum_of
-from ledger.reconciliation.receivable import Receivable
+from ledger.reconciliation.receivable import MarketKey, Receivable
+from ledger.reconciliation.recorded_cash import RecordedCash
 from ledger.refusal import Refused
 from ledger.statement.life import StatementKey
 
@@ -34,13 +35,24 @@ class OpenStatement(msgspec.Struct, frozen=True):
     amount: Money
 
 
+class OpenMarket(msgspec.Struct, frozen=True):
+    """What a market still has to pay for a stream and month, before these bookings; above zero to us."""
+
+    stream: str
+    month: str
+    amount: Money
+
+
 class PaidStatements(msgspec.Struct, frozen=True):
-    """`part` says that less was paid than is open."""
+    """`part` says that less was paid than is open. `recorded` names what is recorded of it already: the id of
+    a payment, or the document of a market's receipt, a supplier's payment or a handover."""
 
     bookings: tuple[Booking, ...]
     statements: tuple[OpenStatement, ...]
     reason: str
     part: bool = False
+    markets: tuple[OpenMarket, ...] = ()
+    recorded: tuple[str, ...] = ()
 
 
 class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_statement"):
@@ -55,6 +67,7 @@ class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_stateme
     doubtful: tuple[PaidStatements, ...]
     payments_only: tuple[Booking, ...]
     statements_only: tuple[OpenStatement, ...]
+    markets_only: tuple[OpenMarket, ...] = ()
 
     def __post_init__(self) -> None:
         every = {
@@ -76,8 +89,9 @@ def reconcile_payments(
     receivables: Sequence[Receivable],
     parties: Mapping[str, str],
     policy: PaymentPolicy | None = None,
+    recorded: Sequence[RecordedCash] = (),
 ) -> PaymentReport:
-    """Match a statement's `new` bookings (see `not_yet_imported`) with what is open.
+    """Match a statement's `new` bookings (see `not_yet_imported`) with what is open, and what is recorded.
 
     Raises:
         Refused: `currency`; `account` for a booking of another account.
@@ -85,7 +99,7 @@ def reconcile_payments(
     for one in new:
         if one.account != statement.account:
             raise Refused("account", f"{one.account} is not {statement.account}", place=one.place)
-    found = match_payments(new, receivables, parties, policy or PaymentPolicy())
+    found = match_payments(new, receivables, parties, policy or PaymentPolicy(), recorded)
     return PaymentReport(
         account=statement.account,
         currency=statement.currency,
@@ -94,16 +108,31 @@ def reconcile_payments(
         matched=tuple(_paid(one) for one in found.matched),
         doubtful=tuple(_paid(one) for one in found.doubtful),
         payments_only=tuple(_booking(one) for one in found.payments_only),
-        statements_only=tuple(OpenStatement(one.key, one.amount) for one in found.receivables_only),
+        statements_only=_statements(found.receivables_only),
+        markets_only=_markets(found.receivables_only),
+    )
+
+
+def _statements(found: Iterable[Receivable]) -> tuple[OpenStatement, ...]:
+    return tuple(OpenStatement(one.key, one.amount) for one in found if isinstance(one.key, StatementKey))
+
+
+def _markets(found: Iterable[Receivable]) -> tuple[OpenMarket, ...]:
+    return tuple(
+        OpenMarket(one.key.stream, one.key.month, one.amount)
+        for one in found
+        if isinstance(one.key, MarketKey)
     )
 
 
 def _paid(settling: Settling) -> PaidStatements:
     return PaidStatements(
         tuple(_booking(one) for one in settling.payments),
-        tuple(OpenStatement(one.key, one.amount) for one in settling.receivables),
+        _statements(settling.receivables),
         settling.reason,
         settling.part,
+        _markets(settling.receivables),
+        tuple(one.document for one in settling.recorded),
     )
 
 

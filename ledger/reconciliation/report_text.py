@@ -8,8 +8,14 @@ from zoneinfo import ZoneInfo
 
 from ledger.interval import Interval
 from ledger.reconciliation.line_report import LineReport
-from ledger.reconciliation.lone_line import LoneLine
-from ledger.reconciliation.payment_report import Booking, OpenStatement, PaidStatements, PaymentReport
+from ledger.reconciliation.lone_line import LoneLine, LonePart
+from ledger.reconciliation.payment_report import (
+    Booking,
+    OpenMarket,
+    OpenStatement,
+    PaidStatements,
+    PaymentReport,
+)
 
 
 def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
@@ -41,8 +47,8 @@ def payment_report_text(report: PaymentReport) -> str:
     lines = [f"account {report.account}, {report.currency}: {report.total} moved, {known}"]
     lines += _section("Paid", (_paid(one) for one in report.matched))
     lines += _section("Not certain what is meant", (_paid(one) for one in report.doubtful))
-    lines += _section("Bookings that pay no statement", (_booking(one) for one in report.payments_only))
-    lines += _section("Still open", (_open(one) for one in report.statements_only))
+    lines += _section("Bookings that pay nothing that is open", map(_booking, report.payments_only))
+    lines += _section("Still open", _each_open(report.statements_only, report.markets_only))
     return "\n".join(lines) + "\n"
 
 
@@ -74,9 +80,16 @@ def _doubtful(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
 
 def _lone(line: LoneLine, zone: ZoneInfo) -> str:
     where = _where(line.site, line.item, line.interval, zone)
-    why = f"{line.cause.replace('_', ' ')}: {line.reason}" if line.cause != "unknown" else line.reason
     asked = f"; {line.ask}" if line.ask else ""
-    return f"{where}: {line.amount} ({line.reference}): {why}{asked}"
+    start = f"{where}: {line.amount} ({line.reference})"
+    if len(line.parts) == 1:
+        return f"{start}: {_why(line.main)}{asked}"
+    parts = "; ".join(f"{part.amount} {_why(part)}" for part in line.parts)
+    return f"{start}, of which {parts}{asked}"
+
+
+def _why(part: LonePart) -> str:
+    return f"{part.kind.replace('_', ' ')}: {part.reason}" if part.kind != "unknown" else part.reason
 
 
 def _where(site: str, item: str, interval: Interval, zone: ZoneInfo) -> str:
@@ -91,13 +104,14 @@ def _time(instant: datetime, zone: ZoneInfo) -> str:
 
 def _paid(one: PaidStatements) -> str:
     bookings = " + ".join(_booking(booking) for booking in one.bookings)
-    statements = " + ".join(_open(statement) for statement in one.statements)
-    return f"{bookings} -> {statements}: {one.reason}"
+    paid = " + ".join([*_each_open(one.statements, one.markets), *one.recorded])
+    return f"{bookings} -> {paid}: {one.reason}"
 
 
 def _booking(one: Booking) -> str:
     return f"{one.booked_on} {one.amount} ({one.reference or one.place})"
 
 
-def _open(one: OpenStatement) -> str:
-    return f"{one.key.aggregate} {one.amount}"
+def _each_open(statements: Iterable[OpenStatement], markets: Iterable[OpenMarket]) -> Iterable[str]:
+    yield from (f"{one.key.aggregate} {one.amount}" for one in statements)
+    yield from (f"the market of {one.stream} for {one.month} {one.amount}" for one in markets)

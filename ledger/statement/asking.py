@@ -1,4 +1,4 @@
-"""Which of a month's statements to a party is meant when no run is named: the latest that asks for it.
+"""Which of a month's statements to a party is meant when no run is named: the first due that asks for it.
 
 A correction that changes nothing for a party is issued like any other, and asks for nothing.
 """
@@ -6,6 +6,7 @@ A correction that changes nothing for a party is issued like any other, and asks
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -17,8 +18,8 @@ Asks = Callable[[Life], bool]
 _MOVES_OPEN = frozenset({"payment", "write_off"})
 
 
-def latest_asking(lives: Iterable[Life], asks: Asks) -> Life:
-    """Of the statements of one contract's month and party, the issued one of the latest run that asks.
+def first_asking(lives: Iterable[Life], asks: Asks) -> Life:
+    """Of the statements of one contract's month and party, the issued one that asks and is due first.
 
     The only one that is issued is meant whatever it asks for: what is wrong with it, the command says.
 
@@ -26,7 +27,7 @@ def latest_asking(lives: Iterable[Life], asks: Asks) -> Life:
         Refused: `unknown_statement` where none is issued; `run_needed` where several are and none asks, with
             the runs and what is open of each.
     """
-    issued = sorted((one for one in lives if one.issued_on is not None), key=lambda one: one.key.run)
+    issued = sorted((one for one in lives if one.issued_on is not None), key=_due)
     if not issued:
         raise Refused("unknown_statement", "no statement of the month is issued to the party", place="party")
     if len(issued) == 1:
@@ -35,7 +36,11 @@ def latest_asking(lives: Iterable[Life], asks: Asks) -> Life:
     if not found:
         runs = "; ".join(f"run {one.key.run} has {one.open_amount} open" for one in issued)
         raise Refused("run_needed", f"none of its runs asks for that, so name one: {runs}", place="run")
-    return found[-1]
+    return found[0]
+
+
+def _due(life: Life) -> tuple[date, int]:
+    return life.due_on or date.max, life.key.run
 
 
 def asks_to_pay(kind: PaymentKind, amount: Callable[[Life], Money]) -> Asks:
@@ -55,9 +60,9 @@ def asks_for_invoice(direction: Direction, net: Callable[[Life], Money]) -> Asks
 
 def gives_credit(life: Life) -> bool:
     """Whether more was paid than it asks for."""
-    return life.open_amount.minor * life.due.minor < 0
+    return life.item.is_advance
 
 
 def takes_credit(life: Life) -> bool:
     """Whether it still asks for what it asked for."""
-    return life.open_amount.minor * life.due.minor > 0
+    return life.item.asks

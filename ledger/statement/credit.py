@@ -56,7 +56,7 @@ class GiveCredit(msgspec.Struct, frozen=True):
         """Raises:
         Refused: `statement_status`, `currency`, `exists`; `credit` above what was paid too much."""
         life = at(state, self.credit.of, *ISSUED)
-        if life.open_amount.minor * life.due.minor >= 0:
+        if not life.item.is_advance:
             raise Refused("credit", f"nothing was paid beyond {life.key.aggregate}", place="of")
         return (_recorded(life, self.credit, "credit_given", self.credit.to, "of"),)
 

@@ -126,7 +126,8 @@ class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispu
 
 
 class CorrectDispute(msgspec.Struct, frozen=True):
-    """Name the later run whose delta ends an upheld dispute."""
+    """Name the later run whose delta ends an upheld dispute; its statement of the party has been issued, so
+    that the delta is asked for when the lines are no longer frozen."""
 
     key: StatementKey
     id: str
@@ -138,18 +139,30 @@ class CorrectDispute(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (f"settlement.{self.key.contract}_{self.key.month}",)
+        return f"settlement.{self.key.contract}_{self.key.month}", self._correction.aggregate
+
+    @property
+    def _correction(self) -> StatementKey:
+        return msgspec.structs.replace(self.key, run=self.run)
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[DisputeCorrected]:
         """Raises:
-        Refused: `unknown_dispute`, `dispute_status`, `unknown_run` for a run that is not later."""
+        Refused: `unknown_dispute`, `dispute_status`, `unknown_run` for a run that is not later, or in
+            which the party has no part; `not_issued`."""
         dispute = _dispute(state, self.key, self.id)
         if dispute.status != "upheld":
             raise Refused("dispute_status", f"dispute {self.id} is {dispute.status}, not upheld", place="id")
         runs = known(others, self.reads[0], Runs)
-        if self.run <= self.key.run or self.run not in {run.number for run in runs.runs}:
+        if self.run <= self.key.run or (self.run, self.key.party) not in runs.statements_up_to(self.run):
             raise Refused(
                 "unknown_run", f"no correction {self.run} after run {self.key.run} is recorded", place="run"
+            )
+        correction = others.get(self._correction.aggregate)
+        if not isinstance(correction, Life) or correction.issued_on is None:
+            raise Refused(
+                "not_issued",
+                f"run {self.run} has not been issued to {self.key.party}: issue the statement with the delta",
+                place="run",
             )
         return (DisputeCorrected(self.id, self.run),)
 

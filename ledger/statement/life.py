@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Billing, Direction, Invoice
+from ledger.statement.open_item import OpenItem
 from ledger.statement.terms import Terms
 
 Status = Literal["reviewed", "approved", "issued", "confirmed", "deemed_accepted"]
@@ -18,6 +19,8 @@ PaymentKind = Literal[
     "payment", "bank_charge", "late_interest", "write_off", "netting", "credit_given", "credit_used"
 ]
 Standing = Literal["not_due", "part_paid", "paid", "overpaid", "overdue", "disputed"]
+SETTLING: Final = frozenset({"payment", "write_off", "netting", "credit_given", "credit_used"})
+"""The kinds that settle what is due; charges and interest are beside it."""
 
 
 class StatementKey(msgspec.Struct, frozen=True):
@@ -103,8 +106,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     def settled(self) -> Money:
         """What has been paid, netted or written off of the amount; charges and interest are beside it."""
         zero = Money.zero(self.amount.currency)
-        kinds = {"payment", "write_off", "netting", "credit_given", "credit_used"}
-        return sum((one.amount for one in self.payments if one.kind in kinds), zero)
+        return sum((one.amount for one in self.payments if one.kind in SETTLING), zero)
 
     def to_invoice(self, direction: Direction) -> Money:
         """What is still to be invoiced that way, on the contract's split basis, without what is disputed."""
@@ -133,7 +135,17 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open_amount(self) -> Money:
         """What is still to be paid and not disputed: above zero to the party, below zero by it."""
-        return self.due - self.frozen - self.settled
+        return self.item.left
+
+    @property
+    def item(self) -> OpenItem:
+        """What is open of it without what is disputed."""
+        return OpenItem(self.due - self.frozen, self.settled)
+
+    @property
+    def posted_item(self) -> OpenItem:
+        """What is open of it in the journal, where a dispute posts nothing."""
+        return OpenItem(self.due, self.settled)
 
     def _held_back(self, direction: Direction) -> Money:
         """What the disputes hold back of a side: at most the whole of it, and never more than nothing."""
@@ -143,11 +155,9 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     def standing(self, today: date) -> Standing:
         """How payment stands on `today`."""
-        left = self.open_amount
-        towards = left.minor * (1 if self.due.minor >= 0 else -1)
-        if towards < 0:
+        if self.item.is_advance:
             return "overpaid"
-        if towards == 0:
+        if self.item.role is None:
             return "disputed" if self.frozen.minor else "paid"
         if self.due_on is not None and today > self.due_on:
             return "overdue"

@@ -20,6 +20,7 @@ from ledger.statement.invoice_number import (
 )
 from ledger.statement.issue import ISSUED, at
 from ledger.statement.life import Life, Payment, StatementKey
+from ledger.statement.named_payment import NamedPayment, PaidPart
 
 
 class InvoiceRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="invoice.recorded.v1"):
@@ -87,9 +88,15 @@ class RecordInvoice(_Money, frozen=True):
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[InvoiceRecorded]:
         """Raises:
-        Refused: `statement_status`, `currency`, `exists`, `invoice_number`, `invoice_total`, `red_letter`."""
+        Refused: `statement_status`, `currency`, `exists`, `invoice_date` before the statement's issue,
+            `invoice_number`, `invoice_total`, `red_letter`."""
         life = at(state, self.key, *ISSUED)
         invoice = self.invoice
+        if life.issued_on is not None and invoice.on < life.issued_on:
+            text = (
+                f"{invoice.on} is before the statement's issue: from {life.issued_on} to the day of recording"
+            )
+            raise Refused("invoice_date", text, place="on")
         _check_currency(life, invoice.gross)
         same = (one for one in life.invoices if one.direction == invoice.direction)
         if any(one.number == invoice.number for one in same):
@@ -143,9 +150,26 @@ class RecordInvoice(_Money, frozen=True):
 
 
 class RecordPayment(_Money, frozen=True):
-    """Record what was paid on an issued statement; what is paid too much stays visible as overpaid."""
+    """Record what was paid on an issued statement; what is paid too much stays visible as overpaid.
+
+    Only together with the `NamePayment` of `named`, which takes its id.
+    """
 
     payment: Payment
+
+    @property
+    def named(self) -> NamedPayment:
+        """The payment that its id names: all of it on this statement."""
+        one = self.payment
+        return NamedPayment(
+            id=one.id,
+            party=self.key.party,
+            on=one.on,
+            amount=one.amount,
+            kind=one.kind,
+            parts=(PaidPart(self.key, one.amount),),
+            reference=one.reference,
+        )
 
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[PaymentRecorded]:
         """Raises:

@@ -12,23 +12,55 @@ from ledger.month_close import CloseMonth, Closing
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
 from ledger.settlement.run import FinaliseRun, RecordSettlement, Runs
-from ledger.statement.dispute import DecideDispute
+from ledger.statement.dispute import CorrectDispute, DecideDispute
 from ledger.statement.life import Life, StatementKey
-from tests.ledger.statement.test_life import KEY, dispute, does, issued, result, runs
+from tests.ledger.statement.test_life import (
+    APPROVE,
+    ISSUE,
+    KEY,
+    REVIEW,
+    dispute,
+    does,
+    issued,
+    result,
+    runs,
+)
 
 AUGUST = Month(2026, 8)
+OPERATOR = msgspec.structs.replace(KEY, party="operator")
 
 
-def finalised(state: Runs, run: int = 1) -> Runs:
-    (event,) = FinaliseRun("c1", "2026-08", run, "ada").decide(state, {})
+def keys(state: Runs | None, up_to: int = 99) -> tuple[StatementKey, ...]:
+    given = () if state is None else state.statements_up_to(up_to)
+    return tuple(StatementKey("c1", "2026-08", party, run) for run, party in given)
+
+
+def finalised(state: Runs, run: int = 1, *, lives: tuple[Life, ...] = ()) -> Runs:
+    command = FinaliseRun("c1", "2026-08", run, "ada", keys(state, run))
+    (event,) = command.decide(state, {life.key.aggregate: life for life in lives})
     return event.apply(state)
 
 
+def issued_to(key: StatementKey, settled: Runs) -> Life:
+    steps = (msgspec.structs.replace(step, key=key) for step in (REVIEW, APPROVE, ISSUE))
+    return does(None, *steps, settled=settled)
+
+
 def close(
-    settled: Runs | None, life: Life | None, *, carried: tuple[str, ...] = (), state: Closing | None = None
+    settled: Runs | None,
+    *lives: Life | None,
+    carried: tuple[str, ...] = (),
+    state: Closing | None = None,
+    statements: tuple[StatementKey, ...] | None = None,
 ) -> Closing:
-    command = CloseMonth(AUGUST, ("c1",), (KEY,), carried, "ada")
-    (event,) = command.decide(state, {"settlement.c1_2026-08": settled, KEY.aggregate: life})
+    """The operator's statement of run 1 is issued where nothing else is said."""
+    named = keys(settled) if statements is None else statements
+    command = CloseMonth(AUGUST, ("c1",), named, carried, "ada")
+    others: dict[str, object] = {"settlement.c1_2026-08": settled}
+    if settled is not None:
+        others[OPERATOR.aggregate] = issued_to(OPERATOR, settled)
+    others |= {life.key.aggregate: life for life in lives if life is not None}
+    (event,) = command.decide(state, others)
     return event.apply(state)
 
 
@@ -56,6 +88,52 @@ def test_what_is_missing_keeps_it_open() -> None:
     refused("not_final", corrected, issued())
     refused("not_issued", final, None)
     refused("month_order", final, issued(), state=close(final, issued()))
+    refused("statement_missing", final, issued(), statements=(KEY,))
+
+
+def test_every_run_that_changed_what_is_owed_has_its_statement_issued_before_the_close() -> None:
+    """Run 1 asked for 100, run 2 for 30 more, run 3 for nothing: run 2's are not covered by run 3's."""
+    settled = finalised(runs(result(100), result(130), result(130)), 3)
+    lives = {key: issued_to(key, settled) for key in keys(settled)}
+    close(settled, *lives.values())
+    for key in keys(settled):
+        refused("not_issued", settled, *(life for life in lives.values() if life.key != key), *(
+            [msgspec.structs.replace(lives[key], issued_on=None)]
+        ))  # fmt: skip
+        refused("statement_missing", settled, *lives.values(), statements=tuple(
+            one for one in keys(settled) if one != key
+        ))  # fmt: skip
+
+
+def test_a_statement_whose_run_was_replaced_before_it_changed_anything_is_not_waited_for() -> None:
+    """Run 2 changed nothing and another took its place: nobody asks for its statements. Were one disputed
+    all the same, that would keep the month open."""
+    settled = finalised(runs(result(100), result(100), result(120)), 3)
+    replaced = [key for key in keys(settled) if key.run == 2]
+    lives = [issued_to(key, settled) for key in keys(settled) if key not in replaced]
+    close(settled, *lives)
+    disputed = does(issued_to(replaced[0], settled), msgspec.structs.replace(dispute(1), key=replaced[0]))
+    refused("dispute_open", settled, *lives, disputed)
+
+
+def test_no_run_is_final_while_a_dispute_is_upheld_and_not_corrected() -> None:
+    settled = runs(result(6000, 3000, 1000))
+    upheld = does(issued(), dispute(2), DecideDispute(KEY, "d1", "upheld", "so it is", "bob"))
+    with pytest.raises(Refused) as caught:
+        finalised(settled, lives=(upheld,))
+    assert caught.value.code == "dispute_upheld"
+    assert finalised(settled, lives=(does(issued(), dispute(2)),)).final == 1, "an open one can be carried"
+    corrected = runs(result(6000, 3000, 1000), result(6000, 3500, 1000))
+    with pytest.raises(Refused) as caught:
+        finalised(corrected, 2, lives=(upheld,))
+    assert caught.value.code == "dispute_upheld"
+    second = msgspec.structs.replace(KEY, run=2)
+    delta = {second.aggregate: issued_to(second, corrected)}
+    (event,) = CorrectDispute(KEY, "d1", 2).decide(upheld, {"settlement.c1_2026-08": corrected, **delta})
+    assert finalised(corrected, 2, lives=(event.apply(upheld),)).final == 2
+    with pytest.raises(Refused) as caught:
+        FinaliseRun("c1", "2026-08", 1, "ada", (KEY,)).decide(settled, {})
+    assert caught.value.code == "statement_missing"
 
 
 def test_an_open_dispute_is_decided_or_carried_by_name() -> None:
@@ -102,7 +180,7 @@ def test_only_the_latest_run_is_made_final_and_once() -> None:
         finalised(final, 2)
     assert caught.value.code == "already_final"
     with pytest.raises(Refused) as caught:
-        FinaliseRun("c1", "2026-08", 1, "ada").decide(None, {})
+        FinaliseRun("c1", "2026-08", 1, "ada", ()).decide(None, {})
     assert caught.value.code == "unknown_run"
 
 
@@ -125,6 +203,11 @@ def test_what_one_close_carried_the_next_asks_for_again() -> None:
     assert september(disputed, "d1").closed[-1].carried_disputes == ("d1",)
     decided = does(disputed, DecideDispute(KEY, "d1", "rejected", "no", "bob"))
     assert september(decided).closed[-1].carried_disputes == ()
+    later = does(decided, dispute(3, name="d2"))
+    with pytest.raises(Refused) as caught:
+        september(later)
+    assert caught.value.code == "dispute_open", "disputed after its month was closed"
+    assert september(later, "d2").closed[-1].carried_disputes == ("d2",)
     with pytest.raises(Refused) as caught:
         september(decided, "d1")
     assert caught.value.code == "unknown_dispute"

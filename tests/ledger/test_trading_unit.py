@@ -29,7 +29,8 @@ CAPACITY = CapacityTerms(when_all_zero="refuse")
 
 def unit(*members: Member, name: str = "u1", terms: tuple[Terms, ...] = (CAPACITY,)) -> TradingUnit:
     return TradingUnit(
-        id=name, name="Unit", market="zhejiang", unit_code="ZJ-1", zone="Asia/Shanghai", members=members,
+        id=name, name="Unit", market="zhejiang", unit_code="ZJ-1", operator="op", zone="Asia/Shanghai",
+        members=members,
         terms=terms, rounding_max="0.05",
     )  # fmt: skip
 
@@ -119,17 +120,21 @@ def test_bad_units_are_refused() -> None:
 
 def test_a_unit_stays_in_its_market_and_knows_its_sites() -> None:
     command = RegisterTradingUnit(ALWAYS, unit(member("A")))
-    with pytest.raises(Refused) as caught:
-        command.decide(None, {"site.A": None})
-    assert caught.value.code == "unknown_site"
-    (event,) = command.decide(None, {"site.A": History()})
+    both: dict[str, object] = {"site.A": History(), "party.op": History()}
+    for missing, code in (("site.A", "unknown_site"), ("party.op", "unknown_party")):
+        with pytest.raises(Refused) as caught:
+            command.decide(None, both | {missing: None})
+        assert caught.value.code == code
+    assert set(command.reads) == set(both)
+    (event,) = command.decide(None, both)
     elsewhere = RegisterTradingUnit(
         ALWAYS,
         TradingUnit(
-            id="u1", name="U", market="hunan", unit_code="H", zone="Asia/Shanghai", members=(member("A"),),
+            id="u1", name="U", market="hunan", unit_code="H", operator="op", zone="Asia/Shanghai",
+            members=(member("A"),),
             terms=(CAPACITY,), rounding_max="0",
         ),
     )  # fmt: skip
     with pytest.raises(Refused) as caught:
-        elsewhere.decide(event.apply(None), {"site.A": History()})
+        elsewhere.decide(event.apply(None), both)
     assert caught.value.code == "unit_market"

@@ -57,7 +57,8 @@ DELIVERED = {"a": 1040, "b": 2150, "c": 1208, "d": 2390}
 def unit(**changes: Any) -> TradingUnit:
     members = tuple(Member(site=site, capability_w=kw * 1000) for site, kw in KW.items())
     made = TradingUnit(
-        id="u1", name="Unit", market="zhejiang", unit_code="ZJ-1", zone="Asia/Shanghai", members=members,
+        id="u1", name="Unit", market="zhejiang", unit_code="ZJ-1", operator="op", zone="Asia/Shanghai",
+        members=members,
         terms=(
             RESPONSE, SpotTerms(netting_benefit="sites", rounding_max="0.05"),
             RegulationTerms(when_all_zero="refuse"), CapacityTerms(when_all_zero="operator"),

@@ -103,7 +103,7 @@ def test_without_a_run_named_the_one_that_asks_is_meant(run: Terminal, bench: Be
     with pytest.raises(Refused, match=r"run 1 has 0\.00 open; run 2 has 0\.00 open") as refusal:
         run(*asked_pay, "--id", "b2", "--", "1.00")
     assert refusal.value.code == "run_needed"
-    assert "recorded" in run(*asked_pay, "--id", "b2", "--run", "1", "--", "1.00")
+    assert "over 1 statement" in run(*asked_pay, "--id", "b2", "--run", "1", "--", "1.00")
     run(*asked_pay, "--id", "b3", "--", "-1.00")
     assert run("invoices", "--party", OWNERS, "--check") == "statements, invoices and payments agree\n"
 

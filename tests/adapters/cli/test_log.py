@@ -112,6 +112,10 @@ def test_proofs_are_printed_in_the_standards_formats(log: Run, bench: Bench, tmp
     assert file.read_text() == printed
     lines = log("consistency", "3", "7")[1].splitlines()
     assert [lines[0][:2], lines[1][:2], len(lines)] == ["3 ", "7 ", 6]
+    for beyond in ("8", "0", "-1"):
+        with pytest.raises(Refused, match=f"no event {beyond}: the log's events are 1 to 7") as caught:
+            log("inclusion", beyond)
+        assert (caught.value.code, caught.value.place) == ("log_index", "sequence")
     with pytest.raises(Refused) as caught:
         log("consistency", "7", "3")
     assert caught.value.code == "log_size"

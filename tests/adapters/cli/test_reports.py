@@ -65,7 +65,7 @@ def test_files_and_what_they_need(book: Path, tmp_path: Path) -> None:
 
 def test_a_month_as_parquet(book: Path, tmp_path: Path) -> None:
     done = wattledger(book, "statement", "2026-08", "--format", "parquet", "--out", str(tmp_path))
-    assert done.stdout == f"3 files in {tmp_path}\n", done.stderr
+    assert done.stdout == f"5 files in {tmp_path}\n", done.stderr
     statements = json.loads(wattledger(book, "statement", "2026-08", "--format", "json").stdout)
     tables = {}
     for name in TABLES:

@@ -15,7 +15,7 @@ from adapters.state_folder import Addresses, StateFolder
 from ledger.refusal import Refused
 
 ROOT = Path(__file__).parents[3]
-ADDRESSES = Addresses("nats://127.0.0.1:1", None, None, None, "postgresql://127.0.0.1:2/x")
+ADDRESSES = Addresses("demo", "nats://127.0.0.1:1", None, None, None, "postgresql://127.0.0.1:2/x")
 
 
 def started(state: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:

@@ -23,7 +23,7 @@ allocation 1, event {event}
     delivered 200000 of 200000 Wh committed; baseline zero
   S2                                            200.00  payment 200.00
     delivered 100000 of 100000 Wh committed; baseline zero
-  kept by the operator                            0.00
+  kept by operator, the operator                  0.00
   operator's rounding                             0.01
   the market's statement                        600.01  CNY
   payment: by min(d, 1.2 q)

@@ -8,10 +8,10 @@ from typing import cast
 import numpy as np
 
 from adapters import approving
-from adapters.closing import close_command
+from adapters.closing import checklist, close_command, final_run
 from adapters.front_door import Wish
 from adapters.netting import net
-from adapters.spreading import pay
+from adapters.spreading import Paying, pay
 from ledger.approval import Approvable
 from ledger.command import Command
 from ledger.contract import Contract
@@ -21,7 +21,6 @@ from ledger.meter_import import CompleteImport, ImportOpened, OpenImport, Record
 from ledger.netting import AgreeNetting, NettingAgreement
 from ledger.quantity import Money
 from ledger.readings import run_of
-from ledger.settlement.run import FinaliseRun
 from ledger.statement.dispute import CorrectDispute, DecideDispute, RaiseDispute
 from ledger.statement.invoice import Invoice
 from ledger.statement.issue import ApproveStatement, IssueStatement, ReviewStatement
@@ -66,15 +65,18 @@ def _live(api: Api) -> None:
     _by_two(api, DecideDispute(disputed, "q1", "upheld", "it did", "ada"), "decide")
     _revised(api)
     ok(api.post("/v1/settlements", {"month": MONTH}, "finance"))
+    for run, party in ((1, "operator"), (2, "host"), (2, "operator")):
+        _issued(api, key(OURS, run, party))
+    _issued(api, key(THEIRS, 1, "operator"))
     _do(api, CorrectDispute(disputed, "q1", 2), "correct")
-    for contract, run, party in ((OURS, 2, "host"), (OURS, 2, "operator"), (THEIRS, 1, "operator")):
-        _issued(api, key(contract, run, party))
     _netted_and_invoiced(api)
     for contract, run in ((OURS, 2), (THEIRS, 1)):
-        _by_two(api, FinaliseRun(contract.id, MONTH, run, "ada"), f"final-{contract.id}")
+        runs = api.bench.door.state(f"settlement.{contract.id}_{MONTH}")
+        _by_two(api, final_run(runs, contract.id, MONTH, run, "ada"), f"final-{contract.id}")
     api.wait()
     with bench.database.reading(bench.book) as connection:
-        close = close_command(connection, AUGUST, _last(api), (), "ada")
+        check = checklist(connection, AUGUST, _last(api))
+        close = close_command(connection, check, _last(api), (), "ada")
     _by_two(api, close, "close")
     api.wait()
 
@@ -129,11 +131,7 @@ def _netted_and_invoiced(api: Api) -> None:
             bench.door,
             connection,
             _last(api),
-            name="bank-1",
-            party="host",
-            amount=left,
-            on=DAY,
-            reference="slip 7/26",
+            Paying(id="bank-1", party="host", amount=left, on=DAY, today=DAY, reference="slip 7/26"),
             actor="ada",
         )
 

@@ -106,7 +106,7 @@ def test_one_kwh_from_its_file_to_the_bank(connection: Connection, last: int) ->
     assert used == {two.sequence}, "the first run knew nothing of the second reading"
     for kind in (
         "statement.issued.v1", "dispute.raised.v1", "dispute.corrected.v1", "invoice.recorded.v1",
-        "invoice.number_used.v1", "netting.recorded.v1", "payment.spread.v1", "payment.recorded.v1",
+        "invoice.number_used.v1", "netting.recorded.v1", "payment.named.v1", "payment.recorded.v1",
         "settlement.finalised.v1", "month.closed.v1", "proposal.made.v1", "proposal.approved.v1",
     ):  # fmt: skip
         assert kind in by_kind, kind
@@ -139,7 +139,7 @@ def test_a_paper_by_any_of_its_names(name: str, connection: Connection, last: in
     told = kinds(document(connection, last, name))
     wanted = {
         INVOICE: {"invoice.recorded.v1", "invoice.number_used.v1", "settlement.recorded.v1"},
-        "slip 7/26": {"payment.spread.v1", "payment.recorded.v1"},
+        "slip 7/26": {"payment.named.v1", "payment.recorded.v1"},
         "n-1": {"netting.recorded.v1", "payment.recorded.v1", "proposal.approved.v1"},
     }.get(name, {"import.opened.v1", "meter.readings_recorded.v1", "settlement.recorded.v1"})
     assert wanted <= set(told)

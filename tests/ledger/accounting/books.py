@@ -13,6 +13,8 @@ from ledger.book import Book
 from ledger.contract import Contract
 from ledger.effective import History, Period
 from ledger.interval import Month
+from ledger.month_close import Closed, MonthClosed
+from ledger.netting import positions
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import RecordSettlement
@@ -21,6 +23,7 @@ from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.issue import ApproveStatement, IssueStatement, ReviewStatement
 from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordInvoice, RecordPayment, WriteOff
+from ledger.statement.spread import recording, spread
 from ledger.statement.terms import Terms
 from tests.ledger.accounting.runs import OWNER, result_of
 from tests.ledger.contract_samples import APRIL
@@ -93,6 +96,18 @@ class PaperBook:
             self.do(WriteOff(self.key(run=run), name, on, money, "insolvent"), on)
         else:
             self.do(RecordPayment(self.key(run=run), Payment(id=name, on=on, amount=money, kind=kind)), on)
+
+    def spread(self, name: str, amount: str, on: date = ISSUED) -> None:
+        """One payment over whatever the host's statements ask for."""
+        found = positions(OWNER, self.lives, {self.terms.id})
+        asked = [one for each in found if each.party == "host" for one in each.statements]
+        money = Money.parse(amount, "CNY")
+        for command in recording(spread(asked, id=name, party="host", on=on, amount=money)):
+            self.do(command, on)
+
+    def close(self, month: Month) -> None:
+        closed = MonthClosed(Closed(month, {}, (), "ada"))
+        self.journal.post(Recorded("closing.book", ISSUED, closed))
 
     def credit(self, name: str, of: int, to: int, amount: str) -> None:
         money = Money.parse(amount, "CNY")

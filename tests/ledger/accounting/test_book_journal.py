@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.accounting.account import Account
-from ledger.accounting.party_account import control_differences
+from ledger.accounting.party_account import STATED, control_differences
 from ledger.accounting.trial_balance import trial_balance
 from ledger.contract import Contract
 from ledger.quantity import decimal_text
@@ -116,6 +116,7 @@ def test_every_prefix_of_events_is_in_balance_and_says_what_its_statements_say(
         balance = trial_balance(journal, "CNY", *YEAR)
         assert balance.debit == balance.credit
         assert control_differences(journal, book.lives, OWNER, ()) == ()
+        assert stated_in_journal(book) == stated_in_lives(book)
         issued = [life for life in book.lives if life.issued_on is not None]
         if all(life.due == life.settled for life in issued):
             closing = balances(book)
@@ -148,6 +149,29 @@ def test_the_random_streams_reach_every_kind_of_entry() -> None:
         "accrual", "reversal", "recognition", "correction", "memo", "statement", "pending_vat", "invoice",
         "supplier_invoice", "receipt", "late_interest", "bank_charge", "write_off",
     }  # fmt: skip
+
+
+def stated_in_journal(book: PaperBook) -> dict[str, int]:
+    """Account by account what a counterparty owes and is owed, and what was paid in advance."""
+    rows = trial_balance(book.journal.journal, "CNY", *YEAR).rows
+    return {
+        str(row.account): row.closing.minor
+        for row in rows
+        if row.closing.minor and row.account.role in STATED
+    }
+
+
+def stated_in_lives(book: PaperBook) -> dict[str, int]:
+    """The same of the open items: each statement asks for something, or has got too much."""
+    sums: dict[str, int] = defaultdict(int)
+    for life in book.lives:
+        left = (life.due - life.settled).minor
+        if life.issued_on is None or life.key.party == OWNER or not left:
+            continue
+        asks = left * life.due.minor > 0
+        sides = ("payable", "receivable") if asks else ("advance_received", "advance_paid")
+        sums[f"{sides[0] if left > 0 else sides[1]}:{life.key.party}"] -= left
+    return {name: minor for name, minor in sums.items() if minor}
 
 
 def balances(book: PaperBook) -> dict[str, str]:

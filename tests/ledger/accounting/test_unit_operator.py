@@ -44,6 +44,7 @@ def allocation(
     rounding: int = 0,
     stream: UnitStream = "spot",
     fact: str = "f1",
+    operated_by: str = OWNER,
 ) -> UnitAllocation:
     """One item shared out, in fen; the rounding is the statement's against its item."""
     interval = Interval(START, START + timedelta(hours=1))
@@ -62,6 +63,7 @@ def allocation(
     fields: dict[str, Any] = dict.fromkeys(UnitAllocation.__struct_fields__, "x") | {
         "fact": fact,
         "unit": "vpp",
+        "operated_by": operated_by,
         "stream": stream,
         "interval": interval,
         "statement": cny(total + rounding),
@@ -189,3 +191,14 @@ def test_outside_a_pool_what_no_unit_traded_is_its_hosts_alone() -> None:
     assert balances(book) == {"market_receivable:spot": "50.00", "stream_income:spot": "-50.00"}
     memo = book.journal.journal.balance(Account("memo_saving", ("host", "spot")), "CNY")
     assert memo == yuan("150.00")
+
+
+def test_what_another_operator_keeps_is_none_of_the_owners_money() -> None:
+    """The owner's line is taken back when a newer version of the unit names another operator."""
+    book = UnitBook()
+    shares = {"pooled": 10000}
+    assert book.allocate(allocation(shares, kept=100, rounding=1, operated_by="aggregator")) == ()
+    (entry,) = book.allocate(allocation(shares, kept=100, rounding=1))
+    (back,) = book.allocate(allocation(shares, kept=100, rounding=1, operated_by="aggregator"))
+    own = {line.account: line.amount for line in entry.postings}
+    assert {line.account: -line.amount for line in back.postings} == own

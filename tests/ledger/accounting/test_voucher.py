@@ -14,7 +14,10 @@ from ledger.accounting import cash, chart, voucher
 from ledger.accounting.account import MEMO, ROLES, Account
 from ledger.accounting.journal import JournalEntry
 from ledger.accounting.run_entries import run_entries
+from ledger.accounting.statement_payment import payment_entries
 from ledger.refusal import Refused
+from ledger.statement.life import Payment
+from ledger.statement.open_item import OpenItem
 from tests.ledger.accounting.runs import OWNER, may, provisional, renumbered, runs_of, with_streams
 from tests.ledger.contract_samples import eaas, yuan
 
@@ -34,7 +37,9 @@ CHART = chart.parse(text_of("chart.toml"))
 
 
 def receipt(on: date = TENTH) -> JournalEntry:
-    return cash.receipt("host", yuan("100.00"), on, "slip 7", outstanding=yuan("80.00"))
+    payment = Payment(id="slip 7", on=on, amount=yuan("-100.00"), kind="payment")
+    (entry,) = payment_entries("host", payment, OpenItem(yuan("-80.00"), yuan("0.00")))
+    return entry
 
 
 def recognised() -> tuple[JournalEntry, ...]:

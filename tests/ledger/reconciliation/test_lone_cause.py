@@ -53,6 +53,10 @@ def only_theirs(line: OperatorLine, known: Background = KNOWN, **more: Any) -> L
     return found
 
 
+def split(line: LoneLine) -> list[tuple[str, str]]:
+    return [(part.kind, str(part.amount)) for part in line.parts]
+
+
 SPOT = our("run 2, line 1", "100", "0.5")
 
 
@@ -139,7 +143,11 @@ def test_what_the_operator_could_know_did_not_come_late() -> None:
     assert left_out(SPOT, after, other_runs=EARLIER).cause == "unknown", "run 2 was there by then"
     had = {"run 1": [AGREED[1], our("run 1, line 1", "90", "0.5")]}
     cut = LATER._replace(cut_off=datetime(2026, 9, 6, tzinfo=UTC))
-    assert left_out(SPOT, cut, other_runs=had).cause == "unknown", "run 1 had the line"
+    found = left_out(SPOT, cut, other_runs=had)
+    assert split(found) == [("late", "5.00"), ("unknown", "45.00")], "run 1 had 45.00 of it"
+    assert found.cause == "unknown"
+    assert "had 45.00 of it; corrected: market" in found.parts[0].reason
+    assert found.ask
 
 
 def test_events_after_the_cut_off_came_late() -> None:
@@ -163,6 +171,51 @@ def test_a_line_that_we_took_back_is_an_earlier_runs() -> None:
     found = only_theirs(theirs("b", "100", "0.5"), LATER, other_runs=had)
     assert found.cause == "late"
     assert found.reason == "run 1 (recorded 2026-09-02 09:00) had it with 45.00; run 2 (market) has none"
+    assert split(found) == [("late", "45.00"), ("volume", "5.00")]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "amount", "parts"),
+    [
+        ("90", "0.5", None, [("late", "45.00")]),
+        ("100", "0.6", None, [("late", "45.00"), ("volume", "5.00"), ("price", "10.00")]),
+        ("80", "0.6", None, [("late", "45.00"), ("volume", "-5.00"), ("price", "8.00")]),
+        ("100", "0.5", "50.07", [("late", "45.00"), ("volume", "5.00"), ("unknown", "0.07")]),
+        (None, None, "50.00", [("late", "45.00"), ("unknown", "5.00")]),
+    ],
+)
+def test_what_an_earlier_run_had_is_split_by_volume_and_price(
+    quantity: str | None, price: str | None, amount: str | None, parts: list[tuple[str, str]]
+) -> None:
+    """90 kWh x 0.5 were ours in run 1: what they state beyond is volume and price, and nothing is left."""
+    had = {"run 1": [AGREED[1], our("run 1, line 1", "90", "0.5")]}
+    line = theirs("b", quantity, price, amount=None if amount is None else cny(amount))
+    known = LATER._replace(told=frozenset({("S1", "spot")}))
+    found = only_theirs(line, known, other_runs=had)
+    assert split(found) == parts
+    assert bool(found.ask) == (parts[-1][0] == "unknown")
+
+
+def test_what_was_refused_of_a_line_is_one_part_and_what_nobody_told_another() -> None:
+    """1 kWh at 2.00: 0.4 kWh were refused to it, and of the rest no result is recorded."""
+    span = RefusedSpan("f7", "service", "S1", day(5), "discharge_wh", 1000, 600, "f3: W")
+    line = theirs("b", "1", "2", item="service")
+    found = only_theirs(line, KNOWN._replace(refused=(span,)))
+    assert split(found) == [("exclusivity", "0.80"), ("not_told", "1.20")]
+    assert report([line], [], KNOWN._replace(refused=(span,))).by_cause == {
+        "exclusivity": cny("0.80"), "not_told": cny("1.20"),
+    }  # fmt: skip
+    taken = msgspec.structs.replace(
+        line, quantity=msgspec.structs.replace(line.quantity, value="-1"), amount=cny("-2.00")
+    )
+    back = only_theirs(taken, KNOWN._replace(refused=(span,)))
+    assert split(back) == [("exclusivity", "-0.80"), ("not_told", "-1.20")]
+    power = msgspec.structs.replace(span, quantity="up_w")
+    whole = only_theirs(line, KNOWN._replace(refused=(power,)))
+    assert split(whole) == [("exclusivity", "2.00")], "power has no share of the line"
+    text = line_report_text(report([line], [], KNOWN._replace(refused=(span,))), ZONE)
+    assert "2.00 (b), of which 0.80 exclusivity: refused" in text
+    assert "; 1.20 not told: no result of service" in text
 
 
 @pytest.mark.parametrize(

@@ -348,7 +348,8 @@ def test_explained_and_unexplained_are_the_whole_difference(
     explained += sum(money.minor for kind, money in report.by_cause.items() if kind != "unknown")
     assert explained + report.unexplained.minor == whole
     for line in (*report.operator_only, *report.ours_only):
-        assert bool(line.ask) == (line.cause == "unknown")
+        assert bool(line.ask) == any(part.kind == "unknown" for part in line.parts)
+        assert sum(part.amount.minor for part in line.parts) == line.amount.minor
         assert line.reason
 
 

@@ -227,10 +227,21 @@ def test_a_dispute_ends_in_a_delta() -> None:
     refused("unknown_run", life, CorrectDispute(KEY, "d1", 1))
     refused("unknown_run", life, CorrectDispute(KEY, "d1", 2))
     corrected = runs(result(6000, 3000, 1000), result(6000, 3500, 1000))
-    life = does(life, CorrectDispute(KEY, "d1", 2), settled=corrected)
-    assert (life.frozen, life.open_amount) == (cny(0), cny(10000)), "the delta is another statement"
-    second = does(None, ReviewStatement(msgspec.structs.replace(KEY, run=2), "ada"), settled=corrected)
+    key = msgspec.structs.replace(KEY, run=2)
+    second = does(None, ReviewStatement(key, "ada"), settled=corrected)
     assert second.amount == cny(500)
+    second = does(second, ApproveStatement(key, "bob"))
+    correct = CorrectDispute(KEY, "d1", 2)
+    others: dict[str, object] = {"settlement.c1_2026-08": corrected}
+    assert set(correct.reads) == {*others, key.aggregate}
+    for told in (None, second):
+        with pytest.raises(Refused) as caught:
+            correct.decide(life, {**others, key.aggregate: told})
+        assert (caught.value.code, caught.value.place) == ("not_issued", "run")
+    second = does(second, IssueStatement(key, ISSUED, TERMS))
+    (event,) = correct.decide(life, {**others, key.aggregate: second})
+    life = event.apply(life)
+    assert (life.frozen, life.open_amount) == (cny(0), cny(10000)), "the delta is another statement"
 
 
 def test_payment_in_part_in_full_too_much_and_late() -> None:
@@ -301,6 +312,15 @@ def test_a_write_off_takes_no_more_than_is_open() -> None:
     by_payment = Payment(id="w1", on=ISSUED, amount=cny(1), kind="write_off")
     refused("write_off", life, RecordPayment(KEY, by_payment))
     assert does(life, WriteOff(KEY, "w1", ISSUED, cny(6000), "insolvent")).standing(ISSUED) == "paid"
+
+
+def test_an_invoice_is_not_older_than_its_statement() -> None:
+    for one in (invoice(4000), invoice(-4000, "R1", reverses="F1"), invoice(-4000, in_next=True)):
+        early = msgspec.structs.replace(one.invoice, on=ISSUED - timedelta(days=1))
+        with pytest.raises(Refused, match=f"from {ISSUED} to the day of recording") as caught:
+            does(issued(), RecordInvoice(KEY, early))
+        assert (caught.value.code, caught.value.place) == ("invoice_date", "on")
+    assert does(issued(), invoice(4000)).invoices[0].on == ISSUED
 
 
 def test_invoices_add_up_to_the_statement_and_never_beyond() -> None:

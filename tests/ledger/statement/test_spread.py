@@ -13,7 +13,9 @@ from ledger.netting import OpenStatement
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.life import Life, Payment
-from ledger.statement.spread import PaidPart, Spread, SpreadPayment, spread
+from ledger.statement.money import RecordPayment
+from ledger.statement.named_payment import NamedPayment, NamePayment, payment_aggregate
+from ledger.statement.spread import PayPart, recording, spread
 from tests.ledger.contract_samples import yuan
 from tests.ledger.test_netting import key, life
 
@@ -35,11 +37,11 @@ OPEN = [
 ]
 
 
-def paid(amount: str, party: str = "host") -> Spread:
+def paid(amount: str, party: str = "host") -> NamedPayment:
     return spread(OPEN, id="b1", party=party, on=DAY, amount=yuan(amount))
 
 
-def parts(found: Spread) -> dict[str, str]:
+def parts(found: NamedPayment) -> dict[str, str]:
     return {part.key.contract: str(part.amount) for part in found.parts}
 
 
@@ -62,6 +64,16 @@ def test_a_payment_that_nobody_asks_for_is_refused(amount: str, party: str, code
     assert refused.value.code == code
 
 
+def test_the_month_that_is_named_comes_first_and_what_is_beyond_goes_to_the_next() -> None:
+    """c-1 is due on the 15th and named, so it is paid before c-2 of the 12th; then the others."""
+    found = spread(
+        OPEN, id="b1", party="host", on=DAY, amount=yuan("-120.00"), first=("c-1", key("c-1").month)
+    )
+    assert list(parts(found).items()) == [("c-1", "-100.00"), ("c-2", "-20.00")]
+    other = spread(OPEN, id="b1", party="host", on=DAY, amount=yuan("-120.00"), first=("c-1", "2026-01"))
+    assert list(parts(other).items()) == [("c-2", "-50.00"), ("c-1", "-70.00")], "another month's"
+
+
 def test_parts_are_the_payment_and_of_its_party() -> None:
     found = paid("-160.00")
     for changes, code in (
@@ -69,20 +81,30 @@ def test_parts_are_the_payment_and_of_its_party() -> None:
         ({"parts": ()}, "empty"),
         ({"parts": (*found.parts, found.parts[0])}, "duplicate"),
         ({"party": "guest"}, "payment_spread"),
-        (
-            {"parts": (PaidPart(key("c-2"), yuan("-60.00"), yuan("-50.00")), *found.parts[1:])},
-            "payment_spread",
-        ),
-        ({"parts": (PaidPart(key("c-2"), yuan("-160.00"), yuan("50.00")),)}, "payment_spread"),
+        ({"id": "b 1"}, "id"),
     ):
         with pytest.raises(Refused) as refused:
             msgspec.structs.replace(found, **changes)  # type: ignore[arg-type]
         assert refused.value.code == code, changes
 
 
+def test_an_id_names_one_payment_whoever_gets_it() -> None:
+    """The same number for another party, month or amount is the same aggregate, and refused."""
+    one = RecordPayment(key("c-1"), Payment(id="b1", on=DAY, amount=yuan("-1.00"), kind="payment")).named
+    other = paid("-160.00")
+    taken, command = (NamePayment(payment) for payment in (one, other))
+    assert taken.aggregate == command.aggregate == payment_aggregate("b1")
+    assert taken.aggregate != payment_aggregate("b2")
+    (event,) = taken.decide(None, {})
+    with pytest.raises(Refused, match=r"payment of -1.00 CNY with host on 2026-09-10") as refused:
+        command.decide(event.apply(None), {})
+    assert (refused.value.code, refused.value.place) == ("exists", "id")
+    assert [type(each) for each in recording(one)] == [NamePayment, RecordPayment]
+    assert [type(each) for each in recording(other)] == [NamePayment, PayPart, PayPart, PayPart]
+
+
 def test_each_statement_is_paid_only_while_it_asks_for_what_was_spread() -> None:
-    command = SpreadPayment(paid("-60.00"))
-    first, second = command.payments
+    _, first, second = recording(paid("-60.00"))
     before = {"c-2": life("c-2", "-50.00", 12), "c-1": life("c-1", "-100.00")}
     for pay, state, left in ((first, before["c-2"], "0.00"), (second, before["c-1"], "-90.00")):
         (event,) = pay.decide(state, {})
@@ -95,10 +117,6 @@ def test_each_statement_is_paid_only_while_it_asks_for_what_was_spread() -> None
     with pytest.raises(Refused, match=r"-49.00 is open by now") as refused:
         first.decide(msgspec.structs.replace(before["c-2"], payments=(other,)), {})
     assert refused.value.code == "payment_spread"
-    (event_,) = command.decide(None, {})
-    with pytest.raises(Refused) as refused:
-        command.decide(event_.apply(None), {})
-    assert refused.value.code == "exists"
 
 
 amounts = st.integers(-(10**6), 10**6).filter(bool)

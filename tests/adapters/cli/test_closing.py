@@ -1,0 +1,67 @@
+"""A month closed at a terminal: what is missing is told alike, and what comes later is asked for."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from adapters.verify import check_runs
+from ledger.signed_contract import RegisterContract
+from tests.adapters.cli.terminal import Terminal
+from tests.adapters.cli.test_disputes import MONTH, OF_HOST, issue, life, refused
+from tests.adapters.cli.test_disputes import run as issued_run
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import HOST
+from tests.adapters.http.test_lives import TERMS
+from tests.adapters.test_provisional import record_days
+from tests.adapters.test_settling import CONTRACT
+
+run = issued_run
+
+
+def upheld(run: Terminal, bench: Bench) -> None:
+    number = next(iter(life(bench, HOST).lines))
+    run("dispute", "raise", *OF_HOST, "q1", str(number), "--reason", "it read more", "--as", HOST)
+    run("dispute", "decide", *OF_HOST, "q1", "upheld", "--answer", "it did", "--as", "ada")
+
+
+def told(run: Terminal, *arguments: str) -> list[str]:
+    return [line for line in run(*arguments).splitlines() if line.startswith("  ")]
+
+
+def test_close_tells_what_month_tells(run: Terminal, bench: Bench) -> None:
+    upheld(run, bench)
+    assert "refused (dispute_upheld)" in run("finalise", MONTH, "--as", "ada")
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    run("settle", MONTH)
+    refused("not_issued", run, "dispute", "correct", *OF_HOST, "q1", "--as", "ada")
+    missing = told(run, "month", MONTH)
+    assert any("not issued: " in line for line in missing)
+    assert "  open disputes: q1" in missing
+    issue(run)
+    run("dispute", "correct", *OF_HOST, "q1", "--as", "ada")
+    assert run("finalise", MONTH, "--as", "ada") == f"{CONTRACT.id}: run 2 of {MONTH} final\n"
+    warned = [line for line in told(run, "month", MONTH) if "invoices do not add up" in line]
+    assert warned
+    *shown, closed = run("close", MONTH, "--as", "ada").splitlines()
+    assert (shown, closed) == (warned, f"{MONTH} is closed")
+
+
+def test_what_an_end_before_a_closed_month_takes_back_is_asked_for(run: Terminal, bench: Bench) -> None:
+    run("finalise", MONTH, "--as", "ada")
+    run("close", MONTH, "--as", "ada")
+    gone = msgspec.structs.replace(
+        CONTRACT, statement_terms=TERMS, effective_from=date(2026, 1, 1), effective_to=date(2026, 8, 1)
+    )
+    bench.door.execute(RegisterContract(gone), command_id="gone", actor="ada")
+    assert "run 2 recorded   pool 0.00 CNY" in run("settle", MONTH)
+    with bench.database.reading(bench.book) as connection:
+        assert check_runs(connection, bench.book, 1 << 62) == (2, []), "settled again it is the same"
+    assert "of which new in this run" in run("statement", MONTH, "--party", HOST)
+    assert refused("no_contract", run, "month", "2026-09").reason == "no contract holds in 2026-09"
+    assert f"{CONTRACT.id}, not issued: " in run("month", MONTH)
+    issue(run)
+    delta = life(bench, HOST, 2).amount
+    assert delta == -life(bench, HOST).amount
+    assert delta.minor

@@ -1,0 +1,140 @@
+"""At a terminal: a payment's id names it once, what is due first is paid first, and what is late says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from ledger.quantity import Money
+from ledger.refusal import Refused
+from tests.adapters.cli.terminal import Terminal, terminal_of
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import HOST, Api
+from tests.adapters.http.test_lives import TERMS
+from tests.adapters.test_provisional import record_days
+from tests.adapters.test_settling import CONTRACT, founded
+
+MONTH = "2026-08"
+OWNERS = "equipment-owner"
+
+
+@pytest.fixture
+def run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    """August is settled, and corrected: the host owes us by both runs."""
+    founded(bench, msgspec.structs.replace(CONTRACT, statement_terms=TERMS))
+    record_days(bench, 0, 31, "all")
+    api = Api(bench)
+    made = terminal_of(bench, capsys)
+    issue(made)
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    issue(made)
+    yield made
+    api.close()
+
+
+def issue(run: Terminal) -> None:
+    run("settle", MONTH)
+    for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
+        run("statements", step, MONTH, "--as", who)
+
+
+def pay(run: Terminal, name: str, amount: str, *more: str, party: str = HOST, month: str = MONTH) -> str:
+    start = ("record", "payment", CONTRACT.id, month, party, "--id", name, "--as", "ada", *more)
+    return run(*start, "--", amount)
+
+
+def refused(code: str, run: Terminal, *arguments: str, **more: str) -> Refused:
+    with pytest.raises(Refused) as caught:
+        pay(run, *arguments, **more)
+    assert caught.value.code == code
+    return caught.value
+
+
+def account(run: Terminal, *more: str) -> list[str]:
+    return run("account", HOST, *more).splitlines()
+
+
+def amount_in(lines: list[str], start: str) -> list[str]:
+    (line,) = [line for line in lines if line.strip().startswith(start)]
+    return [word for word in line.split() if word.lstrip("-").replace(".", "").isdigit()]
+
+
+def test_what_is_due_first_is_paid_first_and_the_rest_goes_on(run: Terminal) -> None:
+    """One payment pays the first run, then the correction; what no statement asks for is paid in advance."""
+    owed = Money.parse(amount_in(account(run), "closing")[0], "CNY")
+    told = pay(run, "b1", str(-(owed + Money(500, "CNY"))), "--on", "2026-09-01").splitlines()
+    assert told[0].startswith(f"payment b1: {-(owed + Money(500, 'CNY'))} CNY over 2 statements, event ")
+    assert [line.split()[:4] for line in told[1:]] == [
+        [CONTRACT.id, MONTH, "run", one] for one in ("1:", "2:")
+    ]
+    assert told[2].endswith(", 5.00 of it in advance")
+    lines = account(run)
+    assert amount_in(lines, "closing") == ["-5.00"]
+    assert amount_in(lines, "paid to us beyond its statements") == ["5.00"]
+    (row,) = [one for one in run("trial-balance", "2026-09").splitlines() if "AdvanceReceived:" in one]
+    assert row.split()[-1] == "-5.00", "a credit balance, and nothing is receivable"
+    rows = [one.split() for one in run("trial-balance", "2026-09").splitlines() if "Receivable" in one]
+    assert {row[-1] for row in rows if HOST in " ".join(row)} <= {"0.00"}
+
+
+def test_an_id_names_one_payment(run: Terminal) -> None:
+    first = pay(run, "b1", "-100.00", "--on", "2026-09-01")
+    assert pay(run, "b1", "-100.00", "--on", "2026-09-01") == first, "given again it is the same payment"
+    assert pay(run, "b1", "-100.00") == first, "whose day is not stated again"
+    spread = ("record", "payment", "--spread", HOST, "-100.00", "--id", "b1", "--as", "ada")
+    assert run(*spread) == first, "by whichever way"
+    for name, amount, more, party in (
+        ("b1", "-100.01", (), HOST),
+        ("b1", "-100.00", ("--on", "2026-08-31"), HOST),
+        ("b1", "-100.00", ("--reference", "slip"), HOST),
+        ("b1", "-100.00", ("--run", "2"), HOST),
+        ("b1", "-100.00", ("--kind", "late_interest"), HOST),
+        ("b1", "100.00", (), OWNERS),
+    ):
+        with pytest.raises(Refused, match=r"payment b1 is recorded already: payment of -100\.00") as caught:
+            pay(run, name, amount, *more, party=party)
+        assert caught.value.code == "exists", more
+    charge = pay(run, "c1", "3.00", "--kind", "bank_charge")
+    assert pay(run, "c1", "3.00", "--kind", "bank_charge") == charge
+    refused("exists", run, "c1", "3.00")
+
+
+def test_the_account_as_of_a_day_is_what_was_open_then(run: Terminal) -> None:
+    """Nothing was stated by 30 August, and 100.00 were paid in advance on the 31st."""
+    pay(run, "b1", "-100.00", "--on", "2026-08-31")
+    for day, closing, beyond in (("2026-08-30", "0.00", []), ("2026-08-31", "-100.00", ["100.00"])):
+        then = account(run, "--effective", day)
+        assert amount_in(then, "closing") == [closing]
+        assert amount_in(then, "not due") == ["0.00", "0.00"]
+        assert [amount_in([one], "paid to us")[0] for one in then if "paid to us" in one] == beyond
+    now = account(run)
+    assert amount_in(now, "not due")[0] == amount_in(now, "closing")[0] != "0.00"
+
+
+def test_a_booking_of_a_closed_month_says_when_it_is_posted(run: Terminal) -> None:
+    run("finalise", MONTH, "--as", "ada")
+    run("close", MONTH, "--as", "ada")
+    assert "note" not in pay(run, "b1", "-1.00", "--on", "2026-09-01")
+    note = "note: 2026-08 is closed: posted on 2026-09-01, with value date 2026-08-30\n"
+    assert pay(run, "b2", "-1.00", "--on", "2026-08-30").endswith(note)
+    receipt = ("record", "market-receipt", "spot", "7.00", "2026-08-30", "m1", "--as", "ada")
+    assert run(*receipt).endswith(note)
+
+
+def test_a_market_receipt_that_matches_nothing_is_listed(run: Terminal) -> None:
+    run("record", "market-receipt", "spot", "7.00", "2026-08-30", "m1", "--as", "ada")
+    line = "market receipt m1 of 2026-08-30 for spot: 7.00 of 7.00 CNY match nothing"
+    assert f"unmatched: {line}" in run("invoices", "--check")
+    assert f"unmatched: {line}" in run("invoices", MONTH)
+    assert line not in run("invoices", "2026-07")
+    assert line not in run("invoices", "--party", HOST)
+    assert f"unmatched: {line}" in run("month", MONTH)
+
+
+def test_an_invoice_is_not_older_than_its_statement(run: Terminal) -> None:
+    invoice = ("record", "invoice", CONTRACT.id, MONTH, HOST, "--direction", "issued", "--number", "F1")
+    with pytest.raises(Refused, match="from 2026-09-") as caught:
+        run(*invoice, "--net", "1.00", "--tax", "0.00", "--on", "2026-08-31", "--as", "ada")
+    assert (caught.value.code, caught.value.place) == ("invoice_date", "on")
