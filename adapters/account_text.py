@@ -8,6 +8,7 @@ from typing import Final
 from ledger.accounting.ageing import Ageing
 from ledger.accounting.invoice_register import Difference, RegisterRow
 from ledger.accounting.party_account import PartyAccount
+from ledger.accounting.unmatched import Unmatched
 
 _STATUS: Final = {
     "to_issue": "to issue",
@@ -54,16 +55,18 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
     return "\n".join(lines)
 
 
-def differences_text(found: Sequence[Difference]) -> str:
-    """A line a difference, or that there are none."""
+def differences_text(found: Sequence[Difference], open_cash: Sequence[Unmatched]) -> str:
+    """A line a difference, or that there are none; then what of markets and suppliers matches nothing."""
+    lines = [f"unmatched: {one.text}" for one in open_cash]
     if not found:
-        return "statements, invoices and payments agree"
-    return "\n".join(
+        return "\n".join(["statements, invoices and payments agree", *lines])
+    differing = (
         f"differs ({one.code}): {one.key.month} {one.key.contract} run {one.key.run} {one.key.party}:"
         f" {one.text}"
         f" (expected {one.expected}, found {one.found})"
         for one in found
     )
+    return "\n".join([*differing, *lines])
 
 
 def account_text(found: PartyAccount) -> str:

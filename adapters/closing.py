@@ -12,11 +12,12 @@ from adapters.queries.contracts_in_force import holding
 from adapters.queries.folded import states
 from adapters.queries.journal import journal
 from ledger.accounting.party_account import control_differences
+from ledger.accounting.unmatched import unmatched
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, zone_of
 from ledger.month_close import AGGREGATE, CloseMonth, Closing
 from ledger.refusal import Refused
-from ledger.settlement.run import Runs
+from ledger.settlement.run import FinaliseRun, Runs
 from ledger.statement.life import Life, StatementKey
 
 
@@ -43,8 +44,14 @@ class Checklist(msgspec.Struct, frozen=True):
     open_imports: tuple[str, ...]
     journal_balanced: bool
     """Whether debits are credits in every currency."""
+    late_corrections: tuple[str, ...]
+    """Of closed months, whose money is posted in open ones: contract, month, run and party of each statement
+    that is to be issued. Shown, and closed all the same."""
     journal_differences: tuple[str, ...]
     """The parties whose accounts in the journal are not what their statements say is open."""
+    unmatched: tuple[str, ...]
+    """Money of markets and to suppliers, posted by the month's end, that matches nothing: shown, and closed
+    all the same."""
 
     @property
     def ready(self) -> bool:
@@ -65,9 +72,9 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     settled = states(connection, [AGGREGATE, *(_run_of(name, month) for name in spans)], position)
     closing = settled.get(AGGREGATE)
     last = closing.last if isinstance(closing, Closing) else None
-    waiting = _waiting(connection, position, month, closing)
     booked = journal(connection, position)
     everything = lives.page(connection, position)
+    waiting = _waiting(everything, month, closing)
     off = control_differences(booked.journal, everything, booked.owner, booked.without_owner)
     imports = connection.execute(
         "SELECT id FROM ledger.meter_import WHERE status = 'open' AND from_seq <= %(p)s"
@@ -86,19 +93,22 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
         tuple(sorted({one.id for life in (*found, *waiting) for one in life.disputes if one.freezes})),
         tuple(name for (name,) in imports),
         booked.journal.balanced,
+        _late(connection, month, position, everything),
         tuple(sorted({one.party for one in off})),
+        tuple(one.text for one in unmatched(booked.journal, month.next().first_day)),
     )
 
 
 def close_command(
-    connection: Connection, month: Month, position: int, carried: Iterable[str], by: str
+    connection: Connection, check: Checklist, position: int, carried: Iterable[str], by: str
 ) -> CloseMonth:
-    """The command that closes the month; it is decided on the aggregates themselves.
+    """The command that closes the month of a checklist read at `position`; it is decided on the aggregates
+    themselves.
 
     Raises:
-        Refused: `no_contract`, `open_import`, `journal_difference`.
+        Refused: `open_import`, `journal_difference`.
     """
-    check = checklist(connection, month, position)
+    month = Month.parse(check.month)
     if check.open_imports:
         raise Refused(
             "open_import", f"imports {', '.join(check.open_imports)} are not finished", place="month"
@@ -113,25 +123,45 @@ def close_command(
     aggregates = [AGGREGATE, *(_run_of(one.contract, month) for one in check.contracts)]
     settled = states(connection, aggregates, position)
     statements = [
-        StatementKey(one.contract, str(month), party, one.run)
+        key
         for one in check.contracts
-        if one.run is not None
-        for party in _parties(settled.get(_run_of(one.contract, month)))
+        for key in _statements(settled.get(_run_of(one.contract, month)), one.contract, str(month), one.run)
     ]
     names = tuple(one.contract for one in check.contracts)
-    waiting = tuple(life.key for life in _waiting(connection, position, month, settled.get(AGGREGATE)))
+    every = lives.page(connection, position)
+    waiting = tuple(life.key for life in _waiting(every, month, settled.get(AGGREGATE)))
     return CloseMonth(month, names, tuple(statements), tuple(carried), by, waiting)
 
 
-def _waiting(connection: Connection, position: int, month: Month, closing: object) -> list[Life]:
-    """The lives of earlier months on which stand the disputes that the last close carried."""
+def final_run(runs: object, contract: str, month: str, run: int, by: str) -> FinaliseRun:
+    """The command that makes a run final, looking at every statement of the runs up to it."""
+    return FinaliseRun(contract, month, run, by, _statements(runs, contract, month, run))
+
+
+def _statements(runs: object, contract: str, month: str, run: int | None) -> tuple[StatementKey, ...]:
+    given = runs.statements_up_to(run) if isinstance(runs, Runs) and run is not None else ()
+    return tuple(StatementKey(contract, month, party, number) for number, party in given)
+
+
+def _late(connection: Connection, month: Month, position: int, every: Iterable[Life]) -> tuple[str, ...]:
+    issued = {life.key for life in every if life.issued_on is not None}
+    rows = connection.execute(
+        "SELECT contract, month, party, run FROM ledger.statement"
+        " WHERE month < %s AND sequence <= %s AND document->>'run_kind' LIKE 'correction %%'"
+        " AND (document->'delta'->>'minor')::bigint <> 0 ORDER BY contract, month, run, party",
+        [str(month), position],
+    )
+    keys = (StatementKey(contract, of, party, run) for contract, of, party, run in rows)
+    return tuple(f"{key.contract} {key.month} run {key.run} {key.party}" for key in keys if key not in issued)
+
+
+def _waiting(every: Iterable[Life], month: Month, closing: object) -> list[Life]:
+    """The lives of earlier months on which a dispute is open, or that the last close carried."""
     carried = closing.closed[-1].carried_disputes if isinstance(closing, Closing) and closing.closed else ()
-    if not carried:
-        return []
     return [
         life
-        for life in lives.page(connection, position)
-        if life.key.month < str(month) and any(one.id in carried for one in life.disputes)
+        for life in every
+        if life.key.month < str(month) and any(one.freezes or one.id in carried for one in life.disputes)
     ]
 
 
@@ -152,19 +182,20 @@ def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
     return ContractCheck(name, latest.number, state.final == latest.number, not_issued, not_invoiced)
 
 
-def _parties(state: object) -> list[str]:
-    latest = state.latest if isinstance(state, Runs) else None
-    return sorted(latest.delta) if latest is not None else []
-
-
 def _in_force(connection: Connection, month: Month, position: int) -> dict[str, Interval]:
-    """The contracts that hold on a day of the month, and the month in each one's zone."""
+    """The contracts that hold on a day of the month or were settled for it, and the month in each one's
+    zone."""
     contracts = registered.load(connection, "contract", Contract, position)
+    rows = connection.execute(
+        "SELECT DISTINCT contract FROM ledger.settlement"
+        " WHERE month = %s AND sequence <= %s AND run_kind <> 'provisional'",
+        [str(month), position],
+    )
+    settled = {name for (name,) in rows}
     found: dict[str, Interval] = {}
     for name, versions in sorted(contracts.versions.items()):
-        held = holding(versions, month)
-        if held is not None:
-            found[name] = month.interval(zone_of(held.document.zone))
+        if name in settled or holding(versions, month) is not None:
+            found[name] = month.interval(zone_of(versions[-1].document.zone))
     if not found:
         raise Refused("no_contract", f"no contract holds in {month}", place="month")
     return found

@@ -7,16 +7,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from adapters.correcting import Before, Ended, before, ended_contracts
 from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS
 from adapters.queries import registered, settlement_inputs
-from adapters.queries.contracts_in_force import holding
 from adapters.queries.no_contract import FallsToNobody, falls_to_nobody
 from adapters.queries.opening_stock import heirs
 from adapters.queries.run_calendars import RunCalendars
@@ -24,7 +24,8 @@ from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
-from ledger.settlement.inputs import Part
+from ledger.settlement.inputs import Inputs
+from ledger.settlement.provisional import check_over
 from ledger.settlement.result import Result
 from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement, Runs
 from ledger.settlement.settle import settle_all
@@ -127,11 +128,13 @@ def settle_month(
     """Settle the named contracts of a month, or all that hold in it.
 
     With `through` a provisional run of the days up to and with that one; it pays nothing and changes no
-    later month. `today` is the book's date: a month older than a contract's run calendar looks back is
-    corrected only with a waiver, which then holds for the later months too. Without it nobody asks.
+    later month. `today` is the book's date: no day is settled before it is over, and a month older than a
+    contract's run calendar looks back is corrected only with a waiver, which then holds for the later months
+    too. Without it nobody asks.
 
-    A contract whose correction comes too late, or that was settled and holds in the month no more, keeps the
-    run that it has, and is named in the answer: `look_back`, `contract_ended`. The others are settled.
+    A contract whose correction comes too late keeps the run that it has, and is named in the answer:
+    `look_back`. The others are settled. One that was settled and that a newer version left without any day of
+    the month is corrected to nothing.
 
     A contract whose inputs are those of its latest run is left alone. Later months that were settled
     already are settled again in order, because guarantees, hurdles and carried accounts depend on the
@@ -139,9 +142,12 @@ def settle_month(
 
     Raises:
         Refused: the month cannot be settled; nothing of it was recorded. So too where every contract was
-            refused: the first one's refusal, which names the others.
+            refused: the first one's refusal, which names the others. `month_not_over`, or `through`, for days
+            that are not over.
         Behind: the projections are not level with the stream in time.
     """
+    if today is not None:
+        check_over(month, through, today)
     check = _Asked(month, tuple(contracts), through, today)
     done, refused, _ = _settle_one_month(door, database, check, actor, timeout)
     if refused and not done:
@@ -192,6 +198,9 @@ def _collecting_later() -> Iterator[None]:
             gc.enable()
 
 
+_ENDED_NONE: Final = Ended({}, {}, others=True)
+
+
 class _Asked(NamedTuple):
     """What to settle. Without `today` nothing is too old: a later month follows an earlier one's correction,
     for which the look-back was asked already."""
@@ -217,35 +226,42 @@ def _settle_as_of(
 ) -> MonthSettled:
     month = asked.month
     with database.reading(door.book) as connection:
-        refused, others = _ended(connection, position, asked)
-        if not others:
-            return MonthSettled([], refused)
-        ended = {one.contract for one in refused}
-        names = tuple(name for name in asked.contracts if name not in ended)
-        inputs = settlement_inputs.load(connection, door.book, month, position, names, through=asked.through)
-        known = _known_runs(connection, [one.contract.id for one in inputs], month, position)
-        corrected = [one.contract for one in inputs if one.contract.id in known]
+        gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
+        names = tuple(name for name in asked.contracts if name not in gone.results)
+        inputs: list[Inputs] = []
+        if gone.others:
+            load = settlement_inputs.load
+            inputs = load(connection, door.book, month, position, names, through=asked.through)
+        settled = {one.contract.id: one.contract for one in inputs} | gone.contracts
+        known = _known_runs(connection, sorted(settled), month, position)
+        corrected = [contract for name, contract in settled.items() if name in known]
         today = None if asked.through else asked.today
         too_old = _too_old(connection, position, corrected, month, today)
-    results = settle_all(inputs)
+    results = [*settle_all(inputs), *gone.results.values()]
     done: list[Settled] = []
+    refused: list[NotSettled] = []
     fresh: list[Result] = []
     for result in results:
         runs = known.get(result.contract, _Runs())
-        before = runs.paying if asked.through is None else runs.provisional
-        if before is not None and before.digest == result.inputs_digest and runs.comparable(asked.through):
-            done.append(Settled(result, before.run, before.sequence, recorded=False, kind=before.kind))
+        last = runs.paying if asked.through is None else runs.provisional
+        if last is not None and last.digest == result.inputs_digest and runs.comparable(asked.through):
+            done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
         elif runs.paying and (late := _refused_as_late(door, result, too_old.get(result.contract, ""))):
             refused.append(late)
         else:
             fresh.append(result)
     with database.reading(door.book) as connection:
-        because = _causes(connection, [one for one in fresh if one.contract in known], known, month)
+        corrections = {
+            one.contract: one
+            for one in fresh
+            if one.through is None and known.get(one.contract, _Runs()).paying is not None
+        }
+        earlier = before(connection, door.book, month, position, corrections)
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
         chunk = fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [
             Wish(
-                RecordSettlement(result, too_old.get(result.contract, "")),
+                _record(result, too_old, earlier),
                 f"settle:{month}:{_number(known, result)}:{result.inputs_digest}",
             )
             for result in chunk
@@ -258,45 +274,12 @@ def _settle_as_of(
                 receipt.sequence,
                 recorded=not receipt.repeated,
                 kind=known.get(result.contract, _Runs()).next_kind(result.through),
-                causes=because.get(result.contract, ()),
+                causes=_causes(result, earlier),
             )
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
     done.sort(key=lambda one: one.result.contract)
     return MonthSettled(done, sorted(refused, key=lambda one: one.contract))
-
-
-def _ended(connection: Connection, position: int, asked: _Asked) -> tuple[list[NotSettled], bool]:
-    """The contracts that were settled for the month and that a later version left without any day of it; and
-    whether others are left to settle.
-
-    What the ended ones paid stands: to take it back is for their contracts to say, and no rule of settling.
-    """
-    month = asked.month
-    rows = connection.execute(
-        "SELECT DISTINCT contract FROM ledger.settlement"
-        " WHERE month = %s AND sequence <= %s AND run_kind <> 'provisional' ORDER BY contract",
-        [str(month), position],
-    )
-    settled = [name for (name,) in rows if not asked.contracts or name in asked.contracts]
-    if not settled:
-        return [], True
-    versions = registered.load(connection, "contract", Contract, position).versions
-    ended = [name for name in settled if holding(versions[name], month) is None]
-    others = set(asked.contracts or versions).difference(ended)
-    found = [
-        NotSettled(
-            name,
-            month,
-            "contract_ended",
-            f"contract {name} was settled for {month}, and its newest version does not hold there: its run"
-            " stands; publish the version that holds",
-        )
-        for name in ended
-    ]
-    if asked.contracts:
-        return found, bool(others)
-    return found, any(holding(versions[name], month) for name in others)
 
 
 def _refused_as_late(door: FrontDoor, result: Result, too_old: str) -> NotSettled | None:
@@ -319,24 +302,17 @@ def _number(known: Mapping[str, _Runs], result: Result) -> int:
     return known.get(result.contract, _Runs()).runs + 1
 
 
-def _causes(
-    connection: Connection, results: Sequence[Result], known: Mapping[str, _Runs], month: Month
-) -> dict[str, tuple[Cause, ...]]:
-    """Why each of the results corrects the run before it, as deciding it says too."""
-    corrected = {one.contract: one for one in results if known[one.contract].paying and one.through is None}
-    if not corrected:
-        return {}
-    rows = connection.execute(
-        "SELECT DISTINCT ON (contract) contract, (result->'inputs')::text,"
-        " min(position) OVER (PARTITION BY contract) FROM ledger.settlement"
-        " WHERE contract = ANY(%s) AND month = %s AND run_kind <> 'provisional'"
-        " ORDER BY contract, run DESC",
-        [list(corrected), str(month)],
+def _record(result: Result, too_old: Mapping[str, str], earlier: Mapping[str, Before]) -> RecordSettlement:
+    known = earlier.get(result.contract)
+    return RecordSettlement(
+        result, too_old.get(result.contract, ""), None if known is None else known.unamended
     )
-    return {
-        contract: causes(corrected[contract], msgspec.json.decode(text, type=dict[Part, str]), first)
-        for contract, text, first in rows
-    }
+
+
+def _causes(result: Result, earlier: Mapping[str, Before]) -> tuple[Cause, ...]:
+    """Why it corrects the run before it, as deciding it says too."""
+    known = earlier.get(result.contract)
+    return () if known is None else causes(result, known.inputs, known.first_position, known.unamended)
 
 
 def _too_old(

@@ -130,7 +130,8 @@ def _vat(one: LineVat | VatSum) -> str:
 
 
 def csv_text(statements: Iterable[Statement]) -> str:
-    """One row a line, and one a total; amounts are exact decimals as text.
+    """One row a line, one a total, one a percentage (`code` is whose, `quantity` how much of what `clause`
+    divides) and two a site's electricity bill; amounts are exact decimals as text.
 
     Where one of the statements has VAT, each row ends with its rate, net, tax, gross and supplier.
     """
@@ -170,6 +171,23 @@ def csv_text(statements: Iterable[Statement]) -> str:
                     [
                         *head, "total", name, "", "", "", "", "", "", str(one.gross), s.currency, s.position,
                         "", *_vat_cells(one),
+                    ]
+                )  # fmt: skip
+        for part in s.percentages:
+            of = f"{part.clause}, {part.of}" if part.of else part.clause
+            writer.writerow(
+                [
+                    *head, "percentage", part.party, "", of, part.share, "", "", "", "", "", s.position, "",
+                    *blank,
+                ]
+            )  # fmt: skip
+        for bill in s.bills:
+            for name in ("without_storage", "with_storage"):
+                owed: Money = getattr(bill, name)
+                writer.writerow(
+                    [
+                        *head, "bill", name, bill.site, "", "", "", "", "", str(owed), s.currency, s.position,
+                        "", *blank,
                     ]
                 )  # fmt: skip
     return out.getvalue()

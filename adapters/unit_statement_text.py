@@ -32,7 +32,7 @@ def _block(line: UnitLine) -> list[str]:
         parts = ", ".join(f"{term.item} {term.amount}" for term in share.terms)
         out += [_row(site, str(share.amount), parts), f"    {share.note}"]
     out += [
-        _row("kept by the operator", str(one.kept)),
+        _row(f"kept by {one.operated_by}, the operator", str(one.kept)),
         _row("operator's rounding", str(one.operators_rounding)),
         _row("the market's statement", str(one.statement), one.statement.currency),
     ]

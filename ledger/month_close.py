@@ -10,7 +10,7 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.interval import Month
 from ledger.refusal import Refused
-from ledger.settlement.run import Runs
+from ledger.settlement.run import Runs, check_named
 from ledger.statement.life import Life, StatementKey
 
 AGGREGATE: Final = "closing.book"
@@ -50,10 +50,13 @@ class MonthClosed(msgspec.Struct, frozen=True, tag_field="kind", tag="month.clos
 class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.close"):
     """Close a month whose contracts have a final run each and whose statements are issued.
 
-    `contracts` are all that hold in the month, `statements` all of their final runs. A dispute that is
-    still open is named in `carried_disputes`: its lines wait for the next month, the undisputed ones are paid
-    (DOMAIN.md 3.10), and nothing is carried without being named. What the month before carried stands in
-    `waiting`, and is decided by now or named again: no dispute is forgotten in a closed month.
+    `contracts` are all that hold in the month or were settled for it, `statements` those of all their paying
+    runs. To be issued are those of the final run, and of the runs before it those that changed what is owed.
+
+    A dispute that is still open, on any of them, is named in `carried_disputes`: its lines wait for the next
+    month, the undisputed ones are paid (DOMAIN.md 3.10), and nothing is carried without being named. What the
+    month before carried, and what was disputed since of earlier months, stands in `waiting`: it is decided by
+    now or named again, and no dispute is forgotten in a closed month.
     """
 
     month: Month
@@ -62,7 +65,7 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     carried_disputes: tuple[str, ...]
     prepared_by: str
     waiting: tuple[StatementKey, ...] = ()
-    """The statements of earlier months whose disputes the last close carried."""
+    """The statements of earlier months whose disputes the last close carried, or on which one is open."""
 
     @property
     def aggregate(self) -> str:
@@ -75,15 +78,25 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
 
     def decide(self, state: Closing | None, others: Mapping[str, object]) -> tuple[MonthClosed]:
         """Raises:
-        Refused: `month_order`, `not_final`, `not_issued`, `dispute_open`, `unknown_dispute`."""
+        Refused: `month_order`, `not_final`, `statement_missing`, `not_issued`, `dispute_open`,
+            `unknown_dispute`."""
         checked_id(self.prepared_by, "prepared_by")
         last = state.last if state else None
         if last is not None and self.month != last.next():
             raise Refused(
                 "month_order", f"{last.next()} is the next to close, not {self.month}", place="month"
             )
-        finals = {name: self._final(name, others) for name in self.contracts}
-        frozen = {name for key in self.statements for name in self._open_disputes(key, finals, others)}
+        settled = {name: self._final(name, others) for name in self.contracts}
+        finals = {name: number for name, (_, number) in settled.items()}
+        to_issue: set[StatementKey] = set()
+        for name, (runs, number) in settled.items():
+            check_named(name, str(self.month), runs.statements_up_to(number), self.statements)
+            to_issue |= {StatementKey(name, str(self.month), party, run) for run, party in runs.statements}
+        for key in self.statements:
+            self._check_issued(key, finals, others, needed=key in to_issue)
+        lives = [others.get(key.aggregate) for key in self.statements]
+        disputes = [one for life in lives if isinstance(life, Life) for one in life.disputes]
+        frozen = {one.id for one in disputes if one.freezes}
         frozen |= self._still_open(state.closed[-1].carried_disputes if state else (), others)
         for name in sorted(frozen - set(self.carried_disputes)):
             raise Refused(
@@ -97,7 +110,7 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
         return (MonthClosed(Closed(self.month, finals, self.carried_disputes, self.prepared_by)),)
 
     def _still_open(self, carried: tuple[str, ...], others: Mapping[str, object]) -> set[str]:
-        """Of the disputes that the last close carried, those that are not ended."""
+        """Of the disputes on statements of earlier months, those that are not ended."""
         lives = [others.get(key.aggregate) for key in self.waiting]
         disputes = [one for life in lives if isinstance(life, Life) for one in life.disputes]
         for name in carried:
@@ -105,9 +118,10 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
                 raise Refused(
                     "dispute_open", f"dispute {name} was carried and is not looked at", place="waiting"
                 )
-        return {one.id for one in disputes if one.freezes and one.id in carried}
+        return {one.id for one in disputes if one.freezes}
 
-    def _final(self, name: str, others: Mapping[str, object]) -> int:
+    def _final(self, name: str, others: Mapping[str, object]) -> tuple[Runs, int]:
+        """A contract's runs of the month, and the number of the latest, which is final."""
         runs = others.get(f"settlement.{name}_{self.month}")
         latest = runs.latest if isinstance(runs, Runs) else None
         if not isinstance(runs, Runs) or latest is None:
@@ -116,15 +130,14 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
             raise Refused(
                 "not_final", f"run {latest.number} of {self.month} is not final", place=f"contract {name}"
             )
-        return latest.number
+        return runs, latest.number
 
-    def _open_disputes(
-        self, key: StatementKey, finals: Mapping[str, int], others: Mapping[str, object]
-    ) -> list[str]:
+    def _check_issued(
+        self, key: StatementKey, finals: Mapping[str, int], others: Mapping[str, object], *, needed: bool
+    ) -> None:
         life = others.get(key.aggregate)
         place = f"statement of {key.party}, {key.contract}"
         if key.month != str(self.month) or key.contract not in finals or key.run > finals[key.contract]:
             raise Refused("not_issued", f"run {key.run} of {key.month} is not of this close", place=place)
-        if not isinstance(life, Life) or life.issued_on is None:
+        if needed and (not isinstance(life, Life) or life.issued_on is None):
             raise Refused("not_issued", f"run {key.run} has not been issued", place=place)
-        return [dispute.id for dispute in life.disputes if dispute.freezes]

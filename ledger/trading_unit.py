@@ -60,16 +60,18 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TradingUnit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A market's trading unit; `unit_code` is the operator's own name for it.
+    """A market's trading unit; `unit_code` is the market operator's own name for it.
 
-    `rounding_max`, in major units: the most by which a statement may differ from its own items and still be
-    the operator's rounding. `zone` says which month a statement belongs to.
+    `operator` is the party that trades it: the market pays it, and it has what the terms leave to the
+    operator, and the rounding. `rounding_max`, in major units: the most by which a statement may differ from
+    its own items and still be the operator's rounding. `zone` says which month a statement belongs to.
     """
 
     id: Id
     name: str
     market: Id
     unit_code: str
+    operator: Id
     zone: str
     members: tuple[Member, ...]
     terms: tuple[Terms, ...]
@@ -78,6 +80,7 @@ class TradingUnit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
         checked_id(self.market, "market")
+        checked_id(self.operator, "operator")
         for text, place in ((self.name, "name"), (self.unit_code, "unit_code")):
             if not text.strip():
                 raise Refused("empty", f"a unit states its {place}", place=place)
@@ -134,7 +137,8 @@ def pieces(history: History[TradingUnit], interval: Interval) -> list[Piece]:
     """The unit through `interval`, cut where its version or its membership changes.
 
     Raises:
-        Refused: `unit_gap` for a time in which no version holds, `unit_terms` when the terms change within.
+        Refused: `unit_gap` for a time in which no version holds, `unit_terms` when the terms or the operator
+            change within.
     """
     found = _cut(history, interval)
     name = history.latest.document.id
@@ -145,24 +149,36 @@ def pieces(history: History[TradingUnit], interval: Interval) -> list[Piece]:
         reached = piece.interval.end
     if reached != interval.end:
         raise Refused("unit_gap", f"no version of unit {name} holds at {reached}", place=f"unit {name}")
-    if any(piece.unit.terms != found[0].unit.terms for piece in found):
-        wrong = f"the terms of unit {name} change between {interval.start} and {interval.end}"
+    if any(_agreed(piece.unit) != _agreed(found[0].unit) for piece in found):
+        wrong = f"the terms or the operator of unit {name} change between {interval.start} and {interval.end}"
         raise Refused("unit_terms", f"{wrong}: let them begin with a statement's time", place=f"unit {name}")
     return found
+
+
+def _agreed(unit: TradingUnit) -> tuple[str, tuple[Terms, ...]]:
+    return unit.operator, unit.terms
 
 
 def unit_digest(history: History[TradingUnit], interval: Interval, stream: UnitStream) -> str:
     """SHA-256 of what a statement of `stream` about `interval` is shared out by.
 
-    That is who stood in the unit when, with which capability; the stream's terms; the unit's code, zone and
-    `rounding_max`. A version that changes none of it for any of the interval leaves the digest as it is.
+    That is who stood in the unit when, with which capability; the stream's terms; the unit's code, operator,
+    zone and `rounding_max`. A version that changes none of it for any of the interval leaves the digest as it
+    is.
     """
     found: list[tuple[datetime, datetime, list[object]]] = []
     for piece in _cut(history, interval):
         unit = piece.unit
         terms = [own for name, own in zip(unit.streams, unit.terms, strict=True) if name == stream]
         members = [(one.site, one.capability_w) for one in piece.members]
-        held: list[object] = [unit.unit_code, unit.zone, unit.rounding_max, terms, members]
+        held: list[object] = [
+            unit.unit_code,
+            unit.operator,
+            unit.zone,
+            unit.rounding_max,
+            terms,
+            members,
+        ]
         start, end = piece.interval.start.astimezone(UTC), piece.interval.end.astimezone(UTC)
         if found and found[-1][1:] == (start, held):
             start = found.pop()[0]
@@ -264,13 +280,15 @@ class RegisterTradingUnit(msgspec.Struct, frozen=True, tag_field="command", tag=
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(f"site.{site}" for site in sorted({one.site for one in self.unit.members}))
+        sites = (f"site.{site}" for site in sorted({one.site for one in self.unit.members}))
+        return (*sites, f"party.{self.unit.operator}")
 
     def decide(
         self, state: History[TradingUnit] | None, others: Mapping[str, object]
     ) -> tuple[TradingUnitRegistered]:
         """Raises:
-        Refused: `unknown_site`; `unit_market` for a unit of another market under the same id."""
+        Refused: `unknown_site`, `unknown_party`; `unit_market` for a unit of another market under the same
+            id."""
         for name in self.reads:
             known(others, name, History)
         if state is not None and state.latest.document.market != self.unit.market:

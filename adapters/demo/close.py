@@ -15,7 +15,6 @@ from adapters.settling import settle_month
 from ledger.month_close import AGGREGATE, Closing
 from ledger.quantity import Money
 from ledger.settlement.result import Result
-from ledger.settlement.run import FinaliseRun
 from ledger.statement.issue import ApproveStatement, IssueStatement, ReviewStatement
 
 _FINAL: Final = ((EAAS, 1), (CO_INVESTMENT, 2))
@@ -35,6 +34,7 @@ def tell(book: PortfolioBook) -> None:
     _settle(book, 9)
     disputes.decide_both(book, 9)
     _issue(book, CO_INVESTMENT, 2, date(2026, 9, 10))
+    disputes.correct(book, 10)
     _close(book, 11)
     import_revision(book, "N03", days=range(27, 28), percent=99, on=15)
     _settle(book, 16)
@@ -97,12 +97,14 @@ def _issue(book: PortfolioBook, contract: str, number: int, on: date) -> None:
 def _close(book: PortfolioBook, day: int) -> None:
     door = book.door(day)
     for name, number in _FINAL:
-        by_two(door, FinaliseRun(name, str(MONTH), number, PREPARES), f"final:{name}")
+        runs = door.state(f"settlement.{name}_{MONTH}")
+        by_two(door, closing.final_run(runs, name, str(MONTH), number, PREPARES), f"final:{name}")
         book.console.print(f"  {name:<22} run {number} is final")
     state = door.state(AGGREGATE)
     if not isinstance(state, Closing):
         position = book.position()
         with book.stack.database.reading(book.stack.settings.book) as connection:
-            command = closing.close_command(connection, MONTH, position, (), PREPARES)
+            check = closing.checklist(connection, MONTH, position)
+            command = closing.close_command(connection, check, position, (), PREPARES)
         by_two(door, command, "close")
     book.console.print(f"  {MONTH} is closed: what is found later is posted in September")

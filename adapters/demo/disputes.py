@@ -33,11 +33,19 @@ def decide_both(book: PortfolioBook, day: int) -> None:
     door = book.door(day)
     answer = "the meter's ratio was read wrong; the next run corrects the line"
     by_two(door, DecideDispute(_OF_THE_HOST, "q1", "upheld", answer, PREPARES), "decide:q1")
-    once(door, CorrectDispute(_OF_THE_HOST, "q1", 2), PREPARES, "correct:q1")
-    book.console.print(f"  q1 upheld: {answer}: its delta is run 2's")
+    book.console.print(f"  q1 upheld: {answer}")
     answer = "the contract states kWh.year; run 1 computed a twelfth of it"
     by_two(door, DecideDispute(_OF_THE_OWNER, "q2", "rejected", answer, PREPARES), "decide:q2")
     book.console.print(f"  q2 rejected: {answer}")
+
+
+def correct(book: PortfolioBook, day: int) -> None:
+    """End the upheld one with the run whose statement has been issued.
+
+    Raises:
+        Refused: what naming a correction is refused for."""
+    once(book.door(day), CorrectDispute(_OF_THE_HOST, "q1", 2), PREPARES, "correct:q1")
+    book.console.print("  q1 ends in the delta of run 2, which is issued")
 
 
 def _raise(book: PortfolioBook, day: int, key: StatementKey, name: str, line: int, reason: str) -> None:

@@ -12,7 +12,7 @@ from adapters.documents.statement_pdf import statement_pdfs
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.documents.typesetting import Typesetters
 from adapters.queries import statements
-from adapters.queries.documents import documents
+from adapters.queries.documents import documents, proofs
 
 _LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 
@@ -22,8 +22,12 @@ def tell(book: PortfolioBook) -> None:
     Refused: what a document is refused for."""
     book.console.rule("10. what the partners get")
     position = book.position()
-    with book.stack.database.reading(book.stack.settings.book) as connection:
-        found = documents(connection, position, statements.latest(connection, position, month=str(MONTH)))
+    stack = book.stack
+    with stack.database.reading(stack.settings.book) as connection:
+        latest = statements.latest(connection, position, month=str(MONTH))
+    proven = proofs(stack.published, latest)
+    with stack.database.reading(stack.settings.book) as connection:
+        found = documents(connection, position, latest, proven, stack.people)
     folder = book.folder / "statements"
     folder.mkdir(parents=True, exist_ok=True)
     for one in found:

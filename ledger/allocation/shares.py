@@ -71,7 +71,7 @@ def allocate(
         case UnitSpot():
             found = shared_spot(case, fact)
         case UnitRegulation():
-            found = shared_regulation(case, fact)
+            found = shared_regulation(case, fact, rule)
         case UnitCapacity():
             found = shared_capacity(case, fact)
         case never:
@@ -96,6 +96,7 @@ def _allocation(case: Case, of_unit: str, rule: Rule, found: SharedOut) -> UnitA
             terms=tuple(_term(one, site) for one in shared),
             taken=found.taken[site],
             note=found.notes[site],
+            under_agc=found.under_agc.get(site),
         )
         for site, times in case.standing.items()
     }
@@ -114,6 +115,7 @@ def _allocation(case: Case, of_unit: str, rule: Rule, found: SharedOut) -> UnitA
         fact=fact.id,
         unit=unit.id,
         unit_code=unit.unit_code,
+        operated_by=unit.operator,
         stream=_STREAMS[type(fact)],
         rule=rule.id,
         run=fact.run,

@@ -37,6 +37,20 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[int, ...]
 
 
+class UnderAgc(msgspec.Struct, frozen=True, kw_only=True):
+    """When AGC moved a member's storage, by equal settlement periods of `interval`, under the rule `rule`.
+
+    `charged_wh` and `discharged_wh` are what of the metered energy that was; None where it is not told, and
+    all that was metered in the periods that were `called` (1, else 0) counts.
+    """
+
+    rule: str
+    interval: Interval
+    called: tuple[int, ...]
+    charged_wh: tuple[int, ...] | None
+    discharged_wh: tuple[int, ...] | None
+
+
 class ShareTerm(msgspec.Struct, frozen=True, kw_only=True):
     """A site's part of one item of the statement: `weight` of all sites' `weights`, exact, as text.
 
@@ -60,6 +74,8 @@ class SiteShare(msgspec.Struct, frozen=True, kw_only=True):
     terms: tuple[ShareTerm, ...]
     taken: tuple[Taken, ...]
     note: str
+    under_agc: UnderAgc | None = None
+    """Of regulation, where AGC called the member; its energy is the site's own, and in no term."""
 
     @property
     def amount(self) -> Money:
@@ -84,6 +100,7 @@ class SiteAllocation(msgspec.Struct, frozen=True, kw_only=True):
     fact: str
     unit: str
     unit_code: str
+    operator: str
     stream: UnitStream
     run: str
     document: str
@@ -103,6 +120,8 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
     fact: str
     unit: str
     unit_code: str
+    operated_by: str
+    """The party that the market pays, and that has the operator's line."""
     stream: UnitStream
     rule: str
     run: str
@@ -190,6 +209,7 @@ class UnitAllocation(msgspec.Struct, frozen=True, kw_only=True):
             fact=self.fact,
             unit=self.unit,
             unit_code=self.unit_code,
+            operator=self.operated_by,
             stream=self.stream,
             run=self.run,
             document=self.document,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ledger.allocation.allocation import Allocation
-from ledger.allocation.unit_allocation import Taken
+from ledger.allocation.unit_allocation import Taken, UnderAgc
 from ledger.allocation.unit_fact import UnitFact
 from ledger.calendars import DayKind
 from ledger.interval import Interval
@@ -47,6 +48,8 @@ class SharedOut(NamedTuple):
     taken: dict[str, tuple[Taken, ...]]
     notes: dict[str, str]
     measured: dict[str, list[object]]
+    under_agc: Mapping[str, UnderAgc] = MappingProxyType({})
+    """Of regulation, the members that AGC called."""
 
 
 class Case(NamedTuple):

@@ -134,11 +134,18 @@ class PowerKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class MileageDone(PowerKept, frozen=True, kw_only=True):
-    """A member's mileage D in W of each regulation period, and its own K then: mantissa x 10^-scale."""
+    """A member's mileage D in W of each regulation period, and its own K then: mantissa x 10^-scale.
+
+    `charged_wh` and `discharged_wh`, both or neither, are what of its metered energy AGC moved in each
+    period, beside a schedule of the storage's own; where they are not told, all that was metered in a period
+    with mileage was.
+    """
 
     mileage_w: tuple[int, ...]
     score: tuple[int, ...]
     score_scale: int
+    charged_wh: tuple[int, ...] | None = None
+    discharged_wh: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,6 +153,13 @@ class MileageDone(PowerKept, frozen=True, kw_only=True):
         _check_whole(self.score, 0, "score")
         if len(self.mileage_w) != len(self.score):
             raise Refused("length", "each period's mileage has its K", place="score")
+        if (self.charged_wh is None) != (self.discharged_wh is None):
+            raise Refused("agc_energy", "energy under AGC is told by both registers", place="charged_wh")
+        for place, wh in (("charged_wh", self.charged_wh), ("discharged_wh", self.discharged_wh)):
+            if wh is not None:
+                _check_whole(wh, 0, place)
+                if len(wh) != len(self.mileage_w):
+                    raise Refused("length", "each period's mileage has its energy", place=place)
         if not 0 <= self.score_scale <= _SCORE_SCALE_MAX:
             raise Refused("score", f"0..{_SCORE_SCALE_MAX} decimals", place="score_scale")
 

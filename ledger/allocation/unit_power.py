@@ -12,17 +12,24 @@ from ledger.allocation.regulation import (
     capacity_payment,
     mileage_payment,
 )
-from ledger.allocation.unit_allocation import Taken
+from ledger.allocation.unit_allocation import Taken, UnderAgc
 from ledger.allocation.unit_case import Case, Shared, SharedOut, check_members
-from ledger.allocation.unit_fact import PowerKept, UnitCapacity, UnitRegulation
+from ledger.allocation.unit_fact import MileageDone, PowerKept, UnitCapacity, UnitRegulation
 from ledger.clauses.share import portion
+from ledger.refusal import Refused
+from ledger.streams import Rule
+from ledger.streams.regulation import RegulationRule
 
 
-def shared_regulation(case: Case, fact: UnitRegulation) -> SharedOut:
+def shared_regulation(case: Case, fact: UnitRegulation, rule: Rule) -> SharedOut:
     """Mileage by sum of D x K, capacity by power x availability (DOMAIN.md 3.9).
 
+    What AGC moved at each member is told by period, and no part of the statement: each site settles its own
+    (DOMAIN.md 3.6).
+
     Raises:
-        Refused: `unit_terms`, `member_unknown`, `member_missing`, `weights_zero`.
+        Refused: `unit_terms`, `member_unknown`, `member_missing`, `weights_zero`; `agc_energy` where a
+            member's record is not by the rule's settlement period.
     """
     terms = case.unit.terms_of(RegulationTerms)
     check_members(case, [member.site for member in fact.members], "members")
@@ -39,7 +46,37 @@ def shared_regulation(case: Case, fact: UnitRegulation) -> SharedOut:
             fact.money("capacity"), _kept(fact.members), when_all_zero=terms.when_all_zero
         )
         shared.append(Shared("capacity", paid, "W available"))
-    return SharedOut(shared, _power(case, fact.members), _available(fact.members), {})
+    called: dict[str, UnderAgc] = {}
+    for member in fact.members:
+        agc = _under_agc(fact, member)
+        if agc is not None and isinstance(rule, RegulationRule):
+            _check_periods(fact, rule, member.site, len(agc.called))
+            called[member.site] = agc
+    return SharedOut(shared, _power(case, fact.members), _available(fact.members), {}, called)
+
+
+def _check_periods(fact: UnitRegulation, rule: RegulationRule, site: str, count: int) -> None:
+    if count * rule.period_s != fact.interval.seconds:
+        raise Refused(
+            "agc_energy",
+            f"{fact.id} has {count} numbers of {site}, and its time is not {count} periods of"
+            f" {rule.period_s} s as {rule.id} settles: what AGC moved cannot be told from the storage's own",
+            place=f"members.{site}.mileage_w",
+        )
+
+
+def _under_agc(fact: UnitRegulation, member: MileageDone) -> UnderAgc | None:
+    """When AGC called the member, and what it moved if that is told; None where it was never called."""
+    called = tuple(int(mileage > 0) for mileage in member.mileage_w)
+    if not any(called) and not any((*(member.charged_wh or ()), *(member.discharged_wh or ()))):
+        return None
+    return UnderAgc(
+        rule=fact.rule,
+        interval=fact.interval,
+        called=called,
+        charged_wh=member.charged_wh,
+        discharged_wh=member.discharged_wh,
+    )
 
 
 def shared_capacity(case: Case, fact: UnitCapacity) -> SharedOut:

@@ -91,7 +91,12 @@ class FlooredSplit(Divided, frozen=True, kw_only=True, tag="floored_split"):
             return ()
         basis = f"minimum of {self.party}, due {flow.money(due)}: made up by {flow.money(total)}"
         funded = tuple(
-            Part(party, Fraction(-minor, flow.unit), -minor, basis)
+            Part(
+                party,
+                Fraction(-minor, flow.unit),
+                -minor,
+                f"its part of what {self.party} lacks of its minimum",
+            )
             for party, minor in sorted(given.items())
             if minor
         )

@@ -106,6 +106,7 @@ NoticeCode = Literal[
     "behind_the_meter",
     "rebound_in_peak",
     "opening_stock",
+    "contract_ended",
 ]
 
 

@@ -113,7 +113,8 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
             f"guaranteed to date {flow.money(guaranteed)} (months: {months}) + {self.excess_share} of the"
             f" excess {flow.money(excess)} - due before {flow.money(paid)}"
         )
-        rest = f"{flow.money(flow.remaining)} less {flow.money(pay)} to {self.guaranteed_party}"
+        # What the guaranteed party is paid is its own line's to tell.
+        rest = f"what is left of {flow.money(flow.remaining)} after the guarantee"
         each = self.alpha if excess else Fraction(0)
         before = (each * pool_before - paid) / unit
         parts = (

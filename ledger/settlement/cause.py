@@ -37,21 +37,36 @@ _CLASSES: Final[dict[Cause, CorrectionClass | None]] = {
 What an earlier month's correction carries on is of that correction's class, not of one of its own."""
 
 
-def causes(result: Result, before: Mapping[Part, str], first_position: int) -> tuple[Cause, ...]:
+def causes(
+    result: Result,
+    before: Mapping[Part, str],
+    first_position: int,
+    unamended: Mapping[Part, str] | None = None,
+) -> tuple[Cause, ...]:
     """What `result` corrects: the parts whose digests `before` has otherwise.
 
     That a rule or policy comes into use because a market told something changes neither: what was told has a
     label of its own. `first_position` is the sequence number that the month's initial run was read at.
+
+    Another version of the contract can have other days, sites and capital, and then rests on other readings,
+    prices and facts although none of them changed. So where the contract changed, the other parts are
+    compared as they would be now under the version before: `unamended`, or None where that one cannot be
+    settled any more or held on no day. Then the contract alone is named.
     """
-    now = result.inputs
+    amended = result.inputs.get("contract") != before.get("contract")
+    now = result.inputs if not amended else before if unamended is None else unamended
     told = now.get("market") != before.get("market")
-    changed = [
-        part
-        for part in dict.fromkeys((*now, *before))
-        if now.get(part) != before.get(part) and not (told and _only_used(now.get(part, ""), before, part))
-    ]
-    amended = _contract_recorded_at(result) > first_position
-    return tuple("retroactive_amendment" if part == "contract" and amended else part for part in changed)
+    found: list[Cause] = []
+    for part in dict.fromkeys((*result.inputs, *now, *before)):
+        if part == "contract":
+            found += [_contract_cause(result, first_position)] if amended else []
+        elif now.get(part) != before.get(part) and not (told and _only_used(now.get(part, ""), before, part)):
+            found.append(part)
+    return tuple(found)
+
+
+def _contract_cause(result: Result, first_position: int) -> Cause:
+    return "retroactive_amendment" if _contract_recorded_at(result) > first_position else "contract"
 
 
 def _only_used(now: str, before: Mapping[Part, str], part: Part) -> bool:

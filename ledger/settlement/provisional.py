@@ -29,6 +29,25 @@ def check_through(month: Month, through: date) -> None:
         raise Refused("through", f"{through} is not a day from {month.first_day} to {last}", place="through")
 
 
+def check_over(month: Month, through: date | None, today: date) -> None:
+    """That what is settled is over on the book's day `today`: the month, or its days up to `through`.
+
+    Raises:
+        Refused: `month_not_over`, `through`.
+    """
+    last = month.next().first_day - _DAY
+    if (last if through is None else through) < today:
+        return
+    over = min(today, month.next().first_day) - _DAY
+    days = f"settle the days up to {over} provisionally, with that as `through`"
+    if over < month.first_day:
+        days = f"none of its days is over on {today}"
+    if through is None:
+        text = f"{month} ends with {last} and has not ended: {days}"
+        raise Refused("month_not_over", text, place="month")
+    raise Refused("through", f"{through} is not over on {today}: {days}", place="through")
+
+
 def to_date(contract: Contract, through: date) -> Contract:
     """The contract as if it ended with the day `through`, so that every clause counts the days to date.
 

@@ -8,7 +8,7 @@ corrects a final run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -17,7 +17,9 @@ from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, CorrectionClass, causes, classes
+from ledger.settlement.inputs import Part
 from ledger.settlement.result import Result
+from ledger.statement.life import Life, StatementKey
 
 INITIAL: Final = "initial"
 PROVISIONAL: Final = "provisional"
@@ -71,6 +73,12 @@ class Runs(msgspec.Struct, frozen=True):
             if run is latest or delta.minor
         )
 
+    def statements_up_to(self, number: int) -> tuple[tuple[int, str], ...]:
+        """Every statement, as (run, party), that the paying runs up to `number` gave: those to be issued,
+        and those of which a later run has taken the place, on which a dispute may stand all the same."""
+        paying = (run for run in self.runs if run.kind != PROVISIONAL and run.number <= number)
+        return tuple((run.number, party) for run in paying for party in sorted(run.delta))
+
     @property
     def first(self) -> Run | None:
         """The initial run; None before it."""
@@ -97,11 +105,14 @@ class RunFinalised(msgspec.Struct, frozen=True, tag_field="kind", tag="settlemen
 class RecordSettlement(msgspec.Struct, frozen=True):
     """Record a result; its command id is the contract, the month and the digest of its inputs.
 
-    `too_old` says why a correction of this month now needs a waiver; empty where it needs none.
+    `too_old` says why a correction of this month now needs a waiver; empty where it needs none. `unamended`
+    are the digests of what the month would be settled from now under the contract version of the run before,
+    where that is another one: see `causes`.
     """
 
     result: Result
     too_old: str = ""
+    unamended: dict[Part, str] | None = None
 
     @property
     def provisional(self) -> bool:
@@ -134,7 +145,7 @@ class RecordSettlement(msgspec.Struct, frozen=True):
                 run,
                 kind=f"correction {corrections + 1}",
                 delta=_difference(self.result.payable, paid.result),
-                causes=causes(self.result, paid.result.inputs, first.result.position),
+                causes=causes(self.result, paid.result.inputs, first.result.position, self.unamended),
                 waiver=runs.waiver if self.too_old else "",
             )
         return (SettlementRecorded(run),)
@@ -161,12 +172,17 @@ class RecordSettlement(msgspec.Struct, frozen=True):
 
 
 class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlement.finalise"):
-    """Make the latest run of a contract's month final: what is recorded later corrects it."""
+    """Make the latest run of a contract's month final: what is recorded later corrects it.
+
+    `statements` are those of all paying runs of the month up to this one, `Runs.statements_up_to`: a dispute
+    that was upheld on one of them ends in the delta of a later run before any run is final (DOMAIN.md 3.10).
+    """
 
     contract: str
     month: str
     run: int
     prepared_by: str
+    statements: tuple[StatementKey, ...]
 
     @property
     def aggregate(self) -> str:
@@ -174,11 +190,11 @@ class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlem
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        return tuple(key.aggregate for key in self.statements)
 
-    def decide(self, state: Runs | None, _: Mapping[str, object]) -> tuple[RunFinalised]:
+    def decide(self, state: Runs | None, others: Mapping[str, object]) -> tuple[RunFinalised]:
         """Raises:
-        Refused: `unknown_run`, `not_latest`, `already_final`."""
+        Refused: `unknown_run`, `not_latest`, `already_final`, `statement_missing`, `dispute_upheld`."""
         checked_id(self.prepared_by, "prepared_by")
         latest = state.latest if state else None
         if state is None or latest is None:
@@ -189,7 +205,39 @@ class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlem
             raise Refused("not_latest", f"run {latest.number} is the latest, not {self.run}", place="run")
         if state.final == self.run:
             raise Refused("already_final", f"run {self.run} is final already", place="run")
+        check_named(self.contract, self.month, state.statements_up_to(self.run), self.statements)
+        for key in self.statements:
+            _check_corrected(key, others.get(key.aggregate))
         return (RunFinalised(self.run, self.prepared_by),)
+
+
+def check_named(
+    contract: str, month: str, given: Iterable[tuple[int, str]], named: Iterable[StatementKey]
+) -> None:
+    """That a decision looks at every statement that it is about.
+
+    Raises:
+        Refused: `statement_missing`.
+    """
+    looked_at = frozenset(named)
+    for run, party in given:
+        if StatementKey(contract, month, party, run) not in looked_at:
+            raise Refused(
+                "statement_missing",
+                f"the statement of {party}, {contract}, {month}, run {run} is not among those looked at",
+                place="statements",
+            )
+
+
+def _check_corrected(key: StatementKey, life: object) -> None:
+    for dispute in life.disputes if isinstance(life, Life) else ():
+        if dispute.status == "upheld":
+            raise Refused(
+                "dispute_upheld",
+                f"dispute {dispute.id} of run {key.run}'s statement of {key.party} is upheld and not"
+                " corrected: settle again, issue the correction and name its run",
+                place=f"contract {key.contract}",
+            )
 
 
 def _difference(payable: Mapping[str, Money], before: Result) -> dict[str, Money]:

@@ -93,6 +93,7 @@ _WITHHELD: Final[dict[NoticeCode, str]] = {
     "behind_the_meter": "capacity behind the meter is not paid by the market's rule",
     "rebound_in_peak": "a storage recharged after a response inside the demand charge's window",
     "opening_stock": "a storage's stock at the start of its first month was not stated",
+    "contract_ended": "the contract ended before this month: what was settled is taken back",
 }
 """What a party that may not see the pool is told of a notice."""
 

@@ -7,6 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from ledger.allocation.regulation import RegulationTerms
+from ledger.allocation.unit_fact import MileageDone, UnitRegulation
 from ledger.demand import ActualDemand
 from ledger.grid_account import Account
 from ledger.refusal import Refused
@@ -14,6 +16,7 @@ from ledger.site import MarketPoint, RegisterSite, Site
 from ledger.streams.regulation import RegulationAward, RegulationPerformance, RegulationPrices
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
+from tests.adapters.test_allocating import allocated, vpp
 from tests.adapters.test_market_settling import does, hours, lines, policy, rule, spot_prices, told
 from tests.adapters.test_settling import TARIFF, filled, record, settle
 
@@ -89,3 +92,60 @@ def test_energy_under_agc_settles_in_real_time_and_is_not_arbitrage(bench: Bench
     assert sum(Fraction(term.exact) for term in tagged) != 0
     (were,) = lines(before.result, "arbitrage")
     assert Fraction(were.exact) == Fraction(arbitrage.exact) + sum(Fraction(term.exact) for term in tagged)
+
+
+def of_the_unit(
+    run: str, called: tuple[int, int], moved: tuple[tuple[int, int], tuple[int, int]] | None = None
+) -> list[object]:
+    """What regulation paid a unit of S1 alone, with its mileage in each of the two hours."""
+    charged, discharged = moved or (None, None)
+    member = MileageDone(
+        site="S1", power_w=100_000, availability="1", mileage_w=called, score=(9, 9), score_scale=1,
+        charged_wh=charged, discharged_wh=discharged,
+    )  # fmt: skip
+    statement = UnitRegulation(
+        id="as1", unit="vpp", rule=PJM, run=run, interval=AGC, currency="CNY", amount="10.00", document="d",
+        mileage="0", capacity="10.00", members=(member,),
+    )  # fmt: skip
+    return told(statement)
+
+
+@pytest.mark.parametrize(
+    ("called", "moved", "paid", "discharged"),
+    [
+        ((1_000, 1_000), None, "-3.00", 30_000),
+        ((0, 1_000), None, "9.00", 30_000),
+        ((1_000, 0), None, "-12.00", 0),
+        ((1_000, 1_000), ((10_000, 0), (0, 7_500)), "-0.75", 7_500),
+    ],
+)
+def test_a_units_members_settle_their_own_energy_under_agc(
+    bench: Bench,
+    called: tuple[int, int],
+    moved: tuple[tuple[int, int], tuple[int, int]] | None,
+    paid: str,
+    discharged: int,
+) -> None:
+    """40 kWh in by the first hour and 30 kWh out by the second at 0.30, as of a site by itself; the unit's
+    statement pays for power alone."""
+    filled(bench)
+    under_agc(bench)
+    pjm = rule("regulation_pjm", currency="CNY", zone="Asia/Shanghai")
+    regulation = RegulationTerms(when_all_zero="operator")
+    does(bench, policy(), pjm, vpp(regulation, S1={}), *of_the_unit("m1", called, moved))
+    allocated(bench)
+    with pytest.raises(Refused) as caught:
+        settle(bench)
+    assert caught.value.code == "price_missing"
+    does(bench, point(), *spot_prices("real_time", 300_000))
+    (settled,) = settle(bench)
+    ancillary = lines(settled.result, "ancillary")
+    energy = [str(line.amount) for line in ancillary if line.basis and line.basis[0].unit == "Wh"]
+    assert energy == [paid]
+    assert sum(line.amount.minor for line in ancillary) == 1_000 + round(100 * Fraction(paid))
+    (arbitrage,) = lines(settled.result, "arbitrage")
+    told_of = f"{discharged} Wh discharged" if discharged else "40000 Wh charged"
+    assert told_of in arbitrage.note
+    assert "ancillary's" in arbitrage.note
+    assert f"market_rule.{PJM}" in {one.aggregate for one in settled.result.sources}
+    assert "market_rule" in settled.result.inputs

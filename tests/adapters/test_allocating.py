@@ -116,6 +116,7 @@ def vpp(*terms: trading_unit.Terms, name: str = "vpp", **members: dict[str, Any]
         name="Both",
         market="zhejiang",
         unit_code=f"ZJ-{name}",
+        operator="operator",
         zone="Asia/Shanghai",
         members=tuple(Member(site=site, capability_w=100_000, **more) for site, more in both.items()),
         terms=terms or (RESPONSE,),
@@ -187,7 +188,7 @@ def test_two_contracts_share_a_units_payment_and_its_correction(bench: Bench) ->
     assert [row for row in rows if row.endswith((".00", ".01", "CNY"))] == [
         "S1 400.00 payment 400.00",
         "S2 200.00 payment 200.00",
-        "kept by the operator 0.00",
+        "kept by operator, the operator 0.00",
         "operator's rounding 0.01",
         "the market's statement 600.01 CNY",
     ]
@@ -292,12 +293,17 @@ def test_kwh_that_another_programme_had_first_are_not_paid_twice(bench: Bench) -
     result = settled["eaas-s1"]
     paid = {line.note: line.amount.exact for line in lines(result, "demand_response")}
     assert sum(paid.values()) == 400, "its own event, and nothing of the unit's"
-    (lost,) = (note for note in paid if "stays with the operator of unit vpp" in note)
+    (lost,) = (note for note in paid if "stays with operator, the operator of unit vpp" in note)
     assert (lost[:9], paid[lost]) == ("200000 Wh", -400)
     span, power = result.refused
     assert (power.quantity, power.asked, power.granted) == ("up_w", 200_000, 50_000)
     assert (span.claim, span.asked, span.granted) == ("dr1", 200_000, 0)
     assert sum(line.amount.exact for line in lines(settled["eaas-s2"], "demand_response")) == 200
+
+
+def hourly(value: int) -> tuple[int, ...]:
+    """In one hour of August in which the storages stand still."""
+    return tuple(value if number == 8 else 0 for number in range(744))
 
 
 def test_regulation_and_capacity_are_allocated_and_hold_their_power(bench: Bench) -> None:
@@ -307,7 +313,12 @@ def test_regulation_and_capacity_are_allocated_and_hold_their_power(bench: Bench
 
     def mileage(site: str, watts: int, power: int) -> MileageDone:
         return MileageDone(
-            site=site, power_w=power, availability="1", mileage_w=(watts,), score=(1,), score_scale=0
+            site=site,
+            power_w=power,
+            availability="1",
+            mileage_w=hourly(watts),
+            score=hourly(1),
+            score_scale=0,
         )
 
     common = {"unit": "vpp", "run": "r1", "interval": MONTH, "currency": "CNY", "document": "d"}
@@ -352,7 +363,7 @@ def test_claims_of_statements_with_long_names_are_told_apart(bench: Bench) -> No
     unit = msgspec.structs.replace(unit, unit=msgspec.structs.replace(unit.unit, members=(first, again)))
     names = ["n" * 63 + "a", "n" * 63 + "b", "short", "short-2"]
     member = MileageDone(
-        site="S1", power_w=10_000, availability="1", mileage_w=(1,), score=(1,), score_scale=0
+        site="S1", power_w=10_000, availability="1", mileage_w=hourly(1), score=hourly(1), score_scale=0
     )
     facts = [
         UnitRegulation(

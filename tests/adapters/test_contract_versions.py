@@ -15,11 +15,21 @@ from ledger.clauses.early_termination import EarlyTermination
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.run import Runs
 from ledger.signed_contract import RegisterContract
 from ledger.statement.life import StatementKey
 from tests.adapters.conftest import Bench
 from tests.adapters.http.test_lives import TERMS
-from tests.adapters.test_corrections import AGENCY, AUGUST, JULY, SEPTEMBER, founded, record, settle
+from tests.adapters.test_corrections import (
+    AGENCY,
+    AUGUST,
+    JULY,
+    SEPTEMBER,
+    founded,
+    payable,
+    record,
+    settle,
+)
 
 WHOLE = msgspec.structs.replace(AGENCY, statement_terms=TERMS)
 
@@ -97,26 +107,85 @@ def test_a_termination_ends_the_contract_whose_older_version_goes_on(bench: Benc
         settle(bench, SEPTEMBER)
 
 
-def test_a_settled_month_that_a_later_version_left_out_is_named(bench: Bench) -> None:
-    """Its run and statement stand, it is not passed over in silence, and the months before are corrected."""
+def test_an_end_before_settled_months_takes_them_back(bench: Bench) -> None:
+    """Original plus deltas equals fresh (DOMAIN.md 2.3): a book that knew the end from the start."""
     metered(bench)
     first = settle(bench, JULY, AUGUST, SEPTEMBER)
-    text = msgspec.json.encode(until(date(2026, 9, 1)))
-    amended = msgspec.json.decode(text.replace(b'"60%"', b'"50%"'), type=Contract)
-    assert amended.clauses != WHOLE.clauses
-    register(bench, amended)
-    with pytest.raises(Refused, match="was settled for 2026-09") as caught:
-        settle(bench, SEPTEMBER)
-    assert (caught.value.code, caught.value.place) == ("contract_ended", f"contract {WHOLE.id}")
-    found = answered(bench, JULY)
-    assert [(str(one.result.month), one.kind) for one in found.runs] == [
-        ("2026-07", "correction 1"),
-        ("2026-08", "correction 1"),
+    assert all(any(money.minor for money in one.result.payable.values()) for one in first)
+    register(bench, until(date(2026, 8, 11)))
+    chain = answered(bench, JULY)
+    assert [(str(one.result.month), one.kind, one.causes) for one in chain.runs] == [
+        ("2026-07", "correction 1", ("retroactive_amendment",)),
+        ("2026-08", "correction 1", ("retroactive_amendment",)),
+        ("2026-09", "correction 1", ("retroactive_amendment",)),
     ]
-    (left,) = found.refused
-    assert (left.contract, str(left.month), left.code) == (WHOLE.id, "2026-09", "contract_ended")
+    assert chain.refused == []
     with bench.database.reading(bench.book) as connection:
-        runs = statements.runs(connection, 1 << 62, month="2026-09")
-    assert [(one.run, one.outputs_digest) for one in runs] == [(1, first[2].result.digest())]
-    key = StatementKey(WHOLE.id, "2026-09", "operator", 1)
+        taken_back = statements.runs(connection, 1 << 62, month="2026-09")[-1]
+    assert taken_back.outputs_digest == chain.runs[2].result.digest()
+    runs = bench.door.state(f"settlement.{WHOLE.id}_2026-09")
+    assert isinstance(runs, Runs)
+    original, correction = runs.runs
+    assert correction.delta == {party: -money for party, money in original.result.payable.items()}
+    assert correction.classes == ("data_error",)
+    again = answered(bench, JULY)
+    assert [one.recorded for one in again.runs] == [False], "nothing changed since"
+    assert [one.recorded for one in answered(bench, SEPTEMBER).runs] == [False]
+
+    fresh = founded(type(bench)(bench.nats, bench.postgres))
+    try:
+        register(fresh, until(date(2026, 8, 11)))
+        for month in (JULY, AUGUST, SEPTEMBER):
+            record(fresh, month, 9_000, "only")
+        settle(fresh, JULY, AUGUST)
+        assert payable(bench) == payable(fresh)
+    finally:
+        fresh.close()
+    key = StatementKey(WHOLE.id, "2026-09", "operator", 2)
     assert terms(bench.door, key) == TERMS, "its statement goes on by the version that it was settled with"
+
+
+def test_a_contract_that_holds_again_is_settled_again(bench: Bench) -> None:
+    """What was taken back comes back, from where the last month that held left off."""
+    metered(bench)
+    first = settle(bench, JULY, AUGUST, SEPTEMBER)
+    register(bench, until(date(2026, 8, 1)))
+    assert [one.result.month for one in answered(bench, AUGUST).runs] == [AUGUST, SEPTEMBER]
+    register(bench, msgspec.structs.replace(WHOLE, title="After all"))
+    again = answered(bench, JULY).runs
+    assert [(str(one.result.month), one.kind) for one in again] == [
+        ("2026-07", "correction 1"),
+        ("2026-08", "correction 2"),
+        ("2026-09", "correction 2"),
+    ]
+    assert {one.causes for one in again} == {("retroactive_amendment",)}
+    assert [one.result.payable for one in again] == [one.result.payable for one in first]
+
+
+def test_a_correction_names_what_changed_beside_the_amendment(bench: Bench) -> None:
+    """The span of readings and prices that a shorter contract rests on is no cause; a new reading is one."""
+    metered(bench)
+    settle(bench, JULY, AUGUST)
+    record(bench, AUGUST, 9_001, "revised")
+    register(bench, until(date(2026, 8, 16)))
+    _, august = answered(bench, JULY).runs
+    assert august.causes == ("retroactive_amendment", "meter")
+    runs = bench.door.state(f"settlement.{WHOLE.id}_2026-08")
+    assert isinstance(runs, Runs)
+    assert runs.runs[-1].causes == august.causes, "told and recorded alike"
+
+
+def test_nothing_is_settled_before_its_days_are_over(bench: Bench) -> None:
+    """Not for want of readings: the month has not ended."""
+    metered(bench)
+
+    def refused(today: date, through: date | None = None) -> Refused:
+        with pytest.raises(Refused) as caught:
+            settle_month(bench.door, bench.database, SEPTEMBER, actor="ada", through=through, today=today)
+        return caught.value
+
+    running = refused(date(2026, 9, 30))
+    assert (running.code, running.place) == ("month_not_over", "month")
+    assert "days up to 2026-09-29 provisionally" in running.reason
+    assert "none of its days is over on 2026-09-01" in refused(date(2026, 9, 1)).reason
+    assert refused(date(2026, 9, 14), date(2026, 9, 14)).code == "through"

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from adapters.closing import final_run
 from ledger import market_rule_file
 from ledger.demand import ActualDemand
 from ledger.exclusivity import policy_file
@@ -24,7 +25,7 @@ from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
 from ledger.settlement.result import Result
-from ledger.settlement.run import FinaliseRun, Runs
+from ledger.settlement.run import Runs
 from ledger.settlement.settle import check_line
 from ledger.signed_contract import RegisterContract
 from ledger.site import MarketPoint, RegisterSite, Site
@@ -358,7 +359,8 @@ def test_a_correction_says_what_it_corrects(bench: Bench) -> None:
     settle(bench)
     does(bench, *told(msgspec.structs.replace(event, run="corrected", clearing_price="1.5")))
     settle(bench)
-    does(bench, FinaliseRun(CONTRACT.id, "2026-08", 2, "ada"))
+    runs = bench.door.state("settlement.eaas-s1_2026-08")
+    does(bench, final_run(runs, CONTRACT.id, "2026-08", 2, "ada"))
     does(bench, RegisterContract(msgspec.structs.replace(CONTRACT, title="Amended")))
     (settled,) = settle(bench)
     assert (settled.run, settled.recorded) == (3, True), "making a run final is not a run"

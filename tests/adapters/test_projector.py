@@ -56,6 +56,7 @@ def test_a_dropped_projection_comes_back_the_same(bench: Bench) -> None:
     before = bench.query("SELECT * FROM ledger.meter_run ORDER BY start")
     with bench.database.owning() as connection:
         connection.execute("DELETE FROM ledger.meter_run")
+        connection.execute("DELETE FROM ledger.reading_seal")
         connection.execute("DELETE FROM ledger.position WHERE projection = 'readings'")
     bench.project()
     assert bench.query("SELECT * FROM ledger.meter_run ORDER BY start") == before

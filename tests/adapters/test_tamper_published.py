@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -11,13 +12,17 @@ from adapters.continuity import Discontinuity
 from adapters.integrity.fault import FaultCode
 from adapters.integrity.judgement import origin_of
 from adapters.integrity.published import check_statements
-from adapters.queries import statements
+from adapters.postgres.database import Connection
+from adapters.queries import reports, statements
+from adapters.queries.journal import journal
+from adapters.queries.reports import Choice
 from adapters.settling import lowest_position
 from adapters.verify import check_runs
 from ledger.settlement.statement import Statement
 from tests.adapters.conftest import Bench
-from tests.adapters.test_settling import filled, founded, settle
+from tests.adapters.test_settling import AUGUST, CONTRACT, filled, founded, settle
 
+KEPT = ("settlement", "registered", "envelope", "tree_tile")
 TABLES = ("statement", "envelope", "tree_tile")
 PADDED = (
     "UPDATE ledger.envelope SET payload = payload || ' '::bytea, hash = sha256(payload || ' '::bytea)"
@@ -75,15 +80,55 @@ def restore(bench: Bench, rows: dict[str, list[tuple[object, ...]]]) -> None:
                 connection.execute(f"INSERT INTO ledger.{table} VALUES ({marks})", fields)  # type: ignore[arg-type]
 
 
-def test_a_reading_changed_below_a_run_is_found_by_settling_it_again(bench: Bench) -> None:
+def test_a_reading_changed_below_a_run_is_found_before_it_is_settled_again(bench: Bench) -> None:
     settled(bench)
     with bench.database.reading(bench.book) as connection:
         assert check_runs(connection, bench.book, lowest_position(connection)) == (1, [])
     bench.query("UPDATE ledger.meter_run SET wh[1] = wh[1] + 1 WHERE register = 'discharge' RETURNING 1")
     with bench.database.reading(bench.book) as connection:
         _, (fault,) = check_runs(connection, bench.book, lowest_position(connection))
-    assert fault.code == "run_altered"
-    assert fault.place.startswith(f"sequence {shown(bench)[0].sequence}, run 1 of")
+    assert fault.code == "row_altered"
+    assert fault.place.startswith("table meter_run, meter S1-STORAGE, register discharge, start 2026-07-31")
+
+
+def test_no_answer_is_made_from_a_run_or_contract_that_was_changed(bench: Bench) -> None:
+    """Neither a run whole, nor a report, nor the journal."""
+    settled(bench)
+    last = shown(bench)[0].sequence
+
+    def answers(connection: Connection) -> list[Callable[[], object]]:
+        position = lowest_position(connection)
+        return [
+            lambda: statements.result(connection, CONTRACT.id, str(AUGUST), 1),
+            lambda: reports.portfolio(connection, bench.book, position, AUGUST, None, Choice()),
+            lambda: journal(connection, position),
+        ]
+
+    with bench.database.reading(bench.book) as connection:
+        for answer in answers(connection):
+            assert answer() is not None
+    changes: list[tuple[str, tuple[FaultCode | None, ...]]] = [
+        ("UPDATE ledger.settlement SET outputs_digest = 'x'", ("row_altered", "row_altered", None)),
+        ("UPDATE ledger.settlement SET result = jsonb_set(result, '{pool,minor}', '1')", (None, None, None)),
+        (f"UPDATE ledger.envelope SET hash = '' WHERE sequence = {last}", ("archive_altered",) * 3),
+        ("DELETE FROM ledger.tree_tile WHERE level = 0", ("tree_altered",) * 3),
+        (
+            """UPDATE ledger.registered SET document = document || '{"title":"x"}' WHERE kind='contract'""",
+            (None, None, "row_altered"),
+        ),
+    ]
+    for change, codes in changes:
+        backup = {table: bench.query(f"SELECT * FROM ledger.{table}") for table in KEPT}  # type: ignore[arg-type]
+        bench.query(f"{change} RETURNING 1")  # type: ignore[arg-type]
+        with bench.database.reading(bench.book) as connection:
+            for answer, code in zip(answers(connection), codes, strict=True):
+                if code is None:
+                    assert answer() is not None, "it is not made from what was changed"
+                    continue
+                with pytest.raises(Discontinuity) as refused:
+                    answer()
+                assert refused.value.fault.code == code, change
+        restore(bench, backup)
 
 
 def test_a_run_whose_sums_were_altered_is_named_like_any_other(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from ledger.settlement.markets.regulation import market_of, told_performance
 from ledger.settlement.markets.spot import settled_at_spot
 from ledger.streams.agc_energy import agc_energy, agc_energy_earned
 from ledger.streams.earned import Earned
-from ledger.streams.regulation import RegulationRule
+from ledger.streams.regulation import RegulationPerformance, RegulationRule
 
 _NAME_MAX: Final = 60
 
@@ -32,7 +32,7 @@ class Agc:
             return []
         claims: list[Claim] = []
         for rule in case.rules(RegulationRule):
-            if not (told := told_performance(case, rule)):
+            if not (told := [*told_performance(case, rule), *_of_units(case, rule)]):
                 continue
             found = agc_energy(
                 market_of(case, rule), told, case.charge_wh, case.discharge_wh, case.interval_s
@@ -75,6 +75,29 @@ class Agc:
             )
             earned += [] if line is None else [line]
         return earned
+
+
+def _of_units(case: Case, rule: RegulationRule) -> list[RegulationPerformance]:
+    """What was told of the site as a member of trading units: its energy alone, for the unit is what is paid
+    for power."""
+    return [
+        RegulationPerformance(
+            id=one.fact,
+            site=case.site.id,
+            rule=rule.id,
+            run=one.run,
+            interval=agc.interval,
+            product=rule.products[0],
+            instructions=agc.called,
+            mileage_w=(0,) * len(agc.called),
+            score=tuple(0 if called else None for called in agc.called),
+            score_scale=0,
+            charged_wh=agc.charged_wh,
+            discharged_wh=agc.discharged_wh,
+        )
+        for one in case.market.allocated
+        if (agc := one.share.under_agc) is not None and agc.rule == rule.id
+    ]
 
 
 _CHARGE: Final[Energy] = "charge_wh"

@@ -181,7 +181,7 @@ def _cut(case: Case, one: SiteAllocation, granted: Granted) -> list[Earned]:
         exact = -part * paid.amount.exact
         label = (
             f"{lost_wh} Wh of {one.fact} belong to another stream;"
-            f" their payment stays with the operator of unit {one.unit}"
+            f" their payment stays with {one.operator}, the operator of unit {one.unit}"
         )
         term = Basis(label, exact_text(part), "of the payment", str(-paid.amount), exact_text(exact))
         lost.append(

@@ -50,7 +50,8 @@ class MarketMonth(NamedTuple):
     @property
     def used_rules(self) -> dict[str, Rule]:
         """The rules that what is settled rests on: those of what was told of the site in the settled time,
-        and with an event among it those of other events, whose windows its baseline leaves out.
+        with an event among it those of other events, whose windows its baseline leaves out, and those under
+        which AGC moved it as a member of a trading unit.
 
         An outage by itself pays nothing, and what was told of a market as a whole is about the sites that
         stood in it.
@@ -62,6 +63,8 @@ class MarketMonth(NamedTuple):
             if fact.interval.overlaps(self.interval) and not isinstance(fact, DemandResponseOutage)
         ]
         names = {fact.rule for fact in told}
+        called = (one.share.under_agc for one in self.allocated)
+        names |= {agc.rule for agc in called if agc is not None}
         if any(isinstance(fact, DemandResponseInvitation) for fact in told):
             names |= {fact.rule for fact in own if isinstance(fact, DemandResponseInvitation)}
         return {name: rule for name, rule in self.rules.items() if name in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -86,12 +86,20 @@ def settle(api: Api, month: Month) -> list[Any]:
 def issue(api: Api, month: Month, run: int, parties: tuple[str, ...] = NAMED.party_ids) -> None:
     """Review, approve and issue the run's statements, and make it final."""
     for party in parties:
-        path = f"/v1/statements/{NAMED.id}/{month}/{party}/{run}"
-        ok(api.post(f"{path}/review", role="finance"))
-        ok(api.post(f"{path}/approve", role="admin"))
-        ok(api.post(f"{path}/issue", role="finance"))
-    ok(api.post(f"/v1/settlements/{NAMED.id}/{month}/finalise", {"run": run}, "finance"))
+        issue_to(api, month, run, party)
+    ok(finalise(api, month, run))
     api.wait()
+
+
+def issue_to(api: Api, month: Month, run: int, party: str) -> None:
+    path = f"/v1/statements/{NAMED.id}/{month}/{party}/{run}"
+    ok(api.post(f"{path}/review", role="finance"))
+    ok(api.post(f"{path}/approve", role="admin"))
+    ok(api.post(f"{path}/issue", role="finance"))
+
+
+def finalise(api: Api, month: Month, run: int) -> Any:
+    return api.post(f"/v1/settlements/{NAMED.id}/{month}/finalise", {"run": run}, "finance")
 
 
 def close(api: Api, month: Month, *carried: str) -> Any:
@@ -134,7 +142,13 @@ def test_a_month_closes_with_a_dispute_that_is_named_and_asked_for_again(api: Ap
     record(api.bench, JULY, 24_000, "read again")
     before = entries(api, JULY)
     (july, *_) = settle(api, JULY)
-    ok(api.post(f"{path}/disputes/d1/correct", {"run": july["run"]}, "finance"))
+    corrected = {"run": july["run"]}
+    problem(api.post(f"{path}/disputes/d1/correct", corrected, "finance"), 422, "not_issued", "run")
+    issue_to(api, JULY, july["run"], OWNER)
+    place = f"contract {NAMED.id}"
+    problem(finalise(api, JULY, july["run"]), 422, "dispute_upheld", place)
+    ok(api.post(f"{path}/disputes/d1/correct", corrected, "finance"))
+    ok(finalise(api, JULY, july["run"]))
     api.wait()
     assert asked(api, OWNER)["2026-07", 1]["disputed"] == "0.00"
     assert entries(api, JULY) == before, "a closed month never changes"
@@ -174,6 +188,7 @@ def test_an_amendment_after_the_close_lands_in_the_first_open_month(api: Api) ->
 
 
 def test_a_party_that_leaves_is_still_owed_what_it_earned(api: Api) -> None:
+    api.bench.now += timedelta(days=30)
     owed = asked(api, OWNER)["2026-08", 1]
     assert Decimal(owed["open_amount"]) > 0
     leaves = without(NAMED, OWNER, date(2026, 9, 1))

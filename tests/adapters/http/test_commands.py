@@ -422,8 +422,8 @@ def test_settling_again_under_the_same_key_answers_the_first_runs(settled: Api, 
 
 
 def test_a_month_that_cannot_be_settled_says_why(settled: Api) -> None:
-    settled_month = {"month": "2026-10"}
-    problem(settled.post("/v1/settlements", settled_month), 422, "missing_readings")
+    problem(settled.post("/v1/settlements", {"month": "2026-07"}), 422, "missing_readings")
+    problem(settled.post("/v1/settlements", {"month": "2026-10"}), 422, "month_not_over", "month")
     problem(
         settled.post("/v1/settlements", {"month": "2026-08", "contracts": ["nobody"]}),
         422,

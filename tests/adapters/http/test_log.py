@@ -141,8 +141,8 @@ def test_proofs_verify_and_name_their_checkpoints(long: Api) -> None:
 @pytest.mark.parametrize(
     ("path", "parameters", "code", "place"),
     [
-        ("inclusion", {"sequence": 1, "size": 0}, "log_index", "index"),
-        ("inclusion", {"sequence": 9, "size": 8}, "log_index", "index"),
+        ("inclusion", {"sequence": 1, "size": 0}, "log_index", "sequence"),
+        ("inclusion", {"sequence": 9, "size": 8}, "log_index", "sequence"),
         ("inclusion", {"sequence": 1, "size": 9999}, "log_size", "size"),
         ("consistency", {"old": 9, "new": 8}, "log_size", "old size"),
         ("consistency", {"old": 1, "new": 9999}, "log_size", "new"),
@@ -156,7 +156,7 @@ def test_a_proof_of_what_is_not_there_is_refused(
 
 def test_an_event_that_is_not_there_has_no_proof(long: Api) -> None:
     answer = long.get("/v1/log/proofs/inclusion", "auditor", sequence=9999)
-    problem(answer, 404, "unknown_checkpoint", "sequence")
+    assert "1 to " in problem(answer, 422, "log_index", "sequence")["detail"]
 
 
 def test_a_statement_carries_its_proof_and_it_stays_the_same(settled: Api) -> None:

@@ -66,6 +66,22 @@ def test_one_payment_pays_both_statements(api: Api) -> None:
     assert open_amounts(api) == {"one": Money(0, "CNY"), "two": Money(5, "CNY")}, "what is too much stays"
 
 
+def test_an_id_names_one_payment_of_the_book(api: Api) -> None:
+    """The same content again is the first result, whatever the key; other content is refused on any route."""
+    before = open_amounts(api)
+    one, two = ("/v1/statements/" + name + "/2026-08/host/1/payments" for name in ("one", "two"))
+    asked = {"id": "bank-1", "on": "2026-09-01", "amount": "-5.00", "kind": "payment"}
+    first = ok(api.post(one, asked, "finance"))
+    assert ok(api.post(one, asked, "finance")) == first, "under another key"
+    problem(api.post(two, asked, "finance"), 409, "exists", "id")
+    problem(api.post(one, {**asked, "amount": "-6.00"}, "finance"), 409, "exists", "id")
+    problem(api.post(one, {**asked, "kind": "late_interest"}, "finance"), 409, "exists", "id")
+    problem(api.post(PATH, body(Money(-600, "CNY"), "bank-1"), "finance"), 409, "exists", "id")
+    guest = PATH.replace("host", "equipment-owner")
+    problem(api.post(guest, body(Money(500, "CNY"), "bank-1"), "finance"), 409, "exists", "id")
+    assert open_amounts(api) == {"one": before["one"] + Money(500, "CNY"), "two": before["two"]}
+
+
 def test_of_two_recorders_of_one_number_one_is_refused(api: Api) -> None:
     """Each has the number for another statement, at the same time, from another process."""
     bench = api.bench

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import msgspec
 import psycopg
 import pytest
@@ -112,7 +115,12 @@ def test_a_partner_reads_its_own_statements_only(settled: Api) -> None:
         "/v1/statements/eaas-s1/2026-08/operator/lines/5/explain",
     ):
         problem(settled.get(path, "partner"), 404, "unknown_statement")
-    assert "operator" not in settled.get("/v1/statements", "partner", format="csv").text
+    text = settled.get("/v1/statements", "partner", format="csv").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["party"] for row in rows} == {HOST}
+    shares = [row for row in rows if row["row"] == "percentage"]
+    assert [row["code"] for row in shares] == [one["party"] for one in own[0]["percentages"]]
+    assert "operator" not in str([row for row in rows if row not in shares]), "shown by the contract alone"
 
 
 def test_a_partners_explanation_has_its_own_lines_and_no_names(settled: Api) -> None:

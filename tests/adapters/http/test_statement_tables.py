@@ -50,6 +50,15 @@ def test_a_partner_s_tables_hold_its_own_rows_only(settled: Api) -> None:
         own = month(settled, table, "partner")
         assert {row["party"] for row in own} == {HOST}
         assert own == [row for row in month(settled, table) if row["party"] == HOST]
+    shown = settled.get(STATEMENT, "partner").json()["statement"]
+    shares, bills = month(settled, "percentages", "partner"), month(settled, "bills", "partner")
+    assert {row["party"] for row in (*shares, *bills)} == {HOST}
+    assert [(row["share_of"], row["share"]) for row in shares] == [
+        (one["party"], one["share"]) for one in shown["percentages"]
+    ]
+    assert [(row["site"], row["with_storage"]) for row in bills] == [
+        (one["site"], one["with_storage"]) for one in shown["bills"]
+    ]
 
 
 def test_a_statement_is_parquet_by_parameter_or_header(settled: Api) -> None:
@@ -61,7 +70,7 @@ def test_a_statement_is_parquet_by_parameter_or_header(settled: Api) -> None:
 
 
 def test_a_table_that_there_is_not(settled: Api) -> None:
-    problem(settled.get("/v1/statement-tables/2026-08/bills", "finance"), 400, "parameter", "table")
+    problem(settled.get("/v1/statement-tables/2026-08/prices", "finance"), 400, "parameter", "table")
     assert rows(settled.get("/v1/statement-tables/2027-01/lines", "finance")) == []
 
 

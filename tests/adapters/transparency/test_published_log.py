@@ -220,7 +220,10 @@ def test_proofs_lead_to_the_first_checkpoint_that_covers_them(bench: Bench, tmp_
         assert head.split("\n")[:2] == ["c2sp.org/tlog-proof@v1", f"index {one.sequence - 1}"]
         assert len(head.split("\n")) == 2 + len(one.path)
         assert opened(log, Note.parse(rest.encode())) == checkpoint
-    assert log.proof(301) is None
+    for beyond in (301, 0):
+        with pytest.raises(Refused) as caught:
+            log.proof(beyond)
+        assert (caught.value.code, caught.value.place) == ("log_index", "sequence")
 
 
 def test_a_changed_envelope_has_no_proof(bench: Bench, tmp_path: Path) -> None:

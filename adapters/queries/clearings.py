@@ -1,0 +1,66 @@
+"""Clearings as of a sequence number: their lists, and every run of one."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.queries import registered_page
+from adapters.queries.kept import kept
+from adapters.queries.registered_page import Entry
+from ledger.refusal import Refused
+from trading.clearing import Clearing
+
+_decode = msgspec.json.Decoder(Clearing).decode
+
+
+class ClearingFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which clearings are meant; what is None is not asked about."""
+
+    market: str | None = None
+    product: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def page(
+    connection: Connection, position: int, wanted: ClearingFilter, *, after: str, limit: int
+) -> list[Entry[Clearing]]:
+    """The run in force of each clearing, by id, from the one after `after` on."""
+    rows = connection.execute(
+        "SELECT id, version, from_seq, document::text FROM ledger.registered"
+        " WHERE kind = 'clearing' AND from_seq <= %(position)s"
+        " AND (to_seq IS NULL OR to_seq > %(position)s) AND id > %(after)s"
+        " AND (%(market)s::text IS NULL OR document->>'market' = %(market)s)"
+        " AND (%(product)s::text IS NULL OR document->>'product' = %(product)s)"
+        " AND (%(first_day)s::text IS NULL OR document->>'day' >= %(first_day)s)"
+        " AND (%(last_day)s::text IS NULL OR document->>'day' <= %(last_day)s)"
+        " ORDER BY id LIMIT %(limit)s",
+        {
+            "position": position,
+            "market": wanted.market,
+            "product": wanted.product,
+            "first_day": None if wanted.first_day is None else wanted.first_day.isoformat(),
+            "last_day": None if wanted.last_day is None else wanted.last_day.isoformat(),
+            "after": after,
+            "limit": limit,
+        },
+    )
+    return [
+        Entry(name, version, sequence, None, None, kept(_decode, text, f"clearing {name}"))
+        for name, version, sequence, text in rows
+    ]
+
+
+def runs(connection: Connection, position: int, name: str) -> list[Entry[Clearing]]:
+    """All runs of one clearing, oldest first; the last one is in force.
+
+    Raises:
+        Refused: `unknown_clearing`.
+    """
+    found = registered_page.versions(connection, "clearing", Clearing, position, name)
+    if not found:
+        raise Refused("unknown_clearing", f"no clearing {name!r} is recorded", place="name")
+    return found
