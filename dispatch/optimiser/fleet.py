@@ -1,0 +1,130 @@
+"""The sites of a request as arrays: sites x intervals, sites, or the positions of those who take part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from dispatch.optimiser.lp import INFINITE, Index, Values
+from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.site import PlanStream, Site
+
+_PENALTY_FACTOR: Final = 10.0
+
+
+class Fleet:
+    """kW, kWh and money per kWh. Arrays have a site a row; those named `*_at` are positions of sites."""
+
+    def __init__(self, request: PlanRequest) -> None:
+        self.request = request
+        sites = request.sites
+        self.load = _stack(sites, lambda s: s.load_kw)
+        self.pv = _stack(sites, lambda s: s.pv_kw)
+        self.buy = _stack(sites, lambda s: s.buy_price)
+        self.sell = _stack(sites, lambda s: s.sell_price)
+        self.import_max = _stack(sites, lambda s: s.import_kw_max)
+        self.export_max = _stack(sites, lambda s: s.export_kw_max)
+        available = _stack(sites, lambda s: s.storage.availability)
+        leased = _each(sites, lambda s: s.storage.leased_kw)[:, None]
+        self.charge_kw = _each(sites, lambda s: s.storage.charge_kw)
+        self.discharge_kw = _each(sites, lambda s: s.storage.discharge_kw)
+        self.charge_max = np.maximum(available * self.charge_kw[:, None] - leased, 0.0)
+        self.discharge_max = np.maximum(available * self.discharge_kw[:, None] - leased, 0.0)
+        floor = _each(sites, lambda s: s.storage.floor_kwh)[:, None]
+        self.stored_min = floor + _stack(sites, lambda s: s.storage.reserve_kwh)
+        self.stored_max = _each(sites, lambda s: s.storage.ceiling_kwh)
+        self.start = _each(sites, lambda s: s.storage.start_kwh)
+        self.end = _each(sites, lambda s: s.storage.end_kwh)
+        self.charge_efficiency = _each(sites, lambda s: s.storage.charge_efficiency)
+        self.discharge_efficiency = _each(sites, lambda s: s.storage.discharge_efficiency)
+        self.kept = 1.0 - _each(sites, lambda s: s.storage.loss_per_interval)
+        self.wear = _each(sites, lambda s: s.storage.wear_price)
+        self.start_setpoint = _each(sites, lambda s: s.storage.start_setpoint_kw)
+        self.discharge_kwh_max = _each(sites, lambda s: _or_infinite(s.storage.discharge_kwh_max))
+        self.ramp = _each(sites, lambda s: _or_infinite(s.storage.ramp_kw))
+        self.peak = _each(sites, lambda s: s.peak_kw)
+        self.peak_price = _each(sites, lambda s: s.peak_price)
+        self.regulation_max = _each(sites, lambda s: s.regulation_kw_max)
+        self._place_streams()
+        self._value_energy()
+
+    def _place_streams(self) -> None:
+        request, sites = self.request, self.request.sites
+        every = np.arange(len(sites))
+        self.peak_at = _where(sites, lambda s: s.uses("demand_charge"))
+        self.ramp_at = every[np.isfinite(self.ramp)]
+        self.cycle_at = every[np.isfinite(self.discharge_kwh_max)]
+        none = np.zeros(0, dtype=np.int64)
+        self.regulation_at = none if request.regulation is None else _where(sites, _uses("ancillary"))
+        self.response_at = none if request.response is None else _where(sites, _uses("demand_response"))
+        self.spot_at = none if request.spot is None else _where(sites, _uses("spot"))
+        self.spot_held = np.array([s.spot_mode == "held" for s in sites], dtype=np.bool_)
+        rows = [site.baseline_kw for site in sites if site.baseline_kw is not None and len(self.response_at)]
+        kept = [sites[i].baseline_kw for i in self.response_at]
+        self.baseline = np.array([row for row in kept if row is not None]) if rows else np.zeros((0, 0))
+
+    def _value_energy(self) -> None:
+        """A kWh left is worth the lowest buying price that comes out again, and never less than nothing."""
+        request = self.request
+        self.end_value = np.maximum(self.buy.min(axis=1), 0.0) * self.discharge_efficiency
+        dearest = np.maximum(np.abs(self.buy).max(axis=1), np.abs(self.sell).max(axis=1))
+        if request.spot is not None:
+            dearest = np.maximum(dearest, np.abs(request.spot.price).max())
+        if request.response is not None:
+            dearest = dearest + request.response.price.max() + request.response.shortfall_price.max()
+        if request.regulation is not None:
+            dearest = dearest + np.abs(request.regulation.price).max() / request.interval_h
+        peak = np.where(self.peak_price > 0, self.peak_price / request.interval_h, 0.0)
+        self.penalty = _PENALTY_FACTOR * (dearest + peak + self.wear + 1.0)
+
+    def weight(self, stream: PlanStream) -> Values:
+        """What each site's contract multiplies the stream's money by."""
+        return _each(self.request.sites, lambda s: s.weights.get(stream, 1.0))
+
+    @property
+    def peaks_paid(self) -> float:
+        """The demand charge of the peaks so far, with the contracts' weights: no plan changes it."""
+        return float((self.peak_price * self.weight("demand_charge") * self.peak)[self.peak_at].sum())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sites and intervals."""
+        return self.load.shape[0], self.load.shape[1]
+
+    @property
+    def burning_pays(self) -> Values:
+        """Where charging and discharging at once could pay: 1 for a slot priced below the wear of it.
+
+        It never pays while price >= -k (1 + n) / (2 (1 - n)), n the efficiency of a round trip.
+        """
+        n = self.charge_efficiency * self.discharge_efficiency
+        with np.errstate(divide="ignore", invalid="ignore"):
+            least = -self.wear * (1 + n) / (2 * (1 - n))
+        price = np.minimum(self.buy, self.sell)
+        if self.request.spot is not None and len(self.spot_at):
+            price = price.copy()
+            price[self.spot_at] = np.minimum(price[self.spot_at], self.request.spot.price)
+        below: Values = (price < np.where(n < 1, least, -INFINITE)[:, None]).astype(np.float64)
+        return below
+
+
+def _uses(stream: PlanStream) -> Callable[[Site], bool]:
+    return lambda site: site.uses(stream)
+
+
+def _stack(sites: tuple[Site, ...], of: Callable[[Site], Values]) -> Values:
+    return np.array([of(site) for site in sites])
+
+
+def _each(sites: tuple[Site, ...], of: Callable[[Site], float]) -> Values:
+    return np.array([of(site) for site in sites], dtype=np.float64)
+
+
+def _where(sites: tuple[Site, ...], holds: Callable[[Site], bool]) -> Index:
+    return np.array([i for i, site in enumerate(sites) if holds(site)], dtype=np.int64)
+
+
+def _or_infinite(limit: float | None) -> float:
+    return INFINITE if limit is None else limit

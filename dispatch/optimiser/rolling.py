@@ -1,0 +1,93 @@
+"""Re-planning every interval: the same sites and horizon, one step later, from where the last solve ended."""
+
+from __future__ import annotations
+
+import highspy
+import numpy as np
+
+from dispatch.optimiser.flows import burnt, flows_of
+from dispatch.optimiser.lp import Index, Matrix, Solver
+from dispatch.optimiser.plan import Plan, Verdict, plan_of
+from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.solve import Model, solve
+from ledger.refusal import Refused
+
+
+class RollingPlan:
+    """A persistent program of some sites that share no market.
+
+    A step takes the request one interval later: what was the second interval is the first. The basis is
+    rolled by one interval, so that few pivots are left; the plan is the same as `solve` would give.
+    """
+
+    def __init__(self) -> None:
+        self._solver: Solver | None = None
+        self._matrix: Matrix | None = None
+
+    @property
+    def pivots(self) -> int:
+        """How many simplex iterations the last step took."""
+        return 0 if self._solver is None else int(self._solver.highs.getInfo().simplex_iteration_count)
+
+    def step(self, request: PlanRequest) -> Plan:
+        """The best plan of the request; any request is taken, one like the last is solved fastest.
+
+        Raises:
+            Refused: `plan_coupled` where a market ties the sites together; else as `solve`.
+            SolverError: when the solver fails.
+        """
+        if request.coupled:
+            raise Refused("plan_coupled", "sites that share a market are decomposed anew", place="sites")
+        if request.objective.order:
+            return solve(request)
+        model = Model(request)
+        if model.lp.is_integer:
+            return solve(request)
+        factors = request.objective.stages()[0]
+        solver = self._prepared(model)
+        if solver.run() == "infeasible":
+            self._solver = None
+            return solve(request)
+        values = solver.values()
+        if burnt(values, model.fleet, model.sites) is not None:
+            return solve(request)
+        reasons = model.gave_way(values)
+        objective = solver.objective - factors.get("cost", 0.0) * model.fleet.peaks_paid
+        text = "; ".join(f"{site}: {reason}" for site, reason in reasons.items())
+        verdict = Verdict("optimal", objective, objective, reasons, text)
+        return plan_of(request, model.fleet, flows_of(values, model.fleet, model.sites, None), verdict)
+
+    def _prepared(self, model: Model) -> Solver:
+        """The program in the solver: the last one with other numbers, or a new one."""
+        costs = model.costs(model.request.objective.stages()[0])
+        matrix = model.lp.matrix()
+        if self._solver is None or self._matrix is None or not _same(self._matrix, matrix):
+            self._solver, self._matrix = Solver(model.lp, costs), matrix
+            return self._solver
+        basis = self._solver.highs.getBasis()
+        count = model.fleet.shape[1]
+        basis.col_status = _rolled(basis.col_status, model.lp.column_blocks, count)
+        basis.row_status = _rolled(basis.row_status, model.lp.row_blocks, count)
+        self._solver.replace(costs, model.lp.bounds())
+        self._solver.highs.setBasis(basis)
+        return self._solver
+
+
+def _same(first: Matrix, second: Matrix) -> bool:
+    if not np.array_equal(first.starts, second.starts) or not np.array_equal(first.columns, second.columns):
+        return False
+    return np.array_equal(first.factors, second.factors)
+
+
+def _rolled(
+    statuses: list[highspy.HighsBasisStatus], blocks: list[Index], count: int
+) -> list[highspy.HighsBasisStatus]:
+    """Statuses of which every interval has that of the next, and the last that of the first.
+
+    So as many are basic as before, which the solver asks for.
+    """
+    order = np.arange(len(statuses))
+    for block in blocks:
+        if block.ndim > 1 and block.shape[-1] == count:
+            order[block] = np.roll(block, -1, axis=-1)
+    return [statuses[i] for i in order]
