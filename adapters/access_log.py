@@ -14,11 +14,11 @@ from nats.aio.msg import Msg
 
 from adapters.nats import access_stream
 from adapters.nats.client import NatsClient
+from adapters.nats.question import ONCE_S, until_answered
 from adapters.nats.stream import StreamError, WeakStream
 from ledger.access_record import AccessRecord
 
-_WRITE_S: Final = 5.0
-_READ_S: Final = 5.0
+_ID_BYTES: Final = 16
 _CLOCKS_APART: Final = timedelta(hours=1)
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 8 << 20
@@ -58,14 +58,14 @@ class AccessLog:
     def write(self, record: AccessRecord) -> int:
         """Put `record` on record; it is on the disk when this answers its number.
 
-        An answer that was lost may leave the record twice.
+        Sent again while nobody leads the stream, under one message id: NATS stores it once.
 
         Raises:
             Unrecorded: it is not certain that it is there.
         """
         try:
             self._verify()
-            ack = self.client.run(self._publish(record), _WRITE_S + 1)
+            ack = self.client.run(self._publish(record))
         except (nats.errors.Error, OSError, TimeoutError, StreamError, WeakStream) as error:
             raise Unrecorded(f"the access log cannot be written: {error!r}") from error
         if ack.error is not None or ack.seq < 1:
@@ -81,7 +81,10 @@ class AccessLog:
 
     async def _publish(self, record: AccessRecord) -> _Ack:
         subject = access_stream.subject(self.book, record.actor)
-        answer = await self.client.request(subject, _encode(record), timeout=_WRITE_S)
+        content, headers = _encode(record), {"Nats-Msg-Id": secrets.token_hex(_ID_BYTES)}
+        answer = await until_answered(
+            lambda: self.client.request(subject, content, timeout=ONCE_S, headers=headers)
+        )
         return _decode_ack(answer.data)
 
     def read(
@@ -117,7 +120,7 @@ class AccessLog:
 
     def _batch(self, query: dict[str, Any]) -> tuple[list[KeptRecord], bool]:
         try:
-            return self.client.run(self._direct(query), _READ_S + 1)
+            return self.client.run(until_answered(lambda: self._direct(query)))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             raise Unrecorded(f"the access log cannot be read: {error!r}") from error
 
@@ -134,7 +137,7 @@ class AccessLog:
             return False
 
         subject = f"$JS.API.DIRECT.GET.{access_stream.stream_name(self.book)}"
-        await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=_READ_S)
+        await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=ONCE_S)
         status = ending[0]["Status"]
         if status not in {"204", "404"}:
             raise Unrecorded(f"the access log answered {status}")

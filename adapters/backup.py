@@ -11,7 +11,6 @@ import gzip
 import hashlib
 import os
 import struct
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,11 +20,11 @@ import msgspec
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
+from adapters.integrity.copies import side_by_side
 from adapters.integrity.evidence import sync_folder
-from adapters.integrity.judgement import Roots
+from adapters.integrity.judgement import Judge, Roots
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
-from adapters.nats.pull import Pull
 from adapters.postgres.database import Connection, Database
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint
@@ -34,8 +33,6 @@ from ledger.transparency.note import Note
 
 _LENGTH: Final = struct.Struct(">Q")
 FORMAT: Final = "wattledger.backup.v1"
-_IDLE_S: Final = 10.0
-_LOOK_S: Final = 0.5
 _PAYLOAD_BYTES_MAX: Final = 64 << 20
 """NATS takes no larger message."""
 _BATCH_BYTES: Final = 8 << 20
@@ -53,66 +50,38 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def backup(log: Log, database: Database, file: Path, checkpoint: Note | None = None) -> Manifest:
     """Write the book as it is now; the book may go on meanwhile.
 
-    What is written was compared on its way: each message with its archived hash, and their tree's root with
-    the checkpoint's. A damaged stream leaves no file.
+    All that `verify` compares of the envelopes is compared on the way; where a copy is damaged, no file is
+    left.
 
     Raises:
         FileExistsError: the file is there already.
-        Discontinuity: the stream lost events, or is not the one that was archived or signed.
-        TimeoutError: the stream stopped answering.
+        Discontinuity: names the first fault of stream, archive, tree, chains or checkpoint.
+        StoreUnavailable: the stream stopped answering.
     """
     if file.exists():
         raise FileExistsError(f"{file} exists; backups are never overwritten")
     note = "" if checkpoint is None else checkpoint.content().decode()
     signed = [] if checkpoint is None else [Checkpoint.parse(checkpoint.text)]
     manifest = Manifest(FORMAT, log.book, log.client.run(log.last_sequence()), note)
-    continuity.check_whole(log, continuity.standing_of(log))
+    continuity.standing_of(log)
     with database.reading(log.book) as connection:
-        continuity.check(log, *continuity.archived(connection, log.book))
         write(file, manifest, _compared(log, connection, manifest.last_sequence, signed))
     return manifest
 
 
 def _compared(log: Log, connection: Connection, last: int, signed: Sequence[Checkpoint]) -> Iterator[bytes]:
-    """The stream's payloads up to `last`, each compared before it is given."""
-    roots = Roots(signed)
-    pull = Pull(log.client, log.book, 1)
+    """The stream's payloads up to `last`; at their end, whether both copies, the tree, each aggregate's chain
+    and the checkpoint agree, as `verify` judges them."""
+    judge = Judge(signed)
     written = 0
-    give_up = time.monotonic() + _IDLE_S
-    try:
-        with connection.cursor(name="archive") as archive:
-            archive.itersize = BATCH_MESSAGES_MAX
-            archive.execute("SELECT sequence, hash FROM ledger.envelope ORDER BY sequence")
-            kept = archive.fetchone()
-            while written < last:
-                pulled = pull.batch(_LOOK_S)
-                if pulled:
-                    give_up = time.monotonic() + _IDLE_S
-                else:
-                    continuity.check_goes_on(log, written)
-                    if time.monotonic() > give_up:
-                        raise TimeoutError(f"the stream stopped answering after {written}")
-                for item in pulled[: last - written]:
-                    if kept is not None:
-                        continuity.check_kept(item.sequence, item.payload, kept)
-                        kept = archive.fetchone()
-                    roots.add(envelope_leaf(item.payload))
-                    yield item.payload
-                    written = item.sequence
-    finally:
-        pull.close()
-    for one in roots.split:
-        raise Discontinuity(
-            f"the stream's first {one.size} envelopes are not those that a checkpoint was signed for",
-            code="checkpoint_split",
-            place=f"sequence {one.size}",
-        )
-    for one in roots.ahead:
-        raise Discontinuity(
-            f"a signed checkpoint counts {one.size} envelopes, the stream holds {last}",
-            code="checkpoint_ahead",
-            place=f"sequence {last + 1}",
-        )
+    for one in side_by_side(log, connection):
+        judge.take(one)
+        if one.stored is not None and written == one.sequence - 1 < last:
+            yield one.stored
+            written = one.sequence
+    for fault in judge.judge().faults:
+        raise Discontinuity(fault.message, code=fault.code, place=fault.place)
+    assert written == last, "a hole is a fault"
 
 
 def write(file: Path, manifest: Manifest, payloads: Iterable[bytes]) -> None:

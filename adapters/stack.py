@@ -121,6 +121,12 @@ class Stack:
                 " demo, up, serve or restore founds one",
             ) from None
 
+    @property
+    def projects(self) -> bool:
+        """Whether it is for this process to project its book: it owns the servers, or their owner projects
+        another book."""
+        return bool(self.children) or self.addresses.book != self.settings.book
+
     def projector(self) -> Projector:
         """A projector of this book, which has its log signed; one at a time makes progress."""
         return SigningProjector(self.log, self.database, self.published)
@@ -182,11 +188,14 @@ def running(
         if settings.embedded:
             folder = StateFolder(settings.state)
             others = cleanup.enter_context(folder.entered())
-            addresses, children = (others, ()) if others is not None else _start(folder.path, cleanup)
+            addresses, children = (
+                (others, ()) if others is not None else _start(folder.path, settings.book, cleanup)
+            )
         else:
             assert settings.nats_url is not None
             assert settings.postgres_url is not None
             addresses = Addresses(
+                settings.book,
                 settings.nats_url,
                 settings.nats_monitor_url,
                 str(settings.nats_seed) if settings.nats_seed else None,
@@ -206,13 +215,13 @@ def _max_bytes(state: Path) -> int:
     return min(64 << 30, shutil.disk_usage(there).free // 8)
 
 
-def _start(folder: Path, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:
+def _start(folder: Path, book: str, cleanup: ExitStack) -> tuple[Addresses, tuple[Child, ...]]:
     postgres = PostgresServer(folder / "postgres")
     cleanup.callback(postgres.stop)
     nats = NatsServer(folder / "nats")
     cleanup.callback(nats.stop)
     postgres.ensure_database(_DATABASE)
     addresses = Addresses(
-        nats.url, nats.monitor_url, str(nats.app_seed), str(nats.operator_seed), postgres.url(_DATABASE)
+        book, nats.url, nats.monitor_url, str(nats.app_seed), str(nats.operator_seed), postgres.url(_DATABASE)
     )
     return addresses, (postgres.child, nats.child)

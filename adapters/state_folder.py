@@ -23,8 +23,9 @@ _LOOK_S: Final = 0.05
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """Where the running servers are; a command that joins them reads this."""
+    """Where the running servers are, and which book their owner projects; who joins them reads this."""
 
+    book: str
     nats_url: str
     nats_monitor_url: str | None
     nats_seed: str | None

@@ -15,6 +15,7 @@ from benchmarks import (
     as_of,
     cluster,
     csv_import,
+    desk,
     documents,
     explaining,
     one_correction,
@@ -56,6 +57,7 @@ def main() -> None:
             as_of.measure,
             documents.measure,
             transparency.measure,
+            desk.measure,
             cluster.measure,
         ):
             found = measure(servers, quick=quick)

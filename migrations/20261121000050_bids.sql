@@ -1,6 +1,7 @@
 -- migrate:up
 -- What has become of each bid: a row a change. `live`: the market may still award it; `status` is of its newest
--- revision, `gate_closes` of what stands at the market.
+-- revision, `gate_closes` of what stands at the market. `state` is JSON; compressing a day of bids
+-- would take longer than all the rest.
 CREATE TABLE ledger.bid (
     book text NOT NULL,
     id text NOT NULL,
@@ -14,7 +15,7 @@ CREATE TABLE ledger.bid (
     status text NOT NULL,
     live boolean NOT NULL,
     gate_closes timestamptz,
-    state jsonb NOT NULL,
+    state text STORAGE EXTERNAL NOT NULL,
     CONSTRAINT bid_pk PRIMARY KEY (book, id, from_seq)
 );
 CREATE INDEX bid_of_day ON ledger.bid (book, day, unit, product);

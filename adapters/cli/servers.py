@@ -19,6 +19,7 @@ from adapters.cli.session import ACTOR, Session, check_folder, projecting
 from adapters.continuity import Discontinuity
 from adapters.demo import Chapter, run_demo
 from adapters.embedded.child import Child, ChildFailed, accepts
+from adapters.gateway.configured import gateway_file
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.projections import PROJECTIONS
@@ -66,9 +67,14 @@ def add_to(app: App, session: Session) -> None:
 
     @app.command
     def up() -> int:
-        """Run everything: embedded servers, the projector and the API, each a process of its own."""
+        """Run everything: embedded servers, the projector and the API, each a process of its own.
+
+        Where WATTLEDGER_GATEWAYS names gateways, the trading role too.
+        """
         check_folder(settings, founding=True)
         _check_port(settings)
+        if settings.gateways is not None:
+            gateway_file(settings.gateways)
         stopping = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
@@ -131,13 +137,14 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
+    roles = ("project", "serve", *(("trade",) if stack.settings.gateways is not None else ()))
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
         while not stopping.is_set():
             for server in stack.children:
                 if not server.alive:
                     raise ChildFailed(f"{server.name} died; see {server.log}")
-            for role in ("project", "serve"):
+            for role in roles:
                 child = children.get(role)
                 if child is None or not child.alive:
                     if child is not None:

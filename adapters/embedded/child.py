@@ -73,8 +73,8 @@ class Child:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Block until `ready()` is true.
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 30.0, pause: float = 0.02) -> None:
+        """Block until `ready()` is true, asked again after each `pause`.
 
         Raises:
             ChildFailed: the process ended, or the time ran out.
@@ -86,7 +86,7 @@ class Child:
             if time.monotonic() > give_up:
                 self.stop()
                 raise ChildFailed(f"{self.name} was not ready within {seconds} s:\n{self._log_tail()}")
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def _log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.embedded.child import Child, ChildFailed, free_ports, on_free_ports, private_folder, secret_file
+from adapters.embedded.jetstream_level import level, seen_by
 from adapters.embedded.nats_accounts import NatsAccounts
 from adapters.embedded.nats_server import MAX_PAYLOAD
 from adapters.embedded.postgres_server import PostgresServer
@@ -29,6 +30,7 @@ from adapters.nats.client import NatsClient
 NODES: Final = 3
 _READY_S: Final = 60.0
 _LOOK_S: Final = 1.0
+_LOOK_LEVEL_S: Final = 0.1
 _DATABASE: Final = "wattledger"
 _CONFIG: Final = """\
 listen: "127.0.0.1:{port}"
@@ -75,11 +77,12 @@ class NatsCluster:
         return self.route_ports[number]
 
     def start_all(self) -> None:
-        """Start every node that does not run, and wait until all are level."""
+        """Start every node that does not run, and wait until every stream can be written to."""
         for number in range(NODES):
             self.start(number)
         for number in range(NODES):
             self.wait(number)
+        self.children[0].wait_until(self.level, _READY_S, pause=_LOOK_LEVEL_S)
 
     def start(self, number: int) -> None:
         """Start a node, or start it again on its data; does not wait for it."""
@@ -117,8 +120,12 @@ class NatsCluster:
         )
         self.children[number : number + 1] = [child]
 
+    def level(self) -> bool:
+        """Whether every stream has a leader, and every node all of it."""
+        return level([seen_by(self.monitor_url(number)) for number in range(NODES)])
+
     def wait(self, number: int) -> None:
-        """Until the node has all that the others have."""
+        """Until the node has all that the others have; a stream may be without a leader nevertheless."""
         self.children[number].wait_until(lambda: self.healthy(number), _READY_S)
 
     def healthy(self, number: int) -> bool:
@@ -160,7 +167,7 @@ class NatsCluster:
             child.stop()
 
 
-def settings_of(cluster: NatsCluster, postgres: PostgresServer) -> dict[str, str]:
+def settings_of(cluster: NatsCluster, postgres: PostgresServer, database: str = _DATABASE) -> dict[str, str]:
     """The environment that points Wattledger at these servers."""
     return {
         "WATTLEDGER_NATS_URL": cluster.url,
@@ -168,7 +175,7 @@ def settings_of(cluster: NatsCluster, postgres: PostgresServer) -> dict[str, str
         "WATTLEDGER_NATS_OPERATOR_SEED": str(cluster.accounts.operator_seed.resolve()),
         "WATTLEDGER_NATS_MONITOR_URL": cluster.monitor_urls,
         "WATTLEDGER_NATS_REPLICAS": str(NODES),
-        "WATTLEDGER_POSTGRES_URL": postgres.url(_DATABASE),
+        "WATTLEDGER_POSTGRES_URL": postgres.url(database),
     }
 
 

@@ -1,8 +1,9 @@
-"""Who may do what on a NATS server of ours, one or each of a cluster: two identities with static keys.
+"""Who may do what on a NATS server of ours, one or each of a cluster: three identities with static keys.
 
 `operator` creates and alters streams. `app` appends, reads and pulls, and may not call
 STREAM.UPDATE, DELETE, PURGE, MSG.DELETE, SNAPSHOT or RESTORE: it is allowed by name only what it
-needs. Neither protects against the operating-system user who owns the data folder.
+needs. `listener` hears what happens at the desk and does nothing else: its key may leave the machine. None
+protects against the operating-system user who owns the data folder.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _APP_MAY_PUBLISH: Final = (
     "$JS.API.DIRECT.GET.>",
     "$JS.API.CONSUMER.CREATE.*",
     "$JS.API.CONSUMER.MSG.NEXT.>",
+    "$LIVE.*.*.*.*.*",
 )
 _CONFIG: Final = """\
 accounts {{
@@ -31,6 +33,7 @@ accounts {{
     users: [
       {{ nkey: "{operator}" }}
       {{ nkey: "{app}", permissions: {{ publish: [{publish}], subscribe: ["_INBOX.>"] }} }}
+      {{ nkey: "{listener}", permissions: {{ publish: {{ deny: ">" }}, subscribe: ["$LIVE.>"] }} }}
     ]
   }}
   SYS: {{ users: [] }}
@@ -40,17 +43,19 @@ system_account: SYS
 
 
 class NatsAccounts:
-    """The two identities, whose seeds lie in `folder`; made on first use."""
+    """The three identities, whose seeds lie in `folder`; made on first use."""
 
     def __init__(self, folder: Path) -> None:
         self.app_seed = _seed(folder / "app.nk")
         self.operator_seed = _seed(folder / "operator.nk")
+        self.listener_seed = _seed(folder / "listener.nk")
 
     def config(self) -> str:
         """The part of a server's configuration that lets them in, and nobody else."""
         return _CONFIG.format(
             operator=_public(self.operator_seed),
             app=_public(self.app_seed),
+            listener=_public(self.listener_seed),
             publish=", ".join(f'"{subject}"' for subject in _APP_MAY_PUBLISH),
         )
 

@@ -17,11 +17,14 @@ from adapters.http import (
     access_log,
     accounts,
     appraisals,
+    bid_answers,
     bids,
     bundles,
     capital,
+    clearings,
     contract_facts,
     contracts,
+    desk_rules,
     devices,
     disputes,
     documents,
@@ -31,6 +34,7 @@ from adapters.http import (
     invoices,
     journal,
     keys,
+    live,
     log,
     market,
     market_cash,
@@ -43,6 +47,7 @@ from adapters.http import (
     parties,
     payments,
     persons,
+    positions,
     prices,
     proposals,
     readings,
@@ -52,12 +57,15 @@ from adapters.http import (
     reviews,
     runs,
     settlements,
+    sharing,
     sites,
     statements,
     status,
     stories,
     tariffs,
+    trading_markets,
     trading_units,
+    unit_days,
     vouchers,
     what_if,
     write_offs,
@@ -72,6 +80,7 @@ from adapters.http.recording import recording
 from adapters.http.service import Service
 from adapters.http.strict_body import StrictRequest
 from adapters.http.view import provide_view
+from adapters.live.feed import Feed
 from adapters.personal.people import People
 from adapters.postgres.database import Database
 from adapters.transparency.published_log import PublishedLog
@@ -92,7 +101,15 @@ ROUTES: Final = (
     *prices.ROUTES,
     *market.ROUTES,
     *trading_units.ROUTES,
+    *trading_markets.ROUTES,
+    *unit_days.ROUTES,
     *bids.ROUTES,
+    *positions.ROUTES,
+    *sharing.ROUTES,
+    *bid_answers.ROUTES,
+    *live.ROUTES,
+    *clearings.ROUTES,
+    *desk_rules.ROUTES,
     *readings.ROUTES,
     *metering.ROUTES,
     *imports.ROUTES,
@@ -145,6 +162,7 @@ def create_app(
     service = Service(door, database, projector_status, clock, RecentKeys())
     access = AccessLog(door.recorder.log.client, door.book, clock)
     progress = health.Progress()
+    feed = Feed(database, door.book, clock)
     app = Litestar(
         [
             openapi.static_files(),
@@ -166,6 +184,7 @@ def create_app(
         ],
         dependencies={
             "service": Provide(lambda: service, sync_to_thread=False),
+            "feed": Provide(lambda: feed, sync_to_thread=False),
             "progress": Provide(lambda: progress, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "people": Provide(lambda: people, sync_to_thread=False),
@@ -176,7 +195,7 @@ def create_app(
         request_class=StrictRequest,
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
-        state=State({"service": service}),
+        state=State({"service": service, "endings": (feed.end,)}),
     )
     app.state.query_names = _query_names(app)
     return app

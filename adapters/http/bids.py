@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import JSONBody, QueryParameter, RawBody
 
 from adapters.decoder_refusal import decoder_refusal
@@ -28,7 +30,7 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid
+from trading.bid_commands import AcknowledgeBid, digest_of
 from trading.bid_life import Standing, Status
 
 _JSON: Final = "application/json"
@@ -44,6 +46,18 @@ class BidDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     bid: Bid
     revision: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
+
+
+_DRAFT: Final = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        "bid": reference(Bid),
+        "revision": Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=2**31),
+    },
+    required=["bid"],
+    additional_properties=False,
+)
+"""`BidDraft` as it is described: it is read by our own decoder, so that no handler's signature has it."""
 
 
 class BidStored(msgspec.Struct, frozen=True):
@@ -203,15 +217,15 @@ def decoded_draft(body: bytes) -> BidDraft:
     "/bids",
     summary="Write a bid, or its next revision",
     responses=WRITE_PROBLEMS,
-    operation_class=takes({_JSON: reference(BidDraft)}),
+    operation_class=takes({_JSON: _DRAFT}),
     tags=["Trading desk"],
     sync_to_thread=True,
 )
 def draft_bid(intake: NamedDependency[Intake], body: RawBody) -> Response[BidStored]:
     data = decoded_draft(body)
-    desk = _desk(intake.service)
+    desk = desk_of(intake.service)
     receipt = desk.draft(data.bid, revision=data.revision, command_id=intake.command_id, actor=intake.actor)
-    return _stored(desk, data.bid.id, receipt)
+    return stored(desk, data.bid.id, receipt)
 
 
 @post(
@@ -219,18 +233,18 @@ def draft_bid(intake: NamedDependency[Intake], body: RawBody) -> Response[BidSto
     summary="Say whether a bid would be accepted now, and what it would use; nothing is stored",
     status_code=200,
     responses=READ_PROBLEMS,
-    operation_class=takes({_JSON: reference(BidDraft)}),
+    operation_class=takes({_JSON: _DRAFT}),
     tags=["Trading desk"],
     sync_to_thread=True,
 )
 def check_bid(view: NamedDependency[View], body: RawBody) -> CheckedBid:
     service = view.service
-    return checked_bid(_desk(service), decoded_draft(body).bid, view.caller.actor, service.clock())
+    return checked_bid(desk_of(service), decoded_draft(body).bid, view.caller.actor, service.clock())
 
 
 @get(
     "/bids",
-    summary="Bids by id",
+    summary="Bids by id, each with its newest revision and what stands at the market",
     responses=READ_PROBLEMS,
     tags=["Trading desk"],
     sync_to_thread=True,
@@ -299,9 +313,9 @@ def show_receipt(
     sync_to_thread=True,
 )
 def approve_bid(intake: NamedDependency[Intake], name: Name, data: JSONBody[Approval]) -> Response[BidStored]:
-    desk = _desk(intake.service)
+    desk = desk_with(intake, name)
     receipt = desk.approve(name, data.revision, data.digest, command_id=intake.command_id, actor=intake.actor)
-    return _stored(desk, name, receipt)
+    return stored(desk, name, receipt)
 
 
 @post(
@@ -314,9 +328,9 @@ def approve_bid(intake: NamedDependency[Intake], name: Name, data: JSONBody[Appr
 def submit_bid(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[Submission]
 ) -> Response[BidStored]:
-    desk = _desk(intake.service)
+    desk = desk_with(intake, name)
     receipt = desk.submit(name, data.revision, command_id=intake.command_id, actor=intake.actor)
-    return _stored(desk, name, receipt)
+    return stored(desk, name, receipt)
 
 
 @post(
@@ -329,9 +343,9 @@ def submit_bid(
 def withdraw_bid(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[Withdrawal]
 ) -> Response[BidStored]:
-    desk = _desk(intake.service)
+    desk = desk_with(intake, name)
     receipt = desk.ask_withdrawal(name, data.reason, command_id=intake.command_id, actor=intake.actor)
-    return _stored(desk, name, receipt)
+    return stored(desk, name, receipt)
 
 
 @post(
@@ -344,11 +358,11 @@ def withdraw_bid(
 def override_limit(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[Override]
 ) -> Response[BidStored]:
-    desk = _desk(intake.service)
+    desk = desk_with(intake, name)
     receipt = desk.override(
         name, data.revision, data.limit, data.reason, command_id=intake.command_id, actor=intake.actor
     )
-    return _stored(desk, name, receipt)
+    return stored(desk, name, receipt)
 
 
 @post(
@@ -361,17 +375,30 @@ def override_limit(
 def acknowledge_bid(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[Acknowledgement]
 ) -> Response[BidStored]:
-    desk = _desk(intake.service)
+    desk = desk_with(intake, name)
     command = AcknowledgeBid(name, data.revision, data.reference)
     receipt = desk.acknowledge(command, command_id=intake.command_id, actor=intake.actor)
-    return _stored(desk, name, receipt)
+    return stored(desk, name, receipt)
 
 
-def _desk(service: Service) -> Desk:
+def desk_of(service: Service) -> Desk:
+    """The book's desk."""
     return Desk(service.door, service.database)
 
 
-def _stored(desk: Desk, name: str, receipt: Receipt) -> Response[BidStored]:
+def desk_with(intake: Intake, name: str) -> Desk:
+    """The book's desk, once it has a bid of that name.
+
+    Raises:
+        Refused: `unknown_bid`.
+    """
+    if intake.service.door.state(f"bid.{name}") is None:
+        raise Refused("unknown_bid", f"no bid {name!r} is known", place="name")
+    return desk_of(intake.service)
+
+
+def stored(desk: Desk, name: str, receipt: Receipt) -> Response[BidStored]:
+    """The answer to a command about a bid."""
     state = desk.state(name)
     answer = BidStored(
         name,

@@ -32,8 +32,8 @@ SECURITY: Final = [{"key": list[str]()}]
 _DESCRIPTION: Final = """\
 A settlement ledger for aggregated battery storage: facts in, statements out, every cent explained.
 
-* Every command needs an `Idempotency-Key`; sent again, it answers the first result. `POST /v1/what-if` and
-  `POST /v1/appraisals` only ask: they need none, answer 200, and record nothing.
+* Every command needs an `Idempotency-Key`; sent again, it answers the first result. `POST /v1/what-if`,
+  `POST /v1/appraisals` and `POST /v1/bids/check` only ask: they need none, answer 200, and record nothing.
 * Every query takes `as_of` (recorded time: a sequence number or an instant) and answers as it would have
   then, and `after`, which waits for a fact just stored. `position` says what an answer was read at. What
   holds at some time takes `effective` too (effective time), or is of a month or an interval. Rights are
@@ -94,6 +94,7 @@ def config() -> OpenAPIConfig:
                 "Markets",
                 "What markets told, the rules they settle by, trading units and who may be paid for what",
             ),
+            Tag("Trading desk", "Markets to bid in, bids and their life, limits, units' days, clearings"),
             Tag("Contract facts", "Days that do not count, and services rendered, with their evidence"),
             Tag("Capital", "What parties paid in and got back under a contract"),
             Tag("Money", "Settlement runs, partners' statements and where each line comes from"),

@@ -14,6 +14,7 @@ _PARTNER: Final = frozenset[Role]({"partner", "finance", "admin"})
 _AUDIT: Final = frozenset[Role]({"auditor", "admin"})
 _DESK: Final = frozenset[Role]({"market_desk", "admin"})
 _DESK_READS: Final = frozenset[Role]({"market_desk", "operator", "finance", "auditor", "admin"})
+_ENVELOPES: Final = frozenset[Role]({"market_desk", "operator", "admin"})
 _ADMIN: Final = frozenset[Role]({"admin"})
 
 PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
@@ -56,6 +57,12 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/trading-units": _FINANCE,
     "GET /v1/trading-units/{name}/statements/{month}": _MONEY,
     "POST /v1/allocations": _FINANCE,
+    "GET /v1/live": _DESK_READS,
+    "GET /v1/bids/{name}/shares": _DESK_READS,
+    "POST /v1/trading-units/{name}/sharing": _ENVELOPES,
+    "POST /v1/trading-units/{name}/days/{day}/sites": _ENVELOPES,
+    "GET /v1/trading-units/{name}/positions": _DESK_READS,
+    "GET /v1/trading-units/{name}/profit": _DESK_READS,
     "GET /v1/bids": _DESK_READS,
     "GET /v1/bids/{name}": _DESK_READS,
     "GET /v1/bids/{name}/receipt": _DESK_READS,
@@ -66,6 +73,25 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/bids/{name}/withdraw": _DESK,
     "POST /v1/bids/{name}/override": _DESK,
     "POST /v1/bids/{name}/acknowledge": _DESK,
+    "POST /v1/bids/{name}/send": _DESK,
+    "POST /v1/bids/{name}/refuse": _DESK,
+    "POST /v1/bids/{name}/unsent": _DESK,
+    "POST /v1/bids/{name}/withdrawn": _DESK,
+    "GET /v1/markets": _MASTER_DATA,
+    "GET /v1/markets/{name}": _MASTER_DATA,
+    "GET /v1/markets/{name}/gates/{day}": _MASTER_DATA,
+    "POST /v1/markets": _DESK,
+    "GET /v1/trading-units/{name}/days/{day}": _DESK_READS,
+    "POST /v1/trading-units/{name}/envelope": _ENVELOPES,
+    "POST /v1/trading-units/{name}/days/{day}/envelope": _ENVELOPES,
+    "GET /v1/clearings": _DESK_READS,
+    "GET /v1/clearings/{name}": _DESK_READS,
+    "POST /v1/clearings": _DESK,
+    "GET /v1/desk": _DESK_READS,
+    "POST /v1/desk/policy": _DESK,
+    "POST /v1/desk/policy/approve": _DESK,
+    "POST /v1/desk/stop": _ENVELOPES,
+    "POST /v1/desk/resume": _DESK,
     "GET /v1/exclusivity/{name}": _MASTER_DATA,
     "POST /v1/exclusivity": _FINANCE,
     "GET /v1/readings": _MASTER_DATA,
@@ -140,6 +166,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/parties/{party}/handovers": _FINANCE,
     "GET /v1/events": _AUDIT,
     "GET /v1/events/{sequence}": _AUDIT,
+    "GET /v1/stories/bids/{name}": _DESK_READS,
     "GET /v1/stories/readings/{meter}/{instant}": _MONEY,
     "GET /v1/stories/lines/{contract}/{month}/{run}/{number}": _MONEY,
     "GET /v1/stories/contracts/{name}": _MONEY,

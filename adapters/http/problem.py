@@ -33,7 +33,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
 
 _log = logging.getLogger("wattledger.http")
-_CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists"})
+_CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists", "bid_exists", "bid_revision"})
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _MISSING_PART: Final = re.compile(r"Object missing required field `(?P<part>[^`]+)`")
 _PARTS: Final = frozenset({"file", "profile"})

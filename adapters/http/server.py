@@ -29,7 +29,10 @@ class Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """End gracefully; asked a second time, at once."""
+        """End gracefully, endless streams first; asked a second time, at once."""
+        state = getattr(self.config.app, "state", {})
+        for end in state.get("endings", ()):
+            end()
         self.force_exit = self.should_exit
         self.should_exit = True
 

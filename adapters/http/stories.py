@@ -18,6 +18,7 @@ from adapters.http.register import ID_PATTERN
 from adapters.http.settlements import ContractName, MonthName
 from adapters.http.view import View
 from adapters.queries.story.actor import actor as actor_story
+from adapters.queries.story.bid import bid as bid_story
 from adapters.queries.story.contract import contract as contract_story
 from adapters.queries.story.device import device as device_story
 from adapters.queries.story.document import document as document_story
@@ -297,6 +298,23 @@ def tell_unit_statement(
 
 
 @get(
+    "/stories/bids/{name:str}",
+    summary="A bid to the cent: award, sites' shares, facts, readings, lines, postings",
+    responses=READ_PROBLEMS,
+    operation_class=_ALSO,
+    tags=["Proof"],
+    dependencies=_ASKED,
+    sync_to_thread=True,
+)
+def tell_bid(
+    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
+) -> Response[StoryAnswer]:
+    with view.reading() as (connection, position):
+        found = bid_story(connection, position, name, part=asked.part)
+    return asked.answer(found)
+
+
+@get(
     "/stories/actors/{name:str}",
     summary="Everything that one user did",
     responses=READ_PROBLEMS,
@@ -356,6 +374,7 @@ ROUTES = (
     tell_site,
     tell_market_fact,
     tell_unit_statement,
+    tell_bid,
     tell_actor,
     tell_document,
     tell_event,

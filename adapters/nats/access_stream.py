@@ -6,16 +6,14 @@ oldest could be emptied of them by reading much.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from adapters.nats.client import NatsClient
-from adapters.nats.stream import NOT_FOUND, StreamError, WeakStream
+from adapters.nats.stream import UNSAID, WeakStream, alter, compression_of, configuration, ensure
 
-_API_SECONDS: Final = 5.0
 _DAY_NS: Final = 86_400 * 10**9
-_UNSAID: Final = {"persist_mode": "default"}
 BYTES_SHARE: Final = 16
 """A book's access records may take a sixteenth of what the book itself may."""
 DAYS: Final = 1096
@@ -42,16 +40,6 @@ class Guarantees(msgspec.Struct, frozen=True):
     max_msgs_per_subject: int = -1
 
 
-class _Error(msgspec.Struct, frozen=True):
-    err_code: int = 0
-    description: str = ""
-
-
-class _Info(msgspec.Struct, frozen=True):
-    config: dict[str, Any] = {}
-    error: _Error | None = None
-
-
 class Retention(msgspec.Struct, frozen=True):
     """How long records stay, in whole days, and to how many bytes they may grow."""
 
@@ -76,18 +64,14 @@ def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1, 
     Raises:
         StreamError: the server refuses.
     """
-    config = msgspec.to_builtins(Guarantees(subjects=[subject(book, "*")])) | {
+    wanted = Guarantees(subjects=[subject(book, "*")], compression=compression_of(replicas))
+    config = msgspec.to_builtins(wanted) | {
         "name": stream_name(book),
         "num_replicas": replicas,
         "max_bytes": max(1, max_bytes // BYTES_SHARE),
         "max_age": days * _DAY_NS,
     }
-    try:
-        _request(client, f"STREAM.INFO.{stream_name(book)}", {})
-    except StreamError as error:
-        if error.code != NOT_FOUND:
-            raise
-        _request(client, f"STREAM.CREATE.{stream_name(book)}", config)
+    ensure(client, config)
 
 
 def keep(client: NatsClient, book: str, *, days: int) -> int:
@@ -96,10 +80,10 @@ def keep(client: NatsClient, book: str, *, days: int) -> int:
     Raises:
         StreamError: the stream is not there, or the server refuses.
     """
-    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
+    config = configuration(client, stream_name(book))
     before = int(config.get("max_age", 0)) // _DAY_NS
     if before != days:
-        _request(client, f"STREAM.UPDATE.{stream_name(book)}", config | {"max_age": days * _DAY_NS})
+        alter(client, f"STREAM.UPDATE.{stream_name(book)}", config | {"max_age": days * _DAY_NS})
     return before
 
 
@@ -110,9 +94,11 @@ def verify(client: NatsClient, book: str) -> Retention:
         WeakStream: names each field, what it is and what it must be.
         StreamError: the stream does not exist.
     """
-    config = _request(client, f"STREAM.INFO.{stream_name(book)}", {}).config
-    wanted = msgspec.structs.asdict(Guarantees(subjects=[subject(book, "*")]))
-    stated = {field: config.get(field, _UNSAID.get(field, type(value)())) for field, value in wanted.items()}
+    config = configuration(client, stream_name(book))
+    compression = compression_of(config.get("num_replicas", 1))
+    guarantees = Guarantees(subjects=[subject(book, "*")], compression=compression)
+    wanted = msgspec.structs.asdict(guarantees)
+    stated = {field: config.get(field, UNSAID.get(field, type(value)())) for field, value in wanted.items()}
     weak = [
         f"{field} is {stated[field]!r}, must be {value!r}"
         for field, value in wanted.items()
@@ -128,14 +114,3 @@ def verify(client: NatsClient, book: str) -> Retention:
     if weak:
         raise WeakStream(f"stream {stream_name(book)} is not safe to use: " + "; ".join(weak))
     return kept
-
-
-def _request(client: NatsClient, verb: str, body: dict[str, Any]) -> _Info:
-    message = client.run(
-        client.request(f"$JS.API.{verb}", msgspec.json.encode(body), timeout=_API_SECONDS),
-        _API_SECONDS + 1,
-    )
-    info = msgspec.json.decode(message.data, type=_Info)
-    if info.error is not None:
-        raise StreamError(info.error.err_code, info.error.description)
-    return info

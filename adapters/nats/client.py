@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -42,7 +43,7 @@ class NatsClient:
     def __init__(self, url: str, *, seed_file: Path | None, name: str) -> None:
         self.epoch = 1
         self.name = name
-        self._asked: dict[str, tuple[asyncio.Future[None], Callable[[Msg], bool]]] = {}
+        self._asked: dict[str, _Asked] = {}
         self._tokens = itertools.count()
         self._inbox = ""
         self._loop = uvloop.new_event_loop()
@@ -89,17 +90,17 @@ class NatsClient:
         # nats-py would send these on the next connection, to a stream that nobody has verified.
         self._nc._pending.clear()  # noqa: SLF001
         self._nc._pending_data_size = 0  # noqa: SLF001
-        for done, _ in self._asked.values():
-            if not done.done():
-                done.set_exception(Disconnected("the connection to NATS was lost"))
+        for asked in self._asked.values():
+            if not asked.done.done():
+                asked.done.set_exception(Disconnected("the connection to NATS was lost"))
 
     async def _answered(self, message: Msg) -> None:
         asked = self._asked.get(message.subject.rpartition(".")[2])
         if asked is None:
             return
-        done, hear = asked
-        if not done.done() and hear(message):
-            done.set_result(None)
+        asked.heard_at = self._loop.time()
+        if not asked.done.done() and asked.hear(message):
+            asked.done.set_result(None)
 
     @property
     def connected(self) -> bool:
@@ -115,10 +116,16 @@ class NatsClient:
         return self._nc.max_payload
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Do `work` on the connection's loop and wait for its result."""
+        """Do `work` on the connection's loop and wait for its result.
+
+        Raises:
+            Disconnected: the connection was closed meanwhile, by another thread.
+        """
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(timeout)
+        except CancelledError as error:
+            raise Disconnected("the connection to NATS was closed") from error
         except TimeoutError:
             future.cancel()
             raise
@@ -156,18 +163,15 @@ class NatsClient:
         """Ask, and hand every answer to `hear` until it says that it was the last.
 
         Raises:
-            Disconnected, TimeoutError: the last one did not come.
+            Disconnected, TimeoutError: for `timeout` seconds nothing came, and the last one had not.
         """
         token = str(next(self._tokens))
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._asked[token] = done, hear
-        # asyncio.wait_for would cost a twentieth of a durable append.
-        timer = self._loop.call_later(timeout, _give_up, done)
+        asked = self._asked[token] = _Asked(self._loop, hear, timeout)
         try:
             await self.publish(subject, payload, headers=headers, reply=f"{self._inbox}.{token}")
-            await done
+            await asked.done
         finally:
-            timer.cancel()
+            asked.timer.cancel()
             del self._asked[token]
 
     async def publish(
@@ -191,8 +195,16 @@ class NatsClient:
         return Inbox(inbox, subscription.unsubscribe)
 
     def close(self) -> None:
-        self.run(self._nc.close(), _CONNECT_SECONDS)
+        """Whoever still asks is told so: without its loop it would wait for ever."""
+        self.run(self._end(), _CONNECT_SECONDS)
         self._stop_loop()
+
+    async def _end(self) -> None:
+        await self._nc.close()
+        asking = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     def _stop_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -201,9 +213,26 @@ class NatsClient:
             self._loop.close()
 
 
-def _give_up(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_exception(TimeoutError("NATS did not answer in time"))
+class _Asked:
+    """A request under way. Its timer looks again when something came meanwhile: a timer for each answer, or
+    asyncio.wait_for, would cost a twentieth of a durable append."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hear: Callable[[Msg], bool], timeout: float) -> None:
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.hear = hear
+        self.heard_at = loop.time()
+        self._loop = loop
+        self._timeout = timeout
+        self.timer = loop.call_later(timeout, self._look)
+
+    def _look(self) -> None:
+        if self.done.done():
+            return
+        left = self.heard_at + self._timeout - self._loop.time()
+        if left > 0:
+            self.timer = self._loop.call_later(left, self._look)
+        else:
+            self.done.set_exception(TimeoutError("NATS did not answer in time"))
 
 
 class Inbox:

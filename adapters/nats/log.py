@@ -22,6 +22,7 @@ from nats.aio.msg import Msg
 
 from adapters.nats import wire
 from adapters.nats.client import NatsClient
+from adapters.nats.question import ANSWER_S, ONCE_S, NobodyLeads, ask, until_answered
 from adapters.nats.stream import stream_name
 
 BATCH_MESSAGES_MAX: Final = 1000
@@ -32,7 +33,6 @@ _WRONG_LAST_SEQUENCE: Final = 10071
 _STREAM_FULL: Final = frozenset({10077, 10054, 10023})
 _NO_MESSAGE: Final = 10037
 _POSITIONS_KEPT: Final = 200_000
-_REQUEST_SECONDS: Final = 5.0
 _READ_BATCH: Final = 1000
 _READS_AT_ONCE: Final = 64
 _READ_BYTES: Final = 16 << 20
@@ -65,6 +65,8 @@ class Log:
     `deadline` bounds how long an append keeps trying while NATS is away. Whoever guards the stream sets
     `verified_epoch` to the connection it has verified; then nothing is sent on any other one.
     `acknowledged` is the highest sequence that the server has confirmed to this object.
+
+    What reads is asked again while nobody leads the stream, for `within` seconds where that is to be stated.
     """
 
     def __init__(self, client: NatsClient, book: str, *, deadline: float = 30.0) -> None:
@@ -150,13 +152,13 @@ class Log:
                 continue
             known = self._positions.get(aggregate)
             if known is None and version > 1:
-                known = await self.last_of(aggregate)
+                known = await self.last_of(aggregate, within=0)
             if known is None:
                 expected[aggregate] = 0
             elif known[0] + 1 == version:
                 expected[aggregate] = known[1]
             else:
-                last = await self.last_of(aggregate)
+                last = await self.last_of(aggregate, within=0)
                 if last is None or last[0] + 1 != version:
                     at = "no events" if last is None else f"version {last[0]}"
                     raise IntegrityError(f"{aggregate} is at {at}; version {version} does not follow")
@@ -213,12 +215,12 @@ class Log:
         while True:
             self._positions.pop(aggregate, None)
             try:
-                last = await self._get({"last_by_subj": wire.subject(self.book, aggregate)})
+                last = await self._get({"last_by_subj": wire.subject(self.book, aggregate)}, within=0)
                 if last is None or (at := wire.header_of(last[1]).version) < version:
                     return None
                 if at == version:
                     return last[0] + len(messages) - 1 if last[1] == payload else None
-                events = await self.read_aggregate(aggregate, gt=version - 1, lte=version)
+                events = await self.read_aggregate(aggregate, gt=version - 1, lte=version, within=0)
             except (nats.errors.Error, OSError, StoreUnavailable) as error:
                 if time.monotonic() > give_up:
                     raise StoreUnavailable(f"NATS did not confirm the append: {error!r}") from error
@@ -236,17 +238,17 @@ class Log:
 
     # ------------------------------------------------------------------ reading
 
-    async def last_sequence(self) -> int:
+    async def last_sequence(self, *, within: float = ANSWER_S) -> int:
         """The stream's last sequence according to its leader; 0 for an empty stream."""
-        answer = await self._request(f"$JS.API.STREAM.INFO.{self._name}", b"")
+        answer = await ask(self.client, f"STREAM.INFO.{self._name}", within=within)
         info = msgspec.json.decode(answer.data)
         if "error" in info:
             raise StoreUnavailable(info["error"]["description"])
         return int(info["state"]["last_seq"])
 
-    async def last_of(self, aggregate: str) -> tuple[int, int] | None:
+    async def last_of(self, aggregate: str, *, within: float = ANSWER_S) -> tuple[int, int] | None:
         """(version, sequence) of the aggregate's last message, read through the leader."""
-        found = await self._get({"last_by_subj": wire.subject(self.book, aggregate)})
+        found = await self._get({"last_by_subj": wire.subject(self.book, aggregate)}, within)
         if found is None:
             return None
         sequence, payload = found
@@ -258,8 +260,8 @@ class Log:
         found = await self._get({"seq": sequence})
         return None if found is None else found[1]
 
-    async def _get(self, query: dict[str, object]) -> tuple[int, bytes] | None:
-        answer = await self._request(f"$JS.API.STREAM.MSG.GET.{self._name}", msgspec.json.encode(query))
+    async def _get(self, query: dict[str, object], within: float = ANSWER_S) -> tuple[int, bytes] | None:
+        answer = await ask(self.client, f"STREAM.MSG.GET.{self._name}", query, within=within)
         body = msgspec.json.decode(answer.data)
         if "error" in body:
             if body["error"].get("err_code") == _NO_MESSAGE:
@@ -268,13 +270,20 @@ class Log:
         return body["message"]["seq"], base64.b64decode(body["message"]["data"])
 
     async def read_aggregate(
-        self, aggregate: str, *, gt: int | None = None, lte: int | None = None, start: int = 1
+        self,
+        aggregate: str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        start: int = 1,
+        within: float = ANSWER_S,
     ) -> list[Notification]:
         """The aggregate's events from sequence `start` on with gt < version <= lte, in order."""
         found: list[Notification] = []
         subject = wire.subject(self.book, aggregate)
         while True:
-            events, more = await self._direct({"seq": start, "batch": _READ_BATCH, "next_by_subj": subject})
+            query: dict[str, object] = {"seq": start, "batch": _READ_BATCH, "next_by_subj": subject}
+            events, more = await self._direct(query, within)
             found.extend(
                 event
                 for event in events
@@ -312,8 +321,16 @@ class Log:
                 start = events[-1].id + 1
         return found
 
-    async def _direct(self, query: dict[str, object]) -> tuple[list[Notification], bool]:
+    async def _direct(
+        self, query: dict[str, object], within: float = ANSWER_S
+    ) -> tuple[list[Notification], bool]:
         """One batched direct get; whether more messages match after it."""
+        try:
+            return await until_answered(lambda: self._direct_once(query), within)
+        except OSError as error:
+            raise StoreUnavailable(f"NATS did not answer a read: {error!r}") from error
+
+    async def _direct_once(self, query: dict[str, object]) -> tuple[list[Notification], bool]:
         events: list[Notification] = []
         ending: list[Msg] = []
 
@@ -335,15 +352,15 @@ class Log:
             return False
 
         subject = f"$JS.API.DIRECT.GET.{self._name}"
-        try:
-            await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=_REQUEST_SECONDS)
-        except OSError as error:
-            raise StoreUnavailable(f"NATS did not answer a read: {error!r}") from error
+        await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=ONCE_S)
         headers = ending[0].headers or {}
         status = headers["Status"]
+        if status == "503":
+            raise NobodyLeads("no server reads the stream")
         if status not in {"204", "404"}:
             raise StoreUnavailable(f"direct get answered {status}")
         return events, status == "204" and headers.get("Nats-Num-Pending", "0") != "0"
 
     async def _request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> Msg:
-        return await self.client.request(subject, payload, timeout=_REQUEST_SECONDS, headers=headers)
+        """Once: an append that nobody answered is read back before it is sent again."""
+        return await self.client.request(subject, payload, timeout=ONCE_S, headers=headers)

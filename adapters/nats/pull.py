@@ -17,13 +17,13 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from adapters.nats.client import Inbox, NatsClient
+from adapters.nats.question import ONCE_S
 from adapters.nats.stream import stream_name
 
 _INACTIVE_NS: Final = 60_000_000_000
 _EXPIRES_S: Final = 5.0
 _REQUEST_MESSAGES: Final = 2000
 _REQUEST_BYTES: Final = 16 << 20
-_API_SECONDS: Final = 5.0
 _ACK_TOKENS: Final = 9
 """Tokens of `$JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.time.pending`."""
 
@@ -93,7 +93,7 @@ class Pull:
             if self._buffer:
                 return
             self._forget()
-            self._client.run(self._create(), _API_SECONDS + 1)
+            self._client.run(self._create(), ONCE_S + 1)
         request = {
             "batch": _REQUEST_MESSAGES,
             "max_bytes": _REQUEST_BYTES,
@@ -109,7 +109,7 @@ class Pull:
                 msgspec.json.encode(request),
                 reply=self._inbox.subject,
             ),
-            _API_SECONDS,
+            ONCE_S + 1,
         )
 
     async def _create(self) -> None:
@@ -125,7 +125,7 @@ class Pull:
         answer = await self._client.request(
             f"$JS.API.CONSUMER.CREATE.{self._stream}",
             msgspec.json.encode({"stream_name": self._stream, "config": config}),
-            timeout=_API_SECONDS,
+            timeout=ONCE_S,
         )
         body = msgspec.json.decode(answer.data)
         if "error" in body:
@@ -167,7 +167,7 @@ class Pull:
         """Drop the consumer; the next request makes one that starts where the reader stands."""
         inbox, self._inbox, self._consumer = self._inbox, None, None
         if inbox is not None:
-            self._client.run(self._drop(inbox), _API_SECONDS)
+            self._client.run(self._drop(inbox), ONCE_S + 1)
         with self._lock:
             self._buffer = []
             self._outstanding = False

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from nats.aio.msg import Msg
 
 from adapters.nats.client import NatsClient
+from adapters.nats.question import ANSWER_S, ask, until_answered
 
 _API_SECONDS: Final = 5.0
 
@@ -32,7 +34,10 @@ class StreamError(RuntimeError):
 
 
 class Guarantees(msgspec.Struct, frozen=True):
-    """The fields that must hold; DESIGN: what a stream of facts may never do."""
+    """The fields that must hold; DESIGN: what a stream of facts may never do.
+
+    `compression` is that of one node; see `compression_of`.
+    """
 
     subjects: list[str]
     storage: str = "file"
@@ -85,8 +90,18 @@ class _Info(msgspec.Struct, frozen=True):
 
 
 NOT_FOUND: Final = 10059
-_UNSAID: Final = {"persist_mode": "default"}
+UNSAID: Final = {"persist_mode": "default", "compression": "none"}
 """What a field is that the server leaves out, where that is not false, zero or empty."""
+
+
+def compression_of(replicas: int) -> str:
+    """How a stream may be compressed that is held so often.
+
+    A node that starts cuts a replicated stream back to its last snapshot and replays the rest. NATS 2.15 may
+    then compress the block that it goes on writing to: the next start cannot read it and drops the stream.
+    Three nodes that fail together have lost a whole book so (tests/faults/test_cluster_restarts.py).
+    """
+    return "s2" if replicas == 1 else "none"
 
 
 def stream_name(book: str) -> str:
@@ -95,17 +110,13 @@ def stream_name(book: str) -> str:
 
 def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1) -> None:
     """Create the book's stream; an existing one is left as it is and judged by `verify`."""
-    config = msgspec.to_builtins(Guarantees(subjects=[f"{book}.>"])) | {
+    wanted = Guarantees(subjects=[f"{book}.>"], compression=compression_of(replicas))
+    config = msgspec.to_builtins(wanted) | {
         "name": stream_name(book),
         "num_replicas": replicas,
         "max_bytes": max_bytes,
     }
-    try:
-        _request(client, f"STREAM.INFO.{stream_name(book)}", {})
-    except StreamError as error:
-        if error.code != NOT_FOUND:
-            raise
-        _request(client, f"STREAM.CREATE.{stream_name(book)}", config)
+    ensure(client, config)
 
 
 def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamState:
@@ -115,7 +126,7 @@ def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamSta
         StreamError: the stream does not exist or the server refuses.
     """
     query = {"subjects_filter": subjects_filter} if subjects_filter else {}
-    info = _request(client, f"STREAM.INFO.{stream_name(book)}", query)
+    info = client.run(_info(client, stream_name(book), query))
     assert info.state is not None
     return info.state
 
@@ -126,7 +137,7 @@ def standing(client: NatsClient, book: str) -> Standing:
     Raises:
         StreamError: the stream does not exist or the server refuses.
     """
-    info = _request(client, f"STREAM.INFO.{stream_name(book)}", {})
+    info = client.run(_info(client, stream_name(book)))
     assert info.config is not None
     assert info.state is not None
     return Standing(info.created, info.config, info.state)
@@ -139,7 +150,7 @@ def delete(client: NatsClient, book: str) -> None:
         StreamError: the server refuses.
     """
     try:
-        _request(client, f"STREAM.DELETE.{stream_name(book)}", {})
+        alter(client, f"STREAM.DELETE.{stream_name(book)}", {})
     except StreamError as error:
         if error.code != NOT_FOUND:
             raise
@@ -167,8 +178,10 @@ def verify(client: NatsClient, book: str, monitor_url: str | None, *, replicas: 
 
 def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> list[str]:
     """What of a stream's configuration could lose or alter facts; a stream made anew has none of it."""
-    wanted = msgspec.structs.asdict(Guarantees(subjects=[f"{book}.>"]))
-    stated = {field: config.get(field, _UNSAID.get(field, type(value)())) for field, value in wanted.items()}
+    stored = config.get("num_replicas", 1)
+    guarantees = Guarantees(subjects=[f"{book}.>"], compression=compression_of(max(stored, replicas)))
+    wanted = msgspec.structs.asdict(guarantees)
+    stated = {field: config.get(field, UNSAID.get(field, type(value)())) for field, value in wanted.items()}
     weak = [
         f"{field} is {stated[field]!r}, must be {value!r}"
         for field, value in wanted.items()
@@ -176,7 +189,7 @@ def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> li
     ]
     if (max_bytes := config.get("max_bytes", -1)) <= 0:
         weak.append(f"max_bytes is {max_bytes}, must be set so that a full disk refuses new events")
-    if (stored := config.get("num_replicas", 1)) < replicas:
+    if stored < replicas:
         weak.append(f"num_replicas is {stored}, must be {replicas}")
     if config.get("sealed"):
         weak.append("the stream is sealed")
@@ -203,12 +216,57 @@ def _sync_always(monitor_url: str) -> bool | None:
         return None
 
 
-def _request(client: NatsClient, verb: str, body: Mapping[str, object]) -> _Info:
-    message = client.run(
-        client.request(f"$JS.API.{verb}", msgspec.json.encode(body), timeout=_API_SECONDS),
-        _API_SECONDS + 1,
-    )
-    info = msgspec.json.decode(message.data, type=_Info)
+def configuration(client: NatsClient, name: str) -> dict[str, Any]:
+    """How the stream of that name is configured; asked again while nobody leads it.
+
+    Raises:
+        StreamError: it does not exist.
+    """
+    return client.run(_info(client, name)).config or {}
+
+
+def ensure(client: NatsClient, config: Mapping[str, Any]) -> None:
+    """Create a stream; one of its name is left as it is. Asked again while nobody leads the servers.
+
+    Raises:
+        StreamError: the server refuses.
+    """
+    name = config["name"]
+
+    async def once() -> None:
+        try:
+            await _info(client, name, within=0)
+        except StreamError as error:
+            if error.code != NOT_FOUND:
+                raise
+            await _alter(client, f"STREAM.CREATE.{name}", config)
+
+    client.run(until_answered(once))
+
+
+def alter(client: NatsClient, verb: str, body: Mapping[str, Any]) -> None:
+    """Change a stream, asked once.
+
+    Raises:
+        StreamError: the server refuses.
+        OSError, nats.errors.Error: no answer; it may be done.
+    """
+    client.run(_alter(client, verb, body))
+
+
+async def _info(
+    client: NatsClient, name: str, query: dict[str, Any] | None = None, *, within: float = ANSWER_S
+) -> _Info:
+    return _accepted(await ask(client, f"STREAM.INFO.{name}", query, within=within))
+
+
+async def _alter(client: NatsClient, verb: str, body: Mapping[str, Any]) -> None:
+    content = msgspec.json.encode(body)
+    _accepted(await client.request(f"$JS.API.{verb}", content, timeout=_API_SECONDS))
+
+
+def _accepted(answer: Msg) -> _Info:
+    info = msgspec.json.decode(answer.data, type=_Info)
     if info.error is not None:
         raise StreamError(info.error.err_code, info.error.description)
     return info

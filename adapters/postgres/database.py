@@ -13,6 +13,8 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+_MIGRATING: Final = 7_711_532
+"""The advisory lock that whoever migrates holds; any number, always the same."""
 _POOL_MAX: Final = 16
 _WAIT_S: Final = 5.0
 """How long a request waits for PostgreSQL before it is told that it is away."""
@@ -40,14 +42,24 @@ class Database:
         )
 
     def migrate(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date; of processes that start together one does, and the others wait.
 
         Raises:
             RuntimeError: a migration failed; its own message follows.
         """
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            # The database may not be there yet; where nobody answers, this says so.
+            self._dbmate("create")
+        with psycopg.connect(self.url, autocommit=True) as held:
+            held.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
+            self._dbmate("migrate")
+
+    def _dbmate(self, verb: str) -> None:
         dbmate = Path(sysconfig.get_path("scripts")) / "dbmate"
         command = [
-            str(dbmate), "--url", self.url, "--migrations-dir", str(_MIGRATIONS), "--no-dump-schema", "up",
+            str(dbmate), "--url", self.url, "--migrations-dir", str(_MIGRATIONS), "--no-dump-schema", verb,
         ]  # fmt: skip
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:

@@ -40,7 +40,7 @@ class Bids:
 
 def _current(connection: Connection, book: str, name: str) -> BidState:
     found = connection.execute(
-        "SELECT state::text FROM ledger.bid WHERE book = %s AND id = %s ORDER BY from_seq DESC LIMIT 1",
+        "SELECT state FROM ledger.bid WHERE book = %s AND id = %s ORDER BY from_seq DESC LIMIT 1",
         [book, name],
     ).fetchone()
     assert found is not None, f"bid {name} was projected before"

@@ -56,7 +56,7 @@ def bids(
             conditions.append(column)
             values[name] = value
     rows = connection.execute(
-        f"SELECT id, from_seq, state::text FROM ledger.bid WHERE {' AND '.join(conditions)}"  # noqa: S608
+        f"SELECT id, from_seq, state FROM ledger.bid WHERE {' AND '.join(conditions)}"  # noqa: S608
         " ORDER BY id LIMIT %(limit)s",
         values,
     )
@@ -70,7 +70,7 @@ def bid(connection: Connection, position: int, name: str) -> FoundBid:
         Refused: `unknown_bid`.
     """
     rows = connection.execute(
-        f"SELECT id, from_seq, state::text FROM ledger.bid WHERE {_HELD} AND id = %(id)s",  # noqa: S608
+        f"SELECT id, from_seq, state FROM ledger.bid WHERE {_HELD} AND id = %(id)s",  # noqa: S608
         {"at": position, "id": name},
     )
     for found in _found(rows):

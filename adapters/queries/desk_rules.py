@@ -26,14 +26,14 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _parts: Final = msgspec.json.Decoder(tuple[LimitPart, ...]).decode
 
 
-class Policy(msgspec.Struct, frozen=True):
+class StatedPolicy(msgspec.Struct, frozen=True):
     """A policy and the SHA-256 of what it says, by which it is approved."""
 
     digest: str
     policy: RiskPolicy
 
     @classmethod
-    def of(cls, policy: RiskPolicy) -> Policy:
+    def of(cls, policy: RiskPolicy) -> StatedPolicy:
         return cls(hashlib.sha256(_encode(policy)).hexdigest(), policy)
 
 
@@ -64,8 +64,8 @@ class DeskRules(msgspec.Struct, frozen=True):
     position: int
     at: Instant
     stopped: Pulled | None
-    in_force: Policy | None
-    prepared: Policy | None
+    in_force: StatedPolicy | None
+    prepared: StatedPolicy | None
     prepared_by: str
     limits: tuple[LimitStanding, ...]
 
@@ -77,7 +77,7 @@ def prepared_policy(desk: object, digest: str) -> RiskPolicy:
         Refused: `risk_policy`.
     """
     for policy in (desk.prepared, desk.policy) if isinstance(desk, Desk) else ():
-        if policy is not None and Policy.of(policy).digest.startswith(digest):
+        if policy is not None and StatedPolicy.of(policy).digest.startswith(digest):
             return policy
     raise Refused("risk_policy", "no policy of that digest waits for approval: read it first", place="digest")
 
@@ -90,8 +90,8 @@ def desk_rules(connection: Connection, position: int, at: datetime) -> DeskRules
         position=position,
         at=at,
         stopped=desk.pulled,
-        in_force=None if desk.policy is None else Policy.of(desk.policy),
-        prepared=None if desk.prepared is None else Policy.of(desk.prepared),
+        in_force=None if desk.policy is None else StatedPolicy.of(desk.policy),
+        prepared=None if desk.prepared is None else StatedPolicy.of(desk.prepared),
         prepared_by=desk.prepared_by,
         limits=() if desk.policy is None else _limits(connection, position, desk.policy, at),
     )
@@ -102,8 +102,8 @@ def _limits(
 ) -> tuple[LimitStanding, ...]:
     """By limit, day and value; those that nothing uses are left out."""
     rows = connection.execute(
-        "SELECT DISTINCT day, (state #> '{standing,uses}')::text FROM ledger.bid"
-        " WHERE from_seq <= %s AND day >= %s AND state #> '{standing,uses}' IS NOT NULL",
+        "SELECT DISTINCT day, (state::jsonb #> '{standing,uses}')::text FROM ledger.bid"
+        " WHERE from_seq <= %s AND day >= %s AND state::jsonb #> '{standing,uses}' IS NOT NULL",
         [position, (at - timedelta(days=_OPEN_DAYS)).date()],
     ).fetchall()
     limits = {limit.id: limit for limit in policy.limits}

@@ -53,7 +53,8 @@ def unit_day(connection: Connection, position: int, name: str, day: date) -> Uni
     zone = history.latest.document.zone
     starts = midnight(day, zone_of(zone))
     held = cast("UnitDay | None", found.get(of_day)) or UnitDay()
-    envelope, stated = held.envelope, cast("Literal['day', 'standing', 'missing']", "day")
+    envelope = held.envelope
+    stated: Literal["day", "standing", "missing"] = "day"
     if envelope is None:
         standing = cast("History[UnitEnvelope] | None", found.get(f"envelope.{name}"))
         version = None if standing is None else standing.at(starts)

@@ -26,7 +26,7 @@ class Cluster(NatsCluster):
 
     def leader(self, client: NatsClient, book: str) -> int:
         """The number of the node that leads the book's stream."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 120
         while True:
             answer = client.run(client.request(f"$JS.API.STREAM.INFO.{stream_name(book)}", b"", timeout=5))
             found = json.loads(answer.data).get("cluster", {}).get("leader")

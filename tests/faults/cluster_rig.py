@@ -25,7 +25,7 @@ from tests.faults.rig import BOOK, Clock, Writer, patiently
 
 WRITERS: Final = 6
 _TURNS_A_PARTY: Final = 16
-_HEARD_S: Final = 40.0
+_HEARD_S: Final = 120.0
 
 
 class Acknowledged(NamedTuple):
@@ -142,7 +142,7 @@ class ClusterRig:
         pull = Pull(log.client, BOOK, 1)
         found: list[bytes] = []
         while len(found) < last:
-            pulled = pull.batch(10.0)
+            pulled = pull.batch(60.0)
             assert pulled, f"the stream stopped answering after {len(found)} of {last}"
             found += [item.payload for item in pulled]
         pull.close()

@@ -67,7 +67,7 @@ class DiskImage:
 
     def unmount(self) -> None:
         """As soon as the processes that worked there have let go of their files."""
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + 120
         while True:
             try:
                 _run("umount", str(self.place))

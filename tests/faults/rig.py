@@ -132,7 +132,7 @@ class Rig:
         pull = Pull(log.client, BOOK, 1)
         found: list[bytes] = []
         while len(found) < last:
-            pulled = pull.batch(5.0)
+            pulled = pull.batch(60.0)
             assert pulled, f"the stream stopped answering after {len(found)} of {last}"
             found += [item.payload for item in pulled]
         pull.close()

@@ -91,7 +91,7 @@ def test_a_projector_killed_between_rows_and_position_leaves_neither(rig: Rig) -
     for day in range(3):
         writer.insist([Wish(sample.record_readings("M1", day=day), f"day-{day}")])
         dying = rig.start_projector(dies_after=archived)
-        assert dying.process.wait(20) == -SIGKILL
+        assert dying.process.wait(120) == -SIGKILL
         assert len(rig.archived()) == archived, "the rows went with the transaction"
         archived = rig.projector(writer).catch_up()
     with rig.database.owning() as connection:

@@ -45,12 +45,12 @@ def test_a_lost_answer_is_read_back_and_never_stored_twice(
     relay.lose_answers_after(marker)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(writer.door.execute_all, wishes, actor="ada")
-        assert relay.wait_until_lost(5)
-        give_up = time.monotonic() + 5
+        assert relay.wait_until_lost(60)
+        give_up = time.monotonic() + 60
         while last_of(witness) < 1 + count and time.monotonic() < give_up:
             time.sleep(0.005)
         relay.cut()
-        receipts = asking.result(20)
+        receipts = asking.result(120)
     assert [receipt.sequence for receipt in receipts] == list(range(2, 2 + count))
     again = witness.door.execute_all(wishes, actor="ada")
     assert [(r.sequence, r.version, r.repeated) for r in again] == [

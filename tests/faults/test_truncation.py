@@ -48,12 +48,12 @@ def test_an_older_copy_of_the_store_stops_projector_and_writers(rig: Rig) -> Non
     rig.nats.start()
 
     for hammer in hammers:
-        hammer.join(20)
+        hammer.join(120)
         assert isinstance(hammer.ended_by, Discontinuity), hammer.ended_by
         reused = [receipt for receipt in hammer.acknowledged if receipt.sequence <= 6]
         assert not reused, "nothing was acknowledged on reused numbers"
     relay.close()
-    running.join(20)
+    running.join(120)
     assert following.halted is not None
     assert "was archived" in following.halted
     with pytest.raises(Discontinuity):

@@ -27,6 +27,7 @@ def terminal_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
         nats_operator_seed=bench.nats.operator_seed,
         postgres_url=bench.postgres.url(name),
         personal_keys=bench.nats.folder / "personal",
+        log_key=bench.nats.folder / "log.key",
     )
     app: Any = application(Session(settings, bench.clock))
 

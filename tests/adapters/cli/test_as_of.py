@@ -56,6 +56,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "story unit-statement": ("dr1",),
     "trial-balance": ("2026-08",),
     "unit-statement": ("vpp", "2026-08"),
+    "webhook list": (),
     "vouchers": (
         "2026-08",
         *("--profile", str(ACCOUNTS / "voucher_yonyou.toml")),
@@ -83,7 +84,8 @@ WRITES: Final = frozenset(
         "register run-calendar", "register tariff", "register trading-unit", "reject", "repair",
         "report availability", "report economics", "report factors", "restore", "runs waive-look-back",
         "serve", "service-score record", "settle", "statements accept-by-silence", "statements approve",
-        "statements confirm", "statements issue", "statements review", "up",
+        "statements confirm", "statements issue", "statements review", "tell", "up",
+        "webhook register", "webhook replay", "webhook stop",
     }
 )  # fmt: skip
 """Those that record or start something."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from adapters.desk.desk import Desk
-from adapters.desk.sharing_out import SharingOut
+from adapters.desk.sharing_out import SharedOut, SharingOut
+from adapters.front_door import Wish
 from ledger.effective import Period
 from ledger.interval import midnight, zone_of
 from ledger.refusal import Refused
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
-from tests.adapters.desk.desk_book import DAY, MARKET, MW, UNIT, bid, flat, furnish, submitted, unit
+from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, MW, UNIT, bid, flat, furnish, submitted, unit
 from tests.ledger.test_unit_allocation import RESPONSE
 from trading.award import SITES_MAX, SharedAward, aggregate_of
 from trading.bid import Bid
 from trading.bid_commands import AcknowledgeBid
 from trading.clearing import Award, Clearing
+from trading.envelope import StateEnvelope
 from trading.sharing import AvailableSites, SharingTerms, StateAvailableSites, StateSharing
 
 FROM_AUGUST = Period(datetime(2026, 8, 1, tzinfo=UTC))
@@ -59,6 +61,13 @@ def stated(bench: Bench, name: str = UNIT, terms: SharingTerms = TERMS) -> None:
     bench.project()
 
 
+def shared(bench: Bench, desk: Desk, product: str = "day_ahead") -> list[SharedOut]:
+    bench.project()
+    done = SharingOut(desk).share(MARKET, product, DAY, actor="gateway")
+    bench.project()
+    return done
+
+
 def part(desk: Desk, name: str = "b1", number: int = 1) -> SharedAward:
     state = desk.door.state(aggregate_of(name, number))
     assert isinstance(state, SharedAward)
@@ -83,6 +92,7 @@ def test_an_award_is_shared_out_by_what_may_be_believed(bench: Bench) -> None:
         (-300_000, 500_000, 333_000),
     ]
     assert {number: gap for number, gap in enumerate(award.gap_w) if gap} == {72: 100_000}
+    bench.project()
     [again] = SharingOut(desk).share(MARKET, "day_ahead", DAY, actor="gateway")
     assert again == done._replace(recorded=False)
 
@@ -92,17 +102,17 @@ def test_a_corrected_run_is_shared_out_again(bench: Bench) -> None:
     stated(bench)
     at_market(bench, desk, bid())
     record(bench, desk, cleared(Award(bid="b1", power_w=tuple(bid().schedule_w or ()))))
-    SharingOut(desk).share(MARKET, "day_ahead", DAY, actor="gateway")
+    shared(bench, desk)
     record(bench, desk, cleared(run="2", hour=11))
-    [done] = SharingOut(desk).share(MARKET, "day_ahead", DAY, actor="gateway")
+    [done] = shared(bench, desk)
     assert done.recorded
     award = part(desk)
     assert award.run == "2"
     assert set(award.sites["S1"]) == {0}
 
 
-def test_a_site_does_not_do_two_awards_at_once(bench: Bench) -> None:
-    """S1 discharges 600 kW for energy, S2 300 kW; S2 can do 400 kW: 500 kW of response are 400 + 100."""
+def test_a_site_does_what_it_can_that_day(bench: Bench) -> None:
+    """Of 900 kW S2, which can do 400, has 400; then S1, which can do 300, has 300."""
     desk = furnish(bench)
     stated(bench, terms=SharingTerms(discount="100%", confidence="100%"))
     available = AvailableSites(sites={"S2": (400_000,) * 96})
@@ -117,7 +127,7 @@ def test_a_site_does_not_do_two_awards_at_once(bench: Bench) -> None:
     at_market(bench, desk, call)
     energy = tuple(900_000 if quarter == 72 else 0 for quarter in range(96))
     record(bench, desk, cleared(Award(bid="b1", power_w=energy)))
-    SharingOut(desk).share(MARKET, "day_ahead", DAY, actor="gateway")
+    shared(bench, desk)
     assert [one[72] for one in part(desk).sites.values()] == [500_000, 400_000]
     response = tuple(900_000 if quarter == 60 else 0 for quarter in range(96))
     record(bench, desk, cleared(Award(bid="b2", power_w=response), product="response"))
@@ -127,7 +137,7 @@ def test_a_site_does_not_do_two_awards_at_once(bench: Bench) -> None:
         actor="anna",
     )
     bench.project()
-    SharingOut(desk).share(MARKET, "response", DAY, actor="gateway")
+    shared(bench, desk, "response")
     assert [one[60] for one in part(desk, "b2").sites.values()] == [300_000, 600_000]
 
 
@@ -165,20 +175,22 @@ def test_a_unit_without_terms_is_not_shared_out(bench: Bench) -> None:
 
 
 def test_who_joins_within_the_day_has_a_part_from_then_on(bench: Bench) -> None:
-    noon = midnight(DAY, zone_of("Asia/Shanghai")).replace(hour=4)
+    noon = midnight(DAY, zone_of("Asia/Shanghai")) + timedelta(hours=12)
     members = (
         Member(site="S1", capability_w=MW),
         Member(site="S2", capability_w=MW),
         Member(site="S3", capability_w=MW, since=noon),
     )
-    made = TradingUnit(**{name: getattr(unit(), name) for name in unit().__struct_fields__} | {"members": members})
+    made = TradingUnit(
+        **{name: getattr(unit(), name) for name in unit().__struct_fields__} | {"members": members}
+    )
     desk = furnish(bench, made)
     stated(bench, terms=SharingTerms(discount="100%", confidence="100%"))
     plan = {47: 900_000, 48: 900_000}
     at_market(bench, desk, bid(schedule=plan))
     power = tuple(plan.get(quarter, 0) for quarter in range(96))
     record(bench, desk, cleared(Award(bid="b1", power_w=power)))
-    SharingOut(desk).share(MARKET, "day_ahead", DAY, actor="gateway")
+    shared(bench, desk)
     assert [one[47:49] for one in part(desk).sites.values()] == [
         (450_000, 300_000),
         (450_000, 300_000),
@@ -191,8 +203,6 @@ def test_two_thousand_sites_are_recorded_at_once(bench: Bench) -> None:
     count = 2000
     desk = furnish(bench)
     sites = tuple(f"T{number:04d}" for number in range(count))
-    from adapters.front_door import Wish
-
     for start in range(0, count, 1000):
         chunk = sites[start : start + 1000]
         bench.door.execute_all([Wish(sample.register_site(site), "s") for site in chunk], actor="anna")
@@ -208,9 +218,6 @@ def test_two_thousand_sites_are_recorded_at_once(bench: Bench) -> None:
         rounding_max="1",
     )
     bench.door.execute(RegisterTradingUnit(sample.FROM_2026, large), command_id="large", actor="anna")
-    from tests.adapters.desk.desk_book import ENVELOPE
-    from trading.envelope import StateEnvelope
-
     bench.door.execute(StateEnvelope("large", FROM_AUGUST, ENVELOPE), command_id="env", actor="anna")
     stated(bench, "large", SharingTerms(discount="95%", confidence="90%"))
     at_market(bench, desk, bid(unit="large"))
@@ -221,7 +228,9 @@ def test_two_thousand_sites_are_recorded_at_once(bench: Bench) -> None:
     took = time.monotonic() - begun
     print(f"{took:.2f} s")
     parts = [part(desk, number=number) for number in range(1, count // SITES_MAX + 1)]
-    total = [sum(column) for column in zip(*(row for one in parts for row in one.sites.values()), strict=True)]
+    total = [
+        sum(column) for column in zip(*(row for one in parts for row in one.sites.values()), strict=True)
+    ]
     assert total == list(power)
     assert done.gap_wh == 0
     assert took < 4

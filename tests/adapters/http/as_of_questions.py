@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -9,10 +10,12 @@ import httpx
 from adapters.http.permissions import PERMISSIONS
 from ledger.access import Role
 from tests.adapters.http.conftest import CONTRACT, HOST, Api
+from trading.clearing import clearing_id
 
 REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "contract": (CONTRACT.id,),
     "month": ("2026-08",),
+    "day": ("2026-12-01",),
     "party": (HOST,),
     "run": ("1",),
     "number": ("1", "2"),
@@ -27,11 +30,16 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
 """What a path or a required parameter is filled with; one that is not here fails the test: name it."""
 
 NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "/v1/bids/{name}": ("desk-bid",),
+    "/v1/bids/{name}/receipt": ("desk-bid",),
+    "/v1/clearings/{name}": (clearing_id("shandong_spot", "da", date(2026, 12, 1)),),
     "/v1/contracts/{name}": (CONTRACT.id,),
     "/v1/devices/{name}": ("D9",),
     "/v1/exclusivity/{name}": ("rule_based",),
     "/v1/market/facts/{name}": ("order-1",),
     "/v1/market/rules/{name}": ("service-throughput",),
+    "/v1/markets/{name}": ("shandong_spot",),
+    "/v1/markets/{name}/gates/{day}": ("shandong_spot",),
     "/v1/meters/{name}": ("S1-STORAGE",),
     "/v1/parties/{name}": (HOST, "P1"),
     "/v1/run-calendars/{name}": ("shaanxi_v2",),
@@ -47,6 +55,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/stories/unit-statements/{name}": ("dr1",),
     "/v1/tariffs/{name}": ("shanghai-two-part-1-10kv",),
     "/v1/trading-units/{name}": ("vpp",),
+    "/v1/trading-units/{name}/days/{day}": ("vpp-desk",),
     "/v1/trading-units/{name}/statements/{month}": ("vpp",),
     "/v1/voucher-layouts/{name}": ("yonyou",),
 }
@@ -60,6 +69,13 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "party": (HOST,),
     "contract": (CONTRACT.id,),
     "site": ("S1",),
+    "market": ("shandong_spot",),
+    "product": ("da",),
+    "unit": ("vpp-desk",),
+    "first_day": ("2026-12-01", "2026-12-02"),
+    "last_day": ("2026-12-01",),
+    "first": ("8",),
+    "live": ("true",),
     "aggregate": (f"contract.{CONTRACT.id}",),
     "versions": ("all",),
     "effective": ("2026-08-15", "2026-10-01"),

@@ -360,6 +360,87 @@ def _layout(stream: Stream, number: int) -> httpx.Response:
     return stream.submit("/v1/voucher-layouts", layout(mapping=f"# {number}\n" + layout()["mapping"]))
 
 
+def _market(stream: Stream, number: int) -> httpx.Response:
+    """A market whose gate for December is open all autumn, with a tick that changes."""
+    text = (EXAMPLES / "markets/shandong_spot.toml").read_text()
+    text = text.replace('days_before = 1, at = "08:00"', 'days_before = 200, at = "08:00"')
+    text = text.replace("segments_max = 10", f"segments_max = {1 + number % 10}")
+    path = "/v1/markets?effective_from=2025-12-31T16:00:00Z"
+    return stream.api.post(path, text.encode(), "market_desk", headers=TOML)
+
+
+def _desk(stream: Stream, number: int) -> httpx.Response:
+    """A unit of the market with an envelope, and a risk policy under four eyes; the switch is pulled once."""
+    _market(stream, number)
+    policy = (EXAMPLES / "exclusivity/rule_based.toml").read_bytes()
+    stream.submit("/v1/exclusivity", policy, headers=TOML)
+    members = [{"site": "S1", "capability_w": 100_000}]
+    stream.submit("/v1/trading-units", unit(id="vpp-desk", market="shandong_spot", members=members))
+    envelope = {
+        "discharge_w": 100_000,
+        "charge_w": 100_000,
+        "stored_wh": 100_000 + number,
+        "floor_wh": 0,
+        "ceiling_wh": 400_000,
+        "charge_ppm": 950_000,
+        "discharge_ppm": 950_000,
+    }
+    path = "/v1/trading-units/vpp-desk"
+    body = {"effective_from": "2026-08-31T16:00:00Z", "envelope": envelope}
+    stream.api.post(f"{path}/envelope", body, "operator")
+    stream.api.post(f"{path}/days/2026-12-01/envelope", {"limits": envelope}, "operator")
+    risk = (EXAMPLES / "risk/desk.toml").read_bytes()
+    stream.api.post("/v1/desk/policy", risk, "market_desk", headers=TOML)
+    stream.api.wait()
+    prepared = stream.api.get("/v1/desk", "auditor").json()["prepared"]
+    stream.api.post("/v1/desk/policy/approve", {"digest": prepared["digest"]}, "admin")
+    stream.api.post("/v1/desk/stop", {"reason": "drill"}, "operator")
+    return stream.api.post("/v1/desk/resume", {"reason": "over"}, "admin")
+
+
+def _bid(stream: Stream, number: int) -> httpx.Response:
+    """The next revision of a bid, as far as it goes by hand."""
+    _desk(stream, number)
+    stream.api.wait()
+    known = stream.api.get("/v1/bids/desk-bid", "auditor")
+    before = known.json()["summary"]["revision"] if known.status_code == 200 else 0
+    bid = {
+        "id": "desk-bid",
+        "unit": "vpp-desk",
+        "market": "shandong_spot",
+        "product": "da",
+        "day": "2026-12-01",
+        "curves": [[[0, 1000 * (1 + number % 50), 500_000]], *[[]] * 95],
+    }
+    written = stream.api.post("/v1/bids", {"bid": bid, "revision": before}, "market_desk")
+    if written.status_code >= 300:
+        return written
+    revision = {"revision": before + 1}
+    approval = revision | {"digest": written.json()["digest"]}
+    stream.api.post("/v1/bids/desk-bid/approve", approval, "admin")
+    submitted = stream.api.post("/v1/bids/desk-bid/submit", revision, "market_desk")
+    stream.api.post("/v1/bids/desk-bid/send", revision, "market_desk")
+    stream.api.post("/v1/bids/desk-bid/acknowledge", revision | {"reference": f"M-{number}"}, "market_desk")
+    return submitted
+
+
+def _clearing(stream: Stream, number: int) -> httpx.Response:
+    """A run of December's first day: what stands then was awarded nothing."""
+    _market(stream, number)
+    body = {
+        "market": "shandong_spot",
+        "product": "da",
+        "day": "2026-12-01",
+        "run": f"run {number}",
+        "published": (NEXT + timedelta(minutes=number)).isoformat(),
+        "price_u": [300_000 + number] * 96,
+        "awards": [],
+        "source": "the market's page",
+        "source_sha256": "0" * 64,
+    }
+    return stream.api.post("/v1/clearings", body, "market_desk")
+
+
 def _key(stream: Stream, number: int) -> httpx.Response:
     """A key granted, and the one before it revoked."""
     body = {"actor": f"reader-{number}", "role": "auditor"}
@@ -398,6 +479,10 @@ STEPS: Final[dict[str, Step]] = {
     "cash": _cash,
     "capital": _capital,
     "layout": _layout,
+    "market": _market,
+    "desk": _desk,
+    "bid": _bid,
+    "clearing": _clearing,
     "key": _key,
 }
 """By kind, what one step does."""

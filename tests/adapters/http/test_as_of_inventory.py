@@ -10,7 +10,14 @@ from tests.adapters.http.as_of_questions import routes
 from tests.adapters.http.conftest import CONTRACT, Api, problem
 
 PAGE: Final = (Path(__file__).parents[3] / "docs/as-of.md").read_text(encoding="utf-8")
-EFFECTIVE: Final = ({"effective"}, {"month"}, {"from", "to"}, {"start", "end"})
+EFFECTIVE: Final = (
+    {"effective"},
+    {"month"},
+    {"day"},
+    {"first_day", "last_day"},
+    {"from", "to"},
+    {"start", "end"},
+)
 """The parameters by which a route asks for effective time."""
 
 

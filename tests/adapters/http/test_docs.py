@@ -8,7 +8,7 @@ from adapters.http.permissions import PERMISSIONS
 from tests.adapters.http.conftest import Api
 
 BODYLESS = ("/revoke", "/approve", "/review", "/issue", "/confirm", "/accept-by-silence")
-ASKING = {"POST /v1/what-if", "POST /v1/appraisals"}
+ASKING = {"POST /v1/what-if", "POST /v1/appraisals", "POST /v1/bids/check"}
 """Questions whose documents do not fit into an address; they record nothing."""
 
 

@@ -30,6 +30,8 @@ NAMES = {
     "{dispute}": "d1",
     "{sequence}": "1",
     "{key_id}": "nobody",
+    "{day}": "2026-09-03",
+    "/v1/live": "/v1/live?follow=false",
 }
 
 

@@ -1,0 +1,99 @@
+"""The desk on aggregates in memory: commands are decided and folded as the front door does, without servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from adapters.desk.binding import Binding, SiteTies
+from adapters.desk.desk import Desk
+from adapters.front_door import FrontDoor, Receipt, Wish
+from adapters.postgres.database import Database
+from ledger.command import Command, TimedCommand
+from ledger.effective import History
+from ledger.refusal import Refused
+from ledger.trading_unit import TradingUnit
+from trading.bid_commands import awardable
+from trading.bid_life import BidState, Standing
+from trading.clearing import Award, Clearing
+
+
+class PureDoor:
+    """Aggregates, and every event in the order in which it was saved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.states: dict[str, object] = {}
+        self.saves: list[list[tuple[str, object]]] = []
+        self.seen: dict[tuple[str, str], Receipt] = {}
+        self.watch: Callable[[], None] = lambda: None
+        """Called after every single event."""
+
+    def state(self, aggregate: str) -> object:
+        return self.states.get(aggregate)
+
+    def accepted(self, aggregate: str, command_id: str) -> Receipt | None:
+        return self.seen.get((aggregate, command_id))
+
+    def execute(self, command: Command | TimedCommand, *, command_id: str, actor: str) -> Receipt:
+        return self.execute_all([Wish(command, command_id)], actor=actor)[0]
+
+    def execute_all(self, wishes: Sequence[Wish], *, actor: str) -> list[Receipt]:
+        assert actor, "somebody asks"
+        names = [wish.command.aggregate for wish in wishes]
+        assert len(set(names)) == len(names), "two commands of one save change the same aggregate"
+        self.now += timedelta(milliseconds=1)
+        decided: list[tuple[str, object]] = []
+        for wish in wishes:
+            command: Any = wish.command
+            others = {name: self.states.get(name) for name in command.reads}
+            state = self.states.get(command.aggregate)
+            timed = isinstance(command, TimedCommand)
+            events = (
+                command.decide_at(self.now, state, others) if timed else command.decide(state, others)
+            )
+            decided += [(command.aggregate, event) for event in events]
+        self.saves.append(decided)
+        for name, event in decided:
+            self.states[name] = cast("Any", event).apply(self.states.get(name))
+            self.watch()
+        receipts = [Receipt(name, 0, len(self.saves)) for name in names]
+        self.seen |= {(one.aggregate, w.command_id): one for one, w in zip(receipts, wishes, strict=True)}
+        return receipts
+
+
+class PureDesk(Desk):
+    """The desk's own code; only where it would read PostgreSQL, it reads the aggregates."""
+
+    def __init__(self, door: PureDoor) -> None:
+        super().__init__(cast("FrontDoor", door), cast("Database", None))
+        self.pure = door
+
+    def _binding(self) -> Binding:
+        units = {
+            name.removeprefix("trading_unit."): cast("History[TradingUnit]", state)
+            for name, state in self.pure.states.items()
+            if name.startswith("trading_unit.")
+        }
+        return Binding(SiteTies(units, {}))
+
+    def bids(self) -> dict[str, BidState]:
+        return {
+            name.removeprefix("bid."): state
+            for name, state in self.pure.states.items()
+            if isinstance(state, BidState)
+        }
+
+    def _standing(self, clearing: Clearing, awarded: Mapping[str, Award]) -> dict[str, Standing]:
+        found: dict[str, Standing] = {}
+        for name, state in self.bids().items():
+            bid = state.draft.bid
+            if (bid.market, bid.product, bid.day) != (clearing.market, clearing.product, clearing.day):
+                continue
+            held = awardable(state, awarded[name].revision if name in awarded else None)
+            if held is None and name in awarded:
+                raise Refused("award_without_bid", f"{name} does not stand", place="awards")
+            if held is not None:
+                found[name] = held
+        return found
