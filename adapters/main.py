@@ -18,16 +18,20 @@ from adapters.cli import (
     access_log,
     accounting,
     analyst,
+    bid,
     bundle,
     capital,
     close,
     contract_facts,
+    desk,
     disputes,
     facts,
     log,
+    market,
     metering,
     money,
     netting,
+    position,
     privacy,
     proof,
     questions,
@@ -36,8 +40,11 @@ from adapters.cli import (
     reports,
     runs,
     servers,
+    sharing,
     story,
+    trade,
     trading_units,
+    webhook,
 )
 from adapters.cli.reads import put_on_record
 from adapters.cli.session import Session
@@ -91,6 +98,13 @@ def application(session: Session) -> App:
     runs.add_to(app, session)
     story.add_to(app, session)
     trading_units.add_to(app, session)
+    market.add_to(app, session)
+    desk.add_to(app, session)
+    bid.add_to(app, session)
+    position.add_to(app, session)
+    sharing.add_to(app, session)
+    trade.add_to(app, session)
+    webhook.add_to(app, session)
     put_on_record(app)
     return app
 

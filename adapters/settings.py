@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys that natural persons' data are encrypted under, of every book: outside backups, so that a destroyed
     key stays destroyed.
 
+    `gateways` is the TOML file of the ways to the markets that bids are sent by; without it none are sent.
+
     Raises:
         Refused: `settings`, `book_id`.
     """
@@ -59,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_origin: str = "wattledger"
     access_days: int = access_stream.DAYS
     personal_keys: Path | None = None
+    gateways: Path | None = None
 
     def __post_init__(self) -> None:
         checked_book(self.book)

@@ -15,6 +15,7 @@ from ledger.refusal import Refused
 Action = Literal[
     "access_log",
     "account",
+    "bid",
     "bundle",
     "contract",
     "document",

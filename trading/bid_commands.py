@@ -168,7 +168,8 @@ class OverrideLimit(_BidCommand, frozen=True):
 class SubmitBid(_BidCommand, frozen=True):
     """Offer one revision to the market.
 
-    `uses` and `units` are what its save binds beside it, `contracts` those that hold for its sites.
+    `uses` and `units` are what its save binds beside it, `contracts` those that hold for its sites;
+    `replaces` the revisions that may be awarded until the market has this one, the newest first.
     """
 
     market: Id
@@ -177,6 +178,7 @@ class SubmitBid(_BidCommand, frozen=True):
     uses: tuple[LimitPart, ...]
     units: tuple[str, ...]
     contracts: tuple[str, ...]
+    replaces: tuple[int, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -188,12 +190,17 @@ class SubmitBid(_BidCommand, frozen=True):
     ) -> tuple[BidSubmitted]:
         """Raises:
         Refused: `unknown_bid`, `kill_switch`, `bid_revision`, `bid_status`, `gate_not_open`, `gate_closed`,
-            `contract_forbids`, `risk_policy_missing`, `approval_missing`; `conflict` when the limits changed
-            meanwhile.
+            `contract_forbids`, `risk_policy_missing`, `approval_missing`; `conflict` when the limits, or what
+            stands, changed meanwhile.
         """
         desk = others.get(risk.AGGREGATE)
+        checked_id(self.by, "by")
         found = _open_draft(state, self.bid, self.revision)
         draft = found.draft
+        if found.standing is not None and found.standing.status == "cleared":
+            raise Refused("bid_status", f"bid {self.bid} is cleared already", place="bid")
+        if self.replaces != tuple(one.draft.revision for one in found.awardable):
+            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         check_running(desk)
         market, product = _product_of(draft.bid, others)
         gate = gate_of(market, product, draft.bid.day, draft.bid.first)
@@ -299,22 +306,30 @@ class NoteUnsent(_BidCommand, frozen=True):
 
 
 class NoteUncertain(_BidCommand, frozen=True):
-    """No answer came."""
+    """No answer came to what was sent."""
 
     revision: int
     reason: str
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUncertain]:
-        _live(state, self.bid, self.revision)
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status not in ("sending", "uncertain"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
         return (BidUncertain(self.revision, self.reason),)
 
 
 class AcknowledgeBid(_BidCommand, frozen=True):
-    """The market has it, under its own reference. A person may say so where no gateway can ask."""
+    """The market has it, under its own reference. A person may say so where no gateway can ask.
+
+    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds.
+    """
 
     revision: int
     reference: str
     market_time: Instant | None = None
+    sent: bool = False
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
         """Raises:
@@ -325,7 +340,8 @@ class AcknowledgeBid(_BidCommand, frozen=True):
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
         if not self.reference.strip():
             raise Refused("reference", "name the market's own reference", place="reference")
-        return (BidAcknowledged(self.revision, self.reference, self.market_time),)
+        withdrawing = self.sent and standing.status == "withdrawing"
+        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing),)
 
 
 class RefuseBid(_BidCommand, frozen=True):

@@ -116,6 +116,20 @@ class BidState(msgspec.Struct, frozen=True):
         standing = self.standing
         return standing if standing is not None and standing.status in LIVE else None
 
+    @property
+    def awardable(self) -> tuple[Standing, ...]:
+        """The live revision and those that it is to replace, the newest first: any may be awarded."""
+        return with_behind(self.live)
+
+
+def with_behind(standing: Standing | None) -> tuple[Standing, ...]:
+    """A revision and those that it is to replace, the newest first."""
+    found: list[Standing] = []
+    while standing is not None:
+        found.append(standing)
+        standing = standing.behind
+    return tuple(found)
+
 
 def standing_of(state: BidState | None, name: str) -> Standing:
     """Raises:
@@ -136,7 +150,7 @@ def live_of(state: BidState | None, name: str) -> Standing:
     return standing
 
 
-def _at_market(standing: Standing) -> Standing | None:
+def at_market(standing: Standing) -> Standing | None:
     """What of it the market holds: itself once it was sent, else what it was to replace."""
     if standing.status in ("sending", "uncertain", "acknowledged", "withdrawing"):
         return standing
@@ -144,10 +158,14 @@ def _at_market(standing: Standing) -> Standing | None:
 
 
 def _ended(state: BidState, status: AtMarket, reason: str) -> BidState:
-    """The revision came to nothing; what it was to replace stands again."""
-    assert state.standing is not None, "only what was submitted ends"
-    if state.standing.behind is not None:
-        return msgspec.structs.replace(state, standing=state.standing.behind)
+    """The revision came to nothing; what it was to replace stands again, or is wanted back as it was."""
+    standing = state.standing
+    assert standing is not None, "only what was submitted ends"
+    if standing.behind is not None:
+        behind = standing.behind
+        if standing.status == "withdrawing":
+            behind = msgspec.structs.replace(behind, status="withdrawing", reason=standing.reason)
+        return msgspec.structs.replace(state, standing=behind)
     return _with(state, status=status, reason=reason)
 
 
@@ -211,7 +229,7 @@ class BidSubmitted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.submi
             self.margin_s,
             self.uses,
             self.units,
-            behind=None if before is None else _at_market(before),
+            behind=None if before is None else at_market(before),
         )
         return msgspec.structs.replace(state, standing=standing)
 
@@ -250,8 +268,13 @@ class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.ac
     revision: int
     reference: str
     market_time: Instant | None
+    withdrawing: bool = False
+    """It was asked back while it was on its way, and still is."""
 
     def apply(self, state: BidState) -> BidState:
+        assert state.standing is not None, "only what was submitted is acknowledged"
+        if self.withdrawing:
+            return _with(state, reference=self.reference, behind=None)
         return _with(state, status="acknowledged", reference=self.reference, reason="", behind=None)
 
 

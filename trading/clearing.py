@@ -23,6 +23,7 @@ from trading.product import Id, Market, market_at
 AWARDS_MAX: Final = 300
 """Awards of one clearing are recorded with their bids and commitments in one save."""
 _WHOLE_MAX: Final = 2**40
+_NAME_MAX: Final = 128
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -93,7 +94,17 @@ class Clearing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def clearing_id(market: str, product: str, day: date) -> str:
-    return f"{market}_{product}_{day.isoformat()}"
+    """A name that no other market, product and day have, and that the store takes.
+
+    An underscore of the market is doubled, so that the first single one ends it.
+
+    >>> clearing_id("guangdong_spot", "da", date(2026, 2, 3))
+    'guangdong__spot_da_2026-02-03'
+    """
+    name = f"{market.replace('_', '__')}_{product}_{day.isoformat()}"
+    if len(name) > _NAME_MAX:
+        name = f"{hashlib.sha256(name.encode()).hexdigest()}_{day.isoformat()}"
+    return name
 
 
 class ClearingState(msgspec.Struct, frozen=True):

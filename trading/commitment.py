@@ -147,7 +147,7 @@ class Commit(msgspec.Struct, frozen=True):
         day = Day(self.unit, self.day, start, slots, envelope)
         others_held = held.without(self.commitment.bid)
         self._check_only(others_held)
-        check(day, others_held, self.commitment, Conflicts(policy))
+        check(day, others_held, self.commitment, Conflicts(_by_arrival(policy)))
         return (CommitmentMade(bound),)
 
     def _check_only(self, held: tuple[Commitment, ...]) -> None:
@@ -193,6 +193,12 @@ class Release(msgspec.Struct, frozen=True):
 
     def decide(self, _: UnitDay | None, __: Mapping[str, object]) -> tuple[CommitmentReleased]:
         return (CommitmentReleased(self.bid),)
+
+
+def _by_arrival(policy: Policy) -> Policy:
+    """What stands at a market cannot be taken from it, whichever stream the matrix prefers."""
+    order = msgspec.structs.replace(policy.order, bid="arrival")
+    return msgspec.structs.replace(policy, order=order)
 
 
 def _unit(others: Mapping[str, object], name: str) -> TradingUnit:

@@ -23,7 +23,9 @@ from trading.commitment import CommitmentMade, CommitmentReleased, DayEnvelopeSt
 from trading.envelope import EnvelopeStated
 from trading.published_market import MarketPublished
 from trading.risk import PolicyApproved, PolicyPrepared, TradingResumed, TradingStopped
+from trading.sharing import SharingStated, SitesAvailable
 from trading.usage import LimitFreed, LimitUsed
+from trading.webhook import WebhookRegistered, WebhookReplayAsked, WebhookStopped
 
 TradingEvent = (
     MarketPublished
@@ -52,4 +54,9 @@ TradingEvent = (
     | BidCleared
     | ClearingRecorded
     | AwardShared
+    | SharingStated
+    | SitesAvailable
+    | WebhookRegistered
+    | WebhookStopped
+    | WebhookReplayAsked
 )

@@ -65,16 +65,19 @@ def exposure_of(bid: Bid, product: Product) -> Exposure:
 def _payable_w_u(bid: Bid, table: Table) -> int:
     """W x millionths that buying all, and selling all below zero, would cost.
 
-    A curve's charging part is bought from its highest price down: each of its W at its own price.
+    A curve's charging part is bought from its highest price down: each of its W at its own price. Of an
+    exclusive group one block is taken: the dearest counts.
     """
     bought = np.minimum(table.to_w, 0) - np.minimum(table.from_w, 0)
     sold = np.maximum(table.to_w, 0) - np.maximum(table.from_w, 0)
     total = _dot(bought, np.maximum(table.price_u, 0)) + _dot(sold, np.maximum(-table.price_u, 0))
+    dearest: dict[tuple[str, str], int] = {}
     for block in bid.blocks:
         power = abs(sum(block.profile_w))
         against = block.price_u if sum(block.profile_w) < 0 else -block.price_u
-        total += power * max(against, 0)
-    return total
+        key = ("block", block.id) if block.group is None else ("group", block.group)
+        dearest[key] = max(dearest.get(key, 0), power * against)
+    return total + sum(dearest.values())
 
 
 def _dot(power: Whole, price: Whole) -> int:

@@ -6,6 +6,8 @@ here is what settlement would not pay.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -26,16 +28,22 @@ from trading.product import Id
 Whole = npt.NDArray[np.int64]
 
 _S_PER_HOUR: Final = 3600
-_SLOT_MIN: Final = SLOT_S // 60
+_S_PER_MIN: Final = 60
+_FINE: Final = 3
+"""Steps of five minutes in a quarter-hour."""
+PATHS_MAX: Final = 64
+"""So many ways in which revisions on their way may turn out are looked at; beyond them, all extremes."""
 
 
 class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     """What one bid or award binds of a unit on a day, in W for each quarter-hour, all at least 0.
 
     `up_w`: the most that may be asked toward the grid, `down_w` from it. `path_w`: what is planned of it,
-    above zero discharging; with it only that path needs the energy, without it both extremes do; `held_s`:
-    for how long the power must be held ready, where it is no path. `of` names another unit that has sites in
-    common, where the commitment is that unit's.
+    above zero discharging, for each quarter-hour or each five minutes; with it only that path needs the
+    energy, without it both extremes do. `or_path_w`: paths that may come instead, while an earlier revision
+    may be awarded. `held_s`: for how long the power must be held ready, where it is no path; 0 where only
+    the power is asked for. `of` names another unit that has sites in common, where the commitment is that
+    unit's.
     """
 
     bid: Id
@@ -44,7 +52,8 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     up_w: tuple[int, ...]
     down_w: tuple[int, ...]
     path_w: tuple[int, ...] | None = None
-    held_s: int = 0
+    or_path_w: tuple[tuple[int, ...], ...] = ()
+    held_s: int | None = None
     awarded: bool = False
     of: Id | None = None
 
@@ -52,11 +61,19 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
         assert len(self.up_w) == len(self.down_w), "as many powers up as down"
         assert min(self.up_w) >= 0, "powers have no sign"
         assert min(self.down_w) >= 0, "powers have no sign"
+        for path in self.paths_w:
+            assert len(path) in (len(self.up_w), len(self.up_w) * _FINE), "a power for each step"
+        assert self.path_w is not None or not self.or_path_w, "another path is beside a path"
 
     @property
     def reserves(self) -> bool:
         """Whether it keeps power ready, and moves no energy by plan."""
-        return self.held_s > 0
+        return self.held_s is not None
+
+    @property
+    def paths_w(self) -> tuple[tuple[int, ...], ...]:
+        """The paths of which one will be followed; none where the extremes count."""
+        return () if self.path_w is None else (self.path_w, *self.or_path_w)
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -79,8 +96,12 @@ class Day(msgspec.Struct, frozen=True):
             down = np.array(self.envelope.charge_w, dtype=np.int64)
         return up, down
 
-    def at(self, slot: int) -> str:
-        begins: datetime = self.start + timedelta(seconds=slot * SLOT_S)
+    def step_s(self, path: Whole) -> int:
+        """Seconds of a step of a path through the day."""
+        return SLOT_S * self.slots // len(path)
+
+    def at(self, step: int, step_s: int = SLOT_S) -> str:
+        begins: datetime = self.start + timedelta(seconds=step * step_s)
         return f"{begins.isoformat()}"
 
 
@@ -169,28 +190,41 @@ def _conflict(
 
 
 def _paths(everything: Sequence[Commitment], slots: int) -> list[Whole]:
-    """The power paths that the storage may have to follow: all sold, and all bought."""
-    sold, bought = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
-    for one in everything:
-        if one.reserves:
-            continue
-        if one.path_w is not None:
-            sold += np.array(one.path_w)
-            bought += np.array(one.path_w)
-        else:
-            sold += np.array(one.up_w)
-            bought -= np.array(one.down_w)
-    return [sold] if np.array_equal(sold, bought) else [sold, bought]
+    """The power paths that the storage may have to follow: all sold, and all bought.
+
+    A step is a quarter-hour, or five minutes where any commitment's path has them: what is charged and
+    discharged within a quarter-hour has its losses. Where one of several paths will be followed, each is.
+    """
+    moving = [one for one in everything if not one.reserves]
+    fine = _FINE if any(len(path) > slots for one in moving for path in one.paths_w) else 1
+    steps = slots * fine
+    ways = [one.paths_w for one in moving]
+    if math.prod(len(paths) or 1 for paths in ways) > PATHS_MAX:
+        ways = [paths if len(paths) == 1 else () for paths in ways]
+    found: dict[bytes, Whole] = {}
+    for chosen in itertools.product(*(paths or (None,) for paths in ways)):
+        sold, bought = np.zeros(steps, dtype=np.int64), np.zeros(steps, dtype=np.int64)
+        for one, path in zip(moving, chosen, strict=True):
+            sold += _stepped(one.up_w if path is None else path, steps)
+            bought += -_stepped(one.down_w, steps) if path is None else _stepped(path, steps)
+        found |= {path.tobytes(): path for path in (sold, bought)}
+    return list(found.values())
+
+
+def _stepped(powers: tuple[int, ...], steps: int) -> Whole:
+    return np.repeat(np.array(powers, dtype=np.int64), steps // len(powers))
 
 
 def _check_ramp(day: Day, path: Whole) -> None:
     ramp = day.envelope.limits.ramp_w_per_min
     if ramp is None:
         return
-    over = np.abs(np.diff(path)) > ramp * _SLOT_MIN
+    step_s = day.step_s(path)
+    over = np.abs(np.diff(path)) * _S_PER_MIN > ramp * step_s
     if over.any():
-        slot = int(over.argmax())
-        wrong = f"{path[slot]} W to {path[slot + 1]} W at {day.at(slot + 1)} is more than {ramp} W a minute"
+        step = int(over.argmax())
+        at = day.at(step + 1, step_s)
+        wrong = f"{path[step]} W to {path[step + 1]} W at {at} is more than {ramp} W a minute"
         raise Refused("ramp", wrong, place="curves")
 
 
@@ -201,21 +235,22 @@ def _check_energy(day: Day, path: Whole, everything: Sequence[Commitment]) -> No
     """
     limits = day.envelope.limits
     gain, loss = limits.charge_ppm, limits.discharge_ppm
+    step_s = day.step_s(path)
     one_wh = _S_PER_HOUR * PPM * loss
-    change = np.minimum(-path, 0).astype(object) * (SLOT_S * PPM * PPM)
-    change += np.maximum(-path, 0).astype(object) * (SLOT_S * gain * loss)
+    change = np.minimum(-path, 0).astype(object) * (step_s * PPM * PPM)
+    change += np.maximum(-path, 0).astype(object) * (step_s * gain * loss)
     stored = np.cumsum(change) + limits.stored_wh * one_wh
     before = np.concatenate(([limits.stored_wh * one_wh], stored[:-1]))
-    up, down = _held(everything, day.slots)
+    up, down = (np.repeat(held, len(path) // day.slots) for held in _held(everything, day.slots))
     least = np.minimum(stored, before) - up.astype(object) * (PPM * PPM) - limits.floor_wh * one_wh
     most = np.maximum(stored, before) + down.astype(object) * (gain * loss) - limits.ceiling_wh * one_wh
     for wrong, over, bound in (("less", least < 0, "floor"), ("more", most > 0, "ceiling")):
         if over.any():
-            slot = int(over.argmax())
+            step = int(over.argmax())
             held = limits.floor_wh if bound == "floor" else limits.ceiling_wh
             raise Refused(
                 "stored_energy",
-                f"at {day.at(slot)} the storage would hold {wrong} than its {bound} of {held} Wh",
+                f"at {day.at(step, step_s)} the storage would hold {wrong} than its {bound} of {held} Wh",
                 place="curves" if not everything[-1].path_w else "schedule_w",
             )
 
@@ -224,7 +259,7 @@ def _held(everything: Sequence[Commitment], slots: int) -> tuple[Whole, Whole]:
     """Ws that must be ready in each quarter-hour: power x the time for which it is to be held."""
     up, down = np.zeros(slots, dtype=np.int64), np.zeros(slots, dtype=np.int64)
     for one in everything:
-        if one.reserves:
+        if one.held_s:
             up += np.array(one.up_w) * one.held_s
             down += np.array(one.down_w) * one.held_s
     return up, down

@@ -102,9 +102,14 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     linked_blocks: bool = False
     clock_margin_s: int = 2
     """A bid is late when the gate closes within this time of our clock."""
+    settles_as: Id | None = None
+    """The market rule under which the sites' parts of its awards are settled; None where they are settled as
+    the market's statement about the trading unit, or not by award."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
+        if self.settles_as is not None:
+            checked_id(self.settles_as, "settles_as")
         if not self.title.strip():
             raise Refused("empty", "state the title", place="title")
         for place, allowed in (

@@ -68,7 +68,7 @@ class BidReceipt(msgspec.Struct, frozen=True, kw_only=True):
     def parse(cls, text: str) -> BidReceipt:
         """Raises:
         Refused: `bid_receipt`."""
-        title, *lines = text.splitlines()
+        title, *lines = text.split("\n")[:-1] or [""]
         origin, _, kind = title.partition(" ")
         fields: dict[str, object] = {"origin": origin}
         for line in lines:

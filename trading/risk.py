@@ -7,6 +7,7 @@ approves it. The switch is pulled by one and put back by another.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 from ledger.clauses.flow import one_of
 from ledger.clauses.share import Amount, amount
 from ledger.identity import checked_id
+from ledger.interval import Instant
 from ledger.quantity import MINOR_DIGITS
 from ledger.refusal import Refused
 from trading.product import Id, Kind
@@ -119,6 +121,7 @@ class RiskPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Pulled(msgspec.Struct, frozen=True):
     by: str
     reason: str
+    at: Instant
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -149,9 +152,10 @@ class PolicyApproved(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.po
 class TradingStopped(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.trading_stopped.v1"):
     by: str
     reason: str
+    at: Instant
 
     def apply(self, state: Desk | None) -> Desk:
-        return msgspec.structs.replace(state or Desk(), pulled=Pulled(self.by, self.reason))
+        return msgspec.structs.replace(state or Desk(), pulled=Pulled(self.by, self.reason, self.at))
 
 
 class TradingResumed(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.trading_resumed.v1"):
@@ -207,11 +211,11 @@ class StopTrading(_DeskCommand, frozen=True):
     by: str
     reason: str
 
-    def decide(self, _: Desk | None, __: Mapping[str, object]) -> tuple[TradingStopped]:
+    def decide_at(self, now: datetime, _: Desk | None, __: Mapping[str, object]) -> tuple[TradingStopped]:
         """Raises:
         Refused: `reason`."""
         checked_id(self.by, "by")
-        return (TradingStopped(self.by, checked_reason(self.reason)),)
+        return (TradingStopped(self.by, checked_reason(self.reason), now),)
 
 
 class ResumeTrading(_DeskCommand, frozen=True):

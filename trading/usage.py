@@ -77,6 +77,8 @@ class UseLimit(msgspec.Struct, frozen=True):
     day: date
     used: Used
     overridden: bool
+    asked: str
+    """What this revision asks for; `used` is more while one that asked for more may still be awarded."""
 
     @property
     def aggregate(self) -> str:
@@ -92,8 +94,28 @@ class UseLimit(msgspec.Struct, frozen=True):
         if not self.overridden:
             before = (state or Usage()).sum_at(now, self.used.bid)
             name = f"{self.limit.id} of {self.limit.each} {self.value}"
-            check_limit(name, before, self.used.exact, self.limit.most_exact, self.limit.measure)
+            check_limit(name, before, Fraction(self.asked), self.limit.most_exact, self.limit.measure)
         return (LimitUsed(self.used, now, self.overridden),)
+
+
+class KeepUse(msgspec.Struct, frozen=True):
+    """Put what stands in place of what was used: a fact, whatever else uses the limit."""
+
+    limit: Limit
+    value: str
+    day: date
+    used: Used
+
+    @property
+    def aggregate(self) -> str:
+        return aggregate_of(self.limit, self.value, self.day)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def decide_at(self, now: datetime, _: Usage | None, __: Mapping[str, object]) -> tuple[LimitUsed]:
+        return (LimitUsed(self.used, now, overridden=False),)
 
 
 class FreeLimit(msgspec.Struct, frozen=True):

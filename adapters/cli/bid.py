@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import App, Parameter
 
-from adapters.cli import bid_text, given_file
+from adapters.cli import bid_answers, bid_text, given_file
 from adapters.cli.as_of import AsOf, moment
 from adapters.cli.close import As
 from adapters.cli.counted import counted
@@ -20,14 +20,12 @@ from adapters.desk.bid_csv import BidTable, WrittenBid, template
 from adapters.desk.checking import checked_bid
 from adapters.desk.desk import Desk
 from adapters.desk.receipt import signed_receipt
-from adapters.front_door import Receipt
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter
 from adapters.queries.market_gates import market_on
 from adapters.stack import Stack
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid
 from trading.bid_life import Status
 
 _WHAT = "a bid in CSV (wattledger bid template writes one) or JSON (the body of POST /v1/bids)"
@@ -51,6 +49,7 @@ def add_to(app: App, session: Session) -> None:
     app.command(group)
     _add_life(group, session)
     _add_decisions(group, session)
+    bid_answers.add_to(group, session)
     _add_reads(group, session)
 
 
@@ -63,7 +62,7 @@ def _add_life(group: App, session: Session) -> None:
         *,
         out: Annotated[Path | None, Parameter(help="write to this new file (.csv)")] = None,
     ) -> None:
-        """Write the table of a delivery day with nothing offered: fill in its rows, in MW and the unit shown."""
+        """Write the table of a delivery day with nothing offered, to be filled in: MW, prices as shown."""
         with session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
@@ -92,7 +91,7 @@ def _add_life(group: App, session: Session) -> None:
                 receipt = desk.draft(written.bid, revision=upon, command_id=once(), actor=by)
             except Refused as refused:
                 raise written.placed(refused) from None
-            _told(desk, written.bid.id, receipt)
+            print(bid_text.stored(desk, written.bid.id, receipt))
 
     @group.command
     def check(file: Path, *, by: As = "cli") -> int:
@@ -117,14 +116,14 @@ def _add_life(group: App, session: Session) -> None:
             stack.caught_up()
             desk = _desk(stack)
             wanted = _revision(desk, name, revision)
-            _told(desk, name, desk.submit(name, wanted, command_id=once(), actor=by))
+            print(bid_text.stored(desk, name, desk.submit(name, wanted, command_id=once(), actor=by)))
 
     @group.command
     def withdraw(name: Name, reason: str, *, by: As) -> None:
         """Ask the market to give a submitted bid back, while its gate is open."""
         with session.open() as stack:
             desk = _desk(stack)
-            _told(desk, name, desk.ask_withdrawal(name, reason, command_id=once(), actor=by))
+            print(bid_text.stored(desk, name, desk.ask_withdrawal(name, reason, command_id=once(), actor=by)))
 
 
 def _add_decisions(group: App, session: Session) -> None:
@@ -147,7 +146,7 @@ def _add_decisions(group: App, session: Session) -> None:
                 )
                 raise Refused("bid_revision", wrong, place="--digest")
             receipt = desk.approve(name, draft.revision, draft.digest, command_id=once(), actor=by)
-            _told(desk, name, receipt)
+            print(bid_text.stored(desk, name, receipt))
 
     @group.command
     def override(name: Name, limit: str, reason: str, *, by: As, revision: Revision = None) -> None:
@@ -155,16 +154,11 @@ def _add_decisions(group: App, session: Session) -> None:
         with session.open() as stack:
             desk = _desk(stack)
             wanted = _revision(desk, name, revision)
-            _told(desk, name, desk.override(name, wanted, limit, reason, command_id=once(), actor=by))
-
-    @group.command
-    def acknowledge(name: Name, reference: str, *, by: As, revision: Revision = None) -> None:
-        """Say that the market has the bid under REFERENCE, where no gateway can ask it."""
-        with session.open() as stack:
-            stack.caught_up()
-            desk = _desk(stack)
-            command = AcknowledgeBid(name, _revision(desk, name, revision), reference)
-            _told(desk, name, desk.acknowledge(command, command_id=once(), actor=by))
+            print(
+                bid_text.stored(
+                    desk, name, desk.override(name, wanted, limit, reason, command_id=once(), actor=by)
+                )
+            )
 
 
 def _add_reads(group: App, session: Session) -> None:
@@ -259,11 +253,3 @@ def _read(stack: Stack, file: Path) -> tuple[WrittenBid, int]:
     if not body.bid.note.isprintable():
         raise Refused("control_character", "a note is one line of text", place="bid.note")
     return WrittenBid(body.bid, {}), body.revision
-
-
-def _told(desk: Desk, name: str, receipt: Receipt) -> None:
-    state = desk.state(name)
-    print(
-        f"bid {name} revision {state.draft.revision}: {state.status}, digest {state.draft.digest[:16]},"
-        f" event {receipt.sequence}"
-    )

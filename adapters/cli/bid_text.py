@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from adapters.desk.bid_csv import mw, price_name, price_text
 from adapters.desk.checking import CheckedBid, LimitUse
+from adapters.desk.desk import Desk
+from adapters.front_door import Receipt
 from adapters.queries.bids import FoundBid
 from adapters.queries.unit_day import UnitDayAnswer
 from ledger.clauses.flow import grouped
@@ -18,6 +20,15 @@ from trading.bid_life import Standing
 from trading.envelope import SLOT_S
 from trading.feasibility import Commitment
 from trading.product import Market, Product
+
+
+def stored(desk: Desk, name: str, receipt: Receipt) -> str:
+    """How the bid stands after a command, and where the fact is."""
+    state = desk.state(name)
+    return (
+        f"bid {name} revision {state.draft.revision}: {state.status}, digest {state.draft.digest[:16]},"
+        f" event {receipt.sequence}"
+    )
 
 
 def line(found: FoundBid) -> str:

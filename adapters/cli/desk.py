@@ -20,7 +20,7 @@ from adapters.cli.submitting import once
 from adapters.decoder_refusal import decoder_refusal
 from adapters.desk.bid_csv import mw
 from adapters.queries.as_of import recorded_at_max
-from adapters.queries.desk_rules import DeskRules, Policy, desk_rules, prepared_policy
+from adapters.queries.desk_rules import DeskRules, StatedPolicy, desk_rules, prepared_policy
 from adapters.queries.unit_day import UnitDayAnswer, unit_day
 from ledger.clauses.flow import grouped
 from ledger.effective import Period
@@ -52,7 +52,7 @@ def _add_rules(group: App, session: Session) -> None:
         with session.open() as stack:
             command = risk.PreparePolicy(found, by)
             receipt = stack.door.execute(command, command_id=once(), actor=by)
-        digest = Policy.of(found).digest
+        digest = StatedPolicy.of(found).digest
         print(f"risk policy prepared: digest {digest[:16]} waits for approval, event {receipt.sequence}")
 
     @group.command
@@ -74,7 +74,7 @@ def _add_rules(group: App, session: Session) -> None:
 
     @group.command
     def stop(reason: Reason, *, by: As) -> None:
-        """Stop trading at once: nothing is submitted or sent any more, and gateways ask back what they can."""
+        """Stop trading at once: nothing is submitted or sent, and gateways ask back what they can."""
         with session.open() as stack:
             command = risk.StopTrading(by, reason)
             receipt = stack.door.execute(command, command_id=once(), actor=by)
@@ -179,14 +179,16 @@ def _rules(found: DeskRules) -> Iterator[str]:
         )
 
 
-def _policy(one: Policy) -> Iterator[str]:
+def _policy(one: StatedPolicy) -> Iterator[str]:
     for limit in one.policy.limits:
         unit = "Wh" if limit.currency is None else limit.currency
         only = f" (only {', '.join(limit.only)})" if limit.only else ""
-        yield f"    limit {limit.id}: {limit.measure} {grouped(limit.most)} {unit} a {limit.each}{only}, {limit.span}"
+        most = f"{limit.measure} {grouped(limit.most)} {unit}"
+        yield f"    limit {limit.id}: {most} a {limit.each}{only}, {limit.span}"
     for rule in one.policy.approvals:
         kinds = ", ".join(rule.kinds)
-        yield f"    {counted(rule.persons, 'other person')} for {kinds} from {grouped(rule.above)} of exposure on"
+        others = counted(rule.persons, "other person")
+        yield f"    {others} for {kinds} from {grouped(rule.above)} of exposure on"
 
 
 def _day(found: UnitDayAnswer) -> Iterator[str]:

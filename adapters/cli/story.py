@@ -14,6 +14,7 @@ from adapters.documents.language import Language
 from adapters.http.instant import instant_of
 from adapters.postgres.database import Connection
 from adapters.queries.story.actor import actor as actor_story
+from adapters.queries.story.bid import bid as bid_story
 from adapters.queries.story.contract import contract as contract_story
 from adapters.queries.story.device import device as device_story
 from adapters.queries.story.document import document as document_story
@@ -100,6 +101,11 @@ def _add_money(group: App, session: Session) -> None:
     def unit_statement(name: str, *, shown: Shown = _DEFAULT) -> None:
         """Tell a market's statement about a trading unit: how it was shared out, and each site's runs."""
         _show(session, shown, lambda c, p, part: unit_statement_story(c, p, name, part=part))
+
+    @group.command
+    def bid(name: str, *, shown: Shown = _DEFAULT) -> None:
+        """Tell a bid to the cent: its award, the sites' shares, what was metered, the lines and postings."""
+        _show(session, shown, lambda c, p, part: bid_story(c, p, name, part=part))
 
     @group.command
     def document(name: str, *, shown: Shown = _DEFAULT) -> None:

@@ -1,4 +1,4 @@
-"""The demo's chapters in their order: four sites first, then two portfolios in a book of their own."""
+"""The demo's chapters in their order: four sites, then two portfolios and a trading week in own books."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final, Literal, get_args
 
 from rich.console import Console
 
-from adapters.demo import books, close, documents, four_sites, markets, portfolios
+from adapters.demo import books, close, documents, four_sites, markets, portfolios, trading_week
 from adapters.demo.portfolio_book import portfolio_book
+from adapters.demo.trading_book import trading_book
 from adapters.stack import Stack
 
 Chapter = Literal[
@@ -22,6 +23,7 @@ Chapter = Literal[
     "close",
     "books",
     "documents",
+    "trade",
     "all",
 ]
 
@@ -56,4 +58,9 @@ def run_demo(stack: Stack, part: Chapter) -> None:
                 started = time.monotonic()
                 tell(book)
                 console.print(f"  chapter {name}: {time.monotonic() - started:.1f} s")
+    if _CHAPTERS.index("trade") <= last:
+        started = time.monotonic()
+        with trading_book(stack, console) as traded:
+            trading_week.tell(traded)
+        console.print(f"  chapter trade: {time.monotonic() - started:.1f} s")
     console.print(f"done in {time.monotonic() - began:.1f} s")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -15,10 +17,10 @@ from adapters.settling import lowest_position
 from ledger.contract import Contract
 from ledger.effective import History
 from ledger.interval import Interval, midnight, zone_of
-from ledger.trading_unit import TradingUnit, pieces
+from ledger.trading_unit import TradingUnit
 from trading.bid import Bid
 from trading.bid_commands import limit_values, versions_on
-from trading.bid_life import LimitPart, Standing
+from trading.bid_life import LimitPart, Standing, at_market, with_behind
 from trading.commitment import Commit, Narrow, Release
 from trading.envelope import SLOT_S
 from trading.exposure import exposure_of
@@ -26,8 +28,9 @@ from trading.feasibility import Commitment
 from trading.product import Market, Product
 from trading.risk import RiskPolicy
 from trading.segments import Whole, offered_range_w
-from trading.usage import FreeLimit, Used, UseLimit
+from trading.usage import FreeLimit, KeepUse, Used, UseLimit
 
+_NOT_SHARED: Final = (0, 1)
 _QUERY_DAYS: Final = 31
 """How long after its delivery day a result may change; until then an open limit counts it."""
 
@@ -79,14 +82,22 @@ class SiteTies:
         zone = zone_of(history.latest.document.zone)
         day = Interval(midnight(bid.day, zone), midnight(bid.day + timedelta(days=1), zone))
         most: dict[str, int] = {}
-        for piece in pieces(history, day) if _holds(history, day) else []:
-            for member in piece.members:
-                most[member.site] = max(most.get(member.site, 0), member.capability_w)
+        for instant in _changes(history, day):
+            held = history.at(instant)
+            for member in () if held is None else held.document.members:
+                if member.stands_at(instant):
+                    most[member.site] = max(most.get(member.site, 0), member.capability_w)
         return most
 
 
-def _holds(history: History[TradingUnit], day: Interval) -> bool:
-    return history.at(day.start) is not None
+def _changes(history: History[TradingUnit], day: Interval) -> list[datetime]:
+    """The day's start, and when a unit or its membership changes within the day."""
+    cuts = {day.start}
+    for version in history.versions:
+        spans = [(version.period.start, version.period.end)]
+        spans += [(member.since, member.until) for member in version.document.members]
+        cuts |= {at for span in spans for at in span if at is not None and day.start < at < day.end}
+    return sorted(cuts)
 
 
 def commitment_of(bid: Bid, product: Product) -> Commitment:
@@ -106,7 +117,7 @@ def _commitment(
 ) -> Commitment:
     held = product.kind in ("regulation_capacity", "regulation_mileage", "capacity")
     up, down = high, -low
-    if product.kind.startswith("regulation"):
+    if product.kind.startswith("regulation") and product.direction == "both":
         up = down = np.maximum(up, down)
     follows = product.energy_check == "schedule" or awarded
     return Commitment(
@@ -116,7 +127,7 @@ def _commitment(
         up_w=_slots(up, product),
         down_w=_slots(down, product),
         path_w=None if held or path is None or not follows else _path(path, product),
-        held_s=max(product.sustain_min * 60, 1) if held or product.energy_check == "none" else 0,
+        held_s=product.sustain_min * 60 if held or product.energy_check == "none" else None,
         awarded=awarded,
     )
 
@@ -129,11 +140,8 @@ def _slots(power: Whole, product: Product) -> tuple[int, ...]:
 
 
 def _path(path: tuple[int, ...], product: Product) -> tuple[int, ...]:
-    power = np.array(path, dtype=np.int64)
-    if product.interval_s >= SLOT_S:
-        return tuple(np.repeat(power, product.interval_s // SLOT_S).tolist())
-    each = SLOT_S // product.interval_s
-    return tuple((power.reshape(-1, each).sum(axis=1) // each).tolist())
+    """Per quarter-hour, or as it is where the intervals are shorter."""
+    return tuple(np.repeat(np.array(path, dtype=np.int64), max(product.interval_s // SLOT_S, 1)).tolist())
 
 
 def scaled(commitment: Commitment, unit: str, shared_w: int, whole_w: int) -> Commitment:
@@ -149,26 +157,35 @@ def scaled(commitment: Commitment, unit: str, shared_w: int, whole_w: int) -> Co
         up_w=tuple(map(part, commitment.up_w)),
         down_w=tuple(map(part, commitment.down_w)),
         path_w=None if commitment.path_w is None else tuple(map(part, commitment.path_w)),
+        or_path_w=tuple(tuple(map(part, path)) for path in commitment.or_path_w),
         held_s=commitment.held_s,
         awarded=commitment.awarded,
         of=unit,
     )
 
 
-def either(new: Commitment, old: Commitment | None) -> Commitment | None:
-    """What must stay bound while either of two revisions may be awarded."""
-    if old is None:
-        return None
+def either(revisions: Sequence[Commitment]) -> Commitment:
+    """What must stay bound while each of these revisions, the newest first, may be awarded."""
+    newest = revisions[0]
+    paths = dict.fromkeys(path for one in revisions for path in one.paths_w)
+    first, *rest = paths if all(one.paths_w for one in revisions) else (None,)
+    held = [one.held_s for one in revisions if one.held_s is not None]
     return Commitment(
-        bid=new.bid,
-        product=new.product,
-        stream=new.stream,
-        up_w=tuple(map(max, zip(new.up_w, old.up_w, strict=True))),
-        down_w=tuple(map(max, zip(new.down_w, old.down_w, strict=True))),
-        path_w=new.path_w,
-        held_s=max(new.held_s, old.held_s),
-        of=new.of,
+        bid=newest.bid,
+        product=newest.product,
+        stream=newest.stream,
+        up_w=tuple(map(max, zip(*(one.up_w for one in revisions), strict=True))),
+        down_w=tuple(map(max, zip(*(one.down_w for one in revisions), strict=True))),
+        path_w=first,
+        or_path_w=tuple(path for path in rest if path is not None),
+        held_s=max(held, default=None),
+        of=newest.of,
     )
+
+
+def bound_by(standings: Sequence[Standing], product: Product) -> Commitment:
+    """What revisions that may be awarded, the newest first, bind together."""
+    return either([commitment_of(one.draft.bid, product) for one in standings])
 
 
 class Binding:
@@ -200,28 +217,38 @@ class Binding:
         policy: RiskPolicy,
         bid: Bid,
         product: Product,
-        before: Standing | None,
+        before: Sequence[Standing],
         uses: tuple[LimitPart, ...],
         overridden: tuple[str, ...],
         command_id: str,
     ) -> list[Wish]:
-        """What a submission saves beside itself."""
+        """What a submission saves beside itself; `before` are the revisions that may be awarded until now."""
         new = commitment_of(bid, product)
-        old = None if before is None else commitment_of(before.draft.bid, product)
-        also = either(new, old)
+        old = with_behind(at_market(before[0])) if before else ()
+        also = either([new, *(commitment_of(one.draft.bid, product) for one in old)]) if old else None
         wishes = [Wish(Commit(bid.unit, bid.day, policy.exclusivity, new, also), command_id)]
         for unit, (shared, whole) in self._ties.others(bid.unit, bid).items():
             part = scaled(new, bid.unit, shared, whole)
             rest = None if also is None else scaled(also, bid.unit, shared, whole)
             wishes.append(Wish(Commit(unit, bid.day, policy.exclusivity, part, rest), command_id))
         limits = {limit.id: limit for limit in policy.limits}
+        amounts = _amounts(uses, *(one.uses for one in old))
         for part_ in uses:
-            until = _until(bid)
-            used = Used(bid.id, part_.amount, until)
+            used = Used(bid.id, str(amounts.pop((part_.limit, part_.value))), _until(bid))
             limit = limits[part_.limit]
-            use = UseLimit(limit, part_.value, bid.day, used, part_.limit in overridden)
+            use = UseLimit(limit, part_.value, bid.day, used, part_.limit in overridden, part_.amount)
             wishes.append(Wish(use, command_id))
-        return wishes
+        asked = {(part_.limit, part_.value) for part_ in uses}
+        gone = _amounts(*(one.uses for one in before)).keys() - amounts.keys() - asked
+        return wishes + _used(policy, bid, amounts, gone, command_id)
+
+    def keep(
+        self, policy: RiskPolicy, before: Sequence[Standing], after: Sequence[Standing], command_id: str
+    ) -> list[Wish]:
+        """What of each limit the revisions `after` use, in place of what those `before` did: facts."""
+        amounts = _amounts(*(one.uses for one in after))
+        gone = _amounts(*(one.uses for one in before)).keys() - amounts.keys()
+        return _used(policy, before[0].draft.bid, amounts, gone, command_id)
 
     def narrow(self, ends: Sequence[tuple[Standing, Commitment]], command_id: str) -> list[Wish]:
         """What acknowledgements and awards put in the place of what was bound: one command a unit's day."""
@@ -231,7 +258,7 @@ class Binding:
             found.setdefault((bid.unit, bid.day), []).append(commitment)
             shares = self._ties.others(bid.unit, bid)
             for unit in standing.units[1:]:
-                shared, whole = shares.get(unit, (1, 1))
+                shared, whole = shares.get(unit, _NOT_SHARED)
                 part = scaled(commitment, bid.unit, shared, whole)
                 found.setdefault((unit, bid.day), []).append(part)
         return [Wish(Narrow(unit, day, tuple(all_)), command_id) for (unit, day), all_ in found.items()]
@@ -239,13 +266,38 @@ class Binding:
     def free(self, policy: RiskPolicy, standing: Standing, command_id: str) -> list[Wish]:
         """What an end without an award gives back."""
         bid = standing.draft.bid
-        wishes = [Wish(Release(unit, bid.day, bid.id), command_id) for unit in standing.units]
-        limits = {limit.id: limit for limit in policy.limits}
-        for part in standing.uses:
-            if part.limit in limits:
-                free = FreeLimit(limits[part.limit], part.value, bid.day, bid.id)
-                wishes.append(Wish(free, command_id))
-        return wishes
+        ended = with_behind(standing)
+        units = dict.fromkeys(unit for one in ended for unit in one.units)
+        wishes = [Wish(Release(unit, bid.day, bid.id), command_id) for unit in units]
+        return wishes + self.keep(policy, ended, (), command_id)
+
+
+def _amounts(*uses: tuple[LimitPart, ...]) -> dict[tuple[str, str], Fraction]:
+    """The most that any of the revisions uses, by limit and for whom."""
+    most: dict[tuple[str, str], Fraction] = {}
+    for part in itertools.chain(*uses):
+        key = part.limit, part.value
+        most[key] = max(most.get(key, Fraction(0)), Fraction(part.amount))
+    return most
+
+
+def _used(
+    policy: RiskPolicy,
+    bid: Bid,
+    amounts: Mapping[tuple[str, str], Fraction],
+    gone: Collection[tuple[str, str]],
+    command_id: str,
+) -> list[Wish]:
+    limits = {limit.id: limit for limit in policy.limits}
+    wishes: list[Wish] = []
+    for (name, value), amount in amounts.items():
+        if name in limits:
+            used = Used(bid.id, str(amount), _until(bid))
+            wishes.append(Wish(KeepUse(limits[name], value, bid.day, used), command_id))
+    for name, value in sorted(gone):
+        if name in limits:
+            wishes.append(Wish(FreeLimit(limits[name], value, bid.day, bid.id), command_id))
+    return wishes
 
 
 def _until(bid: Bid) -> datetime:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date, datetime
 from fractions import Fraction
+from typing import cast
 
 import msgspec
 
-from adapters.desk.binding import SiteTies, commitment_of
+from adapters.desk.binding import Binding, SiteTies
 from adapters.desk.desk import Desk
+from adapters.front_door import FrontDoor
 from ledger.interval import Instant
 from ledger.quantity import decimal_text, round_half_away
 from ledger.refusal import Refused
 from trading import risk
 from trading.bid import Bid
 from trading.bid_commands import DraftBid, SubmitBid, digest_of, limit_values
-from trading.commitment import Commit
+from trading.commitment import Commit, UnitDay
 from trading.exposure import exposure_of
 from trading.gate import gate_of
 from trading.risk import policy_of
@@ -34,7 +37,7 @@ class LimitUse(msgspec.Struct, frozen=True):
     kept: bool
 
 
-class Problem(msgspec.Struct, frozen=True):
+class BidProblem(msgspec.Struct, frozen=True):
     code: str
     place: str
     reason: str
@@ -54,7 +57,7 @@ class CheckedBid(msgspec.Struct, frozen=True):
     currency: str
     approvals_needed: int
     limits: tuple[LimitUse, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[BidProblem, ...]
 
 
 def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
@@ -65,29 +68,27 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
             form is refused for: without a form there is nothing to weigh.
     """
     market, product = desk.product_of(bid)
-    door, problems = desk.door, list[Problem]()
+    door, problems = desk.door, list[BidProblem]()
     draft = DraftBid(bid, actor, 0)
     draft.decide_at(now, None, {name: door.state(name) for name in draft.reads})
     gate = gate_of(market, product, bid.day, bid.first)
     policy = policy_of(door.state(risk.AGGREGATE))
     ties = SiteTies.read(desk.database, door.book)
     exposure = exposure_of(bid, product)
-    commit = Commit(bid.unit, bid.day, policy.exclusivity, commitment_of(bid, product))
+    saved = Binding(ties).take(policy, bid, product, (), (), (), "check")
+    commits = [wish.command for wish in saved if isinstance(wish.command, Commit)]
     contracts = ties.contracts(bid)
     checks = SubmitBid(bid.id, market.id, 1, actor, (), (), contracts)
     for check in (
         lambda: gate.check(now),
         lambda: risk.check_running(door.state(risk.AGGREGATE)),
         lambda: checks.check_contracts(bid, product, {name: door.state(name) for name in checks.reads}),
-        lambda: commit.decide(
-            door.state(commit.aggregate),  # type: ignore[arg-type]
-            {name: door.state(name) for name in commit.reads},
-        ),
+        *(functools.partial(_check_commit, door, commit) for commit in commits),
     ):
         try:
             check()
         except Refused as refused:
-            problems.append(Problem(refused.code, refused.place, refused.reason))
+            problems.append(BidProblem(refused.code, refused.place, refused.reason))
     uses: list[LimitUse] = []
     for (_, value), limit in limit_values(policy.limits, bid, market, actor).items():
         usage = door.state(aggregate_of(limit, value, bid.day))
@@ -97,7 +98,7 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
         uses.append(LimitUse(limit.id, value, limit.measure, _text(used), _text(asked), limit.most, kept))
         if not kept:
             code = "limit_volume" if limit.measure == "volume_wh" else f"limit_{limit.measure}"
-            problems.append(Problem(code, "limits", f"limit {limit.id} of {limit.each} {value}"))
+            problems.append(BidProblem(code, "limits", f"limit {limit.id} of {limit.each} {value}"))
     return CheckedBid(
         digest_of(bid),
         bid.day,
@@ -112,6 +113,11 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
         tuple(uses),
         tuple(problems),
     )
+
+
+def _check_commit(door: FrontDoor, commit: Commit) -> None:
+    state = cast("UnitDay | None", door.state(commit.aggregate))
+    commit.decide(state, {name: door.state(name) for name in commit.reads})
 
 
 def _text(value: Fraction) -> str:

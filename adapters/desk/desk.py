@@ -7,9 +7,10 @@ each limit, all or none (docs/trading.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Final, cast
 
-from adapters.desk.binding import Binding, SiteTies, award_of, commitment_of
+from adapters.desk.binding import Binding, SiteTies, award_of, bound_by, commitment_of
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
 from adapters.queries import bids
@@ -35,7 +36,7 @@ from trading.bid_commands import (
     WithdrawBid,
     awardable,
 )
-from trading.bid_life import BidState, Standing, live_of, standing_of
+from trading.bid_life import BidState, Standing, live_of, standing_of, with_behind
 from trading.clearing import Award, Clearing, RecordClearing
 from trading.feasibility import Commitment
 from trading.product import Market, Product, market_at
@@ -85,6 +86,9 @@ class Desk:
         for attempt in range(_ATTEMPTS):
             state = self.state(name)
             draft = state.draft
+            if draft.revision != revision:
+                wrong = f"bid {name} is at revision {draft.revision}, not {revision}"
+                raise Refused("bid_revision", wrong, place="revision")
             policy = policy_of(self.door.state(risk.AGGREGATE))
             market, product = self.product_of(draft.bid)
             binding = self._binding()
@@ -97,10 +101,13 @@ class Desk:
                 uses,
                 binding.units(draft.bid),
                 binding.contracts(draft.bid),
+                tuple(one.draft.revision for one in state.awardable),
             )
             wishes = [
                 Wish(command, command_id),
-                *binding.take(policy, draft.bid, product, state.live, uses, draft.overridden, command_id),
+                *binding.take(
+                    policy, draft.bid, product, state.awardable, uses, draft.overridden, command_id
+                ),
             ]
             try:
                 return self.door.execute_all(wishes, actor=actor)[0]
@@ -150,15 +157,19 @@ class Desk:
     def acknowledge(self, command: AcknowledgeBid, *, command_id: str, actor: str) -> Receipt:
         """The market has it: an earlier revision that it replaced binds nothing any more.
 
+        What it binds is said again, because somebody else may have ended it a moment ago.
+
         Raises:
             Refused: see `AcknowledgeBid`.
         """
         standing = standing_of(self.state(command.bid), command.bid)
-        wishes = [Wish(command, command_id)]
-        if standing.behind is not None or standing.status in ("refused", "expired"):
-            _, product = self.product_of(standing.draft.bid)
-            commitment = commitment_of(standing.draft.bid, product)
-            wishes += self._binding().narrow([(standing, commitment)], command_id)
+        _, product = self.product_of(standing.draft.bid)
+        commitment, binding = commitment_of(standing.draft.bid, product), self._binding()
+        wishes = [
+            Wish(command, command_id),
+            *binding.narrow([(standing, commitment)], command_id),
+            *binding.keep(self._policy(), with_behind(standing), (standing,), command_id),
+        ]
         return self.door.execute_all(wishes, actor=actor)[0]
 
     def refuse(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
@@ -177,8 +188,9 @@ class Desk:
         behind = None if isinstance(command, WithdrawBid) else standing.behind
         if behind is not None:
             _, product = self.product_of(behind.draft.bid)
-            commitment = commitment_of(behind.draft.bid, product)
-            wishes += self._binding().narrow([(standing, commitment)], command_id)
+            commitment, binding = bound_by(with_behind(behind), product), self._binding()
+            wishes += binding.narrow([(standing, commitment)], command_id)
+            wishes += binding.keep(self._policy(), with_behind(standing), with_behind(behind), command_id)
         else:
             wishes += self._binding().free(self._policy(), standing, command_id)
         return self.door.execute_all(wishes, actor=actor)[0]
@@ -214,12 +226,20 @@ class Desk:
         Raises:
             Refused: `unknown_market`, `market_gap`, `unknown_product`.
         """
-        history = self.door.state(f"market.{bid.market}")
+        return self.product_on(bid.market, bid.product, bid.day)
+
+    def product_on(self, market: str, product: str, day: date) -> tuple[Market, Product]:
+        """The rules that hold for a delivery day.
+
+        Raises:
+            Refused: `unknown_market`, `market_gap`, `unknown_product`.
+        """
+        history = self.door.state(f"market.{market}")
         if not isinstance(history, History):
-            raise Refused("unknown_market", f"no market {bid.market!r} is registered", place="market")
+            raise Refused("unknown_market", f"no market {market!r} is registered", place="market")
         versions = cast("History[Market]", history)
-        market = market_at(versions, versions.latest.document.start_of(bid.day))
-        return market, market.product(bid.product)
+        held = market_at(versions, versions.latest.document.start_of(day))
+        return held, held.product(product)
 
     def state(self, name: str) -> BidState:
         """The bid as it stands now.

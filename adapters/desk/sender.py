@@ -6,6 +6,7 @@ is asked about before anything is sent again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
@@ -28,11 +29,21 @@ from trading.clearing import ClearingState, clearing_id
 from trading.risk import Desk as DeskState
 
 ACTOR: Final = "gateway"
+_REASON_MAX: Final = 500
 _SENDING_S: Final = 30
 """For so long another process may still be waiting for its answer."""
 
 Outcome = Literal[
-    "acknowledged", "refused", "uncertain", "unsent", "expired", "withdrawn", "withdrawing", "kept", "cleared"
+    "acknowledged",
+    "refused",
+    "uncertain",
+    "unsent",
+    "expired",
+    "withdrawn",
+    "withdrawing",
+    "kept",
+    "cleared",
+    "blocked",
 ]
 
 
@@ -57,15 +68,18 @@ class Sender:
         self._clock = clock
 
     def step(self) -> list[Done]:
-        """Carry everything that waits one step further; answers what changed."""
+        """Carry everything that waits one step further; answers what changed, or keeps a bid from changing.
+
+        A bid that cannot be carried does not hold up the others.
+        """
         found: list[Done] = []
         for name in self._live():
             try:
                 done = self._carry(name)
             except Refused as refused:
-                if refused.code not in ("bid_status", "bid_revision", "gate_closed", "kill_switch"):
-                    raise
-                continue
+                if refused.code in ("bid_status", "bid_revision", "gate_closed", "kill_switch"):
+                    continue
+                done = Done(name, "blocked", f"{refused.code}: {refused}")
             if done is not None:
                 found.append(done)
         return found
@@ -123,7 +137,8 @@ class Sender:
             return None
         match standing.status:
             case "submitted":
-                return self._send(name, standing)
+                wanted_back = None if standing.behind is None else self._stopped(name, standing)
+                return wanted_back or self._send(name, standing)
             case "sending" | "uncertain":
                 return self._clear_up(name, standing)
             case "withdrawing":
@@ -145,15 +160,19 @@ class Sender:
         try:
             taken = self._gateway.send(offer)
         except NotTaken as error:
-            reason = str(error.args[0])
-            self._desk.refuse(name, revision, reason, command_id=_id(name, standing, "no"), actor=ACTOR)
-            return Done(name, "refused", reason)
+            return self._refuse(name, standing, str(error.args[0]))
         except Unanswered as error:
             self._desk.note_uncertain(
                 name, revision, str(error), command_id=_id(name, standing, f"lost:{now}"), actor=ACTOR
             )
             return Done(name, "uncertain", str(error))
         return self._acknowledge(name, standing, taken.reference, taken.market_time)
+
+    def _refuse(self, name: str, standing: Standing, reason: str) -> Done:
+        revision = standing.draft.revision
+        reason = reason.strip()[:_REASON_MAX] or "the market gave no reason"
+        self._desk.refuse(name, revision, reason, command_id=_id(name, standing, "no"), actor=ACTOR)
+        return Done(name, "refused", reason)
 
     def _clear_up(self, name: str, standing: Standing) -> Done | None:
         """Ask the market what it has, before anything else is done."""
@@ -163,6 +182,8 @@ class Sender:
             return None
         try:
             held = self._gateway.ask(self._offer(standing))
+        except NotTaken as error:
+            return self._refuse(name, standing, str(error.args[0]))
         except Unanswered as error:
             return Done(name, "uncertain", str(error))
         if held is not None and held.revision == revision:
@@ -181,31 +202,50 @@ class Sender:
         except Unanswered as error:
             return Done(name, "withdrawing", str(error))
         except NotTaken as error:
-            reference = standing.reference or "asked back too late"
-            self._desk.acknowledge(
-                AcknowledgeBid(name, revision, reference),
-                command_id=_id(name, standing, "kept"),
-                actor=ACTOR,
-            )
-            return Done(name, "kept", str(error.args[0]))
+            return self._kept(name, standing, offer, str(error.args[0]))
         self._desk.withdraw(
             name, revision, standing.reason, command_id=_id(name, standing, "back"), actor=ACTOR
         )
         return Done(name, "withdrawn", standing.reason)
+
+    def _kept(self, name: str, standing: Standing, offer: Offer, note: str) -> Done:
+        """The market does not give it back: what it has then, it says itself."""
+        revision = standing.draft.revision
+        try:
+            held = self._gateway.ask(offer)
+        except NotTaken as error:
+            return self._refuse(name, standing, str(error.args[0]))
+        except Unanswered as error:
+            return Done(name, "withdrawing", str(error))
+        if held is None:
+            note = "the market was asked and does not have it"
+            self._desk.withdraw(name, revision, note, command_id=_id(name, standing, "gone"), actor=ACTOR)
+            return Done(name, "withdrawn", note)
+        if held.revision != revision:
+            return self._refuse(name, standing, f"the market has revision {held.revision}")
+        self._desk.acknowledge(
+            AcknowledgeBid(name, revision, held.reference, held.market_time),
+            command_id=_id(name, standing, f"kept:{self._clock()}"),
+            actor=ACTOR,
+        )
+        return Done(name, "kept", note)
 
     def _stopped(self, name: str, standing: Standing) -> Done | None:
         """While the switch is pulled, ask back what can be asked back."""
         desk = self._desk.door.state(risk.AGGREGATE)
         if not isinstance(desk, DeskState) or desk.pulled is None or late(standing, self._clock()):
             return None
-        reason = f"trading was stopped: {desk.pulled.reason}"
-        self._desk.ask_withdrawal(name, reason, command_id=_id(name, standing, "stop"), actor=ACTOR)
-        return Done(name, "withdrawing", reason)
+        reason = f"trading was stopped: {desk.pulled.reason}"[:_REASON_MAX]
+        pull = hashlib.sha256(f"{desk.pulled}".encode()).hexdigest()[:16]
+        asked = self._desk.ask_withdrawal(
+            name, reason, command_id=_id(name, standing, f"stop:{pull}"), actor=ACTOR
+        )
+        return None if asked.repeated else Done(name, "withdrawing", reason)
 
     def _acknowledge(
         self, name: str, standing: Standing, reference: str, market_time: datetime | None
     ) -> Done:
-        command = AcknowledgeBid(name, standing.draft.revision, reference, market_time)
+        command = AcknowledgeBid(name, standing.draft.revision, reference, market_time, sent=True)
         self._desk.acknowledge(command, command_id=_id(name, standing, "ack"), actor=ACTOR)
         return Done(name, "acknowledged", reference)
 

@@ -1,6 +1,6 @@
 """What every way to a market can do; the desk's sender knows no more of it.
 
-A new market's gateway is one file beside this one and its line in `adapters.gateway.GATEWAYS`.
+A new market's gateway is one file beside this one and its lines in `adapters.gateway.configured`.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Gateway(Protocol):
         """What the market has of the bid now; None when it has nothing.
 
         Raises:
+            NotTaken: it was sent, and the market said no.
             Unanswered: it cannot be asked now, or not at all: then a person has to say.
         """
         ...

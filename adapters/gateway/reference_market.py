@@ -1,6 +1,7 @@
 """To the reference market operator over HTTP (docs/reference-market.md).
 
-Its revisions must grow with every change: a bid's revision n is 2n there, and its withdrawal 2n + 1.
+Its revisions grow with every change of a unit's day, whichever bid changes: the next one is one above what it
+holds. Which revision of which bid that was, its idempotency key says.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from trading.product import Market, Product
 
 _TIMEOUT_S: Final = 5.0
 _NOT_FOUND: Final = 404
+_NOT_ABOUT_THE_BID: Final = frozenset({401, 403, 408, 425, 429})
+"""Refusals that say nothing about the bid: it is uncertain until somebody mends the access."""
 _SERVER_ERROR: Final = 500
 _LINES: Final = {"day_ahead": "day_ahead", "real_time": "real_time", "intraday": "real_time"}
 
@@ -29,8 +32,14 @@ _LINES: Final = {"day_ahead": "day_ahead", "real_time": "real_time", "intraday":
 class _Receipt(msgspec.Struct):
     state: str
     revision: int
-    sha256: str | None
+    idempotency_key: str
     recorded_at: Instant
+
+    @property
+    def bid(self) -> tuple[str, int]:
+        """The bid and its revision that the market holds; of none when it was not sent from here."""
+        name, _, revision = self.idempotency_key.rpartition("-")
+        return (name, int(revision)) if revision.isascii() and revision.isdigit() else ("", 0)
 
 
 class _Held(msgspec.Struct):
@@ -73,48 +82,46 @@ class ReferenceMarket:
 
     def send(self, offer: Offer) -> Taken:
         """See `Gateway.send`."""
-        bid = offer.draft.bid
-        body = msgspec.json.encode(_body(offer))
-        key = f"{bid.id}-{offer.draft.revision}"
-        headers = self._headers(offer.unit_code) | {
-            "Idempotency-Key": key,
-            "Content-Type": "application/json",
-        }
-        answer = self._ask("PUT", _place(offer), headers=headers, content=body)
-        receipt = _decoded(answer, _Receipt)
-        return Taken(offer.draft.revision, _reference(offer, receipt), receipt.recorded_at)
+        if offer.product.kind != "energy":
+            raise NotTaken(f"this market trades energy, not {offer.product.kind}", 0)
+        held = self._held(offer)
+        bid, revision = offer.draft.bid, offer.draft.revision
+        if held is None or held.bid != (bid.id, revision):
+            body = msgspec.json.encode(_body(offer, 1 if held is None else held.revision + 1))
+            headers = self._headers(offer.unit_code) | {
+                "Idempotency-Key": f"{bid.id}-{revision}",
+                "Content-Type": "application/json",
+            }
+            held = _decoded(self._ask("PUT", _place(offer), headers=headers, content=body), _Receipt)
+        return Taken(revision, _reference(offer, held), held.recorded_at)
 
     def ask(self, offer: Offer) -> Taken | None:
         """See `Gateway.ask`."""
-        try:
-            answer = self._ask("GET", _place(offer), headers=self._headers(offer.unit_code))
-        except NotTaken as error:
-            if error.args[1] == _NOT_FOUND:
-                return None
-            raise Unanswered(str(error)) from error
-        receipt = _decoded(answer, _Held).receipt
-        if receipt.state == "withdrawn":
+        held = self._held(offer)
+        if held is None or held.bid[0] != offer.draft.bid.id:
             return None
-        return Taken(receipt.revision // 2, _reference(offer, receipt), receipt.recorded_at)
+        return Taken(held.bid[1], _reference(offer, held), held.recorded_at)
 
     def withdraw(self, offer: Offer) -> None:
         """See `Gateway.withdraw`."""
-        held = self.ask(offer)
-        if held is None:
+        held = self._held(offer)
+        if held is None or held.bid[0] != offer.draft.bid.id:
             return
-        headers = self._headers(offer.unit_code) | {
-            "Idempotency-Key": f"{offer.draft.bid.id}-{held.revision}-back"
-        }
-        self._ask("DELETE", _place(offer), headers=headers, params={"revision": 2 * held.revision + 1})
+        headers = self._headers(offer.unit_code) | {"Idempotency-Key": f"{held.idempotency_key}-back"}
+        self._ask("DELETE", _place(offer), headers=headers, params={"revision": held.revision + 1})
 
     def result(self, market: Market, product: Product, day: date, offers: Collection[Offer]) -> Clearing:
         """See `Gateway.result`."""
         told: dict[str, _Result] = {}
         sums: list[str] = []
+        awards: dict[str, Award] = {}
         for offer in offers:
             one, digest = self._result(offer.unit_code, product, day)
             told[offer.draft.bid.id] = one
             sums.append(digest)
+            if one.offer_revision is not None:
+                award = self._award(offer, one)
+                awards[award.bid] = award
         if not told:
             raise NotPublished("nothing was offered")
         runs = {one.run for one in told.values()}
@@ -123,7 +130,7 @@ class ReferenceMarket:
         first = next(iter(told.values()))
         starts = _starts(market, product, day)
         for one in told.values():
-            _check(one, first, market, day, starts)
+            _check(one, first, market, product, day, starts)
         return Clearing(
             market=market.id,
             product=product.id,
@@ -131,14 +138,29 @@ class ReferenceMarket:
             run=str(first.run),
             published=first.published_at,
             price_u=tuple(one.price_micro_per_kwh for one in first.intervals),
-            awards=tuple(
-                Award(bid=name, power_w=tuple(i.award_w for i in one.intervals), revision=one.offer_revision)
-                for name, one in told.items()
-                if one.offer_revision is not None
-            ),
+            awards=tuple(awards.values()),
             source=f"{self._client.base_url}results/{_LINES[product.stage]}/{day}",
             source_sha256=hashlib.sha256("".join(sums).encode()).hexdigest(),
         )
+
+    def _held(self, offer: Offer) -> _Receipt | None:
+        """What the market has for the unit's day, of whichever bid; a withdrawal too, as of no bid."""
+        try:
+            answer = self._ask("GET", _place(offer), headers=self._headers(offer.unit_code))
+        except NotTaken as error:
+            if error.args[1] == _NOT_FOUND:
+                return None
+            raise Unanswered(str(error)) from error
+        held: _Held = _decoded(answer, _Held)
+        return held.receipt
+
+    def _award(self, offer: Offer, told: _Result) -> Award:
+        held = self._held(offer)
+        if held is None or held.revision != told.offer_revision or not held.bid[0]:
+            wrong = f"the result is of revision {told.offer_revision}, which was not sent from here"
+            raise Refused("clearing_file", wrong, place=f"results {told.day}")
+        name, revision = held.bid
+        return Award(bid=name, power_w=tuple(one.award_w for one in told.intervals), revision=revision)
 
     def _result(self, participant: str, product: Product, day: date) -> tuple[_Result, str]:
         try:
@@ -159,7 +181,7 @@ class ReferenceMarket:
 
     def _headers(self, participant: str) -> dict[str, str]:
         if participant not in self._tokens:
-            raise Refused("gateway_token", f"no token for {participant} is configured", place=participant)
+            raise Unanswered(f"no token for {participant} is configured")
         return {"Authorization": f"Bearer {self._tokens[participant]}"}
 
     def _ask(self, method: str, path: str, **how: Any) -> httpx.Response:
@@ -167,7 +189,7 @@ class ReferenceMarket:
             answer = self._client.request(method, path, **how)
         except httpx.HTTPError as error:
             raise Unanswered(f"{method} {path}: {error!r}") from error
-        if answer.status_code >= _SERVER_ERROR:
+        if answer.status_code >= _SERVER_ERROR or answer.status_code in _NOT_ABOUT_THE_BID:
             raise Unanswered(f"{method} {path}: {answer.status_code}")
         if answer.is_success:
             return answer
@@ -183,11 +205,11 @@ def _reference(offer: Offer, receipt: _Receipt) -> str:
     return f"{offer.unit_code}/{offer.draft.bid.day}/{receipt.revision}"
 
 
-def _body(offer: Offer) -> dict[str, object]:
+def _body(offer: Offer, revision: int) -> dict[str, object]:
     bid = offer.draft.bid
     starts = _starts(offer.market, offer.product, bid.day)
     return {
-        "revision": 2 * offer.draft.revision,
+        "revision": revision,
         "curves": [
             {
                 "start": starts[number],
@@ -235,11 +257,15 @@ def _decoded(answer: httpx.Response, kind: type[Any]) -> Any:
         raise Unanswered(f"the answer cannot be read: {error}") from error
 
 
-def _check(one: _Result, first: _Result, market: Market, day: date, starts: list[datetime]) -> None:
+def _check(
+    one: _Result, first: _Result, market: Market, product: Product, day: date, starts: list[datetime]
+) -> None:
     """Raises:
-    Refused: `clearing_file` for a result of another day, of other intervals, or of two prices."""
+    Refused: `clearing_file` for a result of another product or day, of other intervals, or of two prices."""
     wrong = ""
-    if one.day != day or one.currency != market.currency:
+    if one.product != _LINES[product.stage]:
+        wrong = f"the result is of {one.product}"
+    elif one.day != day or one.currency != market.currency:
         wrong = f"the result is of {one.day} in {one.currency}"
     elif [interval.start for interval in one.intervals] != starts:
         wrong = f"the result has {len(one.intervals)} intervals, and the day {len(starts)}"

@@ -10,17 +10,20 @@ from typing import Final
 
 from adapters.links import (
     approved,
+    cleared_in,
     closed_run,
     credit,
     disclosed_run,
     dispute_run,
     final_run,
+    hands_over,
     invoice_number,
     of_contract,
     of_import,
     of_meter,
     paid_statement,
     rests_on,
+    shares_award,
     shares_out,
     stands_on,
     stated_run,
@@ -45,6 +48,9 @@ LINKS: Final[tuple[LinkKind, ...]] = (
     paid_statement.KIND,
     credit.KIND,
     closed_run.KIND,
+    cleared_in.KIND,
+    shares_award.KIND,
+    hands_over.KIND,
 )
 
 FOLLOWS: Final = ("follows", "followed_by")

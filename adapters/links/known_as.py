@@ -11,6 +11,7 @@ from ledger.envelope import Envelope
 from ledger.recorded_price import PricesRecorded
 from ledger.settlement.run import SettlementRecorded
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
+from trading.clearing import ClearingRecorded
 
 _STATEMENT: Final = re.compile(r"statement\.(.+)_(\d{4}-\d{2})_(.+)_(\d+)")
 
@@ -30,6 +31,17 @@ def red_letter_thing(statement: str, direction: str, reversed_number: str) -> st
 
 def payment_thing(statement: str, payment: str) -> str:
     return f"payment/{statement}/{payment}"
+
+
+_CLEARING: Final = "clearing_run/"
+
+
+def clearing_thing(clearing: str, run: str) -> str:
+    return f"{_CLEARING}{clearing}/{run}"
+
+
+def is_clearing(thing: str) -> bool:
+    return thing.startswith(_CLEARING)
 
 
 def statement_parts(aggregate: str) -> tuple[str, str]:
@@ -53,6 +65,8 @@ def known_as(aggregate: str, envelope: Envelope[Event]) -> Iterator[str]:
                     yield red_letter_thing(aggregate, one.direction, one.reverses)
             case PaymentRecorded():
                 yield payment_thing(aggregate, event.payment.id)
+            case ClearingRecorded():
+                yield clearing_thing(event.clearing.id, event.clearing.run)
             case PricesRecorded():
                 yield f"prices.{event.market}_{event.node}_{event.product}"
             case _:

@@ -41,6 +41,7 @@ from trading.clearing import ClearingRecorded
 from trading.envelope import EnvelopeStated
 from trading.published_market import MarketPublished
 from trading.risk import PolicyApproved
+from trading.webhook import WebhookRegistered
 
 _Entry = tuple[object, datetime | None, datetime | None]
 
@@ -153,5 +154,7 @@ def document_of(event: Event) -> _Entry | None:
             return event.clearing, None, None
         case AwardShared():
             return event.award, None, None
+        case WebhookRegistered():
+            return event.webhook, None, None
         case _:
             return None

@@ -69,8 +69,8 @@ class UnitDays:
         """The days from `first` up to and with `last`.
 
         Raises:
-            Refused: `position_days`, for none or more than are answered at once; `meter_interval` for a meter whose
-                intervals are longer than quarter-hours.
+            Refused: `position_days`, for none or more than are answered at once; `meter_interval` for a meter
+                whose intervals are longer than quarter-hours.
         """
         count = (last - first).days + 1
         if not 1 <= count <= DAYS_MAX:

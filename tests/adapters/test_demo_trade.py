@@ -138,8 +138,8 @@ def test_the_week_to_the_fen(told: Told) -> None:
     assert [result.through for result in told.week.results] == [None, date(2026, 2, 1)]
     assert week_money.yuan(week_money.check_agreement(told.book, told.week)) == "-0.02"
     for one in told.week.days:
-        assert one.profit.foresight is not None
-        assert Fraction(one.profit.foresight) >= one.settled, "nobody earns more than with all prices known"
+        assert one.net.foresight is not None
+        assert Fraction(one.net.foresight) >= one.settled, "nobody earns more than with all prices known"
 
 
 def test_a_difference_of_a_fen_is_noticed(told: Told) -> None:

@@ -106,6 +106,8 @@ CONTRACT = {
     "sites": ["S1"],
     "currency": "CNY",
     "zone": "UTC",
+    "effective_from": "2020-01-01",
+    "effective_to": "2040-01-01",
     "parties": [
         {"id": "host", "role": "host", "sees": {"pool_total": False, "host_bill": False}},
         {"id": "owner", "role": "investor", "sees": {"pool_total": True, "host_bill": False}},

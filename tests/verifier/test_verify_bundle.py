@@ -391,6 +391,12 @@ def test_energies_that_the_meters_did_not_read_are_refused() -> None:
     assert "negative" in refusal(changed(6, lambda event: event["runs"][0].update(negative)))
 
 
+@pytest.mark.parametrize("shorter", [{"effective_to": "2026-02-28"}, {"effective_from": "2026-02-02"}])
+def test_energies_are_those_of_the_contracts_days(shorter: dict[str, str]) -> None:
+    of_its_days = changed(1, lambda event: event["contract"].update(shorter))
+    assert "Wh discharged, and its meters read" in refusal(of_its_days)
+
+
 def test_a_commitment_to_other_documents_is_refused() -> None:
     assert "its root is not" in refusal(changed(9, lambda event: event.update(secret="11" * 32)))
     assert "its secret is missing" in refusal(changed(9, lambda event: event.update(run=1)))

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+
+import msgspec
 
 from adapters.desk.binding import Binding, SiteTies
 from adapters.desk.desk import Desk
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
 from ledger.command import Command, TimedCommand
-from ledger.effective import History
+from ledger.effective import History, Period, extended
+from ledger.exclusivity import policy_file
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
+from tests.adapters.desk.desk_book import ENVELOPE, MARKET, MW, OPEN, POLICY, ROOT, market, unit
 from trading.bid_commands import awardable
 from trading.bid_life import BidState, Standing
 from trading.clearing import Award, Clearing
+from trading.risk import Desk as DeskState
+
+AMPLE: Final = msgspec.structs.replace(ENVELOPE, stored_wh=50 * MW, floor_wh=0, ceiling_wh=100 * MW)
+"""What stored energy never hinders."""
 
 
 class PureDoor:
@@ -50,9 +58,7 @@ class PureDoor:
             others = {name: self.states.get(name) for name in command.reads}
             state = self.states.get(command.aggregate)
             timed = isinstance(command, TimedCommand)
-            events = (
-                command.decide_at(self.now, state, others) if timed else command.decide(state, others)
-            )
+            events = command.decide_at(self.now, state, others) if timed else command.decide(state, others)
             decided += [(command.aggregate, event) for event in events]
         self.saves.append(decided)
         for name, event in decided:
@@ -97,3 +103,17 @@ class PureDesk(Desk):
             if held is not None:
                 found[name] = held
         return found
+
+
+def furnished(now: datetime = OPEN) -> PureDesk:
+    """Two units of two sites each that have one in common, a market, a matrix and the desk's policy."""
+    door = PureDoor(now)
+    since = Period(datetime(2026, 1, 1, tzinfo=UTC))
+    matrix = (ROOT / "examples/exclusivity/rule_based.toml").read_bytes()
+    door.states["exclusivity.rule_based"] = policy_file.parse(matrix)
+    door.states[f"market.{MARKET}"] = extended(None, since, market())
+    for name, sites in (("vpp", ("S1", "S2")), ("drp", ("S1", "S3"))):
+        door.states[f"trading_unit.{name}"] = extended(None, since, unit(name, sites))
+        door.states[f"envelope.{name}"] = extended(None, since, AMPLE)
+    door.states["risk.desk"] = DeskState(policy=POLICY)
+    return PureDesk(door)

@@ -78,7 +78,10 @@ LIMIT: Final = Limit(id="volume", measure="volume_wh", each="user", span="day", 
 POLICY: Final = RiskPolicy(
     exclusivity="rule_based",
     limits=(LIMIT,),
-    approvals=(ApprovalRule(kinds=("energy",), persons=1), ApprovalRule(kinds=("demand_response",), persons=0)),
+    approvals=(
+        ApprovalRule(kinds=("energy",), persons=1),
+        ApprovalRule(kinds=("demand_response",), persons=0),
+    ),
 )
 
 Powers = tuple[tuple[int, int], ...]
@@ -260,9 +263,7 @@ class BidLives(RuleBasedStateMachine):
 
     def submitted(self, known: Modelled) -> bool:
         newest = known.draft.number
-        return (
-            any(one.number == newest for one, _ in known.standing) or known.ended_revision == newest
-        )
+        return any(one.number == newest for one, _ in known.standing) or known.ended_revision == newest
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
@@ -467,9 +468,7 @@ class BidLives(RuleBasedStateMachine):
             source="file",
             source_sha256="0" * 64,
         )
-        if not self.ask(
-            lambda key: self.desk.record_clearing(clearing, command_id=key, actor="gw"), set()
-        ):
+        if not self.ask(lambda key: self.desk.record_clearing(clearing, command_id=key, actor="gw"), set()):
             return
         self.runs[product] = run
         for name, (number, got, _) in awards.items():
@@ -504,7 +503,9 @@ class BidLives(RuleBasedStateMachine):
         try:
             call(f"k{self.count}")
         except Refused as refused:
-            assert refused.code in expected, f"{refused.code} ({refused}), expected {expected or 'no refusal'}"
+            assert refused.code in expected, (
+                f"{refused.code} ({refused}), expected {expected or 'no refusal'}"
+            )
             assert self.door.states == before, "a refused save changes nothing"
             assert len(self.door.saves) == saves
             return False

@@ -1,0 +1,1 @@
+"""Webhooks: signed messages carried to addresses that were registered, at least once and in order."""
