@@ -84,6 +84,7 @@ class FrontDoor:
         self.guard = guard
         self._mapper = EnvelopeMapper()
         self._folds: OrderedDict[str, Folded] = OrderedDict()
+        self._stored: OrderedDict[str, Notification] = OrderedDict()
         self._lock = threading.Lock()
         self._latest = datetime.min.replace(tzinfo=UTC)
 
@@ -136,6 +137,7 @@ class FrontDoor:
             try:
                 receipts, stored = self._decide(wishes, actor, causation, loaded)
                 sequences = list(self.recorder.insert_events(stored)) if stored else []
+                self._keep(stored, sequences)
             except (IntegrityError, Unverified):
                 time.sleep(0.002 * attempt)
                 continue
@@ -213,9 +215,25 @@ class FrontDoor:
         left = iter(sequences)
         return [r if r.repeated else msgspec.structs.replace(r, sequence=next(left)) for r in receipts]
 
+    def _keep(self, stored: Sequence[StoredEvent], sequences: Sequence[int]) -> None:
+        """Remember what was just stored, so that it need not be read to be folded."""
+        with self._lock:
+            for event, sequence in zip(stored, sequences, strict=True):
+                name = str(event.originator_id)
+                if name in self._folds or event.originator_version == 1:
+                    self._stored[name] = Notification(
+                        event.originator_id, event.originator_version, event.topic, event.state, sequence
+                    )
+            while len(self._stored) > _FOLDS_KEPT:
+                self._stored.popitem(last=False)
+
     def _load_all(self, aggregates: Collection[str]) -> dict[str, Folded]:
         with self._lock:
             folds = {name: self._folds.get(name, Folded()) for name in aggregates}
+            own = {name: self._stored.pop(name) for name in aggregates if name in self._stored}
+        for name, recorded in own.items():
+            if recorded.originator_version == folds[name].version + 1:
+                folds[name] = self._folded_with(folds[name], recorded)
         found = self.recorder.select_aggregates({name: fold.sequence + 1 for name, fold in folds.items()})
         for name, events in found.items():
             for recorded in events:

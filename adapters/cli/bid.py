@@ -22,7 +22,7 @@ from adapters.desk.desk import Desk
 from adapters.desk.receipt import signed_receipt
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter
-from adapters.queries.market_gates import market_on
+from adapters.queries.market_gates import market_on, rules_of
 from adapters.stack import Stack
 from ledger.refusal import Refused
 from trading.bid import Bid
@@ -169,12 +169,11 @@ def _add_reads(group: App, session: Session) -> None:
             position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
                 found = bids.bid(connection, position, name)
-                bid = found.state.draft.bid
-                rules, _ = market_on(connection, position, bid.market, bid.day)
+                rules, product = rules_of(connection, position, found.state.draft)
         if format == "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         else:
-            print(bid_text.shown(found, rules, rules.product(bid.product)), end="")
+            print(bid_text.shown(found, rules, product), end="")
 
     @group.command(name="list")
     def list_bids(

@@ -124,7 +124,7 @@ def _standing(standing: Standing, market: Market, product: Product) -> Iterator[
     if standing.reason:
         yield f"  {standing.reason}"
     for part in standing.uses:
-        yield f"  uses {part.amount} of limit {part.limit} for {part.value}"
+        yield f"  uses {grouped(part.amount)} of limit {part.limit} for {part.value}"
     if standing.clearing:
         yield f"  awarded by {standing.clearing}:"
         yield from _awards(standing.awarded_w, standing.draft.bid, market, product)

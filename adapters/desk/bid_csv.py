@@ -250,10 +250,10 @@ def _by_start(row: int, start: str, market: Market, product: Product, day: date)
         instant = datetime.fromisoformat(start)
         if instant.tzinfo is None:
             instant = utc_of_local(instant, zone_of(market.zone))
-    except ValueError:
-        raise _wrong(row, f"{start!r} is not a time such as {day}T00:15 or {day}T00:15+08:00") from None
     except Refused as refused:
         raise Refused(refused.code, refused.reason, place=f"row {row}, interval_start") from None
+    except ValueError:
+        raise _wrong(row, f"{start!r} is not a time such as {day}T00:15 or {day}T00:15+08:00") from None
     number, rest = divmod(instant - market.start_of(day), timedelta(seconds=product.interval_s))
     if rest:
         raise _wrong(row, f"no interval of {product.interval_s} s starts at {start}")

@@ -139,7 +139,7 @@ class ReferenceMarket:
             published=first.published_at,
             price_u=tuple(one.price_micro_per_kwh for one in first.intervals),
             awards=tuple(awards.values()),
-            source=f"{self._client.base_url}results/{_LINES[product.stage]}/{day}",
+            source=str(self._client.base_url.join(f"/results/{_LINES[product.stage]}/{day}")),
             source_sha256=hashlib.sha256("".join(sums).encode()).hexdigest(),
         )
 

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from adapters.demo import trading_week, week_money
-from adapters.demo.trading_book import MARKET, POINT, PRICE_FILE, PRODUCT, TradingBook, trading_book
-from adapters.demo.trading_week import CORRECTED, DAYS, LATE, LOST_ANSWER
+from adapters.demo.trading_book import DAYS, MARKET, POINT, PRICE_FILE, PRODUCT, TradingBook, trading_book
+from adapters.demo.week_bids import LATE, LOST_ANSWER
 from adapters.demo.week_money import Week
+from adapters.demo.week_results import CORRECTED
 from adapters.desk.desk import Desk
 from adapters.queries import price_series
 from adapters.settings import Settings

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.demo.trading_book import MARKET, PRODUCT, charge_on_losses_u, envelope, market
-from adapters.demo.trading_week import FIRST
+from adapters.demo.trading_book import FIRST, MARKET, PRODUCT, charge_on_losses_u, envelope, market
 from adapters.demo.week_plan import Metered, Shared, best_schedule_w, curves, metered
 from trading.bid import Bid
 from trading.bid_form import check_bid

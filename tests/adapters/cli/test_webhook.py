@@ -1,4 +1,4 @@
-"""Webhooks at a terminal: a secret in a file, a fault that is seen, and a replay; `tell` as its own process."""
+"""Webhooks at a terminal: a secret in a file, a fault that is seen, a replay; `tell` as its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desk on aggregates in memory: commands are decided and folded as the front door does, without servers."""
+"""The desk on aggregates in memory: commands are decided and folded as the front door does, no servers."""
 
 from __future__ import annotations
 

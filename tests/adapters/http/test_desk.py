@@ -13,9 +13,21 @@ import pytest
 from adapters.desk.desk import Desk
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
-from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, MW, UNIT, bid, furnish, submitted
+from tests.adapters.desk.desk_book import (
+    DAY,
+    ENVELOPE,
+    MARKET,
+    MW,
+    RESPONSE_CALL,
+    UNIT,
+    bid,
+    furnish,
+    market,
+    submitted,
+)
 from tests.adapters.http.conftest import HOST, Api, problem
 from trading.clearing import clearing_id
+from trading.published_market import PublishMarket
 
 ROOT = Path(__file__).parents[3]
 SHANDONG = (ROOT / "examples/markets/shandong_spot.toml").read_bytes()
@@ -94,6 +106,20 @@ def test_markets_are_checked_published_and_versioned(desk: Api) -> None:
     wrong = SHANDONG.replace(b"price_tick = 0.1", b"price_tick = 0")
     problem(desk.post(f"/v1/markets?{FROM}", wrong, "anna", **TOML), 422, "price_tick")
     problem(desk.post(f"/v1/markets?{FROM}", SHANDONG, "finance", **TOML), 403, "forbidden")
+
+
+def test_a_bid_keeps_the_prices_of_the_rules_that_it_was_written_by(desk: Api) -> None:
+    """300,000 and 500,000 millionths a kWh, also when the market's next version has the product no more."""
+    acknowledged(desk)
+    stored(desk.post("/v1/clearings", clearing(), "anna"))
+    desk.bench.door.execute(
+        PublishMarket(sample.FROM_2026, market(RESPONSE_CALL)), command_id="next", actor="anna"
+    )
+    desk.wait()
+    shown = desk.get("/v1/bids/b1").json()
+    assert (shown["currency"], shown["price_unit"]) == ("CNY", "MWh")
+    assert (shown["prices"][0], shown["prices"][8], shown["prices"][72]) == ([], ["300"], ["500"])
+    assert desk.get("/v1/clearings").json()["items"][0]["prices"][0] == "300.1"
 
 
 def test_the_gates_of_a_day_are_those_that_bids_are_decided_by(desk: Api) -> None:

@@ -184,19 +184,13 @@ def held(*versions: Market) -> Register[Market]:
 
 
 def test_a_gate_is_that_of_the_rules_in_force_as_its_day_begins() -> None:
-    """The third version holds from 3 September in UTC, so from the 4th as a whole day in Shanghai."""
+    """The second version holds from 2 September in UTC: the 3rd is the first day that begins under it."""
     product = market().products[0]
     later = market(msgspec.structs.replace(product, gate_closes=DayMoment(days_before=1, at="09:00")))
-    found = moments(held(market(product), later, later), OPEN - timedelta(days=4), OPEN + timedelta(days=4))
+    found = moments(held(market(product), later), OPEN - timedelta(days=4), OPEN + timedelta(days=4))
     closes = {one.day.day: f"{one.at:%d %H:%M}" for one in found if one.moment == "closes"}
-    assert closes == {
-        1: "31 02:30",
-        2: "01 02:30",
-        3: "02 01:00",
-        4: "03 01:00",
-        5: "04 01:00",
-        6: "05 01:00",
-    } | {key: value for key, value in closes.items() if key not in range(1, 7)}
+    expected = {2: "01 02:30", 3: "02 01:00", 4: "03 01:00", 5: "04 01:00", 6: "05 01:00", 7: "06 01:00"}
+    assert closes == expected, "and none for 1 September, which begins before the first version holds"
 
 
 def test_reminders_come_once_each_however_often_the_clock_is_looked_at() -> None:
