@@ -8,13 +8,18 @@ ARGS ?=
 PART ?= all
 ROUNDS ?= 5
 
-.PHONY: demo cluster test faults soak check setup bench format lock clean
+.PHONY: demo cluster client test faults soak check setup bench format lock clean
 
 demo: setup ## Run the main job on embedded servers and leave the API running (ARGS=--exit stops after printing)
 	.venv/bin/wattledger demo --part $(PART) $(ARGS)
 
 cluster: setup ## Three NATS nodes and PostgreSQL in var/cluster until Ctrl-C; prints how to use them
 	$(PY) -m adapters.embedded.cluster var/cluster
+
+client: setup ## A typed Python client of the API, generated into var/client
+	$(PY) -m adapters.http.description .uv/tmp/openapi.json
+	PATH="$(CURDIR)/.venv/bin:$$PATH" openapi-python-client generate --path .uv/tmp/openapi.json --meta none \
+		--output-path var/client/wattledger_client --overwrite --fail-on-warning --config examples/desk/client.yaml
 
 TEST := $(PY) -m pytest -n 2 --dist worksteal -o tmp_path_retention_policy=failed
 

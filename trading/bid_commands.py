@@ -44,6 +44,7 @@ from trading.bid_life import (
     late,
     live_of,
     standing_of,
+    with_behind,
 )
 from trading.exposure import exposure_of
 from trading.gate import gate_of
@@ -199,7 +200,7 @@ class SubmitBid(_BidCommand, frozen=True):
         draft = found.draft
         if found.standing is not None and found.standing.status == "cleared":
             raise Refused("bid_status", f"bid {self.bid} is cleared already", place="bid")
-        if self.replaces != tuple(one.draft.revision for one in found.awardable):
+        if self.replaces != tuple(one.draft.revision for one in found.replaced):
             raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         check_running(desk)
         market, product = _product_of(draft.bid, others)
@@ -345,13 +346,19 @@ class AcknowledgeBid(_BidCommand, frozen=True):
 
 
 class RefuseBid(_BidCommand, frozen=True):
-    """The market said no."""
+    """The market said no; `behind` are the revisions that stand again then, the newest first."""
 
     revision: int
     reason: str
+    behind: tuple[int, ...] = ()
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
-        _live(state, self.bid, self.revision)
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reason`; `conflict` when what stands behind it
+            changed meanwhile."""
+        standing = _live(state, self.bid, self.revision)
+        if self.behind != tuple(one.draft.revision for one in with_behind(standing.behind)):
+            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         return (BidRefused(self.revision, checked_reason(self.reason)),)
 
 

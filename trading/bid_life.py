@@ -121,6 +121,11 @@ class BidState(msgspec.Struct, frozen=True):
         """The live revision and those that it is to replace, the newest first: any may be awarded."""
         return with_behind(self.live)
 
+    @property
+    def replaced(self) -> tuple[Standing, ...]:
+        """What another revision would be to replace, the newest first: what was never sent is dropped."""
+        return () if self.live is None else with_behind(at_market(self.live))
+
 
 def with_behind(standing: Standing | None) -> tuple[Standing, ...]:
     """A revision and those that it is to replace, the newest first."""

@@ -67,7 +67,7 @@ def add_to(app: App, session: Session) -> None:
 
     @app.command
     def up() -> int:
-        """Run everything: embedded servers, the projector and the API, each a process of its own.
+        """Run everything: embedded servers, projector, API and what is told live, each a process of its own.
 
         Where WATTLEDGER_GATEWAYS names gateways, the trading role too.
         """
@@ -137,7 +137,7 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
-    roles = ("project", "serve", *(("trade",) if stack.settings.gateways is not None else ()))
+    roles = ("project", "serve", "tell", *(("trade",) if stack.settings.gateways is not None else ()))
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
         while not stopping.is_set():

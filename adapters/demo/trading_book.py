@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from ledger.published_tariff import PublishTariff
 from ledger.signed_contract import RegisterContract
 from ledger.site import MarketPoint
 from ledger.tariff import Tariff
+from ledger.toml_file import TomlFile
 from ledger.trading_unit import RegisterTradingUnit, TradingUnit
 from trading import market_file, risk_file
 from trading.envelope import StateEnvelope, UnitEnvelope
@@ -53,6 +54,9 @@ RULE: Final = "spot_shandong_hourly"
 """The market's product and the rule that settles it."""
 POINT: Final = MarketPoint("shandong", "province")
 """Where their energy is priced."""
+FIRST: Final = date(2026, 1, 26)
+DAYS: Final = tuple(FIRST + timedelta(days=number) for number in range(7))
+"""The delivery days that are traded."""
 _FOUNDED: Final = date(2026, 1, 24)
 _RULES_FROM: Final = date(2026, 1, 1)
 
@@ -118,6 +122,11 @@ def local(day: date, clock_time: str) -> datetime:
     """
     at = datetime.combine(day, time.fromisoformat(clock_time), tzinfo=zone_of(ZONE))
     return at.astimezone(UTC)
+
+
+def bid_id(day: date) -> str:
+    """The name of the unit's bid for a day."""
+    return f"da-{day}"
 
 
 @contextmanager
@@ -214,7 +223,8 @@ def _tariff() -> Tariff:
 
 def _desk_rules(door: FrontDoor) -> None:
     start = Period(midnight(_RULES_FROM, zone_of(ZONE)).astimezone(UTC))
-    terms = msgspec.json.decode((FOLDER / "sharing.json").read_bytes(), type=SharingTerms)
+    sharing = TomlFile((FOLDER / "sharing.toml").read_bytes())
+    terms = sharing.struct(SharingTerms, sharing.root, ())
     policy = risk_file.parse((FOLDER / "risk.toml").read_bytes())
     steps: tuple[tuple[Command, str], ...] = (
         (StateEnvelope(UNIT, start, envelope()), PREPARES),

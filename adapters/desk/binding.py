@@ -20,7 +20,7 @@ from ledger.interval import Interval, midnight, zone_of
 from ledger.trading_unit import TradingUnit
 from trading.bid import Bid
 from trading.bid_commands import limit_values, versions_on
-from trading.bid_life import LimitPart, Standing, at_market, with_behind
+from trading.bid_life import BidState, LimitPart, Standing, with_behind
 from trading.commitment import Commit, Narrow, Release
 from trading.envelope import SLOT_S
 from trading.exposure import exposure_of
@@ -94,9 +94,9 @@ def _changes(history: History[TradingUnit], day: Interval) -> list[datetime]:
     """The day's start, and when a unit or its membership changes within the day."""
     cuts = {day.start}
     for version in history.versions:
-        spans = [(version.period.start, version.period.end)]
-        spans += [(member.since, member.until) for member in version.document.members]
-        cuts |= {at for span in spans for at in span if at is not None and day.start < at < day.end}
+        told = [version.period.start, version.period.end]
+        told += [at for member in version.document.members for at in (member.since, member.until)]
+        cuts |= {at for at in told if at is not None and day.start < at < day.end}
     return sorted(cuts)
 
 
@@ -217,14 +217,14 @@ class Binding:
         policy: RiskPolicy,
         bid: Bid,
         product: Product,
-        before: Sequence[Standing],
+        state: BidState | None,
         uses: tuple[LimitPart, ...],
         overridden: tuple[str, ...],
         command_id: str,
     ) -> list[Wish]:
-        """What a submission saves beside itself; `before` are the revisions that may be awarded until now."""
+        """What a submission saves beside itself; `state` is the bid's, None for one that is not known yet."""
         new = commitment_of(bid, product)
-        old = with_behind(at_market(before[0])) if before else ()
+        before, old = ((), ()) if state is None else (state.awardable, state.replaced)
         also = either([new, *(commitment_of(one.draft.bid, product) for one in old)]) if old else None
         wishes = [Wish(Commit(bid.unit, bid.day, policy.exclusivity, new, also), command_id)]
         for unit, (shared, whole) in self._ties.others(bid.unit, bid).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from datetime import date, datetime
 from fractions import Fraction
 from typing import cast
@@ -75,16 +76,17 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
     policy = policy_of(door.state(risk.AGGREGATE))
     ties = SiteTies.read(desk.database, door.book)
     exposure = exposure_of(bid, product)
-    saved = Binding(ties).take(policy, bid, product, (), (), (), "check")
+    saved = Binding(ties).take(policy, bid, product, None, (), (), "check")
     commits = [wish.command for wish in saved if isinstance(wish.command, Commit)]
     contracts = ties.contracts(bid)
     checks = SubmitBid(bid.id, market.id, 1, actor, (), (), contracts)
-    for check in (
+    made: tuple[Callable[[], None], ...] = (
         lambda: gate.check(now),
         lambda: risk.check_running(door.state(risk.AGGREGATE)),
         lambda: checks.check_contracts(bid, product, {name: door.state(name) for name in checks.reads}),
         *(functools.partial(_check_commit, door, commit) for commit in commits),
-    ):
+    )
+    for check in made:
         try:
             check()
         except Refused as refused:

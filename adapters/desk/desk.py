@@ -101,13 +101,11 @@ class Desk:
                 uses,
                 binding.units(draft.bid),
                 binding.contracts(draft.bid),
-                tuple(one.draft.revision for one in state.awardable),
+                tuple(one.draft.revision for one in state.replaced),
             )
             wishes = [
                 Wish(command, command_id),
-                *binding.take(
-                    policy, draft.bid, product, state.awardable, uses, draft.overridden, command_id
-                ),
+                *binding.take(policy, draft.bid, product, state, uses, draft.overridden, command_id),
             ]
             try:
                 return self.door.execute_all(wishes, actor=actor)[0]
@@ -174,7 +172,9 @@ class Desk:
 
     def refuse(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
         """The market said no: what it bound is free, or bound by what stands still."""
-        return self._end(RefuseBid(name, revision, reason), command_id, actor)
+        behind = with_behind(live_of(self.state(name), name).behind)
+        command = RefuseBid(name, revision, reason, tuple(one.draft.revision for one in behind))
+        return self._end(command, command_id, actor)
 
     def expire(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
         return self._end(ExpireBid(name, revision, reason), command_id, actor)

@@ -173,13 +173,7 @@ def create_app(
                 guards=[authorise],
                 middleware=[recording(access)],
                 security=openapi.SECURITY,
-                dependencies={
-                    "caller": Provide(provide_caller, sync_to_thread=False),
-                    "view": Provide(provide_view, sync_to_thread=True),
-                    "intake": Provide(provide_intake, sync_to_thread=False),
-                    "publishing": Provide(provide_publishing, sync_to_thread=False),
-                    "period": Provide(provide_period, sync_to_thread=False),
-                },
+                dependencies=request_dependencies(),
             ),
         ],
         dependencies={
@@ -199,6 +193,17 @@ def create_app(
     )
     app.state.query_names = _query_names(app)
     return app
+
+
+def request_dependencies() -> dict[str, Provide]:
+    """What is made for each request that needs a key."""
+    return {
+        "caller": Provide(provide_caller, sync_to_thread=False),
+        "view": Provide(provide_view, sync_to_thread=True),
+        "intake": Provide(provide_intake, sync_to_thread=False),
+        "publishing": Provide(provide_publishing, sync_to_thread=False),
+        "period": Provide(provide_period, sync_to_thread=False),
+    }
 
 
 def _query_names(app: Litestar) -> dict[str, dict[str, bool]]:

@@ -13,6 +13,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import JSONBody, QueryParameter, RawBody
 
 from adapters.decoder_refusal import decoder_refusal
+from adapters.desk.bid_csv import price_text
 from adapters.desk.checking import CheckedBid, checked_bid
 from adapters.desk.desk import Desk
 from adapters.desk.receipt import signed_receipt
@@ -26,12 +27,14 @@ from adapters.http.service import Service
 from adapters.http.view import View
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter, FoundBid
+from adapters.queries.market_gates import rules_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid import Bid
 from trading.bid_commands import AcknowledgeBid, digest_of
 from trading.bid_life import Standing, Status
+from trading.product import PriceUnit
 
 _JSON: Final = "application/json"
 
@@ -176,11 +179,17 @@ class BidPage(msgspec.Struct, frozen=True):
 
 
 class BidBody(msgspec.Struct, frozen=True):
-    """The newest revision as it was written, and what stands at the market."""
+    """The newest revision as it was written, and what stands at the market.
+
+    `prices` are those of the segments of `bid.curves`, as decimals in `currency` per `price_unit`.
+    """
 
     position: int
     summary: BidSummary
     bid: Bid
+    currency: str
+    price_unit: PriceUnit
+    prices: tuple[tuple[str, ...], ...]
     overridden: tuple[str, ...]
 
 
@@ -286,8 +295,18 @@ def list_bids(
 def show_bid(view: NamedDependency[View], name: Name) -> BidBody:
     with view.reading() as (connection, position):
         found = bids.bid(connection, position, name)
-    draft = found.state.draft
-    return BidBody(position, BidSummary.of(found), draft.bid, draft.overridden)
+        draft = found.state.draft
+        market, product = rules_of(connection, position, draft)
+    prices = tuple(tuple(price_text(product, price) for _, _, price in curve) for curve in draft.bid.curves)
+    return BidBody(
+        position,
+        BidSummary.of(found),
+        draft.bid,
+        market.currency,
+        product.price_unit,
+        prices,
+        draft.overridden,
+    )
 
 
 @get(

@@ -95,7 +95,7 @@ def list_clearings(
     wanted = ClearingFilter(market=market, product=product, first_day=first_day, last_day=last_day)
     with view.page(cursor, str, "") as (connection, position, after):
         found = clearings.page(connection, position, wanted, after=after, limit=limit + 1)
-        items = tuple(_body(connection, position, entry) for entry in found[:limit])
+        items = tuple(_body(connection, entry) for entry in found[:limit])
     more = cursor_of(position, found[limit - 1].id) if len(found) > limit else None
     return ClearingPage(position, items, more)
 
@@ -110,7 +110,7 @@ def list_clearings(
 def show_clearing(view: NamedDependency[View], name: ClearingName) -> ClearingRuns:
     with view.reading() as (connection, position):
         found = clearings.runs(connection, position, name)
-        runs = tuple(_body(connection, position, entry) for entry in found)
+        runs = tuple(_body(connection, entry) for entry in found)
     return ClearingRuns(position, name, runs)
 
 
@@ -146,9 +146,10 @@ def _accepted(desk: Desk, clearing: Clearing, command_id: str) -> Receipt | None
     return before
 
 
-def _body(connection: Connection, position: int, entry: Entry[Clearing]) -> ClearingBody:
+def _body(connection: Connection, entry: Entry[Clearing]) -> ClearingBody:
+    """By the rules that were known when it was recorded, whatever was published since."""
     one = entry.document
-    market, _ = market_on(connection, position, one.market, one.day)
+    market, _ = market_on(connection, entry.sequence, one.market, one.day)
     product = market.product(one.product)
     prices = tuple(price_text(product, price) for price in one.price_u)
     return ClearingBody(

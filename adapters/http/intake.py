@@ -17,7 +17,7 @@ from adapters.http.caller import Caller
 from adapters.http.problem import BadRequest
 from adapters.http.recent_keys import reused
 from adapters.http.service import Service
-from ledger.command import Command
+from ledger.command import Command, TimedCommand
 from ledger.refusal import Refused
 from ledger.request import Answered, AnswerRequest, aggregate_of, answered
 
@@ -69,7 +69,7 @@ class Intake:
         self.actor = caller.actor
         self.command_id = f"{caller.actor}:{key}"
 
-    def execute(self, command: Command) -> Response[Stored]:
+    def execute(self, command: Command | TimedCommand) -> Response[Stored]:
         """Accept one command.
 
         Raises:

@@ -47,7 +47,7 @@ class PostingBody(msgspec.Struct, frozen=True):
     lines: tuple[int, ...]
 
 
-class EntryBody(msgspec.Struct, frozen=True):
+class JournalEntryBody(msgspec.Struct, frozen=True):
     """`value_date` is the day of the document or bank booking: before `posted_on` where its own month was
     closed, so that it stands in the first open one."""
 
@@ -64,7 +64,7 @@ class EntryBody(msgspec.Struct, frozen=True):
     postings: tuple[PostingBody, ...]
 
     @classmethod
-    def of(cls, entry: JournalEntry) -> EntryBody:
+    def of(cls, entry: JournalEntry) -> JournalEntryBody:
         reference = entry.reference
         return cls(
             entry.posted_on,
@@ -85,7 +85,7 @@ class JournalAnswer(msgspec.Struct, frozen=True):
     """`without_owner` are contracts that the book's owner has no part in: nothing of them is posted."""
 
     position: int
-    entries: tuple[EntryBody, ...]
+    entries: tuple[JournalEntryBody, ...]
     without_owner: tuple[str, ...]
 
 
@@ -135,7 +135,7 @@ def show_journal(
     if format is not None:
         text = rendered(entries, format, view.service.book)
         return Response(text, media_type="text/plain")  # type: ignore[arg-type]
-    shown = tuple(EntryBody.of(entry) for entry in entries)
+    shown = tuple(JournalEntryBody.of(entry) for entry in entries)
     return Response(JournalAnswer(position, shown, tuple(sorted(found.without_owner))))
 
 

@@ -39,7 +39,7 @@ _WAIT_S: Final = 10.0
 """More statements than a book has."""
 
 
-class OpenBody(msgspec.Struct, frozen=True):
+class NettingOpenBody(msgspec.Struct, frozen=True):
     """What the statement still asks for; above zero the owner owes it to the party."""
 
     contract: str
@@ -49,7 +49,7 @@ class OpenBody(msgspec.Struct, frozen=True):
     open: str
 
     @classmethod
-    def of(cls, one: OpenStatement) -> OpenBody:
+    def of(cls, one: OpenStatement) -> NettingOpenBody:
         return cls(one.key.contract, one.key.month, one.key.run, one.due_on, str(one.open))
 
 
@@ -63,7 +63,7 @@ class PositionBody(msgspec.Struct, frozen=True):
     payable: str
     net: str
     agreed: bool
-    statements: tuple[OpenBody, ...]
+    statements: tuple[NettingOpenBody, ...]
 
     @classmethod
     def of(cls, one: CounterpartyPosition, *, agreed: bool) -> PositionBody:
@@ -74,7 +74,7 @@ class PositionBody(msgspec.Struct, frozen=True):
             str(one.payable),
             str(one.net),
             agreed,
-            tuple(OpenBody.of(found) for found in one.statements),
+            tuple(NettingOpenBody.of(found) for found in one.statements),
         )
 
 

@@ -168,7 +168,7 @@ class BookingBody(msgspec.Struct, frozen=True):
         return cls(one.reference, one.booked_on, str(one.amount), one.place)
 
 
-class OpenBody(msgspec.Struct, frozen=True):
+class OpenStatementBody(msgspec.Struct, frozen=True):
     """What a statement has open, before these bookings; above zero the party owes us."""
 
     contract: str
@@ -178,7 +178,7 @@ class OpenBody(msgspec.Struct, frozen=True):
     amount: str
 
     @classmethod
-    def of(cls, one: OpenStatement) -> OpenBody:
+    def of(cls, one: OpenStatement) -> OpenStatementBody:
         return cls(one.key.contract, one.key.month, one.key.party, one.key.run, str(one.amount))
 
 
@@ -198,7 +198,7 @@ class PaidBody(msgspec.Struct, frozen=True):
     """`part` says that less was paid than is open; `recorded` names what is recorded of it already."""
 
     bookings: tuple[BookingBody, ...]
-    statements: tuple[OpenBody, ...]
+    statements: tuple[OpenStatementBody, ...]
     markets: tuple[OpenMarketBody, ...]
     recorded: tuple[str, ...]
     reason: str
@@ -208,7 +208,7 @@ class PaidBody(msgspec.Struct, frozen=True):
     def of(cls, one: PaidStatements) -> PaidBody:
         return cls(
             tuple(BookingBody.of(booking) for booking in one.bookings),
-            tuple(OpenBody.of(statement) for statement in one.statements),
+            tuple(OpenStatementBody.of(statement) for statement in one.statements),
             tuple(OpenMarketBody.of(market) for market in one.markets),
             one.recorded,
             one.reason,
@@ -226,7 +226,7 @@ class BankReportBody(msgspec.Struct, frozen=True):
     matched: tuple[PaidBody, ...]
     doubtful: tuple[PaidBody, ...]
     payments_only: tuple[BookingBody, ...]
-    statements_only: tuple[OpenBody, ...]
+    statements_only: tuple[OpenStatementBody, ...]
     markets_only: tuple[OpenMarketBody, ...]
 
     @classmethod
@@ -239,7 +239,7 @@ class BankReportBody(msgspec.Struct, frozen=True):
             tuple(PaidBody.of(one) for one in report.matched),
             tuple(PaidBody.of(one) for one in report.doubtful),
             tuple(BookingBody.of(one) for one in report.payments_only),
-            tuple(OpenBody.of(one) for one in report.statements_only),
+            tuple(OpenStatementBody.of(one) for one in report.statements_only),
             tuple(OpenMarketBody.of(one) for one in report.markets_only),
         )
 

@@ -71,7 +71,7 @@ class LinkBody(msgspec.Struct, frozen=True):
     href: str
 
 
-class EntryBody(msgspec.Struct, frozen=True, kw_only=True):
+class StoryEntryBody(msgspec.Struct, frozen=True, kw_only=True):
     """`sentence` in English, `sentence_zh` in Chinese; `more` counts the links left out here, which the story
     at `href` has."""
 
@@ -94,7 +94,7 @@ class EntryBody(msgspec.Struct, frozen=True, kw_only=True):
     more: tuple[More, ...]
 
     @classmethod
-    def of(cls, entry: Entry) -> EntryBody:
+    def of(cls, entry: Entry) -> StoryEntryBody:
         kept = {name: getattr(entry, name) for name in entry.__struct_fields__ if name != "links"}
         links = tuple(LinkBody(one.link, one.sequence, _href(one.sequence)) for one in entry.links)
         return cls(**kept, links=links, href=_href(entry.sequence))
@@ -107,7 +107,7 @@ class StoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     facts: tuple[str, ...]
     events: int
-    entries: tuple[EntryBody, ...]
+    entries: tuple[StoryEntryBody, ...]
     next_begin: int | None
 
 
@@ -122,7 +122,7 @@ class Asked(msgspec.Struct, frozen=True):
         if self.format is not None:
             text = rendered(story, self.format, self.language)
             return Response(text, media_type=_MEDIA[self.format])  # type: ignore[arg-type]
-        entries = tuple(EntryBody.of(entry) for entry in story.entries)
+        entries = tuple(StoryEntryBody.of(entry) for entry in story.entries)
         return Response(
             StoryAnswer(
                 position=story.position,

@@ -67,18 +67,26 @@ _DayEvent = CommitmentMade | CommitmentReleased | DayEnvelopeStated
 _DeskEvent = PolicyPrepared | PolicyApproved | TradingStopped | TradingResumed
 _ToldEvent = _BidEvent | _DayEvent | _DeskEvent | ClearingRecorded | AwardShared | MarketPublished
 
-UNTOLD: Final[frozenset[type]] = frozenset(
-    {EnvelopeStated, LimitUsed, LimitFreed, SharingStated, SitesAvailable}
-    | {WebhookRegistered, WebhookStopped, WebhookReplayAsked}
+UNTOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(
+    (
+        EnvelopeStated,
+        LimitUsed,
+        LimitFreed,
+        SharingStated,
+        SitesAvailable,
+        WebhookRegistered,
+        WebhookStopped,
+        WebhookReplayAsked,
+    )
 )
 """Recorded beside what is told, or settings that no day's trading waits for."""
-TOLD: Final[frozenset[type]] = frozenset(get_args(_ToldEvent))
+TOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(get_args(_ToldEvent))
 _BIDS: Final = get_args(_BidEvent)
 _DAY_LETTERS: Final = len("2026-08-03")
 
 
-def _tag(event: type) -> str:
-    return str(msgspec.inspect.type_info(event).tag)  # type: ignore[union-attr]
+def _tag(event: type[msgspec.Struct]) -> str:
+    return str(event.__struct_config__.tag)
 
 
 TYPES: Final = tuple(sorted(_tag(event) for event in TOLD))
@@ -196,19 +204,16 @@ def _day_news(item: Projected, event: _DayEvent, bids: KnownBids) -> tuple[str |
     """The day's letters are counted from the end: a unit's id may hold what divides the two."""
     name = item.aggregate.partition(".")[2]
     unit, day = name[: -_DAY_LETTERS - 1], date.fromisoformat(name[-_DAY_LETTERS:])
-    match event:
-        case DayEnvelopeStated():
-            return None, unit, CommitmentNews(day=day)
-        case CommitmentReleased():
-            place = bids.places.get(event.bid)
-            product = None if place is None else place.product
-            news = CommitmentNews(day=day, bid=event.bid, product=product)
-        case CommitmentMade():
-            one = event.commitment
-            place = bids.places.get(one.bid)
-            product = one.product if place is None else place.product
-            news = CommitmentNews(day=day, bid=one.bid, product=product, awarded=one.awarded, of=one.of)
-    return None if place is None else place.market, unit, news
+    if isinstance(event, DayEnvelopeStated):
+        return None, unit, CommitmentNews(day=day)
+    name = event.bid if isinstance(event, CommitmentReleased) else event.commitment.bid
+    place = bids.places.get(name)
+    market, product = (None, None) if place is None else (place.market, place.product)
+    if isinstance(event, CommitmentReleased):
+        return market, unit, CommitmentNews(day=day, bid=name, product=product)
+    one = event.commitment
+    made = CommitmentNews(day=day, bid=name, product=product or one.product, awarded=one.awarded, of=one.of)
+    return market, unit, made
 
 
 def _bid_news(name: str, event: _BidEvent, place: BidPlace, status: str) -> BidNews:

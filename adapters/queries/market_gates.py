@@ -8,8 +8,10 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import registered
+from adapters.queries.as_of import position_at
 from ledger.interval import Instant
 from ledger.refusal import Refused
+from trading.bid_life import Draft
 from trading.gate import gate_of
 from trading.moment import IntervalMoment
 from trading.product import Direction, Kind, Market, PriceUnit, Product
@@ -80,6 +82,13 @@ def market_on(connection: Connection, position: int, name: str, day: date) -> tu
     if held is None:
         raise Refused("market_gap", f"no rules of market {name} are in force at {start}", place="day")
     return held.document, held.version
+
+
+def rules_of(connection: Connection, position: int, draft: Draft) -> tuple[Market, Product]:
+    """The rules by which a bid was written: those that were known then, whatever was published since."""
+    written = position_at(connection, draft.at, position)
+    market, _ = market_on(connection, written, draft.bid.market, draft.bid.day)
+    return market, market.product(draft.bid.product)
 
 
 def _gate(market: Market, product: Product, day: date, first: int) -> ProductGate:

@@ -250,6 +250,46 @@ def test_what_changes_between_reading_and_saving_is_decided_again() -> None:
     assert (bound(desk, 72), bound(desk, 73)) == (2 * MW, MW)
 
 
+def test_what_is_sent_while_its_successor_is_submitted_stays_bound() -> None:
+    """What was never sent is dropped by its successor; this one was, a moment before."""
+    desk = furnished()
+    offer(desk, {72: 2 * MW})
+    one = bid(schedule=SMALL | {73: MW})
+    desk.draft(one, revision=1, command_id="d", actor="anna")
+    desk.approve("b1", 2, digest_of(one), command_id="a", actor="bert")
+    door, asked = desk.pure, desk.pure.execute_all
+
+    def meanwhile(*given: object, **how: object) -> object:
+        door.execute_all = asked  # type: ignore[method-assign]
+        send(desk, 1)
+        return asked(*given, **how)  # type: ignore[arg-type]
+
+    door.execute_all = meanwhile  # type: ignore[method-assign, assignment]
+    desk.submit("b1", 2, command_id="s", actor="anna")
+    assert [one.draft.revision for one in desk.bids()["b1"].awardable] == [2, 1]
+    assert (bound(desk, 72), bound(desk, 73)) == (2 * MW, MW)
+
+
+def test_two_answers_about_one_revision_leave_nothing_bound_that_does_not_stand() -> None:
+    """It was acknowledged, so that nothing stands behind it, while its refusal was being saved."""
+    desk = furnished()
+    first = offer(desk, {72: 2 * MW})
+    send(desk, first)
+    acknowledge(desk, first)
+    second = offer(desk, {73: MW})
+    send(desk, second)
+    door, asked = desk.pure, desk.pure.execute_all
+
+    def meanwhile(*given: object, **how: object) -> object:
+        door.execute_all = asked  # type: ignore[method-assign]
+        acknowledge(desk, second)
+        return asked(*given, **how)  # type: ignore[arg-type]
+
+    door.execute_all = meanwhile  # type: ignore[method-assign, assignment]
+    assert code_of(lambda: refuse(desk, second)) == "conflict"
+    assert (standing(desk).status, bound(desk, 72), bound(desk, 73)) == ("acknowledged", 0, MW)
+
+
 def test_an_approval_of_one_revision_is_none_of_the_next() -> None:
     desk = furnished()
     one = bid()

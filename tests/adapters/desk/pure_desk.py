@@ -34,7 +34,7 @@ class PureDoor:
         self.now = now
         self.states: dict[str, object] = {}
         self.saves: list[list[tuple[str, object]]] = []
-        self.seen: dict[tuple[str, str], Receipt] = {}
+        self.seen: dict[tuple[str, str], tuple[bytes, Receipt]] = {}
         self.watch: Callable[[], None] = lambda: None
         """Called after every single event."""
 
@@ -42,7 +42,8 @@ class PureDoor:
         return self.states.get(aggregate)
 
     def accepted(self, aggregate: str, command_id: str) -> Receipt | None:
-        return self.seen.get((aggregate, command_id))
+        found = self.seen.get((aggregate, command_id))
+        return None if found is None else msgspec.structs.replace(found[1], repeated=True)
 
     def execute(self, command: Command | TimedCommand, *, command_id: str, actor: str) -> Receipt:
         return self.execute_all([Wish(command, command_id)], actor=actor)[0]
@@ -53,19 +54,28 @@ class PureDoor:
         assert len(set(names)) == len(names), "two commands of one save change the same aggregate"
         self.now += timedelta(milliseconds=1)
         decided: list[tuple[str, object]] = []
+        receipts: list[Receipt] = []
         for wish in wishes:
             command: Any = wish.command
+            name, asked = command.aggregate, msgspec.json.encode(command)
+            if (seen := self.seen.get((name, wish.command_id))) is not None:
+                if seen[0] != asked:
+                    raise Refused("command_id_reused", f"{wish.command_id} asked for something else")
+                receipts.append(msgspec.structs.replace(seen[1], repeated=True))
+                continue
             others = {name: self.states.get(name) for name in command.reads}
-            state = self.states.get(command.aggregate)
+            state = self.states.get(name)
             timed = isinstance(command, TimedCommand)
             events = command.decide_at(self.now, state, others) if timed else command.decide(state, others)
-            decided += [(command.aggregate, event) for event in events]
+            decided += [(name, event) for event in events]
+            receipts.append(Receipt(name, 0, len(self.saves) + 1))
         self.saves.append(decided)
+        for wish, receipt in zip(wishes, receipts, strict=True):
+            asked = msgspec.json.encode(wish.command)
+            self.seen.setdefault((receipt.aggregate, wish.command_id), (asked, receipt))
         for name, event in decided:
             self.states[name] = cast("Any", event).apply(self.states.get(name))
             self.watch()
-        receipts = [Receipt(name, 0, len(self.saves)) for name in names]
-        self.seen |= {(one.aggregate, w.command_id): one for one, w in zip(receipts, wishes, strict=True)}
         return receipts
 
 

@@ -1,4 +1,4 @@
-"""Any order of what persons, gateways and markets do: nothing is sold twice, and every refusal has its reason.
+"""In any order of what persons and markets do nothing is sold twice, and every refusal has its reason.
 
 The desk's own code runs on aggregates in memory; a model of plain lists says what must be bound and used.
 """
@@ -236,9 +236,8 @@ class BidLives(RuleBasedStateMachine):
             expected.add("bid_status")
         if by == known.draft.by or (by == "bert" and known.draft.approved):
             expected.add("four_eyes")
-        if by != "bert":
-            if not expected:
-                return
+        if by != "bert" and not expected:
+            return
         digest = digest_of(state.draft.bid)
         done = self.ask(
             lambda key: self.desk.approve(name, number, digest, command_id=key, actor=by), expected
