@@ -234,7 +234,18 @@ def draft_bid(intake: NamedDependency[Intake], body: RawBody) -> Response[BidSto
     data = decoded_draft(body)
     desk = desk_of(intake.service)
     receipt = desk.draft(data.bid, revision=data.revision, command_id=intake.command_id, actor=intake.actor)
-    return stored(desk, data.bid.id, receipt)
+    if receipt.repeated:
+        return stored(desk, data.bid.id, receipt)
+    written = BidStored(
+        data.bid.id,
+        data.revision + 1,
+        digest_of(data.bid),
+        "draft",
+        receipt.aggregate,
+        receipt.version,
+        receipt.sequence,
+    )
+    return replayable(written, repeated=False)
 
 
 @post(
