@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from fractions import Fraction
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from adapters.queries.bids import FoundBid
 from adapters.queries.unit_day import UnitDayAnswer
 from ledger.clauses.flow import grouped
 from ledger.interval import zone_of
+from ledger.quantity import decimal_text, round_half_away
 from trading.bid import Bid
 from trading.bid_life import Standing
 from trading.envelope import SLOT_S
@@ -124,7 +126,8 @@ def _standing(standing: Standing, market: Market, product: Product) -> Iterator[
     if standing.reason:
         yield f"  {standing.reason}"
     for part in standing.uses:
-        yield f"  uses {grouped(part.amount)} of limit {part.limit} for {part.value}"
+        used = decimal_text(round_half_away(Fraction(part.amount) * 100), 2)
+        yield f"  uses {grouped(used)} of limit {part.limit} for {part.value}"
     if standing.clearing:
         yield f"  awarded by {standing.clearing}:"
         yield from _awards(standing.awarded_w, standing.draft.bid, market, product)
