@@ -50,6 +50,7 @@ _PRODUCT: Final = "da"
 _CLIENTS: Final = 50
 _P99_MS_MAX: Final = 20
 _BIDS_A_SECOND: Final = 500
+_PACE_S: Final = 1.0
 _CLEARING_S_MAX: Final = 2
 _SITE_W: Final = 1_000_000
 
@@ -62,35 +63,57 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
 def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
     book = _book(rig, units=_CLIENTS, sites_each=1)
     secrets = _keys(book)
-    each = 4 if quick else 60
+    each = 4 if quick else 20
     day = _delivery_day()
     with _serving(rig, book) as port:
-        bodies = [
-            [_body(f"b{client}-{number}", f"u{client}", day) for number in range(each)]
-            for client in range(_CLIENTS)
-        ]
         _post(port, secrets[0], _body("warm", "u0", day), "warm")
-        took: list[float] = []
+        paced = _together(port, secrets, day, "paced", each, pause_s=0 if quick else _PACE_S)
         began = time.perf_counter()
-        threads = [
-            threading.Thread(target=_client, args=(port, secrets[client], bodies[client], took))
-            for client in range(_CLIENTS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        took = _together(port, secrets, day, "full", each)
         rate = len(took) / (time.perf_counter() - began)
         alone = [_post(port, secrets[0], _body(f"one{n}", "u0", day), f"one{n}") for n in range(each)]
     book.close()
-    assert len(took) == _CLIENTS * each, "every bid was accepted"
-    p99 = 1000 * statistics.quantiles(took, n=100)[98]
+    p99 = 1000 * statistics.quantiles(paced, n=100)[98]
     name = f"bids of 96 x 10 segments accepted over HTTP, {_CLIENTS} clients at once"
     return [
-        Figure(f"{name}, p99", p99, _P99_MS_MAX, "limit", "ms", _P99_MS_MAX / p99, 1.0),
-        Figure(name, rate, _BIDS_A_SECOND, "limit", "bids/s", rate / _BIDS_A_SECOND, 1.0),
+        Figure(
+            f"{name}, a bid each second each, p99", p99, _P99_MS_MAX, "limit", "ms", _P99_MS_MAX / p99, 1.0
+        ),
+        Figure(
+            f"{name}, as fast as they are answered",
+            rate,
+            _BIDS_A_SECOND,
+            "limit",
+            "bids/s",
+            rate / _BIDS_A_SECOND,
+            1.0,
+        ),
         Figure("the same, one client, median", 1000 * statistics.median(alone), None, "", "ms", 0, None),
     ]
+
+
+def _together(
+    port: int, secrets: list[str], day: date, name: str, each: int, *, pause_s: float = 0
+) -> list[float]:
+    """How long each bid took, with a client a thread; they begin spread over the pause."""
+    took: list[float] = []
+
+    def client(number: int) -> None:
+        bodies = [_body(f"{name}{number}-{n}", f"u{number}", day) for n in range(each)]
+        time.sleep(pause_s * number / _CLIENTS)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        for n, body in enumerate(bodies):
+            took.append(_send(connection, secrets[number], body, f"{name}{number}-{n}"))
+            time.sleep(max(0.0, pause_s - took[-1]))
+        connection.close()
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(_CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(took) == _CLIENTS * each, "every bid was accepted"
+    return took
 
 
 def _clearing(rig: Rig, *, quick: bool) -> Figure:
@@ -208,13 +231,6 @@ def _keys(book: Book) -> list[str]:
         grant = Grant(f"k{number}", digest_of(secret), f"desk{number}", "market_desk")
         book.door.execute(GrantKey(grant), command_id=f"key{number}", actor="bench")
     return secrets
-
-
-def _client(port: int, secret: str, bodies: list[bytes], took: list[float]) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    for number, body in enumerate(bodies):
-        took.append(_send(connection, secret, body, f"{secret[-12:]}-{number}"))
-    connection.close()
 
 
 def _post(port: int, secret: str, body: bytes, key: str) -> float:

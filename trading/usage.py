@@ -43,7 +43,7 @@ def aggregate_of(limit: Limit, value: str, day: date) -> str:
 
     >>> aggregate_of(Limit(id="a", measure="volume_wh", each="unit", span="day", most="1"), "u",
     ...     date(2026, 8, 3))
-    'usage.a_2026-08-03_0bfe935e70c32157'
+    'usage.a_2026-08-03_0bfe935e70c321c7'
     """
     of = hashlib.sha256(value.encode()).hexdigest()[:_DIGITS]
     when = day.isoformat() if limit.span == "day" else "open"

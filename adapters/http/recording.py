@@ -76,6 +76,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "GET /v1/clearings": "bid",
     "GET /v1/clearings/{name}": "bid",
     "GET /v1/desk": "bid",
+    "GET /v1/live": "bid",
     "GET /v1/proposals": "proposal",
     "GET /v1/proposals/{name}": "proposal",
     "GET /v1/settlements": "statement",

@@ -56,9 +56,9 @@ def test_what_an_end_before_a_closed_month_takes_back_is_asked_for(run: Terminal
     )
     bench.door.execute(RegisterContract(gone), command_id="gone", actor="ada")
     assert "run 2 recorded   pool 0.00 CNY" in run("settle", MONTH)
+    assert "of which new in this run" in run("statement", MONTH, "--party", HOST)
     with bench.database.reading(bench.book) as connection:
         assert check_runs(connection, bench.book, 1 << 62) == (2, []), "settled again it is the same"
-    assert "of which new in this run" in run("statement", MONTH, "--party", HOST)
     assert refused("no_contract", run, "month", "2026-09").reason == "no contract holds in 2026-09"
     assert f"{CONTRACT.id}, not issued: " in run("month", MONTH)
     issue(run)
