@@ -35,10 +35,10 @@ from ledger.party import Party, RegisterParty
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from trading import market_file
 from trading.bid import Bid, Curve
-from trading.bid_commands import AcknowledgeBid
 from trading.bid_commands import digest_of as bid_digest
 from trading.clearing import Award, Clearing
 from trading.envelope import StateEnvelope, UnitEnvelope
+from trading.market_answer import AcknowledgeBid
 from trading.moment import DayMoment
 from trading.product import Market
 from trading.published_market import PublishMarket

@@ -1,6 +1,6 @@
-"""What the desk, the gateway and the market do with a bid. Each command changes the bid's own aggregate.
+"""What the desk does with a bid: write it, approve it, let it exceed a limit, submit it.
 
-The commitments and limits that go with it are commands of the same save (adapters/desk).
+The commitments and limits that go with a submission are commands of the same save (adapters/desk).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ledger.command import known
 from ledger.contract import Contract
 from ledger.effective import History
 from ledger.identity import checked_id
-from ledger.interval import Instant
 from ledger.refusal import Refused
 from ledger.signed_contract import held_days
 from ledger.trading_unit import TradingUnit
@@ -24,33 +23,17 @@ from trading import risk
 from trading.bid import Bid
 from trading.bid_form import check_bid
 from trading.bid_life import (
-    AT_MARKET,
-    BidAcknowledged,
     BidApproved,
-    BidCleared,
     BidDrafted,
-    BidExpired,
-    BidRefused,
-    BidSending,
     BidState,
     BidSubmitted,
-    BidUncertain,
-    BidUnsent,
-    BidWithdrawn,
     LimitOverridden,
     LimitPart,
-    Standing,
-    WithdrawalAsked,
-    late,
-    live_of,
-    standing_of,
-    with_behind,
 )
 from trading.exposure import exposure_of
 from trading.gate import gate_of
 from trading.product import Id, Market, Product, market_at
 from trading.risk import check_running, checked_reason, policy_of
-from trading.segments import offered_range_w
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -60,7 +43,7 @@ def digest_of(bid: Bid) -> str:
     return hashlib.sha256(_encode(bid)).hexdigest()
 
 
-class _BidCommand(msgspec.Struct, frozen=True):
+class OnBid(msgspec.Struct, frozen=True):
     bid: Id
 
     @property
@@ -123,7 +106,7 @@ class DraftBid(msgspec.Struct, frozen=True):
             raise Refused("bid_status", f"bid {new.id} is cleared already", place="id")
 
 
-class ApproveBid(_BidCommand, frozen=True):
+class ApproveBid(OnBid, frozen=True):
     """Approve one revision; `digest` is what the approver has seen."""
 
     revision: int
@@ -142,7 +125,7 @@ class ApproveBid(_BidCommand, frozen=True):
         return (BidApproved(self.revision, self.by),)
 
 
-class OverrideLimit(_BidCommand, frozen=True):
+class OverrideLimit(OnBid, frozen=True):
     """Let one revision exceed a limit: an exception by a second person, on record with its reason."""
 
     revision: int
@@ -166,7 +149,7 @@ class OverrideLimit(_BidCommand, frozen=True):
         return (LimitOverridden(self.revision, self.limit, self.by, checked_reason(self.reason)),)
 
 
-class SubmitBid(_BidCommand, frozen=True):
+class SubmitBid(OnBid, frozen=True):
     """Offer one revision to the market.
 
     `uses` and `units` are what its save binds beside it, `contracts` those that hold for its sites;
@@ -270,187 +253,6 @@ def limit_values(
     }
 
 
-class SendBid(_BidCommand, frozen=True):
-    """Put on record that the gateway sends it now; the gate is checked here once more."""
-
-    revision: int
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (risk.AGGREGATE,)
-
-    def decide_at(
-        self, now: datetime, state: BidState | None, others: Mapping[str, object]
-    ) -> tuple[BidSending]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_status`, `bid_revision`, `kill_switch`, `gate_closed`."""
-        standing = _live(state, self.bid, self.revision)
-        if standing.status != "submitted":
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        check_running(others.get(risk.AGGREGATE))
-        if late(standing, now):
-            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
-        return (BidSending(self.revision, now),)
-
-
-class NoteUnsent(_BidCommand, frozen=True):
-    """The market was asked, and does not have it."""
-
-    revision: int
-    reason: str
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUnsent]:
-        standing = _live(state, self.bid, self.revision)
-        if standing.status not in ("sending", "uncertain"):
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        return (BidUnsent(self.revision, self.reason),)
-
-
-class NoteUncertain(_BidCommand, frozen=True):
-    """No answer came to what was sent."""
-
-    revision: int
-    reason: str
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUncertain]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_revision`, `bid_status`."""
-        standing = _live(state, self.bid, self.revision)
-        if standing.status not in ("sending", "uncertain"):
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        return (BidUncertain(self.revision, self.reason),)
-
-
-class AcknowledgeBid(_BidCommand, frozen=True):
-    """The market has it, under its own reference. A person may say so where no gateway can ask.
-
-    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds.
-    """
-
-    revision: int
-    reference: str
-    market_time: Instant | None = None
-    sent: bool = False
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reference`."""
-        standing = standing_of(state, self.bid)
-        _check_revision(standing, self.revision)
-        if standing.status in ("cleared", "withdrawn", "submitted"):
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        if not self.reference.strip():
-            raise Refused("reference", "name the market's own reference", place="reference")
-        withdrawing = self.sent and standing.status == "withdrawing"
-        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing),)
-
-
-class RefuseBid(_BidCommand, frozen=True):
-    """The market said no; `behind` are the revisions that stand again then, the newest first."""
-
-    revision: int
-    reason: str
-    behind: tuple[int, ...] = ()
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reason`; `conflict` when what stands behind it
-            changed meanwhile."""
-        standing = _live(state, self.bid, self.revision)
-        if self.behind != tuple(one.draft.revision for one in with_behind(standing.behind)):
-            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
-        return (BidRefused(self.revision, checked_reason(self.reason)),)
-
-
-class AskWithdrawal(_BidCommand, frozen=True):
-    """Want a submitted bid back; the gateway asks the market, and the gate must still be open."""
-
-    by: str
-    reason: str
-
-    def decide_at(
-        self, now: datetime, state: BidState | None, _: Mapping[str, object]
-    ) -> tuple[WithdrawalAsked]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_status`, `gate_closed`, `reason`."""
-        standing = live_of(state, self.bid)
-        if late(standing, now):
-            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
-        checked_id(self.by, "by")
-        return (WithdrawalAsked(standing.draft.revision, self.by, checked_reason(self.reason)),)
-
-
-class WithdrawBid(_BidCommand, frozen=True):
-    """The market does not have it any more, or never had it."""
-
-    revision: int
-    reason: str
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidWithdrawn]:
-        standing = _live(state, self.bid, self.revision)
-        if standing.status != "withdrawing":
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        return (BidWithdrawn(self.revision, self.reason),)
-
-
-class ExpireBid(_BidCommand, frozen=True):
-    """Its gate has closed, and it does not stand at the market."""
-
-    revision: int
-    reason: str
-
-    def decide_at(self, now: datetime, state: BidState | None, _: Mapping[str, object]) -> tuple[BidExpired]:
-        """Raises:
-        Refused: `unknown_bid`, `bid_status` for what the market may have, `gate_open`."""
-        standing = _live(state, self.bid, self.revision)
-        if standing.status != "submitted":
-            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        if not late(standing, now):
-            raise Refused("gate_open", f"open until {standing.gate_closes.isoformat()}", place="day")
-        return (BidExpired(self.revision, checked_reason(self.reason)),)
-
-
-class ClearBid(_BidCommand, frozen=True):
-    """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so."""
-
-    clearing: Id
-    run: str
-    awarded_w: tuple[int, ...]
-    revision: int | None = None
-
-    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
-        """Raises:
-        Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`."""
-        standing = awardable(state, self.revision)
-        if standing is None:
-            named = "" if self.revision is None else f" in revision {self.revision}"
-            wrong = f"bid {self.bid} does not stand at the market{named}"
-            raise Refused("award_without_bid", wrong, place="bid")
-        _check_award(standing.draft.bid, self.awarded_w)
-        return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w),)
-
-
-def awardable(state: BidState | None, revision: int | None) -> Standing | None:
-    """What stands at the market under that revision: the last submitted one, or what it was to replace."""
-    standing = None if state is None else state.standing
-    while standing is not None:
-        if standing.status in AT_MARKET and revision in (None, standing.draft.revision):
-            return standing
-        standing = standing.behind
-    return None
-
-
-def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
-    low, high = offered_range_w(bid)
-    if len(awarded_w) != len(low):
-        wrong = f"{len(low)} intervals were bid for and {len(awarded_w)} awarded"
-        raise Refused("award_beyond_bid", wrong, place="awarded_w")
-    for number, power in enumerate(awarded_w):
-        if not low[number] <= power <= high[number]:
-            wrong = f"{power} W are awarded, and {low[number]} to {high[number]} W were offered"
-            raise Refused("award_beyond_bid", wrong, place=f"awarded_w[{number}]")
-
-
 def _product_of(bid: Bid, others: Mapping[str, object]) -> tuple[Market, Product]:
     history: History[Market] = known(others, f"market.{bid.market}", History)
     start = history.latest.document.start_of(bid.day)
@@ -475,15 +277,3 @@ def _check_other(state: BidState, by: str) -> None:
     checked_id(by, "by")
     if by == state.draft.by:
         raise Refused("four_eyes", f"{by} wrote this bid; another must decide", place="actor")
-
-
-def _live(state: BidState | None, name: str, revision: int) -> Standing:
-    standing = live_of(state, name)
-    _check_revision(standing, revision)
-    return standing
-
-
-def _check_revision(standing: Standing, revision: int) -> None:
-    if standing.draft.revision != revision:
-        wrong = f"revision {standing.draft.revision} stands, not {revision}"
-        raise Refused("bid_revision", wrong, place="revision")

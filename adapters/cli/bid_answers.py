@@ -13,8 +13,8 @@ from adapters.cli.session import Session
 from adapters.cli.submitting import once
 from adapters.desk.desk import Desk
 from adapters.front_door import Receipt
-from trading.bid_commands import AcknowledgeBid
 from trading.bid_life import standing_of
+from trading.market_answer import AcknowledgeBid
 
 Name = Annotated[str, Parameter(help="the bid's id")]
 Revision = Annotated[int | None, Parameter(help="the revision; what was submitted last, if not stated")]

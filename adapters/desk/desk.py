@@ -20,25 +20,22 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from trading import risk
 from trading.bid import Bid
-from trading.bid_commands import (
-    AcknowledgeBid,
-    ApproveBid,
-    AskWithdrawal,
-    ClearBid,
-    DraftBid,
-    ExpireBid,
-    NoteUncertain,
-    NoteUnsent,
-    OverrideLimit,
-    RefuseBid,
-    SendBid,
-    SubmitBid,
-    WithdrawBid,
-    awardable,
-)
+from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid
 from trading.bid_life import BidState, Standing, live_of, standing_of, with_behind
 from trading.clearing import Award, Clearing, RecordClearing
 from trading.feasibility import Commitment
+from trading.market_answer import (
+    AcknowledgeBid,
+    AskWithdrawal,
+    ClearBid,
+    ExpireBid,
+    NoteUncertain,
+    NoteUnsent,
+    RefuseBid,
+    SendBid,
+    WithdrawBid,
+    awardable,
+)
 from trading.product import Market, Product, market_at
 from trading.risk import RiskPolicy, policy_of
 

@@ -23,9 +23,9 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading import risk
-from trading.bid_commands import AcknowledgeBid
 from trading.bid_life import AT_MARKET, Standing, late
 from trading.clearing import ClearingState, clearing_id
+from trading.market_answer import AcknowledgeBid
 from trading.risk import Desk as DeskState
 
 ACTOR: Final = "gateway"

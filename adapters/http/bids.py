@@ -32,8 +32,9 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid, digest_of
+from trading.bid_commands import digest_of
 from trading.bid_life import Standing, Status
+from trading.market_answer import AcknowledgeBid
 from trading.product import PriceUnit
 
 _JSON: Final = "application/json"

@@ -10,10 +10,11 @@ import pytest
 from ledger.refusal import Refused
 from tests.adapters.desk.desk_book import CLOSES, DAY, MARKET, MW, OPEN, POLICY, bid
 from tests.adapters.desk.pure_desk import PureDesk, furnished
-from trading.bid_commands import AcknowledgeBid, digest_of
+from trading.bid_commands import digest_of
 from trading.bid_life import Standing
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
+from trading.market_answer import AcknowledgeBid
 from trading.risk import Limit, RiskPolicy
 from trading.usage import Usage
 from trading.usage import aggregate_of as usage_of

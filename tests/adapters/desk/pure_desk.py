@@ -18,9 +18,9 @@ from ledger.exclusivity import policy_file
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from tests.adapters.desk.desk_book import ENVELOPE, MARKET, MW, OPEN, POLICY, ROOT, market, unit
-from trading.bid_commands import awardable
 from trading.bid_life import BidState, Standing
 from trading.clearing import Award, Clearing
+from trading.market_answer import awardable
 from trading.risk import Desk as DeskState
 
 AMPLE: Final = msgspec.structs.replace(ENVELOPE, stored_wh=50 * MW, floor_wh=0, ceiling_wh=100 * MW)

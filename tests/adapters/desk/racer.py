@@ -22,7 +22,8 @@ from adapters.nats.recorder import JetStreamApplicationRecorder
 from adapters.postgres.database import Database
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid, digest_of
+from trading.bid_commands import digest_of
+from trading.market_answer import AcknowledgeBid
 
 
 class Act(msgspec.Struct, frozen=True):

@@ -33,9 +33,9 @@ from tests.adapters.desk.test_sharing_out import FROM_AUGUST
 from tests.adapters.test_market_settling import does, lines, policy, rule, told
 from tests.adapters.test_settling import START, TARIFF, filled, settle
 from tests.ledger.test_unit_allocation import RESPONSE
-from trading.bid_commands import AcknowledgeBid
 from trading.clearing import Award, Clearing
 from trading.envelope import StateEnvelope, UnitEnvelope
+from trading.market_answer import AcknowledgeBid
 from trading.product import Product
 from trading.published_market import PublishMarket
 from trading.risk import ApprovePolicy, PreparePolicy

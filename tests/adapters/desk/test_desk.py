@@ -25,9 +25,10 @@ from tests.adapters.desk.desk_book import (
     submitted,
     unit,
 )
-from trading.bid_commands import AcknowledgeBid, digest_of
+from trading.bid_commands import digest_of
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
+from trading.market_answer import AcknowledgeBid
 from trading.risk import ResumeTrading
 
 

@@ -31,11 +31,12 @@ from tests.adapters.desk.desk_book import (
 )
 from tests.adapters.desk.pure_desk import PureDesk, PureDoor
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid, digest_of
+from trading.bid_commands import digest_of
 from trading.bid_life import LIVE, BidState
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
 from trading.envelope import UnitEnvelope
+from trading.market_answer import AcknowledgeBid
 from trading.product import Product
 from trading.risk import ApprovalRule, Limit, ResumeTrading, RiskPolicy
 from trading.risk import Desk as DeskState

@@ -20,9 +20,9 @@ from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, MW, UNIT, bid, 
 from tests.ledger.test_unit_allocation import RESPONSE
 from trading.award import SITES_MAX, SharedAward, aggregate_of
 from trading.bid import Bid
-from trading.bid_commands import AcknowledgeBid
 from trading.clearing import Award, Clearing
 from trading.envelope import StateEnvelope
+from trading.market_answer import AcknowledgeBid
 from trading.sharing import AvailableSites, SharingTerms, StateAvailableSites, StateSharing
 
 FROM_AUGUST = Period(datetime(2026, 8, 1, tzinfo=UTC))

@@ -26,8 +26,8 @@ from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import CLOSES, DAY, MARKET, OPEN, bid, furnish, market, submitted
 from tests.adapters.desk.test_desk import cleared
 from tests.adapters.live.test_asyncapi import check
-from trading.bid_commands import AcknowledgeBid
 from trading.clearing import Award
+from trading.market_answer import AcknowledgeBid
 from trading.moment import DayMoment, IntervalMoment
 from trading.product import Market
 from trading.risk import ResumeTrading

@@ -1,0 +1,230 @@
+"""What becomes of a submitted bid: sent, taken, refused, taken back, expired, cleared.
+
+Told by the gateway that carries it, or by a person where none can ask the market.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from ledger.identity import checked_id
+from ledger.interval import Instant
+from ledger.refusal import Refused
+from trading import risk
+from trading.bid import Bid
+from trading.bid_commands import OnBid
+from trading.bid_life import (
+    AT_MARKET,
+    BidAcknowledged,
+    BidCleared,
+    BidExpired,
+    BidRefused,
+    BidSending,
+    BidState,
+    BidUncertain,
+    BidUnsent,
+    BidWithdrawn,
+    Standing,
+    WithdrawalAsked,
+    late,
+    live_of,
+    standing_of,
+    with_behind,
+)
+from trading.product import Id
+from trading.risk import check_running, checked_reason
+from trading.segments import offered_range_w
+
+
+class SendBid(OnBid, frozen=True):
+    """Put on record that the gateway sends it now; the gate is checked here once more."""
+
+    revision: int
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (risk.AGGREGATE,)
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, others: Mapping[str, object]
+    ) -> tuple[BidSending]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status`, `bid_revision`, `kill_switch`, `gate_closed`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "submitted":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        check_running(others.get(risk.AGGREGATE))
+        if late(standing, now):
+            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
+        return (BidSending(self.revision, now),)
+
+
+class NoteUnsent(OnBid, frozen=True):
+    """The market was asked, and does not have it."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUnsent]:
+        standing = _live(state, self.bid, self.revision)
+        if standing.status not in ("sending", "uncertain"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        return (BidUnsent(self.revision, self.reason),)
+
+
+class NoteUncertain(OnBid, frozen=True):
+    """No answer came to what was sent."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUncertain]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status not in ("sending", "uncertain"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        return (BidUncertain(self.revision, self.reason),)
+
+
+class AcknowledgeBid(OnBid, frozen=True):
+    """The market has it, under its own reference. A person may say so where no gateway can ask.
+
+    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds.
+    """
+
+    revision: int
+    reference: str
+    market_time: Instant | None = None
+    sent: bool = False
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reference`."""
+        standing = standing_of(state, self.bid)
+        _check_revision(standing, self.revision)
+        if standing.status in ("cleared", "withdrawn", "submitted"):
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        if not self.reference.strip():
+            raise Refused("reference", "name the market's own reference", place="reference")
+        withdrawing = self.sent and standing.status == "withdrawing"
+        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing),)
+
+
+class RefuseBid(OnBid, frozen=True):
+    """The market said no; `behind` are the revisions that stand again then, the newest first."""
+
+    revision: int
+    reason: str
+    behind: tuple[int, ...] = ()
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reason`; `conflict` when what stands behind it
+            changed meanwhile."""
+        standing = _live(state, self.bid, self.revision)
+        if self.behind != tuple(one.draft.revision for one in with_behind(standing.behind)):
+            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
+        return (BidRefused(self.revision, checked_reason(self.reason)),)
+
+
+class AskWithdrawal(OnBid, frozen=True):
+    """Want a submitted bid back; the gateway asks the market, and the gate must still be open."""
+
+    by: str
+    reason: str
+
+    def decide_at(
+        self, now: datetime, state: BidState | None, _: Mapping[str, object]
+    ) -> tuple[WithdrawalAsked]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status`, `gate_closed`, `reason`."""
+        standing = live_of(state, self.bid)
+        if late(standing, now):
+            raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
+        checked_id(self.by, "by")
+        return (WithdrawalAsked(standing.draft.revision, self.by, checked_reason(self.reason)),)
+
+
+class WithdrawBid(OnBid, frozen=True):
+    """The market does not have it any more, or never had it."""
+
+    revision: int
+    reason: str
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidWithdrawn]:
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "withdrawing":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        return (BidWithdrawn(self.revision, self.reason),)
+
+
+class ExpireBid(OnBid, frozen=True):
+    """Its gate has closed, and it does not stand at the market."""
+
+    revision: int
+    reason: str
+
+    def decide_at(self, now: datetime, state: BidState | None, _: Mapping[str, object]) -> tuple[BidExpired]:
+        """Raises:
+        Refused: `unknown_bid`, `bid_status` for what the market may have, `gate_open`."""
+        standing = _live(state, self.bid, self.revision)
+        if standing.status != "submitted":
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        if not late(standing, now):
+            raise Refused("gate_open", f"open until {standing.gate_closes.isoformat()}", place="day")
+        return (BidExpired(self.revision, checked_reason(self.reason)),)
+
+
+class ClearBid(OnBid, frozen=True):
+    """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so."""
+
+    clearing: Id
+    run: str
+    awarded_w: tuple[int, ...]
+    revision: int | None = None
+
+    def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
+        """Raises:
+        Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`."""
+        standing = awardable(state, self.revision)
+        if standing is None:
+            named = "" if self.revision is None else f" in revision {self.revision}"
+            wrong = f"bid {self.bid} does not stand at the market{named}"
+            raise Refused("award_without_bid", wrong, place="bid")
+        _check_award(standing.draft.bid, self.awarded_w)
+        return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w),)
+
+
+def awardable(state: BidState | None, revision: int | None) -> Standing | None:
+    """What stands at the market under that revision: the last submitted one, or what it was to replace."""
+    standing = None if state is None else state.standing
+    while standing is not None:
+        if standing.status in AT_MARKET and revision in (None, standing.draft.revision):
+            return standing
+        standing = standing.behind
+    return None
+
+
+def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
+    low, high = offered_range_w(bid)
+    if len(awarded_w) != len(low):
+        wrong = f"{len(low)} intervals were bid for and {len(awarded_w)} awarded"
+        raise Refused("award_beyond_bid", wrong, place="awarded_w")
+    for number, power in enumerate(awarded_w):
+        if not low[number] <= power <= high[number]:
+            wrong = f"{power} W are awarded, and {low[number]} to {high[number]} W were offered"
+            raise Refused("award_beyond_bid", wrong, place=f"awarded_w[{number}]")
+
+
+def _live(state: BidState | None, name: str, revision: int) -> Standing:
+    standing = live_of(state, name)
+    _check_revision(standing, revision)
+    return standing
+
+
+def _check_revision(standing: Standing, revision: int) -> None:
+    if standing.draft.revision != revision:
+        wrong = f"revision {standing.draft.revision} stands, not {revision}"
+        raise Refused("bid_revision", wrong, place="revision")
