@@ -30,6 +30,8 @@ from adapters.nats.client import NatsClient
 NODES: Final = 3
 _READY_S: Final = 60.0
 _LOOK_S: Final = 1.0
+_AGAIN_S: Final = 10.0
+"""So that one sees what two of three nodes do meanwhile."""
 _LOOK_LEVEL_S: Final = 0.1
 _DATABASE: Final = "wattledger"
 _CONFIG: Final = """\
@@ -187,7 +189,7 @@ def _environment_file(file: Path, settings: Mapping[str, str]) -> Path:
 
 
 def main() -> int:
-    """Run the cluster until it is stopped; ends with 1 when a server dies."""
+    """Run the cluster until it is stopped. A node that dies starts again; ends with 1 when PostgreSQL does."""
     folder = Path(sys.argv[1])
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -202,11 +204,17 @@ def main() -> int:
         cleanup.callback(file.unlink)
         print(f"three NATS nodes and PostgreSQL run; their data is in {folder.resolve()}")
         print(f"to use them, in another terminal:  . {os.path.relpath(file)}    stop: Ctrl-C", flush=True)
-        servers = [*cluster.children, postgres.child]
         while not stopping.wait(_LOOK_S):
-            if dead := next((one for one in servers if not one.alive), None):
-                print(f"{dead.name} died; see {dead.log}", file=sys.stderr)
+            if not postgres.child.alive:
+                print(f"{postgres.child.name} died; see {postgres.child.log}", file=sys.stderr)
                 return 1
+            for number, node in enumerate(cluster.children):
+                if not node.alive:
+                    print(
+                        f"{node.name} died (see {node.log}); it starts again in {_AGAIN_S:.0f} s", flush=True
+                    )
+                    stopping.wait(_AGAIN_S)
+                    cluster.start(number)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import psycopg
+from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
@@ -86,12 +87,18 @@ class Database:
     def reading(
         self, book: str, *, role: Reader = "wattledger_staff", party: str | None = None
     ) -> Iterator[Connection]:
-        """One repeatable-read transaction that sees one book, and for a partner its own lines only."""
+        """One repeatable-read transaction that sees one book, and for a partner its own lines only.
+
+        It is set up by one message: every request of the API reads at least once.
+        """
         with self.pool.connection() as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            connection.execute("SELECT set_config('app.book', %s, true)", [book])
-            connection.execute("SELECT set_config('app.party', %s, true)", [party or ""])
-            connection.execute(f"SET LOCAL ROLE {role}")
+            connection.execute(
+                sql.SQL(
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+                    " SELECT set_config('app.book', {book}, true), set_config('app.party', {party}, true);"
+                    " SET LOCAL ROLE {role}"
+                ).format(book=book, party=party or "", role=sql.Identifier(role))
+            )
             yield connection
 
     def close(self) -> None:
