@@ -189,7 +189,7 @@ def _environment_file(file: Path, settings: Mapping[str, str]) -> Path:
 
 
 def main() -> int:
-    """Run the cluster until it is stopped. A node that dies starts again; ends with 1 when PostgreSQL does."""
+    """Run the cluster until it is stopped; a node that dies starts again. 1 when PostgreSQL dies."""
     folder = Path(sys.argv[1])
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
