@@ -17,7 +17,7 @@ from ledger.refusal import Refused
 from tests.adapters.cli.terminal import terminal_of
 from tests.adapters.conftest import Bench
 from tests.adapters.http.as_of_stream import Stream, founded
-from tests.adapters.http.conftest import CONTRACT, HOST
+from tests.adapters.http.conftest import CONTRACT
 
 ACCOUNTS: Final = Path(__file__).parents[3] / "examples/accounts"
 PAGE: Final = (Path(__file__).parents[3] / "docs/as-of.md").read_text(encoding="utf-8")
@@ -26,24 +26,35 @@ OUT: Final = "OUT"
 RUN: Final = (CONTRACT.id, "2026-08", "1")
 
 ASKED: Final[dict[str, tuple[str, ...]]] = {
-    "account": (HOST,),
+    "account": ("operator",),
+    "bid list": (),
+    "bid receipt": ("desk-bid",),
+    "bid show": ("desk-bid",),
     "bundle book": ("--out", OUT),
     "capital show": (CONTRACT.id,),
+    "desk show": (),
+    "desk unit-day": ("vpp-desk", "2026-12-01"),
     "dispute list": (),
     "exclusion list": (CONTRACT.id,),
     "explain": RUN,
     "invoices": (),
     "journal": (),
     "key list": (),
+    "market gates": ("shandong_spot", "2026-12-01"),
+    "market list": (),
     "meter-data validate": ("2026-08",),
     "month": ("2026-08",),
     "netting show": (),
+    "position profit": ("vpp-desk", "2026-12-01"),
+    "position show": ("vpp-desk", "2026-12-01"),
     "proposals": (),
     "report": ("2026-08",),
     "runs due": ("--all",),
     "service-score list": (CONTRACT.id,),
+    "sharing show": ("desk-bid",),
     "statement": ("2026-08",),
     "story actor": ("ada",),
+    "story bid": ("desk-bid",),
     "story contract": (CONTRACT.id,),
     "story device": ("D9",),
     "story document": ("bank.csv",),
@@ -72,20 +83,23 @@ COUNT_DAYS: Final = ("account", "capital show", "journal", "netting show", "runs
 
 WRITES: Final = frozenset(
     {
-        "abandon", "allocate", "analyst add", "analyst remove", "approve", "bundle statement", "capital cash",
-        "capital in-kind", "capital return", "capital strike", "capital transfer", "close", "demo",
-        "dispute correct", "dispute decide", "dispute raise", "exclusion record", "exclusion withdraw",
-        "finalise", "import", "key grant", "key revoke", "log checkpoint", "meter-data read",
-        "meter-data substitute", "netting agree", "netting set-off", "privacy erase", "privacy link",
-        "privacy register-person", "project", "rebuild", "reconcile bank", "reconcile statement",
-        "record credit", "record handover", "record invoice", "record market-receipt", "record payment",
-        "record supplier-payment", "record write-off", "register contract", "register exclusivity",
-        "register market-facts", "register market-rule", "register portfolio", "register prices",
-        "register run-calendar", "register tariff", "register trading-unit", "reject", "repair",
-        "report availability", "report economics", "report factors", "restore", "runs waive-look-back",
-        "serve", "service-score record", "settle", "statements accept-by-silence", "statements approve",
-        "statements confirm", "statements issue", "statements review", "tell", "up",
-        "webhook register", "webhook replay", "webhook stop",
+        "abandon", "allocate", "analyst add", "analyst remove", "approve", "bid acknowledge",
+        "bid approve", "bid draft", "bid override", "bid refuse", "bid send", "bid submit", "bid unsent",
+        "bid withdraw", "bid withdrawn", "bundle statement", "capital cash", "capital in-kind",
+        "capital return", "capital strike", "capital transfer", "close", "demo", "desk approve",
+        "desk envelope", "desk policy", "desk resume", "desk stop", "dispute correct", "dispute decide",
+        "dispute raise", "exclusion record", "exclusion withdraw", "finalise", "import", "key grant",
+        "key revoke", "log checkpoint", "market register", "meter-data read", "meter-data substitute",
+        "netting agree", "netting set-off", "privacy erase", "privacy link", "privacy register-person",
+        "project", "rebuild", "reconcile bank", "reconcile statement", "record credit", "record handover",
+        "record invoice", "record market-receipt", "record payment", "record supplier-payment",
+        "record write-off", "register contract", "register exclusivity", "register market-facts",
+        "register market-rule", "register portfolio", "register prices", "register run-calendar",
+        "register tariff", "register trading-unit", "reject", "repair", "report availability",
+        "report economics", "report factors", "restore", "runs waive-look-back", "serve",
+        "service-score record", "settle", "sharing out", "sharing sites", "sharing state",
+        "statements accept-by-silence", "statements approve", "statements confirm", "statements issue",
+        "statements review", "tell", "trade", "up", "webhook register", "webhook replay", "webhook stop",
     }
 )  # fmt: skip
 """Those that record or start something."""
@@ -94,6 +108,7 @@ WRITES: Final = frozenset(
 @pytest.fixture
 def stream(bench: Bench) -> Iterator[Stream]:
     api = founded(bench)
+    assert api.published.signer() is not None
     yield Stream(api, {})
     api.close()
 
@@ -135,6 +150,7 @@ def test_a_suffix_never_changes_what_was_printed(
     """As of a sequence number and as of an instant, before and after facts that change every one of them."""
     run = terminal_of(stream.api.bench, capsys)
     files = (tmp_path / f"{number}.csv" for number in range(1000))
+    refusals: set[str] = set()
 
     def printed(command: str, as_of: str) -> tuple[str, bytes]:
         out = next(files)
@@ -144,25 +160,31 @@ def test_a_suffix_never_changes_what_was_printed(
         try:
             text = run(*command.split(), *given, "--as-of", as_of)
         except Refused as refused:
+            refusals.add(command)
             text = f"{refused.code}: {refused}"
         return text.replace(str(out), OUT), out.read_bytes() if out.exists() else b""
 
-    for kind in ("settle", "issue", "party", "elsewhere", "market_fact", "unit", "bank", "capital", "key"):
+    for kind in (
+        "settle", "issue", "party", "elsewhere", "market_fact", "unit", "bank", "capital", "bid", "clearing",
+        "key",
+    ):  # fmt: skip
         stream.take(kind)
     moments = [str(stream.api.bench.recorder.max_notification_id()), stream.api.bench.now.isoformat()]
     asked = [(command, moments[0]) for command in ASKED] + [(command, moments[1]) for command in COUNT_DAYS]
     before = {(command, moment): printed(command, moment) for command, moment in asked}
+    assert not refusals, "asked of nothing"
     stream.seal()
     for kind, hours in (
-        ("site", 24 * 40), ("reading", -24 * 50), ("settle", 1), ("capital", 0), ("close", 24), ("cash", 0),
-        ("unit", 0), ("contract", -1), ("calendar", 0), ("key", 0), ("elsewhere", 0), ("market_fact", 0),
+        ("site", 24 * 40), ("reading", -24 * 50), ("settle", 24 * 10 - 1), ("capital", 0), ("close", 24),
+        ("cash", 0), ("unit", 0), ("contract", -1), ("calendar", 0), ("key", 0), ("elsewhere", 0),
+        ("market_fact", 0), ("bid", 0), ("clearing", 0),
     ):  # fmt: skip
         stream.turn_clock(timedelta(hours=hours))
         stream.take(kind)
     for (command, moment), was in before.items():
         assert printed(command, moment) == was, f"{command} as of {moment}"
     last = str(stream.api.bench.recorder.max_notification_id())
-    for command in ("statement", "journal", "key list", "story contract"):
+    for command in ("statement", "journal", "key list", "story contract", "bid show", "sharing show"):
         assert printed(command, last) != before[command, moments[0]], f"{command}: as of now something else"
 
 

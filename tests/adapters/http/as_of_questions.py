@@ -23,6 +23,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "meter": ("S1-STORAGE",),
     "register": ("charge",),
     "instant": ("2026-08-04T10:00:00Z",),
+    "first_day": ("2026-12-01",),
     "layout": ("yonyou",),
     "start": ("2026-08-31T16:00:00Z",),
     "end": ("2026-08-31T16:30:00Z",),
@@ -32,6 +33,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/bids/{name}": ("desk-bid",),
     "/v1/bids/{name}/receipt": ("desk-bid",),
+    "/v1/bids/{name}/shares": ("desk-bid",),
     "/v1/clearings/{name}": (clearing_id("shandong_spot", "da", date(2026, 12, 1)),),
     "/v1/contracts/{name}": (CONTRACT.id,),
     "/v1/devices/{name}": ("D9",),
@@ -46,6 +48,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/sites/{name}": ("S1",),
     "/v1/sites/{name}/validations/{month}": ("S1",),
     "/v1/stories/actors/{name}": ("ada",),
+    "/v1/stories/bids/{name}": ("desk-bid",),
     "/v1/stories/contracts/{name}": (CONTRACT.id,),
     "/v1/stories/devices/{name}": ("D9",),
     "/v1/stories/market-facts/{name}": ("order-1",),
@@ -56,6 +59,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/tariffs/{name}": ("shanghai-two-part-1-10kv",),
     "/v1/trading-units/{name}": ("vpp",),
     "/v1/trading-units/{name}/days/{day}": ("vpp-desk",),
+    "/v1/trading-units/{name}/positions": ("vpp-desk",),
+    "/v1/trading-units/{name}/profit": ("vpp-desk",),
     "/v1/trading-units/{name}/statements/{month}": ("vpp",),
     "/v1/voucher-layouts/{name}": ("yonyou",),
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import httpx
 import msgspec
 import numpy as np
 
+from adapters.desk.desk import Desk
+from adapters.desk.sharing_out import SharingOut
 from ledger.book import FoundBook
 from ledger.demand import ActualDemand
 from ledger.grid_account import Account
@@ -375,7 +377,11 @@ def _desk(stream: Stream, number: int) -> httpx.Response:
     policy = (EXAMPLES / "exclusivity/rule_based.toml").read_bytes()
     stream.submit("/v1/exclusivity", policy, headers=TOML)
     members = [{"site": "S1", "capability_w": 100_000}]
-    stream.submit("/v1/trading-units", unit(id="vpp-desk", market="shandong_spot", members=members))
+    # Of another stream than vpp's: a site is in one unit of a stream.
+    terms = [{"type": "spot", "netting_benefit": "sites", "rounding_max": "0.05"}]
+    stream.submit(
+        "/v1/trading-units", unit(id="vpp-desk", market="shandong_spot", members=members, terms=terms)
+    )
     envelope = {
         "discharge_w": 100_000,
         "charge_w": 100_000,
@@ -425,8 +431,12 @@ def _bid(stream: Stream, number: int) -> httpx.Response:
 
 
 def _clearing(stream: Stream, number: int) -> httpx.Response:
-    """A run of December's first day: what stands then was awarded nothing."""
-    _market(stream, number)
+    """A run of December's first day, which awards a part of the bid that stands then, shared out."""
+    _bid(stream, number)
+    sharing = {"effective_from": "2026-07-31T16:00:00Z", "terms": {"discount": "100%", "confidence": "90%"}}
+    stream.api.post("/v1/trading-units/vpp-desk/sharing", sharing, "market_desk")
+    stream.api.wait()
+    found = stream.api.get("/v1/bids", "auditor", live="true").json()["items"]
     body = {
         "market": "shandong_spot",
         "product": "da",
@@ -434,11 +444,17 @@ def _clearing(stream: Stream, number: int) -> httpx.Response:
         "run": f"run {number}",
         "published": (NEXT + timedelta(minutes=number)).isoformat(),
         "price_u": [300_000 + number] * 96,
-        "awards": [],
+        "awards": [{"bid": one["id"], "power_w": [1000, *[0] * 95]} for one in found],
         "source": "the market's page",
         "source_sha256": "0" * 64,
     }
-    return stream.api.post("/v1/clearings", body, "market_desk")
+    done = stream.api.post("/v1/clearings", body, "market_desk")
+    bench = stream.api.bench
+    if done.status_code < 300:
+        stream.api.wait()
+        sharing_out = SharingOut(Desk(bench.door, bench.database))
+        sharing_out.share("shandong_spot", "da", date(2026, 12, 1), actor="desk")
+    return done
 
 
 def _key(stream: Stream, number: int) -> httpx.Response:
