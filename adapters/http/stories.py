@@ -306,9 +306,7 @@ def tell_unit_statement(
     dependencies=_ASKED,
     sync_to_thread=True,
 )
-def tell_bid(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
+def tell_bid(view: NamedDependency[View], asked: NamedDependency[Asked], name: Name) -> Response[StoryAnswer]:
     with view.reading() as (connection, position):
         found = bid_story(connection, position, name, part=asked.part)
     return asked.answer(found)
