@@ -208,13 +208,13 @@ def main() -> int:
             if not postgres.child.alive:
                 print(f"{postgres.child.name} died; see {postgres.child.log}", file=sys.stderr)
                 return 1
-            for number, node in enumerate(cluster.children):
+            for which, node in enumerate(cluster.children):
                 if not node.alive:
                     print(
                         f"{node.name} died (see {node.log}); it starts again in {_AGAIN_S:.0f} s", flush=True
                     )
                     stopping.wait(_AGAIN_S)
-                    cluster.start(number)
+                    cluster.start(which)
     return 0
 
 
