@@ -162,7 +162,7 @@ def checked(file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
         for payload in payloads(file, manifest, stored):
             total.update(payload)
             roots.add(envelope_leaf(payload))
-    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, struct.error) as error:
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError, struct.error, Refused) as error:
         raise Refused("backup", f"not a whole backup: {error}", place=str(file)) from error
     if manifest.format != FORMAT or bytes(stored) != total.digest():
         raise Refused("backup", "the checksum over its events does not match", place=str(file))

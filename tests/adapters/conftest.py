@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import nats.errors
 import psycopg
 import pytest
 
@@ -57,7 +59,12 @@ class Bench:
             return connection.execute(sql, parameters or []).fetchall()  # type: ignore[arg-type]
 
     def close(self) -> None:
+        """The streams go too: a server promises each its whole size, and has no more than the disk."""
         self.client.close()
+        if self.operator.connected:
+            for name in (stream.stream_name(self.book), access_stream.stream_name(self.book)):
+                with suppress(stream.StreamError, TimeoutError, OSError, nats.errors.Error):
+                    stream.alter(self.operator, f"STREAM.DELETE.{name}", {})
         self.operator.close()
         self.database.close()
 
