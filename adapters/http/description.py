@@ -40,7 +40,7 @@ def description() -> dict[str, Any]:
         request_class=StrictRequest,
         logging_config=None,
     )
-    found: dict[str, Any] = msgspec.json.decode(encode_json(app.openapi_schema.to_schema()))
+    found: dict[str, Any] = msgspec.json.decode(encode_json(openapi.plain(app.openapi_schema.to_schema())))
     return found
 
 

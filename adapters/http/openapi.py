@@ -63,6 +63,26 @@ class OfflineSwagger(SwaggerRenderPlugin):
         return page.replace(pasted, b"url: '" + DOCS.encode() + b"/openapi.json', validatorUrl: null")
 
 
+class PlainJson(JsonRenderPlugin):
+    """The description as JSON, without alternatives that say nothing."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, plain(openapi_schema))
+
+
+def plain(described: Any) -> Any:
+    """Items of a bounded tuple are described as X, not as one of X and of anything, which no X fulfils."""
+    if isinstance(described, list):
+        return [plain(one) for one in described]
+    if not isinstance(described, dict):
+        return described
+    found = {name: plain(value) for name, value in described.items()}
+    match found.get("items"):
+        case {"oneOf": [one, {**nothing}]} if not nothing:
+            found["items"] = one
+    return found
+
+
 def static_files() -> Router:
     """Swagger UI's own files, out of the installed package."""
     folder = Path(str(litestar_offline_docs.__file__)).parent / "static"
@@ -76,7 +96,7 @@ def config() -> OpenAPIConfig:
         version="1",
         description=_DESCRIPTION,
         path=DOCS,
-        render_plugins=[OfflineSwagger(), JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[OfflineSwagger(), PlainJson(path="/openapi.json")],
         components=Components(
             security_schemes={
                 "key": SecurityScheme(

@@ -419,7 +419,11 @@ def test_a_changed_archive_is_named_and_repaired(kept: Kept, change: str, signed
             4,
             marks=pytest.mark.fault,
         ),
-        ("UPDATE ledger.tree_tile SET content = overlay(content PLACING 'X' FROM 70)", "tree_tile", 3),
+        (
+            "UPDATE ledger.tree_tile SET content = set_byte(content, 69, get_byte(content, 69) # 1)",
+            "tree_tile",
+            3,
+        ),
     ],
 )
 def test_a_changed_row_is_located_at_its_event_and_made_anew(
