@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from adapters.desk.sender import Sender
-from adapters.gateway.gateway import NotTaken, Offer, Taken, Unanswered
+from adapters.gateway.gateway import NotPublished, NotTaken, Offer, Taken, Unanswered
 from adapters.postgres.database import Database
 from ledger.refusal import Refused
 from tests.adapters.desk.desk_book import MARKET, MW
@@ -52,7 +52,7 @@ class Script:
         self.held = None
 
     def result(self, market: Market, product: Product, day: date, offers: Collection[Offer]) -> Clearing:
-        raise NotImplementedError
+        raise NotPublished(day.isoformat())
 
 
 class PureSender(Sender):

@@ -15,7 +15,3 @@ def price_bytes(name: str) -> bytes:
     if not file.exists():
         pytest.skip(f"the public price file {name} is not beside the project (../shared/data/prices)")
     return file.read_bytes()
-
-
-OPENADR_SPEC = PRICES.parent / "openadr" / "openadr3_3.1.1.yaml"
-"""The OpenADR Alliance's OpenAPI document (Apache 2.0), version 3.1.1."""
