@@ -47,11 +47,6 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     ramp_kw: float | None = None
     start_setpoint_kw: float = 0.0
 
-    @property
-    def ready_kw(self) -> float:
-        """The discharging power of the nameplate that is not leased."""
-        return self.discharge_kw - self.leased_kw
-
     def check(self, place: str, count: int) -> None:
         """Refuse what no storage can be.
 
