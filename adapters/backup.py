@@ -26,6 +26,7 @@ from adapters.integrity.judgement import Judge, Roots
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.postgres.database import Connection, Database
+from adapters.transparency.seen_checkpoint import seen_checkpoint
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint
 from ledger.transparency.entry_bundle import envelope_leaf
@@ -55,6 +56,7 @@ def backup(log: Log, database: Database, file: Path, checkpoint: Note | None = N
 
     Raises:
         FileExistsError: the file is there already.
+        Refused: `checkpoint_gone` where a newer checkpoint than `checkpoint` was seen.
         Discontinuity: names the first fault of stream, archive, tree, chains or checkpoint.
         StoreUnavailable: the stream stopped answering.
     """
@@ -62,11 +64,21 @@ def backup(log: Log, database: Database, file: Path, checkpoint: Note | None = N
         raise FileExistsError(f"{file} exists; backups are never overwritten")
     note = "" if checkpoint is None else checkpoint.content().decode()
     signed = [] if checkpoint is None else [Checkpoint.parse(checkpoint.text)]
+    with database.reading(log.book) as connection:
+        _check_newest(connection, signed)
     manifest = Manifest(FORMAT, log.book, log.client.run(log.last_sequence()), note)
     continuity.standing_of(log)
     with database.reading(log.book) as connection:
         write(file, manifest, _compared(log, connection, manifest.last_sequence, signed))
     return manifest
+
+
+def _check_newest(connection: Connection, signed: Sequence[Checkpoint]) -> None:
+    """Else a log that was cut back behind what was signed would be written down as whole."""
+    seen = seen_checkpoint(connection)
+    if seen is not None and seen[0] > max((one.size for one in signed), default=0):
+        text = f"the checkpoint of {seen[0]} envelopes was there and is gone; nothing is backed up without it"
+        raise Refused("checkpoint_gone", text, place="checkpoint")
 
 
 def _compared(log: Log, connection: Connection, last: int, signed: Sequence[Checkpoint]) -> Iterator[bytes]:

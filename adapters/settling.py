@@ -13,6 +13,7 @@ import msgspec
 
 from adapters.correcting import Before, Ended, before, ended_contracts
 from adapters.front_door import FrontDoor, Wish
+from adapters.integrity.registered_rows import Read, check_read
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS
@@ -145,6 +146,7 @@ def settle_month(
             refused: the first one's refusal, which names the others. `month_not_over`, or `through`, for days
             that are not over.
         Behind: the projections are not level with the stream in time.
+        Discontinuity: what a run was to be recorded from is not what was registered; nothing of the month is.
     """
     if today is not None:
         check_over(month, through, today)
@@ -250,7 +252,9 @@ def _settle_as_of(
             refused.append(late)
         else:
             fresh.append(result)
+    to_record = {one.contract for one in fresh}
     with database.reading(door.book) as connection:
+        check_read(connection, Read.by(to_record, inputs), position)
         corrections = {
             one.contract: one
             for one in fresh

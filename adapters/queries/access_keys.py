@@ -6,8 +6,13 @@ from typing import Final
 
 import msgspec
 
+from adapters.continuity import Discontinuity
+from adapters.integrity.published import ARCHIVED, Archived
+from adapters.mapper import EnvelopeMapper
+from adapters.nats import wire
 from adapters.postgres.database import Connection
-from ledger.access import Grant
+from adapters.queries.kept import kept
+from ledger.access import Grant, KeyGranted
 from ledger.interval import Instant
 
 _AT: Final = " AND l.from_seq <= %(position)s AND (l.to_seq IS NULL OR l.to_seq > %(position)s)"
@@ -19,6 +24,7 @@ _LISTED: Final = (
     " JOIN ledger.envelope AS e ON e.book = g.book AND e.sequence = g.from_seq"
     " WHERE g.kind = 'key' AND g.version = 1"
 )
+_MAPPER: Final = EnvelopeMapper()
 _decode_grant = msgspec.json.Decoder(Grant).decode
 
 
@@ -35,14 +41,42 @@ class ListedKey(msgspec.Struct, frozen=True):
 
 
 def in_force(connection: Connection, sha256: str) -> Grant | None:
-    """The grant of the key with that digest; None for an unknown or revoked one."""
+    """The grant of the key with that digest; None for an unknown or revoked one.
+
+    Nothing is granted on the word of a row alone: it is what the key's archived events say.
+
+    Raises:
+        Discontinuity: `row_altered`, `archive_altered` or `tree_altered`.
+    """
     found = connection.execute(
-        "SELECT (document->'grant')::text FROM ledger.registered"
+        "SELECT id, (document->'grant')::text FROM ledger.registered"
         " WHERE kind = 'key' AND to_seq IS NULL AND document->'grant'->>'sha256' = %s"
-        " AND NOT (document->>'revoked')::boolean",
+        " AND document->>'revoked' = 'false'",
         [sha256],
     ).fetchone()
-    return _decode_grant(found[0]) if found else None
+    if found is None:
+        return None
+    name, text = found
+    grant = kept(_decode_grant, text, f"table registered, key {name}")
+    _check_granted(connection, name, grant)
+    return grant
+
+
+def _check_granted(connection: Connection, name: str, grant: Grant) -> None:
+    """Accept a key whose only event granted exactly that; a second one would have revoked it."""
+    rows = connection.execute(
+        f"{ARCHIVED} WHERE e.book = current_setting('app.book') AND e.aggregate = %s ORDER BY e.version",
+        [f"key.{name}"],
+    )
+    events: list[tuple[str, object]] = []
+    for row in rows:
+        payload = Archived(*row).checked()
+        header = wire.header_of(payload)
+        envelope = _MAPPER.to_envelope(header.topic, wire.state_of(payload))
+        events += [(header.aggregate, event) for event in envelope.events]
+    if events != [(f"key.{name}", KeyGranted(grant))]:
+        text = "the row is not what the key's events recorded; it grants nothing"
+        raise Discontinuity(text, code="row_altered", place=f"table registered, key {name}")
 
 
 def one(connection: Connection, key_id: str) -> ListedKey | None:

@@ -7,10 +7,9 @@ from typing import Final
 
 import msgspec
 
+from adapters.integrity.published import ARCHIVED, Archived
 from adapters.nats import wire
 from adapters.postgres.database import Connection
-
-_COLUMNS: Final = "sequence, aggregate, version, recorded_at, encode(hash, 'hex'), payload"
 
 
 class ListedEvent(msgspec.Struct, frozen=True):
@@ -40,6 +39,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True):
+    recorded_at: datetime
     command: str
     actor: str
     causation: str
@@ -53,37 +53,46 @@ _decode_head: Final = msgspec.json.Decoder(_Head).decode
 def page(
     connection: Connection, position: int, *, aggregate: str | None, after: int, limit: int
 ) -> list[ListedEvent]:
-    """Messages after sequence `after`, in order."""
+    """Messages after sequence `after`, in order.
+
+    Raises:
+        Discontinuity: `archive_altered` or `tree_altered` for one that is not what was recorded.
+    """
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM ledger.envelope WHERE sequence > %(after)s AND sequence <= %(position)s"  # noqa: S608
-        " AND (%(aggregate)s::text IS NULL OR aggregate = %(aggregate)s) ORDER BY sequence LIMIT %(limit)s",
+        f"{ARCHIVED} WHERE e.sequence > %(after)s AND e.sequence <= %(position)s"
+        " AND (%(aggregate)s::text IS NULL OR e.aggregate = %(aggregate)s)"
+        " ORDER BY e.sequence LIMIT %(limit)s",
         {"after": after, "position": position, "aggregate": aggregate, "limit": limit},
     )
-    return [_listed(*row) for row in rows]
+    return [_checked(Archived(*row)).event for row in rows]
 
 
 def one(connection: Connection, position: int, sequence: int) -> ArchivedEvent | None:
-    """The message at a sequence number up to `position`."""
+    """The message at a sequence number up to `position`.
+
+    Raises:
+        Discontinuity: as `page`.
+    """
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM ledger.envelope WHERE sequence = %s AND sequence <= %s",  # noqa: S608
-        [sequence, position],
+        f"{ARCHIVED} WHERE e.sequence = %s AND e.sequence <= %s", [sequence, position]
     ).fetchone()
-    return None if found is None else ArchivedEvent(_listed(*found), bytes(found[5]).decode())
+    return None if found is None else _checked(Archived(*found))
 
 
-def _listed(
-    sequence: int, aggregate: str, version: int, recorded_at: datetime, sha256: str, payload: bytes
-) -> ListedEvent:
-    head = _decode_head(wire.state_of(bytes(payload)))
-    return ListedEvent(
-        sequence,
-        aggregate,
-        version,
+def _checked(row: Archived) -> ArchivedEvent:
+    """What the payload itself says, once it is proven; the columns beside it are not."""
+    payload = row.checked()
+    header, head = wire.header_of(payload), _decode_head(wire.state_of(payload))
+    event = ListedEvent(
+        row.sequence,
+        header.aggregate,
+        header.version,
         tuple(event.kind for event in head.events),
-        recorded_at,
+        head.recorded_at,
         head.actor,
         head.command,
         head.causation,
         head.previous,
-        sha256,
+        row.hash.hex(),
     )
+    return ArchivedEvent(event, payload.decode())

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from adapters.integrity.published import ARCHIVED, Archived
 from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.queries import registered_page, statements
@@ -93,9 +94,9 @@ def explain(
     sources = [result.sources[index] for index in line.sources]
     ranges = [bounds for source in sources for bounds in source.sequences]
     rows = connection.execute(
-        "SELECT DISTINCT e.sequence, e.aggregate, e.version, e.recorded_at, encode(e.hash, 'hex'), e.payload"
-        " FROM ledger.envelope AS e JOIN unnest(%s::bigint[], %s::bigint[]) AS r (first, last)"
-        " ON e.sequence BETWEEN r.first AND r.last ORDER BY e.sequence LIMIT %s",
+        f"{ARCHIVED} WHERE e.sequence IN (SELECT DISTINCT s.sequence FROM ledger.envelope AS s"  # noqa: S608
+        " JOIN unnest(%s::bigint[], %s::bigint[]) AS r (first, last) ON s.sequence BETWEEN r.first AND r.last"
+        " ORDER BY s.sequence LIMIT %s) ORDER BY e.sequence",
         [[first for first, _ in ranges], [last for _, last in ranges], _EVENTS_SHOWN],
     )
     return Explanation(
@@ -104,7 +105,7 @@ def explain(
         run=recorded,
         line=line,
         sources=tuple(f"{source.aggregate}: {_shown(source.sequences)}" for source in sources),
-        events=tuple(_evidence(*row) for row in rows),
+        events=tuple(_evidence(Archived(*row)) for row in rows),
         events_in_all=len({n for first, last in ranges for n in range(first, last + 1)}),
         leaves=AmountTrees(result, reader).line(number),
     )
@@ -177,13 +178,15 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class _Head(msgspec.Struct, frozen=True):
+    recorded_at: datetime
     actor: str
     events: tuple[_Kind, ...]
 
 
-def _evidence(
-    sequence: int, aggregate: str, version: int, recorded_at: datetime, sha256: str, payload: bytes
-) -> Evidence:
-    head = msgspec.json.decode(wire.state_of(bytes(payload)), type=_Head)
+def _evidence(row: Archived) -> Evidence:
+    payload = row.checked()
+    header, head = wire.header_of(payload), msgspec.json.decode(wire.state_of(payload), type=_Head)
     kinds = tuple(event.kind for event in head.events)
-    return Evidence(sequence, aggregate, version, kinds, recorded_at, head.actor, sha256)
+    return Evidence(
+        row.sequence, header.aggregate, header.version, kinds, head.recorded_at, head.actor, row.hash.hex()
+    )

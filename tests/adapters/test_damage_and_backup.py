@@ -6,6 +6,7 @@ import pytest
 
 from adapters import backup
 from adapters.continuity import Discontinuity
+from ledger.refusal import Refused
 from tests.adapters import sample
 from tests.adapters.test_tamper import ARCHIVE, NAMED, Kept, kept, own_nats, swapped
 
@@ -45,6 +46,26 @@ def test_a_truncated_stream(kept: Kept) -> None:
 def test_a_stream_in_another_order(kept: Kept) -> None:
     kept.recreate(swapped(kept.payloads()))
     assert refused(kept) == ("stream_altered", "sequence 2")
+
+
+def test_a_checkpoint_that_is_gone(kept: Kept) -> None:
+    """Neither without any, nor with an older one put in its place."""
+    kept.published.sign()
+    older = (kept.published.folder.path / "latest").read_bytes()
+    kept.add()
+    kept.published.sign()
+    newest = kept.published.folder.path / "000/000/000/005"
+    aside = newest.read_bytes()
+    newest.unlink()
+    (kept.published.folder.path / "latest").write_bytes(older)
+    file = kept.folder / "gone.backup"
+    for checkpoint in (kept.published.latest(), None):
+        with pytest.raises(Refused) as found:
+            backup.backup(kept.bench.log, kept.bench.database, file, checkpoint)
+        assert found.value.code == "checkpoint_gone"
+        assert not list(kept.folder.glob("gone.backup*"))
+    newest.write_bytes(aside)
+    backup.backup(kept.bench.log, kept.bench.database, file, kept.published.latest())
 
 
 def test_a_whole_book_and_one_that_is_not_archived_yet(kept: Kept) -> None:

@@ -243,8 +243,8 @@ def spot_prices(product: Any, mantissa: int, node: str = "n1") -> list[RecordPri
     return [RecordPrices(one) for one in blocks_of(series, "a test")]
 
 
-def test_a_spot_month_has_no_retail_energy_price(bench: Bench) -> None:
-    """Cleared nothing, so all metered energy settles at the real-time price; arbitrage is not there."""
+def told_spot(bench: Bench) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """A month whose site cleared nothing in the spot market, with its charge and discharge."""
     _, charge, discharge = filled(bench)
     account = Account(
         id="A-S1", zone="Asia/Shanghai", parts="two_part", demand=ActualDemand(), power_factor=None,
@@ -268,6 +268,12 @@ def test_a_spot_month_has_no_retail_energy_price(bench: Bench) -> None:
         *spot_prices("real_time", 400_000),
         *told(clearing),
     )
+    return charge, discharge
+
+
+def test_a_spot_month_has_no_retail_energy_price(bench: Bench) -> None:
+    """Cleared nothing, so all metered energy settles at the real-time price; arbitrage is not there."""
+    charge, discharge = told_spot(bench)
     try:
         (settled,) = settle(bench)
     except Refused as error:

@@ -13,13 +13,16 @@ from adapters.integrity.fault import FaultCode
 from adapters.integrity.judgement import origin_of
 from adapters.integrity.published import check_statements
 from adapters.postgres.database import Connection
-from adapters.queries import reports, statements
+from adapters.queries import events_page, reports, statements
+from adapters.queries.explain import explain
 from adapters.queries.journal import journal
 from adapters.queries.reports import Choice
+from adapters.queries.story.event import event as event_story
 from adapters.settling import lowest_position
 from adapters.verify import check_runs
 from ledger.settlement.statement import Statement
 from tests.adapters.conftest import Bench
+from tests.adapters.test_market_settling import told_spot
 from tests.adapters.test_settling import AUGUST, CONTRACT, filled, founded, settle
 
 KEPT = ("settlement", "registered", "envelope", "tree_tile")
@@ -144,3 +147,90 @@ def test_a_run_whose_sums_were_altered_is_named_like_any_other(bench: Bench) -> 
     assert count == len(faults) > 0
     assert {fault.code for fault in faults} == {"row_altered"}
     assert "the entitlements do not sum to" in faults[0].message
+
+
+ROWS = "UPDATE ledger.registered SET "
+SETTLED_FROM: dict[str, str] = {
+    ROWS + """document = document || '{"title":"x"}' WHERE kind = 'contract'""": "contract ",
+    ROWS + "effective_from = effective_from + interval '1 s' WHERE kind = 'site'": "site S1",
+    ROWS + """document = document || '{"title":"x"}' WHERE kind = 'tariff'""": "tariff ",
+    ROWS + """document = document || '{"power_w_max":260000}' WHERE id = 'S1-LOAD'""": "meter S1-LOAD",
+    "INSERT INTO ledger.registered SELECT book, kind, id, 2, effective_from, effective_to, from_seq, NULL,"
+    " document FROM ledger.registered WHERE kind = 'site'": "site S1",
+}
+
+
+@pytest.mark.parametrize("change", SETTLED_FROM)
+def test_nothing_is_settled_from_a_row_that_was_changed(bench: Bench, change: str) -> None:
+    filled(bench)
+    kept = {table: bench.query(f"SELECT * FROM ledger.{table}") for table in KEPT}  # type: ignore[arg-type]
+    bench.query(f"{change} RETURNING 1")
+    with pytest.raises(Discontinuity) as refused:
+        settle(bench)
+    assert refused.value.fault.code == "row_altered"
+    assert refused.value.fault.place.startswith(f"table registered, {SETTLED_FROM[change]}")
+    restore(bench, kept)
+    ((site,),) = bench.query("SELECT from_seq FROM ledger.registered WHERE kind = 'site'")
+    bench.query(f"{PADDED} RETURNING 1", [site])
+    with pytest.raises(Discontinuity) as refused:
+        settle(bench)
+    assert (refused.value.fault.code, refused.value.fault.place) == ("tree_altered", f"sequence {site}")
+    restore(bench, kept)
+    assert bench.query("SELECT count(*) FROM ledger.settlement") == [(0,)]
+    (done,) = settle(bench)
+    assert done.recorded
+
+
+def test_a_run_that_names_a_fact_or_a_price_is_not_made_from_another(bench: Bench) -> None:
+    told_spot(bench)
+    changes = {
+        "UPDATE ledger.price_block SET mantissas[1] = mantissas[1] + 1": "price_block",
+        ROWS + "effective_to = effective_to + interval '1 s' WHERE kind = 'market_fact'": "registered",
+        ROWS + "effective_from = effective_from - interval '1 s' WHERE kind = 'market_rule'": "registered",
+        ROWS + """document = document || '{"title":"x"}' WHERE kind = 'exclusivity'""": "registered",
+    }
+    for change, place in changes.items():
+        kept = {
+            table: bench.query(f"SELECT * FROM ledger.{table}") for table in ("registered", "price_block")
+        }  # type: ignore[arg-type]
+        bench.query(f"{change} RETURNING 1")
+        with pytest.raises(Discontinuity) as refused:
+            settle(bench)
+        assert refused.value.fault.code == "row_altered"
+        assert refused.value.fault.place.startswith(f"table {place}"), change
+        restore(bench, kept)
+    (done,) = settle(bench)
+    assert done.recorded
+
+
+def test_a_story_and_an_explanation_tell_only_what_is_proven(bench: Bench) -> None:
+    settled(bench)
+    ((first,),) = bench.query("SELECT from_seq FROM ledger.registered WHERE kind = 'site'")
+    assert isinstance(first, int)
+
+    def answers(connection: Connection) -> list[Callable[[], object]]:
+        position = lowest_position(connection)
+        return [
+            lambda: events_page.page(connection, position, aggregate=None, after=0, limit=100),
+            lambda: events_page.one(connection, position, first),
+            lambda: event_story(connection, position, first),
+            lambda: explain(connection, CONTRACT.id, str(AUGUST), 1),
+        ]
+
+    for change, code in (
+        (None, None),
+        ("UPDATE ledger.envelope SET payload = payload || ' '::bytea WHERE sequence = %s", "archive_altered"),
+        (PADDED, "tree_altered"),
+    ):
+        kept = {table: bench.query(f"SELECT * FROM ledger.{table}") for table in ("envelope",)}  # type: ignore[arg-type]
+        if change is not None:
+            bench.query(f"{change} RETURNING 1", [first])
+        with bench.database.reading(bench.book) as connection:
+            for answer in answers(connection):
+                if code is None:
+                    assert answer()
+                    continue
+                with pytest.raises(Discontinuity) as refused:
+                    answer()
+                assert refused.value.fault.code == code
+        restore(bench, kept)

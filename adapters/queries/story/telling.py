@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.integrity.published import ARCHIVED, Archived
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
@@ -41,19 +42,21 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tell(connection: Connection, position: int, subject: Subject, part: Part = WHOLE) -> Story:
-    """The story of a subject's events up to `position`, in the book's order."""
+    """The story of a subject's events up to `position`, in the book's order.
+
+    Raises:
+        Discontinuity: `archive_altered` or `tree_altered` for an event that is not what was recorded.
+    """
     everything = sorted(one for one in subject.events if one <= position)
     left = [one for one in everything if one > part.after]
     shown = left if part.limit is None else left[: part.limit]
     whole = [one for one in shown if one in subject.whole]
     linked = links_of(connection, position, [one for one in shown if one not in subject.whole], shown=SHOWN)
     all_linked = links_of(connection, position, whole, shown=None)
-    rows = connection.execute(
-        "SELECT sequence, aggregate, version, payload FROM ledger.envelope"
-        " WHERE sequence = ANY(%s) ORDER BY sequence",
-        [shown],
+    rows = connection.execute(f"{ARCHIVED} WHERE e.sequence = ANY(%s) ORDER BY e.sequence", [shown])
+    entries = tuple(
+        _entry(subject, all_linked if row[0] in subject.whole else linked, Archived(*row)) for row in rows
     )
-    entries = tuple(_entry(subject, all_linked if row[0] in subject.whole else linked, *row) for row in rows)
     return Story(
         subject=subject.name,
         position=position,
@@ -64,11 +67,11 @@ def tell(connection: Connection, position: int, subject: Subject, part: Part = W
     )
 
 
-def _entry(
-    subject: Subject, linked: Linked, sequence: int, aggregate: str, version: int, payload: bytes
-) -> Entry:
-    state = wire.state_of(bytes(payload))
-    envelope = _MAPPER.to_envelope(wire.header_of(bytes(payload)).topic, state)
+def _entry(subject: Subject, linked: Linked, row: Archived) -> Entry:
+    payload, sequence = row.checked(), row.sequence
+    header = wire.header_of(payload)
+    aggregate, version = header.aggregate, header.version
+    envelope = _MAPPER.to_envelope(header.topic, wire.state_of(payload))
     effective = envelope.effective
     return Entry(
         sequence=sequence,

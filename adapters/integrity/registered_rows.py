@@ -1,0 +1,253 @@
+"""What a run was settled from is what was registered: its rows against their archived events."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date
+from typing import Final, NamedTuple
+
+import msgspec
+
+from adapters.continuity import Discontinuity
+from adapters.integrity.fault import FaultCode
+from adapters.integrity.published import envelopes
+from adapters.mapper import EnvelopeMapper
+from adapters.nats import wire
+from adapters.postgres.database import Connection
+from adapters.projections.registered import document_of
+from ledger.effective import Period
+from ledger.interval import midnight, zone_of
+from ledger.meter import MeterRegistered
+from ledger.published_tariff import TariffPublished
+from ledger.recorded_price import PricesRecorded
+from ledger.settlement.inputs import Inputs
+from ledger.settlement.line import Source
+from ledger.signed_contract import ContractRegistered
+from ledger.site import SiteRegistered
+from ledger.transparency.entry_bundle import envelope_leaf
+from ledger.transparency.tile import TILE_WIDTH
+
+_HASH_BYTES: Final = 32
+_OF_CONTRACT: Final = ("contract", "capital", "exclusion", "service")
+_CHECKED: Final = frozenset(
+    {*_OF_CONTRACT, "site", "tariff", "market_rule", "market_fact", "trading_unit", "allocation"}
+)
+"""The kinds of sources that are rows of `registered`; a reading's is its meter."""
+_MAPPER: Final = EnvelopeMapper()
+_BOOK: Final = "current_setting('app.book')"
+
+
+class _Row(NamedTuple):
+    version: int
+    effective_from: object
+    effective_to: object
+    from_seq: int
+    to_seq: int | None
+    document: object
+
+
+class _Plain(msgspec.Struct, frozen=True):
+    kind: str
+    period: Period | None = None
+    contract: object = None
+    site: object = None
+    meter: object = None
+    tariff: object = None
+
+
+class _Days(msgspec.Struct, frozen=True):
+    zone: str
+    effective_from: date
+    effective_to: date
+
+
+class _PlainEnvelope(msgspec.Struct, frozen=True):
+    events: tuple[_Plain, ...]
+
+
+_decode_plain: Final = msgspec.json.Decoder(_PlainEnvelope).decode
+_PLAIN: Final = {
+    str(ContractRegistered.__struct_config__.tag): "contract",
+    str(SiteRegistered.__struct_config__.tag): "site",
+    str(MeterRegistered.__struct_config__.tag): "meter",
+    str(TariffPublished.__struct_config__.tag): "tariff",
+}
+_Entry = tuple[object, object, object]
+"""A document as JSON has it, and when it holds."""
+
+
+class Read(NamedTuple):
+    """The aggregates whose registered rows a month was settled from, and the events of its prices."""
+
+    aggregates: frozenset[str]
+    prices: frozenset[int]
+
+    @classmethod
+    def by(cls, contracts: Collection[str], inputs: Iterable[Inputs]) -> Read:
+        """Of these contracts; one that ended has no inputs."""
+        names = {f"{kind}.{name}" for kind in _OF_CONTRACT for name in contracts}
+        prices: set[int] = set()
+        for one in inputs:
+            if one.contract.id not in contracts:
+                continue
+            names.add(f"exclusivity.{one.contract.exclusivity}")
+            for source in (*one.fact_sources, *(source for site in one.sites for source in site.sources)):
+                if source.aggregate.startswith("prices."):
+                    prices |= _sequences(source)
+                elif (name := _registered(source.aggregate)) is not None:
+                    names.add(name)
+        return cls(frozenset(names), frozenset(prices))
+
+
+def _registered(aggregate: str) -> str | None:
+    kind, _, name = aggregate.partition(".")
+    if kind == "readings":
+        return f"meter.{name.rpartition('/')[0]}"
+    return aggregate if kind in _CHECKED else None
+
+
+def _sequences(source: Source) -> set[int]:
+    return {sequence for first, last in source.sequences for sequence in range(first, last + 1)}
+
+
+def check_read(connection: Connection, read: Read, position: int) -> None:
+    """Accept what was read when it is what its events registered, up to `position`.
+
+    A row more or less than the aggregate's events is a difference too.
+
+    Raises:
+        Discontinuity: `row_altered`, `archive_missing`, `archive_altered` or `tree_altered`.
+    """
+    kept = _rows(connection, read.aggregates, position)
+    quick = _recorded(connection, read.aggregates, position, _quick)
+    differ = {name for name in kept.keys() | quick.keys() if kept.get(name, []) != quick.get(name, [])}
+    recorded = _recorded(connection, differ, position, _whole) if differ else {}
+    for aggregate in sorted(differ):
+        if kept.get(aggregate, []) != recorded.get(aggregate, []):
+            kind, _, name = aggregate.partition(".")
+            text = "the rows are not what its events registered"
+            raise _doubt("row_altered", f"table registered, {kind} {name}", text)
+    if read.prices:
+        _check_prices(connection, read.prices)
+
+
+def _rows(connection: Connection, aggregates: Collection[str], position: int) -> dict[str, list[_Row]]:
+    pairs = [one.partition(".") for one in sorted(aggregates)]
+    rows = connection.execute(
+        "SELECT r.kind, r.id, r.version, r.effective_from, r.effective_to, r.from_seq,"  # noqa: S608
+        " CASE WHEN r.to_seq <= %s THEN r.to_seq END, r.document::text"
+        " FROM unnest(%s::text[], %s::text[]) AS named (kind, id) JOIN ledger.registered AS r"
+        f" ON r.book = {_BOOK} AND r.kind = named.kind AND r.id = named.id"
+        " WHERE r.from_seq <= %s ORDER BY r.kind, r.id, r.version",
+        [position, [kind for kind, _, _ in pairs], [name for _, _, name in pairs], position],
+    )
+    decode = msgspec.json.Decoder().decode
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for kind, name, version, start, end, sequence, closed, text in rows:
+        found[f"{kind}.{name}"].append(_Row(version, start, end, sequence, closed, decode(text)))
+    return found
+
+
+def _recorded(
+    connection: Connection,
+    aggregates: Collection[str],
+    position: int,
+    entries: Callable[[wire.Header, bytes], list[_Entry]],
+) -> dict[str, list[_Row]]:
+    """The rows as the archived events make them."""
+    cursor = connection.cursor(binary=True)
+    rows = cursor.execute(
+        "SELECT sequence, aggregate, version, payload FROM ledger.envelope"  # noqa: S608
+        f" WHERE book = {_BOOK} AND aggregate = ANY(%s) AND sequence <= %s ORDER BY aggregate, version",
+        [sorted(aggregates), position],
+    ).fetchall()
+    tiles = _tiles(connection, {(row[0] - 1) // TILE_WIDTH for row in rows})
+    found: dict[str, list[_Row]] = {}
+    versions: dict[str, int] = defaultdict(int)
+    for sequence, aggregate, version, payload in rows:
+        _check_leaf(tiles, sequence, payload)
+        header = wire.header_of(payload)
+        versions[aggregate] += 1
+        if (header.aggregate, header.version, version) != (aggregate, version, versions[aggregate]):
+            raise _doubt(
+                "archive_altered", f"sequence {sequence}", f"it is not the next event of {aggregate}"
+            )
+        for document, start, end in entries(header, wire.state_of(payload)):
+            before = found.setdefault(aggregate, [])
+            if before:
+                before[-1] = before[-1]._replace(to_seq=sequence)
+            before.append(_Row(version, start, end, sequence, None, document))
+    return found
+
+
+def _whole(header: wire.Header, state: bytes) -> list[_Entry]:
+    """What the projection makes of an envelope."""
+    made = [document_of(event) for event in _MAPPER.to_envelope(header.topic, state).events]
+    return [
+        (msgspec.json.decode(msgspec.json.encode(document)), start, end)
+        for document, start, end in (one for one in made if one is not None)
+    ]
+
+
+def _quick(header: wire.Header, state: bytes) -> list[_Entry]:
+    """As `_whole`, without the documents' own rules where an event is a document and its time: a portfolio
+    has thousands. Where it says otherwise than the rows, `_whole` is asked."""
+    events = _decode_plain(state).events
+    if any(event.kind not in _PLAIN for event in events):
+        return _whole(header, state)
+    return [(getattr(event, _PLAIN[event.kind]), *_times(event)) for event in events]
+
+
+def _times(event: _Plain) -> tuple[object, object]:
+    """When the document of an event holds; a contract says so itself."""
+    if event.contract is not None:
+        days = msgspec.convert(event.contract, _Days)
+        zone = zone_of(days.zone)
+        return midnight(days.effective_from, zone), midnight(days.effective_to, zone)
+    return (None, None) if event.period is None else (event.period.start, event.period.end)
+
+
+def _tiles(connection: Connection, numbers: Collection[int]) -> dict[int, bytes]:
+    """The tree's hashes of envelopes, 256 at a time: each read once, however many are asked for."""
+    cursor = connection.cursor(binary=True)
+    rows = cursor.execute(
+        "SELECT index, content FROM ledger.tree_tile"  # noqa: S608
+        f" WHERE book = {_BOOK} AND level = 0 AND index = ANY(%s)",
+        [sorted(numbers)],
+    )
+    return {index: bytes(content) for index, content in rows}
+
+
+def _check_leaf(tiles: Mapping[int, bytes], sequence: int, payload: bytes) -> None:
+    tile, number = divmod(sequence - 1, TILE_WIDTH)
+    leaf = tiles.get(tile, b"")[number * _HASH_BYTES : (number + 1) * _HASH_BYTES]
+    if not payload.startswith(b"{") or leaf != envelope_leaf(payload):
+        raise _doubt("tree_altered", f"sequence {sequence}", "the archived envelope is not the tree's")
+
+
+def _check_prices(connection: Connection, sequences: Collection[int]) -> None:
+    found = connection.execute(f"SELECT {_BOOK}").fetchone()
+    assert found is not None
+    right = {
+        (
+            sequence, event.market, event.node, event.product, event.start, event.interval_s,
+            event.currency, event.scale, tuple(event.mantissas),
+        )
+        for sequence, envelope in envelopes(connection, found[0], sequences).items()
+        for event in envelope.events
+        if isinstance(event, PricesRecorded)
+    }  # fmt: skip
+    rows = connection.execute(
+        "SELECT sequence, market, node, product, start, interval_s, currency, scale, mantissas"
+        " FROM ledger.price_block WHERE market = ANY(%s) AND sequence = ANY(%s)",
+        [sorted({one[1] for one in right}), sorted(sequences)],
+    )
+    kept = {(*row[:-1], tuple(row[-1])) for row in rows}
+    for sequence in sorted(one[0] for one in kept ^ right):
+        place = f"table price_block, sequence {sequence}"
+        raise _doubt("row_altered", place, "the block of prices is not what its event recorded")
+
+
+def _doubt(code: FaultCode, place: str, message: str) -> Discontinuity:
+    return Discontinuity(message, code=code, place=place)
