@@ -13,6 +13,7 @@ from ledger.approval import Approvable, Approve, Proposal, Propose, Reject, toge
 from ledger.book import Book
 from ledger.command import Command
 from ledger.refusal import Refused
+from ledger.statement.dispute import DecideDispute
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -73,6 +74,8 @@ def approve(door: FrontDoor, proposal: str, *, command_id: str, actor: str) -> R
     prepared = door.state(f"proposal.{proposal}")
     if not isinstance(prepared, Proposal):
         raise Refused("unknown_proposal", f"no proposal {proposal!r} is registered", place="name")
+    if isinstance(prepared.command, DecideDispute):
+        prepared.command.check_decider(door.state(prepared.command.aggregate), actor)
     wishes = [Wish(one, command_id) for one in (Approve(proposal, actor), *together(prepared.command))]
     return door.execute_all(wishes, actor=actor, causation=f"proposal.{proposal}")[1]
 

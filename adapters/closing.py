@@ -30,7 +30,8 @@ class ContractCheck(msgspec.Struct, frozen=True):
     not_issued: tuple[str, ...]
     """The parties whose statement of that run has not been issued."""
     not_invoiced: tuple[str, ...]
-    """The parties whose invoices do not add up to the statement: shown, and closed all the same."""
+    """The parties whose invoices do not add up to an issued statement, of any run: shown, and closed all the
+    same."""
 
 
 class Checklist(msgspec.Struct, frozen=True):
@@ -176,9 +177,8 @@ def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
     own = {(life.key.run, life.key.party): life for life in found if life.key.contract == name}
     waiting = [key for key in state.statements if key not in own or own[key].issued_on is None]
     not_issued = tuple(dict.fromkeys(party for _, party in waiting))
-    not_invoiced = tuple(
-        party for (run, party), life in sorted(own.items()) if run == latest.number and not life.invoiced
-    )
+    stated = (life for _, life in sorted(own.items()) if life.issued_on is not None)
+    not_invoiced = tuple(dict.fromkeys(life.key.party for life in stated if not life.invoiced))
     return ContractCheck(name, latest.number, state.final == latest.number, not_issued, not_invoiced)
 
 

@@ -238,7 +238,8 @@ def _settle_as_of(
         known = _known_runs(connection, sorted(settled), month, position)
         corrected = [contract for name, contract in settled.items() if name in known]
         today = None if asked.through else asked.today
-        too_old = _too_old(connection, position, corrected, month, today)
+        looked = _looked_back(connection, position, corrected, month, today)
+        too_old = looked.too_old
     results = [*settle_all(inputs), *gone.results.values()]
     done: list[Settled] = []
     refused: list[NotSettled] = []
@@ -248,6 +249,8 @@ def _settle_as_of(
         last = runs.paying if asked.through is None else runs.provisional
         if last is not None and last.digest == result.inputs_digest and runs.comparable(asked.through):
             done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
+        elif runs.paying and result.contract in looked.refused:
+            refused.append(looked.refused[result.contract])
         elif runs.paying and (late := _refused_as_late(door, result, too_old.get(result.contract, ""))):
             refused.append(late)
         else:
@@ -319,14 +322,31 @@ def _causes(result: Result, earlier: Mapping[str, Before]) -> tuple[Cause, ...]:
     return () if known is None else causes(result, known.inputs, known.first_position, known.unamended)
 
 
-def _too_old(
+class _LookedBack(NamedTuple):
+    """Of the contracts that were settled before: why a correction of the month comes too late, empty for one
+    that does not; and those of which nobody can tell, as their run calendar is not published."""
+
+    too_old: dict[str, str]
+    refused: dict[str, NotSettled]
+
+
+def _looked_back(
     connection: Connection, position: int, contracts: Sequence[Contract], month: Month, today: date | None
-) -> dict[str, str]:
-    """Of the contracts that were settled before: why a correction of the month comes too late."""
+) -> _LookedBack:
+    found = _LookedBack({}, {})
     if today is None or not contracts:
-        return {}
+        return found
     calendars = RunCalendars(connection, position)
-    return {contract.id: calendars.of(contract, month).too_old(month, today) for contract in contracts}
+    for contract in contracts:
+        calendar = calendars.published(contract, month)
+        if calendar is None:
+            missing = calendars.missing(contract, month)
+            found.refused[contract.id] = NotSettled(
+                contract.id, month, "run_calendar_missing", missing.reason
+            )
+        else:
+            found.too_old[contract.id] = calendar.too_old(month, today)
+    return found
 
 
 class _Run(NamedTuple):

@@ -22,6 +22,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs
 from ledger.settlement.run import PROVISIONAL
+from ledger.settlement.run_calendar import RunCalendar
 from ledger.settlement.what_if import (
     MonthChange,
     Owed,
@@ -86,6 +87,7 @@ def _check_documents(connection: Connection, position: int, question: Question) 
     others = {
         **_histories(registered.load(connection, "site", Site, position), "site"),
         **_histories(registered.load(connection, "party", Party, position), "party"),
+        **_histories(registered.load(connection, "run_calendar", RunCalendar, position), "run_calendar"),
     }
     contracts = registered.load(connection, "contract", Contract, position)
     command.decide(_histories(contracts, "contract").get(command.aggregate), others)

@@ -18,6 +18,7 @@ from ledger.contract import Contract
 from ledger.effective import History, Period, extended
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.run_calendar import PLAIN
 from ledger.site import Site
 
 
@@ -89,11 +90,21 @@ class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="co
     @property
     def reads(self) -> tuple[str, ...]:
         sites = (f"site.{site}" for site in self.contract.sites)
-        return (*sites, *(f"party.{party}" for party in self.contract.party_ids))
+        return (*sites, *(f"party.{party}" for party in self.contract.party_ids), *self._calendar)
+
+    @property
+    def _calendar(self) -> tuple[str, ...]:
+        """The run calendar's aggregate; `plain` is known without being published."""
+        name = self.contract.run_calendar
+        return () if name == PLAIN.id else (f"run_calendar.{name}",)
 
     def decide(
         self, state: History[Contract] | None, others: Mapping[str, object]
     ) -> tuple[ContractRegistered]:
+        """Raises:
+        Refused: `zone`, `currency`, `contract_change`, `run_calendar_missing`, and what is not registered."""
+        for name in self._calendar:
+            _check_calendar(self.contract, others.get(name))
         for name in self.reads:
             known(others, name, History)
         for name in self.contract.sites:
@@ -113,6 +124,18 @@ def _check_zone(contract: Contract, site: History[Site], name: str) -> None:
     zone = site.latest.document.zone
     if zone != contract.zone:
         raise Refused("zone", f"site {name} is in {zone}, the contract in {contract.zone}", place="zone")
+
+
+def _check_calendar(contract: Contract, published: object) -> None:
+    """Raises:
+    Refused: `run_calendar_missing` for a calendar that was never published."""
+    if not isinstance(published, History):
+        raise Refused(
+            "run_calendar_missing",
+            f"contract {contract.id} names run calendar {contract.run_calendar!r}, which is not published:"
+            f" publish it first, or name {PLAIN.id!r}",
+            place="run_calendar",
+        )
 
 
 def _check_currency(contract: Contract, before: Contract) -> None:

@@ -16,13 +16,18 @@ from adapters.queries import lives as life_rows
 from adapters.stack import Stack
 from ledger.clauses.flow import grouped
 from ledger.interval import Month
+from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import Runs
+from ledger.statement.asking import first_disputable
 from ledger.statement.dispute import CorrectDispute, DecideDispute, Decision, RaiseDispute
 from ledger.statement.life import Dispute, DisputeStatus, Life, StatementKey
 
 Run = Annotated[
-    int | None, Parameter(help="the statement's run; if not stated, the latest issued, or the disputed one")
+    int | None,
+    Parameter(
+        help="the statement's run; if not stated, the first on which the lines are open, or the disputed one"
+    ),
 ]
 
 
@@ -45,14 +50,16 @@ def add_to(app: App, session: Session) -> None:
         """Object to lines of an issued statement, while it may be queried."""
         with session.open() as stack:
             found = [one for one in _lives(stack, contract, month, party) if one.issued_on is not None]
-            life = _latest(found, run, f"no issued statement of {month} to {party} under {contract}")
             today = lives.today(stack.door, stack.clock)
+            named = run is not None or not found
+            missing = f"no issued statement of {month} to {party} under {contract}"
+            life = _latest(found, run, missing) if named else first_disputable(found, lines, today)
             command = RaiseDispute(life.key, name, lines, reason, by, today)
             receipt = stack.door.execute(command, command_id=once(), actor=by)
-            raised = _of(stack, life.key, name)
+            stands, raised = _of(stack, life.key, name)
         print(
-            f"dispute {name}: {_about(raised)} of {life.key.aggregate} frozen,"
-            f" to be answered until {raised.answer_until}, event {receipt.sequence}"
+            f"dispute {name}: {_numbers(raised)}, {_money(stands.frozen_by(name))} of {life.key.aggregate}"
+            f" frozen, to be answered until {raised.answer_until}, event {receipt.sequence}"
         )
 
     @group.command
@@ -121,16 +128,18 @@ def add_to(app: App, session: Session) -> None:
             (life, one) for life in found for one in life.disputes if status is None or one.status == status
         ]
         for life, one in shown:
-            print("\n".join(_told(life.key, one)))
+            print("\n".join(_told(life, one)))
         print(f"{counted(len(shown), 'dispute')}")
 
 
-def _told(key: StatementKey, one: Dispute) -> list[str]:
+def _told(life: Life, one: Dispute) -> list[str]:
+    key = life.key
     ended = "" if one.corrected_by_run is None else f" by run {one.corrected_by_run}"
     waits = f", to be answered until {one.answer_until}" if one.status == "open" else ""
+    holds = f", {_money(life.frozen_by(one.id))} frozen" if one.freezes else ""
     of = f"{key.contract} {key.month} {key.party} run {key.run}"
     lines = [
-        f"{one.id}  {one.status}{ended}  {of}: {_about(one)}{waits}",
+        f"{one.id}  {one.status}{ended}  {of}: {_numbers(one)}, {_money(one.amount)}{holds}{waits}",
         f"    raised by {one.raised_by} on {one.raised_on}: {one.reason}",
     ]
     if one.answer:
@@ -138,11 +147,13 @@ def _told(key: StatementKey, one: Dispute) -> list[str]:
     return lines
 
 
-def _about(one: Dispute) -> str:
+def _numbers(one: Dispute) -> str:
     numbers = ", ".join(str(line) for line in one.lines)
-    return (
-        f"line{'s' if len(one.lines) > 1 else ''} {numbers}, {grouped(str(one.amount))} {one.amount.currency}"
-    )
+    return f"line{'s' if len(one.lines) > 1 else ''} {numbers}"
+
+
+def _money(money: Money) -> str:
+    return f"{grouped(str(money))} {money.currency}"
 
 
 def _lives(stack: Stack, contract: str, month: str, party: str) -> list[Life]:
@@ -184,7 +195,7 @@ def _disputed(
     return _latest(of_name, run, f"no statement of {month} to {party} under {contract}").key
 
 
-def _of(stack: Stack, key: StatementKey, name: str) -> Dispute:
+def _of(stack: Stack, key: StatementKey, name: str) -> tuple[Life, Dispute]:
     life = stack.door.state(key.aggregate)
     assert isinstance(life, Life), "it was disputed"
-    return next(one for one in life.disputes if one.id == name)
+    return life, next(one for one in life.disputes if one.id == name)

@@ -34,6 +34,7 @@ from ledger.statement.credit import Credit
 from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
 from ledger.statement.money import RecordInvoice, WriteOff
+from ledger.statement.named_payment import NamedPayment, PaidPart
 
 As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
 Day = Annotated[date | None, Parameter(help="the day; today where the book is kept, if not stated")]
@@ -139,7 +140,7 @@ def add_to(app: App, session: Session) -> None:
                     id=id, on=day, amount=_money(amount, life, "amount"), kind=kind, reference=reference
                 )
                 done = pay_statement(stack.door, life.key, one, actor=by)
-            print(_told(done))
+            print(_told(stack, done))
             print_late(stack, done.payment.on)
 
     @record.command(name="write-off")
@@ -154,7 +155,7 @@ def add_to(app: App, session: Session) -> None:
         by: As,
         run: Run = None,
     ) -> None:
-        """Give up what is open of a statement, or a part of it; a second person approves it."""
+        """Give up what is open of a statement, or a part; in a book of two persons another approves it."""
         with session.open() as stack:
             asks = asks_to_pay("write_off", lambda life: _money(amount, life, "amount"))
             life = _life(stack, contract, month, party, run, asks)
@@ -222,17 +223,25 @@ def _pay(
         return pay(stack.door, connection, position, asked, actor=by)
 
 
-def _told(done: Recorded) -> str:
+def _told(stack: Stack, done: Recorded) -> str:
     """The payment, and what each statement got of it."""
     one = done.payment
     count = counted(len(one.parts), "statement")
     lines = [f"payment {one.id}: {one.amount} {one.amount.currency} over {count}, event {done.sequence}"]
     for part in one.parts:
         key = part.key
-        beyond = 0 if part.open is None else abs(part.amount.minor) - abs(part.open.minor)
+        beyond = _beyond(stack, one, part)
         more = f", {Money(beyond, one.amount.currency)} of it in advance" if beyond > 0 else ""
         lines.append(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
     return "\n".join(lines)
+
+
+def _beyond(stack: Stack, one: NamedPayment, part: PaidPart) -> int:
+    """What of a part is paid in advance, without its sign; of a statement that was named, by its own fold."""
+    if part.open is not None:
+        return abs(part.amount.minor) - abs(part.open.minor)
+    life = stack.door.state(part.key.aggregate)
+    return abs(life.beyond(one.id).minor) if isinstance(life, Life) else 0
 
 
 def _life(

@@ -36,19 +36,26 @@ def add_to(app: App, session: Session) -> None:
         all: Annotated[bool, Parameter(help="also what is done or not due yet")] = False,
         as_of: AsOf = None,
         effective: EffectiveDay = None,
-    ) -> None:
-        """List which contract's month has which run due or overdue, by its run calendar."""
+    ) -> int:
+        """List which contract's month has which run due or overdue, by its run calendar.
+
+        A contract whose run calendar is not published is named, and the exit code is 2.
+        """
         wanted = None if month is None else Month.parse(month)
         with session.open() as stack:
             at = moment(stack, as_of)
             position, day = at.position, at.day(stack, effective)
             with stack.database.reading(stack.settings.book) as connection:
-                found = runs_due(connection, position, day, month=wanted)
+                told = runs_due(connection, position, day, month=wanted)
+        found = told.months
         shown = found if all else [one for one in found if waits(one.stages)]
         for one in shown:
             print("\n".join(_month(one, whole=all)))
         waiting = sum(waits(one.stages) for one in found)
+        for other in told.refused:
+            print(f"{other.month}  {other.contract:<24} refused ({other.code}): {other.reason}")
         print(f"{counted(waiting, 'month')} of {len(found)} with something due on {day}")
+        return 2 if told.refused else 0
 
     @runs.command(name="waive-look-back")
     def waive(contract: str, month: str, reason: str, *, by: As) -> None:

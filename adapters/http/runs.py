@@ -25,7 +25,7 @@ from adapters.http.register import (
 )
 from adapters.http.settlements import ContractName, MonthFilter, MonthName
 from adapters.http.view import EffectiveDay, View
-from adapters.queries.runs_due import MonthDue, runs_due
+from adapters.queries.runs_due import MonthDue, NotTold, runs_due
 from ledger.effective import Period
 from ledger.interval import Month
 from ledger.settlement.look_back import WaiveLookBack
@@ -54,6 +54,8 @@ class DuePage(msgspec.Struct, frozen=True):
     position: int
     on: date
     items: tuple[MonthDue, ...]
+    refused: tuple[NotTold, ...]
+    """Whose run calendar is not published."""
     next_cursor: str | None
 
 
@@ -81,10 +83,10 @@ def list_due(
     wanted = None if month is None else Month.parse(month_of(month))
     with view.page(cursor, tuple[str, str], ("", "")) as (connection, position, after):
         found = runs_due(connection, position, day, month=wanted)
-    left = [one for one in found if (one.month, one.contract) > after]
+    left = [one for one in found.months if (one.month, one.contract) > after]
     last = left[limit - 1] if len(left) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract))
-    return DuePage(position, day, tuple(left[:limit]), more)
+    return DuePage(position, day, tuple(left[:limit]), tuple(found.refused), more)
 
 
 @get(

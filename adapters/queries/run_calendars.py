@@ -21,19 +21,18 @@ class RunCalendars:
     def __init__(self, connection: Connection, position: int) -> None:
         self._register = registered.load(connection, "run_calendar", RunCalendar, position)
 
-    def of(self, contract: Contract, month: Month) -> RunCalendar:
-        """The version in force at the month's end; `plain` is known without being published.
-
-        Raises:
-            Refused: `run_calendar_missing` for a name that is not published for the month.
-        """
+    def published(self, contract: Contract, month: Month) -> RunCalendar | None:
+        """The version in force at the month's end; `plain` is known without being published, and None is what
+        is not published for the month."""
         end = month.interval(zone_of(contract.zone)).end
         held = self._register.at(contract.run_calendar, end - _TICK)
         if held is not None:
             return held.document
-        if contract.run_calendar == PLAIN.id:
-            return PLAIN
-        raise Refused(
+        return PLAIN if contract.run_calendar == PLAIN.id else None
+
+    def missing(self, contract: Contract, month: Month) -> Refused:
+        """What is told of a contract whose calendar is not `published`; it is refused alone."""
+        return Refused(
             "run_calendar_missing",
             f"contract {contract.id} names run calendar {contract.run_calendar!r}, which is not published for"
             f" {month}",

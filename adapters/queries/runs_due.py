@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +17,7 @@ from adapters.queries.run_calendars import RunCalendars
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.month_close import Closed
+from ledger.refusal import Refused
 from ledger.settlement.run import PROVISIONAL
 from ledger.settlement.run_due import Progress, StageDue, day_or_why, stages_due
 from ledger.statement.life import Life
@@ -34,6 +36,22 @@ class MonthDue(msgspec.Struct, frozen=True):
     corrected_until: str | None
 
 
+class NotTold(msgspec.Struct, frozen=True):
+    """A contract's month of which nobody can tell what is due, and why, as a refusal says it."""
+
+    contract: str
+    month: str
+    code: str
+    reason: str
+
+
+class RunsDue(NamedTuple):
+    """What is due, and the contracts' months that are refused beside it."""
+
+    months: list[MonthDue]
+    refused: list[NotTold]
+
+
 class _Final(msgspec.Struct, frozen=True):
     final: int
 
@@ -44,19 +62,19 @@ class _Runs(msgspec.Struct):
     parties: int = 0
 
 
-def runs_due(
-    connection: Connection, position: int, on: date, *, month: Month | None = None
-) -> list[MonthDue]:
+def runs_due(connection: Connection, position: int, on: date, *, month: Month | None = None) -> RunsDue:
     """Every contract's month up to that of `on` that is not closed, or `month` alone, oldest first.
 
+    A contract that names a run calendar that is not published for the month is refused alone.
+
     Raises:
-        Refused: `run_calendar_missing` for a contract that names one that is not published;
-            `contract_change`.
+        Refused: `run_calendar_missing` where every contract is refused for it; `contract_change`.
     """
     contracts = registered.load(connection, "contract", Contract, position).versions
     finals = registered.load(connection, "settlement", _Final, position).versions
     calendars = RunCalendars(connection, position)
-    found: list[MonthDue] = []
+    found = RunsDue([], [])
+    missing: Refused | None = None
     for each in _months(connection, position, contracts, on) if month is None else [month]:
         runs = _runs(connection, position, each)
         stood: dict[str, list[Life]] = defaultdict(list)
@@ -67,7 +85,12 @@ def runs_due(
             if held is None:
                 continue
             contract = held.document
-            calendar = calendars.of(contract, each)
+            calendar = calendars.published(contract, each)
+            if calendar is None:
+                missing = missing or calendars.missing(contract, each)
+                reason = calendars.missing(contract, each).reason
+                found.refused.append(NotTold(name, str(each), "run_calendar_missing", reason))
+                continue
             final = finals.get(f"{name}_{each}")
             progress = _progress(
                 runs.get(name, _Runs()), stood[name], final[-1].document.final if final else None
@@ -76,7 +99,9 @@ def runs_due(
             back = calendar.look_back_months
             until = None if back is None else str(_later(each, back))
             query_until, _ = day_or_why(partial(calendar.query_until, each))
-            found.append(MonthDue(str(each), name, calendar.id, stages, query_until, until))
+            found.months.append(MonthDue(str(each), name, calendar.id, stages, query_until, until))
+    if missing is not None and not found.months:
+        raise missing
     return found
 
 

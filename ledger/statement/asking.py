@@ -5,7 +5,7 @@ A correction that changes nothing for a party is issued like any other, and asks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from ledger.quantity import Money
@@ -37,6 +37,38 @@ def first_asking(lives: Iterable[Life], asks: Asks) -> Life:
         runs = "; ".join(f"run {one.key.run} has {one.open_amount} open" for one in issued)
         raise Refused("run_needed", f"none of its runs asks for that, so name one: {runs}", place="run")
     return found[0]
+
+
+def first_disputable(lives: Iterable[Life], lines: Sequence[int], today: date) -> Life:
+    """Of the same statements, the one on which lines are disputed: the first that may be queried `today` and
+    still asks for them, else the first that may be queried and has them, else the first that has them.
+
+    Where no statement has a line of those numbers, the latest is meant: what is wrong, the command says.
+
+    Raises:
+        Refused: as `first_asking`.
+    """
+    issued = [one for one in lives if one.issued_on is not None]
+    if issued and not any(set(lines) & one.lines.keys() for one in issued):
+        return max(issued, key=_due)
+    preferred: tuple[Asks, ...] = (
+        lambda life: (
+            _queryable(life, today) and life.item.asks and _sum_of(life, lines) * life.open_amount.minor > 0
+        ),
+        lambda life: _queryable(life, today) and bool(_sum_of(life, lines)),
+    )
+    for asks in preferred:
+        if any(asks(one) for one in issued):
+            return first_asking(issued, asks)
+    return first_asking(issued, lambda life: bool(_sum_of(life, lines)))
+
+
+def _sum_of(life: Life, lines: Sequence[int]) -> int:
+    return sum(life.lines[line].minor for line in lines if line in life.lines)
+
+
+def _queryable(life: Life, today: date) -> bool:
+    return life.status == "issued" and life.query_until is not None and today <= life.query_until
 
 
 def _due(life: Life) -> tuple[date, int]:

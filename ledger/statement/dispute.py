@@ -114,7 +114,7 @@ class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispu
 
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[DisputeDecided]:
         """Raises:
-        Refused: `unknown_dispute`, `dispute_status`, `reason`."""
+        Refused: `unknown_dispute`, `dispute_status`, `reason`, `four_eyes` for who raised it."""
         checked_id(self.decided_by, "decided_by")
         if self.decision not in get_args(Decision):
             raise Refused("not_allowed", f"{self.decision!r} is not upheld or rejected", place="decision")
@@ -122,7 +122,21 @@ class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispu
         dispute = _dispute(state, self.key, self.id)
         if dispute.status != "open":
             raise Refused("dispute_status", f"dispute {self.id} is {dispute.status} already", place="id")
+        self.check_decider(state, self.decided_by)
         return (DisputeDecided(self.id, self.decision, self.answer, self.decided_by),)
+
+    def check_decider(self, state: object, actor: str) -> None:
+        """That nobody judges an objection of their own, however many persons the book asks for: neither who
+        decides it nor who approves the decision.
+
+        Raises:
+            Refused: `four_eyes`, `unknown_dispute`.
+        """
+        dispute = _dispute(state if isinstance(state, Life) else None, self.key, self.id)
+        if actor in {dispute.raised_by, self.key.party}:
+            raise Refused(
+                "four_eyes", f"dispute {self.id} is {actor}'s own: another must decide it", place="actor"
+            )
 
 
 class CorrectDispute(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import date
 from typing import Final
@@ -119,9 +120,24 @@ class ReviewStatement(_About, frozen=True):
         amount = run.delta.get(self.key.party)
         if amount is None:
             raise Refused("unknown_party", f"{self.key.party} has no part in this run", place="party")
-        lines = {line.number: _payable(line) for line in run.result.lines if line.party == self.key.party}
         billed = self._billing(others)
+        lines = self._lines(known(others, self.reads[0], Runs), run)
         return (StatementReviewed(self.key, amount, lines, billed, self.reviewed_by),)
+
+    def _lines(self, runs: Runs, run: Run) -> dict[int, Money]:
+        """What each line adds to the amount; of a correction its delta (DOMAIN.md 3.10).
+
+        A line is known again by its rule and site, and by its place among those that are alike.
+        """
+        earlier = run_before(runs, run.number)
+        asked: dict[_Which, Money] = {}
+        if earlier is not None:
+            before = _run(runs, msgspec.structs.replace(self.key, run=earlier))
+            asked = {which: money for which, _, money in _told_apart(before, self.key.party)}
+        return {
+            number: money - asked[which] if which in asked else money
+            for which, number, money in _told_apart(run, self.key.party)
+        }
 
     def _billing(self, others: Mapping[str, object]) -> Billing:
         runs, history = known(others, self.reads[0], Runs), known(others, self.reads[1], History)
@@ -219,6 +235,21 @@ def _check_undisputed(life: Life) -> None:
     for dispute in life.disputes:
         if dispute.freezes:
             raise Refused("dispute_open", f"dispute {dispute.id} is {dispute.status}", place="statement")
+
+
+_Which = tuple[str, str, str, str | None, int]
+
+
+def _told_apart(run: Run, party: str) -> list[tuple[_Which, int, Money]]:
+    """The party's lines of a run: which each one is, in whichever run; its number; what it adds."""
+    seen: dict[tuple[str, str, str, str | None], int] = defaultdict(int)
+    found: list[tuple[_Which, int, Money]] = []
+    for line in run.result.lines:
+        if line.party == party:
+            alike = line.kind, line.code, line.clause, line.site
+            found.append(((*alike, seen[alike]), line.number, _payable(line)))
+            seen[alike] += 1
+    return found
 
 
 def _payable(line: Line) -> Money:

@@ -77,7 +77,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 class Life(msgspec.Struct, frozen=True, kw_only=True):
     """`amount` is what this statement adds to what the party is owed: the run's delta of payable.
 
-    `billing` is what the owner and the party invoice each other for it.
+    `lines` is what each line adds to it: of a correction the line's delta. `billing` is what the owner and
+    the party invoice each other for it.
     """
 
     key: StatementKey
@@ -101,6 +102,24 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         held = sum(one.amount.minor for one in self.disputes if one.freezes)
         due = self.due.minor
         return Money(min(max(held, min(due, 0)), max(due, 0)), self.amount.currency)
+
+    def frozen_by(self, name: str) -> Money:
+        """What of `frozen` would be free without the dispute of that name."""
+        others = tuple(one for one in self.disputes if one.id != name)
+        return self.frozen - msgspec.structs.replace(self, disputes=others).frozen
+
+    def beyond(self, name: str) -> Money:
+        """What of the payment of that id had nothing to settle here when it was recorded, signed as it is: it
+        is paid in advance. Zero of what is beside the amount, or pays back."""
+        zero = Money.zero(self.amount.currency)
+        number = next((at for at, one in enumerate(self.payments) if one.id == name), None)
+        if number is None or self.payments[number].kind != "payment":
+            return zero
+        paid = self.payments[number].amount
+        item = msgspec.structs.replace(self, payments=self.payments[:number]).item
+        pays_back = item.due.minor * paid.minor < 0 or (item.is_advance and item.left.minor * paid.minor > 0)
+        asked = item.left if item.asks else zero
+        return zero if pays_back or abs(paid.minor) <= abs(asked.minor) else paid - asked
 
     @property
     def settled(self) -> Money:

@@ -71,7 +71,7 @@ def test_a_contract_that_was_shortened_has_no_later_month(bench: Bench) -> None:
         settle(bench, SEPTEMBER)
     assert caught.value.code == "no_contract"
     with bench.database.reading(bench.book) as connection:
-        due = runs_due.runs_due(connection, lowest_position(connection), date(2026, 10, 20))
+        due = runs_due.runs_due(connection, lowest_position(connection), date(2026, 10, 20)).months
     assert [one.month for one in due] == ["2026-07", "2026-08"], "nothing is due of it either"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,14 @@ REASON = "2026-08 is 8 months back on 2027-04-01"
 
 def two_contracts(bench: Bench) -> None:
     """August metered under both: `eaas-s1` is corrected six months back, `agency-s3` without end."""
-    founded(bench, SIX_MONTHS)
+    founded(bench)
     account = Account(id="A", zone="Asia/Shanghai", parts="two_part", demand=ActualDemand())
     site = Site("S3", "Plant", "Asia/Shanghai", 800_000, 400_000, TARIFF.id, account)
     storage = Meter("S3-STORAGE", "S3", "storage", ("charge", "discharge"), 900, 400_000, "Asia/Shanghai")
     calendar = parse(CALENDAR.read_bytes())
     commands = [
         PublishRunCalendar(Period(sample.FROM_2026.start), calendar),
+        RegisterContract(SIX_MONTHS),
         RegisterSite(sample.FROM_2026, site),
         RegisterMeter(sample.FROM_2026, storage),
         *(sample.register_party(party) for party in AGENCY.party_ids if party not in CONTRACT.party_ids),
@@ -148,5 +149,44 @@ def test_the_terminal_and_the_api_name_it_too(bench: Bench, capsys: pytest.Captu
         assert "8 months back" in late["detail"]
         named = {"month": "2026-08", "contracts": ["eaas-s1"]}
         problem(api.post("/v1/settlements", named, "finance"), 422, "look_back", "contract eaas-s1")
+    finally:
+        api.close()
+
+
+def test_a_contract_without_its_calendar_is_refused_alone(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A calendar that is published from September on tells nothing of August: the other contract is settled,
+    and what is due of it is told."""
+    two_contracts(bench)
+    later = msgspec.structs.replace(parse(CALENDAR.read_bytes()), id="later_v1")
+    named = msgspec.structs.replace(CONTRACT, run_calendar="later_v1")
+    september = Period(datetime(2026, 8, 31, 16, tzinfo=UTC))
+    for number, command in enumerate((PublishRunCalendar(september, later), RegisterContract(named))):
+        bench.door.execute(command, command_id=f"later-{number}", actor="ada")
+    assert len(told(settle(bench, LATE))) == 2, "a first run looks back nowhere"
+    revised(bench, "again")
+    found = settle(bench, LATE)
+    assert told(found) == [("agency-s3", "correction 1")]
+    (missing,) = found.refused
+    assert (missing.contract, missing.code) == ("eaas-s1", "run_calendar_missing")
+    assert missing.reason.endswith("'later_v1', which is not published for 2026-08")
+    with pytest.raises(Refused) as caught:
+        settle(bench, LATE, "eaas-s1")
+    assert (caught.value.code, caught.value.place) == ("run_calendar_missing", "contract eaas-s1")
+
+    api = Api(bench)
+    try:
+        terminal: Any = application(Session(settings_of(bench), bench.clock))
+        asked = ("runs", "due", "--month", "2026-08", "--effective", "2026-09-20", "--all")
+        assert terminal(asked, exit_on_error=False) == 2
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("2026-08  agency-s3 ")
+        assert lines[-2] == f"2026-08  {'eaas-s1':<24} refused (run_calendar_missing): {missing.reason}"
+        due = api.get("/v1/runs/due", "auditor", effective="2026-09-20", month="2026-08").json()
+        assert [one["contract"] for one in due["items"]] == ["agency-s3"]
+        assert [(one["contract"], one["month"], one["code"]) for one in due["refused"]] == [
+            ("eaas-s1", "2026-08", "run_calendar_missing")
+        ]
     finally:
         api.close()

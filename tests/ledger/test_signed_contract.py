@@ -239,3 +239,16 @@ MONTHS = [Month(year, number) for year in (2026, 2027) for number in range(1, 13
 def _is_split(versions: list[Contract], month: Month) -> bool:
     days = [month.first_day + timedelta(days=number) for number in range(month.days)]
     return len({newest(tuple(versions), day) for day in days} - {None}) > 1
+
+
+def test_a_run_calendar_is_published_before_a_contract_names_it() -> None:
+    named = msgspec.structs.replace(eaas(), run_calendar="shaanxi_v2")
+    command = RegisterContract(named)
+    assert "run_calendar.shaanxi_v2" in command.reads
+    others = {name: _registered(name) for name in command.reads}
+    assert command.decide(None, others)
+    del others["run_calendar.shaanxi_v2"]
+    with pytest.raises(Refused, match="'shaanxi_v2', which is not published") as caught:
+        command.decide(None, others)
+    assert (caught.value.code, caught.value.place) == ("run_calendar_missing", "run_calendar")
+    assert not [name for name in RegisterContract(eaas()).reads if name.startswith("run_calendar.")]

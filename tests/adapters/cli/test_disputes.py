@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from adapters import approving
+from ledger.approval import Propose
+from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.dispute import DecideDispute
 from ledger.statement.life import Life, StatementKey
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
@@ -138,3 +142,47 @@ def ended_in_a_delta(run: Terminal, bench: Bench) -> None:
     (one,) = life(bench, HOST).disputes
     assert (one.status, one.corrected_by_run) == ("corrected", 2)
     assert "q1  corrected by run 2  " in run("dispute", "list", MONTH)
+
+
+def test_after_a_correction_the_run_is_meant_on_which_the_line_is_open(run: Terminal, bench: Bench) -> None:
+    """The correction changes no money of the owner and some of the host: a dispute without --run is raised on
+    the first run, and of the correction it holds back no more than the line's delta."""
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    issue(run)
+    first, second = life(bench, OWNERS), life(bench, OWNERS, 2)
+    number = str(next(line for line, amount in first.lines.items() if amount.minor * first.due.minor > 0))
+    assert (second.amount.minor, set(second.lines.values())) == (0, {Money.zero("CNY")})
+    why = ("--reason", "the fee is meant by the month", "--as", OWNERS)
+    told = run("dispute", "raise", *OF_OWNER, "q1", number, *why)
+    frozen = life(bench, OWNERS).frozen
+    assert frozen == first.lines[int(number)]
+    text = f"line {number}, {grouped(str(frozen))} CNY"
+    assert told.startswith(f"dispute q1: {text} of {first.key.aggregate} frozen,")
+    assert (
+        f"q1  open  {CONTRACT.id} {MONTH} {OWNERS} run 1: {text}, {grouped(str(frozen))} CNY frozen"
+        in run("dispute", "list", MONTH)
+    )
+    (row,) = [one for one in run("account", OWNERS).splitlines() if one.strip().startswith("disputed")]
+    assert row.split()[-1] == str(frozen)
+    named = run("dispute", "raise", *OF_OWNER, "q2", number, *why, "--run", "2")
+    assert named.startswith(f"dispute q2: line {number}, 0.00 CNY of {second.key.aggregate} frozen,")
+
+    delta = life(bench, HOST, 2)
+    assert sum(delta.lines.values(), Money.zero("CNY")) == delta.amount != Money.zero("CNY")
+    line = next(one for one, amount in delta.lines.items() if amount.minor * delta.due.minor > 0)
+    run("dispute", "raise", *OF_HOST, "q3", str(line), "--reason", "less", "--as", HOST, "--run", "2")
+    assert life(bench, HOST, 2).frozen.minor == max(delta.lines[line].minor, delta.due.minor) < 0
+    refused_own = ("dispute", "decide", *OF_OWNER, "q1", "rejected", "--answer", "no", "--as", OWNERS)
+    refused("four_eyes", run, *refused_own)
+
+
+def test_who_raised_a_dispute_does_not_approve_its_decision(bench: Bench, run: Terminal) -> None:
+    number = str(next(iter(life(bench, HOST).lines)))
+    run("dispute", "raise", *OF_HOST, "q1", number, "--reason", "it read more", "--as", "clerk")
+    decide = DecideDispute(life(bench, HOST).key, "q1", "upheld", "it did", "ada")
+    bench.door.execute(Propose("p1", decide, "ada"), command_id="p1", actor="ada")
+    with pytest.raises(Refused) as caught:
+        approving.approve(bench.door, "p1", command_id="own", actor="clerk")
+    assert (caught.value.code, caught.value.place) == ("four_eyes", "actor")
+    approving.approve(bench.door, "p1", command_id="other", actor="bob")
+    assert life(bench, HOST).disputes[0].status == "upheld"

@@ -138,3 +138,30 @@ def test_an_invoice_is_not_older_than_its_statement(run: Terminal) -> None:
     with pytest.raises(Refused, match="from 2026-09-") as caught:
         run(*invoice, "--net", "1.00", "--tax", "0.00", "--on", "2026-08-31", "--as", "ada")
     assert (caught.value.code, caught.value.place) == ("invoice_date", "on")
+
+
+def test_a_named_run_says_what_is_paid_in_advance_too(run: Terminal) -> None:
+    """Of 5.00 more than run 1 asks for, 5.00 are in advance, and so is all that follows."""
+    owed = Money.parse(pay(run, "b0", "-1.00", "--run", "1") and run_open(run), "CNY")
+    told = pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1")
+    assert told.endswith(f"run 1: {owed - Money(500, 'CNY')}, 5.00 of it in advance\n")
+    assert pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1") == told, "given again it says the same"
+    assert pay(run, "b2", "-7.00", "--run", "1").endswith("run 1: -7.00, 7.00 of it in advance\n")
+    assert "in advance" not in pay(run, "b3", "12.00", "--run", "1"), "paid back"
+
+
+def run_open(run: Terminal) -> str:
+    """What run 1 has open, as the refusal of a write-off above it says."""
+    with pytest.raises(Refused) as caught:
+        start = ("record", "write-off", CONTRACT.id, MONTH, HOST, "--id", "w1", "--reason", "x", "--run", "1")
+        run(*start, "--as", "ada", "--", "-999999.00")
+    return caught.value.reason.split()[0]
+
+
+def test_every_issued_statement_is_checked_before_the_close(run: Terminal) -> None:
+    """Run 2 asks for nothing and run 1 is not invoiced: the month says so, and of suppliers' money too."""
+    wanting = [line for line in run("month", MONTH).splitlines() if "invoices do not add up" in line]
+    assert wanting
+    assert OWNERS in wanting[0], "its correction is of nothing, and run 1 has to be invoiced"
+    run("record", "supplier-payment", "insurance", "7.00", "2026-08-30", "s1", "--as", "ada")
+    assert "unmatched: supplier payment s1 of 2026-08-30" in run("month", MONTH)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from ledger.refusal import Refused
+from ledger.signed_contract import RegisterContract
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api
@@ -25,7 +26,7 @@ def refused(run: Terminal, *arguments: str) -> str:
 
 
 def test_from_a_daily_run_to_a_waived_correction(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    founded(bench, msgspec.structs.replace(CONTRACT, run_calendar="shaanxi_v2"))
+    founded(bench)
     record_days(bench, 0, 14, "first")
     api, run = Api(bench), terminal_of(bench, capsys)
     try:
@@ -38,6 +39,8 @@ def _at_the_terminal(bench: Bench, run: Terminal) -> None:
     told = run("register", "run-calendar", str(CALENDAR), "--from", "2026-01-01")
     assert told.startswith("run calendar shaanxi_v2: event ")
     assert "in force already" in run("register", "run-calendar", str(CALENDAR), "--from", "2026-01-01")
+    named = msgspec.structs.replace(CONTRACT, run_calendar="shaanxi_v2")
+    bench.door.execute(RegisterContract(named), command_id="named", actor="ada")
     told = run("settle", "2026-08", "--through", "2026-08-13")
     assert told.rstrip().endswith("provisional up to 2026-08-13")
     assert "run 1 recorded" in told

@@ -136,7 +136,7 @@ def test_a_month_closes_with_a_dispute_that_is_named_and_asked_for_again(api: Ap
     problem(close(api, AUGUST), 422, "dispute_open", "carried_disputes")
     listed = ok(api.get("/v1/months/2026-08", "auditor"))["checklist"]
     assert listed["open_disputes"] == ["d1"]
-    ok(api.post(f"{path}/disputes/d1/decide", {"decision": "upheld", "answer": "you are right"}, "finance"))
+    ok(api.post(f"{path}/disputes/d1/decide", {"decision": "upheld", "answer": "you are right"}, "admin"))
     api.wait()
     problem(close(api, AUGUST), 422, "dispute_open", "carried_disputes")
     record(api.bench, JULY, 24_000, "read again")

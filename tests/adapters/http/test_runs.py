@@ -32,9 +32,10 @@ def ok(answer: Any) -> Any:
 
 @pytest.fixture
 def api(bench: Bench) -> Any:
-    founded(bench, NAMED)
+    founded(bench)
     made = Api(bench)
     ok(made.post(SINCE, CALENDAR.encode(), "finance", headers={"Content-Type": "application/toml"}))
+    bench.door.execute(RegisterContract(NAMED), command_id="named", actor="ada")
     yield made
     made.close()
 
@@ -140,7 +141,7 @@ def test_beyond_the_look_back_two_persons_let_one_correction_through(
     """Settled in September 2026, corrected in April 2027: eight months back."""
     two = FoundBook(Book("A test portfolio", "operator", "CNY", "Asia/Shanghai", "two_persons"))
     monkeypatch.setattr(sample, "found_book", lambda: two)
-    founded(bench, NAMED)
+    founded(bench)
     api = Api(bench)
     try:
         _beyond_the_look_back(api)
@@ -154,6 +155,7 @@ def _beyond_the_look_back(api: Api) -> None:
         api.secrets[role] = api.grant(role, actor=actor)  # type: ignore[arg-type]
     calendar = ok(api.post(SINCE, CALENDAR.encode(), "finance", headers={"Content-Type": "application/toml"}))
     ok(api.post(f"/v1/proposals/{calendar['proposal']}/approve", role="admin"))
+    bench.door.execute(RegisterContract(NAMED), command_id="named", actor="ada")
     record_days(bench, 0, 31, "first")
     api.wait()
     (initial,) = ok(settle(api))["runs"]
@@ -174,17 +176,28 @@ def _beyond_the_look_back(api: Api) -> None:
 
 
 def test_a_named_calendar_must_be_published(bench: Bench) -> None:
-    other = contract_file.parse(
+    text = (
         (Path(__file__).parents[3] / "examples/contracts/eaas-s1.toml")
         .read_text(encoding="utf-8")
-        .replace('currency = "CNY"', 'currency = "CNY"\nrun_calendar = "nowhere"', 1)
+        .replace('currency = "CNY"', 'currency = "CNY"\nrun_calendar = "shaanxi_v2"', 1)
     )
-    assert other.run_calendar == "nowhere"
-    founded(bench, other)
+    assert contract_file.parse(text) == NAMED
+    founded(bench)
     api = Api(bench)
+    toml = {"Content-Type": "application/toml"}
     try:
+        body = problem(
+            api.post("/v1/contracts", text.encode(), "finance", headers=toml),
+            422,
+            "run_calendar_missing",
+            "run_calendar",
+        )
+        assert "'shaanxi_v2', which is not published" in body["detail"]
+        ok(api.post(SINCE.replace("2025-12-31", "2026-08-31"), CALENDAR.encode(), "finance", headers=toml))
+        ok(api.post("/v1/contracts", text.encode(), "finance", headers=toml))
+        api.wait()
         answer = api.get("/v1/runs/due", "auditor", effective="2026-09-01", month="2026-08")
         body = problem(answer, 422, "run_calendar_missing", "run_calendar")
-        assert "'nowhere'" in body["detail"]
+        assert "which is not published for 2026-08" in body["detail"], "nothing else is there to tell"
     finally:
         api.close()

@@ -14,6 +14,7 @@ from ledger.statement.asking import (
     asks_for_invoice,
     asks_to_pay,
     first_asking,
+    first_disputable,
     gives_credit,
     takes_credit,
 )
@@ -90,3 +91,29 @@ def test_where_none_asks_the_runs_are_named_and_a_lone_one_is_meant_anyway() -> 
     with pytest.raises(Refused) as refused:
         first_asking([msgspec.structs.replace(lives[0], issued_on=None)], asks)
     assert refused.value.code == "unknown_statement"
+
+
+def stated(run: int, fen: int, *paid: int, **lines: int) -> Life:
+    numbered = {int(name[1:]): cny(each) for name, each in lines.items()}
+    return msgspec.structs.replace(life(run, fen, *paid), lines=numbered, query_until=DAY)
+
+
+def test_lines_are_disputed_on_the_run_on_which_they_are_open() -> None:
+    """Run 1 asks for line 5, run 2 corrects nothing, run 3 only line 2."""
+    lives = [stated(2, 0, n2=0, n5=0), stated(1, 9000, n2=1000, n5=8000), stated(3, 189, n2=189, n5=0)]
+    assert first_disputable(lives, (5,), DAY).key.run == 1
+    assert first_disputable(lives, (2,), DAY).key.run == 1
+    paid = [stated(1, 9000, 9000, n2=1000, n5=8000), *lives[::2]]
+    assert first_disputable(paid, (2,), DAY).key.run == 3, "where the line is still open"
+    assert first_disputable(paid, (5,), DAY).key.run == 1, "paid, and disputed all the same"
+    accepted = [msgspec.structs.replace(lives[1], status="deemed_accepted"), *lives[::2]]
+    assert first_disputable(accepted, (2,), DAY).key.run == 3, "where it may be queried"
+    assert first_disputable(accepted, (5,), DAY).key.run == 1, "which says that it is accepted"
+    late = DAY + timedelta(days=1)
+    assert first_disputable(lives, (5,), late).key.run == 1
+    assert first_disputable(lives, (9,), DAY).key.run == 3, "none has such a line"
+    kept = [stated(1, -1000, n1=-3000, n2=2000), stated(2, 0, n1=0, n2=0)]
+    assert first_disputable(kept, (2,), DAY).key.run == 1, "a line the other way is a line too"
+    with pytest.raises(Refused) as refused:
+        first_disputable([stated(1, 0, n1=0), stated(2, 0, n1=0)], (1,), DAY)
+    assert refused.value.code == "run_needed"

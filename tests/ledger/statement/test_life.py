@@ -212,6 +212,60 @@ def test_a_dispute_freezes_its_lines_only() -> None:
     refused("dispute_open", life, AcceptBySilence(KEY, date(2026, 12, 1)))
 
 
+def test_a_dispute_of_a_correction_freezes_its_lines_delta() -> None:
+    """Run 3 asks for 5.00: line 1 for -4.00, line 2 for 2.00, line 3, which run 2 lacked, for 7.00."""
+    before = result(6000, 4000)
+    provisional = msgspec.structs.replace(
+        result(9999), through=date(2026, 8, 9), payable={}, inputs_digest="p"
+    )
+    settled = runs(provisional, before, result(5600, 4200, 700))
+    key = msgspec.structs.replace(KEY, run=3)
+    steps = (ReviewStatement(key, "ada"), ApproveStatement(key, "bob"), IssueStatement(key, ISSUED, TERMS))
+    life = does(None, *steps, settled=settled)
+    assert (life.amount, life.lines) == (cny(500), {1: cny(-400), 2: cny(200), 3: cny(700)})
+    for lines, frozen in (((2,), 200), ((1,), 0), ((3,), 500), ((1, 2), 0), ((1, 3), 300)):
+        raised = does(life, msgspec.structs.replace(dispute(*lines), key=key))
+        assert (raised.frozen, raised.frozen_by("d1")) == (cny(frozen), cny(frozen)), lines
+        assert raised.open_amount == cny(500 - frozen)
+    both = does(life, *(msgspec.structs.replace(dispute(n, name=f"d{n}"), key=key) for n in (2, 3)))
+    assert (both.frozen, both.frozen_by("d2"), both.frozen_by("d3")) == (cny(500), cny(0), cny(300))
+
+
+def test_lines_that_changed_places_are_known_again() -> None:
+    """A correction has a line of another site before the one of run 1."""
+    first = msgspec.structs.replace(line(1, 6000), site="S1")
+    moved = [
+        msgspec.structs.replace(line(1, 700), site="S2"),
+        msgspec.structs.replace(first, number=2, amount=cny(6100)),
+    ]
+    settled = runs(
+        msgspec.structs.replace(result(6000), lines=(first,)),
+        msgspec.structs.replace(result(700, 6100), lines=tuple(moved)),
+    )
+    life = does(None, ReviewStatement(msgspec.structs.replace(KEY, run=2), "ada"), settled=settled)
+    assert (life.amount, life.lines) == (cny(800), {1: cny(700), 2: cny(100)})
+
+
+def test_nobody_decides_a_dispute_of_their_own() -> None:
+    life = does(issued(), dispute(2))
+    for who in ("host-clerk", "host"):
+        for decision in ("upheld", "rejected"):
+            with pytest.raises(Refused, match="another must decide it") as caught:
+                does(life, DecideDispute(KEY, "d1", decision, "so it is", who))  # type: ignore[arg-type]
+            assert (caught.value.code, caught.value.place) == ("four_eyes", "actor")
+    assert does(life, DecideDispute(KEY, "d1", "upheld", "so it is", "bob")).disputes[0].status == "upheld"
+
+
+def test_what_of_a_payment_is_in_advance() -> None:
+    """Of 100.00 the statement asks for 60.00 after 40.00: of another 61.00 one yuan is in advance."""
+    life = does(issued(), paid(4000), paid(6100, "b2"), paid(5, "b3"), paid(-100, "b4"))
+    assert [life.beyond(f"b{number}").minor for number in range(1, 6)] == [0, 100, 5, 0, 0]
+    frozen = does(issued(), dispute(1), dispute(2, 3, name="d2"), paid(300))
+    assert frozen.beyond("b1") == cny(300), "nothing is asked for of what is disputed"
+    charge = RecordPayment(KEY, Payment(id="x", on=ISSUED, amount=cny(50), kind="bank_charge"))
+    assert does(life, charge).beyond("x") == cny(0)
+
+
 def test_a_dispute_ends_in_a_reasoned_refusal() -> None:
     life = does(issued(), dispute(2))
     refused("reason", life, DecideDispute(KEY, "d1", "rejected", " ", "bob"))
