@@ -1,14 +1,15 @@
-"""Every kind of event that a book may hold: the ledger's and the trading desk's."""
+"""Every kind of event that a book may hold: the ledger's, the trading desk's and dispatch's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, cast, get_args
 
+from dispatch.events import DispatchEvent
 from ledger.events import Event as LedgerEvent
 from trading.events import TradingEvent
 
-Event = LedgerEvent | TradingEvent
+Event = LedgerEvent | TradingEvent | DispatchEvent
 
 _OF_LEDGER: Final = get_args(LedgerEvent)
 

@@ -49,21 +49,25 @@ def schedule(
     load_wh: npt.NDArray[np.int64],
     price: npt.NDArray[np.int64],
     interval_s: int,
+    *,
+    stored_wh: int = 0,
+    ceiling_wh: int | None = None,
 ) -> Schedule:
-    """What the rule does over the given intervals (whole days), starting empty.
+    """What the rule does over the given intervals, a day of 24 hours at a time, the last as long as it is.
 
-    `price` is the import price per interval in any one scale.
+    `price` is the import price per interval in any one scale; `stored_wh` is what the storage holds at first;
+    charging lifts no interval above `ceiling_wh`, None for the highest load there is.
 
     Raises:
-        Refused: `profile` when the lengths differ or are not whole days.
+        Refused: `profile` when the lengths differ.
     """
     per_day = 86_400 // interval_s
-    if len(load_wh) != len(price) or len(load_wh) % per_day:
-        raise Refused("profile", "load and price are the same whole days")
+    if len(load_wh) != len(price):
+        raise Refused("profile", "a load and a price for each interval")
     charge, discharge = np.zeros_like(load_wh), np.zeros_like(load_wh)
     step_max = storage.power_w * interval_s // 3600
-    ceiling = int(load_wh.max())
-    stored = 0
+    ceiling = int(load_wh.max(initial=0)) if ceiling_wh is None else ceiling_wh
+    stored = stored_wh
     for day in range(0, len(load_wh), per_day):
         prices = price[day : day + per_day].tolist()
         dear_from = _dear_from(sorted(set(prices)))

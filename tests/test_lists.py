@@ -30,7 +30,9 @@ def tag_of(kind: type) -> str:
 
 def test_every_event_is_in_the_union() -> None:
     written = {
-        tag for folder in ("ledger", "trading") for tag in tags(folder, r'tag_field="kind",\s*tag="([^"]+)"')
+        tag
+        for folder in ("ledger", "trading", "dispatch")
+        for tag in tags(folder, r'tag_field="kind",\s*tag="([^"]+)"')
     }
     assert written == {tag_of(kind) for kind in get_args(Event)}
 

@@ -10,6 +10,8 @@ import msgspec
 from adapters.events import Event
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
+from dispatch.planning.plan_record import PlanMade, SitesPlanned
+from dispatch.planning.storage_terms import StorageStated
 from ledger.access import KeyGranted, KeyRevoked
 from ledger.accounting.voucher_layout import VoucherLayoutPublished
 from ledger.allocation.record import AllocationRecorded
@@ -156,5 +158,11 @@ def document_of(event: Event) -> _Entry | None:
             return event.award, None, None
         case WebhookRegistered():
             return event.webhook, None, None
+        case StorageStated():
+            return event.terms, event.period.start, event.period.end
+        case PlanMade():
+            return event.head, None, None
+        case SitesPlanned():
+            return event, None, None
         case _:
             return None

@@ -37,7 +37,7 @@ def optimise(
     try:
         return _found(request, goal, run_all, seconds)
     except OutOfTime:
-        return _without_markets(request)
+        return _bounded_alone(request, run_all)
 
 
 def _found(request: PlanRequest, goal: Goal, run_all: RunAll, seconds: float | None) -> Plan:
@@ -53,10 +53,14 @@ def _found(request: PlanRequest, goal: Goal, run_all: RunAll, seconds: float | N
     return min(plan, whole, key=lambda found: (found.status == "relaxed", found.objective_micro))
 
 
-def _without_markets(request: PlanRequest) -> Plan:
-    """A plan that offers nothing; a storage whose month is settled at spot stays still.
+def without_markets(request: PlanRequest, run_all: RunAll = map) -> Plan:
+    """The best plan that offers nothing to any market: found fast, and feasible where the whole request is.
 
-    The relaxed optimum, which is a linear program, bounds it.
+    A storage whose month is settled at spot stays still.
+
+    Raises:
+        Refused: as `solve`.
+        SolverError: when the solver fails.
     """
     sites = []
     for site in request.sites:
@@ -64,8 +68,24 @@ def _without_markets(request: PlanRequest) -> Plan:
         if site.spot_mode == "held":
             storage = structs.replace(storage, availability=np.zeros(site.count))
         sites.append(structs.replace(site, storage=storage, barred=site.barred | _MARKET_STREAMS))
-    alone = structs.replace(request, sites=tuple(sites))
-    plan, bound = solve(alone), solve(structs.replace(request, integer=False)).bound_micro
+    alone = structs.replace(request, sites=tuple(sites), regulation=None, response=None, spot=None)
+    plan = merged(tuple(run_all(solve, chunks(alone))))
+    blocks = np.zeros(0 if request.regulation is None else len(request.regulation.price), dtype=np.int64)
+    slots = np.zeros(0 if request.response is None else len(request.response.slot), dtype=np.int64)
+    offering_none = tuple(
+        structs.replace(site, regulation_w=blocks.copy(), response_w=slots.copy()) for site in plan.sites
+    )
+    return structs.replace(
+        plan, sites=offering_none, regulation_w=blocks, response_w=slots, shortfall_w=slots.copy()
+    )
+
+
+def _bounded_alone(request: PlanRequest, run_all: RunAll) -> Plan:
+    """The plan without markets; the relaxed optimum with them, which is a linear program, bounds it."""
+    plan, bound = (
+        without_markets(request, run_all),
+        solve(structs.replace(request, integer=False)).bound_micro,
+    )
     bound = min(bound, plan.objective_micro)
     return structs.replace(
         plan,

@@ -1,0 +1,218 @@
+"""Always a plan: the solver's, else the last one shifted, else the rule's, else standing still.
+
+Each is checked by `dispatch.plan_check` before it is taken; what was passed over, and why, is part of the
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from dispatch.optimiser.plan import Plan
+from dispatch.plan_check import (
+    Markets,
+    PlannedSite,
+    Violation,
+    Whole,
+    check_exclusivity,
+    check_portfolio,
+    check_site,
+)
+from dispatch.planning.following import follow
+from dispatch.planning.plan_record import Basis
+from dispatch.planning.site_case import SiteCase
+from dispatch.time_of_use_rule import Storage, schedule
+from ledger.exclusivity.conflict import Conflicts
+from ledger.interval import Instant
+
+_PERMILLE: Final = 1000
+_PPM: Final = 1_000_000
+
+
+class Offers(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What the portfolio offers its markets: W a block, W a slot, and W a slot that no site stands behind."""
+
+    regulation_w: Whole
+    response_w: Whole
+    shortfall_w: Whole
+
+
+class Before(msgspec.Struct, frozen=True, eq=False):
+    """The last plan's setpoints by site, and how many intervals of it are over by now."""
+
+    setpoint_w: dict[str, Whole]
+    shift: int
+
+
+class Chosen(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """A plan that passed the check, or, as `hold`, one that stands still with what it breaks all the same."""
+
+    basis: Basis
+    reason: str
+    sites: tuple[PlannedSite, ...]
+    offers: Offers
+    passed_over: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
+
+
+class _Candidate(NamedTuple):
+    basis: Basis
+    reason: str
+    sites: tuple[PlannedSite, ...]
+    offers: Offers
+
+
+def choose(
+    cases: Sequence[SiteCase],
+    markets: Markets,
+    solved: Plan | None,
+    why: str,
+    *,
+    start: Instant,
+    before: Before | None = None,
+    conflicts: Conflicts | None = None,
+) -> Chosen:
+    """The best of the plans that can be commanded.
+
+    `solved` is what the solver found, None with the reason in `why`. A relaxed plan breaks the limits that
+    gave way, as it must, and no others: it is taken where its sites break no more than the same sites
+    standing still.
+    `conflicts` is the exclusivity matrix that settlement obeys; None where every claim is granted.
+    """
+    passed: list[str] = []
+    asked = _Asked(tuple(cases), markets, start, conflicts)
+    for candidate in _candidates(asked, solved, why, before):
+        broken = asked.broken(candidate)
+        excused = candidate.basis in ("relaxed", "hold") and _no_worse(asked, broken)
+        if not broken or excused or candidate.basis == "hold":
+            return Chosen(
+                basis=candidate.basis,
+                reason=candidate.reason,
+                sites=candidate.sites,
+                offers=candidate.offers,
+                passed_over=tuple(passed),
+                violations=broken,
+            )
+        passed.append(f"{candidate.basis}: {_said(broken)}")
+    raise AssertionError("standing still is always taken")
+
+
+class _Asked(NamedTuple):
+    cases: tuple[SiteCase, ...]
+    markets: Markets
+    start: Instant
+    conflicts: Conflicts | None
+
+    def broken(self, candidate: _Candidate) -> tuple[Violation, ...]:
+        found: list[Violation] = []
+        for case, planned in zip(self.cases, candidate.sites, strict=True):
+            found += check_site(case.limits, self.markets, planned)
+            if self.conflicts is not None:
+                found += check_exclusivity(self.conflicts, case.limits, self.markets, planned, self.start)
+        offers = candidate.offers
+        shared = check_portfolio(
+            self.markets, candidate.sites, offers.regulation_w, offers.response_w, offers.shortfall_w
+        )
+        return (*found, *shared)
+
+    def following(self, wish: Callable[[SiteCase], Whole]) -> tuple[PlannedSite, ...]:
+        return tuple(follow(case.limits, wish(case), self.markets) for case in self.cases)
+
+    def nothing(self) -> Offers:
+        blocks = 0 if self.markets.block is None else int(self.markets.block[-1]) + 1
+        slots = 0 if self.markets.slot is None else len(self.markets.slot)
+        none = [np.zeros(size, dtype=np.int64) for size in (blocks, slots, slots)]
+        return Offers(regulation_w=none[0], response_w=none[1], shortfall_w=none[2])
+
+
+def _candidates(asked: _Asked, solved: Plan | None, why: str, before: Before | None) -> Iterator[_Candidate]:
+    if solved is not None:
+        yield _of_solver(solved)
+    if before is not None and all(case.id in before.setpoint_w for case in asked.cases):
+        last = before
+        sites = asked.following(lambda case: _shifted(last, case))
+        yield _Candidate("last_plan", why, sites, asked.nothing())
+    yield _Candidate("rule", why, asked.following(_rule), asked.nothing())
+    still = asked.following(lambda case: np.zeros(case.count, dtype=np.int64))
+    yield _Candidate("hold", why or "no other plan passed the check", still, asked.nothing())
+
+
+def _of_solver(plan: Plan) -> _Candidate:
+    basis: Basis = "optimised"
+    if plan.status in ("stopped", "relaxed"):
+        basis = "incumbent" if plan.status == "stopped" else "relaxed"
+    sites = tuple(
+        PlannedSite(
+            id=site.id,
+            setpoint_w=site.setpoint_w,
+            stored_wh=site.stored_wh,
+            curtailed_w=site.curtailed_w,
+            spot_w=site.spot_w,
+            regulation_w=site.regulation_w,
+            response_w=site.response_w,
+        )
+        for site in plan.sites
+    )
+    offers = Offers(regulation_w=plan.regulation_w, response_w=plan.response_w, shortfall_w=plan.shortfall_w)
+    return _Candidate(basis, plan.reason, sites, offers)
+
+
+def _shifted(before: Before, case: SiteCase) -> Whole:
+    """What the last plan still says, then the rule."""
+    wish = _rule(case)
+    left = before.setpoint_w[case.id][before.shift :][: case.count]
+    wish[: len(left)] = left
+    return wish
+
+
+def _rule(case: SiteCase) -> Whole:
+    """The time-of-use rule as setpoints: never exporting, and no import above the peak that there is
+    anyway."""
+    limits = case.limits
+    room = limits.ceiling_wh - int(limits.floor_wh.max())
+    power = int(min(limits.charge_w_max.max(), limits.discharge_w_max.max()))
+    if room <= 0 or power <= 0:
+        return np.zeros(case.count, dtype=np.int64)
+    storage = Storage(
+        energy_wh=room,
+        power_w=power,
+        charge_permille=max(1, limits.charge_efficiency_ppm * _PERMILLE // _PPM),
+        discharge_permille=max(1, limits.discharge_efficiency_ppm * _PERMILLE // _PPM),
+    )
+    net = np.maximum(limits.load_w - limits.pv_w, 0)
+    highest = max(case.peak_w, int(net.max(initial=0)))
+    if not case.peak_price_micro:
+        highest = int(limits.import_w_max.max())
+    hours = Fraction(limits.interval_s, 3600)
+    done = schedule(
+        storage,
+        net * limits.interval_s // 3600,
+        case.buy_micro,
+        limits.interval_s,
+        stored_wh=min(max(limits.start_wh - int(limits.floor_wh.max()), 0), room),
+        ceiling_wh=int(highest * hours),
+    )
+    wish: Whole = (done.discharge_wh - done.charge_wh) * 3600 // limits.interval_s
+    return wish
+
+
+def _no_worse(asked: _Asked, broken: tuple[Violation, ...]) -> bool:
+    """Whether only limits are broken that no plan can keep: those that standing still breaks too."""
+    still = asked.following(lambda case: np.zeros(case.count, dtype=np.int64))
+    unavoidable = {
+        (violation.site, violation.rule)
+        for violation in asked.broken(_Candidate("hold", "", still, asked.nothing()))
+    }
+    return all((violation.site, violation.rule) in unavoidable for violation in broken)
+
+
+def _said(broken: Sequence[Violation]) -> str:
+    first = broken[0]
+    more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+    site = first.site or "the portfolio"
+    return f"{first.rule} at {site}, interval {first.interval}, by {first.excess}{more}"

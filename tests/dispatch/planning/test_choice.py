@@ -1,0 +1,111 @@
+"""There is always a plan, the best that passes the check, and it says what was passed over and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from msgspec import structs
+
+from dispatch.optimiser.optimise import optimise
+from dispatch.optimiser.plan import Plan
+from dispatch.optimiser.request import PlanRequest
+from dispatch.plan_check import Markets, SiteLimits
+from dispatch.planning.choice import Before, Chosen, choose
+from dispatch.planning.site_case import SiteCase
+
+START = datetime(2026, 7, 1, tzinfo=UTC)
+CHEAP, DEAR = 300_000, 1_200_000
+
+
+def case(site: str = "a", **given: object) -> SiteCase:
+    count = 8
+    limits = SiteLimits(
+        id=site,
+        interval_s=3600,
+        load_w=np.full(count, 300_000),
+        pv_w=np.zeros(count, dtype=np.int64),
+        import_w_max=np.full(count, 10**6),
+        export_w_max=np.zeros(count, dtype=np.int64),
+        charge_w_max=np.full(count, 100_000),
+        discharge_w_max=np.full(count, 100_000),
+        floor_wh=np.zeros(count, dtype=np.int64),
+        ceiling_wh=200_000,
+        start_wh=0,
+        charge_efficiency_ppm=900_000,
+        discharge_efficiency_ppm=900_000,
+    )
+    price = np.array([CHEAP] * 4 + [DEAR] * 4)
+    return SiteCase(
+        limits=structs.replace(limits, **given),
+        buy_micro=price,
+        sell_micro=np.zeros(count, dtype=np.int64),
+        end_wh=0,
+    )
+
+
+def solved(*cases: SiteCase) -> Plan:
+    return optimise(PlanRequest(sites=tuple(one.to_optimise() for one in cases), interval_h=1.0))
+
+
+def chosen(*cases: SiteCase, plan: Plan | None = None, why: str = "", before: Before | None = None) -> Chosen:
+    return choose(cases, Markets(), plan, why, start=START, before=before)
+
+
+def test_the_solvers_plan_is_taken_where_it_passes() -> None:
+    one = case()
+    found = chosen(one, plan=solved(one))
+    assert (found.basis, found.passed_over, found.violations) == ("optimised", (), ())
+    # 200 kWh stored from 222.2 bought at 0.3 give 180 kWh at 1.2: the known saving of 149.3333.
+    saved = (found.sites[0].setpoint_w * one.buy_micro).sum() / 1000 / 1e6
+    assert saved == pytest.approx(149.3333, abs=0.01)
+
+
+def test_a_plan_that_fails_the_check_is_passed_over_and_said() -> None:
+    one = case()
+    plan = solved(one)
+    wrong = structs.replace(plan.sites[0], setpoint_w=plan.sites[0].setpoint_w + 150_000)
+    found = chosen(one, plan=structs.replace(plan, sites=(wrong,)))
+    assert found.basis == "rule"
+    assert found.passed_over[0].startswith("optimised: power at a, interval 0")
+    assert found.sites[0].setpoint_w.max() > 0
+
+
+def test_without_a_solver_the_last_plan_goes_on_from_where_it_is() -> None:
+    one = case()
+    last = np.array([0, 0, -100_000, -90_000, 0, 0, 55_000, 44_000, 33_000])
+    found = chosen(one, why="the solver was stopped after 2 s", before=Before({"a": last}, shift=1))
+    assert (found.basis, found.reason) == ("last_plan", "the solver was stopped after 2 s")
+    assert found.sites[0].setpoint_w.tolist()[:7] == [0, -100_000, -90_000, 0, 0, 55_000, 44_000]
+
+
+def test_a_site_that_the_last_plan_did_not_have_makes_it_the_rule() -> None:
+    found = chosen(
+        case("a"), case("b"), why="died", before=Before({"a": np.zeros(8, dtype=np.int64)}, shift=0)
+    )
+    assert found.basis == "rule"
+
+
+def test_a_limit_that_nobody_can_keep_leaves_a_relaxed_plan_that_helps() -> None:
+    over = case(import_w_max=np.full(8, 250_000), start_wh=100_000)
+    found = chosen(over, plan=solved(over))
+    assert found.basis == "relaxed"
+    assert "import_kw_max" in found.reason
+    assert found.sites[0].setpoint_w.max() > 0
+    assert {broken.rule for broken in found.violations} == {"import_limit"}
+
+
+def test_a_storage_outside_its_limits_is_planned_back_into_them() -> None:
+    low = case(floor_wh=np.full(8, 50_000), start_wh=10_000)
+    found = chosen(low, plan=solved(low))
+    assert found.basis in ("optimised", "relaxed")
+    assert found.sites[0].stored_wh[0] >= 50_000
+    high = case(start_wh=230_000)
+    assert chosen(high, plan=solved(high)).sites[0].setpoint_w.min() <= 0
+
+
+def test_no_power_left_is_a_plan_that_stands_still() -> None:
+    dead = case(charge_w_max=np.zeros(8, dtype=np.int64), discharge_w_max=np.zeros(8, dtype=np.int64))
+    found = chosen(dead, why="nothing runs at a")
+    assert found.sites[0].setpoint_w.tolist() == [0] * 8
