@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from adapters.nats import stream
 from tests.stack import NatsServer, PostgresServer
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
@@ -17,7 +18,11 @@ settings.load_profile(os.environ.get("PROPERTY_SEEDS", "fixed"))
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """With a stream that stays: with the last one the server removes the folder that the next is made in."""
     server = NatsServer(tmp_path_factory.mktemp("nats"))
+    operator = server.operator()
+    stream.ensure(operator, {"name": "STAYS", "subjects": ["stays"], "max_bytes": 1 << 16})
+    operator.close()
     yield server
     server.stop()
 

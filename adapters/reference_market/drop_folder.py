@@ -157,6 +157,7 @@ class DropFolder:
         _write(out / f"{stem}.xlsx", content, sha256(content))
         content = result_csv(result, parameters)
         _write(file, *spoilt_file(content, sha256(content), spoiling))
+        self._delivered.add(beside)
 
 
 def _named(name: str) -> _Named:
