@@ -11,7 +11,7 @@ from adapters.front_door import FrontDoor, Receipt, Wish
 from ledger import book
 from ledger.approval import Approvable, Approve, Proposal, Propose, Reject, together
 from ledger.book import Book
-from ledger.command import Command
+from ledger.command import Command, TimedCommand
 from ledger.refusal import Refused
 from ledger.statement.dispute import DecideDispute
 
@@ -23,7 +23,7 @@ class Submitted(msgspec.Struct, frozen=True):
     proposal: str | None
 
 
-def submit(door: FrontDoor, command: Command, *, command_id: str, actor: str) -> Submitted:
+def submit(door: FrontDoor, command: Command | TimedCommand, *, command_id: str, actor: str) -> Submitted:
     """Execute the command, or prepare it where the book asks for two persons.
 
     Raises:
@@ -54,7 +54,7 @@ def record(door: FrontDoor, command: Command, *, actor: str) -> Submitted:
     return submit(door, command, command_id=known, actor=actor)
 
 
-def needs_approval(door: FrontDoor, command: Command) -> bool:
+def needs_approval(door: FrontDoor, command: Command | TimedCommand) -> bool:
     """Whether this book takes the command only with a second person's approval."""
     found = door.state(book.AGGREGATE)
     return (

@@ -10,6 +10,7 @@ import hashlib
 import time
 from typing import Final
 
+from adapters.integrity import compared_row
 from adapters.integrity.fault import Fault, FaultCode
 from adapters.nats import stream
 from adapters.nats.client import NatsClient
@@ -50,6 +51,31 @@ def check(log: Log, sequence: int, digest: bytes) -> None:
         raise Discontinuity(
             f"the stream's message {sequence} is not the one that was archived", place=f"sequence {sequence}"
         )
+
+
+def check_position(log: Log, database: Database, sequence: int, digest: bytes) -> None:
+    """As `check`, and says which of the two is wrong: the stream, or what is said of it here.
+
+    Raises:
+        Discontinuity: as `check`; `row_altered` for a position that is not the archive's, `archive_added` for
+            an archived envelope that was never projected.
+    """
+    try:
+        check(log, sequence, digest)
+    except Discontinuity as lost:
+        with database.reading(log.book) as connection:
+            found = connection.execute(
+                "SELECT hash, (SELECT max(sequence) FROM ledger.position"
+                " WHERE projection IN ('archive', 'tree')) FROM ledger.envelope WHERE sequence = %s",
+                [sequence],
+            ).fetchone()
+        if found is None or bytes(found[0]) != digest:
+            text = f"a projection says that it stands at {sequence}, where the archive has no such envelope"
+            raise Discontinuity(text, code="row_altered", place="table position") from lost
+        if found[1] is not None and sequence > found[1] and lost.fault.code == "stream_lost":
+            text = "the archive has a row that neither stream nor tree has"
+            raise Discontinuity(text, code="archive_added", place=f"sequence {found[1] + 1}") from lost
+        raise
 
 
 def _check_reaches(log: Log, sequence: int, known: str) -> None:
@@ -152,7 +178,7 @@ def guard(log: Log, database: Database) -> None:
     with database.reading(log.book) as connection:
         sequence, digest = archived(connection, log.book)
         compared = connection.execute("SELECT created FROM ledger.compared_stream").fetchone()
-    check(log, sequence, digest)
+    check_position(log, database, sequence, digest)
     check_whole(log, standing)
     if compared is None or compared[0] != _making(log.client, standing):
         compare(log, database)
@@ -167,7 +193,7 @@ def _making(client: NatsClient, standing: stream.Standing) -> str:
 
 def note_compared(client: NatsClient, database: Database, book: str, standing: stream.Standing) -> None:
     """Remember that this making of the stream is the archived one."""
-    with database.owning() as connection:
+    with database.owning() as connection, compared_row.changing(connection, book):
         connection.execute(
             "INSERT INTO ledger.compared_stream (book, created) VALUES (%s, %s)"
             " ON CONFLICT (book) DO UPDATE SET created = excluded.created",

@@ -31,19 +31,23 @@ class Disclosure(msgspec.Struct, frozen=True):
     commitment: Commitment
 
 
-def disclosed(door: FrontDoor, database: Database, sequence: int) -> Disclosure:
+def disclosed(door: FrontDoor, database: Database, sequence: int, *, commits: bool = True) -> Disclosure:
     """The commitment to the run that the event `sequence` recorded, made now unless it was made before.
 
-    Another process that makes it meanwhile is as good.
+    Another process that makes it meanwhile is as good. Who only reads, without `commits`, makes none.
 
     Raises:
-        Refused: `unknown_run` for an event that records no run; `disclosure_root` when the run and the secret
+        Refused: `unknown_commitment` without `commits` where none was made; `unknown_run` for an event that
+            records no run; `disclosure_root` when the run and the secret
             do not give the root that was committed to.
         Discontinuity: the archived event is not what was recorded.
     """
     run = recorded_run(database, door.book, sequence)
     of_month = f"{run.result.contract}_{run.result.month}"
     while (committed := _committed(door, of_month).runs.get(run.number)) is None:
+        if not commits:
+            text = f"run {run.number} of {of_month} was not committed to yet: ask once without as_of"
+            raise Refused("unknown_commitment", text, place="as_of")
         try:
             door.execute_all(_wishes(run, sequence), actor=ACTOR, causation=f"sequence:{sequence}")
         except Refused as refused:

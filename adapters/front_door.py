@@ -6,12 +6,13 @@ ids are part of the folded state, because JetStream's own deduplication forgets 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -23,6 +24,8 @@ from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Unverified
 from adapters.nats.recorder import JetStreamApplicationRecorder
+from adapters.shared_reading import SharedReading
+from adapters.together import Together
 from ledger.command import Command, TimedCommand
 from ledger.effective import Period
 from ledger.envelope import SCHEMA, Envelope
@@ -65,6 +68,18 @@ class Folded(msgspec.Struct, frozen=True):
     seen: dict[str, Seen] = {}
 
 
+class _Save:
+    """Commands that are accepted together or not at all, and what became of them; neither `receipts` nor
+    `refused` means that it is to be tried again."""
+
+    def __init__(self, wishes: Sequence[Wish], actor: str, causation: str) -> None:
+        self.wishes = wishes
+        self.actor = actor
+        self.causation = causation
+        self.receipts: list[Receipt] | None = None
+        self.refused: BaseException | None = None
+
+
 class FrontDoor:
     """Decides commands for one book and appends what follows.
 
@@ -83,6 +98,8 @@ class FrontDoor:
         self._clock = clock
         self.guard = guard
         self._mapper = EnvelopeMapper()
+        self._read = SharedReading(recorder.select_aggregates)
+        self._together = Together(self._accept)
         self._folds: OrderedDict[str, Folded] = OrderedDict()
         self._stored: OrderedDict[str, Notification] = OrderedDict()
         self._lock = threading.Lock()
@@ -132,20 +149,13 @@ class FrontDoor:
         if len(wishes) > BATCH_MESSAGES_MAX:
             raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
         for attempt in range(_ATTEMPTS):
-            loaded: dict[str, Folded] = {}
-            self._ensure_guarded()
-            try:
-                receipts, stored = self._decide(wishes, actor, causation, loaded)
-                sequences = list(self.recorder.insert_events(stored)) if stored else []
-                self._keep(stored, sequences)
-            except (IntegrityError, Unverified):
-                time.sleep(0.002 * attempt)
-                continue
-            except Refused:
-                if self._is_current(loaded):
-                    raise
-                continue
-            return self._with_sequences(receipts, sequences)
+            save = _Save(wishes, actor, causation)
+            self._together(save, len(names))
+            if save.refused is not None:
+                raise save.refused
+            if save.receipts is not None:
+                return save.receipts
+            time.sleep(0.002 * attempt)
         raise Refused("conflict", "others keep changing the same thing; try again", place=names[0])
 
     def accepted(self, aggregate: str, command_id: str) -> Receipt | None:
@@ -170,13 +180,48 @@ class FrontDoor:
             self.guard()
             log.verified_epoch = epoch
 
-    def _decide(
-        self, wishes: Sequence[Wish], actor: str, causation: str, loaded: dict[str, Folded]
-    ) -> tuple[list[Receipt], list[StoredEvent]]:
+    def _accept(self, saves: Sequence[_Save]) -> None:
+        """Try each of these saves once: it has receipts then, or is refused, or is to be tried again.
+
+        What one of them changes the next must not have been decided without: it is tried again.
+        """
+        self._ensure_guarded()
+        names = {name: None for save in saves for wish in save.wishes for name in _touched(wish.command)}
+        loaded = self._load_all(names)
+        changed: set[str] = set()
+        decided: list[tuple[_Save, list[Receipt], list[StoredEvent]]] = []
+        for save in saves:
+            touched = {name for wish in save.wishes for name in _touched(wish.command)}
+            if touched & changed:
+                continue
+            try:
+                receipts, stored = self._decide(save, loaded)
+            except Refused as refused:
+                if self._is_current({name: loaded[name] for name in touched}):
+                    save.refused = refused
+                continue
+            changed.update(str(event.originator_id) for event in stored)
+            if stored:
+                decided.append((save, receipts, stored))
+            else:
+                save.receipts = receipts
+        if not decided:
+            return
+        outcomes = self.recorder.insert_each([stored for _, _, stored in decided])
+        for (save, receipts, stored), outcome in zip(decided, outcomes, strict=True):
+            match outcome:
+                case IntegrityError() | Unverified():
+                    pass
+                case BaseException():
+                    save.refused = outcome
+                case sequences:
+                    self._keep(stored, sequences)
+                    save.receipts = self._with_sequences(receipts, sequences)
+
+    def _decide(self, save: _Save, loaded: Mapping[str, Folded]) -> tuple[list[Receipt], list[StoredEvent]]:
         receipts: list[Receipt] = []
         stored: list[StoredEvent] = []
-        loaded.update(self._load_all({name for wish in wishes for name in _touched(wish.command)}))
-        for wish in wishes:
+        for wish in save.wishes:
             command = wish.command
             folded = loaded[command.aggregate]
             asked = _digest_of(command)
@@ -189,18 +234,18 @@ class FrontDoor:
                 continue
             others = {name: loaded[name].state for name in command.reads}
             now = self._now()
-            if isinstance(command, TimedCommand):
-                decided = command.decide_at(now, folded.state, others)
+            if _is_timed(type(command)):
+                decided = cast("TimedCommand", command).decide_at(now, folded.state, others)
             else:
-                decided = command.decide(folded.state, others)
+                decided = cast("Command", command).decide(folded.state, others)
             events = cast("tuple[Event, ...]", decided)
             envelope = Envelope(
                 command=wish.command_id,
                 command_digest=asked,
-                actor=actor,
+                actor=save.actor,
                 recorded_at=now,
                 effective=_effective(events),
-                causation=causation,
+                causation=save.causation,
                 previous=folded.hash,
                 salt=secrets.token_hex(_SALT_BYTES),
                 schema=SCHEMA,
@@ -234,7 +279,7 @@ class FrontDoor:
         for name, recorded in own.items():
             if recorded.originator_version == folds[name].version + 1:
                 folds[name] = self._folded_with(folds[name], recorded)
-        found = self.recorder.select_aggregates({name: fold.sequence + 1 for name, fold in folds.items()})
+        found = self._read({name: fold.sequence + 1 for name, fold in folds.items()})
         for name, events in found.items():
             for recorded in events:
                 folds[name] = self._folded_with(folds[name], recorded)
@@ -258,7 +303,7 @@ class FrontDoor:
         seen = folded.seen | {envelope.command: Seen(envelope.command_digest, version, recorded.id)}
         return Folded(state, version, recorded.id, wire.digest(wire.pack(self.book, recorded)), seen)
 
-    def _is_current(self, loaded: dict[str, Folded]) -> bool:
+    def _is_current(self, loaded: Mapping[str, Folded]) -> bool:
         """Whether the leader knows nothing newer than what the refusal was decided on."""
         log = self.recorder.log
         for aggregate, folded in loaded.items():
@@ -266,6 +311,12 @@ class FrontDoor:
             if (last[0] if last else 0) != folded.version:
                 return False
         return True
+
+
+@functools.cache
+def _is_timed(kind: type) -> bool:
+    """As isinstance would say, which looks through a protocol's attributes anew each time."""
+    return hasattr(kind, "decide_at")
 
 
 def _touched(command: Command | TimedCommand) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import nats.errors
 import psycopg
 from cyclopts import App, CycloptsError
-from eventsourcing.persistence import OperationalError
+from eventsourcing.persistence import InterfaceError, OperationalError
 from rich.console import Console
 
 from adapters.cli import (
@@ -26,6 +26,7 @@ from adapters.cli import (
     desk,
     disputes,
     facts,
+    forecast,
     log,
     market,
     metering,
@@ -102,6 +103,7 @@ def application(session: Session) -> App:
     desk.add_to(app, session)
     bid.add_to(app, session)
     position.add_to(app, session)
+    forecast.add_to(app, session)
     sharing.add_to(app, session)
     trade.add_to(app, session)
     webhook.add_to(app, session)
@@ -133,7 +135,7 @@ def _run(errors: Console) -> int:
     try:
         app = application(Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC)))
         try:
-            code = app(print_error=False, exit_on_error=False)
+            code = app(sys.argv[1:], print_error=False, exit_on_error=False)
         except CycloptsError as error:
             raise usage_refusal(app, error) from None
     except Refused as refused:
@@ -154,14 +156,15 @@ def _run(errors: Console) -> int:
         return _unavailable(errors, error) if error.code != _NO_SPACE else _refused(errors, _no_space())
     except (
         ChildFailed,
-        ConnectionError,
+        OSError,
+        InterfaceError,
         OperationalError,
         nats.errors.Error,
         psycopg.OperationalError,
+        psycopg.InterfaceError,
         WeakStream,
         Discontinuity,
         Behind,
-        TimeoutError,
     ) as error:
         return _unavailable(errors, error)
     except KeyboardInterrupt:

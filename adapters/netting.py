@@ -74,7 +74,10 @@ def _netting(
     open_now = next(found, None)
     parts = () if open_now is None else open_now.set_off()
     if not parts:
-        text = f"owner and {party} do not both owe each other something in {currency}"
+        text = (
+            f"owner and {party} do not both owe each other something in {currency}, on statements or paid in"
+            " advance"
+        )
         raise Refused("nothing_to_net", text, place="party")
     amount = sum((part.amount for part in parts if part.amount.minor > 0), Money.zero(currency))
     return Netting(id=name, party=party, on=on, amount=amount, parts=parts)

@@ -30,6 +30,9 @@ from adapters.projections import PROJECTIONS, Projected, Projection
 _IDLE_S: Final = 0.25
 _RETRY_S: Final = 0.5
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+_EVERY_S: Final = 0.02
+"""How soon after a transaction began the next one may: what comes faster shares one, because a transaction
+costs some fifteen statements however much it holds."""
 _HASHES_KEPT: Final = 50_000
 
 
@@ -114,16 +117,20 @@ class Projector:
         self, group: Sequence[Projection], position: Position, limit: int | None, give_up: float
     ) -> Position:
         """Project the group from `position` up to `limit`, or for ever without one."""
-        continuity.check(self.log, position.sequence, position.hash)
+        continuity.check_position(self.log, self.database, position.sequence, position.hash)
         epoch = self.log.client.epoch
         self._hashes.clear()
         self._recorded_at_max = self._running_maximum(position.sequence)
         pull = Pull(self.log.client, self.log.book, position.sequence + 1)
+        began = -_EVERY_S
         try:
             while not self._stop.is_set() and (limit is None or position.sequence < limit):
+                if limit is None:
+                    self._stop.wait(began + _EVERY_S - time.monotonic())
                 pulled = pull.batch(_IDLE_S)
+                began = time.monotonic()
                 if self.log.client.epoch != epoch or not pulled:
-                    continuity.check(self.log, position.sequence, position.hash)
+                    continuity.check_position(self.log, self.database, position.sequence, position.hash)
                     epoch = self.log.client.epoch
                 if not pulled:
                     continuity.check_goes_on(self.log, position.sequence)
@@ -145,24 +152,24 @@ class Projector:
             reached = Position(batch[-1].sequence, batch[-1].hash)
             for projection in group:
                 projection.project(connection, book, batch)
-            for projection in group:
-                self._move(connection, projection.name, position, reached)
+            self._move(connection, [projection.name for projection in group], position, reached)
         return reached
 
-    def _move(self, connection: Connection, name: str, old: Position, new: Position) -> None:
+    def _move(self, connection: Connection, names: Sequence[str], old: Position, new: Position) -> None:
         book = self.log.book
         if old.sequence == 0:
             moved = connection.execute(
-                "INSERT INTO ledger.position VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [book, name, new.sequence, new.hash],
+                "INSERT INTO ledger.position SELECT %s, name, %s, %s FROM unnest(%s::text[]) AS name"
+                " ON CONFLICT DO NOTHING",
+                [book, new.sequence, new.hash, names],
             )
         else:
             moved = connection.execute(
                 "UPDATE ledger.position SET sequence = %s, hash = %s"
-                " WHERE book = %s AND projection = %s AND sequence = %s AND hash = %s",
-                [new.sequence, new.hash, book, name, old.sequence, old.hash],
+                " WHERE book = %s AND projection = ANY(%s) AND sequence = %s AND hash = %s",
+                [new.sequence, new.hash, book, names, old.sequence, old.hash],
             )
-        if moved.rowcount != 1:
+        if moved.rowcount != len(names):
             raise _Overtaken
 
     def _decoded(

@@ -12,6 +12,7 @@ from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.queries import lives, registered, settlement_inputs
 from adapters.queries.journal import journal
+from adapters.queries.netting import contracts_of
 from adapters.reconciliation import background
 from adapters.reconciliation.bank_file import read_bank_statement
 from adapters.reconciliation.bank_profile import bank_profile
@@ -38,7 +39,6 @@ from ledger.streams import Rule
 
 _RULES_MAX: Final = 8
 """How many other versions of market rules a month is settled under, the newest first."""
-"""More statements than a book has open."""
 _WAIT_S: Final = 60.0
 
 
@@ -123,7 +123,8 @@ def compare_bank(
     actor: str,
 ) -> tuple[Compared, ...]:
     """Hold a bank's statement (camt.053 without a profile) against what parties and markets still have to pay
-    or to get, and against payments that are recorded already; and record the result.
+    or to get, and against payments that are recorded already; and record the result. The owner's own
+    statements, and those of contracts in which it has no part, are neither paid nor got by its account.
 
     `account` is our id of the account, `number` the bank's own, which a camt.053 must name.
 
@@ -143,7 +144,13 @@ def compare_bank(
         checked_payer(payer)
     position = _caught_up(door, database)
     with database.reading(door.book) as connection:
-        open_lives = lives.page(connection, position)
+        owner = book_of(door).owner
+        between_us = contracts_of(connection, position, owner)
+        open_lives = [
+            life
+            for life in lives.page(connection, position)
+            if life.key.party != owner and life.key.contract in between_us
+        ]
         booked = journal(connection, position).journal
         before = _earlier(connection, position, account)
     found: list[tuple[RecordReconciliation, PaymentReport]] = []
@@ -193,7 +200,8 @@ class _Earlier(NamedTuple):
     def of(cls, report: PaymentReport) -> _Earlier:
         paid = {_identity(report.account, one) for each in report.matched for one in each.bookings}
         doubtful = (one for each in report.doubtful for one in each.bookings)
-        others = {_identity(report.account, one) for one in (*doubtful, *report.payments_only)}
+        differing = (one.booking for one in report.amount_differs)
+        others = {_identity(report.account, one) for one in (*doubtful, *differing, *report.payments_only)}
         documents = frozenset(name for each in report.matched for name in each.recorded)
         return cls(frozenset(paid | others), frozenset(paid), documents)
 

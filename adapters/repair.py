@@ -1,9 +1,9 @@
 """Bring a damaged book back to what was recorded, as far as any copy reaches, and put it on record.
 
-First both copies are judged; then the stream's content is kept as evidence; then a whole image of what is
-right is written beside it, with a plan. Only then is the stream made anew from the image, on the same
-sequences, and every row that differs from the stream. Killed anywhere, it goes on with the plan when it is
-asked again.
+First both copies are judged, and where only a person can say which to believe, nothing is done unasked;
+then the stream's content is kept as evidence; then a whole image of what is right is written beside it, with
+a plan. Only then is the stream made anew from the image, on the same sequences, and every row that differs
+from the stream. Killed anywhere, it goes on with the plan when it is asked again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 
 from adapters import backup as backups
 from adapters import continuity, replay
+from adapters.beyond_checkpoint import Kept, Unproven, Wanted, kept_to_stream, unproven
 from adapters.front_door import FrontDoor
 from adapters.integrity import evidence, known_damage
 from adapters.integrity.copies import Copies, side_by_side, stored_messages
@@ -28,7 +29,14 @@ from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
 from adapters.postgres.database import Database
 from adapters.replay import ReplayProof
-from ledger.repair_record import SET_ASIDE_MAX, RecordRepair, Repair, SetAside, Step
+from ledger.repair_record import (
+    SET_ASIDE_MAX,
+    BeyondCheckpoint,
+    RecordRepair,
+    Repair,
+    SetAside,
+    Step,
+)
 from ledger.transparency.checkpoint import Checkpoint
 from ledger.transparency.entry_bundle import envelope_leaf
 
@@ -50,11 +58,15 @@ class Unrepairable(RuntimeError):
 
 class Survey(msgspec.Struct, frozen=True):
     """What a repair would do: `weak` are the fields that the stream's configuration has wrong, and `rows`
-    what it would make anew of tables, None where the stream has to be made anew first."""
+    what it would make anew of tables, None where the stream has to be made anew first. `unproven` are the
+    sequences of which a person has to say which copy holds, as only the first `proven` envelopes are by a
+    signed checkpoint."""
 
     judgement: Judgement
     weak: tuple[str, ...]
     rows: ReplayProof | None = None
+    unproven: tuple[int, ...] = ()
+    proven: int = 0
 
     @property
     def remakes_stream(self) -> bool:
@@ -62,7 +74,7 @@ class Survey(msgspec.Struct, frozen=True):
 
     @property
     def nothing_to_do(self) -> bool:
-        right = not self.judgement.faults and not self.remakes_stream
+        right = not self.judgement.faults and not self.remakes_stream and not self.unproven
         return right and (self.rows is None or self.rows.equal)
 
 
@@ -80,6 +92,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     set_aside_count: int
     evidence: evidence.Evidence
     rows: tuple[Step, ...] = ()
+    beyond: BeyondCheckpoint | None = None
+    fallen: tuple[SetAside, ...] = ()
+    """What the archive held where the stream was believed."""
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -103,6 +118,7 @@ class Shop(NamedTuple):
     replicas: int
     checkpoints: Sequence[Checkpoint]
     backup: Path | None = None
+    wanted: Wanted | None = None
 
     @property
     def book(self) -> str:
@@ -126,7 +142,7 @@ def survey(shop: Shop) -> Survey:
         Refused: `backup` and the others of `backup.checked` for a backup that does not hold.
     """
     found = _surveyed(shop)
-    if found.judgement.undecided or found.remakes_stream:
+    if found.judgement.undecided or found.remakes_stream or found.unproven:
         return found
     return msgspec.structs.replace(found, rows=replay.compare(shop.log, shop.database))
 
@@ -136,7 +152,8 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
 
     Raises:
         Unrepairable: names the sequences; nothing was changed.
-        Refused: as `survey`.
+        Unproven: names the sequences of which a person has to say which copy holds; nothing was changed.
+        Refused: as `survey`; `reason`.
     """
     plan = begun(shop.folder) or _planned(shop)
     if plan is not None and plan.remade is not None and not _holds(shop, plan):
@@ -160,7 +177,17 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
 
 
 def _surveyed(shop: Shop) -> Survey:
-    return Survey(_judged(shop), tuple(_weak(shop)))
+    judgement, weak = _judged(shop), tuple(_weak(shop))
+    if judgement.undecided or all(copy == "stream" for copy in judgement.right.values()):
+        return Survey(judgement, weak)
+    roots = _roots(shop)
+    for payload in _right(shop, judgement):
+        roots.add(envelope_leaf(payload))
+    return Survey(judgement, weak, None, unproven(judgement, roots.proven), roots.proven)
+
+
+def _roots(shop: Shop) -> Roots:
+    return Roots(sorted(shop.checkpoints, key=lambda one: one.size))
 
 
 def _copies(shop: Shop) -> Iterator[Copies]:
@@ -199,15 +226,34 @@ def _planned(shop: Shop) -> Plan | None:
     found = _surveyed(shop)
     if found.judgement.undecided:
         raise Unrepairable(found.judgement)
-    return _written(shop, found) if found.remakes_stream else None
+    if not found.unproven:
+        return _written(shop, found) if found.remakes_stream else None
+    if shop.wanted is None:
+        raise Unproven(found.unproven, found.proven)
+    beyond = _beyond(found.unproven, shop.wanted)
+    if beyond.believed == "archive":
+        return _written(shop, found, beyond)
+    kept = kept_to_stream(found.judgement, found.unproven, found.proven, _with_backup(shop))
+    return _written(shop, msgspec.structs.replace(found, judgement=kept.judgement), beyond, kept)
 
 
-def _written(shop: Shop, found: Survey) -> Plan:
+def _beyond(sequences: tuple[int, ...], wanted: Wanted) -> BeyondCheckpoint:
+    return BeyondCheckpoint(wanted.believed, sequences[0], sequences[-1], len(sequences), wanted.reason)
+
+
+def _written(
+    shop: Shop, found: Survey, beyond: BeyondCheckpoint | None = None, left: Kept | None = None
+) -> Plan:
     judgement, folder = found.judgement, shop.folder
+    fallen = () if left is None else tuple(map(_set_aside, left.fallen[:SET_ASIDE_MAX]))
     kept = evidence.keep(folder, shop.book, _copies(shop))
+    if not found.remakes_stream:
+        plan = Plan(None, "", "", judgement.end, found.proven, (), (), 0, kept, beyond=beyond, fallen=fallen)
+        _write(folder / _PLAN, msgspec.json.encode(plan))
+        return plan
     image = folder / f"image-{kept.sha256[:16]}.backup"
     image.unlink(missing_ok=True)
-    roots = Roots(sorted(shop.checkpoints, key=lambda one: one.size))
+    roots = _roots(shop)
     digest = hashlib.sha256()
 
     def right() -> Iterator[bytes]:
@@ -231,6 +277,8 @@ def _written(shop: Shop, found: Survey) -> Plan:
         tuple(map(_set_aside, judgement.forked[:SET_ASIDE_MAX])),
         len(judgement.forked),
         kept,
+        beyond=beyond,
+        fallen=fallen,
     )
     _write(folder / _PLAN, msgspec.json.encode(plan))
     return plan
@@ -257,7 +305,7 @@ def _with_rows(shop: Shop, plan: Plan | None, found: ReplayProof) -> Plan:
 
 def _proven(shop: Shop, last: int) -> int:
     """Of how many of the stream's events up to `last`, which stay, a signed checkpoint is (0: of none)."""
-    roots = Roots(sorted(shop.checkpoints, key=lambda one: one.size))
+    roots = _roots(shop)
     for _, payload in islice(stored_messages(shop.operator, shop.book), last):
         roots.add(envelope_leaf(payload))
     return roots.proven
@@ -275,17 +323,24 @@ def _made(shop: Shop) -> str:
 
 def _right(shop: Shop, judgement: Judgement) -> Iterator[bytes]:
     """The right payload of each sequence up to the judgement's end."""
+    for one, further in islice(_with_backup(shop), judgement.end):
+        by = {"stream": one.stored, "archive": one.archived, "backup": further}
+        payload = by[judgement.right.get(one.sequence, "stream")]
+        assert payload is not None, f"sequence {one.sequence} was judged"
+        yield payload
+
+
+def _with_backup(shop: Shop) -> Iterator[tuple[Copies, bytes | None]]:
+    """Both copies of each sequence with the backup's, also of those that only the backup has."""
     further: Iterator[bytes] = iter(())
     if shop.backup is not None:
         further = backups.payloads(shop.backup, backups.checked(shop.backup))
     count = 0
-    for one in islice(_copies(shop), judgement.end):
+    for one in _copies(shop):
         count += 1
-        by = {"stream": one.stored, "archive": one.archived, "backup": next(further, None)}
-        payload = by[judgement.right.get(one.sequence, "stream")]
-        assert payload is not None, f"sequence {one.sequence} was judged"
-        yield payload
-    yield from islice(further, judgement.end - count)
+        yield one, next(further, None)
+    for sequence, payload in enumerate(further, count + 1):
+        yield Copies(sequence, None, None, b"", b""), payload
 
 
 def _set_aside(one: Forked) -> SetAside:
@@ -341,6 +396,9 @@ def _record(plan: Plan) -> Repair:
     if plan.set_aside_count:
         named = [one.sequence for one in plan.set_aside]
         steps.append(Step("envelopes_set_aside", "stream", min(named), max(named), plan.set_aside_count))
+    if plan.beyond is not None and plan.beyond.believed == "stream":
+        first, last_one = plan.beyond.first, plan.beyond.last
+        steps.append(Step("envelopes_set_aside", "envelope", first, last_one, plan.beyond.count))
     if plan.lost:
         steps.append(Step("envelopes_lost", "stream", plan.lost[0], plan.lost[-1], len(plan.lost)))
     return Repair(
@@ -348,9 +406,10 @@ def _record(plan: Plan) -> Repair:
         last,
         plan.checkpoint_size,
         (*steps, *plan.rows),
-        plan.set_aside,
+        (*plan.set_aside, *plan.fallen)[:SET_ASIDE_MAX],
         plan.evidence.file,
         plan.evidence.sha256,
+        plan.beyond,
     )
 
 

@@ -13,14 +13,18 @@ import msgspec
 
 from adapters.correcting import Before, Ended, before, ended_contracts
 from adapters.front_door import FrontDoor, Wish
+from adapters.integrity import position_rows
 from adapters.integrity.registered_rows import Read, check_read
+from adapters.integrity.run_rows import Asked as AskedRuns
+from adapters.integrity.run_rows import check_runs
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
-from adapters.postgres.database import Connection, Database
+from adapters.postgres.database import Connection, Database, own_rights
 from adapters.projections import PROJECTIONS
 from adapters.queries import registered, settlement_inputs
 from adapters.queries.no_contract import FallsToNobody, falls_to_nobody
 from adapters.queries.opening_stock import heirs
 from adapters.queries.run_calendars import RunCalendars
+from adapters.queries.void_runs import void_runs
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -102,13 +106,11 @@ def lowest_position(connection: Connection) -> int:
 
     Raises:
         Behind: a projection has projected nothing yet although others have.
+        Discontinuity: a position is not the archive's, or the archive does not end where it says.
     """
     names = [projection.name for projection in PROJECTIONS]
-    reached: dict[str, int] = dict(
-        connection.execute(
-            "SELECT projection, sequence FROM ledger.position WHERE projection = ANY(%s)", [names]
-        ).fetchall()
-    )
+    with own_rights(connection):
+        reached = position_rows.reached(connection)
     waiting = [name for name in names if name not in reached]
     if reached and waiting:
         raise Behind(f"nothing is projected yet for {', '.join(waiting)}; is the projector running?")
@@ -137,16 +139,17 @@ def settle_month(
     `look_back`. The others are settled. One that was settled and that a newer version left without any day of
     the month is corrected to nothing.
 
-    A contract whose inputs are those of its latest run is left alone. Later months that were settled
-    already are settled again in order, because guarantees, hurdles and carried accounts depend on the
-    path (DOMAIN.md 2.3); their runs are corrections.
+    A contract whose inputs are those of its latest run is left alone, unless that run is void. Later months
+    that were settled already are settled again in order, because guarantees, hurdles and carried accounts
+    depend on the path (DOMAIN.md 2.3); their runs are corrections.
 
     Raises:
         Refused: the month cannot be settled; nothing of it was recorded. So too where every contract was
             refused: the first one's refusal, which names the others. `month_not_over`, or `through`, for days
             that are not over.
         Behind: the projections are not level with the stream in time.
-        Discontinuity: what a run was to be recorded from is not what was registered; nothing of the month is.
+        Discontinuity: what a run was to be recorded from is not what was registered, a run's row is gone, or
+            damage is known; nothing of the month is recorded.
     """
     if today is not None:
         check_over(month, through, today)
@@ -228,6 +231,7 @@ def _settle_as_of(
 ) -> MonthSettled:
     month = asked.month
     with database.reading(door.book) as connection:
+        check_runs(connection, AskedRuns(position, last=str(month), contracts=asked.contracts or None))
         gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
         names = tuple(name for name in asked.contracts if name not in gone.results)
         inputs: list[Inputs] = []
@@ -236,6 +240,7 @@ def _settle_as_of(
             inputs = load(connection, door.book, month, position, names, through=asked.through)
         settled = {one.contract.id: one.contract for one in inputs} | gone.contracts
         known = _known_runs(connection, sorted(settled), month, position)
+        void = void_runs(connection, position)
         corrected = [contract for name, contract in settled.items() if name in known]
         today = None if asked.through else asked.today
         looked = _looked_back(connection, position, corrected, month, today)
@@ -247,6 +252,8 @@ def _settle_as_of(
     for result in results:
         runs = known.get(result.contract, _Runs())
         last = runs.paying if asked.through is None else runs.provisional
+        if last is not None and (result.contract, str(month), last.run) in void:
+            last = None
         if last is not None and last.digest == result.inputs_digest and runs.comparable(asked.through):
             done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
         elif runs.paying and result.contract in looked.refused:

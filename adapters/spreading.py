@@ -7,16 +7,17 @@ from datetime import date
 
 import msgspec
 
+from adapters.founded import book_at
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Connection
 from adapters.queries import lives
-from adapters.queries.netting import counterparties
+from adapters.queries.netting import contracts_of, counterparties
 from ledger.quantity import Money
-from ledger.statement.asking import asks_to_pay, first_asking
+from ledger.statement.asking import asks_to_pay, first_asking, taking_in_advance
 from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordPayment
 from ledger.statement.named_payment import NamedPayment, named_already, payment_aggregate
-from ledger.statement.spread import recording, spread
+from ledger.statement.spread import in_advance, recording, spread
 
 
 class Paying(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +64,16 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
             raise named_already(known)
         return _record(door, known, actor)
     found = counterparties(connection, position, asked.party)
-    open_now = [one for each in found if each.currency == asked.amount.currency for one in each.statements]
+    same = (one for each in found if each.currency == asked.amount.currency for one in each.statements)
+    open_now = [one for one in same if not one.advance]
     on = asked.today if asked.on is None else asked.on
     wanted = [one.key for one in open_now if one.open.minor * asked.amount.minor > 0]
     own = [] if asked.first is None else _of_month(connection, position, asked.party, *asked.first)
     asks = asks_to_pay("payment", lambda _: asked.amount)
+    advance = None if wanted else _in_advance(connection, position, asked)
     gives_back = any(one.item.is_advance and asks(one) for one in own)
     if asked.first is not None and not any(one.key in wanted for one in own) and (gives_back or not wanted):
-        life = first_asking(own, asks)
+        life = first_asking(own, asks, in_advance(advance, asked.amount))
         payment = Payment(id=asked.id, on=on, amount=asked.amount, kind="payment", reference=asked.reference)
         return pay_statement(door, life.key, payment, actor=actor)
     divided = spread(
@@ -81,6 +84,7 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
         amount=asked.amount,
         reference=asked.reference,
         first=asked.first,
+        advance=advance,
     )
     return _record(door, divided, actor)
 
@@ -121,6 +125,14 @@ def _same(known: NamedPayment, asked: Paying) -> bool:
     if asked.on is not None and asked.on != known.on:
         return False
     return asked.first is None or asked.first in {(one.key.contract, one.key.month) for one in known.parts}
+
+
+def _in_advance(connection: Connection, position: int, asked: Paying) -> StatementKey | None:
+    """A statement of the party and ours on which the money could stand on account."""
+    ours = contracts_of(connection, position, book_at(connection, position).owner)
+    own = lives.page(connection, position, party=asked.party)
+    last = taking_in_advance((one for one in own if one.key.contract in ours), asked.amount)
+    return None if last is None else last.key
 
 
 def _of_month(connection: Connection, position: int, party: str, contract: str, month: str) -> Sequence[Life]:

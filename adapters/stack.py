@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -64,7 +65,7 @@ class Stack:
         self.log = Log(self.client, settings.book)
         self.recorder = CheckedRecorder(self.log, self.database)
         self.door = FrontDoor(self.recorder, clock, self._guard)
-        self.published = published_log(settings, self.database)
+        self.published = published_log(settings, self.database, self.log)
         keys = PersonalKeys(settings.personal_key_folder)
         self.people = People(self.door, self.database, keys, clock)
 
@@ -152,7 +153,7 @@ class Stack:
         self.database.close()
 
 
-def published_log(settings: Settings, database: Database) -> PublishedLog:
+def published_log(settings: Settings, database: Database, log: Log) -> PublishedLog:
     """The book's log as the settings name it. With servers of yours no key is made by itself: two machines
     would make two."""
     return PublishedLog(
@@ -162,6 +163,7 @@ def published_log(settings: Settings, database: Database) -> PublishedLog:
         CheckpointFolder(settings.checkpoint_folder),
         settings.log_key_file,
         makes_key=settings.embedded,
+        stream=log,
     )
 
 
@@ -222,6 +224,12 @@ def _start(folder: Path, book: str, cleanup: ExitStack) -> tuple[Addresses, tupl
     cleanup.callback(nats.stop)
     postgres.ensure_database(_DATABASE)
     addresses = Addresses(
-        book, nats.url, nats.monitor_url, str(nats.app_seed), str(nats.operator_seed), postgres.url(_DATABASE)
+        book,
+        nats.url,
+        nats.monitor_url,
+        str(nats.app_seed),
+        str(nats.operator_seed),
+        postgres.url(_DATABASE),
+        os.getpid(),
     )
     return addresses, (postgres.child, nats.child)

@@ -31,6 +31,8 @@ class Addresses(msgspec.Struct, frozen=True):
     nats_seed: str | None
     nats_operator_seed: str | None
     postgres_url: str
+    process: int | None = None
+    """The owner's process id, where it runs on this machine."""
 
 
 class StateFolder:
@@ -53,6 +55,16 @@ class StateFolder:
             return False
         with self._lock.open("rb") as lock:
             return not _take(lock, fcntl.LOCK_SH)
+
+    @property
+    def announced(self) -> Addresses | None:
+        """Where the servers of the process that owns the folder are; None while it starts or stops, and where
+        nobody owns it."""
+        if not self.owned:
+            return None
+        with suppress(FileNotFoundError):
+            return msgspec.json.decode(self._note.read_bytes(), type=Addresses)
+        return None
 
     @contextmanager
     def entered(self) -> Iterator[Addresses | None]:

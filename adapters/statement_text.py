@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -31,10 +32,11 @@ def text(statement: Statement) -> str:
         _run(statement),
         "-" * _WIDTH,
     ]
+    shared = _shared_notes(statement.lines)
     for line in statement.lines:
         label = f"{line.number:>3}  {_what(line)}"
         out.append(f"{label:<{_WIDTH - 20}}{money(line.amount):>20}")
-        out.extend(f"       {basis}" for basis in _terms(line))
+        out.extend(f"       {basis}" for basis in _terms(line, shared))
     out.append("-" * _WIDTH)
     if statement.pool is not None:
         out.append(_total("pool of the contract", money(statement.pool)))
@@ -55,6 +57,8 @@ def text(statement: Statement) -> str:
     for bill in statement.bills:
         without, with_storage = money(bill.without_storage), money(bill.with_storage)
         out.append(f"     bill of {bill.site}: {without} without storage, {with_storage} with it")
+    for (note, _), numbers in shared.items():
+        out.append(f"note on lines {', '.join(map(str, numbers))}: {note}")
     out.extend(f"note: {warning}" for warning in statement.warnings)
     digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
     out.append(f"rules {statement.rules_version}   {digests}")
@@ -106,12 +110,29 @@ def _what(line: Line) -> str:
     return f"{line.code.replace('_', ' ')}{where}"
 
 
-def _terms(line: Line) -> Iterable[str]:
+def _shared_notes(lines: Iterable[Line]) -> dict[tuple[str, str], list[int]]:
+    """The notes that most lines of a stream or clause have in the same words, three at least, and the lines'
+    numbers: they tell no line from another and are said once. What two lines happen to share stays with each.
+    """
+    found: dict[tuple[str, str], list[int]] = {}
+    of_code: Counter[str] = Counter()
+    for line in lines:
+        of_code[line.code] += 1
+        if line.note:
+            found.setdefault((line.note, line.code), []).append(line.number)
+    return {
+        (note, code): numbers
+        for (note, code), numbers in found.items()
+        if len(numbers) > 2 and 2 * len(numbers) > of_code[code]
+    }
+
+
+def _terms(line: Line, shared: Container[tuple[str, str]]) -> Iterable[str]:
     if not line.pooled:
         yield "not in this contract's pool: shown only"
     if line.estimated:
         yield f"{line.estimated} of the energy was estimated or substituted"
-    if line.note:
+    if line.note and (line.note, line.code) not in shared:
         yield line.note
     if line.vat is not None:
         yield f"VAT {_vat(line.vat)}"

@@ -10,15 +10,15 @@ import msgspec
 from adapters import continuity
 from adapters.continuity import Discontinuity
 from adapters.correcting import ended_contracts
-from adapters.integrity import checkpoint_files
+from adapters.integrity import checkpoint_files, compared_row, position_rows
 from adapters.integrity.copies import Copies, side_by_side
 from adapters.integrity.fault import Fault
 from adapters.integrity.judgement import Judge, Judgement
 from adapters.nats import stream
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
-from adapters.queries import settlement_inputs, statements
-from adapters.settling import lowest_position
+from adapters.queries import positions, settlement_inputs, statements
+from adapters.queries.void_runs import void_runs
 from adapters.transparency.published_log import PublishedLog
 from adapters.transparency.seen_checkpoint import note_seen
 from ledger.interval import Month
@@ -49,8 +49,8 @@ def verify(
     published: PublishedLog | None = None,
 ) -> Verdict:
     """Check the stream's guarantees, every envelope in the stream, the archive, the tree and below the signed
-    checkpoints, its aggregate's chain, and every settlement run by settling it again from the ledger as it
-    was.
+    checkpoints, its aggregate's chain, where projections stand, and every settlement run by settling it again
+    from the ledger as it was.
 
     Raises:
         WeakStream: the stream or its server could lose facts.
@@ -58,11 +58,13 @@ def verify(
     standing = stream.verify(log.client, log.book, monitor_url)
     known = checkpoint_files.Signed((), None, ()) if published is None else checkpoint_files.signed(published)
     with database.reading(log.book) as connection:
-        position = lowest_position(connection)
-        faults = list(known.faults)
+        position = min(positions.reached(connection).values())
+        faults = [*known.faults, *position_rows.faults(connection)]
+        if (changed := compared_row.fault(connection)) is not None:
+            faults.append(changed)
         if published is not None:
             faults += checkpoint_files.check_not_rolled_back(connection, published)
-        faults += judged(log, connection, position, known.checkpoints, progress).faults
+        faults = distinct([*faults, *judged(log, connection, position, known.checkpoints, progress).faults])
         runs, wrong = check_runs(connection, log.book, position)
     faults += wrong
     if not faults:
@@ -70,6 +72,11 @@ def verify(
         if known.newest is not None:
             note_seen(database, log.book, known.checkpoints[-1].size, known.newest)
     return Verdict(position, position, runs, tuple(faults), len(known.checkpoints))
+
+
+def distinct(faults: Sequence[Fault]) -> list[Fault]:
+    """Each place once with each code."""
+    return list({(one.code, one.place): one for one in faults}.values())
 
 
 def judged(
@@ -94,12 +101,28 @@ def _told(copies: Iterator[Copies], position: int, progress: Progress | None) ->
 
 
 def check_runs(connection: Connection, book: str, position: int) -> tuple[int, list[Fault]]:
-    """Settle every run up to `position` again; answers how many, and those that come out otherwise."""
-    runs = statements.runs(connection, position)
+    """Settle every run up to `position` again; answers how many, and those that come out otherwise.
+
+    A run that was declared void is not settled again.
+    """
+    runs = statements.run_rows(connection, position)
+    void = void_runs(connection, position)
     faults: list[Fault] = []
     for run in runs:
-        faults += _check_run(connection, book, run)
+        if (run.contract, run.month, run.run) in void:
+            # What it was recorded from is known to have been altered; its row is still the event's.
+            faults += _check_row(connection, run)
+        else:
+            faults += _check_run(connection, book, run)
     return len(runs), faults
+
+
+def _check_row(connection: Connection, run: statements.RecordedRun) -> list[Fault]:
+    try:
+        statements.result_row(connection, run.contract, run.month, run.run)
+    except Discontinuity as altered:
+        return [altered.fault]
+    return []
 
 
 def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -> list[Fault]:

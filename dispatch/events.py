@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from dispatch.forecasts.issued import ForecastIssued
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
 
-DispatchEvent = StorageStated | PlanMade | SitesPlanned
+DispatchEvent = ForecastIssued | StorageStated | PlanMade | SitesPlanned

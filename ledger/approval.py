@@ -7,12 +7,13 @@ command in one atomic batch, so neither is ever there without the other.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
 
 from ledger.capital.record import RecordCapital
-from ledger.command import Command, known
+from ledger.command import Command, TimedCommand, known
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.identity import checked_id
 from ledger.market_fact import PublishMarketRule
@@ -27,6 +28,7 @@ from ledger.refusal import Refused
 from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run import FinaliseRun
 from ledger.settlement.run_calendar import PublishRunCalendar
+from ledger.settlement.voided import VoidRun
 from ledger.signed_contract import RegisterContract
 from ledger.statement.dispute import DecideDispute
 from ledger.statement.money import WriteOff
@@ -36,6 +38,7 @@ Approvable = (
     RegisterContract
     | PublishTariff
     | FinaliseRun
+    | VoidRun
     | WaiveLookBack
     | PublishRunCalendar
     | DecideDispute
@@ -56,7 +59,7 @@ Approvable = (
 """The commands that a book of `two_persons` takes only this way. A new one is one line here."""
 
 
-def together(command: Command) -> tuple[Command, ...]:
+def together(command: Command | TimedCommand) -> tuple[Command | TimedCommand, ...]:
     """What the front door accepts with a command or not at all: itself first."""
     return command.commands if isinstance(command, RecordNetting) else (command,)
 
@@ -115,15 +118,17 @@ class Propose(msgspec.Struct, frozen=True):
     def reads(self) -> tuple[str, ...]:
         return (self.command.aggregate, *self.command.reads)
 
-    def decide(self, state: Proposal | None, others: Mapping[str, object]) -> tuple[ProposalMade]:
+    def decide_at(
+        self, now: datetime, state: Proposal | None, others: Mapping[str, object]
+    ) -> tuple[ProposalMade]:
         """Raises:
-        Refused: `exists`, and whatever the prepared command is refused for."""
+        Refused: `exists`, and whatever the prepared command is refused for `now`."""
         checked_id(self.id, "id")
         checked_id(self.prepared_by, "prepared_by")
         if state is not None:
             raise Refused("exists", f"proposal {self.id} exists already", place="id")
         inner = {name: others.get(name) for name in self.command.reads}
-        _decide(self.command, others.get(self.command.aggregate), inner)
+        _decide(self.command, now, others.get(self.command.aggregate), inner)
         return (ProposalMade(self.command, self.prepared_by),)
 
 
@@ -189,6 +194,9 @@ def _check_open(state: Proposal | None, name: str, approver: str) -> None:
             )
 
 
-def _decide(command: Approvable, state: object, others: Mapping[str, object]) -> None:
+def _decide(command: Approvable, now: datetime, state: object, others: Mapping[str, object]) -> None:
+    if isinstance(command, TimedCommand):
+        command.decide_at(now, state, others)  # type: ignore[arg-type]
+        return
     decide = command.decide
     decide(state, others)  # type: ignore[arg-type]

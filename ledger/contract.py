@@ -22,6 +22,8 @@ from ledger.statement.terms import Terms
 from ledger.stream import PassThroughCost, Stream
 
 Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+DEFAULT_POLICY: Final = "rule_based"
+DEFAULT_CALENDAR: Final = "plain"
 Model = Literal["energy_storage_as_a_service", "co_investment", "agency_operation"]
 Role = Literal["host", "operator", "platform", "equipment_owner", "investor", "lender"]
 OwnerPosition = Literal["gross", "net"]
@@ -101,16 +103,17 @@ class Contract(
     """What the storage cost, in major units: only to judge whether a fee can be meant."""
     statement_terms: Terms | None = None
     """Without them statements are computed, and cannot be issued."""
-    exclusivity: Id = "rule_based"
+    exclusivity: Id = DEFAULT_POLICY
     """The published policy of who may be paid for which kWh and kW (DOMAIN.md 4)."""
-    run_calendar: Id = "plain"
+    run_calendar: Id = DEFAULT_CALENDAR
     """The calendar of when its runs are due, and how far back they are corrected (DOMAIN.md 3.10)."""
     forbidden_streams: tuple[Stream, ...] = ()
-    """What the sites' storage may not be offered for: no bid and no plan takes it."""
+    """What the sites' storage may not be offered for: no bid takes it."""
     vat: vat_terms.VatTerms | None = None
     """Rates by stream and party; without them a tax-exclusive pool cannot be made of inclusive prices."""
 
     def __post_init__(self) -> None:
+        _name_defaults(self)
         checked_id(self.id, "id")
         if not self.title.strip():
             raise Refused("empty", "a contract needs a title", place="title")
@@ -237,6 +240,14 @@ class Contract(
 
     def _money(self, value: Fraction) -> str:
         return f"{grouped(exact_text(value))} {self.currency}"
+
+
+def _name_defaults(contract: Contract) -> None:
+    """What is named as the default is written as what names none, so that both have one digest: the encoder
+    leaves out a default by identity."""
+    for field, default in (("exclusivity", DEFAULT_POLICY), ("run_calendar", DEFAULT_CALENDAR)):
+        if getattr(contract, field) == default:
+            msgspec.structs.force_setattr(contract, field, default)
 
 
 def _check_scope(contract: Contract) -> None:

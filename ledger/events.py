@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.access import KeyGranted, KeyRevoked
+from ledger.access_seal import AccessLogSealed
 from ledger.accounting.handover import HandoverRecorded
 from ledger.accounting.market_receipt import MarketReceiptRecorded
 from ledger.accounting.supplier_payment import SupplierPaymentRecorded
@@ -37,6 +38,7 @@ from ledger.setting_record import SettingStated
 from ledger.settlement.look_back import LookBackWaived
 from ledger.settlement.run import RunFinalised, SettlementRecorded
 from ledger.settlement.run_calendar import RunCalendarPublished
+from ledger.settlement.voided import RunVoided
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
@@ -75,6 +77,8 @@ Event = (
     | ProposalApproved
     | ProposalRejected
     | RunFinalised
+    | RunVoided
+    | AccessLogSealed
     | LookBackWaived
     | StatementReviewed
     | StatementApproved

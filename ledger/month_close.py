@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from ledger import book
+from ledger.book import Book
+from ledger.command import known
 from ledger.identity import checked_id
-from ledger.interval import Month
+from ledger.interval import Month, zone_of
 from ledger.refusal import Refused
 from ledger.settlement.run import Runs, check_named
 from ledger.statement.life import Life, StatementKey
@@ -57,6 +61,10 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     month, the undisputed ones are paid (DOMAIN.md 3.10), and nothing is carried without being named. What the
     month before carried, and what was disputed since of earlier months, stands in `waiting`: it is decided by
     now or named again, and no dispute is forgotten in a closed month.
+
+    The month is over, where the book is kept, at the instant under which the close is recorded. That instant
+    is never before those of the runs and statements that it reads: a clock that was set back behind them does
+    not make the month begin again, and none is closed by a clock that has not passed its end.
     """
 
     month: Month
@@ -74,13 +82,16 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
     @property
     def reads(self) -> tuple[str, ...]:
         settlements = (f"settlement.{name}_{self.month}" for name in self.contracts)
-        return (*settlements, *(key.aggregate for key in (*self.statements, *self.waiting)))
+        return (book.AGGREGATE, *settlements, *(key.aggregate for key in (*self.statements, *self.waiting)))
 
-    def decide(self, state: Closing | None, others: Mapping[str, object]) -> tuple[MonthClosed]:
+    def decide_at(
+        self, now: datetime, state: Closing | None, others: Mapping[str, object]
+    ) -> tuple[MonthClosed]:
         """Raises:
-        Refused: `month_order`, `not_final`, `statement_missing`, `not_issued`, `dispute_open`,
-            `unknown_dispute`."""
+        Refused: `month_not_over`, `month_order`, `not_final`, `statement_missing`, `not_issued`,
+            `dispute_open`, `unknown_dispute`."""
         checked_id(self.prepared_by, "prepared_by")
+        self._check_over(now, known(others, book.AGGREGATE, Book).zone)
         last = state.last if state else None
         if last is not None and self.month != last.next():
             raise Refused(
@@ -108,6 +119,17 @@ class CloseMonth(msgspec.Struct, frozen=True, tag_field="command", tag="month.cl
             if name not in frozen:
                 raise Refused("unknown_dispute", f"no dispute {name!r} is open", place="carried_disputes")
         return (MonthClosed(Closed(self.month, finals, self.carried_disputes, self.prepared_by)),)
+
+    def _check_over(self, now: datetime, zone: str) -> None:
+        clock = zone_of(zone)
+        if now >= self.month.interval(clock).end:
+            return
+        last = self.month.next().first_day - timedelta(days=1)
+        text = (
+            f"{self.month} ends with {last}, and where the book is kept it is"
+            f" {now.astimezone(clock):%Y-%m-%d %H:%M}: close it from {self.month.next().first_day} on"
+        )
+        raise Refused("month_not_over", text, place="month")
 
     def _still_open(self, carried: tuple[str, ...], others: Mapping[str, object]) -> set[str]:
         """Of the disputes on statements of earlier months, those that are not ended."""

@@ -1,7 +1,8 @@
 """Netting: what the book's owner and a counterparty owe each other over all contracts is set off.
 
 (DOMAIN.md 2.3, step 6.) An agreement says from when they do. A netting pays statements of both sides with
-each other, as much of one as of the other; no money moves.
+each other, as much of one as of the other; no money moves. What was paid beyond a statement is owed back, and
+is set off like anything else that is owed: afterwards a party either owes or is owed.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from ledger.statement.money import PaymentRecorded
 
 
 class OpenStatement(msgspec.Struct, frozen=True):
-    """What an issued statement still asks for, without what is disputed: above zero the owner owes it."""
+    """What an issued statement has open, without what is disputed: above zero the owner owes it.
+
+    An `advance` is what was paid beyond it, a credit on account: the statement asks for nothing any more.
+    """
 
     key: StatementKey
     due_on: date | None
     open: Money
+    advance: bool = False
 
 
 class NettedStatement(msgspec.Struct, frozen=True):
@@ -41,7 +46,10 @@ class NettedStatement(msgspec.Struct, frozen=True):
 
 
 class CounterpartyPosition(msgspec.Struct, frozen=True):
-    """From the owner's side: the party owes `receivable`, the owner owes `payable`; neither is below zero."""
+    """From the owner's side: the party owes `receivable`, the owner owes `payable`; neither is below zero.
+
+    Advances are in both: what the owner paid beyond a statement the party owes, and the other way round.
+    """
 
     party: str
     currency: str
@@ -55,11 +63,12 @@ class CounterpartyPosition(msgspec.Struct, frozen=True):
         return self.receivable - self.payable
 
     def set_off(self) -> tuple[NettedStatement, ...]:
-        """The smaller side whole against the same sum of the other, those due first being paid first."""
+        """The smaller side whole against the same sum of the other; advances are used up first, then those
+        due first are paid first."""
         left = {-1: 0, 1: 0}
         left[-1] = left[1] = min(self.receivable.minor, self.payable.minor)
         parts = []
-        for one in sorted(self.statements, key=lambda one: (one.due_on or date.max, one.key.aggregate)):
+        for one in sorted(self.statements, key=_rank):
             side = 1 if one.open.minor > 0 else -1
             taken = min(abs(one.open.minor), left[side])
             left[side] -= taken
@@ -68,20 +77,25 @@ class CounterpartyPosition(msgspec.Struct, frozen=True):
         return tuple(parts)
 
 
+def _rank(one: OpenStatement) -> tuple[bool, date, str]:
+    return not one.advance, one.due_on or date.max, one.key.aggregate
+
+
 def positions(
     owner: str, lives: Iterable[Life], contracts: Collection[str]
 ) -> tuple[CounterpartyPosition, ...]:
-    """Each counterparty's position by currency, over the statements that are issued and not paid.
+    """Each counterparty's position by currency, over the statements that are issued and on which something is
+    open: not paid yet, or paid too much.
 
-    `contracts` are those in which the owner is a party: of others the owner owes nothing. What was paid too
-    much is an advance, and not set off here.
+    `contracts` are those in which the owner is a party: of others the owner owes nothing.
     """
     found: dict[tuple[str, str], list[OpenStatement]] = defaultdict(list)
     for life in lives:
         left = life.open_amount
         ours = life.key.party != owner and life.key.contract in contracts
-        if ours and life.status in ISSUED and life.item.asks:
-            found[life.key.party, left.currency].append(OpenStatement(life.key, life.due_on, left))
+        if ours and life.status in ISSUED and left.minor:
+            one = OpenStatement(life.key, life.due_on, left, life.item.is_advance)
+            found[life.key.party, left.currency].append(one)
     return tuple(
         CounterpartyPosition(
             party,
@@ -216,7 +230,7 @@ class RecordNetting(msgspec.Struct, frozen=True, tag_field="command", tag="netti
     def decide(self, state: Nettings | None, others: Mapping[str, object]) -> tuple[NettingRecorded]:
         """Raises:
         Refused: `netting_not_agreed`, `exists`, `owner_not_party`; `statement_status`, `currency` and
-            `netting_part` for a statement that does not ask for so much."""
+            `netting_part` for a statement that has not so much open."""
         netting, before = self.netting, state or Nettings()
         if not before.agreements or not before.agreements[-1].holds_on(netting.on):
             text = f"no agreement to net with {netting.party} is in force on {netting.on}"

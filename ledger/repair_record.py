@@ -15,6 +15,9 @@ Action = Literal["stream_restored", "rows_restored", "envelopes_set_aside", "env
 """The stream was made anew from what was right, rows were made anew from the stream, envelopes of a forked or
 broken end were set aside as evidence, sequences were lost that no copy has."""
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+Believed = Literal["archive", "stream"]
+"""Which copy a person believed where no signed checkpoint proves either."""
+_REASON_MAX: Final = 2000
 SET_ASIDE_MAX: Final = 1000
 """How many of the envelopes set aside are named here; all of them are in the evidence's file."""
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -51,6 +54,34 @@ class SetAside(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class BeyondCheckpoint(msgspec.Struct, frozen=True):
+    """The `count` sequences from `first` to `last` that stood in another copy than the stream only, with no
+    signed checkpoint to prove them: which copy was believed, and why.
+
+    Believing the archive put them into the stream; believing the stream set the archive's aside.
+    """
+
+    believed: Believed
+    first: int
+    last: int
+    count: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.believed not in get_args(Believed):
+            raise Refused(
+                "repair_believed",
+                f"{self.believed!r} is not one of {', '.join(get_args(Believed))}",
+                place="believed",
+            )
+        if not 1 <= self.first <= self.last or not 1 <= self.count <= self.last - self.first + 1:
+            raise Refused(
+                "repair_sequences", f"{self.first} to {self.last}, {self.count} of them", place="beyond"
+            )
+        if not 0 < len(self.reason.strip()) <= len(self.reason) <= _REASON_MAX:
+            raise Refused("reason", f"say why, in at most {_REASON_MAX} characters", place="reason")
+
+
 class Repair(msgspec.Struct, frozen=True):
     """A repair as it was done. `last_sequence` is the last that was right, `checkpoint_size` how many
     envelopes the signed checkpoint covers that it was proven against (0: there was none)."""
@@ -62,6 +93,7 @@ class Repair(msgspec.Struct, frozen=True):
     set_aside: tuple[SetAside, ...]
     evidence_file: str
     evidence_sha256: str
+    beyond: BeyondCheckpoint | None = None
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")

@@ -32,6 +32,7 @@ from trading.bid_life import (
 )
 from trading.exposure import exposure_of
 from trading.gate import gate_of
+from trading.moment import IntervalMoment
 from trading.product import Id, Market, Product, market_at
 from trading.risk import check_running, checked_reason, policy_of
 
@@ -205,7 +206,15 @@ class SubmitBid(OnBid, frozen=True):
             raise Refused("conflict", "the desk's limits changed meanwhile; try again", place="limits")
         return (
             BidSubmitted(
-                self.revision, self.by, now, gate.opens, gate.closes, gate.margin_s, self.uses, self.units
+                self.revision,
+                self.by,
+                now,
+                gate.opens,
+                gate.closes,
+                gate.margin_s,
+                self.uses,
+                self.units,
+                product.interval_s if isinstance(product.gate_closes, IntervalMoment) else 0,
             ),
         )
 

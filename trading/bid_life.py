@@ -8,13 +8,14 @@ before anything is sent again.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
 
 from ledger.interval import Instant
 from ledger.refusal import Refused
+from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.product import Id
 
@@ -87,6 +88,11 @@ class Standing(msgspec.Struct, frozen=True):
     uses: tuple[LimitPart, ...]
     units: tuple[str, ...]
     """The units whose days it binds: its own first, then those that have sites in common."""
+    gate_step_s: int = 0
+    """By how much each next interval's gate closes later; 0 where the day has one gate."""
+    kept: Bid | None = None
+    """What it replaced, of which the first `gone` intervals stand: their gate was past by then."""
+    gone: int = 0
     behind: Standing | None = None
     """The acknowledged revision that this one is to replace; it stands until the market says otherwise."""
     status: AtMarket = "submitted"
@@ -96,6 +102,22 @@ class Standing(msgspec.Struct, frozen=True):
     reason: str = ""
     clearing: str = ""
     awarded_w: tuple[int, ...] = ()
+    conflict: AwardConflict | None = None
+    """What of the award cannot be kept beside what was sold since an earlier run."""
+
+    @property
+    def bid(self) -> Bid:
+        """What stands at the market: the revision, with what it keeps of the one that it replaced."""
+        return self.draft.bid if self.kept is None else carried(self.draft.bid, self.kept, self.gone)
+
+
+def carried(bid: Bid, before: Bid, count: int) -> Bid:
+    """A bid whose first `count` intervals are those of an earlier revision."""
+    schedule = None
+    if bid.schedule_w is not None and before.schedule_w is not None:
+        schedule = (*before.schedule_w[:count], *bid.schedule_w[count:])
+    curves = (*before.curves[:count], *bid.curves[count:])
+    return msgspec.structs.replace(bid, curves=curves, schedule_w=schedule)
 
 
 class BidState(msgspec.Struct, frozen=True):
@@ -222,6 +244,7 @@ class BidSubmitted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.submi
     margin_s: int
     uses: tuple[LimitPart, ...]
     units: tuple[str, ...]
+    gate_step_s: int = 0
 
     def apply(self, state: BidState) -> BidState:
         before = state.standing
@@ -234,6 +257,7 @@ class BidSubmitted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.submi
             self.margin_s,
             self.uses,
             self.units,
+            self.gate_step_s,
             behind=None if before is None else at_market(before),
         )
         return msgspec.structs.replace(state, standing=standing)
@@ -275,12 +299,18 @@ class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.ac
     market_time: Instant | None
     withdrawing: bool = False
     """It was asked back while it was on its way, and still is."""
+    gone: int = 0
+    """So many first intervals' gates were past: what it replaced still stands there."""
 
     def apply(self, state: BidState) -> BidState:
-        assert state.standing is not None, "only what was submitted is acknowledged"
+        standing = state.standing
+        assert standing is not None, "only what was submitted is acknowledged"
+        kept = standing.kept if standing.behind is None else standing.behind.bid
+        changes: dict[str, object] = {"reference": self.reference, "behind": None, "gone": self.gone}
+        changes["kept"] = kept if self.gone else None
         if self.withdrawing:
-            return _with(state, reference=self.reference, behind=None)
-        return _with(state, status="acknowledged", reference=self.reference, reason="", behind=None)
+            return _with(state, **changes)
+        return _with(state, status="acknowledged", reason="", **changes)
 
 
 class BidRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.refused.v1"):
@@ -329,6 +359,7 @@ class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared
     clearing: str
     run: str
     awarded_w: tuple[int, ...]
+    conflict: AwardConflict | None = None
 
     def apply(self, state: BidState) -> BidState:
         standing = state.standing
@@ -336,9 +367,26 @@ class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared
             standing = standing.behind
         assert standing is not None, "a revision that stood is cleared"
         cleared = msgspec.structs.replace(
-            standing, status="cleared", clearing=self.clearing, awarded_w=self.awarded_w, behind=None
+            standing,
+            status="cleared",
+            clearing=self.clearing,
+            awarded_w=self.awarded_w,
+            conflict=self.conflict,
+            behind=None,
         )
         return msgspec.structs.replace(state, standing=cleared)
+
+
+def gone(standing: Standing, at: datetime) -> int:
+    """Of how many first intervals, before those that it bids for, the gate was past at `at`, by a clock that
+    may be wrong by the margin; 0 where the day has one gate, or nothing was replaced."""
+    if standing.behind is None:
+        return standing.gone
+    if not standing.gate_step_s:
+        return 0
+    left = standing.gate_closes - timedelta(seconds=standing.margin_s) - at
+    first = standing.draft.bid.first
+    return min(max(first + (-left) // timedelta(seconds=standing.gate_step_s) + 1, 0), first)
 
 
 def late(standing: Standing, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from ledger.identity import checked_id
 from ledger.interval import midnight, zone_of
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
+from trading.award_conflict import digest_of
 from trading.envelope import DayEnvelope, UnitEnvelope, slots_of
 from trading.feasibility import Commitment, Day, check
 from trading.product import Id
@@ -147,7 +148,7 @@ class Commit(msgspec.Struct, frozen=True):
         day = Day(self.unit, self.day, start, slots, envelope)
         others_held = held.without(self.commitment.bid)
         self._check_only(others_held)
-        check(day, others_held, self.commitment, Conflicts(_by_arrival(policy)))
+        check(day, others_held, self.commitment, Conflicts(by_arrival(policy)))
         return (CommitmentMade(bound),)
 
     def _check_only(self, held: tuple[Commitment, ...]) -> None:
@@ -158,11 +159,15 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class Narrow(msgspec.Struct, frozen=True):
-    """Put what markets took or awarded in place of what was offered: facts, whatever else the day holds."""
+    """Put what markets took or awarded in place of what was offered: facts, whatever else the day holds.
+
+    `seen`: the digest of the day on which it was found out what of them cannot be kept.
+    """
 
     unit: Id
     day: date
     commitments: tuple[Commitment, ...]
+    seen: str = ""
 
     @property
     def aggregate(self) -> str:
@@ -172,7 +177,11 @@ class Narrow(msgspec.Struct, frozen=True):
     def reads(self) -> tuple[str, ...]:
         return ()
 
-    def decide(self, _: UnitDay | None, __: Mapping[str, object]) -> tuple[CommitmentMade, ...]:
+    def decide(self, state: UnitDay | None, _: Mapping[str, object]) -> tuple[CommitmentMade, ...]:
+        """Raises:
+        Refused: `conflict` when the day changed since it was looked at."""
+        if self.seen and self.seen != digest_of(state or UnitDay()):
+            raise Refused("conflict", f"{self.unit}'s day changed meanwhile; try again", place="unit")
         return tuple(CommitmentMade(one) for one in self.commitments)
 
 
@@ -195,7 +204,7 @@ class Release(msgspec.Struct, frozen=True):
         return (CommitmentReleased(self.bid),)
 
 
-def _by_arrival(policy: Policy) -> Policy:
+def by_arrival(policy: Policy) -> Policy:
     """What stands at a market cannot be taken from it, whichever stream the matrix prefers."""
     order = msgspec.structs.replace(policy.order, bid="arrival")
     return msgspec.structs.replace(policy, order=order)

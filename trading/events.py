@@ -22,6 +22,13 @@ from trading.clearing import ClearingRecorded
 from trading.commitment import CommitmentMade, CommitmentReleased, DayEnvelopeStated
 from trading.envelope import EnvelopeStated
 from trading.published_market import MarketPublished
+from trading.response_call import (
+    ResponseCallAnswered,
+    ResponseCallDecided,
+    ResponseCallHeard,
+    ResponseCallRefused,
+    ResponseCallWithdrawn,
+)
 from trading.risk import PolicyApproved, PolicyPrepared, TradingResumed, TradingStopped
 from trading.sharing import SharingStated, SitesAvailable
 from trading.usage import LimitFreed, LimitUsed
@@ -54,6 +61,11 @@ TradingEvent = (
     | BidCleared
     | ClearingRecorded
     | AwardShared
+    | ResponseCallHeard
+    | ResponseCallWithdrawn
+    | ResponseCallRefused
+    | ResponseCallDecided
+    | ResponseCallAnswered
     | SharingStated
     | SitesAvailable
     | WebhookRegistered

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -43,7 +43,7 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     energy, without it both extremes do. `or_path_w`: paths that may come instead, while an earlier revision
     may be awarded. `held_s`: for how long the power must be held ready, where it is no path; 0 where only
     the power is asked for. `of` names another unit that has sites in common, where the commitment is that
-    unit's.
+    unit's. `joint`: those of one name are of the same power, and bind the larger of them.
     """
 
     bid: Id
@@ -56,6 +56,7 @@ class Commitment(msgspec.Struct, frozen=True, kw_only=True):
     held_s: int | None = None
     awarded: bool = False
     of: Id | None = None
+    joint: Id | None = None
 
     def __post_init__(self) -> None:
         assert len(self.up_w) == len(self.down_w), "as many powers up as down"
@@ -118,17 +119,61 @@ def check(day: Day, commitments: Sequence[Commitment], newest: Commitment, confl
             slot = int(over.argmax())
             wrong = f"{own[slot]} W are offered at {day.at(slot)}, where the unit has {most[slot]} W"
             raise Refused("power", wrong, place=name)
-    everything = [*commitments, newest]
-    _check_exclusive(day, everything, conflicts, up, down)
+    same = [one for one in commitments if _same_power(one, newest)]
+    everything = [*joined(one for one in commitments if one not in same), _joined(same, newest)]
+    _check_exclusive(day, everything, conflicts, up, down, newest)
     for path in _paths(everything, day.slots):
         _check_ramp(day, path)
         _check_energy(day, path, everything)
 
 
+def joined(commitments: Iterable[Commitment]) -> list[Commitment]:
+    """The commitments, those of the same power as one, where the last of them stands."""
+    found: list[Commitment] = []
+    for one in commitments:
+        same = [other for other in found if _same_power(other, one)]
+        found = [other for other in found if other not in same]
+        found.append(_joined(same, one))
+    return found
+
+
+def _same_power(one: Commitment, other: Commitment) -> bool:
+    return one.joint is not None and (one.joint, one.of) == (other.joint, other.of)
+
+
+def _joined(others: Sequence[Commitment], last: Commitment) -> Commitment:
+    """What `last` and others of the same power bind together: it is held ready, and follows no path."""
+    if not others:
+        return last
+    all_ = (*others, last)
+    return msgspec.structs.replace(
+        last,
+        up_w=tuple(map(max, zip(*(one.up_w for one in all_), strict=True))),
+        down_w=tuple(map(max, zip(*(one.down_w for one in all_), strict=True))),
+        held_s=max(one.held_s or 0 for one in all_),
+    )
+
+
 def _check_exclusive(
-    day: Day, everything: Sequence[Commitment], conflicts: Conflicts, up: Whole, down: Whole
+    day: Day,
+    everything: Sequence[Commitment],
+    conflicts: Conflicts,
+    up: Whole,
+    down: Whole,
+    asked_for: Commitment,
 ) -> None:
-    """By the matrix, each commitment in the order in which it was made."""
+    """By the matrix, each commitment in the order in which it was made; `asked_for` of the last one."""
+    for name, short_w in _short_w(day, everything, conflicts, up, down):
+        short = (short_w > 0) & (np.array(getattr(asked_for, name)) > 0)
+        if short.any():
+            slot = int(short.argmax())
+            raise _conflict(day, everything, conflicts, name, slot, int(short_w[slot]))
+
+
+def _short_w(
+    day: Day, everything: Sequence[Commitment], conflicts: Conflicts, up: Whole, down: Whole
+) -> Iterator[tuple[str, Whole]]:
+    """What the matrix does not leave of the last commitment's power, by direction, up first."""
     newest = everything[-1]
     count = day.slots
     most_up, most_down = max(int(up.max()), 1), max(int(down.max()), 1)
@@ -161,11 +206,7 @@ def _check_exclusive(
     ):
         assert asked is not None, "both directions are claimed"
         assert given is not None, "what is claimed is decided"
-        wanted = np.array(getattr(newest, name)) > 0
-        short = (given < asked) & wanted
-        if short.any():
-            slot = int(short.argmax())
-            raise _conflict(day, everything, conflicts, name, slot, int(asked[slot] - given[slot]))
+        yield name, np.where(np.array(getattr(newest, name)) > 0, asked - given, 0)
 
 
 def _conflict(
@@ -229,7 +270,24 @@ def _check_ramp(day: Day, path: Whole) -> None:
 
 
 def _check_energy(day: Day, path: Whole, everything: Sequence[Commitment]) -> None:
-    """That the stored energy stays between floor and ceiling, with what must be held ready beside it.
+    """That the stored energy stays between floor and ceiling, with what must be held ready beside it."""
+    least, most, _ = _margins(day, path, everything)
+    limits, step_s = day.envelope.limits, day.step_s(path)
+    for wrong, over, bound in (("less", least < 0, "floor"), ("more", most > 0, "ceiling")):
+        if over.any():
+            step = int(over.argmax())
+            held = limits.floor_wh if bound == "floor" else limits.ceiling_wh
+            raise Refused(
+                "stored_energy",
+                f"at {day.at(step, step_s)} the storage would hold {wrong} than its {bound} of {held} Wh",
+                place="curves" if not everything[-1].path_w else "schedule_w",
+            )
+
+
+def _margins(
+    day: Day, path: Whole, everything: Sequence[Commitment]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], int]:
+    """Each step's least above the floor and most above the ceiling, with what must be held ready, and a Wh.
 
     Sums are exact: Ws x millionths x millionths as Python's whole numbers.
     """
@@ -244,15 +302,33 @@ def _check_energy(day: Day, path: Whole, everything: Sequence[Commitment]) -> No
     up, down = (np.repeat(held, len(path) // day.slots) for held in _held(everything, day.slots))
     least = np.minimum(stored, before) - up.astype(object) * (PPM * PPM) - limits.floor_wh * one_wh
     most = np.maximum(stored, before) + down.astype(object) * (gain * loss) - limits.ceiling_wh * one_wh
-    for wrong, over, bound in (("less", least < 0, "floor"), ("more", most > 0, "ceiling")):
-        if over.any():
-            step = int(over.argmax())
-            held = limits.floor_wh if bound == "floor" else limits.ceiling_wh
-            raise Refused(
-                "stored_energy",
-                f"at {day.at(step, step_s)} the storage would hold {wrong} than its {bound} of {held} Wh",
-                place="curves" if not everything[-1].path_w else "schedule_w",
-            )
+    return least, most, one_wh
+
+
+def short_of(
+    day: Day, commitments: Sequence[Commitment], award: Commitment, conflicts: Conflicts
+) -> tuple[Whole, Whole]:
+    """What of an award's power, up and down in W, the unit does not have beside its other commitments."""
+    up, down = day.powers_w()
+    own = [one for one in commitments if _same_power(one, award)]
+    everything = [*joined(one for one in commitments if one not in own), _joined(own, award)]
+    beyond = [
+        np.maximum(np.array(powers) - most, 0) for powers, most in ((award.up_w, up), (award.down_w, down))
+    ]
+    short = [short_w for _, short_w in _short_w(day, everything, conflicts, up, down)]
+    asked = [np.array(award.up_w), np.array(award.down_w)]
+    found = [np.minimum(np.maximum(*pair), most) for *pair, most in zip(beyond, short, asked, strict=True)]
+    return found[0], found[1]
+
+
+def lacking_wh(day: Day, commitments: Sequence[Commitment]) -> int:
+    """The most by which the stored energy would leave floor or ceiling, in Wh of the storage, rounded up."""
+    everything = joined(commitments)
+    worst = 0
+    for path in _paths(everything, day.slots):
+        least, most, one_wh = _margins(day, path, everything)
+        worst = max(worst, -(int(least.min()) // one_wh), -(-int(most.max()) // one_wh))
+    return worst
 
 
 def _held(everything: Sequence[Commitment], slots: int) -> tuple[Whole, Whole]:

@@ -12,6 +12,7 @@ from ledger.identity import checked_id
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading import risk
+from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.bid_commands import OnBid
 from trading.bid_life import (
@@ -91,13 +92,15 @@ class NoteUncertain(OnBid, frozen=True):
 class AcknowledgeBid(OnBid, frozen=True):
     """The market has it, under its own reference. A person may say so where no gateway can ask.
 
-    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds.
+    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds. `gone`: so many
+    first intervals' gates were past, where what it replaced still stands.
     """
 
     revision: int
     reference: str
     market_time: Instant | None = None
     sent: bool = False
+    gone: int = 0
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
         """Raises:
@@ -109,7 +112,7 @@ class AcknowledgeBid(OnBid, frozen=True):
         if not self.reference.strip():
             raise Refused("reference", "name the market's own reference", place="reference")
         withdrawing = self.sent and standing.status == "withdrawing"
-        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing),)
+        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing, self.gone),)
 
 
 class RefuseBid(OnBid, frozen=True):
@@ -178,12 +181,16 @@ class ExpireBid(OnBid, frozen=True):
 
 
 class ClearBid(OnBid, frozen=True):
-    """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so."""
+    """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so.
+
+    `conflict`: what of it cannot be kept; it is a fact all the same.
+    """
 
     clearing: Id
     run: str
     awarded_w: tuple[int, ...]
     revision: int | None = None
+    conflict: AwardConflict | None = None
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
         """Raises:
@@ -193,8 +200,8 @@ class ClearBid(OnBid, frozen=True):
             named = "" if self.revision is None else f" in revision {self.revision}"
             wrong = f"bid {self.bid} does not stand at the market{named}"
             raise Refused("award_without_bid", wrong, place="bid")
-        _check_award(standing.draft.bid, self.awarded_w)
-        return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w),)
+        _check_award(standing.bid, self.awarded_w)
+        return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w, self.conflict),)
 
 
 def awardable(state: BidState | None, revision: int | None) -> Standing | None:

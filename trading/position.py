@@ -15,6 +15,7 @@ import numpy as np
 
 from ledger.clauses.flow import exact_text
 from ledger.interval import Instant
+from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.envelope import SLOT_S
 from trading.product import Product
@@ -37,6 +38,7 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     product: Product
     awarded_w: tuple[int, ...] | None = None
     price_u: tuple[int, ...] | None = None
+    conflict: AwardConflict | None = None
 
     def __post_init__(self) -> None:
         assert (self.awarded_w is None) == (self.price_u is None), "a clearing tells both"
@@ -50,6 +52,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     """One bid in a quarter-hour: W offered from `low_w` to `high_w`, and W awarded at `price_u`.
 
     Of a product with shorter intervals: the widest range, the mean award and mean price, as exact text.
+    `short_w`: the W of the award that the unit cannot keep beside its other commitments.
     """
 
     product: str
@@ -58,6 +61,17 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     high_w: int
     awarded_w: str | None
     price_u: str | None
+    short_w: int = 0
+
+
+class Short(msgspec.Struct, frozen=True, kw_only=True):
+    """A bid whose corrected award cannot be kept: the bids beside which it cannot, the Wh of stored energy
+    that lack at worst, and what that costs at worst in the market's currency, exact."""
+
+    bid: str
+    beside: tuple[str, ...]
+    energy_wh: int
+    imbalance: str
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +109,7 @@ class UnitPositions(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     day: date
     positions: tuple[Position, ...]
+    conflicts: tuple[Short, ...] = ()
 
 
 def positions(
@@ -122,7 +137,17 @@ def positions(
                 deviation_value=_text(value),
             )
         )
-    return UnitPositions(unit=unit, day=day, positions=tuple(rows))
+    shorts = [
+        Short(
+            bid=one.bid.id,
+            beside=one.conflict.beside,
+            energy_wh=one.conflict.energy_wh,
+            imbalance=exact_text(one.conflict.imbalance(one.product)),
+        )
+        for one in stands
+        if one.conflict is not None
+    ]
+    return UnitPositions(unit=unit, day=day, positions=tuple(rows), conflicts=tuple(shorts))
 
 
 def awarded_wh(stands: Sequence[Stand], slots: int) -> list[Fraction | None]:
@@ -161,6 +186,7 @@ def _offered(stand: Stand, slots: int) -> list[Offered]:
             high_w=high[number],
             awarded_w=None if awarded is None else exact_text(awarded[number]),
             price_u=None if price is None else exact_text(price[number]),
+            short_w=0 if stand.conflict is None else stand.conflict.short_w[number],
         )
         for number in range(slots)
     ]

@@ -23,6 +23,7 @@ from ledger.interval import midnight, utc_of_local, zone_of
 from ledger.quantity import MINOR_DIGITS, exact
 from ledger.refusal import Refused
 from trading.moment import DayMoment, IntervalMoment, Moment, clock_time, follows
+from trading.settles_as import SettlesAs
 
 Id = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Signed = Annotated[str, msgspec.Meta(pattern=r"^-?\d{1,15}(\.\d{1,9})?$")]
@@ -102,14 +103,15 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     linked_blocks: bool = False
     clock_margin_s: int = 2
     """A bid is late when the gate closes within this time of our clock."""
-    settles_as: Id | None = None
-    """The market rule under which the sites' parts of its awards are settled; None where they are settled as
-    the market's statement about the trading unit, or not by award."""
+    settles_as: SettlesAs | None = None
+    """The market rule under which the sites' parts of its awards are settled, and its stream; None where they
+    are settled as the market's statement about the trading unit, or not by award."""
+    joint_with: Id | None = None
+    """The product of the market that is awarded for the same power, as mileage and capacity of regulation
+    are: each names the other, and the two bind it once."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
-        if self.settles_as is not None:
-            checked_id(self.settles_as, "settles_as")
         if not self.title.strip():
             raise Refused("empty", "state the title", place="title")
         for place, allowed in (
@@ -125,6 +127,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             raise Refused("interval", f"one of {', '.join(map(str, _INTERVALS))} seconds", place="interval_s")
         self._check_prices()
         self._check_quantities()
+        self._check_settled()
         if not follows(self.gate_opens, self.gate_closes):
             raise Refused("gate", "the gate closes after it opens", place="gate_closes")
         if not follows(self.gate_closes, self.published, at_once=True):
@@ -180,10 +183,32 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         if not self.blocks_max and (self.exclusive_groups or self.linked_blocks):
             raise Refused("not_allowed", "a product without blocks groups and links none", place="blocks_max")
 
+    def _check_settled(self) -> None:
+        if self.joint_with is not None:
+            checked_id(self.joint_with, "joint_with")
+            if not self.kind.startswith("regulation"):
+                raise Refused("joint_with", "for mileage and capacity of regulation", place="joint_with")
+        if self.settles_as is None:
+            return
+        if self.settles_as.stream != self.stream:
+            wrong = f"{self.kind} settles as {self.stream}, not {self.settles_as.stream}"
+            raise Refused("settles_as", wrong, place="settles_as.stream")
+        if self.kind == "energy" and self.stage == "monthly":
+            wrong = "energy settles as day_ahead, intraday or real_time"
+            raise Refused("settles_as", wrong, place="stage")
+        if self.kind == "capacity" and (self.delivery_days != "month_start" or not self.sustain_min):
+            wrong = "capacity is certified for a month, by how long it is held: month_start, and sustain_min"
+            raise Refused("settles_as", wrong, place="settles_as")
+
     @property
     def stream(self) -> MatrixStream:
         """As which stream of the exclusivity matrix its awards count."""
         return STREAM_OF[self.kind]
+
+    @property
+    def joint(self) -> str | None:
+        """What the power is known as that it shares with another product; None where it has its own."""
+        return None if self.joint_with is None else min(self.id, self.joint_with)
 
     def micro(self, price: str) -> Fraction:
         """A price per `price_unit` in millionths of the currency per kWh, kW·h or kW."""
@@ -237,6 +262,22 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         names = [product.id for product in self.products]
         if not names or len(set(names)) != len(names):
             raise Refused("product_duplicate", "one or more products, each id once", place="products")
+        for number, product in enumerate(self.products):
+            self._check_joint(product, f"products[{number}].joint_with")
+
+    def _check_joint(self, product: Product, place: str) -> None:
+        if product.joint_with is None:
+            return
+        other = next((one for one in self.products if one.id == product.joint_with), None)
+        same = ("stage", "interval_s", "direction", "delivery_days")
+        if (
+            other is None
+            or {product.kind, other.kind} != {"regulation_capacity", "regulation_mileage"}
+            or other.joint_with != product.id
+            or any(getattr(other, field) != getattr(product, field) for field in same)
+        ):
+            wrong = f"mileage and capacity name each other, and have the same {', '.join(same)}"
+            raise Refused("joint_with", wrong, place=place)
 
     def _check_days(self) -> None:
         """That zone and calendar exist and belong together, each refused at its own field."""

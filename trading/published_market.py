@@ -9,7 +9,9 @@ import msgspec
 from ledger.effective import History, Period, extended
 from ledger.interval import checked_year
 from ledger.refusal import Refused
-from trading.product import Market
+from ledger.streams import Rule
+from trading.product import Market, Product
+from trading.settles_as import SettlesAs
 
 
 class MarketPublished(msgspec.Struct, frozen=True, tag_field="kind", tag="market.published.v1"):
@@ -23,7 +25,10 @@ class MarketPublished(msgspec.Struct, frozen=True, tag_field="kind", tag="market
 
 
 class PublishMarket(msgspec.Struct, frozen=True, tag_field="command", tag="market.publish"):
-    """Record a market, or the version that replaces it where their times overlap."""
+    """Record a market, or the version that replaces it where their times overlap.
+
+    A rule that a product settles under may be published later; one that is known must fit.
+    """
 
     period: Period
     market: Market
@@ -34,12 +39,13 @@ class PublishMarket(msgspec.Struct, frozen=True, tag_field="command", tag="marke
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        named = (one.settles_as.rule for one in self.market.products if one.settles_as is not None)
+        return tuple(f"market_rule.{rule}" for rule in dict.fromkeys(named))
 
-    def decide(self, state: History[Market] | None, _: Mapping[str, object]) -> tuple[MarketPublished]:
+    def decide(self, state: History[Market] | None, others: Mapping[str, object]) -> tuple[MarketPublished]:
         """Raises:
         Refused: `year` for a period outside the years that are kept; `zone` or `currency` for a next
-            version in another one."""
+            version in another one; what `SettlesAs.check` refuses of a known rule."""
         checked_year(self.period.start, "period")
         if state is not None:
             held = state.latest.document
@@ -51,4 +57,17 @@ class PublishMarket(msgspec.Struct, frozen=True, tag_field="command", tag="marke
                     raise Refused(
                         field, f"market {held.id} is of {old}; one of {new} needs another id", place=field
                     )
+        for number, product in enumerate(self.market.products):
+            if product.settles_as is not None:
+                rules = others.get(f"market_rule.{product.settles_as.rule}")
+                self._check_rule(product, product.settles_as, rules, f"products[{number}]")
         return (MarketPublished(self.period, self.market),)
+
+    def _check_rule(self, product: Product, settles_as: SettlesAs, rules: object, place: str) -> None:
+        if not isinstance(rules, History):
+            return
+        rule: Rule = rules.latest.document
+        try:
+            settles_as.check(rule, self.market.currency, self.market.zone, product.id)
+        except Refused as refused:
+            raise Refused(refused.code, refused.reason, place=f"{place}.{refused.place}") from None

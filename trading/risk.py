@@ -125,12 +125,17 @@ class Pulled(msgspec.Struct, frozen=True):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """The policy in force, one that waits for a second person, and the switch."""
+    """The policy in force, one that waits for a second person, and the switch.
+
+    `retired`: limits of earlier policies that are not in force. What bids use of them goes on being kept, so
+    that one that is put back counts what still stands of what it counted before, and nothing that ended.
+    """
 
     policy: RiskPolicy | None = None
     prepared: RiskPolicy | None = None
     prepared_by: str = ""
     pulled: Pulled | None = None
+    retired: tuple[Limit, ...] = ()
 
 
 class PolicyPrepared(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.policy_prepared.v1"):
@@ -146,7 +151,18 @@ class PolicyApproved(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.po
     by: str
 
     def apply(self, state: Desk | None) -> Desk:
-        return msgspec.structs.replace(state or Desk(), policy=self.policy, prepared=None, prepared_by="")
+        before = state or Desk()
+        names = {limit.id for limit in self.policy.limits}
+        known = {
+            limit.id: limit for limit in (*before.retired, *(before.policy.limits if before.policy else ()))
+        }
+        return msgspec.structs.replace(
+            before,
+            policy=self.policy,
+            prepared=None,
+            prepared_by="",
+            retired=tuple(limit for name, limit in sorted(known.items()) if name not in names),
+        )
 
 
 class TradingStopped(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.trading_stopped.v1"):
@@ -253,6 +269,17 @@ def check_running(desk: object) -> None:
     if isinstance(desk, Desk) and desk.pulled is not None:
         pulled = desk.pulled
         raise Refused("kill_switch", f"{pulled.by} stopped trading: {pulled.reason}", place="switch")
+
+
+def known_limits(desk: object) -> RiskPolicy:
+    """The policy in force with the limits of earlier ones beside: of which of them what is used is kept.
+
+    Raises:
+        Refused: `risk_policy_missing`.
+    """
+    policy = policy_of(desk)
+    assert isinstance(desk, Desk), "a policy is in force"
+    return msgspec.structs.replace(policy, limits=(*policy.limits, *desk.retired))
 
 
 def policy_of(desk: object) -> RiskPolicy:

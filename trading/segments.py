@@ -72,30 +72,6 @@ class Table:
             high[self._offered] = np.maximum(np.maximum.reduceat(self.to_w, self._begins), 0)
         return low, high
 
-    def power_at(self, price_u: Whole) -> Whole:
-        """The power at a clearing price of energy in each interval: segments toward discharge that cost at
-        most that, and those of charging that pay more than that."""
-        taken = self.price_u <= np.repeat(price_u, self.counts)
-        up = np.where(taken, np.maximum(self.to_w, 0) - np.maximum(self.from_w, 0), 0)
-        down = np.where(taken, 0, np.minimum(self.to_w, 0) - np.minimum(self.from_w, 0))
-        power = np.zeros(len(self.counts), dtype=np.int64)
-        if len(self._offered):
-            power[self._offered] = np.add.reduceat(up - down, self._begins)
-        return power
-
-    def awarded_at(self, price_u: Whole) -> tuple[Whole, Whole]:
-        """The lowest and highest power at a clearing price of power in each interval: segments of either
-        direction that cost at most that."""
-        taken = self.price_u <= np.repeat(price_u, self.counts)
-        low = np.zeros(len(self.counts), dtype=np.int64)
-        high = np.zeros(len(self.counts), dtype=np.int64)
-        if len(self._offered):
-            down = np.where(taken, np.minimum(self.from_w, 0) - np.minimum(self.to_w, 0), 0)
-            up = np.where(taken, np.maximum(self.to_w, 0) - np.maximum(self.from_w, 0), 0)
-            low[self._offered] = np.add.reduceat(down, self._begins)
-            high[self._offered] = np.add.reduceat(up, self._begins)
-        return low, high
-
 
 def whole_numbers(values: Sequence[int], place: str) -> Whole:
     """`values` as a column.

@@ -118,6 +118,26 @@ class KeepUse(msgspec.Struct, frozen=True):
         return (LimitUsed(self.used, now, overridden=False),)
 
 
+class KeepUses(msgspec.Struct, frozen=True):
+    """As `KeepUse`, of several bids at once: facts, which may be more than the limit."""
+
+    limit: Limit
+    value: str
+    day: date
+    used: tuple[Used, ...]
+
+    @property
+    def aggregate(self) -> str:
+        return aggregate_of(self.limit, self.value, self.day)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def decide_at(self, now: datetime, _: Usage | None, __: Mapping[str, object]) -> tuple[LimitUsed, ...]:
+        return tuple(LimitUsed(one, now, overridden=False) for one in self.used)
+
+
 class FreeLimit(msgspec.Struct, frozen=True):
     """Give back what a bid used of a limit."""
 

@@ -25,11 +25,18 @@ _decode: Final = msgspec.json.Decoder(Disclosed).decode
 
 
 def statement_bundle(
-    door: FrontDoor, database: Database, published: PublishedLog, statement: Statement, timeout: float
+    door: FrontDoor,
+    database: Database,
+    published: PublishedLog,
+    statement: Statement,
+    timeout: float,
+    *,
+    commits: bool = True,
 ) -> bytes:
     """The bundle of a statement, which was read with the rights of whoever asks.
 
-    The run is committed to now, unless it was before, and the log signed over it.
+    The run is committed to now, unless it was before, and the log signed over it. Without `commits` nothing
+    is recorded.
 
     Raises:
         Refused: `unknown_checkpoint` while no signed checkpoint covers the commitment; as `disclosed`.
@@ -37,7 +44,7 @@ def statement_bundle(
         Behind: the projections did not reach the commitment in time.
     """
     check_statements(database, door.book, [statement])
-    found = disclosed(door, database, statement.sequence)
+    found = disclosed(door, database, statement.sequence, commits=commits)
     opened = found.commitment.opened(statement.party)
     document = _decode(opened.content)
     assert document.statement == statement, "what was committed to is what is shown"

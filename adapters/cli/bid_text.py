@@ -131,6 +131,9 @@ def _standing(standing: Standing, market: Market, product: Product) -> Iterator[
     if standing.clearing:
         yield f"  awarded by {standing.clearing}:"
         yield from _awards(standing.awarded_w, standing.draft.bid, market, product)
+    if standing.conflict is not None:
+        most, beside = max(standing.conflict.short_w), ", ".join(standing.conflict.beside)
+        yield f"  conflict: up to {mw(most)} MW of it are sold to {beside} since an earlier run"
 
 
 def _awards(power_w: Sequence[int], bid: Bid, market: Market, product: Product) -> Iterator[str]:

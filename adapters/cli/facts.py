@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import nats.errors
@@ -40,6 +40,7 @@ from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
 from ledger.signed_contract import RegisterContract
 from ledger.streams import Fact
+from ledger.unstated import optional_parts
 
 console = Console(stderr=True)
 
@@ -48,6 +49,7 @@ _SHOWN = 20
 
 _GAPS_SHOWN = 10
 
+_HELD: Final = {"stated": "", "default": "default: ", "absent": "not stated: "}
 _CONTRACT = "a contract in TOML (examples/contracts has one of each model)"
 
 
@@ -176,6 +178,8 @@ def add_to(app: App, session: Session) -> None:
     def check(file: Path) -> None:
         """Check a contract file; an error names its line and field. Nothing is stored.
 
+        Of each part that a contract may leave out it says what is stated, or what holds without it.
+
         A warning points at what is acceptable, and perhaps not meant, such as a fee above half of the capital
         a year.
         """
@@ -183,6 +187,8 @@ def add_to(app: App, session: Session) -> None:
         sites = ", ".join(found.sites)
         clauses = counted(len(found.clauses), "clause")
         print(f"{file}: contract {found.id} for {sites}, {clauses}, is in order")
+        for part in optional_parts(found):
+            print(f"  {part.field}: {_HELD[part.held]}{part.says}")
         _print_notices(found)
 
     @contract.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,6 +55,24 @@ def add_to(app: App, session: Session) -> None:
         print(signer.key)
 
     @group.command
+    def cosignature(
+        file: Path,
+        *,
+        witness: Annotated[list[str], Parameter(help="a witness's verifier key; once for each")],
+    ) -> None:
+        """Keep witnesses' signatures of one of our checkpoints (C2SP tlog-cosignature), once they hold.
+
+        FILE is the signed note that a witness gave back, or the note with several of them.
+        """
+        note = Note.parse(given_file.read(file, "a checkpoint that a witness cosigned"))
+        keys = [NoteKey.parse(one) for one in witness]
+        with session.open() as stack:
+            size, seen = stack.published.keep_cosignatures(note, keys)
+        for key, time_s in seen.items():
+            at = datetime.fromtimestamp(time_s, UTC).isoformat()
+            print(f"{key.name} saw the checkpoint of {counted(size, 'event')} at {at}; kept")
+
+    @group.command
     def inclusion(
         sequence: int,
         *,
@@ -90,17 +109,26 @@ def add_to(app: App, session: Session) -> None:
         key: Annotated[
             str | None, Parameter(help="the verifier key, where the key's file is not here")
         ] = None,
+        witness: Annotated[
+            list[str] | None, Parameter(help="the verifier key of a witness that must have cosigned it")
+        ] = None,
     ) -> int:
         """Say whether today's log goes on from a checkpoint that somebody kept.
 
-        Ends with 1 when it does not: then the two signed checkpoints that it prints are the evidence.
+        Each named witness must have cosigned it. Ends with 1 when the log does not go on from it: then the
+        two signed checkpoints that it prints are the evidence.
         """
         note = Note.parse(given_file.read(file, "a checkpoint that somebody kept"))
         with session.open() as stack:
             stack.caught_up()
             published = stack.published
             trusted = published.key() if key is None else NoteKey.parse(key)
-            kept = open_checkpoint(note, published.origin, trusted).checkpoint
+            witnesses = [NoteKey.parse(one) for one in witness or ()]
+            opened = open_checkpoint(note, published.origin, trusted, witnesses)
+            for each in witnesses:
+                if each not in opened.note.witnessed_s:
+                    raise Refused("note_unsigned", f"{each.name} did not cosign this", place="--witness")
+            kept = opened.checkpoint
             return _check(stack, kept, note, file)
 
 

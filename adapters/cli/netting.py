@@ -26,12 +26,13 @@ def add_to(app: App, session: Session) -> None:
 
     @netting.command
     def show(party: str | None = None, *, as_of: AsOf = None, effective: EffectiveDay = None) -> None:
-        """Show what is issued and unpaid with each counterparty over all contracts, both ways and net."""
+        """Show what is open with each counterparty over all contracts, both ways and net: what is issued and
+        unpaid, and what was paid in advance."""
         with session.open() as stack:
             at = moment(stack, as_of)
             position, today = at.position, at.day(stack, effective)
             with stack.database.reading(stack.settings.book) as connection:
-                found = counterparties(connection, position, party)
+                found = counterparties(connection, position, party, today)
                 held = nettings(connection, position)
         for one in found:
             agreements = held[one.party].agreements if one.party in held else ()
@@ -44,7 +45,8 @@ def add_to(app: App, session: Session) -> None:
             for each in one.statements:
                 key = each.key
                 due = "" if each.due_on is None else f", due {each.due_on}"
-                print(f"    {key.contract} {key.month} run {key.run}: {grouped(str(each.open))}{due}")
+                what = ", paid in advance" if each.advance else due
+                print(f"    {key.contract} {key.month} run {key.run}: {grouped(str(each.open))}{what}")
 
     @netting.command
     def agree(

@@ -59,9 +59,15 @@ def positions_text(day: UnitPositions) -> list[str]:
     rows = [f"{day.unit} on {day.day}: Wh above zero toward the grid; deviation at the real-time price"]
     names = " ".join(f"{name:>12}" for name in ("awarded", "metered", "deviation", "value"))
     rows.append(f"{'from (UTC)':17} {'state':9} {names} offered")
+    rows += [
+        f"conflict: bid {short.bid} is awarded more than is left beside {', '.join(short.beside)}:"
+        f" {short.energy_wh} Wh of storage lack, imbalance at worst {short.imbalance}"
+        for short in day.conflicts
+    ]
     for one in day.positions:
         offers = [
             f"{offer.product} {offer.low_w}..{offer.high_w} W, awarded {offer.awarded_w or _NONE}"
+            + (f", {offer.short_w} W short" if offer.short_w else "")
             for offer in one.offered
             if offer.low_w or offer.high_w
         ]

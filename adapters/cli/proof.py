@@ -9,8 +9,10 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import Progress
 
+from adapters import access_sealing
 from adapters import backup as backups
 from adapters import replay as replays
+from adapters.access_log import AccessLog
 from adapters.cli import given_file, repairing
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
@@ -23,6 +25,7 @@ from adapters.stack import Stack
 from adapters.verify import check_runs
 from adapters.verify import verify as verify_book
 from ledger.refusal import Refused
+from ledger.repair_record import Believed
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
 from ledger.transparency.note import Note
 
@@ -61,11 +64,16 @@ def add_to(app: App, session: Session) -> None:
                     proof = replays.replay(stack.log, stack.database)
                     faults += proof.faults
                     rows = sum(table.rows for table in proof.tables)
+                seen = _access_checked(stack, faults)
+                faults += seen.faults
                 known_damage.note(stack.database, stack.settings.book, faults)
         except Discontinuity as lost:
             return _fault(lost)
         for fault in faults:
             print(f"FAULT {fault}")
+        if seen.records or seen.forgotten:
+            gone = f", {seen.forgotten} more forgotten by age" if seen.forgotten else ""
+            print(f"{counted(seen.records, 'sealed access record')} as sealed{gone}")
         for remedy in dict.fromkeys(fault.remedy for fault in faults):
             print(f"  {remedy}")
         print(
@@ -169,16 +177,35 @@ def add_to(app: App, session: Session) -> None:
         )
 
     @app.command
-    def repair(*, dry_run: bool = False, backup: Path | None = None) -> int:
+    def repair(
+        *,
+        dry_run: bool = False,
+        backup: Path | None = None,
+        beyond_checkpoint: Annotated[
+            Believed | None, Parameter(help="which copy holds where no signed checkpoint proves either")
+        ] = None,
+        reason: Annotated[str, Parameter(help="why that copy; it is on record")] = "",
+    ) -> int:
         """Restore a damaged book from what is proven right, after its content was kept as evidence.
 
         Needs the operator's identity and the book to itself: end `wattledger up` first. Writes what it did as
-        an event. Ends with 1, and changes nothing, when of some sequences no copy is proven right; a backup
-        may then have them.
+        an event. Ends with 1, and changes nothing, when of some sequences no copy is proven right (a backup
+        may then have them), or when some stand in another copy than the stream only and no signed checkpoint
+        proves them: --beyond-checkpoint archive puts them into the stream, --beyond-checkpoint stream sets
+        them aside.
         """
         if backup is not None:
             given_file.check_readable(backup, "a backup that `wattledger backup` wrote")
-        return repairing.run(session, console, dry_run=dry_run, backup=backup)
+        wanted = repairing.wanted(beyond_checkpoint, reason)
+        return repairing.run(session, console, dry_run=dry_run, backup=backup, wanted=wanted)
+
+
+def _access_checked(stack: Stack, faults: list[Fault]) -> access_sealing.Checked:
+    """What was seen, by its seals; nothing where the book that has them is damaged itself."""
+    if any(fault.code.startswith(("stream_", "chain_")) for fault in faults):
+        return access_sealing.Checked(0, 0, ())
+    log = AccessLog(stack.client, stack.settings.book, stack.clock)
+    return access_sealing.check(log, stack.door)
 
 
 def _checkpoints_for_restore(stack: Stack, file: Path | None) -> list[Checkpoint]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from adapters import approving, lives
+from adapters import approving, crediting, lives
 from adapters.cli import market_cash
 from adapters.cli.counted import counted
 from adapters.cli.posted import print_late
@@ -150,12 +150,16 @@ def add_to(app: App, session: Session) -> None:
         party: str,
         amount: Annotated[str, Parameter(help="below zero the party owed it", allow_leading_hyphen=True)],
         *,
-        id: str,
-        reason: str,
+        id: Annotated[str, Parameter(help="its own, under which it stands in the statement's life")],
+        reason: Annotated[str, Parameter(help="why it is given up, such as the debtor's insolvency")],
         by: As,
         run: Run = None,
     ) -> None:
-        """Give up what is open of a statement, or a part; in a book of two persons another approves it."""
+        """Give up what is open of a statement, or a part of it.
+
+        In a book of one person it is done at once. In a book of two persons it waits as a proposal until
+        another one approves it: wattledger approve PROPOSAL --as WHO.
+        """
         with session.open() as stack:
             asks = asks_to_pay("write_off", lambda life: _money(amount, life, "amount"))
             life = _life(stack, contract, month, party, run, asks)
@@ -176,21 +180,40 @@ def add_to(app: App, session: Session) -> None:
         run: Run = None,
         to_run: Run = None,
     ) -> None:
-        """Settle another statement of the party with what was paid beyond this one."""
+        """Settle another statement of the party with what was paid beyond this one.
+
+        Its id names it once: given again, the same credit is answered and another one is refused.
+        """
         with session.open() as stack:
-            life = _life(stack, contract, month, party, run, gives_credit)
-            other = _life(stack, *to, party, to_run, takes_credit)
-            moved = Credit(
-                id=id,
-                of=life.key,
-                to=other.key,
-                on=lives.today(stack.door, stack.clock),
-                amount=_money(amount, life, "amount"),
-            )
-            command_id = once()
-            wishes = [Wish(command, command_id) for command in moved.commands]
-            receipts = stack.door.execute_all(wishes, actor=by)
-        print(f"credit {id}: recorded, event {receipts[0].sequence}")
+            moved = _recorded_credit(stack, party, id)
+            if moved is None:
+                life = _life(stack, contract, month, party, run, gives_credit)
+                other = _life(stack, *to, party, to_run, takes_credit)
+                moved = Credit(
+                    id=id,
+                    of=life.key,
+                    to=other.key,
+                    on=lives.today(stack.door, stack.clock),
+                    amount=_money(amount, life, "amount"),
+                )
+            else:
+                of_it = _named(moved.of, contract, month, run) and _named(moved.to, *to, to_run)
+                money = _parsed(amount, moved.amount.currency, "amount")
+                crediting.check_same(moved, same=of_it and money == moved.amount)
+            receipt = crediting.move(stack.door, moved, actor=by)
+        print(f"credit {id}: recorded, event {receipt.sequence}")
+
+
+def _recorded_credit(stack: Stack, party: str, name: str) -> Credit | None:
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        return crediting.recorded(rows.page(connection, position, party=party), name)
+
+
+def _named(key: StatementKey, contract: str, month: str, run: int | None) -> bool:
+    """Whether it is a statement of that contract and month, and of the run if one is stated."""
+    same = (key.contract, key.month) == (contract, str(Month.parse(month)))
+    return same and run in (None, key.run)
 
 
 def _pay(

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
+from adapters.beyond_checkpoint import Unproven, Wanted, described
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session, check_folder
 from adapters.integrity import checkpoint_files
+from adapters.integrity.fault import Fault
 from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, repair, survey
+from adapters.settling import lowest_position
 from adapters.stack import Stack, running
+from adapters.verify import check_runs
 from ledger.refusal import Refused
-from ledger.repair_record import Repair
+from ledger.repair_record import Believed, Repair
 
 _SHOWN: Final = 20
+_CHOICES: Final = (
+    "say which copy holds: `wattledger repair --beyond-checkpoint archive --reason TEXT` puts them into the"
+    " stream, `--beyond-checkpoint stream` sets them aside; compare them with what others hold first"
+    " (receipts, backups, bundles)"
+)
 
 
-def run(session: Session, console: Console, *, dry_run: bool, backup: Path | None) -> int:
+def wanted(believed: Believed | None, reason: str) -> Wanted | None:
+    """What was said of sequences that nothing proves.
+
+    Raises:
+        Refused: `reason` for one without the other.
+    """
+    if (believed is None) != (not reason.strip()):
+        raise Refused("reason", "--beyond-checkpoint and --reason go together", place="--reason")
+    return None if believed is None else Wanted(believed, reason)
+
+
+def run(
+    session: Session,
+    console: Console,
+    *,
+    dry_run: bool,
+    backup: Path | None,
+    wanted: Wanted | None = None,
+) -> int:
     """Open the book without believing it, and repair it or only say what would be done.
 
     Raises:
@@ -31,18 +58,38 @@ def run(session: Session, console: Console, *, dry_run: bool, backup: Path | Non
         if session.settings.embedded and not stack.children:
             raise Refused("repair_busy", "another command runs these servers; end it first", place="state")
         files = _checkpoint_faults(stack)
-        with _shop(stack, backup) as shop:
+        with _shop(stack, backup, wanted) as shop:
             if dry_run:
-                return max(_shown(shop, console), files)
+                return max(_shown(stack, shop, console), files)
             try:
                 with console.status("repairing"):
                     done = repair(shop, actor=ACTOR)
             except Unrepairable as impossible:
                 return _impossible(impossible)
+            except Unproven as doubted:
+                print(f"not repaired: {doubted}\n  {_CHOICES}")
+                return 1
             stack.projector().catch_up()
             folder = shop.folder
+        runs = _run_faults(stack, console)
     _told(done, folder)
-    return files
+    return max(files, _said(runs))
+
+
+def _run_faults(stack: Stack, console: Console) -> list[Fault]:
+    """Of rows that are right: the runs that were recorded from others."""
+    book = stack.settings.book
+    with console.status("settling runs again"), stack.database.reading(book) as connection:
+        return check_runs(connection, book, lowest_position(connection))[1]
+
+
+def _said(faults: Sequence[Fault]) -> int:
+    """Say what no repair mends: 1 where there is anything."""
+    for fault in faults[:_SHOWN]:
+        print(f"FAULT {fault}\n  {fault.remedy}")
+    if (more := len(faults) - _SHOWN) > 0:
+        print(f"FAULT and {more} more")
+    return int(bool(faults))
 
 
 def _checkpoint_faults(stack: Stack) -> int:
@@ -50,13 +97,11 @@ def _checkpoint_faults(stack: Stack) -> int:
     faults = [*checkpoint_files.signed(stack.published).faults]
     with stack.database.reading(stack.settings.book) as connection:
         faults += checkpoint_files.check_not_rolled_back(connection, stack.published)
-    for fault in faults:
-        print(f"FAULT {fault}\n  {fault.remedy}")
-    return int(bool(faults))
+    return _said(faults)
 
 
 @contextmanager
-def _shop(stack: Stack, backup: Path | None) -> Iterator[Shop]:
+def _shop(stack: Stack, backup: Path | None, wanted: Wanted | None) -> Iterator[Shop]:
     settings, addresses = stack.settings, stack.addresses
     if addresses.nats_seed is not None and addresses.nats_operator_seed is None:
         raise Refused(
@@ -75,12 +120,13 @@ def _shop(stack: Stack, backup: Path | None) -> Iterator[Shop]:
             settings.nats_replicas,
             checkpoint_files.signed(stack.published).checkpoints,
             backup,
+            wanted,
         )
     finally:
         operator.close()
 
 
-def _shown(shop: Shop, console: Console) -> int:
+def _shown(stack: Stack, shop: Shop, console: Console) -> int:
     plan = begun(shop.folder)
     if plan is not None:
         print(f"a repair was begun and not ended; it goes on from its image up to {plan.last_sequence}")
@@ -88,7 +134,7 @@ def _shown(shop: Shop, console: Console) -> int:
     with console.status("comparing"):
         found = survey(shop)
     print("\n".join(_lines(found)))
-    return 0 if found.nothing_to_do else 1
+    return _said(_run_faults(stack, console)) if found.nothing_to_do else 1
 
 
 def _lines(found: Survey) -> Iterator[str]:
@@ -102,6 +148,10 @@ def _lines(found: Survey) -> Iterator[str]:
     if judgement.undecided:
         yield f"cannot be repaired: {Unrepairable(judgement)}"
         return
+    if found.unproven:
+        yield f"would not be repaired unasked: {described(found.unproven, found.proven)}"
+        yield f"  {_CHOICES}"
+        yield "  with the archive believed:"
     if found.remakes_stream:
         yield f"would make the stream anew, sequences 1 to {judgement.end}"
         from_archive = [at for at, copy in judgement.right.items() if copy != "stream"]
@@ -140,6 +190,9 @@ def _told(done: Repaired, folder: Path) -> None:
         print(f"nothing to repair up to position {done.rows.position}")
         return
     record = done.repair
+    if (beyond := record.beyond) is not None:
+        where = f"sequences {beyond.first} to {beyond.last}, {counted(beyond.count, 'event')}"
+        print(f"{beyond.believed} believed beyond the newest checkpoint: {where}; reason: {beyond.reason}")
     for step in record.steps:
         noun = "row" if step.action == "rows_restored" else "event"
         print(f"{step.action:<20} {step.place}: {counted(step.count, noun)}")

@@ -22,6 +22,7 @@ from ledger.interval import Month, midnight, zone_of
 from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run_calendar import PublishRunCalendar, parse
 from ledger.settlement.run_due import waits
+from ledger.settlement.voided import VoidRun
 
 
 def add_to(app: App, session: Session) -> None:
@@ -65,6 +66,15 @@ def add_to(app: App, session: Session) -> None:
             done = approving.submit(stack.door, command, command_id=f"cli:{secrets.token_hex(12)}", actor=by)
         waits_as = "" if done.proposal is None else f"; waits for approval as {done.proposal}"
         print(f"{contract}, {month}: the next correction is let through{waits_as}")
+
+    @runs.command
+    def void(contract: str, month: str, run: int, reason: str, *, by: As) -> None:
+        """Declare a run void that was recorded from altered rows; `wattledger settle` then corrects it."""
+        command = VoidRun(contract, str(Month.parse(month)), run, reason, by)
+        with session.open() as stack:
+            done = approving.submit(stack.door, command, command_id=f"cli:{secrets.token_hex(12)}", actor=by)
+        waits_as = "" if done.proposal is None else f"; waits for approval as {done.proposal}"
+        print(f"{contract}, {month}, run {run}: void{waits_as}; next: wattledger settle {month}")
 
     @app["register"].command(name="run-calendar")
     def run_calendar(

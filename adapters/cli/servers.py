@@ -15,13 +15,17 @@ from typing import Annotated, Final
 from cyclopts import App, Parameter
 
 from adapters import continuity
+from adapters.access_log import AccessLog
+from adapters.access_sealing import keep_sealing
 from adapters.cli.session import ACTOR, Session, check_folder, projecting
+from adapters.cli.webhook import signing_keys
 from adapters.continuity import Discontinuity
 from adapters.demo import Chapter, run_demo
 from adapters.embedded.child import Child, ChildFailed, accepts
 from adapters.gateway.configured import gateway_file
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
+from adapters.integrity import known_damage, position_rows
 from adapters.projections import PROJECTIONS
 from adapters.projector import Position, Projector
 from adapters.queries import imports_page
@@ -69,9 +73,12 @@ def add_to(app: App, session: Session) -> None:
     def up() -> int:
         """Run everything: embedded servers, projector, API and what is told live, each a process of its own.
 
-        Where WATTLEDGER_GATEWAYS names gateways, the trading role too.
+        Where WATTLEDGER_GATEWAYS names gateways, the trading role too. Where another command runs the
+        folder's servers it founds and starts nothing, and says how to join them.
         """
         check_folder(settings, founding=True)
+        if settings.embedded and StateFolder(settings.state).owned:
+            raise _runs_already(settings)
         _check_port(settings)
         if settings.gateways is not None:
             gateway_file(settings.gateways)
@@ -97,7 +104,16 @@ def add_to(app: App, session: Session) -> None:
             projector = stack.projector()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: projector.stop())
-            projector.run()
+            access, ended = AccessLog(stack.client, settings.book, session.clock), threading.Event()
+            sealing = threading.Thread(
+                target=keep_sealing, args=(access, stack.door, ended), kwargs={"actor": ACTOR}, name="sealing"
+            )
+            sealing.start()
+            try:
+                projector.run()
+            finally:
+                ended.set()
+                sealing.join()
         if projector.halted is not None:
             print(f"halted: {projector.halted}", file=sys.stderr)
             return 1
@@ -124,16 +140,22 @@ def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
     print(_address(session.settings), flush=True)
     state_settings(stack.door, stack.published, actor=ACTOR)
     stack.people.finish_all()
-    app = create_app(stack.door, stack.database, halted, session.clock, stack.published, stack.people)
+    app = create_app(
+        stack.door,
+        stack.database,
+        halted,
+        session.clock,
+        stack.published,
+        stack.people,
+        signing_keys(session.settings),
+    )
     serve_http(app, session.settings.http_host, session.settings.http_port)
 
 
 def _supervise(stack: Stack, stopping: threading.Event) -> int:
     """One process a role; one that dies is started again, a server that dies ends everything."""
     if stack.settings.embedded and not stack.children:
-        raise ChildFailed(
-            f"another command runs the servers of {stack.settings.state.resolve()}; end it first"
-        )
+        raise _runs_already(stack.settings)
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
@@ -158,6 +180,30 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
         for child in children.values():
             child.stop()
     return 0
+
+
+def _runs_already(settings: Settings) -> Refused:
+    """What runs in the folder and where, and the command for what was wanted."""
+    folder = StateFolder(settings.state)
+    found = folder.announced
+    if found is None:
+        runs = f"another command starts or stops the servers of {folder.path}"
+        return Refused("servers_running", f"{runs}; try again in a minute", place="state")
+    process = "" if found.process is None else f" (process {found.process})"
+    database = found.postgres_url.rpartition("@")[2].partition("/")[0]
+    runs = f"another command{process} runs the servers of {folder.path} and book {found.book!r}"
+    where = f"NATS at {found.nats_url.rpartition('/')[2]}, PostgreSQL at {database}"
+    free = f"WATTLEDGER_HTTP_PORT={settings.http_port + 1} " if settings.http_port else ""
+    if found.book == settings.book:
+        text = "that is this book; commands join it, and nothing more needs to be started"
+    else:
+        text = (
+            f"book {settings.book!r} was not started. On the same servers:"
+            f" {free}WATTLEDGER_BOOK={settings.book} wattledger serve, and wattledger tell for what is told"
+            " live. On servers of its own: wattledger up with WATTLEDGER_STATE set to another folder"
+            f"{' and another port' if free else ''}"
+        )
+    return Refused("servers_running", f"{runs}: {where}; {text}", place="state")
 
 
 def _check_port(settings: Settings) -> None:
@@ -221,9 +267,13 @@ def _status(stack: Stack) -> tuple[list[str], str | None]:
 
 
 def _fault(stack: Stack, position: Position) -> str | None:
-    """Why the stream is not the one that was projected, if it is not."""
+    """Why the stream is not the one that was projected, or projections stand elsewhere, if so; or what is
+    known of damage."""
     try:
-        continuity.check(stack.log, position.sequence, position.hash)
+        with stack.database.reading(stack.settings.book) as connection:
+            position_rows.check(connection)
+            known_damage.check(connection)
+        continuity.check_position(stack.log, stack.database, position.sequence, position.hash)
     except Discontinuity as lost:
         return str(lost)
     return None

@@ -20,7 +20,7 @@ from adapters.demo.roster import ZONE, RosterSite, roster
 from adapters.demo.site_month import MONTH
 from adapters.front_door import FrontDoor, Receipt
 from adapters.stack import Stack, running
-from ledger.command import Command
+from ledger.command import Command, TimedCommand
 from ledger.interval import zone_of
 from ledger.settlement.run import Run, Runs
 from ledger.statement.life import StatementKey
@@ -76,7 +76,7 @@ def once(door: FrontDoor, command: Command, actor: str, name: str = "") -> Recei
     return door.execute(command, command_id=_id_of(command, name), actor=actor)
 
 
-def by_two(door: FrontDoor, command: Command, name: str = "") -> Receipt:
+def by_two(door: FrontDoor, command: Command | TimedCommand, name: str = "") -> Receipt:
     """Have it prepared by one person and approved by another, once.
 
     Raises:
@@ -104,7 +104,7 @@ def portfolio_book(stack: Stack, console: Console) -> Iterator[PortfolioBook]:
             thread.join()
 
 
-def _id_of(command: Command, name: str) -> str:
+def _id_of(command: Command | TimedCommand, name: str) -> str:
     if name:
         return f"demo:{name}"
     asked = hashlib.sha256(type(command).__name__.encode() + msgspec.json.encode(command)).hexdigest()

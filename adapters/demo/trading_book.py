@@ -170,12 +170,9 @@ def found(book: TradingBook) -> None:
 
 
 def market() -> Market:
-    """The market's file, reached by the gateway of the reference market, and settled by its own rule."""
+    """The market's file, reached by the gateway of the reference market."""
     found = market_file.parse((EXAMPLES / f"markets/{MARKET}.toml").read_bytes())
-    products = tuple(
-        msgspec.structs.replace(one, settles_as=RULE) if one.id == PRODUCT else one for one in found.products
-    )
-    return msgspec.structs.replace(found, gateway="reference", products=products)
+    return msgspec.structs.replace(found, gateway="reference")
 
 
 def envelope() -> UnitEnvelope:

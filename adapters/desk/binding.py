@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,11 +18,12 @@ from adapters.settling import lowest_position
 from ledger.contract import Contract
 from ledger.effective import History
 from ledger.interval import Interval, midnight, zone_of
+from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading.bid import Bid
 from trading.bid_commands import limit_values, versions_on
 from trading.bid_life import BidState, LimitPart, Standing, with_behind
-from trading.commitment import Commit, Narrow, Release
+from trading.commitment import Commit, Narrow, Release, UnitDay, aggregate_of
 from trading.envelope import SLOT_S
 from trading.exposure import exposure_of
 from trading.feasibility import Commitment
@@ -35,6 +37,10 @@ _QUERY_DAYS: Final = 31
 """How long after its delivery day a result may change; until then an open limit counts it."""
 
 
+_KEPT: Final[WeakKeyDictionary[Database, dict[str, tuple[object, SiteTies]]]] = WeakKeyDictionary()
+"""What was read last of each book, and by what it is known that nothing was registered since."""
+
+
 class SiteTies:
     """What is tied to a unit's sites on a day: other units that share them, and contracts."""
 
@@ -43,27 +49,49 @@ class SiteTies:
     ) -> None:
         self._units = units
         self._contracts = contracts
+        self._on_day: dict[date, dict[str, frozenset[str]]] = {}
+        self._members_on: dict[tuple[str, date], dict[str, int]] = {}
 
     @classmethod
     def read(cls, database: Database, book: str) -> SiteTies:
-        """From what is registered."""
+        """From what is registered; what did not change since it was last read is not read again.
+
+        Versions are only ever added, so that the newest one's event and their number tell all of them.
+        """
         with database.reading(book) as connection:
             position = lowest_position(connection)
+            mark = connection.execute(
+                "SELECT max(from_seq), count(*) FROM ledger.registered"
+                " WHERE kind IN ('trading_unit', 'contract') AND from_seq <= %s",
+                [position],
+            ).fetchone()
+            kept = _KEPT.setdefault(database, {})
+            if book in kept and kept[book][0] == mark:
+                return kept[book][1]
             known = unit_facts.units(connection, position)
             contracts = registered.load(connection, "contract", Contract, position).versions
-        return cls(
+        ties = cls(
             {name: one.history for name, one in known.items()},
             {name: [one.document for one in versions] for name, versions in contracts.items()},
         )
+        kept[book] = mark, ties
+        return ties
 
     def contracts(self, bid: Bid) -> tuple[str, ...]:
         """The contracts that hold on the day for any of the unit's sites."""
         sites = self._members(bid.unit, bid).keys()
-        return tuple(
-            name
-            for name, versions in sorted(self._contracts.items())
-            if any(sites & set(one.sites) for one in versions_on(versions, bid.day))
-        )
+        return tuple(name for name, its in self._held(bid.day).items() if not its.isdisjoint(sites))
+
+    def _held(self, day: date) -> dict[str, frozenset[str]]:
+        """The sites of each contract that holds on the day, by name."""
+        held = self._on_day.get(day)
+        if held is None:
+            sites = {
+                name: frozenset(site for one in versions_on(versions, day) for site in one.sites)
+                for name, versions in sorted(self._contracts.items())
+            }
+            held = self._on_day[day] = {name: its for name, its in sites.items() if its}
+        return held
 
     def others(self, unit: str, bid: Bid) -> dict[str, tuple[int, int]]:
         """Other units with some of its sites that day -> (W of these sites, W of all its sites)."""
@@ -75,18 +103,33 @@ class SiteTies:
                 found[other] = sum(own[site] for site in shared), whole
         return found
 
+    def check_clocks(self, unit: str, other: str) -> None:
+        """That two units with sites in common have the same days.
+
+        Raises:
+            Refused: `zone`.
+        """
+        own, its = (self._units[name].latest.document.zone for name in (unit, other))
+        if own != its:
+            wrong = f"{unit} has sites in common with {other}, whose days are of {its} and not of {own}"
+            raise Refused("zone", wrong, place="unit")
+
     def _members(self, unit: str, bid: Bid) -> dict[str, int]:
-        history = self._units.get(unit)
-        if history is None:
-            return {}
-        zone = zone_of(history.latest.document.zone)
-        day = Interval(midnight(bid.day, zone), midnight(bid.day + timedelta(days=1), zone))
+        """The sites that a unit has at any time of the bid's day, each with the most W of it."""
+        known = self._members_on.get((unit, bid.day))
+        if known is not None:
+            return known
         most: dict[str, int] = {}
-        for instant in _changes(history, day):
-            held = history.at(instant)
-            for member in () if held is None else held.document.members:
-                if member.stands_at(instant):
-                    most[member.site] = max(most.get(member.site, 0), member.capability_w)
+        history = self._units.get(unit)
+        if history is not None:
+            zone = zone_of(history.latest.document.zone)
+            day = Interval(midnight(bid.day, zone), midnight(bid.day + timedelta(days=1), zone))
+            for instant in _changes(history, day):
+                held = history.at(instant)
+                for member in () if held is None else held.document.members:
+                    if member.stands_at(instant):
+                        most[member.site] = max(most.get(member.site, 0), member.capability_w)
+        self._members_on[unit, bid.day] = most
         return most
 
 
@@ -129,6 +172,7 @@ def _commitment(
         path_w=None if held or path is None or not follows else _path(path, product),
         held_s=product.sustain_min * 60 if held or product.energy_check == "none" else None,
         awarded=awarded,
+        joint=product.joint,
     )
 
 
@@ -161,6 +205,7 @@ def scaled(commitment: Commitment, unit: str, shared_w: int, whole_w: int) -> Co
         held_s=commitment.held_s,
         awarded=commitment.awarded,
         of=unit,
+        joint=commitment.joint,
     )
 
 
@@ -180,12 +225,13 @@ def either(revisions: Sequence[Commitment]) -> Commitment:
         or_path_w=tuple(path for path in rest if path is not None),
         held_s=max(held, default=None),
         of=newest.of,
+        joint=newest.joint,
     )
 
 
 def bound_by(standings: Sequence[Standing], product: Product) -> Commitment:
     """What revisions that may be awarded, the newest first, bind together."""
-    return either([commitment_of(one.draft.bid, product) for one in standings])
+    return either([commitment_of(one.bid, product) for one in standings])
 
 
 class Binding:
@@ -225,16 +271,17 @@ class Binding:
         """What a submission saves beside itself; `state` is the bid's, None for one that is not known yet."""
         new = commitment_of(bid, product)
         before, old = ((), ()) if state is None else (state.awardable, state.replaced)
-        also = either([new, *(commitment_of(one.draft.bid, product) for one in old)]) if old else None
+        also = either([new, *(commitment_of(one.bid, product) for one in old)]) if old else None
         wishes = [Wish(Commit(bid.unit, bid.day, policy.exclusivity, new, also), command_id)]
         for unit, (shared, whole) in self._ties.others(bid.unit, bid).items():
+            self._ties.check_clocks(bid.unit, unit)
             part = scaled(new, bid.unit, shared, whole)
             rest = None if also is None else scaled(also, bid.unit, shared, whole)
             wishes.append(Wish(Commit(unit, bid.day, policy.exclusivity, part, rest), command_id))
         limits = {limit.id: limit for limit in policy.limits}
         amounts = _amounts(uses, *(one.uses for one in old))
         for part_ in uses:
-            used = Used(bid.id, str(amounts.pop((part_.limit, part_.value))), _until(bid))
+            used = Used(bid.id, str(amounts.pop((part_.limit, part_.value))), until(bid))
             limit = limits[part_.limit]
             use = UseLimit(limit, part_.value, bid.day, used, part_.limit in overridden, part_.amount)
             wishes.append(Wish(use, command_id))
@@ -249,6 +296,16 @@ class Binding:
         amounts = _amounts(*(one.uses for one in after))
         gone = _amounts(*(one.uses for one in before)).keys() - amounts.keys()
         return _used(policy, before[0].draft.bid, amounts, gone, command_id)
+
+    def unbound(self, bid: Bid, commitment: Commitment, state: Callable[[str], object]) -> str | None:
+        """A unit with sites in common whose day does not bind the bid's part of them; None where all do."""
+        for unit, (shared, whole) in self._ties.others(bid.unit, bid).items():
+            self._ties.check_clocks(bid.unit, unit)
+            part, day = scaled(commitment, bid.unit, shared, whole), state(aggregate_of(unit, bid.day))
+            held = day.of(bid.id) if isinstance(day, UnitDay) else None
+            if held is None or not (_holds(held.up_w, part.up_w) and _holds(held.down_w, part.down_w)):
+                return unit
+        return None
 
     def narrow(self, ends: Sequence[tuple[Standing, Commitment]], command_id: str) -> list[Wish]:
         """What acknowledgements and awards put in the place of what was bound: one command a unit's day."""
@@ -272,6 +329,10 @@ class Binding:
         return wishes + self.keep(policy, ended, (), command_id)
 
 
+def _holds(bound: Sequence[int], wanted: Sequence[int]) -> bool:
+    return all(have >= want for have, want in zip(bound, wanted, strict=True))
+
+
 def _amounts(*uses: tuple[LimitPart, ...]) -> dict[tuple[str, str], Fraction]:
     """The most that any of the revisions uses, by limit and for whom."""
     most: dict[tuple[str, str], Fraction] = {}
@@ -292,7 +353,7 @@ def _used(
     wishes: list[Wish] = []
     for (name, value), amount in amounts.items():
         if name in limits:
-            used = Used(bid.id, str(amount), _until(bid))
+            used = Used(bid.id, str(amount), until(bid))
             wishes.append(Wish(KeepUse(limits[name], value, bid.day, used), command_id))
     for name, value in sorted(gone):
         if name in limits:
@@ -300,5 +361,6 @@ def _used(
     return wishes
 
 
-def _until(bid: Bid) -> datetime:
+def until(bid: Bid) -> datetime:
+    """When a bid's part of a limit ends by itself."""
     return midnight(bid.day + timedelta(days=_QUERY_DAYS), zone_of("UTC"))

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Final, cast
 
+import msgspec
+
+from adapters.desk.award_conflicts import Raised, conflicts_of, kept_uses
 from adapters.desk.binding import Binding, SiteTies, award_of, bound_by, commitment_of
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
@@ -19,11 +22,11 @@ from adapters.settling import lowest_position, wait_until
 from ledger.effective import History
 from ledger.refusal import Refused
 from trading import risk
+from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid
-from trading.bid_life import BidState, Standing, live_of, standing_of, with_behind
-from trading.clearing import Award, Clearing, RecordClearing
-from trading.feasibility import Commitment
+from trading.bid_life import BidState, Standing, carried, gone, live_of, standing_of, with_behind
+from trading.clearing import Award, Clearing, ClearingState, RecordClearing
 from trading.market_answer import (
     AcknowledgeBid,
     AskWithdrawal,
@@ -102,7 +105,7 @@ class Desk:
             )
             wishes = [
                 Wish(command, command_id),
-                *binding.take(policy, draft.bid, product, state, uses, draft.overridden, command_id),
+                *binding.take(self._policy(), draft.bid, product, state, uses, draft.overridden, command_id),
             ]
             try:
                 return self.door.execute_all(wishes, actor=actor)[0]
@@ -137,9 +140,30 @@ class Desk:
     # --------------------------------------------------------------- at the market
 
     def send(self, name: str, revision: int, *, command_id: str, actor: str) -> Receipt:
-        """Raises:
-        Refused: see `SendBid`."""
+        """Put on record that it is sent now, once all units with sites in common are bound by it.
+
+        Raises:
+            Refused: see `SendBid`; `ties_changed` where a unit has sites in common that was not bound: the
+                membership was not projected yet when the bid was submitted.
+            Behind: the projections have not come to the last membership.
+        """
+        if self.door.accepted(f"bid.{name}", command_id) is None:
+            self._check_ties(name, revision)
         return self.door.execute(SendBid(name, revision), command_id=command_id, actor=actor)
+
+    def _check_ties(self, name: str, revision: int) -> None:
+        standing = self.state(name).live
+        if standing is None or standing.draft.revision != revision:
+            return
+        bid = standing.draft.bid
+        commitment = commitment_of(bid, self.product_of(bid)[1])
+        unbound = self._fresh_binding().unbound(bid, commitment, self.door.state)
+        if unbound is not None:
+            wrong = (
+                f"{unbound} has sites in common with {bid.unit} that bid {name} did not bind when it was"
+                " submitted: revise it and submit it again"
+            )
+            raise Refused("ties_changed", wrong, place="unit")
 
     def note_unsent(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
         return self.door.execute(NoteUnsent(name, revision, reason), command_id=command_id, actor=actor)
@@ -159,11 +183,16 @@ class Desk:
         """
         standing = standing_of(self.state(command.bid), command.bid)
         _, product = self.product_of(standing.draft.bid)
-        commitment, binding = commitment_of(standing.draft.bid, product), self._binding()
+        past = gone(standing, command.market_time or standing.sent_at or standing.at)
+        stands = standing.bid
+        still: tuple[Standing, ...] = (standing,)
+        if standing.behind is not None and past:
+            stands, still = carried(standing.draft.bid, standing.behind.bid, past), with_behind(standing)
+        commitment, binding = commitment_of(stands, product), self._binding()
         wishes = [
-            Wish(command, command_id),
+            Wish(msgspec.structs.replace(command, gone=past), command_id),
             *binding.narrow([(standing, commitment)], command_id),
-            *binding.keep(self._policy(), with_behind(standing), (standing,), command_id),
+            *binding.keep(self._policy(), with_behind(standing), still, command_id),
         ]
         return self.door.execute_all(wishes, actor=actor)[0]
 
@@ -196,26 +225,69 @@ class Desk:
         """Record a run with what each bid was awarded: all or none.
 
         A bid of the product and day that stands at the market and is not among the awards was awarded
-        nothing.
+        nothing. A corrected award may be more than the power that an earlier run had freed and somebody sold
+        since: it is recorded all the same, with what of it cannot be kept.
 
         Raises:
             Refused: see `RecordClearing` and `ClearBid`; `award_without_bid` for an award to a bid of another
                 product or day, or to none.
         """
+        if (before := self.door.accepted(f"clearing.{clearing.id}", command_id)) is not None:
+            known = self.door.state(f"clearing.{clearing.id}")
+            if isinstance(known, ClearingState) and known.runs.get(clearing.run) == clearing.digest:
+                return before
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self.door.execute_all(self._cleared(clearing, command_id), actor=actor)[0]
+            except Refused as refused:
+                if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt answers or raises")
+
+    def _cleared(self, clearing: Clearing, command_id: str) -> list[Wish]:
+        """All that is saved with a clearing, as everything stands now."""
         awarded = {award.bid: award for award in clearing.awards}
-        wishes = [Wish(RecordClearing(clearing), command_id)]
         standing = self._standing(clearing, awarded)
-        ends: list[tuple[Standing, Commitment]] = []
-        for name, held in standing.items():
-            bid = held.draft.bid
-            _, product = self.product_of(bid)
-            award = awarded.get(name)
-            power = (0,) * len(clearing.price_u) if award is None else award.power_w
-            revision = held.draft.revision
-            wishes.append(Wish(ClearBid(name, clearing.id, clearing.run, power, revision), command_id))
-            ends.append((held, award_of(bid, product, power)))
-        wishes += self._binding().narrow(ends, command_id)
-        return self.door.execute_all(wishes, actor=actor)[0]
+        products = {name: self.product_of(held.draft.bid)[1] for name, held in standing.items()}
+        powers = {
+            name: awarded[name].power_w if name in awarded else (0,) * len(clearing.price_u)
+            for name in standing
+        }
+        ends = [
+            (held, award_of(held.draft.bid, products[name], powers[name])) for name, held in standing.items()
+        ]
+        narrows = self._binding().narrow(ends, command_id)
+        corrected = {name: held for name, held in standing.items() if held.status == "cleared"}
+        conflicts: dict[str, AwardConflict] = {}
+        uses: list[Wish] = []
+        if corrected:
+            policy = self._policy()
+            conflicts, narrows = conflicts_of(self.door.state, policy, narrows, corrected)
+            raised = [
+                Raised(held, products[name], conflicts.get(name))
+                for name, held in corrected.items()
+                if name in conflicts or held.conflict is not None
+            ]
+            uses = kept_uses(policy, clearing.day, raised, command_id)
+        return [
+            Wish(RecordClearing(clearing), command_id),
+            *(
+                Wish(
+                    ClearBid(
+                        name,
+                        clearing.id,
+                        clearing.run,
+                        powers[name],
+                        held.draft.revision,
+                        conflicts.get(name),
+                    ),
+                    command_id,
+                )
+                for name, held in standing.items()
+            ),
+            *narrows,
+            *uses,
+        ]
 
     def product_of(self, bid: Bid) -> tuple[Market, Product]:
         """The rules that hold for a bid's delivery day.
@@ -271,7 +343,15 @@ class Desk:
         return found
 
     def _policy(self) -> RiskPolicy:
-        return policy_of(self.door.state(risk.AGGREGATE))
+        """With retired limits, of which what is used is kept."""
+        return risk.known_limits(self.door.state(risk.AGGREGATE))
+
+    def _fresh_binding(self) -> Binding:
+        """The binding by every membership that is on record by now."""
+        log = self.door.recorder.log
+        last = log.client.run(log.last_of_noun("trading_unit"))
+        wait_until(self.database, self.door.book, last, _PROJECTED_S)
+        return self._binding()
 
     def _binding(self) -> Binding:
         return Binding(SiteTies.read(self.database, self.door.book))

@@ -1,4 +1,4 @@
-"""What follows a clearing: its awards are shared out among the sites, and then handed over to settlement."""
+"""What follows a clearing: its awards are shared out among the sites, handed over, and called."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from adapters.desk.desk import Desk
 from adapters.desk.handing_over import HandingOver
+from adapters.desk.instructing import Instructing
 from adapters.desk.sharing_out import SharingOut
 from adapters.desk.trading_role import FollowUp
 
@@ -23,4 +24,7 @@ def follow_ups(desk: Desk) -> tuple[FollowUp, ...]:
     def hand_over(market: str, product: str, day: date) -> Iterator[str]:
         return HandingOver(desk).follow_up(market, product, day, actor=ACTOR)
 
-    return share_out, hand_over
+    def instruct(market: str, product: str, day: date) -> Iterator[str]:
+        return Instructing(desk).follow_up(market, product, day, actor=ACTOR)
+
+    return share_out, hand_over, instruct

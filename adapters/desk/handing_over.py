@@ -17,9 +17,12 @@ from adapters.queries import bids
 from adapters.queries.bids import BidFilter
 from adapters.settling import wait_until
 from ledger.effective import History
+from ledger.interval import midnight, zone_of
 from ledger.market_fact import RecordMarketFact
 from ledger.refusal import Refused
 from ledger.streams import Fact, Rule
+from ledger.streams.capacity_compensation import CapacityRule
+from ledger.streams.demand_response import DemandResponseRule
 from trading.award import SharedAward, aggregate_of
 from trading.clearing import Clearing, ClearingState, clearing_id
 from trading.handover import VOID, WINDOWS_MAX, fact_id, facts_of, is_handed_over
@@ -84,8 +87,9 @@ class HandingOver:
         award: SharedAward,
         actor: str,
     ) -> HandedOver:
-        told = self._told(award, rule) if product.kind == "demand_response" else {}
-        facts = facts_of(market, product, rule, clearing, award, told)
+        told = self._told(award, rule)
+        nameplates = self._nameplates(award) if isinstance(rule, CapacityRule) else {}
+        facts = facts_of(market, product, rule, clearing, award, told, nameplates)
         name = aggregate_of(award.bid, award.part)
         wishes = [
             Wish(RecordMarketFact(fact), command_id(name, clearing.run))
@@ -104,12 +108,14 @@ class HandingOver:
 
     def _told(self, award: SharedAward, rule: Rule) -> dict[str, Fact]:
         """The facts that were handed over for the same part before."""
-        names = {
-            fact_id(award.bid, site, f"{number}{void}")
-            for site in award.sites
-            for number in range(1, WINDOWS_MAX + 1)
-            for void in ("", VOID)
-        }
+        names = {fact_id(award.bid, site) for site in award.sites}
+        if isinstance(rule, DemandResponseRule):
+            names = {
+                fact_id(award.bid, site, f"{number}{void}")
+                for site in award.sites
+                for number in range(1, WINDOWS_MAX + 1)
+                for void in ("", VOID)
+            }
         with self._desk.database.reading(self._door.book) as connection:
             rows = connection.execute(
                 "SELECT id, document::text FROM ledger.registered WHERE kind = 'market_fact'"
@@ -118,11 +124,25 @@ class HandingOver:
             ).fetchall()
         return {name: _decode(text) for name, text in rows if name in names}
 
+    def _nameplates(self, award: SharedAward) -> dict[str, int]:
+        """What of each site's storage is installed when its month begins, in W."""
+        found: dict[str, int] = {}
+        for site in award.sites:
+            history = self._door.state(f"site.{site}")
+            assert isinstance(history, History), "a member is a registered site"
+            version = history.at(midnight(award.day, zone_of(history.latest.document.zone)))
+            if version is None:
+                raise Refused("unknown_site", f"site {site} is not registered on {award.day}", place="site")
+            found[site] = version.document.storage_power_w
+        return found
+
     def _rule(self, market: Market, product: Product, day: date) -> Rule:
-        history = self._door.state(f"market_rule.{product.settles_as}")
+        assert product.settles_as is not None, "what is handed over names its rule"
+        name = product.settles_as.rule
+        history = self._door.state(f"market_rule.{name}")
         held = history.at(market.start_of(day)) if isinstance(history, History) else None
         if held is None:
-            wrong = f"no rule {product.settles_as!r} holds on {day}: publish what {product.id} settles as"
+            wrong = f"no rule {name!r} holds on {day}: publish what {product.id} settles as"
             raise Refused("unknown_market_rule", wrong, place="settles_as")
         rule: Rule = held.document
         return rule

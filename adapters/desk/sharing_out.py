@@ -89,7 +89,7 @@ class SharingOut:
             assert held is not None, "what is fresh has been looked up"
             takers, terms = self._takers(one, its_market, its_product, held)
             shares = share_out(terms.terms, one.awarded_w, takers)
-            held.add(takers.sites, shares.sites_w, its_product)
+            held.add(one.bid, takers.sites, shares.sites_w, its_product)
             wishes.append(list(_wishes(one.bid, clearing, takers.sites, shares)))
             gaps.append(_gap_wh(shares.gap_w, its_product))
         receipts = self._record(wishes, actor, clearing)
@@ -166,7 +166,7 @@ class SharingOut:
                 sites=sites,
                 confidence=tuple(portion(terms.confidence_of(site), "confidence") for site in sites),
                 nameplate_w=capability,
-                headroom_w=np.maximum(able - held.bound_w(sites, cleared.awarded_w, product), 0),
+                headroom_w=np.maximum(able - held.bound_w(bid, sites, cleared.awarded_w, product), 0),
             ),
             terms,
         )
@@ -209,10 +209,11 @@ class _Held:
     """What sites are to do for other awards of a day, by the shortest interval that products have."""
 
     def __init__(self, connection: Connection, day: date, without: set[str]) -> None:
-        self._up: dict[str, Whole] = {}
-        self._down: dict[str, Whole] = {}
+        self._up: dict[str, dict[str, Whole]] = {}
+        self._down: dict[str, dict[str, Whole]] = {}
         rows = connection.execute(
-            "SELECT a.document::text, m.product->>'kind', (m.product->>'interval_s')::integer"
+            "SELECT a.document::text, m.product->>'kind', (m.product->>'interval_s')::integer,"
+            " m.product->>'joint_with'"
             " FROM ledger.registered AS a, LATERAL (SELECT product FROM ledger.registered AS r,"
             " jsonb_array_elements(r.document->'products') AS product WHERE r.kind = 'market'"
             " AND r.id = a.document->>'market' AND product->>'id' = a.document->>'product'"
@@ -221,22 +222,25 @@ class _Held:
             " AND NOT a.document->>'bid' = ANY(%s) ORDER BY a.id",
             [day.isoformat(), sorted(without)],
         ).fetchall()
-        parts: dict[str, dict[int, tuple[SharedAward, str, int]]] = defaultdict(dict)
-        for text, kind, interval_s in rows:
+        parts: dict[str, dict[int, tuple[SharedAward, str, int, str]]] = defaultdict(dict)
+        for text, kind, interval_s, partner in rows:
             one = _decode(text)
-            parts[one.bid][one.part] = one, kind, interval_s
+            joint = None if partner is None else min(one.product, partner)
+            power_name = _power_name(one.bid, one.unit, one.market, joint)
+            parts[one.bid][one.part] = one, kind, interval_s, power_name
         for of_bid in parts.values():
             run = of_bid[1][0].run
-            for one, kind, interval_s in of_bid.values():
+            for one, kind, interval_s, power_name in of_bid.values():
                 if one.run == run:
                     power = np.array(list(one.sites.values()), dtype=np.int64)
-                    self._put(tuple(one.sites), power, kind, interval_s)
+                    self._put(power_name, tuple(one.sites), power, kind, interval_s)
 
-    def add(self, sites: Sequence[str], sites_w: Whole, product: Product) -> None:
+    def add(self, bid: Bid, sites: Sequence[str], sites_w: Whole, product: Product) -> None:
         """What is shared out now stands against what is shared out next."""
-        self._put(sites, sites_w, product.kind, product.interval_s)
+        name = _power_name(bid.id, bid.unit, bid.market, product.joint)
+        self._put(name, sites, sites_w, product.kind, product.interval_s)
 
-    def _put(self, sites: Sequence[str], sites_w: Whole, kind: str, interval_s: int) -> None:
+    def _put(self, name: str, sites: Sequence[str], sites_w: Whole, kind: str, interval_s: int) -> None:
         if not len(sites):
             return
         fine = np.repeat(sites_w, interval_s // _FINE_S, axis=1)
@@ -245,21 +249,32 @@ class _Held:
         down = np.abs(fine) if both else np.maximum(-fine, 0)
         for row, site in enumerate(sites):
             for of, power in ((self._up, up[row]), (self._down, down[row])):
-                before = of.get(site)
-                of[site] = power if before is None else before + power
+                named = of.setdefault(site, {})
+                named[name] = np.maximum(named[name], power) if name in named else power
 
-    def bound_w(self, sites: Sequence[str], award_w: Whole, product: Product) -> Whole:
-        """The most that each site is bound to within each interval, in the direction of the award there."""
+    def bound_w(self, bid: Bid, sites: Sequence[str], award_w: Whole, product: Product) -> Whole:
+        """The most that each site is bound to within each interval, in the direction of the award there.
+
+        What is awarded for the same power as this bid's product is left out.
+        """
+        own = _power_name(bid.id, bid.unit, bid.market, product.joint)
         found = np.zeros((len(sites), len(award_w)), dtype=np.int64)
         each = product.interval_s // _FINE_S
         sign = np.repeat(award_w, each)
         both = product.kind.startswith("regulation")
         for row, site in enumerate(sites):
-            if site in self._up:
-                up, down = self._up[site], self._down[site]
+            others = {name for name in self._up.get(site, ()) if name != own}
+            if others:
+                up = np.sum([self._up[site][name] for name in others], axis=0, dtype=np.int64)
+                down = np.sum([self._down[site][name] for name in others], axis=0, dtype=np.int64)
                 bound = np.maximum(up, down) if both else np.where(sign < 0, down, up)
                 found[row] = bound.reshape(-1, each).max(axis=1)
         return found
+
+
+def _power_name(bid: str, unit: str, market: str, joint: str | None) -> str:
+    """A bid's power is its own, or that of the joint products of its unit and market."""
+    return f"bid {bid}" if joint is None else f"{unit} {market} {joint}"
 
 
 def _gap_wh(gap_w: Whole, product: Product) -> int:

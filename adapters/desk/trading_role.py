@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
+from adapters.desk.calling import Calling
 from adapters.desk.desk import Desk
 from adapters.desk.sender import Done, Sender
 from adapters.gateway.gateway import Gateway, Unanswered
+from adapters.gateway.openadr3.programme_gateway import OpenAdrGateway
 from adapters.postgres.database import Database
 from adapters.queries import registered
 from adapters.settling import Behind, lowest_position, wait_until
@@ -112,12 +114,27 @@ class TradingRole:
         changed = False
         for done in sender.step():
             changed |= self._tell(f"bid {done.name}", _text(done))
+        called, changed_by_calls = self._called(market)
+        changed |= changed_by_calls
         now = self._clock()
-        for product, day in sender.due():
+        for product, day in sorted({*sender.due(), *called}):
             result = _Result(market.id, product, day)
             if self._next.get(result, now) <= now:
                 changed |= self._fetch(sender, result, now)
         return changed
+
+    def _called(self, market: Market) -> tuple[set[tuple[str, date]], bool]:
+        """Hear and carry a programme's calls; the results they are about, and whether anything is new."""
+        gateway = self._gateways[market.gateway]
+        if not isinstance(gateway, OpenAdrGateway):
+            return set(), False
+        turn = Calling(self._desk, self._database, market, gateway, self._clock).turn()
+        for product, day in turn.cleared:
+            self._next.pop(_Result(market.id, product, day), None)
+        changed = False
+        for about, text in turn.said:
+            changed |= self._tell(about, text)
+        return turn.results, changed
 
     def _fetch(self, sender: Sender, result: _Result, now: datetime) -> bool:
         name = clearing_id(*result)

@@ -7,8 +7,9 @@ kind of gateway is one file beside this one, one Struct and one line here.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,10 @@ import msgspec
 from adapters.gateway.file_exchange import FileExchange
 from adapters.gateway.file_profile import file_profile
 from adapters.gateway.gateway import Gateway
+from adapters.gateway.openadr3.connection import checked_url
+from adapters.gateway.openadr3.programme import Programme
+from adapters.gateway.openadr3.programme_gateway import OpenAdrGateway
+from adapters.gateway.openadr3.vtn_session import SpecVersion, VtnAccess, VtnSession
 from adapters.gateway.reference_market import ReferenceMarket
 from ledger.identity import checked_id
 from ledger.refusal import Refused
@@ -56,7 +61,42 @@ class FilesAccess(
     kept: str
 
 
-Access = ReferenceAccess | FilesAccess
+class OpenAdrAccess(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="openadr"
+):
+    """The VTN of demand response programmes (docs/openadr.md).
+
+    `secret`: a TOML file, readable by its owner only, with the lines `client_id` and `client_secret`. `ven`:
+    our name there. `poll_s`: how often each programme's events are asked for.
+    """
+
+    url: str
+    secret: str
+    ven: str
+    programmes: tuple[Programme, ...]
+    version: SpecVersion = "3.1"
+    token_url: str | None = None
+    scope: str = ""
+    poll_s: int = 30
+
+    def __post_init__(self) -> None:
+        checked_url(self.url, "url")
+        if self.token_url is not None:
+            checked_url(self.token_url, "token_url")
+        if not self.ven.strip():
+            raise Refused("empty", "state our name at the VTN", place="ven")
+        if not 1 <= self.poll_s <= _PERIOD_MAX:
+            raise Refused("not_allowed", f"1 to {_PERIOD_MAX} seconds", place="poll_s")
+        if not self.programmes:
+            raise Refused("gateway", "name at least one of the VTN's programmes", place="programmes")
+        served = [(one.market, one.product, one.unit) for one in self.programmes]
+        called = [(one.programme, one.unit) for one in self.programmes]
+        if len(set(served)) != len(served) or len(set(called)) != len(called):
+            wrong = "a unit has one programme for a product, and one product for a programme"
+            raise Refused("programme_duplicate", wrong, place="programmes")
+
+
+Access = ReferenceAccess | FilesAccess | OpenAdrAccess
 
 
 class GatewayFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +128,9 @@ def gateway_file(path: Path) -> GatewayFile:
 
 
 @contextmanager
-def opened(file: GatewayFile, folder: Path) -> Iterator[Mapping[str, Gateway]]:
+def opened(
+    file: GatewayFile, folder: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Iterator[Mapping[str, Gateway]]:
     """The gateways by name, paths being relative to `folder`; closed at the end.
 
     Raises:
@@ -105,7 +147,28 @@ def opened(file: GatewayFile, folder: Path) -> Iterator[Mapping[str, Gateway]]:
                 case FilesAccess():
                     profile = file_profile((folder / access.profile).read_bytes())
                     found[name] = FileExchange(profile, folder / access.folder, folder / access.kept)
+                case OpenAdrAccess():
+                    found[name] = openadr(name, access, folder, clock)
         yield found
+
+
+def openadr(name: str, access: OpenAdrAccess, folder: Path, clock: Callable[[], datetime]) -> OpenAdrGateway:
+    """The gateway to a VTN. What is asked in vain is asked again by the next turn, not within one.
+
+    Raises:
+        Refused: `gateway_token`, `vtn_credentials`.
+    """
+    secret = tokens(folder / access.secret)
+    vtn = VtnAccess(
+        url=access.url,
+        client_id=secret.get("client_id", ""),
+        client_secret=secret.get("client_secret", ""),
+        version=access.version,
+        token_url=access.token_url,
+        scope=access.scope,
+        attempts=1,
+    )
+    return OpenAdrGateway(name, VtnSession(vtn, clock), access.ven, access.programmes, access.poll_s)
 
 
 def tokens(path: Path) -> dict[str, str]:

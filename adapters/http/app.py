@@ -29,6 +29,7 @@ from adapters.http import (
     disputes,
     documents,
     events,
+    forecasts,
     health,
     imports,
     invoices,
@@ -67,6 +68,7 @@ from adapters.http import (
     trading_units,
     unit_days,
     vouchers,
+    webhooks,
     what_if,
     write_offs,
 )
@@ -74,6 +76,7 @@ from adapters.http.caller import authorise, provide_caller
 from adapters.http.intake import provide_intake
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import HANDLERS
+from adapters.http.proven_keys import ProvenKeys
 from adapters.http.publishing import provide_period, provide_publishing
 from adapters.http.recent_keys import RecentKeys
 from adapters.http.recording import recording
@@ -84,6 +87,7 @@ from adapters.live.feed import Feed
 from adapters.personal.people import People
 from adapters.postgres.database import Database
 from adapters.transparency.published_log import PublishedLog
+from adapters.webhooks.signing_keys import SigningKeys
 
 _PREFIX: Final = "/v1"
 _OPEN: Final = ("/v1/health/", "/v1/log/checkpoint", "/v1/log/tile/{")
@@ -108,8 +112,10 @@ ROUTES: Final = (
     *sharing.ROUTES,
     *bid_answers.ROUTES,
     *live.ROUTES,
+    *webhooks.ROUTES,
     *clearings.ROUTES,
     *desk_rules.ROUTES,
+    *forecasts.ROUTES,
     *readings.ROUTES,
     *metering.ROUTES,
     *imports.ROUTES,
@@ -154,12 +160,13 @@ def create_app(
     clock: Callable[[], datetime],
     published: PublishedLog,
     people: People,
+    signing_keys: SigningKeys,
 ) -> Litestar:
     """The API of one book.
 
     `projector_status` says why a projector in this process halted; None while it runs or runs elsewhere.
     """
-    service = Service(door, database, projector_status, clock, RecentKeys())
+    service = Service(door, database, projector_status, clock, RecentKeys(), ProvenKeys())
     access = AccessLog(door.recorder.log.client, door.book, clock)
     progress = health.Progress()
     feed = Feed(database, door.book, clock)
@@ -183,6 +190,7 @@ def create_app(
             "access": Provide(lambda: access, sync_to_thread=False),
             "people": Provide(lambda: people, sync_to_thread=False),
             "published": Provide(lambda: published, sync_to_thread=False),
+            "signing_keys": Provide(lambda: signing_keys, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         openapi_config=openapi.config(),

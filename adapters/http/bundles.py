@@ -5,6 +5,8 @@ docs/bundle-format.md specifies them, as OpenAPI cannot.
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from litestar import Response, get
@@ -24,12 +26,17 @@ from ledger.refusal import Refused
 
 _JSON_LINES: Final = "application/jsonl"
 _GZIP: Final = "application/gzip"
+_IN_MEMORY: Final = 16 << 20
+_CHUNK: Final = 1 << 18
 
 
 @get(
     "/statements/{contract:str}/{month:str}/{party:str}/bundle",
     summary="A statement as a file that proves itself, and shows nothing of anybody else",
-    description="JSON Lines. The run's commitment is recorded on first asking, and the log signed over it.",
+    description="JSON Lines. This GET writes when first asked: the run's commitment and secret are recorded"
+    " (`disclosure.committed.v1`, `disclosure.sealed.v1`), by the actor `disclosing`, and the log signed over"
+    " them. Asked again it records nothing, and its bytes differ only in signatures that witnesses added."
+    " With `as_of` it records nothing: a run that was not committed to yet answers 404 `unknown_commitment`.",
     responses=READ_PROBLEMS,
     media_type=_JSON_LINES,
     tags=["Proof"],
@@ -53,7 +60,9 @@ def show_statement_bundle(
             "unknown_statement", f"no statement of {month} for {party} under {contract}", place="party"
         )
     service = view.service
-    content = statement_bundle(service.door, service.database, published, found[0], WAIT_S)
+    content = statement_bundle(
+        service.door, service.database, published, found[0], WAIT_S, commits=view.at is None
+    )
     name = f"{contract}_{month}_{party}_{found[0].run}.jsonl"
     return Response(content, media_type=_JSON_LINES, headers=_named(name))
 
@@ -68,8 +77,30 @@ def show_statement_bundle(
     sync_to_thread=True,
 )
 def show_book_bundle(view: NamedDependency[View], published: NamedDependency[PublishedLog]) -> Stream:
+    """It is whole before its first byte is sent: what is damaged is answered by nobody's half of a file."""
     parts = gzipped(book_bundle(view.service.database, published, view.at))
-    return Stream(parts, media_type=_GZIP, headers=_named(f"{view.service.book}.jsonl.gz"))
+    size, whole = _spooled(parts)
+    headers = {**_named(f"{view.service.book}.jsonl.gz"), "Content-Length": str(size)}
+    return Stream(whole, media_type=_GZIP, headers=headers)
+
+
+def _spooled(parts: Iterable[bytes]) -> tuple[int, Iterator[bytes]]:
+    """All parts, in memory or, where they are more, in a file that is nobody's; and how many bytes."""
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+    try:
+        for part in parts:
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    return file.tell(), _read(file)
+
+
+def _read(file: tempfile.SpooledTemporaryFile[bytes]) -> Iterator[bytes]:
+    with file:
+        file.seek(0)
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
 def _named(name: str) -> dict[str, str]:

@@ -11,10 +11,11 @@ from litestar.handlers.base import BaseRouteHandler
 
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import BadRequest, Forbidden, Unauthenticated
+from adapters.http.recording import action_of
 from adapters.http.secret import digest_of
 from adapters.http.service import Service
 from adapters.queries import access_keys
-from ledger.access import Role
+from ledger.access import Grant, Key, Role
 
 _SCHEME: Final = "bearer "
 _HEADER_MAX: Final = 200
@@ -39,9 +40,10 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
     if connection.scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]
         return
     service: Service = connection.app.state.service
-    caller = _caller(service, connection.headers.get("authorization", ""))
-    connection.scope["user"] = caller
     route = f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]
+    commands = not route.startswith("GET ") and action_of(route) is None
+    caller = _caller(service, connection.headers.get("authorization", ""), commands=commands)
+    connection.scope["user"] = caller
     if caller.role not in PERMISSIONS[route]:
         allowed = ", ".join(sorted(PERMISSIONS[route]))
         raise Forbidden(f"role {caller.role} may not; {allowed} may")
@@ -55,14 +57,30 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
             raise BadRequest("repeated_parameter", f"it is given {len(values)} times; give it once", name)
 
 
-def _caller(service: Service, header: str) -> Caller:
+def _caller(service: Service, header: str, *, commands: bool) -> Caller:
     if not header.lower().startswith(_SCHEME) or len(header) > _HEADER_MAX:
         raise Unauthenticated
-    with service.database.reading(service.book) as connection:
-        grant = access_keys.in_force(connection, digest_of(header[len(_SCHEME) :].strip()))
+    grant = _in_force(service, digest_of(header[len(_SCHEME) :].strip()), commands=commands)
     if grant is None:
         raise Unauthenticated
     return Caller(grant.actor, grant.role, grant.party, grant.key_id)
+
+
+def _in_force(service: Service, sha256: str, *, commands: bool) -> Grant | None:
+    """The grant of a key in force; None for another.
+
+    A key that was proven once by its archived events is asked of the stream when it commands: its own state
+    tells of a revocation before any row does. Who reads is answered while NATS is away, so a read asks the
+    archive.
+    """
+    if commands and (proven := service.proven.recall(sha256)) is not None:
+        state = service.door.state(f"key.{proven.key_id}")
+        return proven if state == Key(proven) else None
+    with service.database.reading(service.book) as connection:
+        grant = access_keys.in_force(connection, sha256)
+    if grant is not None:
+        service.proven.remember(sha256, grant)
+    return grant
 
 
 def provide_caller(request: Request[Caller, Any, Any]) -> Caller:

@@ -78,7 +78,7 @@ class Intake:
         (receipt,) = self.execute_all([Wish(command, self.command_id)])
         return replayable(stored(receipt), repeated=receipt.repeated)
 
-    def submit(self, command: Command) -> Response[Stored]:
+    def submit(self, command: Command | TimedCommand) -> Response[Stored]:
         """Accept one command, or prepare it where the book asks for two persons.
 
         Raises:

@@ -14,15 +14,18 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
+from adapters.continuity import Discontinuity
 from adapters.http.caller import Caller
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.service import Service
+from adapters.settling import lowest_position
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
 from ledger.transparency.base64_text import base64_text
+from ledger.transparency.checkpoint import Checkpoint
 from ledger.transparency.entry_bundle import EntryBundle
-from ledger.transparency.tile import HashTile
+from ledger.transparency.tile import TILE_HEIGHT, TILE_WIDTH, HashTile
 
 _OCTETS: Final = "application/octet-stream"
 _FOR_EVER: Final = "max-age=31536000, immutable"
@@ -85,7 +88,9 @@ def show_tile(
 ) -> Response[bytes]:
     """A tile of hashes, whole or partial, of what was signed."""
     tile = _held(HashTile, f"tile/{level}/{_number(index)}", published)
-    return _file(published.tile(tile), f"public, {_FOR_EVER}")
+    content = published.tile(tile)
+    _check_tile(published, tile)
+    return _file(content, f"public, {_FOR_EVER}")
 
 
 @get(
@@ -126,6 +131,7 @@ def prove_inclusion(
     """A partner asks for the runs of its own statements only."""
     if caller.role == "partner":
         _check_own(service, caller, sequence)
+    _check_archived(service, sequence)
     found = published.proof(sequence) if size is None else published.inclusion(sequence, size)
     if found is None:
         raise Refused("unknown_checkpoint", f"no signed checkpoint covers {sequence} yet", place="sequence")
@@ -155,6 +161,34 @@ def prove_consistency(
         None if before is None else before.content().decode(),
         None if after is None else after.content().decode(),
     )
+
+
+def _check_tile(published: PublishedLog, tile: HashTile) -> None:
+    """Accept a tile whose first and last hash lead to the root that was signed: each way crosses the others.
+
+    Raises:
+        Discontinuity: `tree_altered`; whoever got an altered tile would keep it for ever.
+        Refused: `inclusion_proof`, of a tree that was altered too.
+    """
+    note = published.latest()
+    assert note is not None, "a tile is held of what was signed only"
+    checkpoint = Checkpoint.parse(note.text)
+    first = tile.index * TILE_WIDTH
+    height = tile.level * TILE_HEIGHT
+    for sequence in ((first << height) + 1, (first + tile.width) << height):
+        if published.inclusion(sequence, checkpoint.size).root != checkpoint.root:
+            text = f"{tile.path} does not lead to the root that was signed"
+            raise Discontinuity(text, code="tree_altered", place=tile.path)
+
+
+def _check_archived(service: Service, sequence: int) -> None:
+    """Of an event that the log has, the archive has it too."""
+    with service.database.reading(service.book) as connection:
+        last = lowest_position(connection)
+        there = connection.execute("SELECT 1 FROM ledger.envelope WHERE sequence = %s", [sequence]).fetchone()
+    if sequence <= last and there is None:
+        text = "the archive has no such envelope"
+        raise Discontinuity(text, code="archive_missing", place=f"sequence {sequence}")
 
 
 def _check_own(service: Service, caller: Caller, sequence: int) -> None:

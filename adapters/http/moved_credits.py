@@ -9,7 +9,7 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from adapters.front_door import Wish
+from adapters import crediting
 from adapters.http.addressed import ADDRESSED, PATH, Addressed, Decimal, Id
 from adapters.http.instant import month_of
 from adapters.http.intake import Stored, replayable, stored
@@ -38,12 +38,16 @@ class CreditBody(msgspec.Struct, frozen=True):
     sync_to_thread=True,
 )
 def move_credit(at: NamedDependency[Addressed], data: JSONBody[CreditBody]) -> Response[Stored]:
+    """The same credit again, under any key, is answered as it was recorded."""
     to = StatementKey(data.contract, month_of(data.month), at.key.party, data.run)
     amount = at.money(data.amount, "amount")
     moved = Credit(id=data.id, of=at.key, to=to, on=at.today, amount=amount)
-    wishes = [Wish(command, at.intake.command_id) for command in moved.commands]
-    first, *_ = at.intake.execute_all(wishes)
-    return replayable(stored(first), repeated=first.repeated)
+
+    def work() -> Stored:
+        return stored(crediting.move(at.door, moved, actor=at.intake.actor))
+
+    answer, repeated = at.intake.once([at.key, data], Stored, work)
+    return replayable(answer, repeated=repeated)
 
 
 ROUTES = (move_credit,)

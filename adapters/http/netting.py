@@ -32,30 +32,32 @@ from ledger.netting import (
     positions,
 )
 from ledger.quantity import MINOR_DIGITS
+from ledger.statement.as_posted import standing
 
 Currency = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(MINOR_DIGITS)})$")]
 _PATH: Final = "/netting"
 _WAIT_S: Final = 10.0
-"""More statements than a book has."""
 
 
 class NettingOpenBody(msgspec.Struct, frozen=True):
-    """What the statement still asks for; above zero the owner owes it to the party."""
+    """What the statement still asks for; above zero the owner owes it to the party. An `advance` is what was
+    paid beyond it, which is owed back."""
 
     contract: str
     month: str
     run: int
     due_on: date | None
     open: str
+    advance: bool
 
     @classmethod
     def of(cls, one: OpenStatement) -> NettingOpenBody:
-        return cls(one.key.contract, one.key.month, one.key.run, one.due_on, str(one.open))
+        return cls(one.key.contract, one.key.month, one.key.run, one.due_on, str(one.open), one.advance)
 
 
 class PositionBody(msgspec.Struct, frozen=True):
-    """`receivable` is what the party owes, `payable` what the owner owes it, `net` the first less the
-    second. `agreed` says whether an agreement to net is in force on that day."""
+    """`receivable` is what the party owes, `payable` what the owner owes it, advances among both; `net` the
+    first less the second. `agreed` says whether an agreement to net is in force on that day."""
 
     party: str
     currency: str
@@ -144,7 +146,7 @@ class NettingDone(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @get(
     _PATH,
-    summary="What is issued and unpaid with each counterparty over all contracts: both ways, and net",
+    summary="What is open with each counterparty over all contracts, unpaid or in advance, and net",
     responses=READ_PROBLEMS,
     tags=["Netting"],
     sync_to_thread=True,
@@ -162,7 +164,8 @@ def list_positions(
         own = life_rows.page(connection, position, party=party)
     with service.database.reading(service.book) as connection:
         owner = book_at(connection, position).owner
-        found = positions(owner, own, contracts_of(connection, position, owner))
+        then = standing(own, today, every=False)
+        found = positions(owner, then, contracts_of(connection, position, owner))
         held = nettings(connection, position)
     agreed = {name for name, one in held.items() if one.agreements and one.agreements[-1].holds_on(today)}
     items = tuple(PositionBody.of(one, agreed=one.party in agreed) for one in found)

@@ -115,6 +115,7 @@ def config() -> OpenAPIConfig:
                 "What markets told, the rules they settle by, trading units and who may be paid for what",
             ),
             Tag("Trading desk", "Markets to bid in, bids and their life, limits, units' days, clearings"),
+            Tag("Dispatch", "What is expected of loads, prices, PV and revenue, as it was issued"),
             Tag("Contract facts", "Days that do not count, and services rendered, with their evidence"),
             Tag("Capital", "What parties paid in and got back under a contract"),
             Tag("Money", "Settlement runs, partners' statements and where each line comes from"),

@@ -34,6 +34,13 @@ RETRY_AFTER_S: Final = 1
 
 _log = logging.getLogger("wattledger.http")
 _CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists", "bid_exists", "bid_revision"})
+_DAMAGED: Final = frozenset(
+    {
+        "checkpoint_gone", "consistency_proof", "entry_bundle", "hash_bytes", "inclusion_proof",
+        "log_envelope", "split_view", "tile_content", "tree_archive", "tree_leaf", "tree_stream",
+    }
+)  # fmt: skip
+"""What the log's own tree and files are refused for: no request of a client is."""
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _MISSING_PART: Final = re.compile(r"Object missing required field `(?P<part>[^`]+)`")
 _PARTS: Final = frozenset({"file", "profile"})
@@ -90,6 +97,8 @@ def _answer(
 
 
 def _refused(request: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
+    if error.code in _DAMAGED:
+        return _unavailable(request, Discontinuity(str(error), code="tree_altered", place=error.place))
     if error.code in _CONFLICTS:
         status = HTTPStatus.CONFLICT
     elif error.code.startswith("unknown_") and (

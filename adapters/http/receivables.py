@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -18,8 +20,11 @@ from adapters.http.register import ID_PATTERN
 from adapters.http.settlements import ContractName, MonthFilter, MonthName
 from adapters.http.statements import PartyName
 from adapters.http.view import EffectiveDay, View
+from adapters.postgres.database import Connection
 from adapters.queries import lives as life_rows
 from ledger.refusal import Refused
+from ledger.statement.as_posted import standing
+from ledger.statement.life import Life
 
 
 class LifeAnswer(msgspec.Struct, frozen=True):
@@ -50,11 +55,25 @@ def list_receivables(
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> LifePage:
+    """Issued, invoiced, paid and disputed by the end of the day, each by its own day; without `effective`
+    statements that are not issued yet are listed too."""
     today = view.day(effective)
     with view.page(cursor, str, "") as (connection, position, after):
-        found = life_rows.page(connection, position, month=month, party=party, after=after, limit=limit + 1)
+        rows = _rows(connection, position, month, party, after, limit + 1)
+        found = list(islice(standing(rows, today, every=effective is None), limit + 1))
     more = cursor_of(position, found[limit - 1].key.aggregate) if len(found) > limit else None
     return LifePage(position, today, tuple(LifeBody.of(one, today) for one in found[:limit]), more)
+
+
+def _rows(
+    connection: Connection, position: int, month: str | None, party: str | None, after: str, chunk: int
+) -> Iterator[Life]:
+    """Every life after `after`, read as far as needed: only their days say how many are shown."""
+    while found := life_rows.page(connection, position, month=month, party=party, after=after, limit=chunk):
+        yield from found
+        if len(found) < chunk:
+            return
+        after = found[-1].key.aggregate
 
 
 @get(
@@ -77,6 +96,7 @@ def show_life(
         life = life_rows.one(connection, position, contract=contract, month=month, party=party, run=run)
     if life is None:
         raise Refused("unknown_statement", "no such statement was reviewed yet", place="run")
+    life = next(iter(standing((life,), today, every=True)))
     return LifeAnswer(position, today, LifeBody.of(life, today))
 
 

@@ -11,7 +11,9 @@ from ledger.reconciliation.difference import DifferenceClass
 from ledger.reconciliation.line_report import DoubtfulLines, LineReport, MatchedLines
 from ledger.reconciliation.lone_line import LoneKind, LoneLine
 from ledger.reconciliation.payment_report import (
+    AmountDiffers,
     Booking,
+    BookingClass,
     OpenMarket,
     OpenStatement,
     PaidStatements,
@@ -216,14 +218,33 @@ class PaidBody(msgspec.Struct, frozen=True):
         )
 
 
+class AmountDiffersBody(msgspec.Struct, frozen=True):
+    """A booking whose reference is the `document` of something recorded, which is of another amount;
+    `difference` is the bank's less what is recorded."""
+
+    booking: BookingBody
+    document: str
+    recorded: str
+    difference: str
+
+    @classmethod
+    def of(cls, one: AmountDiffers) -> AmountDiffersBody:
+        return cls(BookingBody.of(one.booking), one.document, str(one.recorded), str(one.difference))
+
+
 class BankReportBody(msgspec.Struct, frozen=True):
-    """`repeated` are bookings that an earlier file had and that were matched then."""
+    """`repeated` are bookings that an earlier file had and that were matched then. `by_class` adds up to
+    `file_total`, all that the file's bookings moved; `total` is that without the repeated ones. Of `matched`
+    those without anything `recorded` are still to be recorded."""
 
     account: str
     currency: str
     total: str
     repeated: int
+    file_total: str
+    by_class: dict[BookingClass, str]
     matched: tuple[PaidBody, ...]
+    amount_differs: tuple[AmountDiffersBody, ...]
     doubtful: tuple[PaidBody, ...]
     payments_only: tuple[BookingBody, ...]
     statements_only: tuple[OpenStatementBody, ...]
@@ -236,7 +257,10 @@ class BankReportBody(msgspec.Struct, frozen=True):
             report.currency,
             str(report.total),
             report.repeated,
+            str(report.file_total),
+            {name: str(one.amount) for name, one in report.by_class.items()},
             tuple(PaidBody.of(one) for one in report.matched),
+            tuple(AmountDiffersBody.of(one) for one in report.amount_differs),
             tuple(PaidBody.of(one) for one in report.doubtful),
             tuple(BookingBody.of(one) for one in report.payments_only),
             tuple(OpenStatementBody.of(one) for one in report.statements_only),

@@ -76,6 +76,8 @@ ACTIONS: Final[dict[str, Action]] = {
     "GET /v1/clearings": "bid",
     "GET /v1/clearings/{name}": "bid",
     "GET /v1/desk": "bid",
+    "GET /v1/forecasts": "report",
+    "GET /v1/forecasts/{name}": "report",
     "GET /v1/live": "bid",
     "GET /v1/proposals": "proposal",
     "GET /v1/proposals/{name}": "proposal",

@@ -105,7 +105,8 @@ def history(
         entries = registered_page.versions(connection, kind, document, position, name)
         if effective is not None:
             instant = effective_instant(connection, position, effective)
-            one = registered_page.held(connection, kind, document, position, instant, holding).get(name)
+            found = registered_page.held(connection, kind, document, position, instant, holding, name)
+            one = found.get(name)
             shown = [] if one is None else [one]
         else:
             shown = entries

@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, RawBody
 
+from adapters.http.addressed import RunNumber
 from adapters.http.instant import month_of
 from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
@@ -30,6 +31,7 @@ from ledger.effective import Period
 from ledger.interval import Month
 from ledger.settlement.look_back import WaiveLookBack
 from ledger.settlement.run_calendar import PublishRunCalendar, RunCalendar, parse
+from ledger.settlement.voided import VoidRun
 
 
 class CalendarVersion(RecordedVersion, frozen=True, kw_only=True):
@@ -142,4 +144,27 @@ def waive_look_back(
     return intake.submit(WaiveLookBack(contract, month_of(month), data.reason, intake.actor))
 
 
-ROUTES = (list_due, list_calendars, show_calendar, publish_calendar, waive_look_back)
+class Voiding(msgspec.Struct, frozen=True):
+    """Why the run is void."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+
+@post(
+    "/settlements/{contract:str}/{month:str}/runs/{run:int}/void",
+    summary="Declare a run void that was recorded from altered rows; settling again then corrects it",
+    responses=WRITE_PROBLEMS,
+    tags=["Money"],
+    sync_to_thread=True,
+)
+def void_run(
+    intake: NamedDependency[Intake],
+    contract: ContractName,
+    month: MonthName,
+    run: RunNumber,
+    data: JSONBody[Voiding],
+) -> Response[Stored]:
+    return intake.submit(VoidRun(contract, str(month_of(month)), run, data.reason, intake.actor))
+
+
+ROUTES = (list_due, list_calendars, show_calendar, publish_calendar, waive_look_back, void_run)

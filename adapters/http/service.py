@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from adapters.front_door import FrontDoor
+from adapters.http.proven_keys import ProvenKeys
 from adapters.http.recent_keys import RecentKeys
 from adapters.nats.log import Log
 from adapters.nats.question import ANSWER_S
@@ -21,6 +22,7 @@ class Service(NamedTuple):
     projector_status: Callable[[], str | None]
     clock: Callable[[], datetime]
     recent: RecentKeys
+    proven: ProvenKeys
 
     @property
     def book(self) -> str:

@@ -181,7 +181,8 @@ def list_settlements(
 ) -> RunPage:
     with view.page(cursor, tuple[str, str, int], ("", "", 0)) as (connection, position, after):
         found = statements.runs(connection, position, month=month, contract=contract)
-    left = [run for run in found if (run.month, run.contract, run.run) > after]
+        left = [run for run in found if (run.month, run.contract, run.run) > after]
+        statements.check_listed(connection, left[:limit])
     last = left[limit - 1] if len(left) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.run))
     return RunPage(position, tuple(left[:limit]), more)
@@ -203,6 +204,7 @@ def show_settlement(
             for one in statements.runs(connection, position, month=month_of(month), contract=contract)
             if run is None or one.run == run
         ]
+        statements.check_listed(connection, found[-1:])
         result = statements.result(connection, contract, month, found[-1].run) if found else None
     if result is None:
         raise Refused(

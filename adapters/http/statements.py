@@ -24,6 +24,7 @@ from adapters.http.view import View
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
 from adapters.queries.explain import Explanation, explain, explain_amount
+from adapters.queries.void_runs import void_run
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
@@ -59,11 +60,13 @@ class StatementPage(msgspec.Struct, frozen=True):
 
 
 class StatementAnswer(msgspec.Struct, frozen=True):
-    """`proof` is that the run's event is in the signed log; null while no checkpoint covers it yet."""
+    """`proof` is that the run's event is in the signed log; null while no checkpoint covers it yet. `void` is
+    why the run was declared void: a later run takes its place, or will; null for one that stands."""
 
     position: int
     statement: StatementBody
     proof: InclusionBody | None
+    void: str | None = None
 
 
 class EvidenceBody(msgspec.Struct, frozen=True):
@@ -175,7 +178,10 @@ def show_statement(
         published.proof(statement.sequence) if view.at is None else _proof_then(published, statement, view.at)
     )
     shown = None if proof is None else InclusionBody.of(proof)
-    answer = StatementAnswer(position, StatementBody.of(statement), shown)
+    with view.reading() as (connection, _):
+        void = void_run(connection, position, contract, statement.month, statement.run)
+    why = None if void is None else void.reason
+    answer = StatementAnswer(position, StatementBody.of(statement), shown, why)
     return _answer(answer, [statement], _chosen(request, format), table, position, None)
 
 

@@ -15,7 +15,7 @@ from eventsourcing.persistence import Notification, StoredEvent
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
-from adapters.integrity import known_damage
+from adapters.integrity import known_damage, position_rows
 from adapters.nats import wire
 from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
@@ -38,15 +38,29 @@ class CheckedRecorder(JetStreamApplicationRecorder):
 
         Raises:
             WeakStream: the stream's configuration was weakened meanwhile.
-            Discontinuity: messages were deleted from it, or damage is known that was not repaired.
+            Discontinuity: messages were deleted from it, a projection does not stand where it says, or
+            damage is known that was not repaired.
         """
+        self._look_again()
+        return super().insert_events(stored_events)
+
+    def insert_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
+        """As its parent's, after the same look as `insert_events`.
+
+        Raises:
+            WeakStream, Discontinuity: as `insert_events`.
+        """
+        self._look_again()
+        return super().insert_each(saves)
+
+    def _look_again(self) -> None:
         if time.monotonic() - self._looked > _LOOK_S:
             self._look()
-        return super().insert_events(stored_events)
 
     def _look(self) -> None:
         with self._database.reading(self.log.book) as connection:
             known_damage.check(connection)
+            position_rows.check(connection)
         try:
             standing = continuity.standing_of(self.log)
         except (nats.errors.Error, OSError, TimeoutError):

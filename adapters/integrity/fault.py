@@ -23,6 +23,7 @@ FaultCode = Literal[
     "checkpoint_file",
     "row_altered",
     "run_altered",
+    "access_altered",
 ]
 FAULT_CODES: Final[tuple[FaultCode, ...]] = get_args(FaultCode)
 
@@ -48,7 +49,10 @@ REMEDIES: Final[dict[FaultCode, str]] = {
     "checkpoint_ahead": f"events were lost from both copies: {_REPAIR}, with --backup FILE",
     "checkpoint_file": _CHECKPOINT,
     "row_altered": _REBUILD,
-    "run_altered": "a run and the rows it was settled from disagree: `wattledger replay` says which changed",
+    "run_altered": "a run and the rows it was settled from disagree: where `wattledger replay` finds all rows"
+    " right, `wattledger runs void CONTRACT MONTH RUN REASON --as WHO`, then `wattledger settle MONTH`, which"
+    " corrects it from them",
+    "access_altered": "who can write the access log's files changed what was seen; keep them as evidence",
 }
 
 

@@ -40,7 +40,7 @@ class Origin(NamedTuple):
 
 
 class Forked(msgspec.Struct, frozen=True):
-    """An envelope of the stream that does not stay: what it was, so that it can be decided again."""
+    """An envelope that does not stay: what it was, so that it can be decided again."""
 
     sequence: int
     aggregate: str
@@ -55,7 +55,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
     Sequences 1 to `end` are right, each in the stream unless `right` names another copy. `undecided` are
     sequences below that of which no copy is proven: with any of them nothing is repaired. `lost` are
-    sequences that the stream skipped and nothing else has.
+    sequences that the stream skipped and nothing else has. `chained` are those whose right copy's hash a
+    later envelope names that stream and archive both hold.
     """
 
     faults: tuple[Fault, ...]
@@ -65,6 +66,7 @@ class Judgement(msgspec.Struct, frozen=True):
     undecided: tuple[int, ...]
     lost: tuple[int, ...]
     stream_differs: bool
+    chained: frozenset[int] = frozenset()
 
 
 class Judge:
@@ -85,7 +87,8 @@ class Judge:
         self._wanted: set[tuple[str, int]] = set()
         self._stored_tree = Roots(self._checkpoints)
         self._envelopes = Roots(self._checkpoints)
-        self._broken_tree = 0
+        self._broken_tree = self._last_leaf = 0
+        self._chained: set[int] = set()
         self._end = self._last_archived = self._last_stored = 0
         self._faults: list[Fault] = []
 
@@ -96,6 +99,8 @@ class Judge:
             self._last_stored = copies.sequence
         if copies.archived is not None:
             self._last_archived = copies.sequence
+        if copies.leaf:
+            self._last_leaf = copies.sequence
         if not self._broken_tree:
             if copies.leaf:
                 self._stored_tree.add(copies.leaf)
@@ -170,10 +175,11 @@ class Judge:
             tuple(self._faults),
             end,
             right,
-            tuple(_forked(one) for one in forked if one.stored is not None),
+            tuple(forked_of(one.sequence, one.stored) for one in forked if one.stored is not None),
             tuple(dict.fromkeys(undecided)),
             tuple(lost),
             any(one != "stream" for one in right.values()) or end < self._last_stored,
+            frozenset(self._chained),
         )
 
     def _fork(self, chosen: dict[int, Right | None]) -> int:
@@ -196,9 +202,8 @@ class Judge:
         return (
             copies.stored is None
             and copies.archived is not None
-            and copies.sequence > self._last_stored
-            and not copies.leaf
-            and copies.sequence == self._broken_tree > 1
+            and copies.sequence > max(self._last_stored, self._last_leaf)
+            and self._last_leaf == self._broken_tree - 1 > 0
         )
 
     def _chosen(self, copies: Copies, proven: int) -> Right | None:
@@ -217,6 +222,7 @@ class Judge:
             if origin is not None:
                 said = self._said.get((origin.aggregate, origin.version))
                 if said == digest_of(payload).hex():
+                    self._chained.add(copies.sequence)
                     return name
         if copies.archived is None and copies.sequence > self._last_archived:
             return next(iter(candidates), None)
@@ -357,13 +363,13 @@ def _first(candidates: dict[Right, bytes], holds: Callable[[bytes], bool]) -> Ri
     return next((name for name, payload in candidates.items() if holds(payload)), None)
 
 
-def _forked(copies: Copies) -> Forked:
-    assert copies.stored is not None
-    origin = origin_of(copies.stored)
-    digest = digest_of(copies.stored).hex()
+def forked_of(sequence: int, payload: bytes) -> Forked:
+    """What an envelope that does not stay was."""
+    origin = origin_of(payload)
+    digest = digest_of(payload).hex()
     if origin is None:
-        return Forked(copies.sequence, "", "", "", (), digest)
-    return Forked(copies.sequence, origin.aggregate, origin.command, origin.actor, origin.kinds, digest)
+        return Forked(sequence, "", "", "", (), digest)
+    return Forked(sequence, origin.aggregate, origin.command, origin.actor, origin.kinds, digest)
 
 
 def checked(copies: Iterable[Copies], judge: Judge) -> Judgement:

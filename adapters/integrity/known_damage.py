@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from typing import Final, get_args
 
 from adapters.continuity import Discontinuity
+from adapters.integrity import compared_row
 from adapters.integrity.fault import Fault, FaultCode
 from adapters.postgres.database import Connection, Database
 
-_NO_DAMAGE: Final[frozenset[FaultCode]] = frozenset({"run_altered"})
-"""Where no row differs either, the program settles otherwise than it did: nothing that is kept is damaged."""
+_NO_DAMAGE: Final[frozenset[FaultCode]] = frozenset({"run_altered", "access_altered"})
+"""Nothing of the book is damaged: where no row differs either, the program settles otherwise than it did, and
+the access log lies beside the book."""
 
 
 def note(database: Database, book: str, faults: Sequence[Fault]) -> None:
     """Keep the first of what was found; none of them, and what was known before is known no more."""
     damage = next((one for one in faults if one.code not in _NO_DAMAGE), None)
     kept = ["", "", ""] if damage is None else [damage.code, damage.place, damage.message]
-    with database.owning() as connection:
+    with database.owning() as connection, compared_row.changing(connection, book, anew=True):
         connection.execute(
             "INSERT INTO ledger.compared_stream (book, created, damage_code, damage_place, damage_message)"
             " VALUES (%s, '', %s, %s, %s) ON CONFLICT (book) DO UPDATE"
@@ -35,8 +37,10 @@ def check(connection: Connection) -> None:
     """Accept a book of which no damage is known; `connection` reads that book.
 
     Raises:
-        Discontinuity: with the code and place that were found.
+        Discontinuity: with the code and place that were found; `row_altered` where that was changed.
     """
+    if (changed := compared_row.fault(connection)) is not None:
+        raise Discontinuity(changed.message, code=changed.code, place=changed.place)
     found = connection.execute(
         "SELECT damage_code, damage_place, damage_message FROM ledger.compared_stream WHERE damage_code <> ''"
     ).fetchone()

@@ -1,16 +1,15 @@
-"""What a run was settled from is what was registered: its rows against their archived events."""
+"""What a run was settled from, or is listed, is what was registered: rows against their archived events."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from typing import Final, NamedTuple
 
 import msgspec
 
-from adapters.continuity import Discontinuity
-from adapters.integrity.fault import FaultCode
+from adapters.integrity.proven_events import BOOK, doubt, of_aggregates
 from adapters.integrity.published import envelopes
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
@@ -25,17 +24,13 @@ from ledger.settlement.inputs import Inputs
 from ledger.settlement.line import Source
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
-from ledger.transparency.entry_bundle import envelope_leaf
-from ledger.transparency.tile import TILE_WIDTH
 
-_HASH_BYTES: Final = 32
 _OF_CONTRACT: Final = ("contract", "capital", "exclusion", "service")
 _CHECKED: Final = frozenset(
     {*_OF_CONTRACT, "site", "tariff", "market_rule", "market_fact", "trading_unit", "allocation"}
 )
 """The kinds of sources that are rows of `registered`; a reading's is its meter."""
 _MAPPER: Final = EnvelopeMapper()
-_BOOK: Final = "current_setting('app.book')"
 
 
 class _Row(NamedTuple):
@@ -127,9 +122,67 @@ def check_read(connection: Connection, read: Read, position: int) -> None:
         if kept.get(aggregate, []) != recorded.get(aggregate, []):
             kind, _, name = aggregate.partition(".")
             text = "the rows are not what its events registered"
-            raise _doubt("row_altered", f"table registered, {kind} {name}", text)
+            raise doubt("row_altered", f"table registered, {kind} {name}", text)
     if read.prices:
         _check_prices(connection, read.prices)
+
+
+def check_listed(
+    connection: Connection,
+    kind: str,
+    position: int,
+    shown: Collection[str],
+    *,
+    after: str = "",
+    until: str = "",
+) -> None:
+    """Accept a list of documents of a kind, of ids behind `after` up to and with `until` ("": to the end).
+
+    Whatever the archive has in that range is there as registered, shown or not.
+
+    Raises:
+        Discontinuity: as `check_read`.
+    """
+    names = {*shown, *_archived(connection, kind, position, after, until)}
+    check_read(connection, Read(frozenset(f"{kind}.{name}" for name in names), frozenset()), position)
+
+
+def check_chosen(
+    connection: Connection,
+    kind: str,
+    position: int,
+    shown: Collection[str],
+    *,
+    after: str = "",
+    until: str = "",
+) -> None:
+    """As `check_listed`, of a list that leaves out what does not match: what is shown is as registered, and
+    nothing in the range has lost its rows.
+
+    Raises:
+        Discontinuity: as `check_read`.
+    """
+    rows = connection.execute(
+        f"{_FIRSTS} AND NOT EXISTS (SELECT 1 FROM ledger.registered AS r"  # noqa: S608
+        f" WHERE r.book = {BOOK} AND r.kind = %(kind)s AND r.id = {_NAME} AND r.version = 1)",
+        {"kind": kind, "position": position, "after": after, "until": until},
+    )
+    names = {*shown, *(name for (name,) in rows)}
+    check_read(connection, Read(frozenset(f"{kind}.{name}" for name in names), frozenset()), position)
+
+
+_NAME: Final = "substr(aggregate, strpos(aggregate, '.') + 1)"
+_FIRSTS: Final = (
+    f"SELECT {_NAME} FROM ledger.envelope WHERE book = {BOOK} AND version = 1"  # noqa: S608
+    " AND aggregate NOT LIKE 'readings.%%' AND split_part(aggregate, '.', 1) = %(kind)s"
+    f" AND {_NAME} > %(after)s AND (%(until)s = '' OR {_NAME} <= %(until)s) AND sequence <= %(position)s"
+)
+
+
+def _archived(connection: Connection, kind: str, position: int, after: str, until: str) -> set[str]:
+    """The ids of a kind in a range, as the archive's index has them."""
+    asked = {"kind": kind, "position": position, "after": after, "until": until}
+    return {name for (name,) in connection.execute(_FIRSTS, asked)}
 
 
 def _rows(connection: Connection, aggregates: Collection[str], position: int) -> dict[str, list[_Row]]:
@@ -138,7 +191,7 @@ def _rows(connection: Connection, aggregates: Collection[str], position: int) ->
         "SELECT r.kind, r.id, r.version, r.effective_from, r.effective_to, r.from_seq,"  # noqa: S608
         " CASE WHEN r.to_seq <= %s THEN r.to_seq END, r.document::text"
         " FROM unnest(%s::text[], %s::text[]) AS named (kind, id) JOIN ledger.registered AS r"
-        f" ON r.book = {_BOOK} AND r.kind = named.kind AND r.id = named.id"
+        f" ON r.book = {BOOK} AND r.kind = named.kind AND r.id = named.id"
         " WHERE r.from_seq <= %s ORDER BY r.kind, r.id, r.version",
         [position, [kind for kind, _, _ in pairs], [name for _, _, name in pairs], position],
     )
@@ -156,28 +209,13 @@ def _recorded(
     entries: Callable[[wire.Header, bytes], list[_Entry]],
 ) -> dict[str, list[_Row]]:
     """The rows as the archived events make them."""
-    cursor = connection.cursor(binary=True)
-    rows = cursor.execute(
-        "SELECT sequence, aggregate, version, payload FROM ledger.envelope"  # noqa: S608
-        f" WHERE book = {_BOOK} AND aggregate = ANY(%s) AND sequence <= %s ORDER BY aggregate, version",
-        [sorted(aggregates), position],
-    ).fetchall()
-    tiles = _tiles(connection, {(row[0] - 1) // TILE_WIDTH for row in rows})
     found: dict[str, list[_Row]] = {}
-    versions: dict[str, int] = defaultdict(int)
-    for sequence, aggregate, version, payload in rows:
-        _check_leaf(tiles, sequence, payload)
-        header = wire.header_of(payload)
-        versions[aggregate] += 1
-        if (header.aggregate, header.version, version) != (aggregate, version, versions[aggregate]):
-            raise _doubt(
-                "archive_altered", f"sequence {sequence}", f"it is not the next event of {aggregate}"
-            )
-        for document, start, end in entries(header, wire.state_of(payload)):
-            before = found.setdefault(aggregate, [])
+    for sequence, header, state in of_aggregates(connection, aggregates, position):
+        for document, start, end in entries(header, state):
+            before = found.setdefault(header.aggregate, [])
             if before:
                 before[-1] = before[-1]._replace(to_seq=sequence)
-            before.append(_Row(version, start, end, sequence, None, document))
+            before.append(_Row(header.version, start, end, sequence, None, document))
     return found
 
 
@@ -208,26 +246,8 @@ def _times(event: _Plain) -> tuple[object, object]:
     return (None, None) if event.period is None else (event.period.start, event.period.end)
 
 
-def _tiles(connection: Connection, numbers: Collection[int]) -> dict[int, bytes]:
-    """The tree's hashes of envelopes, 256 at a time: each read once, however many are asked for."""
-    cursor = connection.cursor(binary=True)
-    rows = cursor.execute(
-        "SELECT index, content FROM ledger.tree_tile"  # noqa: S608
-        f" WHERE book = {_BOOK} AND level = 0 AND index = ANY(%s)",
-        [sorted(numbers)],
-    )
-    return {index: bytes(content) for index, content in rows}
-
-
-def _check_leaf(tiles: Mapping[int, bytes], sequence: int, payload: bytes) -> None:
-    tile, number = divmod(sequence - 1, TILE_WIDTH)
-    leaf = tiles.get(tile, b"")[number * _HASH_BYTES : (number + 1) * _HASH_BYTES]
-    if not payload.startswith(b"{") or leaf != envelope_leaf(payload):
-        raise _doubt("tree_altered", f"sequence {sequence}", "the archived envelope is not the tree's")
-
-
 def _check_prices(connection: Connection, sequences: Collection[int]) -> None:
-    found = connection.execute(f"SELECT {_BOOK}").fetchone()
+    found = connection.execute(f"SELECT {BOOK}").fetchone()
     assert found is not None
     right = {
         (
@@ -246,8 +266,4 @@ def _check_prices(connection: Connection, sequences: Collection[int]) -> None:
     kept = {(*row[:-1], tuple(row[-1])) for row in rows}
     for sequence in sorted(one[0] for one in kept ^ right):
         place = f"table price_block, sequence {sequence}"
-        raise _doubt("row_altered", place, "the block of prices is not what its event recorded")
-
-
-def _doubt(code: FaultCode, place: str, message: str) -> Discontinuity:
-    return Discontinuity(message, code=code, place=place)
+        raise doubt("row_altered", place, "the block of prices is not what its event recorded")

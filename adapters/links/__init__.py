@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.links import (
     approved,
+    calls_bid,
     cleared_in,
     closed_run,
     credit,
@@ -48,6 +49,7 @@ LINKS: Final[tuple[LinkKind, ...]] = (
     paid_statement.KIND,
     credit.KIND,
     closed_run.KIND,
+    calls_bid.KIND,
     cleared_in.KIND,
     shares_award.KIND,
     hands_over.KIND,

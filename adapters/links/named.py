@@ -57,6 +57,8 @@ _FIELDS: Final = {
 
 _WITHOUT_NAMES: Final = frozenset(
     {"runs", "basis", "bills", "mantissas", "carry", "wh", "billing", "clauses"}
+    | {"curves", "profile_w", "schedule_w", "awarded_w", "power_w", "price_u"}
+    | {"up_w", "down_w", "path_w", "or_path_w"}
 )
 """Fields that are long and name nothing that the rest of the event does not."""
 

@@ -28,6 +28,7 @@ class BidNews(_About, frozen=True, kw_only=True, tag="bid"):
 
     `by`: who did it, where a person did. `reason`: what was said with it. `reference`: the market's own name
     for it. `limit`: which one another person let it exceed. `clearing` and `run`: what awarded it.
+    `conflict`: the bids beside which a corrected award cannot be kept; what is short is read as position.
     """
 
     bid: str
@@ -41,6 +42,7 @@ class BidNews(_About, frozen=True, kw_only=True, tag="bid"):
     limit: str | None = None
     clearing: str | None = None
     run: str | None = None
+    conflict: tuple[str, ...] | None = None
 
 
 class CommitmentNews(_About, frozen=True, kw_only=True, tag="commitment"):

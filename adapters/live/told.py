@@ -43,6 +43,13 @@ from trading.clearing import ClearingRecorded
 from trading.commitment import CommitmentMade, CommitmentReleased, DayEnvelopeStated
 from trading.envelope import EnvelopeStated
 from trading.published_market import MarketPublished
+from trading.response_call import (
+    ResponseCallAnswered,
+    ResponseCallDecided,
+    ResponseCallHeard,
+    ResponseCallRefused,
+    ResponseCallWithdrawn,
+)
 from trading.risk import PolicyApproved, PolicyPrepared, TradingResumed, TradingStopped
 from trading.sharing import SharingStated, SitesAvailable
 from trading.usage import LimitFreed, LimitUsed
@@ -74,12 +81,18 @@ UNTOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(
         LimitFreed,
         SharingStated,
         SitesAvailable,
+        ResponseCallHeard,
+        ResponseCallWithdrawn,
+        ResponseCallRefused,
+        ResponseCallDecided,
+        ResponseCallAnswered,
         WebhookRegistered,
         WebhookStopped,
         WebhookReplayAsked,
     )
 )
-"""Recorded beside what is told, or settings that no day's trading waits for."""
+"""Recorded beside what is told, as a call beside the clearing that it makes, or settings that no day's
+trading waits for."""
 TOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(get_args(_ToldEvent))
 _BIDS: Final = get_args(_BidEvent)
 _DAY_LETTERS: Final = len("2026-08-03")
@@ -220,10 +233,12 @@ def _bid_news(name: str, event: _BidEvent, place: BidPlace, status: str) -> BidN
     def told(
         *, by: str | None = None, reason: str | None = None, reference: str | None = None,
         limit: str | None = None, clearing: str | None = None, run: str | None = None,
+        conflict: tuple[str, ...] | None = None,
     ) -> BidNews:  # fmt: skip
         return BidNews(
             bid=name, revision=event.revision, product=place.product, day=place.day, status=status, by=by,
             reason=reason, reference=reference, limit=limit, clearing=clearing, run=run,
+            conflict=conflict,
         )  # fmt: skip
 
     match event:
@@ -240,4 +255,5 @@ def _bid_news(name: str, event: _BidEvent, place: BidPlace, status: str) -> BidN
         case BidAcknowledged():
             return told(reference=event.reference)
         case BidCleared():
-            return told(clearing=event.clearing, run=event.run)
+            beside = None if event.conflict is None else event.conflict.beside
+            return told(clearing=event.clearing, run=event.run, conflict=beside)

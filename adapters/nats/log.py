@@ -103,6 +103,10 @@ class Log:
             self._remember(aggregate, version, first + offset)
         return list(range(first, last + 1))
 
+    async def append_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
+        """Each of `saves` as `append`, side by side: for each its sequences, or what `append` raises."""
+        return await asyncio.gather(*map(self.append, saves), return_exceptions=True)
+
     @staticmethod
     def _check_versions_run_on(messages: Sequence[tuple[str, int, bytes]]) -> None:
         seen: dict[str, int] = {}
@@ -254,6 +258,11 @@ class Log:
         sequence, payload = found
         self._remember(aggregate, wire.header_of(payload).version, sequence)
         return self._positions[aggregate]
+
+    async def last_of_noun(self, noun: str) -> int:
+        """The sequence of the last message of any such aggregate, read through the leader; 0 for none."""
+        found = await self._get({"last_by_subj": wire.subject(self.book, f"{noun}.*")})
+        return 0 if found is None else found[0]
 
     async def payload_at(self, sequence: int) -> bytes | None:
         """The payload stored under `sequence`, read through the leader."""

@@ -79,6 +79,10 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
         """Store all or none; the answer is each one's sequence."""
         return self._insert(stored_events)
 
+    def insert_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
+        """Store several saves side by side, each all or none; for each its sequences or why it was not."""
+        return self.log.client.run(self.log.append_each(saves))
+
     def select_notifications(
         self,
         start: int | None,

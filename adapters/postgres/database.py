@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +23,25 @@ _WAIT_S: Final = 5.0
 _RECONNECT_S: Final = 2.0
 """After how long the pool gives up one attempt to connect; a request that still waits starts the next."""
 
+_RESTED_S: Final = 0.1
+"""A connection that was taken since is not asked whether it still works: a server takes longer to start."""
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 Reader = Literal["wattledger_staff", "wattledger_partner"]
+
+
+class _Pooled(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that knows when it was taken last."""
+
+    taken = 0.0
+
+
+def _check_rested(connection: Connection) -> None:
+    assert isinstance(connection, _Pooled)
+    now = time.monotonic()
+    if now - connection.taken > _RESTED_S:
+        ConnectionPool.check_connection(connection)
+    connection.taken = now
 
 
 class Database:
@@ -36,23 +54,28 @@ class Database:
             min_size=0,
             max_size=_POOL_MAX,
             open=True,
+            connection_class=_Pooled,
             timeout=_WAIT_S,
             reconnect_timeout=_RECONNECT_S,
-            check=ConnectionPool.check_connection,
-            kwargs={"options": "-c timezone=UTC"},
+            check=_check_rested,
+            kwargs={"options": "-c timezone=UTC", "autocommit": True},
         )
 
     def migrate(self) -> None:
         """Bring the schema up to date; of processes that start together one does, and the others wait.
 
         Raises:
+            ConnectionError: nobody answers there.
             RuntimeError: a migration failed; its own message follows.
         """
         try:
             psycopg.connect(self.url).close()
-        except psycopg.OperationalError:
-            # The database may not be there yet; where nobody answers, this says so.
-            self._dbmate("create")
+        except psycopg.OperationalError as error:
+            # The database may not be there yet; where nobody answers, it cannot be made either.
+            try:
+                self._dbmate("create")
+            except RuntimeError:
+                raise ConnectionError(f"PostgreSQL: {error}") from error
         with psycopg.connect(self.url, autocommit=True) as held:
             held.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
             self._dbmate("migrate")
@@ -91,10 +114,10 @@ class Database:
 
         It is set up by one message: every request of the API reads at least once.
         """
-        with self.pool.connection() as connection, connection.transaction():
+        with self.pool.connection() as connection:
             connection.execute(
                 sql.SQL(
-                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
                     " SELECT set_config('app.book', {book}, true), set_config('app.party', {party}, true);"
                     " SET LOCAL ROLE {role}"
                 ).format(book=book, party=party or "", role=sql.Identifier(role))
@@ -103,3 +126,26 @@ class Database:
 
     def close(self) -> None:
         self.pool.close()
+
+
+@contextmanager
+def own_rights(connection: Connection) -> Iterator[None]:
+    """Read with the ledger's own rights, to prove what a partner is to be told; nothing read so is shown."""
+    found = connection.execute("SELECT current_user").fetchone()
+    assert found is not None
+    (reader,) = found
+    if reader != "wattledger_partner":
+        yield
+        return
+    connection.execute("SET LOCAL ROLE wattledger_staff")
+    yield
+    # Where it fails the transaction ends, and the role with it.
+    connection.execute("SET LOCAL ROLE wattledger_partner")
+
+
+def reading_party(connection: Connection) -> str | None:
+    """The partner as whom a transaction reads; None for who sees the whole book."""
+    found = connection.execute("SELECT nullif(current_setting('app.party', true), '')").fetchone()
+    assert found is not None
+    party: str | None = found[0]
+    return party

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from trading.bid_life import BidState
 
-_KIND: Final = "bid"
+_PREFIX: Final = "bid."
 _decode = msgspec.json.Decoder(BidState).decode
 
 
@@ -23,41 +23,69 @@ class Bids:
 
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
         """See `Projection.project`."""
-        states: dict[str, BidState] = {}
-        for item in batch:
-            kind, _, name = item.aggregate.partition(".")
-            if kind != _KIND:
-                continue
-            state = states.get(name)
-            if state is None and item.version > 1:
-                state = _current(connection, book, name)
+        items = [item for item in batch if item.aggregate.startswith(_PREFIX)]
+        if not items:
+            return
+        firsts = {item.aggregate: item for item in reversed(items)}
+        known = [name for name, item in firsts.items() if item.version > 1]
+        states = _current(connection, book, known)
+        changes: dict[str, list[tuple[int, BidState]]] = {}
+        for item in items:
+            state = states.get(item.aggregate)
             for event in item.envelope.events:
                 state = event.apply(state)  # type: ignore[arg-type, assignment]
             assert isinstance(state, BidState), item.aggregate
-            states[name] = state
-            _store(connection, book, name, state, item.sequence)
+            states[item.aggregate] = state
+            changes.setdefault(item.aggregate, []).append((item.sequence, state))
+        _close(connection, book, {name: changes[name][0][0] for name in known})
+        _insert(connection, book, changes)
 
 
-def _current(connection: Connection, book: str, name: str) -> BidState:
+def _current(connection: Connection, book: str, aggregates: Sequence[str]) -> dict[str, BidState]:
+    """How these bids stand, all of which were projected before."""
+    if not aggregates:
+        return {}
     found = connection.execute(
-        "SELECT state FROM ledger.bid WHERE book = %s AND id = %s ORDER BY from_seq DESC LIMIT 1",
-        [book, name],
-    ).fetchone()
-    assert found is not None, f"bid {name} was projected before"
-    return _decode(found[0])
-
-
-def _store(connection: Connection, book: str, name: str, state: BidState, sequence: int) -> None:
-    bid, standing = state.draft.bid, state.standing
-    connection.execute(
-        "UPDATE ledger.bid SET to_seq = %s WHERE book = %s AND id = %s AND to_seq IS NULL",
-        [sequence, book, name],
+        "SELECT id, state FROM ledger.bid WHERE book = %s AND id = ANY(%s) AND to_seq IS NULL",
+        [book, [_id_of(one) for one in aggregates]],
     )
-    connection.execute(
-        "INSERT INTO ledger.bid VALUES (%s, %s, %s, NULL, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [
-            book, name, sequence, bid.market, bid.product, bid.unit, bid.day, state.draft.by, state.status,
-            state.live is not None, None if standing is None else standing.gate_closes,
-            msgspec.json.encode(state).decode(),
-        ],
-    )  # fmt: skip
+    states = {f"{_PREFIX}{name}": _decode(state) for name, state in found}
+    assert states.keys() == set(aggregates), "they were projected before"
+    return states
+
+
+def _close(connection: Connection, book: str, next_at: Mapping[str, int]) -> None:
+    """End the newest rows of bids where their next changes begin."""
+    if next_at:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE ledger.bid SET to_seq = %s WHERE book = %s AND id = %s AND to_seq IS NULL",
+                [(sequence, book, _id_of(aggregate)) for aggregate, sequence in next_at.items()],
+            )
+
+
+def _insert(connection: Connection, book: str, changes: Mapping[str, Sequence[tuple[int, BidState]]]) -> None:
+    """Each change's row ends where the bid's next change in the same batch begins."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY ledger.bid (book, id, from_seq, to_seq, market, product, unit, day, author, status, live,"
+            " gate_closes, state) FROM STDIN"
+        ) as copy,
+    ):
+        for aggregate, made in changes.items():
+            ends = (*(sequence for sequence, _ in made[1:]), None)
+            for (sequence, state), end in zip(made, ends, strict=True):
+                bid, standing = state.draft.bid, state.standing
+                copy.write_row(
+                    (
+                        book, _id_of(aggregate), sequence, end, bid.market, bid.product, bid.unit, bid.day,
+                        state.draft.by, state.status, state.live is not None,
+                        None if standing is None else standing.gate_closes,
+                        msgspec.json.encode(state).decode(),
+                    )
+                )  # fmt: skip
+
+
+def _id_of(aggregate: str) -> str:
+    return aggregate[len(_PREFIX) :]

@@ -10,6 +10,7 @@ import msgspec
 from adapters.events import Event
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
+from dispatch.forecasts.issued import ForecastIssued
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
 from ledger.access import KeyGranted, KeyRevoked
@@ -35,6 +36,7 @@ from ledger.recorded_exclusion import ExclusionRecorded
 from ledger.recorded_service import ServiceScoreRecorded
 from ledger.settlement.run import RunFinalised
 from ledger.settlement.run_calendar import RunCalendarPublished
+from ledger.settlement.voided import RunVoided
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.trading_unit import TradingUnitRegistered
@@ -42,6 +44,7 @@ from trading.award import AwardShared
 from trading.clearing import ClearingRecorded
 from trading.envelope import EnvelopeStated
 from trading.published_market import MarketPublished
+from trading.response_call import ResponseCallHeard
 from trading.risk import PolicyApproved
 from trading.webhook import WebhookRegistered
 
@@ -134,6 +137,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.allocation, of.start, of.end
         case RunFinalised():
             return {"final": event.run}, None, None
+        case RunVoided():
+            return event.void, None, None
         case EconomicsStated():
             return event.economics, None, None
         case EmissionFactorsPublished():
@@ -156,8 +161,12 @@ def document_of(event: Event) -> _Entry | None:
             return event.clearing, None, None
         case AwardShared():
             return event.award, None, None
+        case ResponseCallHeard():
+            return event.call, event.call.start, event.call.end
         case WebhookRegistered():
             return event.webhook, None, None
+        case ForecastIssued():
+            return event.forecast, event.forecast.start, event.forecast.end
         case StorageStated():
             return event.terms, event.period.start, event.period.end
         case PlanMade():

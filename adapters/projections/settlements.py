@@ -21,7 +21,7 @@ class Settlements:
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
         """See `Projection.project`."""
         recorded = [
-            (item.sequence, event.run)
+            (item.sequence, event.run, statements(event.run, item.sequence))
             for item in batch
             for event in item.envelope.events
             if isinstance(event, SettlementRecorded)
@@ -32,17 +32,18 @@ class Settlements:
             (
                 book, run.result.contract, str(run.result.month), run.number, run.kind, run.result.position,
                 run.result.inputs_digest, run.outputs_digest, sequence, _json(run.result), list(run.causes),
+                [one.party for one in made],
             )
-            for sequence, run in recorded
+            for sequence, run, made in recorded
         ]  # fmt: skip
         rows = [
             (book, one.party, one.contract, one.month, one.run, sequence, _json(one))
-            for sequence, run in recorded
-            for one in statements(run, sequence)
+            for sequence, _, made in recorded
+            for one in made
         ]
         with connection.cursor() as cursor:
             cursor.executemany(
-                "INSERT INTO ledger.settlement VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", runs
+                "INSERT INTO ledger.settlement VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", runs
             )
             cursor.executemany("INSERT INTO ledger.statement VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
 

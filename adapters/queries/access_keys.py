@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.continuity import Discontinuity
 from adapters.integrity.published import ARCHIVED, Archived
+from adapters.integrity.registered_rows import check_listed
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
@@ -86,7 +87,12 @@ def one(connection: Connection, key_id: str) -> ListedKey | None:
 
 
 def page(connection: Connection, position: int, after: str = "", limit: int | None = None) -> list[ListedKey]:
-    """Keys as they stood at `position`, by id, from the one after `after` on; without a `limit` every one."""
+    """Keys as they stood at `position`, by id, from the one after `after` on; without a `limit` every one.
+
+    Raises:
+        Discontinuity: a row is not what was recorded, or is missing.
+    """
+    check_listed(connection, "key", position, (), after=after)
     rows = connection.execute(
         f"{_LISTED}{_AT} AND g.id > %(after)s ORDER BY g.id LIMIT %(limit)s",
         {"position": position, "after": after, "limit": limit},

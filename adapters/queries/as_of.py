@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from adapters.continuity import Discontinuity
 from adapters.founded import book_at
 from adapters.postgres.database import Connection
 from ledger.interval import Instant, zone_of
@@ -25,11 +26,17 @@ def position_at(connection: Connection, instant: datetime, last: int) -> int:
 
 
 def recorded_at_max(connection: Connection, sequence: int) -> Instant:
-    """The latest recorded-at up to an archived sequence."""
+    """The latest recorded-at up to an archived sequence.
+
+    Raises:
+        Discontinuity: `archive_missing`.
+    """
     found = connection.execute(
         "SELECT recorded_at_max FROM ledger.envelope WHERE sequence = %s", [sequence]
     ).fetchone()
-    assert found is not None, f"sequence {sequence} is not archived"
+    if found is None:
+        place = f"sequence {sequence}"
+        raise Discontinuity("the archive has no such envelope", code="archive_missing", place=place)
     instant: datetime = found[0]
     return instant
 

@@ -6,14 +6,12 @@ from datetime import date
 
 import msgspec
 
+from adapters.integrity.registered_rows import check_chosen
 from adapters.postgres.database import Connection
 from adapters.queries import registered_page
-from adapters.queries.kept import kept
-from adapters.queries.registered_page import Entry
+from adapters.queries.registered_page import Entry, entries
 from ledger.refusal import Refused
 from trading.clearing import Clearing
-
-_decode = msgspec.json.Decoder(Clearing).decode
 
 
 class ClearingFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +26,11 @@ class ClearingFilter(msgspec.Struct, frozen=True, kw_only=True):
 def page(
     connection: Connection, position: int, wanted: ClearingFilter, *, after: str, limit: int
 ) -> list[Entry[Clearing]]:
-    """The run in force of each clearing, by id, from the one after `after` on."""
+    """The run in force of each clearing, by id, from the one after `after` on.
+
+    Raises:
+        Discontinuity: a row is not what was recorded, or is missing.
+    """
     rows = connection.execute(
         "SELECT id, version, from_seq, document::text FROM ledger.registered"
         " WHERE kind = 'clearing' AND from_seq <= %(position)s"
@@ -47,11 +49,10 @@ def page(
             "after": after,
             "limit": limit,
         },
-    )
-    return [
-        Entry(name, version, sequence, None, None, kept(_decode, text, f"clearing {name}"))
-        for name, version, sequence, text in rows
-    ]
+    ).fetchall()
+    until = rows[-1][0] if len(rows) == limit else ""
+    check_chosen(connection, "clearing", position, [row[0] for row in rows], after=after, until=until)
+    return entries("clearing", Clearing, [(*row[:3], None, None, row[3]) for row in rows])
 
 
 def runs(connection: Connection, position: int, name: str) -> list[Entry[Clearing]]:

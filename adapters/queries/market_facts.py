@@ -5,12 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
+from adapters.integrity.registered_rows import check_chosen
 from adapters.postgres.database import Connection
-from adapters.queries.registered_page import Entry
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+from adapters.queries.registered_page import Entry, entries
 
 
 def page(
@@ -24,7 +21,11 @@ def page(
     limit: int,
 ) -> list[Entry[dict[str, Any]]]:
     """The last version of each fact that matches, by id, from the one after `after` on; with `effective` of
-    what was told for a time that holds then."""
+    what was told for a time that holds then.
+
+    Raises:
+        Discontinuity: a row is not what was recorded, or is missing.
+    """
     rows = connection.execute(
         "SELECT id, version, from_seq, effective_from, effective_to, document::text FROM ledger.registered"
         " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
@@ -41,8 +42,7 @@ def page(
             "after": after,
             "limit": limit,
         },
-    )
-    return [
-        Entry(name, version, sequence, start, end, _decode(text))
-        for name, version, sequence, start, end, text in rows
-    ]
+    ).fetchall()
+    until = rows[-1][0] if len(rows) == limit else ""
+    check_chosen(connection, "market_fact", position, [row[0] for row in rows], after=after, until=until)
+    return entries("market_fact", dict[str, Any], rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import registered, unified_prices
+from adapters.queries.kept import kept
 from adapters.queries.price_series import series
 from adapters.queries.registered import Recorded
 from adapters.queries.site_profiles import HISTORY, Profiles
@@ -47,11 +48,15 @@ class Told(NamedTuple):
         return any(isinstance(rule, DemandResponseRule) for rule in self.rules.values())
 
     def needs_prices(self, interval: Interval) -> bool:
-        """Whether something was told of the spot market in `interval`, and not only in the history."""
-        return any(
-            isinstance(self.rules[fact.rule], SpotRule) and fact.interval.overlaps(interval)
-            for fact in self.facts
-        )
+        """Whether something was told of a spot market of two settlements in `interval`, and not only in the
+        history."""
+        return any(rule.settlements == "two" for rule in self._spot_rules(interval))
+
+    def _spot_rules(self, interval: Interval) -> Iterator[SpotRule]:
+        for fact in self.facts:
+            rule = self.rules[fact.rule]
+            if isinstance(rule, SpotRule) and fact.interval.overlaps(interval):
+                yield rule
 
     def weighted_rule(self, interval: Interval) -> SpotRule | None:
         """The spot rule of `interval` whose price is computed of nodes' prices and generation, if any."""
@@ -62,7 +67,10 @@ class Told(NamedTuple):
         return None
 
     def needs_real_time(self, interval: Interval) -> bool:
-        """Whether AGC may have instructed in `interval`, and its energy settles at the real-time price."""
+        """Whether energy of `interval` settles at the real-time price alone: of a spot market of one
+        settlement, or where AGC may have instructed."""
+        if any(rule.settlements == "one" for rule in self._spot_rules(interval)):
+            return True
         return any(
             isinstance(fact, RegulationPerformance | AgcInstructions)
             and _settles_energy(self.rules[fact.rule])
@@ -139,7 +147,7 @@ def _told_of_sites(
     of_rule: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
     for site, rule, name, sequence, text in rows:
         target = of_rule[rule] if site is None else of_site[site]
-        target.append((name, sequence, _decode_fact(text)))
+        target.append((name, sequence, kept(_decode_fact, text, f"table registered, market_fact {name}")))
     if not of_site:
         return {}
     rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
@@ -262,7 +270,7 @@ def _prices(
 def _real_time(
     connection: Connection, position: int, point: MarketPoint, interval: Interval
 ) -> tuple[SpotPricesOf | None, tuple[Source, ...]]:
-    """The real-time prices alone; None where none is known, which only energy under AGC is refused for."""
+    """The real-time prices alone; None where none is known, for which settling what needs them is refused."""
     try:
         found, sequences = series(
             connection, position, market=point.market, node=point.node, product="real_time", interval=interval

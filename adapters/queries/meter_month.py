@@ -100,6 +100,37 @@ def load(
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
     quality = np.zeros((len(keys), count), dtype=np.uint8)
+    batches = _proven(connection, book, keys, interval, interval_s, position)
+    _paint(wh, quality, batches)
+    return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
+
+
+def check_rows(
+    connection: Connection, meter: str, registers: Sequence[Register], interval: Interval, position: int
+) -> None:
+    """Accept the rows of a meter's registers in `interval`, whatever their intervals are: just those that
+    were projected.
+
+    Raises:
+        Discontinuity: as `load`.
+    """
+    lengths = connection.execute(
+        " UNION ".join(
+            "SELECT current_setting('app.book'), interval_s"  # noqa: S608
+            f" FROM ledger.{table} WHERE book = current_setting('app.book') AND meter = %(meter)s"
+            for table in ("meter_run", "reading_seal")
+        ),
+        {"meter": meter},
+    ).fetchall()
+    keys = [(meter, register) for register in registers]
+    for book, interval_s in lengths:
+        _proven(connection, book, keys, interval, interval_s, position)
+
+
+def _proven(
+    connection: Connection, book: str, keys: Sequence[Key], interval: Interval, interval_s: int, position: int
+) -> list[_Batch]:
+    """The rows in `interval`, once their seals were compared."""
     groups: dict[tuple[int, int], list[memoryview]] = defaultdict(list)
     asked = {
         "meters": [meter for meter, _ in keys],
@@ -124,8 +155,7 @@ def load(
     sealed = _sealed(connection, _SEALS.format(**asked, start=interval.start - _DAY - _RUN_DAYS_MAX))
     first, end = (_micros(instant) for instant in (interval.start - _DAY, interval.end))
     _check_seals(keys, interval_s, batches, sealed[(sealed["start"] >= first) & (sealed["start"] < end)])
-    _paint(wh, quality, batches)
-    return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
+    return batches
 
 
 class _Batch(NamedTuple):

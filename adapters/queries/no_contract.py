@@ -14,6 +14,7 @@ import numpy.typing as npt
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month, registered
 from adapters.queries.contracts_in_force import holding, local_month
+from adapters.queries.kept import kept
 from adapters.queries.meter_month import MISSING
 from adapters.queries.registered import Recorded, Register
 from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
@@ -150,7 +151,7 @@ def _told_of(
         },
     )
     for (text,) in rows:
-        fact = _decode(text)
+        fact = kept(_decode, text, "table registered, market_fact")
         if fact.interval.overlaps(spans[fact.site]) and not isinstance(fact, _PAY_NOTHING):
             found[fact.site].append(fact)
     return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries.contracts_in_force import covered_by, holding
+from adapters.queries.kept import kept
 from adapters.queries.registered import Recorded, Register
 from ledger.contract import Contract
 from ledger.interval import Month
@@ -17,6 +18,8 @@ from ledger.settlement.ended import CODE as ENDED
 from ledger.settlement.line import Source
 from ledger.site import Site
 from ledger.stored_energy import Stored
+
+_decode_stored: Final = msgspec.json.Decoder(dict[str, Stored]).decode
 
 
 class Opening(NamedTuple):
@@ -121,7 +124,9 @@ def _closed(connection: Connection, names: list[str], month: Month, position: in
         [names, str(month), position, ENDED],
     )
     return {
-        name: _Closed(Month.parse(of), run, sequence, msgspec.json.decode(text, type=dict[str, Stored]))
+        name: _Closed(
+            Month.parse(of), run, sequence, kept(_decode_stored, text, f"table settlement, {name} for {of}")
+        )
         for name, of, run, sequence, text in rows
     }
 

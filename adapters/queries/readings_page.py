@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from adapters.postgres.database import Connection
-from ledger.readings import FIRM_QUALITIES, Register
+from adapters.queries.meter_month import check_rows
+from ledger.interval import Interval
+from ledger.readings import FIRM_QUALITIES, REGISTERS, Register
 
 _RECEIVED: Final = (
     "SELECT run.register, run.start + (item.number - 1) * run.interval_s * interval '1 second' AS start,"
@@ -59,7 +61,11 @@ def page(
     after: Key,
     limit: int,
 ) -> list[Reading]:
-    """A meter's readings that start in [start, end), by register, start and sequence, after `after`."""
+    """A meter's readings that start in [start, end), by register, start and sequence, after `after`.
+
+    Raises:
+        Discontinuity: a row that they are read from was changed, deleted or added.
+    """
     rows = connection.execute(
         _ALL if every_version else _CURRENT,
         {
@@ -75,4 +81,16 @@ def page(
             "limit": limit,
         },
     )
-    return [Reading(*row) for row in rows]
+    found = [Reading(*row) for row in rows]
+    last = found[-1] if len(found) == limit else None
+    chosen = [
+        name
+        for name in REGISTERS
+        if register in {None, name} and name >= after[0] and (last is None or name <= last.register)
+    ]
+    if len(chosen) == 1:
+        start = max(start, after[1]) if after[0] == chosen[0] else start
+        end = end if last is None else min(end, last.start + timedelta(seconds=last.interval_s))
+    if chosen and start < end:
+        check_rows(connection, meter, chosen, Interval(start, end), position)
+    return found

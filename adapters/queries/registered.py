@@ -44,8 +44,10 @@ def last_holding(versions: Sequence[Recorded[T]], instant: datetime) -> Recorded
     return next((version for version in reversed(versions) if version.holds_at(instant)), None)
 
 
-def load(connection: Connection, kind: str, document: type[T], position: int) -> Register[T]:
-    """Every version of `kind` recorded up to `position`.
+def load(
+    connection: Connection, kind: str, document: type[T], position: int, only: str | None = None
+) -> Register[T]:
+    """Every version of `kind` recorded up to `position`; of one id where `only` names it.
 
     Raises:
         Discontinuity: `row_altered`.
@@ -54,8 +56,9 @@ def load(connection: Connection, kind: str, document: type[T], position: int) ->
     decode = msgspec.json.Decoder(document).decode
     rows = connection.execute(
         "SELECT id, version, from_seq, effective_from, effective_to, document::text FROM ledger.registered"
-        " WHERE kind = %s AND from_seq <= %s ORDER BY id, version",
-        [kind, position],
+        " WHERE kind = %(kind)s AND from_seq <= %(at)s AND (%(id)s::text IS NULL OR id = %(id)s)"
+        " ORDER BY id, version",
+        {"kind": kind, "at": position, "id": only},
     )
     for name, version, sequence, start, end, text in rows:
         period = None if start is None else Period(start, end)

@@ -10,6 +10,7 @@ import msgspec
 from adapters.continuity import Discontinuity
 from adapters.documents.revenue_document import RevenueDocument
 from adapters.integrity.published import recorded_runs
+from adapters.integrity.run_rows import Asked, check_runs
 from adapters.postgres.database import Connection
 from adapters.queries import month_operation, registered
 from adapters.queries.contract_facts import ContractFacts
@@ -143,6 +144,8 @@ def _runs(
         Discontinuity: as `recorded_runs`; `row_altered`.
     """
     first = Month(month.year - 1, month.month).next()
+    asked = Asked(position, str(first), str(month), None if contract is None else (contract,))
+    check_runs(connection, asked)
     rows = connection.execute(
         "SELECT DISTINCT ON (contract, month) contract, month, run, run_kind, outputs_digest, sequence"
         " FROM ledger.settlement WHERE sequence <= %(position)s AND month BETWEEN %(first)s AND %(month)s"

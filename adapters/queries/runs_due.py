@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from adapters.integrity.run_rows import Asked, check_runs
 from adapters.postgres.database import Connection
 from adapters.queries import lives, registered
 from adapters.queries.contracts_in_force import holding
@@ -131,6 +132,7 @@ def _later(month: Month, count: int) -> Month:
 
 
 def _runs(connection: Connection, position: int, month: Month) -> dict[str, _Runs]:
+    check_runs(connection, Asked.of(position, month))
     rows = connection.execute(
         "SELECT contract, run, run_kind, CASE run_kind WHEN %(p)s THEN (result->>'through')::date END,"
         " (SELECT count(*) FROM jsonb_object_keys(result->'entitlement'))"

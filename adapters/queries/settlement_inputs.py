@@ -17,6 +17,7 @@ from adapters.queries import meter_month, registered
 from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
 from adapters.queries.cycle_days import contract_days, refuse_tail
+from adapters.queries.kept import kept
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
 from adapters.queries.opening_stock import Opening, OpeningStock
 from adapters.queries.registered import Recorded, Register
@@ -145,6 +146,7 @@ class _Before(msgspec.Struct, frozen=True):
 
 
 _NOTHING: Final = _Before()
+_decode_before: Final = msgspec.json.Decoder(_Before).decode
 
 
 def _begun(
@@ -250,7 +252,7 @@ def _priors(connection: Connection, contracts: list[str], month: Month, position
         " ORDER BY contract, month DESC) handing_on",
         [contracts, str(month), position, ENDED],
     )
-    return {name: msgspec.json.decode(text, type=_Before) for name, text in rows}
+    return {name: kept(_decode_before, text, f"table settlement, {name}") for name, text in rows}
 
 
 class _Site:

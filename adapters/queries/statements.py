@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from adapters.continuity import Discontinuity
+from adapters.integrity.proven_events import Proven, at, doubt
 from adapters.integrity.published import recorded_runs
-from adapters.postgres.database import Connection
+from adapters.integrity.run_rows import Asked, check_runs, check_statements_there
+from adapters.postgres.database import Connection, own_rights, reading_party
 from adapters.queries.kept import kept
+from ledger.interval import Month
 from ledger.settlement.cause import Cause, CorrectionClass, classes
 from ledger.settlement.result import Result
 from ledger.settlement.statement import Statement
 
 _decode_statement = msgspec.json.Decoder(Statement).decode
+_EVER = "9999-99"
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
@@ -30,7 +36,10 @@ def latest(
     """The statements of the latest run (or of `run`) that match, in the order of month, contract, party.
 
     `after` is the (month, contract, party) of the last one seen, for paging; without a `limit` it is every
-    one.
+    one. None is missing; what each says is proven by `check_statements`.
+
+    Raises:
+        Discontinuity: as `check_statements_there`.
     """
     rows = connection.execute(
         "SELECT DISTINCT ON (month, contract, party) document::text FROM ledger.statement"
@@ -53,7 +62,16 @@ def latest(
             "limit": limit,
         },
     )
-    return [kept(_decode_statement, text, "table statement") for (text,) in rows]
+    found = [kept(_decode_statement, text, "table statement") for (text,) in rows]
+    asked = Asked(
+        position,
+        first=month or after[0],
+        last=month or (found[-1].month if limit is not None and len(found) == limit else _EVER),
+        contracts=None if contract is None else (contract,),
+    )
+    with own_rights(connection):
+        check_statements_there(connection, asked, party or reading_party(connection), [] if run else found)
+    return found
 
 
 class RecordedRun(msgspec.Struct, frozen=True):
@@ -74,7 +92,70 @@ class RecordedRun(msgspec.Struct, frozen=True):
 def runs(
     connection: Connection, position: int, *, month: str | None = None, contract: str | None = None
 ) -> list[RecordedRun]:
-    """Every run up to `position`, oldest month first."""
+    """Every run up to `position`, oldest month first; none is missing. What each says: `check_listed`.
+
+    Raises:
+        Discontinuity: as `check_runs`.
+    """
+    check_runs(connection, Asked.of(position, month, None if contract is None else (contract,)))
+    return run_rows(connection, position, month=month, contract=contract)
+
+
+def check_listed(connection: Connection, listed: Sequence[RecordedRun]) -> None:
+    """Accept runs that say what their events recorded.
+
+    Raises:
+        Discontinuity: `row_altered`; `archive_altered` or `tree_altered`.
+    """
+    sequences = {one.sequence for one in listed}
+    right = {one.sequence: one for event in at(connection, sequences) for one in _of(event)}
+    for one in listed:
+        if right.get(one.sequence) != one:
+            place = f"table settlement, run {one.run} of {one.contract} for {one.month}"
+            raise doubt("row_altered", place, f"event {one.sequence} recorded another run")
+
+
+class _Head(msgspec.Struct, frozen=True):
+    contract: str
+    month: Month
+    position: int
+    inputs_digest: str
+
+
+class _Run(msgspec.Struct, frozen=True):
+    number: int
+    kind: str
+    result: _Head
+    outputs_digest: str
+    causes: tuple[Cause, ...] = ()
+
+
+class _Event(msgspec.Struct, frozen=True):
+    run: _Run | int | None = None
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    events: tuple[_Event, ...]
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+def _of(event: Proven) -> Iterator[RecordedRun]:
+    """The runs of an envelope; their lines are not read."""
+    for one in _decode_envelope(event.state).events:
+        if isinstance(run := one.run, _Run):
+            of = run.result
+            yield RecordedRun(
+                of.contract, str(of.month), run.number, run.kind, of.position, event.sequence,
+                of.inputs_digest, run.outputs_digest, run.causes, classes(run.causes),
+            )  # fmt: skip
+
+
+def run_rows(
+    connection: Connection, position: int, *, month: str | None = None, contract: str | None = None
+) -> list[RecordedRun]:
+    """As `runs`, unproven: for who compares all of them."""
     rows = connection.execute(
         "SELECT contract, month, run, run_kind, position, sequence, inputs_digest, outputs_digest, causes"
         " FROM ledger.settlement WHERE sequence <= %(position)s"

@@ -15,6 +15,7 @@ import numpy as np
 from adapters.postgres.database import Connection
 from adapters.queries import bids, meter_month, registered, statements, unit_facts
 from adapters.queries.bids import BidFilter
+from adapters.queries.kept import kept
 from adapters.queries.meter_month import MISSING, Key
 from adapters.queries.price_series import series
 from adapters.queries.registered import Register, last_holding
@@ -98,7 +99,7 @@ class UnitDays:
         ).fetchone()
         if found is None:
             return None
-        clearing = _decode_clearing(found[0])
+        clearing = kept(_decode_clearing, found[0], "table registered, clearing")
         return clearing.day, clearing.price_u
 
     # ------------------------------------------------------------------- one day
@@ -121,13 +122,19 @@ class UnitDays:
             standing = one.state.standing
             if standing is None or not _stands(one.state):
                 continue
-            bid = standing.draft.bid
+            bid = standing.bid
             product = self._market(bid.market, day).product(bid.product)
             if standing.status != "cleared":
                 yield Stand(bid=bid, product=product)
                 continue
             price = self._clearing(standing.clearing).price_u
-            yield Stand(bid=bid, product=product, awarded_w=standing.awarded_w, price_u=price)
+            yield Stand(
+                bid=bid,
+                product=product,
+                awarded_w=standing.awarded_w,
+                price_u=price,
+                conflict=standing.conflict,
+            )
 
     def _clearing(self, name: str) -> Clearing:
         found = self._connection.execute(
@@ -136,7 +143,7 @@ class UnitDays:
             {"id": name, "at": self._position},
         ).fetchone()
         assert found is not None, "a bid is cleared together with its clearing"
-        return _decode_clearing(found[0])
+        return kept(_decode_clearing, found[0], "table registered, clearing")
 
     def _market(self, name: str, day: date) -> Market:
         versions = self._markets.versions[name]

@@ -9,6 +9,7 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import registered
+from adapters.queries.kept import kept
 from ledger.allocation.unit_allocation import UnitAllocation
 from ledger.allocation.unit_fact import UnitFact
 from ledger.effective import History
@@ -48,7 +49,10 @@ def statements(connection: Connection, interval: Interval, position: int) -> lis
         " AND effective_from < %(end)s AND effective_to > %(start)s AND document ? 'unit' ORDER BY id",
         {"position": position, "start": interval.start, "end": interval.end},
     )
-    return [Statement(_decode_fact(text), sequence) for sequence, text in rows]
+    return [
+        Statement(kept(_decode_fact, text, f"table registered, sequence {sequence}"), sequence)
+        for sequence, text in rows
+    ]
 
 
 def units(connection: Connection, position: int) -> dict[str, UnitHistory]:
@@ -71,4 +75,7 @@ def allocations(connection: Connection, names: Iterable[str], position: int) -> 
         " AND (to_seq IS NULL OR to_seq > %(position)s) AND id = ANY(%(names)s) ORDER BY id",
         {"position": position, "names": sorted(names)},
     )
-    return {name: SharedOut(version, at, _decode_allocation(text)) for name, version, at, text in rows}
+    return {
+        name: SharedOut(version, at, kept(_decode_allocation, text, f"table registered, allocation {name}"))
+        for name, version, at, text in rows
+    }

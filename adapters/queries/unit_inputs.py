@@ -12,6 +12,7 @@ import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import registered, site_profiles
+from adapters.queries.kept import kept
 from adapters.queries.registered import Register
 from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
 from adapters.queries.site_profiles import HISTORY, SITES_AT_ONCE, Profiles
@@ -229,7 +230,7 @@ class _Members:
         )
         found: dict[str, list[Fact]] = defaultdict(list)
         for site, text in rows:
-            found[site].append(_decode_fact(text))
+            found[site].append(kept(_decode_fact, text, "table registered, market_fact"))
         return found
 
     def _called(self, known: Iterable[Fact]) -> list[Exclusion]:

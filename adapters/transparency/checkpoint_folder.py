@@ -1,7 +1,8 @@
 """The checkpoints that were signed, in files outside NATS and PostgreSQL.
 
-`000/000/001/234` holds the checkpoint of 1,234 envelopes and is never written again; `latest` is a copy of
-the newest for whoever serves or collects it, and nothing of ours believes it.
+`000/000/001/234` holds the checkpoint of 1,234 envelopes; its text is never written again, only signatures
+of witnesses are added. `latest` is a copy of the newest for whoever serves or collects it, and nothing of
+ours believes it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,17 @@ class CheckpointFolder:
         self._make(target.parent)
         self._write(target, content)
         self._write(self.path / "latest", content)
+
+    def with_signature(self, size: int, content: bytes) -> None:
+        """Put a kept checkpoint with one more signature in the place of the one without. The caller holds the
+        lock, and has made sure that the text is the same."""
+        before = self.at(size)
+        assert before is not None
+        assert before.rpartition(b"\n\n")[0] == content.rpartition(b"\n\n")[0]
+        self._write(self._file(size), content)
+        newest = self.newest()
+        if newest is not None and newest[0] == size:
+            self._write(self.path / "latest", content)
 
     def _write(self, target: Path, content: bytes) -> None:
         partial = self.path / "partial"

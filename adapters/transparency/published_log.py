@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.log_key import make_seed, signer_of
 from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from adapters.transparency.stored_tree import StoredTree, check_event
+from adapters.transparency.streamed import check_streamed
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
 from ledger.transparency.entry_bundle import EntryBundle, entry_of, envelope_leaf
 from ledger.transparency.merkle import leaf_hash
-from ledger.transparency.note import Note
-from ledger.transparency.note_key import NoteKey, NoteSigner
+from ledger.transparency.note import Note, open_note
+from ledger.transparency.note_key import KeyKind, NoteKey, NoteSigner
 from ledger.transparency.tile import HashTile
 
-PASSING: Final = frozenset({"checkpoint_behind", "tree_archive"})
+PASSING: Final = frozenset({"checkpoint_behind", "tree_archive", "tree_stream"})
 """Refusals of a moment in which projections catch up; any other one stays until somebody acts."""
 
 
@@ -40,7 +43,7 @@ class PublishedLog:
     """The log of one book under its `origin`.
 
     With `makes_key` a key file that is missing is made, unless checkpoints of another key are there. Without
-    it only a process that has the file signs.
+    it only a process that has the file signs. With the `stream` nothing is signed that it does not hold.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class PublishedLog:
         key_file: Path,
         *,
         makes_key: bool,
+        stream: Log | None = None,
     ) -> None:
         self.database = database
         self.book = book
@@ -59,6 +63,7 @@ class PublishedLog:
         self.folder = folder
         self.key_file = key_file
         self.makes_key = makes_key
+        self.stream = stream
 
     # ------------------------------------------------------------------ signing
 
@@ -85,13 +90,15 @@ class PublishedLog:
     def sign(self) -> Note:
         """The checkpoint of the whole tree, signed and kept unless it was already.
 
-        Nothing is signed unless it extends the newest one kept, and the archive ends with the tree.
+        Nothing is signed unless it extends the newest one kept, the archive ends with the tree, and the
+        stream holds what is new.
 
         Raises:
             Refused: `split_view` when the tree is not a continuation of what was signed;
                 `checkpoint_behind` when it is smaller; `tree_archive`, `tree_leaf` when the archive does not
-                end with it; `checkpoint_gone` when a newer one was there; `log_key`; the codes of
-                `open_checkpoint` for a kept file that is not ours.
+                end with it; `tree_stream`, `tree_leaf` when the stream has not what is new of it;
+                `checkpoint_gone` when a newer one was there; `log_key`; the codes of `open_checkpoint` for a
+                kept file that is not ours.
         """
         signer = self._signer()
         with self.folder.locked():
@@ -103,6 +110,9 @@ class PublishedLog:
                 self._check_none_gone(connection, kept)
                 if kept is not None:
                     _check_extends(Checkpoint.parse(kept.text), new, tree)
+                if self.stream is not None:
+                    signed = 0 if kept is None else Checkpoint.parse(kept.text).size
+                    check_streamed(self.stream, tree, signed)
             if kept is not None and Checkpoint.parse(kept.text).size == new.size:
                 return kept
             note = new.signed(signer)
@@ -225,6 +235,37 @@ class PublishedLog:
         """
         content = self.folder.at(size)
         return None if content is None else self._opened(size, content, self._known_key())
+
+    # ------------------------------------------------------------------ witnesses (C2SP tlog-cosignature)
+
+    def keep_cosignatures(self, given: Note, witnesses: Sequence[NoteKey]) -> tuple[int, dict[NoteKey, int]]:
+        """Add the signatures of these witnesses to the checkpoint of the same text that is kept here; answers
+        its size, and when each says to have seen it, in POSIX seconds.
+
+        Other lines of `given` say nothing and are left out. A witness's newer signature replaces its older.
+
+        Raises:
+            Refused: `unknown_checkpoint` where none of that size is kept; `split_view` for another text;
+                `note_signer` for a key that is none of a witness; `note_unsigned`, `note_forged`,
+                `note_keys`, and the codes of `open_checkpoint` for the kept file; `note_signatures`.
+        """
+        for key in witnesses:
+            if key.kind is not KeyKind.COSIGNATURE_V1:
+                text = f"{key.name} signs as {key.kind.name}; a witness's key is COSIGNATURE_V1"
+                raise Refused("note_signer", text, place="witness")
+        size = Checkpoint.parse(given.text).size
+        with self.folder.locked():
+            kept = self.signed_at(size)
+            if kept is None:
+                raise Refused("unknown_checkpoint", f"no checkpoint of {size} is kept here", place="size")
+            if kept.text != given.text:
+                text = f"it is another checkpoint of {size} than the one that is kept: keep both as evidence"
+                raise Refused("split_view", text, place="text")
+            opened = open_note(given, witnesses)
+            for _, line in opened.by:
+                kept = kept.with_signature(line)
+            self.folder.with_signature(size, kept.content())
+        return size, opened.witnessed_s
 
     # ------------------------------------------------------------------ files of the log (C2SP tlog-tiles)
 

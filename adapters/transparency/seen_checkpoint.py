@@ -5,6 +5,7 @@ Files and this row lie in different places: who takes the files away leaves the 
 
 from __future__ import annotations
 
+from adapters.integrity import compared_row
 from adapters.postgres.database import Connection, Database
 from ledger.transparency.note import Note
 
@@ -19,7 +20,7 @@ def seen_checkpoint(connection: Connection) -> tuple[int, bytes] | None:
 
 def note_seen(database: Database, book: str, size: int, note: Note) -> None:
     """Remember a checkpoint, unless a newer one was seen."""
-    with database.owning() as connection:
+    with database.owning() as connection, compared_row.changing(connection, book):
         connection.execute(
             "INSERT INTO ledger.compared_stream (book, created, checkpoint_size, checkpoint)"
             " VALUES (%s, '', %s, %s) ON CONFLICT (book) DO UPDATE"

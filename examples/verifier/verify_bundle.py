@@ -546,6 +546,173 @@ def check_split(parts: list[Json], unit: int, counts: Counter[str], place: str) 
         need(once, place, "its lines are neither a split nor rounded once")
 
 
+# ------------------------------------------------------------------ what clauses, bills and taxes come to
+
+
+class Reached(NamedTuple):
+    """What reaches a clause, in minor units of which `unit` are one of the currency: of a month, of which the
+    contract covers the part `covered`. `before` is what earlier months handed on to it, `discharged_wh` what
+    all storages of the contract discharged; None for not known here."""
+
+    remaining: int
+    unit: int
+    year: int
+    month: int
+    covered: Fraction | None = None
+    before: Json | None = None
+    discharged_wh: int | None = None
+
+
+def portion(text: str) -> Fraction:
+    """`70%`, `0.7` or `1/3`."""
+    return Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
+
+
+def shared(amount: int, shares: dict[str, str]) -> dict[str, Fraction]:
+    return {party: portion(share) * amount for party, share in shares.items()}
+
+
+def due_of(clause: Json, at: Reached) -> dict[str, Fraction] | None:
+    """Party -> what the contract's clause gives it, exact, in minor units; None where that needs facts or
+    accounts that are not recomputed here."""
+    counted = at.covered if clause.get("proration") == "days" else Fraction(1)
+    by_score = clause.get("weights", "fixed") != "fixed"
+    if counted is None or by_score or clause.get("carve_outs"):
+        return None
+    match clause["type"]:
+        case "remainder_split":
+            return shared(max(at.remaining, 0), clause["shares"])
+        case "capped_tier":
+            cap = rounded(Fraction(clause["cap"]) * counted * at.unit)
+            return shared(min(max(at.remaining, 0), cap), clause["shares"])
+        case "loss_split":
+            return loss_due(clause, at)
+        case "tiered_share":
+            return tiered_due(clause, at, counted)
+        case "floored_split" if clause["shortfall"] == "paid":
+            return floored_due(clause, at, counted)
+        case "guarantee":
+            return guarantee_due(clause, at, counted)
+        case "base_fee" | "indexed_fee" | "discharged_price":
+            return fee_due(clause, at, counted)
+        case _:
+            return None
+
+
+def carried(clause: Json, at: Reached) -> Json | None:
+    """What earlier months handed on, where the count does not begin anew in this month."""
+    anew = at.month == clause.get("reset_month")
+    if anew and at.before and at.before["month"] == {"year": at.year, "month": at.month}:
+        return at.before
+    return {} if anew and at.covered is not None else at.before
+
+
+def loss_due(clause: Json, at: Reached) -> dict[str, Fraction] | None:
+    if not clause["carry_forward"]:
+        return shared(min(at.remaining, 0), clause["shares"])
+    if at.before is None:
+        return None
+    unrecovered = at.before["amount"]["minor"] if at.before else 0
+    return shared(min(at.remaining, unrecovered), clause["shares"])
+
+
+def tiered_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
+    """Each bracket's shares are of what lies in it, after the months before where it counts by years."""
+    begun: Json | None = {} if clause["period"] == "month" else carried(clause, at)
+    if begun is None:
+        return None
+    before = begun["amount"]["minor"] if begun else 0
+    after = before + max(at.remaining, 0)
+    due: dict[str, Fraction] = defaultdict(Fraction)
+    low = 0
+    for bracket in clause["brackets"]:
+        high = (
+            after if bracket.get("up_to") is None else rounded(Fraction(bracket["up_to"]) * counted * at.unit)
+        )
+        inside = max(min(after, max(high, low)) - max(before, low), 0)
+        for party, amount in shared(inside, bracket["shares"]).items():
+            due[party] += amount
+        low = high
+    return due
+
+
+def floored_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction]:
+    taken = max(at.remaining, 0)
+    due = shared(taken, clause["shares"])
+    parts = largest_remainder(taken, {party: portion(one) for party, one in clause["shares"].items()})
+    least = rounded(Fraction(clause["minimum"]) * counted * at.unit)
+    lacking = max(least - parts.get(clause["party"], 0), 0)
+    funders = {party: portion(one) for party, one in clause["funded_by"].items()}
+    for party, given in largest_remainder(lacking, funders).items():
+        due[party] = due.get(party, Fraction(0)) - given
+    due[clause["party"]] = due.get(clause["party"], Fraction(0)) + lacking
+    return due
+
+
+def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
+    """U = G + alpha x max(R - G, 0), year or contract to date, less the same up to the month before."""
+    begun = carried(clause, at)
+    if begun is None:
+        return None
+    before, pool = (Fraction(begun["months"]), begun["pool"]["minor"]) if begun else (Fraction(0), 0)
+    monthly, alpha = Fraction(clause["annual_amount"]) * at.unit / 12, portion(clause["excess_share"])
+    guaranteed = rounded(monthly * before)
+    paid = guaranteed + rounded(alpha * max(pool - guaranteed, 0))
+    months = before + counted
+    excess = max(pool + at.remaining - rounded(monthly * months), 0)
+    exact = monthly * months + alpha * excess - paid
+    return {clause["guaranteed_party"]: exact, clause["other_party"]: at.remaining - exact}
+
+
+def fee_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
+    """A stated fee, one that follows an index or a yearly rise, or a fixed price of discharged energy."""
+    kind = clause["type"]
+    if kind == "base_fee":
+        yearly = clause["unit"].endswith(".year")
+        fee = Fraction(clause["rate"]) * Fraction(clause["quantity"]) * counted / (12 if yearly else 1)
+    elif kind == "indexed_fee":
+        year = at.year if at.month >= clause["adjusted_in"] else at.year - 1
+        base, index = clause["base_year"], clause.get("index")
+        if index:
+            factor = Fraction(index[str(year)]) / Fraction(index[str(base)])
+        else:
+            factor = (1 + portion(clause["annual_rise"])) ** (year - base)
+        fee = Fraction(clause["amount"]) * factor * counted / (12 if clause["period"] == "year" else 1)
+    else:
+        plain = clause["charge_cost"] == "not_passed" and clause.get("minimum") is None
+        if at.discharged_wh is None or clause.get("price") is None or not plain:
+            return None
+        fee = Fraction(clause["price"]) * at.discharged_wh / 1000 * (1 - portion(clause["discount"]))
+    paid = {} if clause["payer"] == "pool" else {clause["payer"]: -fee * at.unit}
+    return {**paid, clause["payee"]: fee * at.unit}
+
+
+def check_vat(one: Json, rates: set[Fraction] | None, currency: str, most: int, place: str) -> None:
+    """Net and tax are gross, and the tax is the rate's, up to the unit that a largest remainder gives each of
+    `most` supplies; where `rates` are the contract's it is one of them."""
+    net, tax, gross = (minor(one[name], currency, place) for name in ("net", "tax", "gross"))
+    rate = number(one["rate"], place)
+    need(net + tax == gross, place, f"net {net} and tax {tax} are not gross {gross}")
+    need(abs(tax - rate * net) < most * (1 + rate), place, f"{tax} is not the tax of {net} at {one['rate']}")
+    need(rates is None or rate in rates, place, f"{one['rate']} is no rate of the contract")
+
+
+def check_bill(bill: Json, currency: str, counts: Counter[str], place: str) -> None:
+    """A bill is the sum of its items, each its quantity x price x rate rounded once."""
+    unit = 10 ** MINOR_DIGITS[currency]
+    for told, name in (("without_storage", "items_without"), ("with_storage", "items_with")):
+        items = [minor(one["amount"], currency, place) for one in bill[name]]
+        total = minor(bill[told], currency, place)
+        need(sum(items) == total, place, f"{told} is {total}, and its items say {sum(items)}")
+        for one, amount in zip(bill[name], items, strict=True):
+            price = Fraction(1) if one["price"] is None else number(one["price"], place)
+            product = number(one["quantity"], place) * price * number(one["rate"], place)
+            product /= 1000 if one["unit"] in ("Wh", "W", "VA") and one["price"] is not None else 1
+            need(abs(product * unit - amount) <= Fraction(1, 2), place, f"{one['item']} is not its product")
+            counts["items of bills that are quantity x price x rate"] += 1
+    counts["bills that are their items' sum"] += 1
+
+
 # ------------------------------------------------------------------ what a run tells each party
 
 
@@ -590,7 +757,8 @@ def statement_of(run: Run, party: str) -> Json:
     told["pool_uses"] = [{"clause": name, "amount": zero | {"minor": sum_}} for name, sum_ in uses.items()]
     told["lines"] = [shown(line, sees_pool, bills) for line in result["lines"] if line["party"] == party]
     notices = result["warnings"]
-    told["warnings"] = [one["message"] if sees_pool else WITHHELD[one["code"]] for one in notices]
+    said = (one["message"] if sees_pool else WITHHELD[one["code"]] for one in notices)
+    told["warnings"] = list(dict.fromkeys(said))
     told["agent_parts"] = [one for one in result["agent_parts"] if one["party"] == party]
     told["percentages"] = [one for one in result["percentages"] if all_shares or one["party"] == party]
     told["bills"] = [{name: one[name] for name in of_bill} for one in result["bills"] if one["site"] in bills]
@@ -720,6 +888,11 @@ class Book:
         check_run(run, self.runs[aggregate], self.counts, place)
         self.check_sources(run, place)
         self.check_contract(run, place)
+        self.check_clauses(run, place)
+        self.check_taxes(run, place)
+        for bill in run.result["bills"]:
+            check_bill(bill, run.currency, self.counts, f"{place}, bill of {bill['site']}")
+            self.check_saving(run, bill, f"{place}, bill of {bill['site']}")
         for line in run.result["lines"]:
             if line["code"] == "arbitrage":
                 self.check_energies(run, line, f"{place}, line {line['number']}")
@@ -763,6 +936,97 @@ class Book:
             elif line["pooled"]:
                 holder = contract["cash_holder"][line["code"]]
                 need(holder in (line["party"], "site_host"), place, f"{line['code']} is held by {holder}")
+
+    def check_clauses(self, run: Run, place: str) -> None:
+        """Each clause gives what the contract's text makes of what reached it."""
+        result, contract = run.result, self.contracts[run.contract_event]
+        if any(one["code"] == "contract_ended" for one in result["warnings"]):
+            return
+        unit, remaining = 10 ** MINOR_DIGITS[run.currency], result["pool"]["minor"]
+        year, month = result["month"]["year"], result["month"]["month"]
+        covered, accounts = self.covered(run, contract), self.handed_on(run, contract)
+        discharged_wh, seen = self.discharged_wh(result), Counter[str]()
+        for number_of, clause in enumerate(contract["clauses"], 1):
+            seen[clause["type"]] += 1
+            account = f"{clause['type']}#{seen[clause['type']]}"
+            before = None if accounts is None else accounts.get(account, {})
+            due = due_of(clause, Reached(remaining, unit, year, month, covered, before, discharged_wh))
+            name = f"clause {number_of}, {clause['type']}"
+            given: dict[str, Fraction] = defaultdict(Fraction)
+            for line in result["lines"]:
+                if line["kind"] == "clause" and line["clause"] == name:
+                    given[line["party"]] += number(line["exact"], place) * unit
+                    remaining -= line["amount"]["minor"]
+            if due is None:
+                self.counts["clauses whose sum is proven unaltered only"] += 1
+                continue
+            for party in sorted({*due, *given}):
+                right, told = due.get(party, Fraction(0)) / unit, given.get(party, Fraction(0)) / unit
+                need(right == told, place, f"{name} gives {party} {told}, and the contract says {right}")
+            self.counts["clauses recomputed from the contract"] += 1
+
+    def covered(self, run: Run, contract: Json) -> Fraction | None:
+        """The part of the month on which the contract holds; None where several versions, or a provisional
+        run, leave that open."""
+        result = run.result
+        versions = [one for one in self.contracts.values() if one["id"] == contract["id"]]
+        if len(versions) > 1 or result["through"] is not None:
+            return None
+        month = date(result["month"]["year"], result["month"]["month"], 1)
+        following = (month + timedelta(days=31)).replace(day=1)
+        ends = [one["on"] for one in contract["clauses"] if one.get("on") is not None]
+        end = min(date.fromisoformat(one) for one in (contract["effective_to"], *ends, following.isoformat()))
+        first = max(month, date.fromisoformat(contract["effective_from"]))
+        return Fraction((end - first).days, (following - month).days)
+
+    def handed_on(self, run: Run, contract: Json) -> Json | None:
+        """The accounts that the month before left, none in the contract's first; None where they are not
+        known for sure."""
+        result = run.result
+        dropped = any(one["code"] == "carry_dropped" for one in result["warnings"])
+        if self.covered(run, contract) is None or dropped:
+            return None
+        month = date(result["month"]["year"], result["month"]["month"], 1)
+        if date.fromisoformat(contract["effective_from"]) >= month:
+            return {}
+        last = month - timedelta(days=1)
+        earlier = self.runs.get(f"settlement.{result['contract']}_{last.year:04d}-{last.month:02d}", [])
+        known = [
+            one for one in earlier if one.sequence <= result["position"] and one.body["kind"] != "provisional"
+        ]
+        return dict(known[-1].result["carry"]["accounts"]) if known else None
+
+    def discharged_wh(self, result: Json) -> int | None:
+        """What the storages discharged, where nothing but bill effects says otherwise."""
+        streams = [one for one in result["lines"] if one["kind"] == "stream"]
+        if not {one["code"] for one in streams} <= {"arbitrage", *OF_THE_BILL}:
+            return None
+        terms = (one for line in streams if line["code"] == "arbitrage" for one in line["basis"])
+        return sum(int(one["quantity"]) for one in terms if one["label"].startswith("discharged, "))
+
+    def check_saving(self, run: Run, bill: Json, place: str) -> None:
+        """What the storage saves is the difference of the bills, where it serves nothing else all month."""
+        own = [one for one in run.result["lines"] if one["kind"] == "stream" and one["site"] == bill["site"]]
+        whole_month = self.covered(run, self.contracts[run.contract_event]) == 1 and bill["cycle"] is None
+        if not whole_month or not {one["code"] for one in own} <= {"arbitrage", *OF_THE_BILL}:
+            return
+        differ = bill["without_storage"]["minor"] - bill["with_storage"]["minor"]
+        told = sum(one["amount"]["minor"] for one in own)
+        need(differ == told, place, f"its bills differ by {differ}, and its lines say {told}")
+        self.counts["savings that are the difference of two bills"] += 1
+
+    def check_taxes(self, run: Run, place: str) -> None:
+        """The VAT of lines, and of an agent's parts, at rates of the contract."""
+        result, terms = run.result, self.contracts[run.contract_event].get("vat")
+        rates = {portion(one["rate"]) for one in terms["rates"]} if terms else set()
+        parts = Counter(one["line"] for one in result["agent_parts"])
+        for line in result["lines"]:
+            if line["vat"] is not None:
+                of_line = f"{place}, line {line['number']}, VAT"
+                check_vat(line["vat"], rates, run.currency, 1 + parts[line["number"]], of_line)
+                self.counts["lines' VAT"] += 1
+        for one in result["agent_parts"]:
+            check_vat(one["vat"], rates, run.currency, 1, f"{place}, VAT of {one['party']}")
 
     def check_energies(self, run: Run, line: Json, place: str) -> None:
         """What a storage charged and discharged on the contract's days of the month, summed from its meters'
@@ -937,6 +1201,11 @@ def check_document(content: bytes, event: Json, sequence: int, counts: Counter[s
     for line in statement["lines"]:
         need(line["party"] == party, place, f"line {line['number']} is somebody else's")
         check_line(line, currency, counts, f"{place}, line {line['number']}")
+        if line["vat"] is not None:
+            parts = 1 + len(statement["lines"]) + len(statement["agent_parts"])
+            check_vat(line["vat"], None, currency, parts, f"{place}, line {line['number']}, VAT")
+    for part in statement["agent_parts"]:
+        check_vat(part["vat"], None, currency, 1, f"{place}, VAT of {part['party']}")
     check_totals(statement["lines"], statement, party, currency, place)
     minor(statement["delta"], currency, place)
     uses = sum(minor(one["amount"], currency, place) for one in statement["pool_uses"])

@@ -28,7 +28,8 @@ from ledger.contract import Contract
 from ledger.events import Event
 from ledger.interval import Month
 from ledger.month_close import Closing, MonthClosed
-from ledger.netting import NettingRecorded
+from ledger.netting import Netting, NettingRecorded
+from ledger.quantity import Money
 from ledger.settlement.run import PROVISIONAL, SettlementRecorded
 from ledger.statement.as_posted import ISSUE, invoice_name, payment_name
 from ledger.statement.invoice import Billing, Invoice
@@ -97,8 +98,7 @@ class BookJournal:
                 self._dated(recorded.aggregate, payment_name(payment.id), payment.on)
                 entries = self._paid(recorded.aggregate, payment)
             case NettingRecorded(netting=netting):
-                entry = netting_entry(netting.party, netting.amount, netting.amount, netting.on, netting.id)
-                entries = () if entry is None else (entry,)
+                entries = self._netted(netting)
             case MarketReceiptRecorded(receipt=one):
                 entries = (
                     cash.market_receipt(one.stream, one.amount, one.on, one.document, rounding=one.rounding),
@@ -174,6 +174,16 @@ class BookJournal:
             entries = payment_entries(party, payment, before)
         self._items[aggregate] = after
         return entries
+
+    def _netted(self, netting: Netting) -> tuple[JournalEntry, ...]:
+        """The netting's payments follow it in the same save, and move the items themselves."""
+        zero = Money.zero(netting.amount.currency)
+        parts = (
+            (self._items.get(part.key.aggregate, OpenItem(part.amount, zero)), part.amount)
+            for part in netting.parts
+        )
+        entry = netting_entry(netting.party, parts, netting.on, netting.id)
+        return () if entry is None else (entry,)
 
     def _allocated(
         self, allocation: UnitAllocation, month: Month, recorded_on: date

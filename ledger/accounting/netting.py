@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
-from ledger.accounting.account import Account
 from ledger.accounting.journal import JournalEntry, Reference
-from ledger.accounting.posting import Posting
+from ledger.accounting.statement_payment import moved, paid
 from ledger.quantity import Money
+from ledger.statement.open_item import OpenItem
 
 
 def netting_entry(
-    party: str, receivable: Money, payable: Money, on: date, document: str
+    party: str, parts: Iterable[tuple[OpenItem, Money]], on: date, document: str
 ) -> JournalEntry | None:
-    """Set a party's receivable (debit balance) against its payable (credit balance).
+    """Set what is owed each way off between the party's accounts, advances among them.
 
-    Either may be below zero after corrections; afterwards one is zero and the other is not. None when
-    there is nothing to set off.
+    Each part is what its statement had open, and what is set off of it, above zero to the party; together the
+    parts are zero. None where nothing moves between accounts.
 
     Raises:
         Refused: `currency`.
     """
-    net = (receivable - payable).minor
-    moved = payable if net >= 0 else receivable
-    return _moved(
-        party,
-        moved,
-        Account("payable", (party,)),
-        Account("receivable", (party,)),
-        on,
-        "Netting",
-        document,
-    )
-
-
-def _moved(
-    party: str, amount: Money, debit: Account, credit: Account, on: date, what: str, document: str
-) -> JournalEntry | None:
-    if not amount.minor:
+    postings = moved(party, *((before, paid(before, amount)) for before, amount in parts))
+    if not postings:
         return None
-    postings = (Posting(debit, amount), Posting(credit, -amount))
-    text = f"{what}, {document}, {party}"
+    text = f"Netting, {document}, {party}"
     return JournalEntry(on, "netting", text, Reference(party=party, document=document), postings)

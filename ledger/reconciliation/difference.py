@@ -68,7 +68,7 @@ def parts_of(
         return ()
     if not _as_printed(ours, theirs):
         for rival in runs:
-            if (found := _of_rival("run", f"the figures of {rival.name}", rival, theirs, ours)) is not None:
+            if (found := _of_rival("run", run_reason(rival.name), rival, theirs, ours)) is not None:
                 return found
         for rival in rules:
             if (
@@ -83,6 +83,11 @@ def parts_of(
         parts.append(_rest(rest, paid, ours, rules, policy))
     assert sum((part.amount for part in parts), zero) == difference, "the parts add up to the difference"
     return _kept(*parts)
+
+
+def run_reason(name: str) -> str:
+    """Why a difference is `run`: the operator has the figures of that other run."""
+    return f"the figures of {name}"
 
 
 def _kept(*parts: Part) -> tuple[Part, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Final, TypeVar
@@ -30,7 +30,8 @@ _NAMED_MAX: Final = 3
 
 class LoneCauses:
     """Of one comparison: `theirs` and `ours` are the lines that found no partner, `run` is ours, and
-    `other_runs` are our lines as they were then, newest first."""
+    `other_runs` are our lines as they were then, newest first. `followed` are those of them whose figures the
+    operator's statement has where it differs from `run`."""
 
     def __init__(
         self,
@@ -40,8 +41,10 @@ class LoneCauses:
         run: str,
         other_runs: Mapping[str, Sequence[OurLine]],
         background: Background,
+        followed: Collection[str] = (),
     ) -> None:
         self._operator, self._run, self._known = statement.operator, run, background
+        self._followed = frozenset(followed)
         self._streams = {stream_of(line.item) for line in statement.lines}
         self._theirs, self._ours = _Lone(theirs), _Lone(ours)
         self._then = {name: {_key(line): line for line in lines} for name, lines in other_runs.items()}
@@ -78,6 +81,7 @@ class LoneCauses:
             ("incomplete_period", lambda one: self._incomplete(one, self._ours, self._theirs)),
             ("unit", self._unit_of_ours),
             ("bill_effect", self._bill_effect),
+            ("run", self._of_earlier_run),
             ("late", self._late),
             ("estimated", _estimated),
         )
@@ -86,7 +90,7 @@ class LoneCauses:
             f"ask {self._operator} whether it states {where} elsewhere, and if it does not, which data of it"
             f" are missing; ours is {line.amount} {line.amount.currency} ({line.reference})"
         )
-        return _lone(line, checks, ask)
+        return _lone(line, checks, ask, self._not_known(line))
 
     def _named_otherwise(self, line: Either, own: _Lone, others: _Lone) -> str:
         """The other side's one line of the same period and money, under another item or at another site."""
@@ -141,13 +145,44 @@ class LoneCauses:
             "a saving on the host's own electricity bill: no market pays it, the grid company's bill shows it"
         )
 
+    def _lacking(self, line: OurLine) -> list[str]:
+        """The other runs of ours that had no such line, newest first."""
+        return [name for name, lines in self._then.items() if _key(line) not in lines]
+
+    @property
+    def _changed(self) -> str:
+        return f"; corrected: {self._known.corrected}" if self._known.corrected else ""
+
+    def _of_earlier_run(self, line: OurLine) -> str:
+        """That the operator's statement is of an earlier run: where another of its lines says so."""
+        if self._known.cut_off is not None:
+            return ""
+        name = next((one for one in self._lacking(line) if one in self._followed), None)
+        if name is None:
+            return ""
+        return (
+            f"other lines of the statement have the figures of {self._when(name)}, which had no such line"
+            f"{self._changed}"
+        )
+
+    def _not_known(self, line: OurLine) -> str:
+        """What is known of the line where its cause is not: that a run of ours lacked it says nothing of what
+        the operator knew when it wrote its statement."""
+        lacking = self._lacking(line)
+        if not lacking or self._known.cut_off is not None:
+            return ""
+        return (
+            f"; {self._when(lacking[0])} had no such line{self._changed}: state the operator's cut-off to"
+            " tell whether it came too late"
+        )
+
     def _late(self, line: OurLine) -> _Found:
-        """That the operator could not know: by an earlier run of ours, or by when events were recorded."""
-        known, cut_off = self._known, self._known.cut_off
-        lacking = [name for name, lines in self._then.items() if _key(line) not in lines]
-        changed = f"; corrected: {known.corrected}" if known.corrected else ""
+        """That the operator could not know by its cut-off: by our run of then, or by when events were
+        recorded."""
+        known, cut_off, changed = self._known, self._known.cut_off, self._changed
         if cut_off is None:
-            return f"{self._when(lacking[0])} had no such line{changed}" if lacking else ""
+            return ""
+        lacking = self._lacking(line)
         recorded = known.recorded_at.get(self._run)
         if recorded is None or recorded <= cut_off:
             return ""
@@ -274,7 +309,10 @@ _LONE_KIND: Final[Mapping[DifferenceClass, LoneKind]] = {
 """What of a difference to an earlier line is a cause of its own; what is `unexplained` is left to others."""
 
 
-def _lone(line: L, checks: Sequence[tuple[LoneKind, Callable[[L], _Found]]], ask: str) -> LoneLine:
+def _lone(
+    line: L, checks: Sequence[tuple[LoneKind, Callable[[L], _Found]]], ask: str, beside: str = ""
+) -> LoneLine:
+    """`beside` is what is known of the line, and no cause of it."""
     parts: list[LonePart] = []
     left = line.amount
     for kind, check in checks:
@@ -288,7 +326,7 @@ def _lone(line: L, checks: Sequence[tuple[LoneKind, Callable[[L], _Found]]], ask
         if parts and not left.minor:
             break
     if left.minor or not parts:
-        parts.append(LonePart("unknown", left, "cause unknown"))
+        parts.append(LonePart("unknown", left, f"cause unknown{beside}"))
     said = ask if any(part.kind == "unknown" for part in parts) else ""
     return LoneLine(line.reference, line.site, line.item, line.interval, line.amount, tuple(parts), said)
 

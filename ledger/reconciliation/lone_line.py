@@ -20,6 +20,7 @@ LoneKind = Literal[
     "incomplete_period",
     "unit",
     "bill_effect",
+    "run",
     "late",
     "volume",
     "price",
@@ -36,7 +37,9 @@ LoneKind = Literal[
 after it; any other takes what is left.
 
 `volume`, `price`: by what a line differs from the one that an earlier run of ours had in its place.
-`late`: what the line rests on was recorded after the operator's cut-off, or an earlier run had it otherwise.
+`run`: the operator's statement has the figures of an earlier run of ours, which had no such line.
+`late`: what the line rests on was recorded after the operator's stated cut-off, or an earlier run of ours had
+a line that only the operator has now.
 `not_told`: nobody recorded that a market told anything of the stream. `unknown`: somebody has to be asked.
 """
 

@@ -45,7 +45,8 @@ _PARTS_LIMIT: Final = 8
 class Settling(NamedTuple):
     """Bookings and what they pay; of a match, one side has exactly one.
 
-    `part` says that the booking pays less than what is open. `recorded` is what is recorded of it already.
+    `part` says that the booking pays less than what is open. `recorded` is what is recorded of it already,
+    `differs` that it is recorded with another amount.
     """
 
     payments: tuple[BankPayment, ...]
@@ -53,10 +54,13 @@ class Settling(NamedTuple):
     reason: str
     part: bool = False
     recorded: tuple[RecordedCash, ...] = ()
+    differs: bool = False
 
 
 class PaymentMatching(NamedTuple):
     matched: list[Settling]
+    differing: list[Settling]
+    """Each a booking, and what is recorded under its reference with another amount."""
     doubtful: list[Settling]
     """Each a way in which a booking could be meant; the same booking may stand in several."""
     payments_only: list[BankPayment]
@@ -88,7 +92,7 @@ def match_payments(
     by_open = (_by_invoice, _by_amount, _by_sum, _by_part_payments, _by_unknown_payer)
     for step in (_by_document, _by_recorded_day, *by_open):
         state.take(step(state))
-    return PaymentMatching(state.matched, state.doubtful, state.payments, state.receivables)
+    return PaymentMatching(state.matched, state.differing, state.doubtful, state.payments, state.receivables)
 
 
 class _State:
@@ -109,6 +113,7 @@ class _State:
         self.policy = policy
         self.matched: list[Settling] = []
         self.doubtful: list[Settling] = []
+        self.differing: list[Settling] = []
 
     def party(self, payment: BankPayment) -> str | None:
         """Whose booking it is: the account says so before the name does."""
@@ -147,7 +152,8 @@ class _State:
                 uses[name] += 1
         for settling, certain in ways:
             alone = all(uses[name] == 1 for name in _names(settling))
-            (self.matched if certain and alone else self.doubtful).append(settling)
+            found = self.differing if settling.differs else self.matched if certain else self.doubtful
+            (found if alone else self.doubtful).append(settling)
         self.payments = [one for one in self.payments if not uses[_payment_name(one)]]
         self.receivables = [one for one in self.receivables if not uses[one.name]]
         self.recorded = [one for one in self.recorded if not uses[_recorded_name(one)]]
@@ -172,23 +178,29 @@ _Ways = list[tuple[Settling, bool]]
 def _by_document(state: _State) -> _Ways:
     """What is recorded under the bank's reference, or under a document that the remittance text names.
 
-    Another amount under the bank's own reference is for a person to look at: one of the two is wrong.
+    Another amount under the bank's own reference differs, and one of the two is wrong; unless another booking
+    of that reference has the amount, as a bank gives a payment and its charge one number.
     """
     ways: _Ways = []
-    for payment in state.payments:
-        named = [
-            one
-            for one in state.recorded
-            if one.document == payment.reference or _stands_in(one.document, payment.remittance)
-        ]
-        for one in named:
-            if one.amount == payment.amount:
-                reason = f"recorded as {one.document}"
-                ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
-            elif one.document == payment.reference:
-                reason = f"recorded as {one.document} with {one.amount}, and not with {payment.amount}"
-                ways.append((Settling((payment,), (), reason, recorded=(one,)), False))
+    under = [
+        (payment, one) for payment in state.payments for one in state.recorded if _names_it(payment, one)
+    ]
+    found = {one.document for payment, one in under if one.amount == payment.amount}
+    for payment, one in under:
+        if one.amount == payment.amount:
+            reason = f"recorded as {one.document}"
+            ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
+        elif one.document == payment.reference and one.document not in found:
+            reason = (
+                f"recorded as {one.document} with {one.amount}, and not with {payment.amount}: the bank has"
+                f" {payment.amount - one.amount} more"
+            )
+            ways.append((Settling((payment,), (), reason, recorded=(one,), differs=True), False))
     return ways
+
+
+def _names_it(payment: BankPayment, one: RecordedCash) -> bool:
+    return one.document == payment.reference or _stands_in(one.document, payment.remittance)
 
 
 def _by_recorded_day(state: _State) -> _Ways:

@@ -1,9 +1,10 @@
-"""A bank's statement held against what is open: paid, doubtful, and what neither side knows of the other."""
+"""A bank's statement held against what is recorded and open: every booking in one class, and what is open."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -15,6 +16,11 @@ from ledger.reconciliation.receivable import MarketKey, Receivable
 from ledger.reconciliation.recorded_cash import RecordedCash
 from ledger.refusal import Refused
 from ledger.statement.life import StatementKey
+
+BookingClass = Literal["known_before", "recorded", "to_record", "amount_differs", "doubtful", "pays_nothing"]
+"""What is known of a booking: it was matched in an earlier file; it is recorded; it pays what is open and is
+not recorded yet; it is recorded with another amount; it could be meant in several ways; or in none."""
+BOOKING_CLASSES: Final[tuple[BookingClass, ...]] = get_args(BookingClass)
 
 
 class Booking(msgspec.Struct, frozen=True):
@@ -55,32 +61,89 @@ class PaidStatements(msgspec.Struct, frozen=True):
     recorded: tuple[str, ...] = ()
 
 
+class AmountDiffers(msgspec.Struct, frozen=True):
+    """A booking whose reference is the `document` of something recorded, which is of another amount.
+
+    Both are as our account sees them: above zero it received the money.
+    """
+
+    booking: Booking
+    document: str
+    recorded: Money
+
+    @property
+    def difference(self) -> Money:
+        """The bank's less what is recorded."""
+        return self.booking.amount - self.recorded
+
+
+class ClassTotal(msgspec.Struct, frozen=True):
+    """How many bookings are of a class, and what they moved together."""
+
+    count: int
+    amount: Money
+
+
 class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_statement"):
-    """`total` = what matched bookings moved + what doubtful and unmatched ones did, each booking once."""
+    """`total` is what the bookings moved that no earlier file had matched, each once. `matched` pay what is
+    open, or are recorded already."""
 
     account: str
     currency: str
     total: Money
     repeated: int
     """Bookings that an earlier file had already."""
+    repeated_total: Money
+    """What those moved; with `total` all that the file's bookings did."""
     matched: tuple[PaidStatements, ...]
     doubtful: tuple[PaidStatements, ...]
     payments_only: tuple[Booking, ...]
     statements_only: tuple[OpenStatement, ...]
     markets_only: tuple[OpenMarket, ...] = ()
+    amount_differs: tuple[AmountDiffers, ...] = ()
 
     def __post_init__(self) -> None:
-        every = {
-            one.digest: one.amount for paid in (*self.matched, *self.doubtful) for one in paid.bookings
-        } | {one.digest: one.amount for one in self.payments_only}
-        listed = sum_of(every.values(), self.currency)
-        if listed != self.total:
-            raise Refused("report_total", f"{listed} is listed of {self.total}", place="total")
+        listed = sum_of((one.amount for one in self.by_class.values()), self.currency)
+        if listed != self.file_total:
+            raise Refused("report_total", f"{listed} is listed of {self.file_total}", place="total")
+
+    @property
+    def file_total(self) -> Money:
+        """What all bookings of the file moved."""
+        return self.total + self.repeated_total
+
+    @property
+    def recorded(self) -> tuple[PaidStatements, ...]:
+        """The bookings that are recorded already."""
+        return tuple(one for one in self.matched if one.recorded)
+
+    @property
+    def to_record(self) -> tuple[PaidStatements, ...]:
+        """The bookings that pay what is open, and that nobody recorded yet."""
+        return tuple(one for one in self.matched if not one.recorded)
+
+    @property
+    def by_class(self) -> dict[BookingClass, ClassTotal]:
+        """The classes that occur; they add up to `file_total`."""
+        known: dict[BookingClass, Iterable[Booking]] = {
+            "recorded": (one for paid in self.recorded for one in paid.bookings),
+            "to_record": (one for paid in self.to_record for one in paid.bookings),
+            "amount_differs": (one.booking for one in self.amount_differs),
+            "doubtful": (one for paid in self.doubtful for one in paid.bookings),
+            "pays_nothing": self.payments_only,
+        }
+        totals: dict[BookingClass, ClassTotal] = {
+            "known_before": ClassTotal(self.repeated, self.repeated_total)
+        }
+        for name, bookings in known.items():
+            once = {one.digest: one.amount for one in bookings}
+            totals[name] = ClassTotal(len(once), sum_of(once.values(), self.currency))
+        return {name: totals[name] for name in BOOKING_CLASSES if totals[name].count}
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to look at; what is not paid yet is no difference."""
-        return not (self.doubtful or self.payments_only)
+        """Whether nothing is left to look at or to record; what is not paid yet is no difference."""
+        return not (self.to_record or self.amount_differs or self.doubtful or self.payments_only)
 
 
 def reconcile_payments(
@@ -105,11 +168,16 @@ def reconcile_payments(
         currency=statement.currency,
         total=sum_of((one.amount for one in new), statement.currency),
         repeated=len(statement.payments) - len(new),
+        repeated_total=statement.total - sum_of((one.amount for one in new), statement.currency),
         matched=tuple(_paid(one) for one in found.matched),
         doubtful=tuple(_paid(one) for one in found.doubtful),
         payments_only=tuple(_booking(one) for one in found.payments_only),
         statements_only=_statements(found.receivables_only),
         markets_only=_markets(found.receivables_only),
+        amount_differs=tuple(
+            AmountDiffers(_booking(one.payments[0]), one.recorded[0].document, one.recorded[0].amount)
+            for one in found.differing
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.allocation import SiteDifference, with_allocation
 from ledger.reconciliation.background import Background
-from ledger.reconciliation.difference import Part, Policy, Rival, parts_of
+from ledger.reconciliation.difference import Part, Policy, Rival, parts_of, run_reason
 from ledger.reconciliation.figures import Figures, operator_figures, our_figures
 from ledger.reconciliation.line_report import (
     DoubtfulLines,
@@ -66,7 +66,10 @@ def reconcile(
         _matched(pair, one, parts)
         for pair, one, parts in zip(matching.pairs, found, with_allocation(found), strict=True)
     )
-    causes = LoneCauses(statement, matching.operator_only, matching.ours_only, run, other_runs, known)
+    followed = _followed(matched, other_runs)
+    causes = LoneCauses(
+        statement, matching.operator_only, matching.ours_only, run, other_runs, known, followed
+    )
     operator_only = tuple(causes.of_theirs(line) for line in matching.operator_only)
     ours_only = tuple(causes.of_ours(line) for line in matching.ours_only)
     return LineReport(
@@ -82,6 +85,12 @@ def reconcile(
         ours_only=ours_only,
         doubtful=tuple(_doubtful(pair) for pair in matching.ambiguous),
     )
+
+
+def _followed(matched: Iterable[MatchedLines], other_runs: Iterable[str]) -> frozenset[str]:
+    """The other runs whose figures the operator's statement has where it differs from ours."""
+    reasons = {part.reason for line in matched for part in line.parts if part.kind == "run"}
+    return frozenset(name for name in other_runs if run_reason(name) in reasons)
 
 
 def _check_references(ours: Iterable[OurLine]) -> None:

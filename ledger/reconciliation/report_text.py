@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.interval import Interval
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.lone_line import LoneLine, LonePart
 from ledger.reconciliation.payment_report import (
+    AmountDiffers,
     Booking,
+    BookingClass,
     OpenMarket,
     OpenStatement,
     PaidStatements,
@@ -42,14 +45,30 @@ def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
 
 
 def payment_report_text(report: PaymentReport) -> str:
-    """What was paid, what could have been meant, and what is left on either side."""
-    known = f"{report.repeated} bookings known from earlier files"
-    lines = [f"account {report.account}, {report.currency}: {report.total} moved, {known}"]
-    lines += _section("Paid", (_paid(one) for one in report.matched))
-    lines += _section("Not certain what is meant", (_paid(one) for one in report.doubtful))
-    lines += _section("Bookings that pay nothing that is open", map(_booking, report.payments_only))
-    lines += _section("Still open", _each_open(report.statements_only, report.markets_only))
+    """Every booking under its class with the classes' sums, and what is still open."""
+    count = sum(one.count for one in report.by_class.values())
+    lines = [f"account {report.account}, {report.currency}: {report.file_total} moved by {count} bookings"]
+    lines += [
+        f"  {_TITLES[name]:<44} {one.count:>5} {one.amount!s:>16}" for name, one in report.by_class.items()
+    ]
+    lines += _section(_TITLES["recorded"], map(_paid, report.recorded))
+    lines += _section(_TITLES["to_record"], map(_paid, report.to_record))
+    lines += _section(_TITLES["amount_differs"], map(_differs, report.amount_differs))
+    lines += _section(_TITLES["doubtful"], map(_paid, report.doubtful))
+    lines += _section(_TITLES["pays_nothing"], map(_booking, report.payments_only))
+    still = "Still open, before what is not recorded yet"
+    lines += _section(still, _each_open(report.statements_only, report.markets_only))
     return "\n".join(lines) + "\n"
+
+
+_TITLES: Final[Mapping[BookingClass, str]] = {
+    "known_before": "Matched in an earlier file",
+    "recorded": "Recorded",
+    "to_record": "Pays what is open, not recorded yet",
+    "amount_differs": "Recorded with another amount",
+    "doubtful": "Not certain what is meant",
+    "pays_nothing": "Pays nothing that is open",
+}
 
 
 def _section(title: str, rows: Iterable[str]) -> list[str]:
@@ -106,6 +125,13 @@ def _paid(one: PaidStatements) -> str:
     bookings = " + ".join(_booking(booking) for booking in one.bookings)
     paid = " + ".join([*_each_open(one.statements, one.markets), *one.recorded])
     return f"{bookings} -> {paid}: {one.reason}"
+
+
+def _differs(one: AmountDiffers) -> str:
+    return (
+        f"{_booking(one.booking)}: amount_differs: the bank has {one.booking.amount}, {one.document} is"
+        f" recorded with {one.recorded}, difference {one.difference}"
+    )
 
 
 def _booking(one: Booking) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ledger.billing_cycle import cycle_days, cycle_interval, energy_by_part
-from ledger.clauses.flow import Notice, exact_text
+from ledger.clauses.flow import exact_text
 from ledger.exclusivity.policy import MatrixStream
 from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Interval, Month, zone_of
@@ -28,6 +28,7 @@ from ledger.settlement.line import Basis
 from ledger.settlement.markets.bill import BillStream, Left, Taken
 from ledger.settlement.markets.case import Whole
 from ledger.settlement.result import SiteBill
+from ledger.settlement.site_notice import SiteNotice
 from ledger.storage_saving import ByPeriod, FeederEnergy, Saving, by_period, storage_savings
 from ledger.stored_energy import Stored
 from ledger.streams.earned import Earned
@@ -66,7 +67,7 @@ class SiteEarnings(NamedTuple):
     discharge_wh: int
     earned: tuple[Earned, ...]
     bill: SiteBill | None
-    notices: tuple[Notice, ...]
+    notices: tuple[SiteNotice, ...]
     charge_cost: Fraction
     discharge_value: Fraction
     """At the tariff's import prices, in major units, not rounded."""
@@ -97,10 +98,10 @@ def site_earnings(measured: Measured, left: Left = _NOTHING_LEFT_OUT, days: slic
     saving = measured.saving
     earned = _direct_site(measured, moved) if saving is None else _lines(measured, saving, moved, left, days)
     item, moves = measured.item, whole_wh(measured.charged_wh) or whole_wh(measured.discharged_wh)
-    unchecked = Notice(
+    unchecked = SiteNotice(
         "missing_stream",
-        f"site {item.site.id} has no load or grid meter: only the direct form was computed,"
-        " neither checked against its bill nor guarded against export",
+        "without a load or grid meter only the direct form was computed, neither checked against the bill"
+        " nor guarded against export",
     )
     return SiteEarnings(
         item.site.id,
@@ -116,15 +117,15 @@ def site_earnings(measured: Measured, left: Left = _NOTHING_LEFT_OUT, days: slic
     )
 
 
-def _opening_notice(measured: Measured) -> tuple[Notice, ...]:
+def _opening_notice(measured: Measured) -> tuple[SiteNotice, ...]:
     """That the first month counts the storage as empty, where it had PV energy to tell apart."""
     if measured.item.opening_known or measured.from_pv is None:
         return ()
     message = (
-        f"site {measured.item.site.id}: no month before is settled and its opening_stock is not stated: its"
-        " storage counts as empty at the start, and what comes out of it beyond that as energy from the grid"
+        "no month before is settled and its opening_stock is not stated: its storage counts as empty at the"
+        " start, and what comes out of it beyond that as energy from the grid"
     )
-    return (Notice("opening_stock", message),)
+    return (SiteNotice("opening_stock", message),)
 
 
 def _moved(measured: Measured, taken: Taken, days: slice) -> _Moved:

@@ -190,11 +190,16 @@ class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlem
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return tuple(key.aggregate for key in self.statements)
+        return (self._void, *(key.aggregate for key in self.statements))
+
+    @property
+    def _void(self) -> str:
+        return f"voided_run.{self.contract}_{self.month}_{self.run}"
 
     def decide(self, state: Runs | None, others: Mapping[str, object]) -> tuple[RunFinalised]:
         """Raises:
-        Refused: `unknown_run`, `not_latest`, `already_final`, `statement_missing`, `dispute_upheld`."""
+        Refused: `unknown_run`, `not_latest`, `run_void`, `already_final`, `statement_missing`,
+            `dispute_upheld`."""
         checked_id(self.prepared_by, "prepared_by")
         latest = state.latest if state else None
         if state is None or latest is None:
@@ -203,6 +208,8 @@ class FinaliseRun(msgspec.Struct, frozen=True, tag_field="command", tag="settlem
             )
         if latest.number != self.run:
             raise Refused("not_latest", f"run {latest.number} is the latest, not {self.run}", place="run")
+        if others.get(self._void) is not None:
+            raise Refused("run_void", f"run {self.run} is void: settle {self.month} again", place="run")
         if state.final == self.run:
             raise Refused("already_final", f"run {self.run} is final already", place="run")
         check_named(self.contract, self.month, state.statements_up_to(self.run), self.statements)

@@ -26,6 +26,7 @@ from ledger.settlement.line_vat import with_vat
 from ledger.settlement.result import RefusedSpan, Result
 from ledger.settlement.sight import bills_seen, percentages, sites_seen
 from ledger.settlement.site_month import with_markets
+from ledger.settlement.site_notice import by_message
 from ledger.settlement.split_basis import on_basis
 from ledger.stored_energy import Stored
 from ledger.waterfall import ClauseLine, Distribution, StreamItem, Throughput, distribute, on_split_basis
@@ -114,7 +115,7 @@ def _result(inputs: Inputs, earned: Sequence[SiteEarnings]) -> Result:
         payable=split.payable,
         warnings=(
             *(() if inputs.through is None else (provisional.notice(inputs.through),)),
-            *(notice for site in earned for notice in site.notices),
+            *by_message((site.site, notice) for site in earned for notice in site.notices),
             *split.warnings,
         ),
         carry=split.carry,

@@ -59,6 +59,7 @@ class Statement(msgspec.Struct, frozen=True):
     pool_uses: tuple[PoolUse, ...]
     lines: tuple[Line, ...]
     warnings: tuple[str, ...]
+    """Each once; what is said of several sites names them."""
     rules_version: str
     position: int
     sequence: int
@@ -136,8 +137,10 @@ def statements(run: Run, sequence: int) -> list[Statement]:
             pool_uses=uses if party in result.sees_pool else (),
             lines=tuple(_shown(line, result, party) for line in result.lines if line.party == party),
             warnings=tuple(
-                notice.message if party in result.sees_pool else _WITHHELD[notice.code]
-                for notice in result.warnings
+                dict.fromkeys(
+                    notice.message if party in result.sees_pool else _WITHHELD[notice.code]
+                    for notice in result.warnings
+                )
             ),
             rules_version=result.rules_version,
             position=result.position,

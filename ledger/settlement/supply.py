@@ -8,6 +8,11 @@ An agent supplies the fees that a party pays it, and its part of the pool as the
 from it, each in proportion to what the pool gives it; where it adds to the pool they invoice it. Shares pass
 through an agent's hands and nobody invoices them to it; a fee between two others is theirs alone, also where
 the book's owner has no part in the contract.
+
+A saving that is handed on is invoiced by the category of the one clause that divides the rest of the pool,
+not by its stream's: the host buys the storage's service, and not electricity a second time. Change it in the
+contract, `[vat.categories]` at that clause's name; it then holds for all that the clause gives, and a saving
+has no category of its own (docs/decisions/0023).
 """
 
 from __future__ import annotations

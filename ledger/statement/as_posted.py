@@ -1,8 +1,8 @@
-"""A statement as it stood at the end of a day of the journal: what was posted by then, and no more."""
+"""A statement as it stood at the end of a day: what was posted by then, or by its own days, and no more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -35,6 +35,40 @@ def as_posted(lives: Iterable[Life], day: date, posted: PostingDays) -> tuple[Li
     """
     found = (_then(life, day, posted) for life in lives)
     return tuple(life for life in found if life is not None)
+
+
+def standing(lives: Iterable[Life], day: date, *, every: bool) -> Iterator[Life]:
+    """The statements as they stood at the end of the day by the days that they name themselves: the issue's,
+    an invoice's, a payment's value date, the day on which a dispute was raised.
+
+    One that was not issued by then is left out, or for `every` shown as it was before its issue. A review,
+    approval, confirmation and a dispute's end have no day of their own: they are what is known of them.
+    """
+    for life in lives:
+        if life.issued_on is None or day < life.issued_on:
+            if every:
+                yield _before_issue(life, day)
+            continue
+        then = _then(life, day, {})
+        assert then is not None
+        yield then
+
+
+def _before_issue(life: Life, day: date) -> Life:
+    """Approved at most, and asking for nothing yet; what was paid by then was paid in advance."""
+    payments = tuple(one for one in life.payments if one.on <= day)
+    if life.issued_on is None:
+        return msgspec.structs.replace(life, payments=payments)
+    return msgspec.structs.replace(
+        life,
+        status="approved",
+        issued_on=None,
+        query_until=None,
+        due_on=None,
+        invoices=(),
+        disputes=(),
+        payments=payments,
+    )
 
 
 def _then(life: Life, day: date, posted: PostingDays) -> Life | None:

@@ -18,10 +18,11 @@ Asks = Callable[[Life], bool]
 _MOVES_OPEN = frozenset({"payment", "write_off"})
 
 
-def first_asking(lives: Iterable[Life], asks: Asks) -> Life:
+def first_asking(lives: Iterable[Life], asks: Asks, otherwise: str = "") -> Life:
     """Of the statements of one contract's month and party, the issued one that asks and is due first.
 
     The only one that is issued is meant whatever it asks for: what is wrong with it, the command says.
+    `otherwise` is what a refusal says besides: what to do where none asks.
 
     Raises:
         Refused: `unknown_statement` where none is issued; `run_needed` where several are and none asks, with
@@ -29,13 +30,15 @@ def first_asking(lives: Iterable[Life], asks: Asks) -> Life:
     """
     issued = sorted((one for one in lives if one.issued_on is not None), key=_due)
     if not issued:
-        raise Refused("unknown_statement", "no statement of the month is issued to the party", place="party")
+        text = f"no statement of the month is issued to the party{otherwise}"
+        raise Refused("unknown_statement", text, place="party")
     if len(issued) == 1:
         return issued[0]
     found = [one for one in issued if asks(one)]
     if not found:
         runs = "; ".join(f"run {one.key.run} has {one.open_amount} open" for one in issued)
-        raise Refused("run_needed", f"none of its runs asks for that, so name one: {runs}", place="run")
+        text = f"none of its runs asks for that, so name one: {runs}{otherwise}"
+        raise Refused("run_needed", text, place="run")
     return found[0]
 
 
@@ -88,6 +91,19 @@ def asks_to_pay(kind: PaymentKind, amount: Callable[[Life], Money]) -> Asks:
 def asks_for_invoice(direction: Direction, net: Callable[[Life], Money]) -> Asks:
     """Whether something is still to be invoiced that way, or below zero to be taken back."""
     return lambda life: life.to_invoice(direction).minor * net(life).minor > 0
+
+
+def taking_in_advance(lives: Iterable[Life], amount: Money) -> Life | None:
+    """Where money for which nothing is due can stand: the last issued statement, by its due day, whose due
+    has the payment's direction, or that has nothing due; None without one."""
+    own = [
+        one
+        for one in lives
+        if one.issued_on is not None
+        and one.amount.currency == amount.currency
+        and (one.settled + amount).minor * one.due.minor >= 0
+    ]
+    return max(own, key=_due, default=None)
 
 
 def gives_credit(life: Life) -> bool:

@@ -105,16 +105,22 @@ class ReviewStatement(_About, frozen=True):
     @property
     def reads(self) -> tuple[str, ...]:
         settlement = f"settlement.{self.key.contract}_{self.key.month}"
-        return settlement, f"contract.{self.key.contract}", book.AGGREGATE
+        void = f"voided_run.{self.key.contract}_{self.key.month}_{self.key.run}"
+        return settlement, f"contract.{self.key.contract}", book.AGGREGATE, void
 
     def decide(self, state: Life | None, others: Mapping[str, object]) -> tuple[StatementReviewed]:
         """Raises:
         Refused: `exists`, `unknown_run`, `unknown_party`, `provisional` for a run that pays nothing,
-            `vat_rate_missing` where the contract's VAT rates do not reach the month."""
+            `run_void` for one that asks for nothing any more while none corrects it, `vat_rate_missing`
+            where the contract's VAT rates do not reach the month."""
         checked_id(self.reviewed_by, "reviewed_by")
         if state is not None:
             raise Refused("exists", f"this statement was reviewed by {state.reviewed_by}", place="run")
         run = _run(known(others, self.reads[0], Runs), self.key)
+        latest = known(others, self.reads[0], Runs).latest
+        if others.get(self.reads[3]) is not None and latest is run:
+            text = f"run {run.number} is void: settle {self.key.month} again, then review both"
+            raise Refused("run_void", text, place="run")
         if run.kind == PROVISIONAL:
             raise Refused("provisional", f"run {run.number} is provisional and pays nothing", place="run")
         amount = run.delta.get(self.key.party)

@@ -161,11 +161,6 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         """What is open of it without what is disputed."""
         return OpenItem(self.due - self.frozen, self.settled)
 
-    @property
-    def posted_item(self) -> OpenItem:
-        """What is open of it in the journal, where a dispute posts nothing."""
-        return OpenItem(self.due, self.settled)
-
     def _held_back(self, direction: Direction) -> Money:
         """What the disputes hold back of a side: at most the whole of it, and never more than nothing."""
         billed = self.billing.side(direction).amount

@@ -177,7 +177,11 @@ class RecordPayment(_Money, frozen=True):
             `netting` for a netting and `credit` for a credit, which concern two statements at once,
             `payment_side` for what goes the wrong way and pays nothing back."""
         if self.payment.kind == "write_off":
-            raise Refused("write_off", "a write-off needs a reason and a second person", place="kind")
+            text = (
+                "a write-off is no payment: it states a reason and is recorded by itself, at once in a book"
+                " of one person, once a second one approves it in a book of two"
+            )
+            raise Refused("write_off", text, place="kind")
         if self.payment.kind == "netting":
             raise Refused("netting", "a netting is recorded with the party, for both sides", place="kind")
         if self.payment.kind in {"credit_given", "credit_used"}:

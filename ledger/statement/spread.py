@@ -30,11 +30,13 @@ def spread(
     amount: Money,
     reference: str = "",
     first: tuple[str, str] | None = None,
+    advance: StatementKey | None = None,
 ) -> NamedPayment:
-    """Divide a payment over the party's statements that ask for money in its direction, oldest due first.
+    """Divide a payment over the party's statements that ask for money in its direction, oldest due first; one
+    on which something stands on account asks for nothing.
 
     Those of `first`, a contract and a month, come before all others. Statements due on one day follow by
-    month, contract and run.
+    month, contract and run. `advance` is a statement on which the money could stand where none asks for it.
 
     Raises:
         Refused: `payment` for nothing; `payment_spread` where no statement asks for it.
@@ -45,12 +47,12 @@ def spread(
         one
         for one in statements
         if one.key.party == party
+        and not one.advance
         and one.open.currency == amount.currency
         and one.open.minor * amount.minor > 0
     ]
     if not asking:
-        who = f"we owe {party}" if amount.minor > 0 else f"{party} owes us"
-        text = f"{who} nothing in {amount.currency} on any issued statement"
+        text = f"{nothing_due(party, amount)}{in_advance(advance, amount)}"
         raise Refused("payment_spread", text, place="party")
     left, sign = abs(amount.minor), 1 if amount.minor > 0 else -1
     parts: list[PaidPart] = []
@@ -65,6 +67,21 @@ def spread(
     return NamedPayment(
         id=id, party=party, on=on, amount=amount, kind="payment", parts=tuple(parts), reference=reference
     )
+
+
+def nothing_due(party: str, amount: Money) -> str:
+    """That no statement asks for money in the payment's direction."""
+    who = f"we owe {party}" if amount.minor > 0 else f"{party} owes us"
+    return f"{who} nothing in {amount.currency} on any issued statement"
+
+
+def in_advance(on: StatementKey | None, amount: Money) -> str:
+    """How money for which nothing is due is recorded: on a statement that is named, where it stands on
+    account until `record credit` or a netting uses it."""
+    if on is None:
+        return "; it can be recorded in advance once a statement of that side is issued"
+    command = f"wattledger record payment {on.contract} {on.month} {on.party} --run {on.run}"
+    return f"; to record it as paid in advance name a statement, such as: {command} ... -- {amount}"
 
 
 def recording(payment: NamedPayment) -> tuple[NamePayment | RecordPayment | PayPart, ...]:

@@ -37,7 +37,9 @@ from ledger.streams.spot import (
     SpotContract,
     SpotDeclaration,
     SpotGeneration,
+    SpotIntradayTrade,
     SpotMonth,
+    SpotRealTimeClearing,
     SpotRule,
 )
 
@@ -55,6 +57,8 @@ SiteFact = (
     | DemandResponseTopUpInvitation
     | SpotClearing
     | SpotDeclaration
+    | SpotRealTimeClearing
+    | SpotIntradayTrade
     | SpotContract
     | SpotMonth
     | RegulationAward

@@ -28,6 +28,8 @@ EnergyUnderAgc = Literal["real_time", "not_settled"]
 """The market settles energy delivered under AGC at its real-time energy price (DOMAIN.md 3.6); or it pays for
 power alone, and the energy stays on the account's bill."""
 Direction = Literal["up_and_down", "up", "down"]
+Pays = Literal["mileage_and_capacity", "mileage", "capacity"]
+"""What an award is paid for: of mileage and capacity that are bid for apart, both are of the same MW."""
 PriceKind = Literal["mileage", "capacity", "mileage_ratio"]
 
 _HOUR_S: Final = 3600
@@ -204,17 +206,19 @@ class RegulationAward(_Fact, frozen=True, kw_only=True, tag="regulation_award"):
     """Cleared capacity in W for equal periods of the interval; 0 is no award.
 
     A symmetric award holds its power toward and from the grid; of a market that clears up and down apart, one
-    direction only.
+    direction only. An award of mileage and one of capacity hold the larger power of the two, once.
     """
 
     site: Id
     product: Id
     capacity_w: tuple[int, ...]
     direction: Direction = "up_and_down"
+    pays: Pays = "mileage_and_capacity"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(self.direction, Direction, "direction")
+        one_of(self.pays, Pays, "pays")
         checked_id(self.site, "site")
         _whole_numbers(self.capacity_w, "capacity_w")
 

@@ -22,6 +22,7 @@ from ledger.streams.regulation import (
     AgcInstructions,
     CapacityPart,
     MileagePart,
+    Pays,
     RegulationAward,
     RegulationPerformance,
 )
@@ -49,6 +50,8 @@ class _Position(NamedTuple):
     market: RegulationMarket
     product: str
     capacity_w: Ints
+    """What the awards are paid as capacity for; `mileage_award_w` as mileage."""
+    mileage_award_w: Ints
     done: Performance
     awarded: Bools
     orphan: Bools
@@ -101,10 +104,24 @@ def regulation_earned(
 def committed_w(market: RegulationMarket, product: str, awards: Sequence[RegulationAward]) -> Ints:
     """Capacity that the product's awards commit in each settlement period, in W: no other stream may sell it.
 
+    Awards of its mileage and of its capacity are of the same power.
+
     Raises:
         Refused: `award_overlap`, `interval`, `length`.
     """
-    won = [(fact, fact.capacity_w) for fact in awards if fact.product == product]
+    largest: Ints = np.maximum(
+        _awarded_w(market, product, awards, "mileage"), _awarded_w(market, product, awards, "capacity")
+    )
+    return largest
+
+
+def _awarded_w(market: RegulationMarket, product: str, awards: Sequence[RegulationAward], pays: Pays) -> Ints:
+    """The power in each settlement period that is paid for mileage, or for capacity."""
+    won = [
+        (fact, fact.capacity_w)
+        for fact in awards
+        if fact.product == product and fact.pays in ("mileage_and_capacity", pays)
+    ]
     return laid_out(market, won, "award_overlap")[0]
 
 
@@ -115,17 +132,21 @@ def _position(
     performances: Sequence[RegulationPerformance | AgcInstructions],
 ) -> _Position:
     rule = market.rule
-    capacity_w = committed_w(market, product, awards)
+    capacity_w = _awarded_w(market, product, awards, "capacity")
+    mileage_award_w = _awarded_w(market, product, awards, "mileage")
     done = performance(market, _measured(market, performances))
-    awarded, instructed = capacity_w > 0, done.counts > 0
+    awarded, instructed = np.maximum(capacity_w, mileage_award_w) > 0, done.counts > 0
     orphan = instructed & ~awarded
     idle = awarded & done.known & ~instructed
     if rule.unawarded == "refused":
         refuse_first(market, orphan, "instruction_without_award", f"{product} was instructed, not awarded")
+    if rule.mileage is not None:
+        apart = instructed & awarded & (mileage_award_w == 0)
+        refuse_first(market, apart, "instruction_without_award", f"only capacity of {product} was awarded")
     if rule.needs_performance:
         missing = awarded & ~done.known
         refuse_first(market, missing, "performance_missing", f"awarded {product} has no performance record")
-    return _Position(market, product, capacity_w, done, awarded, orphan, idle)
+    return _Position(market, product, capacity_w, mileage_award_w, done, awarded, orphan, idle)
 
 
 def _measured(
@@ -152,12 +173,13 @@ def _mileage(at: _Position, rule: MileagePart) -> _Part:
     price = market.curve(at.product, "mileage")
     match rule.quantity:
         case "measured":
-            paid = at.awarded | at.orphan if market.rule.unawarded == "mileage_paid" else at.awarded
+            won = at.mileage_award_w > 0
+            paid = won | at.orphan if market.rule.unawarded == "mileage_paid" else won
             quantity: Whole = np.where(paid, done.mileage_w, 0)
             divisor, unit = _MEGA, "MW"
         case "award_x_ratio":
             ratio = market.curve(at.product, "mileage_ratio")
-            capacity_w = np.where(_paid_award(at), at.capacity_w, 0)
+            capacity_w = np.where(_paid_award(at), at.mileage_award_w, 0)
             refuse_first(market, (capacity_w > 0) & ~ratio.known, "price_missing", "no mileage ratio")
             quantity = whole_product(capacity_w, ratio.mantissas, terms=market.periods)
             divisor, unit = _MEGA * 10**ratio.scale * (_HOUR_S // market.rule.period_s), "MW.h"
@@ -228,7 +250,8 @@ def _line(at: _Position, part: _Part, *, orphans: bool, idle: bool) -> Earned:
         label += "not paid" if unpaid else "capacity paid, no mileage"
         notes.append(label)
         if idle:
-            hours = Fraction(int(at.capacity_w[at.idle].sum()) * market.rule.period_s, _MEGA * _HOUR_S)
+            held_w = np.maximum(at.capacity_w, at.mileage_award_w)
+            hours = Fraction(int(held_w[at.idle].sum()) * market.rule.period_s, _MEGA * _HOUR_S)
             terms.append(Basis(label, exact_text(hours), "MW.h", "0", "0"))
     if market.rule.energy == "real_time":
         notes.append(AGC_ENERGY_NOTE)

@@ -36,7 +36,9 @@ from ledger.streams.spot import (
     SpotContract,
     SpotDeclaration,
     SpotGeneration,
+    SpotIntradayTrade,
     SpotMonth,
+    SpotRealTimeClearing,
     SpotRule,
 )
 
@@ -49,6 +51,8 @@ TOLD_UNDER: Final[dict[type[Fact], tuple[type[Rule], ...]]] = {
     DemandResponseAnnualCut: (DemandResponseRule, DemandResponseTopUpRule),
     SpotClearing: (SpotRule,),
     SpotDeclaration: (SpotRule,),
+    SpotRealTimeClearing: (SpotRule,),
+    SpotIntradayTrade: (SpotRule,),
     SpotContract: (SpotRule,),
     SpotMonth: (SpotRule,),
     SpotGeneration: (SpotRule,),
@@ -73,11 +77,11 @@ def check_rule(fact: Fact, rule: Rule) -> None:
     """
     kinds = TOLD_UNDER[type(fact)]
     if not isinstance(rule, kinds):
-        named, told = " or ".join(_name(kind) for kind in kinds), _name(type(rule))
-        message = f"a {_name(type(fact))} is told under a {named} rule, and {rule.id} is a {told} rule"
+        named, told = " or ".join(stored_name(kind) for kind in kinds), stored_name(type(rule))
+        message = f"a {stored_name(type(fact))} is told under a {named} rule, and {rule.id} is a {told} rule"
         raise Refused("fact_kind", message, place=fact.id)
 
 
-def _name(kind: type[Fact | Rule]) -> str:
+def stored_name(kind: type[Fact | Rule]) -> str:
     """The kind's stored name."""
     return str(kind.__struct_config__.tag)

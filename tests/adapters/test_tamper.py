@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from adapters import backup, continuity, replay
+from adapters.beyond_checkpoint import Wanted
 from adapters.continuity import Discontinuity
 from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
@@ -33,6 +34,8 @@ from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.test_projector import filled
 from tests.stack import NatsServer, PostgresServer
+
+ARCHIVE_HOLDS = Wanted("archive", "receipts of these events agree with it")
 
 
 class Kept:
@@ -74,7 +77,7 @@ class Kept:
     def codes(self) -> set[str]:
         return {fault.code for fault in self.verify().faults}
 
-    def shop(self, file: Path | None = None, *, proven: bool = True) -> Shop:
+    def shop(self, file: Path | None = None, *, proven: bool = True, wanted: Wanted | None = None) -> Shop:
         known = checkpoint_files.signed(self.published).checkpoints if proven else ()
         return Shop(
             self.bench.operator,
@@ -85,6 +88,7 @@ class Kept:
             1,
             known,
             file,
+            wanted,
         )
 
     def payloads(self) -> list[bytes]:
@@ -131,9 +135,11 @@ class Kept:
         assert self.bench.client.run(self.bench.log.last_sequence()) == before
         return halted.value
 
-    def mended(self, file: Path | None = None, *, proven: bool = True) -> Repair:
+    def mended(
+        self, file: Path | None = None, *, proven: bool = True, wanted: Wanted | None = None
+    ) -> Repair:
         """Repair; afterwards everything is clean, and the book goes on."""
-        done = repair(self.shop(file, proven=proven), actor="operator")
+        done = repair(self.shop(file, proven=proven, wanted=wanted), actor="operator")
         assert done.repair is not None
         assert begun(self.folder / "repair") is None
         assert (self.folder / "repair" / done.repair.evidence_file).is_file()
@@ -197,7 +203,9 @@ def test_a_flipped_bit_is_named_and_repaired(kept: Kept, change: Callable[[Path]
     halted = kept.refuses_to_write()
     assert halted.fault.code in {"stream_hole", "stream_lost"}
     with pytest.raises(Discontinuity):
-        backup.backup(kept.bench.log, kept.bench.database, kept.folder / "short.backup")
+        backup.backup(
+            kept.bench.log, kept.bench.database, kept.folder / "short.backup", kept.published.latest()
+        )
     assert not list(kept.folder.glob("short*")), "a damaged stream leaves no backup"
     record = kept.mended()
     assert repair(kept.shop(), actor="operator").repair is None, "nothing is left to repair"
@@ -225,7 +233,7 @@ def test_a_store_rolled_back_and_written_on_is_forked(kept: Kept) -> None:
         careless.execute(sample.register_party(name), command_id=f"forked-{name}", actor="bob")
     assert kept.refuses_to_write().fault.code == "stream_altered"
     assert "stream_forked" in kept.codes()
-    record = kept.mended()
+    record = kept.mended(wanted=ARCHIVE_HOLDS)
     assert kept.payloads()[:6] == whole
     assert [(one.sequence, one.aggregate, one.command_id, one.actor) for one in record.set_aside] == [
         (5, "party.F1", "forked-F1", "bob"),
@@ -277,7 +285,7 @@ def test_a_stream_that_was_made_anew_otherwise_is_named_and_repaired(
     assert (fault.code, fault.place) == ("stream_altered", "sequence 2")
     first = kept.verify().faults[0]
     assert (first.code, first.place) == ("stream_altered", "sequence 2")
-    record = kept.mended(proven=signed)
+    record = kept.mended(proven=signed, wanted=None if signed else ARCHIVE_HOLDS)
     assert record.checkpoint_size == (4 if signed else 0)
     assert kept.payloads()[:4] == whole
     assert {one.sequence for one in record.set_aside} == ({2, 3} if change is swapped else {2})
@@ -314,7 +322,7 @@ def test_a_stream_that_is_gone_is_named_and_repaired(kept: Kept) -> None:
     with pytest.raises(Discontinuity) as halted:
         continuity.standing_of(kept.bench.log)
     assert halted.value.fault.code == "stream_missing"
-    kept.mended()
+    kept.mended(wanted=ARCHIVE_HOLDS)
     assert kept.payloads()[:4] == whole
 
 

@@ -13,7 +13,7 @@ from adapters.integrity.fault import FaultCode
 from adapters.integrity.judgement import origin_of
 from adapters.integrity.published import check_statements
 from adapters.postgres.database import Connection
-from adapters.queries import events_page, reports, statements
+from adapters.queries import events_page, positions, reports, statements
 from adapters.queries.explain import explain
 from adapters.queries.journal import journal
 from adapters.queries.reports import Choice
@@ -100,7 +100,7 @@ def test_no_answer_is_made_from_a_run_or_contract_that_was_changed(bench: Bench)
     last = shown(bench)[0].sequence
 
     def answers(connection: Connection) -> list[Callable[[], object]]:
-        position = lowest_position(connection)
+        position = min(positions.reached(connection).values())
         return [
             lambda: statements.result(connection, CONTRACT.id, str(AUGUST), 1),
             lambda: reports.portfolio(connection, bench.book, position, AUGUST, None, Choice()),

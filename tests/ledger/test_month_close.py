@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
 
+from ledger import book
+from ledger.approval import Propose
+from ledger.book import Book
 from ledger.interval import Month
 from ledger.month_close import CloseMonth, Closing
 from ledger.refusal import Refused
@@ -27,6 +30,9 @@ from tests.ledger.statement.test_life import (
 )
 
 AUGUST = Month(2026, 8)
+OVER = datetime(2026, 8, 31, 16, tzinfo=UTC)
+"""The first instant after August on Shanghai's clocks."""
+BOOK = Book("A test", "operator", "CNY", "Asia/Shanghai", "one_person")
 OPERATOR = msgspec.structs.replace(KEY, party="operator")
 
 
@@ -52,15 +58,16 @@ def close(
     carried: tuple[str, ...] = (),
     state: Closing | None = None,
     statements: tuple[StatementKey, ...] | None = None,
+    now: datetime = OVER,
 ) -> Closing:
     """The operator's statement of run 1 is issued where nothing else is said."""
     named = keys(settled) if statements is None else statements
     command = CloseMonth(AUGUST, ("c1",), named, carried, "ada")
-    others: dict[str, object] = {"settlement.c1_2026-08": settled}
+    others: dict[str, object] = {book.AGGREGATE: BOOK, "settlement.c1_2026-08": settled}
     if settled is not None:
         others[OPERATOR.aggregate] = issued_to(OPERATOR, settled)
     others |= {life.key.aggregate: life for life in lives if life is not None}
-    (event,) = command.decide(state, others)
+    (event,) = command.decide_at(now, state, others)
     return event.apply(state)
 
 
@@ -78,6 +85,27 @@ def test_a_month_closes_with_final_runs_and_issued_statements() -> None:
     assert state.posting_month(AUGUST) == Month(2026, 9)
     assert state.posting_month(Month(2026, 10)) == Month(2026, 10)
     assert Closing().posting_month(AUGUST) == AUGUST
+
+
+def test_a_month_closes_once_it_is_over_where_the_book_is_kept() -> None:
+    """On 31 August at midnight in Shanghai, which is 16:00 UTC, and not a microsecond before; a proposal is
+    refused likewise."""
+    final = finalised(runs(result(100)))
+    early = OVER - timedelta(microseconds=1)
+    with pytest.raises(Refused) as caught:
+        close(final, issued(), now=early)
+    assert (caught.value.code, caught.value.place) == ("month_not_over", "month")
+    assert caught.value.reason == (
+        "2026-08 ends with 2026-08-31, and where the book is kept it is 2026-08-31 23:59: close it from"
+        " 2026-09-01 on"
+    )
+    close(final, issued(), now=OVER)
+    proposed = Propose("p1", CloseMonth(AUGUST, (), (), (), "ada"), "ada")
+    others = {name: BOOK if name == book.AGGREGATE else None for name in proposed.reads}
+    assert proposed.decide_at(OVER, None, others)
+    with pytest.raises(Refused) as caught:
+        proposed.decide_at(early, None, others)
+    assert caught.value.code == "month_not_over"
 
 
 def test_what_is_missing_keeps_it_open() -> None:
@@ -191,9 +219,10 @@ def test_what_one_close_carried_the_next_asks_for_again() -> None:
     state = close(final, disputed, carried=("d1",))
 
     def september(life: Life | None, *carried: str, waiting: tuple[StatementKey, ...] = (KEY,)) -> Closing:
-        others: dict[str, object] = {KEY.aggregate: life}
+        others: dict[str, object] = {KEY.aggregate: life, book.AGGREGATE: BOOK}
         command = CloseMonth(Month(2026, 9), (), (), carried, "ada", waiting)
-        (event,) = command.decide(state, {name: others[name] for name in command.reads})
+        later = OVER + timedelta(days=30)
+        (event,) = command.decide_at(later, state, {name: others[name] for name in command.reads})
         return event.apply(state)
 
     for life, carried, waiting in ((disputed, (), (KEY,)), (disputed, ("d1",), ()), (None, ("d1",), (KEY,))):

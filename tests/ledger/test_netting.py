@@ -73,8 +73,30 @@ def test_the_smaller_side_is_set_off_whole_against_what_is_due_first() -> None:
     assert only([life("c-1", "-100.00")]).set_off() == ()
 
 
+def test_what_was_paid_beyond_a_statement_is_set_off_before_what_is_due() -> None:
+    """The host paid 30.00 too much on one statement, owes 100.00 (due on the 15th) and 50.00 (the 12th) and
+    is owed 45.00: its 30.00 and our 45.00 pay all of the 50.00 and 25.00 of the 100.00."""
+    too_much = Payment(id="b", on=DAY, amount=yuan("-40.00"), kind="payment")
+    found = only(
+        [
+            life("c-1", "-10.00", 20, payments=(too_much,)),
+            life("c-2", "-100.00"),
+            life("c-2", "-50.00", 12, key=StatementKey("c-2", "2026-07", "host", 1)),
+            life("c-3", "45.00", 11),
+        ]
+    )
+    assert (str(found.receivable), str(found.payable), str(found.net)) == ("150.00", "75.00", "75.00")
+    assert [(one.key.contract, one.key.month, str(one.amount)) for one in found.set_off()] == [
+        ("c-1", "2026-08", "30.00"),
+        ("c-3", "2026-08", "45.00"),
+        ("c-2", "2026-07", "-50.00"),
+        ("c-2", "2026-08", "-25.00"),
+    ]
+    assert [one.advance for one in found.statements] == [True, False, False, False]
+
+
 def test_only_what_is_open_between_owner_and_party_counts() -> None:
-    """Not: what is disputed, paid, not issued, paid too much, the owner's own, another's contract."""
+    """Not: what is disputed, paid, not issued, the owner's own, another's contract."""
     dispute = Dispute("d", (1,), yuan("-30.00"), "why", "h", DAY, DAY)
     paid = Payment(id="b", on=DAY, amount=yuan("-20.00"), kind="payment")
     too_much = Payment(id="b", on=DAY, amount=yuan("11.00"), kind="payment")
@@ -87,7 +109,7 @@ def test_only_what_is_open_between_owner_and_party_counts() -> None:
             life("others", "9.00"),
         ]
     )
-    assert (str(found.receivable), str(found.payable)) == ("50.00", "0.00")
+    assert (str(found.receivable), str(found.payable)) == ("51.00", "0.00"), "1.00 was paid too much to it"
 
 
 def test_currencies_are_netted_apart() -> None:

@@ -105,6 +105,35 @@ def test_what_a_smaller_envelope_does_not_carry_any_more_hinders_only_its_quarte
     assert refusal(smaller, offer({42: MW}, name="new", path={}), held) == ""
 
 
+def test_joint_products_bind_their_power_once() -> None:
+    """Mileage and capacity of the same 2 MW; a third stream finds the larger of the two."""
+    pair = [
+        msgspec.structs.replace(offer({8: power}, name=name, stream="ancillary", held_s=900), joint="m")
+        for name, power in (("mileage", 2 * MW), ("capacity", MW))
+    ]
+    assert refusal(day(), pair[1], pair[0]) == ""
+    assert refusal(day(), pair[0], pair[1]) == ""
+    assert refusal(day(), msgspec.structs.replace(pair[1], joint=None), pair[0]) == "committed"
+    assert refusal(day(), msgspec.structs.replace(pair[1], of="drp"), pair[0]) == "committed", "its own power"
+    assert refusal(day(), offer({8: 1}, stream="ancillary", held_s=0), *pair) == "committed"
+    assert refusal(day(), pair[0], offer({8: 1}, stream="ancillary", held_s=0), pair[1]) == "committed"
+    small = [msgspec.structs.replace(one, up_w=profile({8: MW})) for one in pair]
+    assert refusal(day(), offer({8: MW}, stream="ancillary", held_s=0), *small) == ""
+
+
+def test_joint_products_hold_their_energy_once() -> None:
+    """0.8 MWh above the floor: 1.52 MW for half an hour, once."""
+    pair = [
+        msgspec.structs.replace(offer({8: 1_500_000}, name=name, stream="ancillary", held_s=1800), joint="m")
+        for name in ("mileage", "capacity")
+    ]
+    assert refusal(day(), pair[1], pair[0]) == ""
+    assert refusal(day(), msgspec.structs.replace(pair[1], joint=None), pair[0]) in (
+        "committed",
+        "stored_energy",
+    )
+
+
 # ------------------------------------------------------------------------------ exclusivity
 
 PAIRS: Final = [(one, two) for n, one in enumerate(BIDDABLE) for two in BIDDABLE[n + 1 :]]

@@ -13,7 +13,7 @@ from ledger.refusal import Refused
 from tests.trading.market_samples import DAY, bid
 from trading.bid import Bid, Block, Curve
 from trading.product import WHOLE_MAX
-from trading.segments import Table, energy_wh, offered_range_w
+from trading.segments import Table, Whole, energy_wh, offered_range_w
 
 EMPTY: Curve = ()
 
@@ -34,17 +34,44 @@ def power_by_hand(curve: Curve, price: int) -> int:
     return curve[0][0] + sum(1 for low, high, at in curve for _ in range(low, high) if at <= price)
 
 
+def power_at(table: Table, price_u: Whole) -> Whole:
+    """The power at a clearing price of energy in each interval, segment by segment."""
+    return np.array([up - down for up, down in _taken(table, price_u, energy=True)], dtype=np.int64)
+
+
+def awarded_at(table: Table, price_u: Whole) -> tuple[Whole, Whole]:
+    """The lowest and highest power at a clearing price of power in each interval."""
+    found = _taken(table, price_u, energy=False)
+    low, high = (np.array([pair[at] for pair in found], dtype=np.int64) for at in (1, 0))
+    return -low, high
+
+
+def _taken(table: Table, price_u: Whole, *, energy: bool) -> list[tuple[int, int]]:
+    """W discharging and charging: of energy, what is charged is bought where it pays more than the price."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    for count, price in zip(table.counts.tolist(), price_u.tolist(), strict=True):
+        up = down = 0
+        for row in range(at, at + count):
+            low, high, own = int(table.from_w[row]), int(table.to_w[row]), int(table.price_u[row])
+            up += max(high, 0) - max(low, 0) if own <= price else 0
+            down += min(high, 0) - min(low, 0) if (own > price) == energy else 0
+        found.append((up, down))
+        at += count
+    return found
+
+
 def test_charging_below_and_discharging_above_its_prices() -> None:
     """Buys 2 MW up to 200, 1 MW of them up to 250; sells 1 MW from 400, 3 MW from 500 on."""
     curve = ((-2000, -1000, 200), (-1000, 0, 250), (0, 1000, 400), (1000, 3000, 500))
     table = Table((curve,) * 8)
     prices = np.array([199, 200, 249, 250, 399, 400, 499, 500])
-    assert table.power_at(prices).tolist() == [-2000, -1000, -1000, 0, 0, 1000, 1000, 3000]
+    assert power_at(table, prices).tolist() == [-2000, -1000, -1000, 0, 0, 1000, 1000, 3000]
 
 
 def test_power_that_is_paid_for_is_taken_by_price_in_both_directions() -> None:
     curve = ((-2000, -1000, 8), (-1000, 1000, 5), (1000, 1500, 9))
-    low, high = Table((curve,) * 4).awarded_at(np.array([4, 5, 8, 9]))
+    low, high = awarded_at(Table((curve,) * 4), np.array([4, 5, 8, 9]))
     assert (low.tolist(), high.tolist()) == ([0, -1000, -2000, -2000], [0, 1000, 1000, 1500])
 
 
@@ -52,20 +79,20 @@ def test_power_that_is_paid_for_is_taken_by_price_in_both_directions() -> None:
 @given(day=st.lists(st.one_of(st.just(EMPTY), curves()), min_size=1, max_size=6), price=st.integers(-10, 10))
 def test_power_at_a_price_is_a_count_of_watts(day: list[Curve], price: int) -> None:
     table = Table(tuple(day))
-    found = table.power_at(np.full(len(day), price))
+    found = power_at(table, np.full(len(day), price))
     assert found.tolist() == [power_by_hand(curve, price) for curve in day]
-    higher = table.power_at(np.full(len(day), price + 1))
+    higher = power_at(table, np.full(len(day), price + 1))
     assert (higher >= found).all(), "a higher price never asks for less"
     low, high = table.range_w()
     assert (low <= found).all()
     assert (found <= high).all()
-    extremes = [table.power_at(np.full(len(day), at)).tolist() for at in (-10, 10)]
+    extremes = [power_at(table, np.full(len(day), at)).tolist() for at in (-10, 10)]
     assert extremes == [low.tolist(), high.tolist()], "below all prices and above them, all is asked for"
 
 
 def test_prices_are_of_each_interval() -> None:
     table = Table((EMPTY, ((0, 10, 5),), EMPTY, ((-10, 0, 5),), ((0, 7, 5), (7, 9, 6))))
-    assert table.power_at(np.array([9, 4, 9, 4, 5])).tolist() == [0, 0, 0, -10, 7]
+    assert power_at(table, np.array([9, 4, 9, 4, 5])).tolist() == [0, 0, 0, -10, 7]
     assert table.interval.tolist() == [1, 3, 4, 4]
     assert table.position.tolist() == [0, 0, 0, 1]
     assert table.place(np.array([False, False, False, True])) == "curves[4][1]"
@@ -75,8 +102,8 @@ def test_prices_are_of_each_interval() -> None:
 def test_a_day_without_segments() -> None:
     table = Table((EMPTY,) * 3)
     zeros = [0, 0, 0]
-    assert table.power_at(np.array([1, 2, 3])).tolist() == zeros
-    assert [column.tolist() for column in table.awarded_at(np.array([1, 2, 3]))] == [zeros, zeros]
+    assert power_at(table, np.array([1, 2, 3])).tolist() == zeros
+    assert [column.tolist() for column in awarded_at(table, np.array([1, 2, 3]))] == [zeros, zeros]
     assert [column.tolist() for column in table.range_w()] == [zeros, zeros]
 
 
@@ -93,7 +120,7 @@ def test_numbers_that_do_not_fit_are_refused(number: int, column: int) -> None:
 
 def test_the_largest_numbers_stay_exact() -> None:
     table = Table((((-WHOLE_MAX, WHOLE_MAX, WHOLE_MAX),),))
-    assert table.power_at(np.array([WHOLE_MAX])).tolist() == [WHOLE_MAX]
+    assert power_at(table, np.array([WHOLE_MAX])).tolist() == [WHOLE_MAX]
     assert energy_wh(np.array([WHOLE_MAX]), 3600).tolist() == [WHOLE_MAX]
     assert energy_wh(np.array([-1]), 900).tolist() == [-1], "cut off toward below"
 
@@ -139,7 +166,7 @@ def test_no_clearing_asks_for_more_than_the_offered_range(one: Bid, price: int) 
     low, high = offered_range_w(one)
     table = Table(one.curves)
     for taken in outcomes(one.blocks):
-        asked = table.power_at(np.full(4, price))
+        asked = power_at(table, np.full(4, price))
         for block in taken:
             asked[block.first : block.first + len(block.profile_w)] += block.profile_w
         assert (low <= asked).all()
@@ -161,7 +188,7 @@ def test_the_offered_range_is_reached_where_nothing_is_linked(one: Bid) -> None:
         [
             power + sum(_power_of(block, interval) for block in taken)
             for price in (-10, 10)
-            for power in [int(table.power_at(np.full(4, price))[interval])]
+            for power in [int(power_at(table, np.full(4, price))[interval])]
             for taken in outcomes(free)
         ]
         for interval in range(4)

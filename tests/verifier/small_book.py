@@ -188,7 +188,7 @@ def run(number: int, position: int, sources: list[int], charge: int, discharge: 
         ],
         "bills": [], "entitlement": {"owner": yuan(owner), "host": yuan(host)},
         "held": {"owner": yuan(0), "host": yuan(pool)}, "payable": payable,
-        "warnings": [{"code": "carry_dropped", "message": "secret to the host", "clause": None}],
+        "warnings": [{"code": "carry_dropped", "message": "secret to the host", "clause": None}] * 2,
         "carry": {"month": {"year": 2026, "month": 2}, "settled_to": "2026-03-01", "accounts": {}},
         "sees_pool": ["owner"], "sees_bill": {}, "sees_sites": {"host": ["S1"], "owner": []},
         "sees_percentages": [], "percentages": [], "inputs": {"meter": "ab"}, "stored": {}, "opened": {},

@@ -98,6 +98,73 @@ class VenClient:
             return held
         return self._written("PUT", f"/reports/{quote(held.id, safe='')}", sent, wire.Report)
 
+    def events(self, programme: str) -> tuple[wire.Event, ...]:
+        """The programme's events as they stand; those that cannot be read are left out, as `poll` says them.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: the VTN does not answer.
+        """
+        return tuple(self._listed(programme)[0].values())
+
+    def event(self, name: str) -> wire.Event | None:
+        """One event as it stands; None when the VTN has it no more.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: the VTN does not answer.
+        """
+        return self._event(name)
+
+    def reports(self, programme: str, client_name: str) -> tuple[wire.Report, ...]:
+        """Our reports of that name to a programme's events.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: the VTN does not answer.
+        """
+        query = {"programID": programme, "clientName": client_name}
+        return tuple(
+            one for one in self._objects("/reports", query, wire.Report) if one.client_name == client_name
+        )
+
+    def placed(self, report: wire.ReportRequest, instead_of: str | None) -> wire.Report:
+        """Send a report, in place of the one with that id at the VTN.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: it is not known whether it arrived; look at `reports` first.
+        """
+        sent = report if self._old else msgspec.structs.replace(report, program_id=None)
+        if instead_of is None:
+            return self._written("POST", "/reports", sent, wire.Report)
+        return self._written("PUT", f"/reports/{quote(instead_of, safe='')}", sent, wire.Report)
+
+    def taken_back(self, report: str) -> None:
+        """Delete our report of that id; one that is not there any more is taken back.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: it is not known whether it is gone; call again.
+        """
+        self._session.ask("DELETE", f"/reports/{quote(report, safe='')}", (), None, missing=True)
+
+    def found_resource(self, ven_name: str, resource_name: str) -> wire.Resource | None:
+        """The resource of our ven; None where either is not enrolled.
+
+        Raises:
+            Refused: as `poll`.
+            VtnUnavailable: the VTN does not answer.
+        """
+        for ven in self._objects("/vens", {"venName": ven_name}, wire.Ven):
+            if ven.ven_name != ven_name:
+                continue
+            path, query = self._resources(ven.id, resource_name)
+            for found in self._objects(path, query, wire.Resource):
+                if found.resource_name == resource_name:
+                    return found
+        return None
+
     def enrolled(self, ven_name: str) -> wire.Ven:
         """The client's own ven object of that name, created where there is none.
 
@@ -118,10 +185,7 @@ class VenClient:
             Refused: as `poll`.
             VtnUnavailable: call again.
         """
-        path = f"/vens/{quote(ven_id, safe='')}/resources" if self._old else "/resources"
-        query = (
-            {"resourceName": resource_name} if self._old else {"venID": ven_id, "resourceName": resource_name}
-        )
+        path, query = self._resources(ven_id, resource_name)
         for found in self._objects(path, query, wire.Resource):
             if found.resource_name == resource_name:
                 return found
@@ -131,6 +195,11 @@ class VenClient:
             else wire.VenResourceRequest(resource_name=resource_name, ven_id=ven_id)
         )
         return self._written("POST", path, body, wire.Resource)
+
+    def _resources(self, ven_id: str, resource_name: str) -> tuple[str, dict[str, str]]:
+        if self._old:
+            return f"/vens/{quote(ven_id, safe='')}/resources", {"resourceName": resource_name}
+        return "/resources", {"venID": ven_id, "resourceName": resource_name}
 
     def _listed(self, programme: str) -> tuple[dict[str, wire.Event], list[RefusedEvent]]:
         """The programme's events by id: those for our targets first, then those for everyone."""

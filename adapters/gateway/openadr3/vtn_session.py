@@ -127,7 +127,7 @@ class VtnSession:
 
     def ask(
         self,
-        method: Literal["GET", "POST", "PUT"],
+        method: Literal["GET", "POST", "PUT", "DELETE"],
         path: str,
         query: Sequence[tuple[str, str]],
         body: bytes | None,

@@ -1,4 +1,4 @@
-"""The story of a bid, to the cent: its life, award, the sites' shares, the facts, the meters, the money."""
+"""The story of a bid, to the cent: life, calls, award, the shares, the facts, the meters, the money."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adapters.queries.story.after_run import (
 from adapters.queries.story.entry import Story
 from adapters.queries.story.links_of import followed
 from adapters.queries.story.posted import posted
-from adapters.queries.story.telling import WHOLE, Part, Subject, aggregates, tell
+from adapters.queries.story.telling import WHOLE, Part, Subject, aggregates, tell, threads
 from ledger.interval import Interval, midnight, zone_of
 from ledger.meter import Meter
 from ledger.settlement.result import Result
@@ -38,12 +38,15 @@ def bid(connection: Connection, position: int, name: str, *, part: Part = WHOLE)
     own = aggregates(connection, position, [f"bid.{name}"])
     clearings = followed(connection, position, own, "cleared_in")
     shares = followed(connection, position, own, "award_shared_by")
+    calls = threads(
+        connection, position, followed(connection, position, own, "called_by"), ("response_call",)
+    )
     facts = followed(connection, position, shares, "handed_over_as")
     runs = recorded_runs(connection, position, followed(connection, position, facts, "used_by"))
     used = {run.sequence for run in runs}
     notes = {run.sequence: tuple(_earned(result_of(connection, run), facts)) for run in runs}
     read = _readings(connection, position, state, shares) & followed(connection, position, used, "rests_on")
-    events = own | clearings | shares | facts | used | read
+    events = own | calls | clearings | shares | facts | used | read
     paid = after_runs(connection, position, used)
     events |= before_events(connection, position, events) | paid
     return tell(

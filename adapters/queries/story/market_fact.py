@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from adapters.postgres.database import Connection
+from adapters.queries.kept import kept
 from adapters.queries.story.after_run import (
     after_runs,
     lines_on,
@@ -66,7 +67,7 @@ def _interval(connection: Connection, position: int, name: str) -> Interval:
         [name, position],
     ).fetchone()
     assert found is not None, "a fact that was told is registered"
-    interval: Interval = _decode(found[0]).interval
+    interval: Interval = kept(_decode, found[0], "table registered, market_fact").interval
     return interval
 
 

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ledger.clauses.flow import Notice
 from ledger.exclusivity.claim import Storage
 from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.grant import Granted, grant_claims
@@ -31,6 +30,7 @@ from ledger.settlement.markets.response_energy import (
 from ledger.settlement.markets.service import Service
 from ledger.settlement.markets.spot import Spot
 from ledger.settlement.markets.uncovered import uncovered_notices
+from ledger.settlement.site_notice import SiteNotice
 from ledger.streams.earned import Earned
 from ledger.streams.regulation import RegulationRule
 from ledger.streams.told_under import check_rule
@@ -55,7 +55,7 @@ class MarketEarnings(NamedTuple):
     earned: tuple[Earned, ...]
     refused: tuple[RefusedPart, ...]
     retail: bool
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[SiteNotice, ...] = ()
     claimed: bool = False
     """Whether a stream claimed anything, so that the exclusivity policy had something to decide."""
     left: Left = Left()

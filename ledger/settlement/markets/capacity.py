@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ledger.clauses.flow import Notice
 from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.exclusivity.policy import MatrixStream
@@ -13,6 +12,7 @@ from ledger.interval import Interval
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case
 from ledger.settlement.markets.days_held import held_part, month_held
+from ledger.settlement.site_notice import SiteNotice
 from ledger.streams.capacity_compensation import (
     AvailabilityMeasured,
     CapacityCertified,
@@ -57,13 +57,10 @@ class Capacity:
         return earned
 
 
-def ineligible_notices(case: Case) -> tuple[Notice, ...]:
+def ineligible_notices(case: Case) -> tuple[SiteNotice, ...]:
     """A notice for each certification that its rule does not pay, being behind the meter (DOMAIN.md 3.7)."""
     return tuple(
-        Notice(
-            "behind_the_meter",
-            f"{case.place} is behind the meter, where {rule.id} pays no capacity: {one.id} earns 0.00",
-        )
+        SiteNotice("behind_the_meter", f"behind the meter {rule.id} pays no capacity: {one.id} earns 0.00")
         for rule in case.rules(CapacityRule)
         for one in case.told(CapacityCertified, rule.id)
         if not eligible(rule, one)

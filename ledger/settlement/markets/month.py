@@ -19,7 +19,8 @@ from ledger.streams.demand_response import DemandResponseInvitation, DemandRespo
 class SpotPricesOf(NamedTuple):
     """The published series at a site's price point; `reference` where contracts settle elsewhere.
 
-    `day_ahead` is None where only energy under AGC is settled, which the real-time price is enough for.
+    `day_ahead` is None where the real-time price is enough: for energy under AGC, and where a market has one
+    settlement.
     """
 
     day_ahead: PriceSeries | None

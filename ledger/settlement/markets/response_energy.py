@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ledger.clauses.flow import Notice
 from ledger.exclusivity.claim import Claim, Quantity
 from ledger.exclusivity.refused_part import RefusedPart
 from ledger.interval import Interval, midnight, zone_of
 from ledger.settlement.markets.case import Case, Whole
+from ledger.settlement.site_notice import SiteNotice
 from ledger.streams.demand_response import EventResult
 
 _NAME_MAX: Final = 55
@@ -94,7 +94,7 @@ def rebound_intervals(case: Case, claims: Sequence[Claim]) -> npt.NDArray[np.boo
     return found
 
 
-def rebound_notices(refused: Sequence[RefusedPart]) -> tuple[Notice, ...]:
+def rebound_notices(refused: Sequence[RefusedPart]) -> tuple[SiteNotice, ...]:
     """A notice for each response whose rebound charged inside the demand charge's window.
 
     It happened, and what it raised the maximum demand by is in the demand charge's line, a cost.
@@ -104,9 +104,9 @@ def rebound_notices(refused: Sequence[RefusedPart]) -> tuple[Notice, ...]:
         if any(one.rule == "rebound_blocked" for one in part.against):
             blocked.setdefault(part.claim, []).append(part)
     return tuple(
-        Notice(
+        SiteNotice(
             "rebound_in_peak",
-            f"site {parts[0].site}: {sum(one.refused for one in parts)} Wh of {claim} were charged from"
+            f"{sum(one.refused for one in parts)} Wh of {claim} were charged from"
             f" {parts[0].interval.start.isoformat()} inside the window on which the demand charge depends,"
             " where a rebound is blocked; what they cost stands in the demand charge",
         )

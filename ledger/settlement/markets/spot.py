@@ -24,7 +24,9 @@ from ledger.streams.spot import (
     SpotClearing,
     SpotContract,
     SpotDeclaration,
+    SpotIntradayTrade,
     SpotMonth,
+    SpotRealTimeClearing,
     SpotRule,
     TradingUnit,
     spot_earnings,
@@ -68,7 +70,7 @@ class Spot:
                 place=case.place,
             )
         series = case.market.spot
-        if series is None or series.day_ahead is None:
+        if series is None or (series.day_ahead is None and rule.settlements == "two"):
             raise Refused("price_missing", "the site states no market_point", place=case.place)
         unit = TradingUnit(
             case.site.id,
@@ -80,28 +82,50 @@ class Spot:
             tuple(case.told(SpotDeclaration, rule.id)),
             _statement(case, rule),
             _grid_charges(case, rule),
+            tuple(case.told(SpotIntradayTrade, rule.id)),
         )
-        day_ahead = series.day_ahead
+        day_ahead = series.day_ahead if rule.settlements == "two" else None
         reference = series.reference if rule.contract_point == "reference_node" else None
         prices = case.once(
-            ("spot", id(rule), *_point(day_ahead, series.reference), case.market.interval),
+            ("spot", id(rule), *_point(series.real_time, series.reference), case.market.interval),
             lambda: spot_prices(rule, case.market.interval, day_ahead, series.real_time, reference),
         )
         return list(spot_earnings(rule, unit, prices))
 
 
 def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
-    """The power cleared toward and from the grid; where clearings overlap, `earn` refuses them."""
+    """The power cleared toward and from the grid, with what was traded after; where day-ahead clearings
+    overlap, `earn` refuses them."""
     up_w, down_w = (np.zeros(len(case.discharge_wh), dtype=np.int64) for _ in range(2))
     for clearing in case.told(SpotClearing, rule.id):
         for cleared, wh in ((up_w, clearing.injected_wh), (down_w, clearing.withdrawn_wh)):
             rows, watts = laid_out_w(case, clearing.interval, wh, f"clearing {clearing.id}")
             cleared[rows] = np.maximum(cleared[rows], watts)
+    sold_w, bought_w = _traded_later_w(case, rule)
+    later, both = (sold_w > 0) | (bought_w > 0), (sold_w > 0) & (bought_w > 0)
+    net = up_w - down_w
+    up_w = np.where(later, np.maximum(net + sold_w - np.where(both, 0, bought_w), 0), up_w)
+    down_w = np.where(later, np.maximum(bought_w - net - np.where(both, 0, sold_w), 0), down_w)
     return at_most_installed(case, up_w), at_most_installed(case, down_w)
 
 
-def _point(day_ahead: PriceSeries, reference: PriceSeries | None) -> tuple[str, ...]:
-    return (day_ahead.market, day_ahead.node, reference.node if reference else "")
+def _traded_later_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
+    """The power sold and bought beside the day-ahead clearing; both where a meter's interval has both."""
+    sold_w, bought_w = (np.zeros(len(case.discharge_wh), dtype=np.int64) for _ in range(2))
+    for one in case.told(SpotRealTimeClearing, rule.id):
+        for power, wh in ((sold_w, one.injected_wh), (bought_w, one.withdrawn_wh)):
+            rows, watts = laid_out_w(case, one.interval, wh, f"real-time clearing {one.id}")
+            power[rows] += watts
+    for trade in case.told(SpotIntradayTrade, rule.id):
+        for power, sign in ((sold_w, 1), (bought_w, -1)):
+            volume = tuple(max(sign * wh, 0) for wh in trade.volume_wh)
+            rows, watts = laid_out_w(case, trade.interval, volume, f"trade {trade.id}")
+            power[rows] += watts
+    return sold_w, bought_w
+
+
+def _point(priced: PriceSeries, reference: PriceSeries | None) -> tuple[str, ...]:
+    return (priced.market, priced.node, reference.node if reference else "")
 
 
 def settled_at_spot(case: Case) -> bool:
@@ -120,7 +144,14 @@ def _rule(case: Case) -> SpotRule | None:
 def _told(case: Case, rule: SpotRule) -> bool:
     """Whether anything says that the month was settled on the spot market: a contract or a declaration too,
     which without its clearing is refused and not left out."""
-    kinds = (SpotClearing, SpotMonth, SpotContract, SpotDeclaration)
+    kinds = (
+        SpotClearing,
+        SpotRealTimeClearing,
+        SpotIntradayTrade,
+        SpotMonth,
+        SpotContract,
+        SpotDeclaration,
+    )
     return any(case.told(kind, rule.id) for kind in kinds)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from ledger.clauses.flow import Notice
 from ledger.interval import Interval, zone_of
 from ledger.settlement.markets.case import Case
+from ledger.settlement.site_notice import SiteNotice
 from ledger.streams.capacity_compensation import CapacityLeased
 from ledger.streams.demand_response import DemandResponseOutage
 
 _PAY_NOTHING: Final = (CapacityLeased, DemandResponseOutage)
 
 
-def uncovered_notices(case: Case) -> tuple[Notice, ...]:
+def uncovered_notices(case: Case) -> tuple[SiteNotice, ...]:
     """A notice for each gap beside the contract's days that some payment or event reaches into."""
-    found: list[Notice] = []
+    found: list[SiteNotice] = []
     for gap in case.market.uncovered:
         names = sorted(
             fact.id
@@ -25,10 +25,10 @@ def uncovered_notices(case: Case) -> tuple[Notice, ...]:
         )
         if names:
             message = (
-                f"{case.place} is under no contract on {_days(case, gap)}: what {', '.join(names)} would earn"
-                " there falls to nobody"
+                f"under no contract on {_days(case, gap)}: what {', '.join(names)} would earn there falls to"
+                " nobody"
             )
-            found.append(Notice("uncovered_days", message))
+            found.append(SiteNotice("uncovered_days", message))
     return tuple(found)
 
 

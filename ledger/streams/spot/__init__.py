@@ -5,7 +5,9 @@ from ledger.streams.spot.facts import (
     SpotContract,
     SpotDeclaration,
     SpotGeneration,
+    SpotIntradayTrade,
     SpotMonth,
+    SpotRealTimeClearing,
     StatedRecovery,
 )
 from ledger.streams.spot.prices import SpotPrices, spot_prices
@@ -32,8 +34,10 @@ __all__ = [
     "SpotContract",
     "SpotDeclaration",
     "SpotGeneration",
+    "SpotIntradayTrade",
     "SpotMonth",
     "SpotPrices",
+    "SpotRealTimeClearing",
     "SpotRule",
     "StatedRecovery",
     "TradingUnit",

@@ -13,10 +13,22 @@ import numpy as np
 
 from ledger.quantity import exact
 from ledger.streams.earned import Earned
-from ledger.streams.spot.facts import SpotContract
+from ledger.streams.spot.facts import SpotContract, SpotIntradayTrade
 from ledger.streams.spot.leaves import WH_PER_KWH, DayLeaves, by_day, day_line, products, scaled, whole
 from ledger.streams.spot.prices import SpotPrices, Whole
 from ledger.streams.spot.unit import Quantity, TradingUnit, contracted
+
+
+def real_time_lines(real_time: Quantity, prices: SpotPrices) -> list[Earned]:
+    """All that was metered at the real-time price, of each direction, where there is one settlement."""
+    return [
+        _energy(f"real-time energy, {direction}", sign * wh, prices.real_time, prices)
+        for direction, sign, wh in (
+            ("injected", 1, real_time.injected),
+            ("withdrawn", -1, real_time.withdrawn),
+        )
+        if wh.any()
+    ]
 
 
 def energy_lines(cleared: Quantity, real_time: Quantity, prices: SpotPrices) -> list[Earned]:
@@ -43,25 +55,50 @@ def contract_lines(contract: SpotContract, unit: TradingUnit, prices: SpotPrices
     Raises:
         Refused: what `contracted` refuses.
     """
+    found = _difference(f"contract for difference {contract.id}", contract, unit, prices, prices.day_ahead)
+    if found is None:
+        return []
+    volume, line = found
+    lines = [line]
+    if prices.reference is not None:
+        spread = prices.day_ahead - prices.reference
+        lines.append(_energy(f"node spread of contract {contract.id}", volume, spread, prices))
+    return lines
+
+
+def trade_lines(trade: SpotIntradayTrade, unit: TradingUnit, prices: SpotPrices) -> list[Earned]:
+    """The trade's difference to the real-time price, at which the deviation has it already.
+
+    Raises:
+        Refused: what `contracted` refuses.
+    """
+    found = _difference(f"intraday trade {trade.id}", trade, unit, prices, prices.real_time)
+    return [] if found is None else [found[1]]
+
+
+def _difference(
+    note: str,
+    contract: SpotContract | SpotIntradayTrade,
+    unit: TradingUnit,
+    prices: SpotPrices,
+    against: Whole,
+) -> tuple[Whole, Earned] | None:
+    """Volume x (stated price - `against`), with the volumes; None where it does not hold in the interval."""
     part, volumes, positions = contracted(contract, unit, prices)
     if part.start == part.stop:
-        return []
+        return None
     stated = [exact(text) for text in contract.price_per_kwh]
     parts = lcm(prices.denominator, *(price.denominator for price in stated))
     numerators = whole([int(price * parts) for price in stated])[positions]
-    day_ahead = scaled(prices.day_ahead, parts // prices.denominator)
-    difference = np.zeros_like(day_ahead, dtype=object if numerators.dtype == object else day_ahead.dtype)
-    difference[part] = numerators - day_ahead[part]
+    other = scaled(against, parts // prices.denominator)
+    difference = np.zeros_like(other, dtype=object if numerators.dtype == object else other.dtype)
+    difference[part] = numerators - other[part]
     volume = np.zeros(prices.intervals, dtype=np.int64)
     volume[part] = volumes
     leaves = DayLeaves(
         by_day(volume, prices), 1, by_day(products(volume, difference), prices), WH_PER_KWH * parts
     )
-    lines = [day_line(f"contract for difference {contract.id}", leaves, prices)]
-    if prices.reference is not None:
-        spread = prices.day_ahead - prices.reference
-        lines.append(_energy(f"node spread of contract {contract.id}", volume, spread, prices))
-    return lines
+    return volume, day_line(note, leaves, prices)
 
 
 def _energy(note: str, wh: Whole, price: Whole, prices: SpotPrices) -> Earned:

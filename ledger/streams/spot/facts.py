@@ -103,9 +103,15 @@ class SpotDeclaration(_Schedule, frozen=True, tag="spot_declaration"):
     """The quantities that the unit declared day-ahead."""
 
 
-class SpotContract(_Fact, frozen=True, tag="spot_contract"):
-    """A contract for difference: volume x (price - day-ahead price); outside `interval` it has no volume."""
+class SpotRealTimeClearing(_Schedule, frozen=True, tag="spot_real_time_clearing"):
+    """What was sold and bought in real time, beside the quantities cleared day-ahead.
 
+    It binds the power and is not paid by itself: what is metered settles at the real-time price (DOMAIN.md
+    3.5).
+    """
+
+
+class _Volume(_Fact, frozen=True):
     volume_wh: tuple[int, ...]
     """Per interval; above zero sold, below zero bought."""
     price_per_kwh: tuple[str, ...]
@@ -127,6 +133,17 @@ class SpotContract(_Fact, frozen=True, tag="spot_contract"):
     @property
     def step_s(self) -> int:
         return self.interval.seconds // len(self.volume_wh)
+
+
+class SpotContract(_Volume, frozen=True, tag="spot_contract"):
+    """A contract for difference: volume x (price - day-ahead price); outside `interval` it has no volume."""
+
+
+class SpotIntradayTrade(_Volume, frozen=True, tag="spot_intraday_trade"):
+    """Energy traded between the day-ahead clearing and real time: volume x (price - real-time price).
+
+    With the two-settlement of what is metered that is Q_da P_da + Q_id P_id + (Q_rt - Q_da - Q_id) P_rt.
+    """
 
 
 class StatedRecovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from ledger.streams.spot.rule import SpotRule
 
 Whole = npt.NDArray[np.int64]
 _INT64: Final = 2**63
+_Wanted = tuple[str, PriceSeries, Product, int]
 
 
 class SpotPrices(msgspec.Struct, frozen=True, eq=False):
@@ -47,13 +48,14 @@ class SpotPrices(msgspec.Struct, frozen=True, eq=False):
 def spot_prices(
     rule: SpotRule,
     interval: Interval,
-    day_ahead: PriceSeries,
+    day_ahead: PriceSeries | None,
     real_time: PriceSeries,
     reference: PriceSeries | None = None,
 ) -> SpotPrices:
     """The prices of every settlement interval of `interval`; computed once for all units at one price point.
 
-    `reference` is the day-ahead price at the reference node; it is needed where contracts settle there.
+    Where the rule has one settlement, contracts too differ from the real-time price. `reference` is the
+    day-ahead price at the reference node; it is needed where contracts settle there.
 
     Raises:
         Refused: `price_missing` naming the instant, `price_interval`, `product` or `currency` for a series
@@ -67,10 +69,13 @@ def spot_prices(
             place="reference",
         )
     interval_starts(interval, rule.interval_s)
-    wanted: list[tuple[str, PriceSeries, Product, int]] = [
-        ("day_ahead", day_ahead, "day_ahead", rule.day_ahead_interval_s),
-        ("real_time", real_time, "real_time", rule.real_time_interval_s),
-    ]
+    second: _Wanted = ("real_time", real_time, "real_time", rule.real_time_interval_s)
+    first = second
+    if rule.settlements == "two":
+        if day_ahead is None:
+            raise Refused("price_missing", f"rule {rule.id} settles day-ahead prices", place="day_ahead")
+        first = ("day_ahead", day_ahead, "day_ahead", rule.day_ahead_interval_s)
+    wanted: list[_Wanted] = [first, second]
     if reference is not None:
         wanted.append(("reference", reference, "day_ahead", rule.day_ahead_interval_s))
     sums: list[tuple[Whole, int]] = []

@@ -34,6 +34,10 @@ ZeroFloor = Literal["each_factor", "product"]
 declared too little while the real-time price was the higher one. `each_factor` charges only too much
 declared at a gain."""
 
+Settlements = Literal["two", "one"]
+"""two: day-ahead, and the deviation from it in real time. one: there is no day-ahead settlement, and all that
+is metered settles at the real-time price."""
+
 UnstatedItem = Literal["declaration_recovery", "execution_penalty", "long_term_recovery"]
 
 _HOUR_S: Final = 3600
@@ -111,6 +115,7 @@ class SpotRule(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
+    omit_defaults=True,
     tag_field="type",
     tag="spot_rule",
 ):
@@ -138,6 +143,7 @@ class SpotRule(
     unstated: tuple[UnstatedItem, ...]
     """Items that the market has but whose numbers this version lacks: each month's operator statement has
     to give their amounts, else the month is refused."""
+    settlements: Settlements = "two"
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -156,6 +162,10 @@ class SpotRule(
         one_of(self.price_point, PricePoint, "price_point")
         one_of(self.contract_point, ContractPoint, "contract_point")
         one_of(self.charging_bears, ChargingBears, "charging_bears")
+        one_of(self.settlements, Settlements, "settlements")
+        if self.settlements == "one" and self.contract_point == "reference_node":
+            wrong = "price_point: the reference node's price is of a day-ahead settlement"
+            raise Refused("not_allowed", wrong, place="contract_point")
         _once([limits.product for limits in self.limits], "limits")
         named = [_tag(item) for item in self.items]
         _once(named, "items")

@@ -10,7 +10,13 @@ from ledger.clauses.share import amount
 from ledger.quantity import Price, exact
 from ledger.refusal import Refused
 from ledger.streams.earned import Earned
-from ledger.streams.spot.energy import contract_lines, energy_lines, no_contract_terms
+from ledger.streams.spot.energy import (
+    contract_lines,
+    energy_lines,
+    no_contract_terms,
+    real_time_lines,
+    trade_lines,
+)
 from ledger.streams.spot.facts import SpotMonth
 from ledger.streams.spot.leaves import priced_line, stated_line
 from ledger.streams.spot.prices import SpotPrices
@@ -29,13 +35,14 @@ def spot_earnings(rule: SpotRule, unit: TradingUnit, prices: SpotPrices) -> tupl
     """What the unit earned, one line for each settlement item, rounded once (DOMAIN.md 3.0 and 3.5).
 
     Above zero is receivable by the storage's side. In this order, where they apply: day-ahead energy and
-    real-time deviation of each direction; each contract for difference and its node spread; declaration
-    recovery; execution penalty; levelling; transmission price and funds on charging energy; and what the
-    operator states for items whose numbers the rule lacks.
+    real-time deviation of each direction; each contract for difference and its node spread; each
+    intraday trade; declaration recovery; execution penalty; levelling; transmission price and funds on
+    charging energy; and what the operator states for items whose numbers the rule lacks.
 
     Raises:
         Refused: `rule` for prices of another rule; `profile`, `energy_range`, `interval`;
-            `clearing_missing`, `clearing_overlap`, `declaration_missing`, `declaration_overlap`;
+            `day_ahead_clearing`, `clearing_missing`, `clearing_overlap`, `declaration_missing`,
+            `declaration_overlap`;
             `statement_missing`, `statement_interval`; `price_missing`; `grid_charges`, `currency`, `unit`;
             `item_unstated`, `item_computed`; `without_contract`; `fact_site`, `fact_rule`.
     """
@@ -48,12 +55,22 @@ def spot_earnings(rule: SpotRule, unit: TradingUnit, prices: SpotPrices) -> tupl
     if without is not None and _statement(unit).without_contract:
         lines = [_without_contract(without, unit, real_time, prices)]
     else:
-        cleared = scheduled(unit.clearings, unit, prices, "clearing")
-        lines = energy_lines(cleared, real_time, prices)
+        lines = _traded(rule, unit, real_time, prices)
         for contract in unit.contracts:
             lines += contract_lines(contract, unit, prices)
+        for trade in unit.trades:
+            lines += trade_lines(trade, unit, prices)
         lines += _items(rule, unit, real_time, prices)
     return (*lines, *_charging(rule, unit, prices), *_stated(rule, unit, prices))
+
+
+def _traded(rule: SpotRule, unit: TradingUnit, real_time: Quantity, prices: SpotPrices) -> list[Earned]:
+    if rule.settlements == "two":
+        return energy_lines(scheduled(unit.clearings, unit, prices, "clearing"), real_time, prices)
+    for clearing in unit.clearings:
+        wrong = f"rule {rule.id} has no day-ahead settlement"
+        raise Refused("day_ahead_clearing", wrong, place=f"clearing {clearing.id}")
+    return real_time_lines(real_time, prices)
 
 
 def _items(rule: SpotRule, unit: TradingUnit, real_time: Quantity, prices: SpotPrices) -> list[Earned]:
@@ -79,7 +96,7 @@ def _items(rule: SpotRule, unit: TradingUnit, real_time: Quantity, prices: SpotP
 def _without_contract(
     item: NoContractUser, unit: TradingUnit, real_time: Quantity, prices: SpotPrices
 ) -> Earned:
-    if unit.contracts or unit.clearings:
+    if unit.contracts or unit.clearings or unit.trades:
         raise Refused("without_contract", f"{unit.site} is stated to have none, yet has one or a clearing")
     if real_time.injected.any():
         raise Refused(

@@ -11,7 +11,13 @@ import numpy as np
 from ledger.interval import Interval
 from ledger.quantity import Price
 from ledger.refusal import Refused
-from ledger.streams.spot.facts import SpotClearing, SpotContract, SpotDeclaration, SpotMonth
+from ledger.streams.spot.facts import (
+    SpotClearing,
+    SpotContract,
+    SpotDeclaration,
+    SpotIntradayTrade,
+    SpotMonth,
+)
 from ledger.streams.spot.prices import SpotPrices, Whole
 
 Schedule = Literal["clearing", "declaration"]
@@ -41,6 +47,7 @@ class TradingUnit(NamedTuple):
     statement: SpotMonth | None
     grid_charges: GridCharges | None
     """Needed where charging energy bears them."""
+    trades: tuple[SpotIntradayTrade, ...] = ()
 
 
 class Quantity(NamedTuple):
@@ -113,7 +120,9 @@ def scheduled(
     return Quantity(injected, withdrawn)
 
 
-def contracted(contract: SpotContract, unit: TradingUnit, prices: SpotPrices) -> tuple[slice, Whole, Whole]:
+def contracted(
+    contract: SpotContract | SpotIntradayTrade, unit: TradingUnit, prices: SpotPrices
+) -> tuple[slice, Whole, Whole]:
     """The part of the settled interval that the contract covers, its volumes there, and the position of
     each one's price.
 
@@ -133,7 +142,9 @@ def contracted(contract: SpotContract, unit: TradingUnit, prices: SpotPrices) ->
 
 
 def check_fact(
-    fact: SpotClearing | SpotDeclaration | SpotContract | SpotMonth, unit: TradingUnit, prices: SpotPrices
+    fact: SpotClearing | SpotDeclaration | SpotContract | SpotIntradayTrade | SpotMonth,
+    unit: TradingUnit,
+    prices: SpotPrices,
 ) -> None:
     """That the fact is this unit's and was told under this rule.
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import msgspec
+import pytest
 
+from adapters.settling import settle_month
 from adapters.verify import check_runs
+from ledger.interval import Month
 from ledger.signed_contract import RegisterContract
-from tests.adapters.cli.terminal import Terminal
+from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.cli.test_disputes import MONTH, OF_HOST, issue, life, refused
 from tests.adapters.cli.test_disputes import run as issued_run
 from tests.adapters.conftest import Bench
-from tests.adapters.http.conftest import HOST
+from tests.adapters.http.conftest import HOST, Api
 from tests.adapters.http.test_lives import TERMS
 from tests.adapters.test_provisional import record_days
-from tests.adapters.test_settling import CONTRACT
+from tests.adapters.test_settling import CONTRACT, founded
 
 run = issued_run
 
@@ -65,3 +68,33 @@ def test_what_an_end_before_a_closed_month_takes_back_is_asked_for(run: Terminal
     delta = life(bench, HOST, 2).amount
     assert delta == -life(bench, HOST).amount
     assert delta.minor
+
+
+SHANGHAIS_SEPTEMBER = datetime(2026, 8, 31, 16, tzinfo=UTC)
+
+
+def test_no_month_is_closed_before_it_is_over(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever it was settled by, the close is recorded under an instant that is past the month's end."""
+    bench.now = datetime(2026, 8, 20, tzinfo=UTC)
+    founded(bench, msgspec.structs.replace(CONTRACT, statement_terms=TERMS))
+    record_days(bench, 0, 31, "all")
+    api = Api(bench)
+    run = terminal_of(bench, capsys)
+    settle_month(bench.door, bench.database, Month.parse(MONTH), actor="ada")
+    for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
+        run("statements", step, MONTH, "--as", who)
+    run("finalise", MONTH, "--as", "ada")
+    early = refused("month_not_over", run, "close", MONTH, "--as", "ada")
+    assert "2026-08 ends with 2026-08-31, and where the book is kept it is 2026-08-20" in early.reason
+    bench.now = SHANGHAIS_SEPTEMBER
+    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    api.close()
+
+
+def test_a_clock_set_back_does_not_reopen_a_month_that_is_over(run: Terminal, bench: Bench) -> None:
+    """The runs were recorded in September: the close is too, and its instant says so."""
+    run("finalise", MONTH, "--as", "ada")
+    bench.now = datetime(2026, 8, 20, tzinfo=UTC)
+    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    (recorded,) = bench.query("SELECT recorded_at FROM ledger.envelope WHERE aggregate = 'closing.book'")
+    assert recorded[0] >= SHANGHAIS_SEPTEMBER  # type: ignore[operator]

@@ -16,10 +16,11 @@ from adapters.settling import wait_until
 from adapters.transparency.log_key import signer_of
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
-from ledger.transparency.note import Note
+from ledger.transparency.note import Note, cosign
 from ledger.transparency.note_key import NoteKey
 from tests.adapters.conftest import Bench
 from tests.adapters.transparency.books import append_parties
+from tests.ledger.transparency.signers import WITNESS
 
 Run = Callable[..., tuple[object, str]]
 """Runs `wattledger log ...`; answers its exit code and what it printed."""
@@ -134,3 +135,19 @@ def test_another_logs_checkpoint_is_refused(log: Run, bench: Bench, tmp_path: Pa
     with pytest.raises(Refused) as caught:
         log("check", str(kept))
     assert caught.value.code == "note"
+
+
+def test_a_witness_s_signature_is_kept_and_asked_for(log: Run, bench: Bench, tmp_path: Path) -> None:
+    grown(bench, range(3))
+    log("key", "--make")
+    note = Note.parse(log("checkpoint")[1].encode())
+    file, witness = tmp_path / "note", ("--witness", str(WITNESS.key))
+    file.write_bytes(note.content())
+    with pytest.raises(Refused, match="did not cosign this"):
+        log("check", str(file), *witness)
+    file.write_bytes(note.with_signature(cosign(note.text, WITNESS, 1_800_000_000)).content())
+    told = "witness.example/w1 saw the checkpoint of 3 events at 2027-01-15T08:00:00+00:00; kept\n"
+    assert log("cosignature", str(file), *witness) == (None, told)
+    assert log("checkpoint")[1].encode() == file.read_bytes()
+    code, said = log("check", str(file), *witness)
+    assert (code, "3 events today go on from the 3" in said) == (0, True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from tests.adapters.cli.terminal import Terminal, terminal_of
@@ -165,3 +166,72 @@ def test_every_issued_statement_is_checked_before_the_close(run: Terminal) -> No
     assert OWNERS in wanting[0], "its correction is of nothing, and run 1 has to be invoiced"
     run("record", "supplier-payment", "insurance", "7.00", "2026-08-30", "s1", "--as", "ada")
     assert "unmatched: supplier payment s1 of 2026-08-30" in run("month", MONTH)
+
+
+def owed_by(run: Terminal, number: int) -> Money:
+    """What the host owes by the statement of a run."""
+    (line,) = [one for one in run("netting", "show", HOST).splitlines() if f" run {number}: " in one]
+    return -Money.parse(line.split(": ")[1].rsplit(", due", 1)[0].replace(",", ""), "CNY")
+
+
+def test_an_id_names_one_credit(run: Terminal) -> None:
+    """5.00 paid beyond the first run go to the correction; given again, nothing is left to give."""
+    owed = owed_by(run, 1)
+    pay(run, "b1", str(-(owed + Money(500, "CNY"))), "--run", "1")
+    given = ("record", "credit", CONTRACT.id, MONTH, HOST, "5.00", "--to", CONTRACT.id, MONTH, "--as", "ada")
+    told = run(*given, "--id", "k1")
+    assert told.startswith("credit k1: recorded, event ")
+    assert run(*given, "--id", "k1") == told, "given again it is the same credit"
+    assert run(*given, "--id", "k1", "--run", "1", "--to-run", "2") == told
+    with pytest.raises(
+        Refused, match=r"credit k1 is recorded already: 5\.00 CNY from statement\."
+    ) as refusal:
+        run(*given, "--id", "k1", "--run", "2")
+    assert (refusal.value.code, refusal.value.place) == ("exists", "id")
+    other = ("record", "credit", CONTRACT.id, MONTH, HOST, "4.00", *given[6:], "--id", "k1")
+    with pytest.raises(Refused) as refusal:
+        run(*other)
+    assert refusal.value.code == "exists"
+
+
+def test_a_receipt_for_which_nothing_is_due_says_how_it_is_recorded_in_advance(run: Terminal) -> None:
+    """Named as the refusal says, it stands on account."""
+    owed = Money.parse(amount_in(account(run), "closing")[0], "CNY")
+    pay(run, "b1", str(-owed))
+    with pytest.raises(Refused, match=rf"record payment {CONTRACT.id} {MONTH} {HOST} --run 2") as spread:
+        run("record", "payment", "--spread", HOST, "--id", "b2", "--as", "ada", "--", "-7.00")
+    assert spread.value.code == "payment_spread"
+    asked = refused("run_needed", run, "b2", "-7.00")
+    said = asked.reason.partition("such as: wattledger ")[2]
+    command, _, amount = said.partition(" ... -- ")
+    assert "over 1 statement" in run(*command.split(), "--id", "b2", "--as", "ada", "--", amount)
+    assert amount_in(account(run), "paid to us beyond its statements") == ["7.00"]
+    later = refused("unknown_statement", run, "b3", "-7.00", month="2026-09")
+    assert f"such as: wattledger record payment {CONTRACT.id} {MONTH} {HOST} --run 2" in later.reason
+
+
+def test_who_approves_a_write_off_is_said(run: Terminal) -> None:
+    told = " ".join(run("record", "write-off", "--help").split())
+    assert "In a book of one person it is done at once." in told
+    assert "waits as a proposal until another one approves it: wattledger approve PROPOSAL" in told
+    one = ("record", "write-off", CONTRACT.id, MONTH, HOST, "--id", "w1", "--reason", "a cent", "--as", "ada")
+    assert run(*one, "--", "-0.01").startswith("write-off w1: recorded, event ")
+    as_payment = refused("write_off", run, "w2", "-0.01", "--kind", "write_off")
+    assert "at once in a book of one person" in as_payment.reason
+
+
+def test_a_netting_uses_up_what_was_paid_in_advance(run: Terminal) -> None:
+    """5.00 paid beyond the first run are set off against what the correction asks for."""
+    owed, more = owed_by(run, 1), owed_by(run, 2)
+    pay(run, "b1", str(-(owed + Money(500, "CNY"))), "--run", "1")
+    shown = run("netting", "show", HOST)
+    assert f"    {CONTRACT.id} {MONTH} run 1: 5.00, paid in advance\n" in shown
+    assert shown.startswith(f"{HOST:<24} receivable {grouped(str(more))}, payable 5.00, net ")
+    run("netting", "agree", HOST, "--from", "2026-01-01", "--evidence", "letter 7", "--as", "ada")
+    told = run("netting", "set-off", HOST, "n1", "--as", "ada").splitlines()
+    assert told[0].startswith("netting n1: 5.00 CNY each way, event ")
+    assert [line.rpartition(" run ")[2] for line in told[1:]] == ["1: 5.00", "2: -5.00"]
+    assert owed_by(run, 2) == more - Money(500, "CNY")
+    assert "journal and statements differ" not in run("month", MONTH)
+    rows = [one.split() for one in run("trial-balance", "2026-09").splitlines() if "AdvanceReceived:" in one]
+    assert [row[-1] for row in rows] == ["0.00"]

@@ -17,6 +17,7 @@ from adapters.nats import stream, wire
 from adapters.settings import Settings
 from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.published_log import PublishedLog
+from ledger.refusal import Refused
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 
@@ -141,3 +142,25 @@ def test_each_kind_of_damage_ends_a_dry_run_with_1(
     assert run()[0] == after
     assert replay.replay(kept.bench.log, kept.bench.database).equal
     assert run("--dry-run")[0] == after
+
+
+def test_a_tail_that_no_checkpoint_proves_is_asked_for(kept: Kept, run: Run) -> None:
+    for name in ("L1", "L2"):
+        kept.bench.door.execute(sample.register_party(name), command_id=name, actor="ada")
+    kept.bench.project()
+    kept.alter_the_stream()
+    kept.alter_the_stream()
+    tail = "2 events, sequences 5 to 6, stand in another copy than the stream only, and the newest checkpoint"
+    code, said = run("--dry-run")
+    assert (code, f"would not be repaired unasked: {tail}" in said) == (1, True)
+    code, said = run()
+    assert (code, f"not repaired: {tail} that holds covers 4: nothing was changed\n" in said) == (1, True)
+    assert "--beyond-checkpoint archive --reason TEXT" in said
+    for half in (("--reason", "why"), ("--beyond-checkpoint", "archive")):
+        with pytest.raises(Refused, match="go together"):
+            run(*half)
+    code, said = run("--beyond-checkpoint", "archive", "--reason", "the receipts agree")
+    assert code == 0
+    told = "archive believed beyond the newest checkpoint: sequences 5 to 6, 2 events"
+    assert f"{told}; reason: the receipts agree\n" in said
+    assert run("--dry-run") == (0, "nothing to repair up to position 7\n")

@@ -23,6 +23,17 @@ def said(state: Path, book: str, *arguments: str) -> str:
     return out
 
 
+def not_said(state: Path, book: str, *arguments: str) -> str:
+    """Why a command on a book is refused."""
+    command = started(state, *arguments, book=book, http_port="0")
+    try:
+        _, errors = command.communicate(timeout=_PATIENCE_S)
+    finally:
+        command.kill()
+    assert command.returncode == 2, errors
+    return errors
+
+
 def test_commands_on_a_second_book_do_not_wait_for_the_owner_s_projector(tmp_path: Path) -> None:
     state = tmp_path / "var"
     owner = started(state, "up", book="first", http_port="0")
@@ -32,6 +43,15 @@ def test_commands_on_a_second_book_do_not_wait_for_the_owner_s_projector(tmp_pat
             assert owner.poll() is None
             assert time.monotonic() < give_up
             time.sleep(0.05)
+        refused = started(state, "up", book="second", http_port="18777")
+        _, why = refused.communicate(timeout=_PATIENCE_S)
+        assert refused.returncode == 2
+        assert why.startswith(
+            f"refused (servers_running): state: another command (process {owner.pid}) runs the servers of"
+            f" {state} and book 'first': NATS at 127.0.0.1:"
+        )
+        assert "WATTLEDGER_HTTP_PORT=18778 WATTLEDGER_BOOK=second wattledger serve" in why
+        assert "no_book" in not_said(state, "second", "status"), "it was not founded on the way"
         told = said(state, "second", "demo", "--exit", "--part", "found")
         assert "second" in said(state, "second", "status")
         for book, events in (("first", 0), ("second", 1)):

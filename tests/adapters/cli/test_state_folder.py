@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.cli.servers import _runs_already
 from adapters.cli.session import check_folder
 from adapters.settings import Settings
 from adapters.state_folder import Addresses, StateFolder
@@ -96,6 +97,28 @@ def test_who_comes_second_joins_and_the_owner_waits_for_it(
     assert not second.owned
     with second.entered() as others:
         assert others is None
+
+
+def test_up_beside_a_running_command_says_what_runs_and_what_to_do(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    wanted = Settings(state=tmp_path, book="other", http_port=0)
+    assert folder.announced is None
+    with folder.entered():
+        assert "starts or stops the servers; try again" in _runs_already(wanted).reason.replace(
+            f" of {tmp_path}", ""
+        )
+        folder.announce(ADDRESSES)
+        assert folder.announced == ADDRESSES
+        told = _runs_already(wanted)
+        assert (told.code, told.place) == ("servers_running", "state")
+        assert (
+            f"runs the servers of {tmp_path} and book 'demo': NATS at 127.0.0.1:1, PostgreSQL at"
+            in told.reason
+        )
+        assert "On the same servers: WATTLEDGER_BOOK=other wattledger serve" in told.reason
+        same = _runs_already(Settings(state=tmp_path, book="demo")).reason
+        assert same.endswith("that is this book; commands join it, and nothing more needs to be started")
+    assert folder.announced is None, "the note alone says nothing"
 
 
 def test_an_owner_s_stale_note_is_not_joined(tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ class PureDesk(Desk):
         }
         return Binding(SiteTies(units, {}))
 
+    def _fresh_binding(self) -> Binding:
+        return self._binding()
+
     def bids(self) -> dict[str, BidState]:
         return {
             name.removeprefix("bid."): state

@@ -39,6 +39,7 @@ from trading.market_answer import AcknowledgeBid
 from trading.product import Product
 from trading.published_market import PublishMarket
 from trading.risk import ApprovePolicy, PreparePolicy
+from trading.settles_as import SettlesAs
 from trading.sharing import SharingTerms, StateSharing
 
 DAY = date(2026, 8, 12)
@@ -58,7 +59,9 @@ ENVELOPE = UnitEnvelope(
 
 def hourly() -> Product:
     fields = {name: getattr(DAY_AHEAD, name) for name in DAY_AHEAD.__struct_fields__}
-    return Product(**(fields | {"interval_s": 3600, "settles_as": SPOT.rule.id}))
+    return Product(
+        **(fields | {"interval_s": 3600, "settles_as": SettlesAs(rule=SPOT.rule.id, stream="spot")})
+    )
 
 
 def prices(product: str, by_hour: list[int]) -> list[RecordPrices]:

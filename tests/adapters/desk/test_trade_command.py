@@ -15,7 +15,7 @@ import pytest
 
 from adapters.cli.session import Session
 from adapters.embedded.child import free_port
-from adapters.gateway.configured import FilesAccess, ReferenceAccess, gateway_file, opened, tokens
+from adapters.gateway.configured import FilesAccess, OpenAdrAccess, ReferenceAccess, gateway_file, opened, tokens
 from adapters.gateway.file_exchange import FileExchange
 from adapters.main import application
 from adapters.settings import Settings
@@ -148,7 +148,7 @@ def test_without_gateways_there_is_nothing_to_trade(floor: Floor, tmp_path: Path
 
 def test_the_example_names_one_gateway_of_each_kind(tmp_path: Path) -> None:
     file = gateway_file(EXAMPLE)
-    assert [type(one) for one in file.gateways.values()] == [ReferenceAccess, FilesAccess]
+    assert [type(one) for one in file.gateways.values()] == [ReferenceAccess, FilesAccess, OpenAdrAccess]
     only_files = type(file)(gateways={"file": file.gateways["file"]})
     with opened(only_files, EXAMPLE.parent) as found:
         assert isinstance(found["file"], FileExchange)

@@ -206,8 +206,7 @@ SAMPLES: Final[dict[str, str]] = {
     "{} of {}: by the unit's terms, not by weight": (
         "deviation of D1, run R1, of unit U1: by the unit's terms, not by weight"
     ),
-    "{} to {}": "site S1 is under no contract on 2026-08-01 to 2026-08-09: what f1 would earn there falls to"
-    " nobody",
+    "{} to {}": "under no contract on 2026-08-01 to 2026-08-09: what f1 would earn there falls to nobody",
     "with the storage the site exported {} Wh {} ({} -> {}), worth the export price instead of the import"
     " price; the rest is each bill's lines being rounded by themselves": EXPORT,
     " (the ratio {} is capped)": "multiplied by 1.2 (the ratio 1.3 is capped)",

@@ -17,6 +17,7 @@ from adapters.http.secret import digest_of, new_secret
 from adapters.personal.keys import PersonalKeys
 from adapters.personal.people import People
 from adapters.settling import wait_until
+from adapters.webhooks.signing_keys import SigningKeys
 from ledger.access import ROLES, Grant, GrantKey, Role
 from tests.adapters.conftest import Bench
 from tests.adapters.test_settling import CONTRACT, filled
@@ -52,6 +53,7 @@ class Api:
             bench.clock,
             self.published,
             self.people,
+            SigningKeys(bench.nats.folder / "webhooks" / bench.book),
         )
 
     def restart(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -130,3 +130,70 @@ def test_a_number_is_its_issuers_and_a_part_of_a_later_invoice_shares_it(api: Ap
     problem(invoice("two", number=" 24418"), 422, "invoice_number", "number")
     ok(invoice("two", in_next_invoice=True))
     ok(invoice("two", number="24418"))
+
+
+def test_what_is_open_on_a_day_is_what_was_issued_and_paid_by_then(api: Api) -> None:
+    """Both statements were issued on 1 September. 1.00 was paid on the 3rd and 2.00 on the 5th, and both were
+    recorded on the 10th."""
+    before = open_amounts(api)
+    api.bench.now += timedelta(days=9)
+    for name, amount, day in (("b1", "-1.00", "2026-09-03"), ("b2", "-2.00", "2026-09-05")):
+        paid = {"id": name, "on": day, "amount": amount, "kind": "payment"}
+        ok(api.post("/v1/statements/one/2026-08/host/1/payments", paid, "finance"))
+    api.wait()
+
+    def on(day: str | None, **more: Any) -> list[dict[str, Any]]:
+        asked = {"party": "host"} | ({} if day is None else {"effective": day}) | more
+        found: list[dict[str, Any]] = ok(api.get("/v1/receivables", "finance", **asked))["items"]
+        return found
+
+    def owed(day: str | None) -> dict[str, str]:
+        return {one["contract"]: one["open_amount"] for one in on(day)}
+
+    def less(fen: int) -> dict[str, str]:
+        return {"one": str(before["one"] + Money(fen, "CNY")), "two": str(before["two"])}
+
+    assert owed("2026-08-31") == {}, "nothing was issued yet"
+    assert owed("2026-09-01") == owed("2026-09-02") == less(0)
+    assert owed("2026-09-03") == less(100)
+    assert owed("2026-09-05") == owed(None) == less(300)
+    assert [[one["id"] for one in each["payments"]] for each in on("2026-09-04")] == [["b1"], []]
+    assert [one["settled"] for one in on("2026-09-04")] == ["-1.00", "0.00"]
+    assert len(on("2026-09-04", limit=1)) == 1
+    life = "/v1/statements/one/2026-08/host/1/life"
+    then = ok(api.get(life, "finance", effective="2026-09-04"))["life"]
+    assert (then["open_amount"], then["standing"]) == (less(100)["one"], "part_paid")
+    early = ok(api.get(life, "finance", effective="2026-08-31"))["life"]
+    assert (early["status"], early["issued_on"], early["due_on"], early["settled"]) == (
+        "approved",
+        None,
+        None,
+        "0.00",
+    )
+    nets = {
+        day: [one["receivable"] for one in ok(api.get("/v1/netting", "auditor", effective=day))["items"]]
+        for day in ("2026-08-31", "2026-09-02", "2026-09-05")
+    }
+    whole = -(before["one"] + before["two"])
+    assert nets == {
+        "2026-08-31": [],
+        "2026-09-02": [str(whole)],
+        "2026-09-05": [str(whole - Money(300, "CNY"))],
+    }
+
+
+def test_an_id_names_one_credit(api: Api) -> None:
+    """5.00 paid beyond one statement go to the other; given again under another key, nothing moves again."""
+    before = open_amounts(api)
+    over = str(before["one"] + Money(-500, "CNY"))
+    statement = "/v1/statements/one/2026-08/host/1"
+    paid = {"id": "b1", "on": "2026-09-01", "amount": over, "kind": "payment"}
+    ok(api.post(f"{statement}/payments", paid, "finance"))
+    credit = {"id": "k1", "amount": "5.00", "contract": "two", "month": "2026-08", "run": 1}
+    told = ok(api.post(f"{statement}/credits", credit, "finance"))
+    assert open_amounts(api) == {"one": Money(0, "CNY"), "two": before["two"] + Money(500, "CNY")}
+    api.bench.now += timedelta(days=3)
+    assert ok(api.post(f"{statement}/credits", credit, "finance")) == told, "another day, the same credit"
+    other = {**credit, "amount": "4.00"}
+    problem(api.post(f"{statement}/credits", other, "finance"), 409, "exists", "id")
+    assert open_amounts(api)["two"] == before["two"] + Money(500, "CNY")

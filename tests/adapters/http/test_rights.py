@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 
+import httpx
 import msgspec
 import psycopg
 import pytest
 
 from adapters.http.caller import Caller
 from adapters.http.permissions import PERMISSIONS
+from adapters.http.proven_keys import ProvenKeys
 from adapters.http.recent_keys import RecentKeys
 from adapters.http.service import Service
 from adapters.http.view import View
-from ledger.access import ROLES
+from ledger.access import ROLES, RevokeKey
 from ledger.contract import Visibility
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import CONTRACT, HOST, Api, problem
@@ -98,6 +100,27 @@ def test_a_key_is_shown_once_works_at_once_and_ends_at_once(api: Api) -> None:
     assert not any("sha256" in key for key in listed.values())
 
 
+def test_a_key_that_was_used_commands_nothing_once_its_revocation_is_stored(api: Api) -> None:
+    """Before any row tells: the projector stands still."""
+    secret = api.grant("admin", actor="eve")
+    headers = {"Authorization": f"Bearer {secret}"}
+
+    def command(key: str) -> httpx.Response:
+        body = {"actor": "carl", "role": "auditor"}
+        return api.client.post("/v1/keys", json=body, headers=headers | {"Idempotency-Key": key})
+
+    assert [command(key).status_code for key in ("k1", "k2")] == [201, 201]
+    (grant,) = (
+        one
+        for one in api.bench.query(
+            "SELECT id FROM ledger.registered WHERE kind = 'key' AND document->'grant'->>'actor' = 'eve'"
+        )
+    )
+    api.projector.stop()
+    api.bench.door.execute(RevokeKey(str(grant[0])), command_id="revoke", actor="setup")
+    problem(command("k3"), 401, "unauthenticated")
+
+
 def test_a_partners_key_needs_its_party(settled: Api) -> None:
     problem(settled.post("/v1/keys", {"actor": "p", "role": "partner"}), 422, "party")
     problem(
@@ -149,7 +172,7 @@ def test_a_partners_explanation_has_its_own_lines_and_no_names(settled: Api) -> 
 def test_a_wrong_query_still_shows_a_partner_nothing_else(settled: Api) -> None:
     """PostgreSQL's own row security: a query that forgets the party, or asks for a table of the staff's."""
     bench = settled.bench
-    service = Service(bench.door, bench.database, lambda: None, bench.clock, RecentKeys())
+    service = Service(bench.door, bench.database, lambda: None, bench.clock, RecentKeys(), ProvenKeys())
     view = View(service, Caller("someone", "partner", HOST), None)
     with view.reading() as (connection, _):
         seen = connection.execute("SELECT DISTINCT party FROM ledger.statement").fetchall()

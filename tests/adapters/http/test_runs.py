@@ -179,7 +179,7 @@ def test_a_named_calendar_must_be_published(bench: Bench) -> None:
     text = (
         (Path(__file__).parents[3] / "examples/contracts/eaas-s1.toml")
         .read_text(encoding="utf-8")
-        .replace('currency = "CNY"', 'currency = "CNY"\nrun_calendar = "shaanxi_v2"', 1)
+        .replace('run_calendar = "plain" ', 'run_calendar = "shaanxi_v2" ', 1)
     )
     assert contract_file.parse(text) == NAMED
     founded(bench)

@@ -14,7 +14,7 @@ from ledger.contract import Contract
 from ledger.effective import History, Period
 from ledger.interval import Month
 from ledger.month_close import Closed, MonthClosed
-from ledger.netting import positions
+from ledger.netting import Netting, NettingAgreement, Nettings, RecordNetting, positions
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import RecordSettlement
@@ -104,6 +104,18 @@ class PaperBook:
         money = Money.parse(amount, "CNY")
         for command in recording(spread(asked, id=name, party="host", on=on, amount=money)):
             self.do(command, on)
+
+    def net(self, name: str, on: date = ISSUED) -> None:
+        """Set off all that is open with the host; the agreement is as old as the book."""
+        agreed = NettingAgreement(effective_from=date(2026, 1, 1), evidence="framework agreement 7")
+        self.states.setdefault("netting.host", Nettings((agreed,)))
+        found = positions(OWNER, self.lives, {self.terms.id})
+        parts = [part for one in found if one.party == "host" for part in one.set_off()]
+        if parts:
+            amount = sum((one.amount for one in parts if one.amount.minor > 0), Money.zero("CNY"))
+            netted = Netting(id=name, party="host", on=on, amount=amount, parts=tuple(parts))
+            for command in RecordNetting(netted).commands:
+                self.do(command, on)
 
     def close(self, month: Month) -> None:
         closed = MonthClosed(Closed(month, {}, (), "ada"))

@@ -148,11 +148,13 @@ class Bench:
         self.auditor.earned += sign * minor
 
     def net(self, party: str, _: int) -> None:
-        self.post(
-            netting.netting_entry(
-                party, self.owed("receivable", party), -self.owed("payable", party), DAY, "n"
-            )
-        )
+        receivable, payable = self.owed("receivable", party), -self.owed("payable", party)
+        amount = Money(min(receivable.minor, payable.minor), "CNY")
+        if amount.minor <= 0:
+            return  # after corrections an account may be on the other side: nothing is owed both ways
+        zero = Money.zero("CNY")
+        parts = [(OpenItem(-receivable, zero), -amount), (OpenItem(payable, zero), amount)]
+        self.post(netting.netting_entry(party, parts, DAY, "n"))
         assert 0 in (self.owed("receivable", party).minor, self.owed("payable", party).minor)
 
     def write_off(self, party: str, minor: int) -> None:

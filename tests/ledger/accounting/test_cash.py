@@ -173,23 +173,38 @@ def test_only_amounts_above_zero_move(move: Callable[[Money], JournalEntry], min
     assert refused.value.code == "payment_amount"
 
 
+def item(due: str, settled: str = "0.00") -> OpenItem:
+    return OpenItem(yuan(due), yuan(settled))
+
+
 @pytest.mark.parametrize(
-    ("receivable", "payable", "after"),
+    ("parts", "posted"),
     [
-        ("43269.33", "31975.24", ("11294.09", "0.00")),
-        ("10.00", "31975.24", ("0.00", "31965.24")),
-        ("5.00", "5.00", ("0.00", "0.00")),
-        ("-30.00", "-50.00", ("20.00", "0.00")),
-        ("-30.00", "20.00", ("0.00", "50.00")),
-        ("30.00", "-20.00", ("50.00", "0.00")),
+        (
+            [(item("-43269.33"), "-31975.24"), (item("31975.24"), "31975.24")],
+            {"receivable:host": "-31975.24", "payable:host": "31975.24"},
+        ),
+        (
+            [(item("-100.00", "-130.00"), "30.00"), (item("-50.00"), "-30.00")],
+            {"receivable:host": "-30.00", "advance_received:host": "30.00"},
+        ),
+        (
+            [(item("80.00", "90.00"), "-10.00"), (item("40.00"), "10.00")],
+            {"payable:host": "10.00", "advance_paid:host": "-10.00"},
+        ),
+        (
+            [(item("-100.00", "-130.00"), "30.00"), (item("80.00", "110.00"), "-30.00")],
+            {"advance_received:host": "30.00", "advance_paid:host": "-30.00"},
+        ),
     ],
 )
-def test_netting_leaves_one_side(receivable: str, payable: str, after: tuple[str, str]) -> None:
-    posted = amounts(netting.netting_entry("host", yuan(receivable), yuan(payable), DAY, DOC))
-    assert str(yuan(receivable) + yuan(posted["receivable:host"])) == after[0]
-    assert str(yuan(payable) - yuan(posted["payable:host"])) == after[1]
+def test_a_netting_moves_what_each_statement_has_open_and_no_bank(
+    parts: list[tuple[OpenItem, str]], posted: dict[str, str]
+) -> None:
+    """A receivable against a payable, and each against what was paid beyond another statement."""
+    entry = netting.netting_entry("host", [(one, yuan(amount)) for one, amount in parts], DAY, DOC)
+    assert amounts(entry) == posted
 
 
 def test_netting_nothing_posts_nothing() -> None:
-    assert netting.netting_entry("host", yuan("5.00"), yuan("0.00"), DAY, DOC) is None
-    assert netting.netting_entry("host", yuan("0.00"), yuan("5.00"), DAY, DOC) is None
+    assert netting.netting_entry("host", [], DAY, DOC) is None

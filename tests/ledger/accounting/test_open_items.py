@@ -36,6 +36,7 @@ step = st.one_of(
     st.tuples(st.just("spread"), minor, day),
     st.tuples(st.just("write_off"), run, st.sampled_from([50, 100]), day),
     st.tuples(st.just("credit"), run, run, st.sampled_from([50, 100])),
+    st.tuples(st.just("net"), day),
     st.tuples(st.just("close"), st.sampled_from([4, 5])),
 )
 
@@ -56,6 +57,8 @@ def act(book: PaperBook, number: int, what: str, *arguments: Any) -> None:
         case "credit", (of, to, percent):
             left = abs(book.life(run=of).open_amount.minor) * percent // 100
             book.credit(f"k{number}", of, to, decimal_text(left, 2))
+        case "net", (on,):
+            book.net(f"n{number}", on)
         case "close", (month,):
             book.close(Month(2026, month))
 
@@ -103,7 +106,7 @@ def agrees_on(book: PaperBook, until: date) -> None:
     then = as_posted(book.lives, until, book.journal.posting_days)
     closing = party_account(entries, "host", "CNY", None, end).closing
     assert ageing(then, "CNY", until, OWNER, {book.terms.id}).total == closing
-    assert sum((life.posted_item.debit for life in then), Money.zero("CNY")) == closing
+    assert sum((OpenItem(life.due, life.settled).debit for life in then), Money.zero("CNY")) == closing
 
 
 @pytest.mark.parametrize(
@@ -165,3 +168,21 @@ def test_what_a_closed_month_gets_late_is_open_until_it_is_posted() -> None:
         then = as_posted(book.lives, until, days)
         assert [str(-life.open_amount) for life in then] == ([] if left is None else [left])
     assert book.journal.journal.balance(Account("receivable", ("host",)), "CNY").minor == 1000000
+
+
+def test_a_netting_uses_up_what_stands_on_account() -> None:
+    """705.91 paid beyond the first run, and 3 975.24 asked for by the correction: 3 269.33 are left."""
+    book = PaperBook(with_streams(eaas(), {"demand_response": OWNER}))
+    book.settle({"demand_response": "45678.91"})
+    book.issue()
+    book.settle({"demand_response": "40000.00"})
+    book.issue(run=2)
+    book.pay("b1", "-12000.00")
+    book.net("n1")
+    assert [str(book.life(run=number).open_amount) for number in (1, 2)] == ["0.00", "-3269.33"]
+    assert in_journal(book) == in_statements(book) == {"receivable:host": 326933}
+    (entry,) = [one for one in book.journal.journal if one.kind == "netting"]
+    assert {str(one.account): str(one.amount) for one in entry.postings} == {
+        "receivable:host": "-705.91",
+        "advance_received:host": "705.91",
+    }

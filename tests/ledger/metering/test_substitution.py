@@ -24,6 +24,7 @@ from ledger.readings import Run, run_of
 from ledger.refusal import Refused
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
 STEP = timedelta(minutes=15)
 METER = Meter("M1", "S1", "storage", ("charge", "discharge"), 900, 250_000, "Asia/Shanghai")
 KNOWN: dict[str, object] = {"meter.M1": History[Meter]().with_version(Period(START), METER)}
@@ -127,12 +128,12 @@ def test_what_is_refused_besides() -> None:
 
 def test_it_can_wait_for_a_second_person() -> None:
     command = substitute()
-    (made,) = Propose("p1", command, "ada").decide(None, {**KNOWN, command.aggregate: None})
+    (made,) = Propose("p1", command, "ada").decide_at(NOW, None, {**KNOWN, command.aggregate: None})
     assert made.command == command
     assert msgspec.json.decode(msgspec.json.encode(command), type=Approvable) == command
     with pytest.raises(Refused) as caught:
         held = Coverage().after([recorded(5, [9])])
-        Propose("p2", command, "ada").decide(None, {**KNOWN, command.aggregate: held})
+        Propose("p2", command, "ada").decide_at(NOW, None, {**KNOWN, command.aggregate: held})
     assert caught.value.code == "actual_held"
 
 

@@ -125,10 +125,34 @@ RECORDED = {
 LATER = KNOWN._replace(recorded_at=RECORDED, corrected="market")
 
 
-def test_a_line_that_an_earlier_run_lacked_came_late() -> None:
-    found = left_out(SPOT, LATER, other_runs=EARLIER)
-    assert found.cause == "late"
-    assert found.reason == "run 1 (recorded 2026-09-02 09:00) had no such line; corrected: market"
+def test_that_an_earlier_run_lacked_a_line_is_no_cause_by_itself() -> None:
+    """The operator may have known of it and left it out: nobody stated up to when it knew things."""
+    found = left_out(SPOT, LATER._replace(corrected="meter"), other_runs=EARLIER)
+    assert found.cause == "unknown"
+    assert found.reason == (
+        "cause unknown; run 1 (recorded 2026-09-02 09:00) had no such line; corrected: meter: state the"
+        " operator's cut-off to tell whether it came too late"
+    )
+    assert found.ask.startswith("ask SIMULATED operator whether it states spot of S1")
+    none = report([], [SPOT], LATER, other_runs=EARLIER)
+    assert none.by_cause == {"unknown": cny("-50.00")}
+    assert none.unexplained == cny("-50.00")
+
+
+def test_a_line_of_a_later_run_than_the_statement_follows() -> None:
+    """Another line has run 1's 90 kWh where run 2 has 100: the statement is of run 1, and that lacked it."""
+    ours = [SPOT, our("run 2, line 2", "100", "1", item="ancillary")]
+    then = {"run 1": [AGREED[1], our("run 1, line 2", "90", "1", item="ancillary")]}
+    old = report([theirs("b", "90", "1", item="ancillary")], ours, LATER, other_runs=then)
+    (found,) = old.ours_only
+    assert (found.cause, found.ask) == ("run", "")
+    assert found.reason == (
+        "other lines of the statement have the figures of run 1 (recorded 2026-09-02 09:00), which had no"
+        " such line; corrected: market"
+    )
+    assert old.unexplained == cny("0.00")
+    new = report([theirs("b", "100", "1", item="ancillary")], ours, LATER, other_runs=then)
+    assert [one.cause for one in new.ours_only] == ["unknown"], "the operator knew of run 2"
 
 
 def test_a_line_of_a_run_after_the_operators_cut_off_came_late() -> None:

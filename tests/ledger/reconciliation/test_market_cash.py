@@ -123,7 +123,15 @@ def test_what_is_recorded_already_is_found_by_its_number_or_its_day() -> None:
 def test_another_amount_under_the_banks_reference_is_for_a_person() -> None:
     found = matching([moved("B1", "90.00")], receipt("100.00", "B1"))
     assert not found.matched
-    assert [way.reason for way in found.doubtful] == ["recorded as B1 with 100.00, and not with 90.00"]
+    assert not found.doubtful
+    assert [way.reason for way in found.differing] == [
+        "recorded as B1 with 100.00, and not with 90.00: the bank has -10.00 more"
+    ]
+    fee = moved("B1", "-2.00", text="charge")
+    both = matching([moved("B1", "100.00"), fee], receipt("100.00", "B1"))
+    assert pays(both) == [("B1", [], ["B1"])], "a payment and its charge have one number"
+    assert both.payments_only == [fee]
+    assert not both.differing
 
 
 def test_a_payer_is_a_party_or_a_market() -> None:
@@ -164,7 +172,8 @@ def test_the_report_shows_markets(amount: str) -> None:
     )
     text = payment_report_text(report)
     if amount == "100.00":
-        assert report.settled
+        assert not report.settled, "it is still to be recorded"
+        assert [each.statements for each in report.to_record] == [()]
         assert "-> the market of spot for 2026-08 100.00: the party, the amount and the days fit" in text
         assert report.markets_only == ()
     else:
@@ -172,4 +181,51 @@ def test_the_report_shows_markets(amount: str) -> None:
         assert [(one.stream, one.month, str(one.amount)) for one in report.markets_only] == [
             ("spot", "2026-08", "100.00")
         ]
-        assert "Still open\n  the market of spot for 2026-08 100.00" in text
+        assert "Still open, before what is not recorded yet\n  the market of spot for 2026-08 100.00" in text
+
+
+def test_every_booking_stands_under_its_class_and_the_classes_add_up() -> None:
+    """Of five bookings of 297.00 in all one was matched before, one is recorded, one is recorded with another
+    amount, one pays what is open and is not recorded, one pays nothing."""
+    entries = (
+        run("spot", AUGUST, "100.00"),
+        receipt("9.00", "B2"),
+        receipt("80.00", "B3", stream="capacity"),
+    )
+    given = bank(
+        moved("B1", "20.00"),
+        moved("B2", "9.00"),
+        moved("B3", "90.00"),
+        moved("B4", "91.00"),
+        moved("B5", "87.00", "unknown"),
+    )
+    report = reconcile_payments(
+        given,
+        given.payments[1:],
+        market_receivables(entries, "CNY"),
+        PARTIES,
+        recorded=recorded_cash(entries, "CNY"),
+    )
+    assert {name: (one.count, str(one.amount)) for name, one in report.by_class.items()} == {
+        "known_before": (1, "20.00"),
+        "recorded": (1, "9.00"),
+        "to_record": (1, "91.00"),
+        "amount_differs": (1, "90.00"),
+        "pays_nothing": (1, "87.00"),
+    }
+    assert (str(report.total), str(report.file_total)) == ("277.00", "297.00")
+    (differs,) = report.amount_differs
+    assert (differs.document, str(differs.recorded), str(differs.difference)) == ("B3", "80.00", "10.00")
+    text = payment_report_text(report)
+    assert text.startswith("account main, CNY: 297.00 moved by 5 bookings\n")
+    assert "\nRecorded\n  2026-09-10 9.00 (B2) -> B2: recorded as B2\n" in text
+    assert "\nPays what is open, not recorded yet\n  2026-09-10 91.00 (B4) -> the market of spot" in text
+    assert (
+        "\nRecorded with another amount\n  2026-09-10 90.00 (B3): amount_differs: the bank has 90.00, B3 is"
+        " recorded with 80.00, difference 10.00\n"
+    ) in text
+    assert "\nPays nothing that is open\n  2026-09-10 87.00 (B5)\n" in text
+    assert "Paid" not in text
+    with pytest.raises(Refused) as refused:
+        msgspec.structs.replace(report, amount_differs=())
+    assert refused.value.code == "report_total"

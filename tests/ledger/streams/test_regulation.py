@@ -594,3 +594,26 @@ def test_real_aemo_raise_regulation_of_new_year_2025() -> None:
 
 AEMO_DAY = "1713.84"
 """The day's 288 prices of SA1 added up with awk."""
+
+
+def test_awards_of_mileage_and_of_capacity_are_of_the_same_power_and_each_is_paid() -> None:
+    """Guangdong: 10 MW, mileage 30 MW x 8 x 0.9 = 216, capacity 8 MW x 12 = 96; held once, the larger."""
+    of = rule("guangdong")
+    at = hours(0, 1)
+    pays = [award(of, ["10"], at, id="m", pays="mileage"), award(of, ["8"], at, id="c", pays="capacity")]
+    performed = [done(of, [(1, "30", "0.9")], at, available_s=(3600,))]
+    market = regulation_market(
+        of, DAY, [prices(of, "mileage", ["8"], at), prices(of, "capacity", ["12"], at)]
+    )
+    assert [str(line.amount.exact) for line in regulation_earned(market, "S1", pays, performed)] == [
+        "216",
+        "96",
+    ]
+    assert committed_w(market, of.products[0], pays).max() == 10 * MW
+    with pytest.raises(Refused) as refused:
+        regulation_earned(market, "S1", pays[1:], performed)
+    assert refused.value.code == "instruction_without_award"
+    twice = [*pays, award(of, ["1"], at, id="both")]
+    with pytest.raises(Refused) as refused:
+        regulation_earned(market, "S1", twice, performed)
+    assert refused.value.code == "award_overlap"

@@ -34,6 +34,7 @@ from ledger.streams.spot import (
     SpotContract,
     SpotDeclaration,
     SpotGeneration,
+    SpotIntradayTrade,
     SpotMonth,
     SpotRule,
     StatedRecovery,
@@ -821,10 +822,15 @@ def test_a_rule_file_says_where_it_comes_from_and_both_readers_agree(path: Path)
     assert msgspec.convert(tomllib.loads(path.read_text()), SpotRule) == read
 
 
-def test_the_shipped_rules_are_the_five_markets() -> None:
+def test_the_shipped_rules_are_those_of_these_markets() -> None:
     assert {path.stem for path in RULES.glob("spot_*.toml")} == {
+        "spot_aemo",
+        "spot_caiso",
         "spot_chongqing",
+        "spot_germany",
+        "spot_guangdong",
         "spot_hunan_storage",
+        "spot_nyiso",
         "spot_shaanxi_user",
         "spot_shandong",
         "spot_shandong_hourly",
@@ -966,3 +972,51 @@ def test_a_fact_that_begins_inside_an_interval_is_refused() -> None:
         with pytest.raises(Refused) as refused:
             spot_earnings(rule(), unit([0, 0], [0, 0], clearings, contracts=contracts), PAIR)
         assert refused.value.code == "interval"
+
+
+# --- after the day-ahead clearing
+
+
+def test_an_intraday_trade_stands_between_the_two_settlements() -> None:
+    """10 kWh day-ahead at 0.3, 4 kWh intraday at 0.5, 15 metered, real time 0.4: 3 + 2 + 1 x 0.4 = 5.4."""
+    interval = hours("2026-03-02", 1)
+    read = [
+        series(interval.start, [price], product)
+        for price, product in ((300_000, "day_ahead"), (400_000, "real_time"))
+    ]
+    trade = SpotIntradayTrade(
+        id="T1",
+        site="S1",
+        rule="market",
+        run="ID",
+        interval=interval,
+        volume_wh=(4000,),
+        price_per_kwh=("0.5",),
+    )
+    cleared = schedule(SpotClearing, interval, [10_000], [0])
+    prices = spot_prices(rule(), interval, *read)
+    lines = spot_earnings(rule(), unit([15_000], [0], [cleared], trades=(trade,)), prices)
+    assert [line.exact for line in lines] == [3, 2, Fraction(2, 5)]
+    assert sum(line.exact for line in lines) == Fraction(27, 5)
+    before = msgspec.structs.replace(trade, interval=hours("2026-03-01", 1))
+    assert len(spot_earnings(rule(), unit([15_000], [0], [cleared], trades=(before,)), prices)) == 2
+
+
+def test_one_settlement_pays_what_is_metered_at_the_real_time_price() -> None:
+    interval = hours("2026-03-02", 2)
+    real_time = series(interval.start, [400_000, -100_000], "real_time")
+    one = rule(settlements="one")
+    prices = spot_prices(one, interval, None, real_time)
+    lines = spot_earnings(one, unit([15_000, 0], [0, 5000]), prices)
+    assert [line.exact for line in lines] == [6, Fraction(1, 2)]
+    assert [line.note.split(",")[0] for line in lines] == ["real-time energy"] * 2
+    cleared = schedule(SpotClearing, interval, [0, 0], [0, 0])
+    with pytest.raises(Refused) as refused:
+        spot_earnings(one, unit([0, 0], [0, 0], [cleared]), prices)
+    assert refused.value.code == "day_ahead_clearing"
+    with pytest.raises(Refused) as refused:
+        spot_prices(rule(), interval, None, real_time)
+    assert refused.value.code == "price_missing"
+    with pytest.raises(Refused) as refused:
+        rule(settlements="one", contract_point="reference_node")
+    assert refused.value.place == "contract_point"

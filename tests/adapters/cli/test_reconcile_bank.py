@@ -1,0 +1,79 @@
+"""A bank's statement at a terminal: each booking under what is known of it; open is what others owe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adapters.founded import book_of
+from adapters.queries import lives
+from tests.adapters.cli.terminal import Terminal
+from tests.adapters.cli.test_payments_once import pay
+from tests.adapters.cli.test_payments_once import run as issued_twice
+from tests.adapters.conftest import Bench
+from tests.adapters.http.conftest import HOST
+
+run = issued_twice
+
+PROFILE = """
+format = "csv"
+currency = "CNY"
+date_pattern = "%Y-%m-%d"
+row_order = "oldest_first"
+
+[columns]
+date = "date"
+amount = "amount"
+reference = "reference"
+counterparty_name = "payer"
+"""
+
+
+def compared(run: Terminal, folder: Path, *rows: str) -> list[str]:
+    file, profile = folder / "bank.csv", folder / "bank.toml"
+    file.write_text("\n".join(["date,amount,reference,payer", *rows]) + "\n")
+    profile.write_text(PROFILE)
+    given = ("--profile", str(profile), "--party", f"Factory={HOST}")
+    return run("reconcile", "bank", str(file), "main", *given).splitlines()
+
+
+def under(lines: list[str], title: str) -> list[str]:
+    start = lines.index(title) + 1
+    end = next((at for at in range(start, len(lines)) if not lines[at].startswith("  ")), len(lines))
+    return lines[start:end]
+
+
+def test_a_booking_is_recorded_or_still_to_be_or_differs(run: Terminal, tmp_path: Path) -> None:
+    pay(run, "B1", "-100.00", "--on", "2026-09-01")
+    pay(run, "B2", "-70.00", "--on", "2026-09-01")
+    lines = compared(
+        run,
+        tmp_path,
+        "2026-09-01,100.00,B1,Factory",
+        "2026-09-01,75.00,B2,Factory",
+        "2026-09-01,12.34,B3,nobody",
+    )
+    assert lines[0] == "account main, CNY: 187.34 moved by 3 bookings"
+    assert [" ".join(line.split()) for line in lines[1:4]] == [
+        "Recorded 1 100.00",
+        "Recorded with another amount 1 75.00",
+        "Pays nothing that is open 1 12.34",
+    ]
+    assert under(lines, "Recorded") == ["  2026-09-01 100.00 (B1) -> B1: recorded as B1"]
+    (differs,) = under(lines, "Recorded with another amount")
+    assert differs == (
+        "  2026-09-01 75.00 (B2): amount_differs: the bank has 75.00, B2 is recorded with 70.00, difference"
+        " 5.00"
+    )
+    assert "Paid" not in lines
+
+
+def test_what_is_open_is_owed_by_or_to_others(run: Terminal, bench: Bench, tmp_path: Path) -> None:
+    owner = book_of(bench.door).owner
+    with bench.database.reading(bench.book) as connection:
+        own = [one for one in lives.page(connection, 1 << 62) if one.key.party == owner]
+    assert any(one.open_amount.minor for one in own), "the owner's own statements are issued too"
+    still = under(
+        compared(run, tmp_path, "2026-09-01,12.34,B3,nobody"), "Still open, before what is not recorded yet"
+    )
+    assert any(f"_{HOST}_1 " in line for line in still)
+    assert not any(f"_{owner}_" in line for line in still)

@@ -1,0 +1,74 @@
+"""What a forecast is worth, by hand, and weights that follow worth and not error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dispatch.forecasts.blend import chosen, tried_weights, values_of
+from dispatch.forecasts.prediction import Prediction
+from dispatch.forecasts.rolling_origin import Rolled
+from dispatch.forecasts.worth import Arbitrage, PeakShaving, Pledge, captured_permille, worth_of
+from tests.dispatch.forecasts.synthetic import FIRST_DAY
+
+
+def day(**hours: float) -> np.ndarray:
+    """A day at 0.5, but for the hours named h0 to h23."""
+    values = np.full((1, 24), 0.5)
+    for name, value in hours.items():
+        values[0, int(name[1:])] = value
+    return values
+
+
+def test_two_hours_bought_and_sold() -> None:
+    """2 kWh in the cells cost 2 / 0.955 x 0.1 and bring 2 x 0.955: 1.7006; turned round it loses."""
+    price = day(h2=0.1, h3=0.1, h4=0.1, h18=1.0, h19=1.0)
+    best = 2 * 0.955 - 2 / 0.955 * 0.1
+    assert Arbitrage(1.0).of(price, price)[0] == pytest.approx(best, abs=2e-3)
+    turned = 1.1 - price
+    assert Arbitrage(1.0).of(turned, price)[0] < -1.0
+    flat = np.full((1, 24), 0.5)
+    assert Arbitrage(1.0).of(flat, price)[0] == pytest.approx(0.0, abs=1e-9)
+    half = day(h2=0.1, h3=0.1, h4=0.1, h18=1.0)
+    assert captured_permille(Arbitrage(1.0), half, price) == pytest.approx(
+        1000 * (best - 0.4775) / best, abs=15
+    )
+    assert captured_permille(Arbitrage(1.0), price, flat) is None
+    missing = price.copy()
+    missing[0, 5] = np.nan
+    assert Arbitrage(1.0).of(price, missing)[0] == 0.0
+
+
+def test_a_peak_that_was_foreseen_is_lowered() -> None:
+    """A peak of 100 for an hour over 50: a fifth of it, 20, is shaved; foreseen elsewhere, it stays."""
+    load = np.full((1, 24), 50.0)
+    load[0, 10] = 100.0
+    wrong = np.roll(load, 5, axis=1)
+    worth = PeakShaving(1.0)
+    assert worth.of(load, load)[0] == pytest.approx(20.0, abs=0.1)
+    assert worth.of(wrong, load)[0] <= 0.1
+    assert worth.of(load, np.zeros((1, 24)))[0] == 0.0
+
+
+def test_a_pledge_pays_for_what_is_delivered_less_half_of_what_deviates() -> None:
+    assert Pledge().of(np.array([[10.0, 4.0]]), np.array([[8.0, 5.0]])).tolist() == [13.0 - 1.5]
+    assert isinstance(worth_of("pv", 900), Pledge)
+    assert worth_of("price", 900) == Arbitrage(0.25)
+
+
+def test_weights_go_to_the_member_that_earns_though_it_errs_more() -> None:
+    """One member is 0.4 too high all day and has the shape; the other is close to the mean and has none."""
+    draw = np.random.default_rng(5)
+    actual = 0.5 + 0.3 * draw.standard_normal((20, 24))
+    shape = actual + 0.4
+    flat = np.full_like(actual, 0.5) + 0.01 * draw.standard_normal((20, 24))
+    assert np.abs(shape - actual).mean() > np.abs(flat - actual).mean()
+    parts = tuple(Prediction(one, np.repeat(one[None], 5, axis=0)) for one in (flat, shape))
+    seen = Rolled(FIRST_DAY, actual, parts)
+    values = values_of(seen, Arbitrage(1.0))
+    assert values.shape == (5, 20)
+    blend = chosen(values[:, :], 2)
+    assert blend.weights.sum() == pytest.approx(1.0)
+    best = tried_weights(2)[int(np.argmax(values.sum(axis=1)))]
+    assert best[1] >= 0.75
+    assert chosen(values[:, :13], 2).weights.tolist() == [0.5, 0.5], "of too few days nothing is chosen"
