@@ -146,7 +146,7 @@ def aggregate_of(name: str) -> str:
     return f"response_call.{name}"
 
 
-class ResponseCallHeard(msgspec.Struct, frozen=True, tag_field="kind", tag="response_call.heard.v1"):
+class ResponseCallHeard(msgspec.Struct, frozen=True, tag_field="kind", tag="call.heard.v1"):
     """A version of a call: `change` says whether it is the first one."""
 
     call: Call
@@ -156,7 +156,7 @@ class ResponseCallHeard(msgspec.Struct, frozen=True, tag_field="kind", tag="resp
         return CallState((*_steps(state), Step(self.call.received, self.call)))
 
 
-class ResponseCallWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="response_call.withdrawn.v1"):
+class ResponseCallWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="call.withdrawn.v1"):
     """The operator has it no more, or says that it is cancelled; `before` is the version that held."""
 
     gateway: Id
@@ -169,7 +169,7 @@ class ResponseCallWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="
         return CallState((*state.steps, Step(self.at, None, decision="accepted")))
 
 
-class ResponseCallRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="response_call.refused.v1"):
+class ResponseCallRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="call.refused.v1"):
     """What was sent cannot be taken as it stands; an earlier version stays in force."""
 
     gateway: Id
@@ -180,7 +180,7 @@ class ResponseCallRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="re
         return CallState(_steps(state), self.refused)
 
 
-class ResponseCallDecided(msgspec.Struct, frozen=True, tag_field="kind", tag="response_call.decided.v1"):
+class ResponseCallDecided(msgspec.Struct, frozen=True, tag_field="kind", tag="call.decided.v1"):
     """Whether the unit follows that version, for which bids, or the code and reason why not."""
 
     version: Instant
@@ -193,7 +193,7 @@ class ResponseCallDecided(msgspec.Struct, frozen=True, tag_field="kind", tag="re
         return _last(state, decision=self.decision, code=self.code, reason=self.reason, bids=self.bids)
 
 
-class ResponseCallAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="response_call.answered.v1"):
+class ResponseCallAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="call.answered.v1"):
     """The operator has our report of the decision, under `reference`."""
 
     version: Instant

@@ -30,9 +30,9 @@ def add_to(app: App, session: Session) -> None:
         """Carry bids to the markets, and their answers and results back, until stopped.
 
         WATTLEDGER_GATEWAYS names the file of the gateways (examples/gateways/README.md). Each line says what
-        became of a bid, a result or a call. It may be killed at any moment: a bid that was being sent is asked
-        about before anything is sent again. Calls of OpenADR 3 programmes are heard, followed or opted out of,
-        and handed over to settlement (docs/openadr.md).
+        became of a bid, a result or a call. It may be killed at any moment: a bid that was being sent is
+        asked about before anything is sent again. Calls of OpenADR 3 programmes are heard, followed or opted
+        out of, and handed over to settlement (docs/openadr.md).
         """
         check_folder(session.settings)
         stopping = threading.Event()

@@ -126,6 +126,8 @@ ACTIONS: Final[dict[str, Action]] = {
     "GET /v1/log/proofs/inclusion": "proof",
     "GET /v1/log/proofs/consistency": "proof",
     "GET /v1/keys": "setting",
+    "GET /v1/webhooks": "setting",
+    "GET /v1/webhooks/{name}/dead-letters": "setting",
     "GET /v1/persons": "person",
     "GET /v1/persons/{name}": "person",
     "GET /v1/access-log": "access_log",

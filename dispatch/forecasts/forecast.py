@@ -79,7 +79,9 @@ class MemberShare(msgspec.Struct, frozen=True):
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """How the blend would have done on `days` past days that it had not seen.
+    """How the blend would have done on `days` past days, which its members had not seen.
+
+    The members' weights were chosen on the same days, so that these scores flatter a little.
 
     `captured_permille` of what knowing all earns (None: nothing was to be earned); `error` the mean absolute
     error and `pinball` the mean pinball loss, both in the unit; `covered_permille` of the values lay between

@@ -15,7 +15,14 @@ import pytest
 
 from adapters.cli.session import Session
 from adapters.embedded.child import free_port
-from adapters.gateway.configured import FilesAccess, OpenAdrAccess, ReferenceAccess, gateway_file, opened, tokens
+from adapters.gateway.configured import (
+    FilesAccess,
+    OpenAdrAccess,
+    ReferenceAccess,
+    gateway_file,
+    opened,
+    tokens,
+)
 from adapters.gateway.file_exchange import FileExchange
 from adapters.main import application
 from adapters.settings import Settings

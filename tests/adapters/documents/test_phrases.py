@@ -98,6 +98,7 @@ NO_DOCUMENT: Final = {
     # What a refusal names, where it is not said in the refusal itself.
     "the portfolio",
     "the top-up of event {}",
+    "real-time clearing {}",
     " or ",
     # Numbers, ids and digests alone.
     "{} x {}",

@@ -89,7 +89,7 @@ def test_a_call_is_paid_to_the_cent_and_the_story_shows_it(floor: CallFloor) -> 
         story = bid_story(connection, position, "b1")
     kinds = [kind for entry in story.entries for kind in entry.kinds]
     wanted = (
-        "response_call.heard.v1", "response_call.decided.v1", "response_call.answered.v1",
+        "call.heard.v1", "call.decided.v1", "call.answered.v1",
         "clearing.recorded.v1", "settlement.recorded.v1",
     )  # fmt: skip
     assert [kinds.count(kind) for kind in wanted] == [1, 1, 1, 1, 1]
@@ -116,7 +116,7 @@ def test_killed_at_any_step_nothing_is_doubled_and_nothing_lost(floor: CallFloor
     floor.role = floor.another()
     floor.turns(3)
     assert floor.kinds("response_call.%") == [
-        "response_call.heard.v1", "response_call.decided.v1", "response_call.answered.v1",
+        "call.heard.v1", "call.decided.v1", "call.answered.v1",
     ]  # fmt: skip
     assert len(floor.kinds("clearing.%")) == 1
     assert floor.kinds("market_fact.%") == ["market.fact_recorded.v1"] * 2
@@ -136,7 +136,7 @@ def test_a_change_and_a_withdrawal_are_new_events_and_new_runs(floor: CallFloor)
     assert isinstance(fact, DemandResponseInvitation)
     assert fact.awarded_w == (100_000,) * 4
     assert floor.vtn.operating_states(name) == ["RUNNING_CURTAILED"], "one report, put right"
-    assert floor.kinds("response_call.%").count("response_call.answered.v1") == 2
+    assert floor.kinds("response_call.%").count("call.answered.v1") == 2
     assert floor.vtn.bl.delete_event(name).status_code == 200
     assert outcomes(floor.turns(2))[:2] == ["withdrawn", "cleared"]
     assert not any(floor.standing.awarded_w)
@@ -246,7 +246,7 @@ def test_an_event_that_cannot_be_read_is_refused_once_and_taken_when_it_is_mende
     said = floor.turns(3)
     assert outcomes(said) == ["refused"]
     assert "duration" in said[0]
-    assert floor.kinds("response_call.%") == ["response_call.refused.v1"]
+    assert floor.kinds("response_call.%") == ["call.refused.v1"]
     floor.vtn.bl.update_event(name, event(floor.peak, 200))
     assert outcomes(floor.turns(1))[:2] == ["new", "accepted"]
 
