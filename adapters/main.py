@@ -55,6 +55,7 @@ from adapters.embedded.child import ChildFailed
 from adapters.nats.stream import StreamError, WeakStream
 from adapters.settings import Settings
 from adapters.settling import Behind
+from adapters.transparency.published_log import DAMAGED
 from ledger.refusal import Refused
 
 _REFUSED = 2
@@ -139,6 +140,8 @@ def _run(errors: Console) -> int:
         except CycloptsError as error:
             raise usage_refusal(app, error) from None
     except Refused as refused:
+        if refused.code in DAMAGED:
+            return _unavailable(errors, f"{refused.code}: {refused}")
         return _refused(errors, refused)
     except (
         FileNotFoundError,
@@ -187,7 +190,7 @@ def _refused(errors: Console, refused: Refused) -> int:
     return _REFUSED
 
 
-def _unavailable(errors: Console, error: Exception) -> int:
+def _unavailable(errors: Console, error: Exception | str) -> int:
     errors.print(f"not available: {error}", style="red", markup=False, highlight=False)
     return _UNAVAILABLE
 

@@ -22,14 +22,15 @@ _WIDTH = 100
 _VAT_COLUMNS: Final = ("vat_rate", "net", "tax", "gross", "supplier")
 
 
-def text(statement: Statement) -> str:
-    """One partner's statement on a hundred columns."""
+def text(statement: Statement, void: str = "") -> str:
+    """One partner's statement on a hundred columns; `void` is why its run was declared void."""
     money = _Money(statement.currency)
     out = [
         "=" * _WIDTH,
         f"{statement.party}: statement for {statement.month}, contract {statement.contract}",
         statement.title,
         _run(statement),
+        *((f"VOID: {void}; a later run takes its place",) if void else ()),
         "-" * _WIDTH,
     ]
     shared = _shared_notes(statement.lines)

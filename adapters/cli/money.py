@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,7 @@ from adapters.queries import statements
 from adapters.queries.documents import documents, proofs
 from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
+from adapters.queries.void_runs import void_reasons
 from adapters.settling import Settled, settle_month
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Month
@@ -113,13 +115,14 @@ def add_to(app: App, session: Session) -> None:
                 if not found:
                     raise _no_statement(connection, position, when, party, contract)
                 check_statements(stack.database, stack.settings.book, found)
+                void = void_reasons(connection, position, found)
                 described: list[StatementDocument] = []
                 if format in ("pdf", "xlsx"):
                     proven = proofs(stack.published, found, None if as_of is None else position)
                     described = documents(connection, position, found, proven, stack.people)
-            rendered = "" if files else render(found, format)
+            rendered = "" if files else render(found, format, void)
             if proof:
-                rendered = "\n\n".join(_with_proof(one, stack.published) for one in found)
+                rendered = "\n\n".join(_with_proof(one, stack.published, void) for one in found)
         if format == "parquet" and out is not None:
             _write_tables(found, str(Month.parse(month)), out)
             return
@@ -210,22 +213,22 @@ def _write_files(described: list[StatementDocument], format: Format, language: L
     print(f"{counted(len(made), 'file')} in {out}")
 
 
-def _with_proof(one: Statement, log: PublishedLog) -> str:
+def _with_proof(one: Statement, log: PublishedLog, void: Mapping[int, str]) -> str:
     inclusion = log.proof(one.sequence)
     if inclusion is None or inclusion.note is None:
         proof = "not yet covered by a signed checkpoint; to sign one: wattledger log checkpoint"
     else:
         proof = inclusion.tlog_proof
-    return f"{statement_text.text(one)}\n\n{proof}"
+    return f"{statement_text.text(one, void.get(one.sequence, ''))}\n\n{proof}"
 
 
-def render(found: list[Statement], format: Format) -> str:
-    """Statements in one of the formats."""
+def render(found: list[Statement], format: Format, void: Mapping[int, str]) -> str:
+    """Statements in one of the formats; `void` says why runs were declared void, by their sequence."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
     if format == "csv":
         return statement_text.csv_text(found)
-    return "\n\n".join(statement_text.text(one) for one in found)
+    return "\n\n".join(statement_text.text(one, void.get(one.sequence, "")) for one in found)
 
 
 def explained(found: Explanation) -> str:

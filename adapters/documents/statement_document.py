@@ -29,7 +29,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     that the same statement is the same bytes whenever it is written.
 
     `issuer` and `party_name` are names as people know them; `party_name` may be empty. `proof` is that the
-    run is in the log.
+    run is in the log, `void` why the run was declared void.
     """
 
     statement: Statement
@@ -37,6 +37,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str
     party_name: str = ""
     proof: StatementProof
+    void: str = ""
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:
@@ -70,6 +71,7 @@ def facts(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:
         "title": one.title,
         "month": one.month,
         "run": f"{one.run} ({words.run_kind(one.run_kind)})",
+        **({"void": document.void} if document.void else {}),
         "position": str(one.position),
         "sequence": str(one.sequence),
         "recorded_at": f"{document.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",

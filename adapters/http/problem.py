@@ -27,6 +27,7 @@ from adapters.continuity import Discontinuity
 from adapters.decoder_refusal import NotAllowed, plainly
 from adapters.nats.log import StoreFull
 from adapters.settling import Behind
+from adapters.transparency.published_log import DAMAGED
 from ledger.refusal import Refused
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -34,12 +35,9 @@ RETRY_AFTER_S: Final = 1
 
 _log = logging.getLogger("wattledger.http")
 _CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists", "bid_exists", "bid_revision"})
-_DAMAGED: Final = frozenset(
-    {
-        "checkpoint_gone", "consistency_proof", "entry_bundle", "hash_bytes", "inclusion_proof",
-        "log_envelope", "split_view", "tile_content", "tree_archive", "tree_leaf", "tree_stream",
-    }
-)  # fmt: skip
+_DAMAGED: Final = DAMAGED | {
+    "consistency_proof", "entry_bundle", "hash_bytes", "inclusion_proof", "split_view",
+}  # fmt: skip
 """What the log's own tree and files are refused for: no request of a client is."""
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _MISSING_PART: Final = re.compile(r"Object missing required field `(?P<part>[^`]+)`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
@@ -24,7 +25,7 @@ from adapters.http.view import View
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
 from adapters.queries.explain import Explanation, explain, explain_amount
-from adapters.queries.void_runs import void_run
+from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
@@ -146,12 +147,13 @@ def list_statements(
         found = statements.latest(
             connection, position, month=month, contract=contract, party=party, after=after, limit=limit + 1
         )
+        void = void_reasons(connection, position, found)
     check_statements(view.service.database, view.service.book, found)
     last = found[limit - 1] if len(found) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
     page = StatementPage(position, tuple(StatementBody.of(one) for one in shown), more)
-    return _answer(page, shown, _chosen(request, format), table, position, more)
+    return _answer(page, shown, void, _chosen(request, format), table, position, more)
 
 
 @get(
@@ -179,10 +181,9 @@ def show_statement(
     )
     shown = None if proof is None else InclusionBody.of(proof)
     with view.reading() as (connection, _):
-        void = void_run(connection, position, contract, statement.month, statement.run)
-    why = None if void is None else void.reason
-    answer = StatementAnswer(position, StatementBody.of(statement), shown, why)
-    return _answer(answer, [statement], _chosen(request, format), table, position, None)
+        void = void_reasons(connection, position, [statement])
+    answer = StatementAnswer(position, StatementBody.of(statement), shown, void.get(statement.sequence))
+    return _answer(answer, [statement], void, _chosen(request, format), table, position, None)
 
 
 @get(
@@ -318,7 +319,13 @@ def _chosen(request: Request[Caller, Any, Any], format: Format | None) -> Format
 
 
 def _answer(
-    answer: Any, shown: list[Statement], format: Format, table: TableName, position: int, cursor: str | None
+    answer: Any,
+    shown: list[Statement],
+    void: Mapping[int, str],
+    format: Format,
+    table: TableName,
+    position: int,
+    cursor: str | None,
 ) -> Response[Any]:
     """As JSON; or as text or a table, with position and cursor as headers."""
     if format == "json":
@@ -331,7 +338,9 @@ def _answer(
         case "csv":
             content = statement_text.csv_text(shown)
         case "text":
-            content = "\n\n".join(statement_text.text(one) for one in shown) + "\n"
+            content = (
+                "\n\n".join(statement_text.text(one, void.get(one.sequence, "")) for one in shown) + "\n"
+            )
     return Response(content, media_type=_TYPES[format], headers=headers)
 
 

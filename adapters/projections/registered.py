@@ -11,6 +11,7 @@ from adapters.events import Event
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
 from dispatch.forecasts.issued import ForecastIssued
+from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
 from ledger.access import KeyGranted, KeyRevoked
@@ -169,6 +170,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.forecast, event.forecast.start, event.forecast.end
         case StorageStated():
             return event.terms, event.period.start, event.period.end
+        case LimitImposed():
+            return event.limit, event.period.start, event.period.end
         case PlanMade():
             return event.head, None, None
         case SitesPlanned():

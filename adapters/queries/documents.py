@@ -13,6 +13,7 @@ from adapters.founded import book_at
 from adapters.personal.people import People
 from adapters.postgres.database import Connection
 from adapters.queries import registered
+from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.party import Party
@@ -35,6 +36,7 @@ def documents(
     names = _names_on_paper(connection, position, {one.party for one in statements}, people)
     issued_by = issuer(connection, position)
     recorded = recorded_at(connection, [one.sequence for one in statements])
+    void = void_reasons(connection, position, statements)
     return [
         StatementDocument(
             statement=one,
@@ -42,6 +44,7 @@ def documents(
             issuer=issued_by,
             party_name=names.get(one.party, ""),
             proof=proven[one.sequence],
+            void=void.get(one.sequence, ""),
         )
         for one in statements
     ]

@@ -170,7 +170,7 @@ class _Inputs:
 
     def _power(self, site: Site, meters: Sequence[Meter]) -> Known:
         """Mean power in W of each interval that every meter of the quantity has read."""
-        signs = _signs(site, meters, self._wanted.subject.quantity)
+        signs = signs_of(site, meters, self._wanted.subject.quantity)
         interval_s = _length(site, meters, signs)
         rows = frozenset({f"site.{site.id}", *(f"meter.{name}" for name, _ in signs)})
         check_read(self._connection, Read(rows, frozenset()), self._wanted.position)
@@ -205,7 +205,7 @@ class _Inputs:
             capacity = self._capacity(other, meters.get(name, ()))
             if name == site.id or other.zone != site.zone or capacity <= 0 or found == _PEERS_MAX:
                 continue
-            signs = _signs(other, meters.get(name, ()), self._wanted.subject.quantity, needed=False)
+            signs = signs_of(other, meters.get(name, ()), self._wanted.subject.quantity, needed=False)
             if _lengths(meters.get(name, ()), signs) == {interval_s}:
                 history = self._power(other, meters[name])
                 if len(history.start):
@@ -213,8 +213,14 @@ class _Inputs:
                     yield PeerHistory(name, history, capacity)
 
 
-def _signs(site: Site, meters: Sequence[Meter], quantity: str, *, needed: bool = True) -> dict[Key, int]:
-    """The registers that make the quantity up, and whether each adds or takes away."""
+def signs_of(
+    site: Site, meters: Sequence[Meter], quantity: str, *, needed: bool = True
+) -> dict[Key, int]:
+    """The registers that make the quantity up, and whether each adds or takes away.
+
+    Raises:
+        Refused: `meter_layout` where it is `needed` and no meter tells it.
+    """
     load: dict[Register, int] = {"load": 1}
     behind: dict[Register, int] = {"import": 1, "export": -1, "discharge": 1, "charge": -1, "pv": 1}
     wanted: dict[Register, int] = {"pv": 1}

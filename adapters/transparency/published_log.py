@@ -24,6 +24,10 @@ from ledger.transparency.note import Note, open_note
 from ledger.transparency.note_key import KeyKind, NoteKey, NoteSigner
 from ledger.transparency.tile import HashTile
 
+DAMAGED: Final = frozenset(
+    {"checkpoint_gone", "log_envelope", "tile_content", "tree_archive", "tree_leaf", "tree_stream"}
+)
+"""What a log's own tree and files are refused for, whatever was asked."""
 PASSING: Final = frozenset({"checkpoint_behind", "tree_archive", "tree_stream"})
 """Refusals of a moment in which projections catch up; any other one stays until somebody acts."""
 

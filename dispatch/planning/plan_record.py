@@ -36,7 +36,8 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
 
     `basis` and `reason` say what it rests on, `passed_over` which plans did not pass the check and why.
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
-    awards, as aggregate and version. `offers` are W a block, W a slot.
+    awards, as aggregate and version. `notes` say what else to know, such as a horizon that is shorter than
+    was asked for, `refused` which sites are left out and why. `offers` are W a block, W a slot.
     """
 
     portfolio: str
@@ -53,6 +54,8 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     gap_ppm: int | None
     solver_ms: int
     rests_on: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     regulation_w: tuple[int, ...] = ()

@@ -62,7 +62,7 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         A storage that holds less than its floor or more than its ceiling begins where it is: the plan leads
         it back, and says that the limit gave way. Where the two directions have different power left, the
-        smaller part of its nameplate runs.
+        smaller part of its nameplate runs; one without any power left stands still.
 
         Raises:
             Refused: as `Site`.
@@ -74,8 +74,8 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         runs = np.minimum(limits.charge_w_max / max(charge, 1), limits.discharge_w_max / max(discharge, 1))
         used_up = limits.discharge_wh_max
         storage = Storage(
-            charge_kw=charge / _K,
-            discharge_kw=discharge / _K,
+            charge_kw=max(charge, 1) / _K,
+            discharge_kw=max(discharge, 1) / _K,
             floor_kwh=floor / _K,
             ceiling_kwh=ceiling / _K,
             start_kwh=limits.start_wh / _K,

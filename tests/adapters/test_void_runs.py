@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from adapters import approving, replay
+from adapters import approving, replay, statement_text
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.projections.projection import Projected
 from adapters.projections.readings import Readings
-from adapters.queries.void_runs import void_run, void_runs
+from adapters.queries import statements
+from adapters.queries.void_runs import void_reasons, void_run, void_runs
 from adapters.settling import lowest_position
 from adapters.verify import check_runs
 from ledger.book import Book, FoundBook
@@ -127,6 +128,22 @@ def test_its_statement_says_so_as_of_when_it_was_known(bench: Bench) -> None:
         assert set(void_runs(connection, before + 1)) == {(*OF, 1)}
     assert found is not None
     assert (found.reason, found.prepared_by) == ("its discharge rows had been doubled", "fay")
+
+
+def test_its_papers_say_so(bench: Bench) -> None:
+    filled(bench)
+    settle(bench)
+    bench.project()
+    void(bench)
+    with bench.database.reading(bench.book) as connection:
+        shown = statements.latest(connection, lowest_position(connection), month=OF[1])
+        reasons = void_reasons(connection, lowest_position(connection), shown)
+    assert set(reasons.values()) == {"its discharge rows had been doubled"}
+    assert set(reasons) == {one.sequence for one in shown}
+    assert "VOID: its discharge rows had been doubled" in statement_text.text(
+        shown[0], reasons[shown[0].sequence]
+    )
+    assert "VOID" not in statement_text.text(shown[0])
 
 
 def test_a_book_of_two_persons_takes_two(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from adapters import main
 from adapters.cli.session import Session
+from ledger.refusal import Refused
 from tests.adapters.conftest import Bench
 
 NOBODY = "127.0.0.1:1"
@@ -69,3 +70,14 @@ def test_a_server_that_ends_meanwhile(monkeypatch: pytest.MonkeyPatch, error: Ex
     monkeypatch.setattr(main, "application", ends)
     code, told = said(monkeypatch, ("verify",))
     assert (code, told.strip()) == (3, f"not available: {error}")
+
+
+def test_damage_of_the_log_is_no_fault_of_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: object) -> None:
+        raise Refused("tile_content", "the tile of level 0 and index 0 is stored damaged")
+
+    monkeypatch.setattr(main, "application", damaged)
+    assert said(monkeypatch, ("log", "checkpoint")) == (
+        3,
+        "not available: tile_content: the tile of level 0 and index 0 is stored damaged\n",
+    )
