@@ -1,0 +1,1 @@
+"""What is offered to markets for a plan, and why at that price."""

@@ -1,0 +1,109 @@
+"""Curves are monotone, within the unit, taken by every market's form check, and explained by hand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatch.bidding.curve import CurveRules, PriceRange, StorageCost, curves_of
+from ledger.refusal import Refused
+from tests.trading.market_samples import example
+from trading.bid import Bid
+from trading.bid_form import check_bid
+from trading.product import Market, Product
+
+MARKETS = sorted(path.stem for path in (Path(__file__).parents[3] / "examples/markets").glob("*.toml"))
+MWH = 1000
+"""Millionths per kWh of one unit of money a MWh."""
+RULES = CurveRules(
+    floor_u=-80 * MWH, cap_u=1500 * MWH, tick_u=10, lot_w=1000, quantity_min_w=0, quantity_max_w=None,
+    segments_max=10, direction="both",
+)  # fmt: skip
+COST = StorageCost(charge_ppm=950_000, discharge_ppm=950_000, wear_u=20_000, deviation_u=5_000)
+
+
+def energy_products() -> list[tuple[Market, Product]]:
+    found = [(market, product) for market in map(example, MARKETS) for product in market.products]
+    return [(market, product) for market, product in found if product.kind == "energy"]
+
+
+def rules_of(product: Product) -> CurveRules:
+    return CurveRules(
+        floor_u=product.floor_u,
+        cap_u=product.cap_u,
+        tick_u=product.tick_u,
+        lot_w=product.lot_w,
+        quantity_min_w=product.quantity_min_w,
+        quantity_max_w=product.quantity_max_w,
+        segments_max=product.segments_max,
+        direction=product.direction,
+    )
+
+
+def test_a_planned_cycle_by_hand() -> None:
+    """Bought at 100, sold at 500 a MWh; 95 % each way give 0.9025; wear 20 a MWh of throughput."""
+    prices = PriceRange((90_000, 450_000), (100_000, 500_000), (120_000, 600_000))
+    buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-5000, high_w=5000, outer=True)
+    # Worth of a purchase: 500 x 0.9025 - 10 x 1.9025 = 432.225; cost of a sale: 100 / 0.9025 + 10 x 2.10803.
+    assert [one.step for one in buys] == [
+        (-5000, -4000, 382_580),
+        (-4000, 0, 432_220),
+        (0, 5000, 432_220),
+    ]
+    assert [one.step for one in sells] == [
+        (-5000, 0, 131_890),
+        (0, 3000, 131_890),
+        (3000, 5000, 159_590),
+    ]
+    assert [one.ground for one in sells] == ["further_cycle", "break_even", "further_cycle"]
+    assert sells[1].at_u == 100_000
+
+
+def test_without_outer_steps_nothing_but_the_plan_is_offered() -> None:
+    prices = PriceRange((0, 0), (100_000, 500_000), (900_000, 900_000))
+    buys, sells = curves_of((-4000, 3900), prices, COST, RULES, low_w=-5000, high_w=5000, outer=False)
+    assert [one.step[:2] for one in (*buys, *sells)] == [(-4000, 0), (0, 3000)], "whole lots toward 0 W"
+
+
+def test_intervals_are_those_of_the_prices() -> None:
+    with pytest.raises(Refused) as found:
+        curves_of((1000,), PriceRange((0, 0), (0, 0), (0, 0)), COST, RULES, low_w=0, high_w=1000, outer=True)
+    assert found.value.code == "plan_shape"
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_every_market_takes_the_form(data: st.DataObject) -> None:
+    market, product = data.draw(st.sampled_from(energy_products()))
+    day = data.draw(st.sampled_from([date(2026, 3, 29), date(2026, 7, 1), date(2026, 10, 25)]))
+    while not market.delivers(product, day):
+        day += timedelta(days=1)
+    count = market.intervals(product, day)
+    power = st.integers(-30_000_000, 30_000_000)
+    price = st.integers(min(product.floor_u, -(10**6)), product.cap_u + 10**6)
+    seeds = data.draw(st.lists(st.tuples(power, price, price, price), min_size=4, max_size=4))
+    rows = [seeds[number % 4] for number in range(count)]
+    triples = [sorted(row[1:]) for row in rows]
+    plan = [row[0] for row in rows]
+    outer = data.draw(st.booleans())
+    found = curves_of(
+        plan,
+        PriceRange(*(tuple(row[k] for row in triples) for k in range(3))),
+        COST,
+        rules_of(product),
+        low_w=-25_000_000,
+        high_w=20_000_000,
+        outer=outer,
+    )
+    curves = tuple(tuple(one.step for one in curve) for curve in found)
+    if any(curves):
+        bid = Bid(id="b", unit="u", market=market.id, product=product.id, day=day, curves=curves)
+        check_bid(bid, market, product)
+    for curve, power_w in zip(curves, plan, strict=True):
+        assert all(-25_000_000 <= low < high <= 20_000_000 for low, high, _ in curve)
+        if not outer:
+            assert all(min(power_w, 0) <= low < high <= max(power_w, 0) for low, high, _ in curve)
