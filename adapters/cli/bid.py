@@ -24,9 +24,11 @@ from adapters.queries import bids
 from adapters.queries.bids import BidFilter
 from adapters.queries.market_gates import market_on, rules_of
 from adapters.stack import Stack
+from ledger.quantity import exact
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_life import Status
+from trading.bid_life import BidState, Status
+from trading.product import MICRO
 
 _WHAT = "a bid in CSV (wattledger bid template writes one) or JSON (the body of POST /v1/bids)"
 _DIGEST_MIN = 8
@@ -73,6 +75,44 @@ def _add_life(group: App, session: Session) -> None:
         else:
             given_file.check_new(out, (".csv",))
             given_file.write(out, text.encode())
+
+    @group.command
+    def propose(
+        unit: str,
+        market: str,
+        product: str,
+        day: date,
+        *,
+        by: As,
+        name: Annotated[str | None, Parameter(help="the bid's id; UNIT-PRODUCT-DAY, if not stated")] = None,
+        wear: Annotated[str, Parameter(help="what a kWh of throughput wears, in the currency")] = "0",
+        deviation: Annotated[str, Parameter(help="what a kWh off an award costs, in the currency")] = "0",
+        show: Annotated[
+            bool, Parameter(negative=(), help="show it with its reasons, and write nothing")
+        ] = False,
+    ) -> None:
+        """Write the draft of a bid from the newest forecast of the price: why this quantity, at this price.
+
+        It is a draft as any other: nothing is submitted, and what the desk's rules ask for comes after.
+        """
+        # The optimiser takes a second to import: no other command pays for it.
+        from adapters.planning.drafting import Asked, proposal, told
+
+        asked = Asked(unit, market, product, day, _micro(wear, "--wear"), _micro(deviation, "--deviation"))
+        with session.open() as stack:
+            position, desk = stack.caught_up(), _desk(stack)
+            wanted = name or f"{unit}-{product}-{day}"
+            with stack.database.reading(stack.settings.book) as connection:
+                found = proposal(desk, connection, position, asked, wanted)
+                rules, _ = market_on(connection, position, market, day)
+            for line in told(found, rules.product(product)):
+                print(line)
+            if show:
+                return
+            state = desk.door.state(f"bid.{wanted}")
+            upon = state.draft.revision if isinstance(state, BidState) else 0
+            receipt = desk.draft(found.bid, revision=upon, command_id=once(), actor=by)
+            print(f"{bid_text.stored(desk, wanted, receipt)}; {found.bid.note}")
 
     @group.command
     def draft(
@@ -124,6 +164,18 @@ def _add_life(group: App, session: Session) -> None:
         with session.open() as stack:
             desk = _desk(stack)
             print(bid_text.stored(desk, name, desk.ask_withdrawal(name, reason, command_id=once(), actor=by)))
+
+
+def _micro(text: str, place: str) -> int:
+    """Money per kWh as millionths.
+
+    Raises:
+        Refused: `number`.
+    """
+    value = exact(text) * MICRO
+    if value.denominator != 1 or value < 0:
+        raise Refused("number", f"{text!r} is not 0 or more, with at most 6 decimals", place=place)
+    return value.numerator
 
 
 def _add_decisions(group: App, session: Session) -> None:

@@ -87,6 +87,7 @@ UNRECORDED: Final = frozenset(
         "bid approve",
         "bid draft",
         "bid override",
+        "bid propose",
         "bid refuse",
         "bid send",
         "bid submit",

@@ -1,0 +1,221 @@
+"""From a forecast and what a unit can do to the draft of a bid, with its reasons. Nothing is submitted here.
+
+The plan is the unit's best schedule at the expected prices; it is offered as `dispatch.bidding.curve` says.
+What the desk's rules ask for (a check, a second person's approval) comes after, as for any draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from adapters.desk.desk import Desk
+from adapters.postgres.database import Connection
+from adapters.queries import registered
+from adapters.queries.market_gates import market_on
+from dispatch.bidding.curve import CurveRules, Explained, PriceRange, StorageCost, curves_of
+from dispatch.forecasts.forecast import Forecast
+from dispatch.optimiser.perfect_foresight import perfect_foresight
+from dispatch.optimiser.site import Storage
+from ledger.clauses.flow import exact_text
+from ledger.effective import History
+from ledger.refusal import Refused
+from trading.bid import Bid
+from trading.commitment import UnitDay, aggregate_of
+from trading.envelope import PPM, UnitEnvelope
+from trading.product import Market, Product
+
+_K: Final = 1000
+_MICRO: Final = 1_000_000
+_S_PER_HOUR: Final = 3600
+_LOTS_LEFT: Final = 2
+"""Of every interval so much stays unused at floor and ceiling: the plan is cut to whole lots."""
+
+
+class Proposal(NamedTuple):
+    """A bid to be drafted, each interval's steps with their grounds, and the forecast that it rests on."""
+
+    bid: Bid
+    explained: tuple[tuple[Explained, ...], ...]
+    forecast: str
+
+
+class Asked(NamedTuple):
+    """What a bid is proposed for. `wear_u` is millionths of money per kWh of throughput, `deviation_u` what a
+    kWh of deviation from an award costs."""
+
+    unit: str
+    market: str
+    product: str
+    day: date
+    wear_u: int = 0
+    deviation_u: int = 0
+
+
+def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, name: str) -> Proposal:
+    """The bid, not yet written.
+
+    Raises:
+        Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy;
+            `envelope_missing`; `forecast_missing` where no forecast of the product's price on record covers
+            the delivery day, `forecast_choice` where several nodes' do.
+    """
+    market, _ = market_on(connection, position, asked.market, asked.day)
+    product = market.product(asked.product)
+    if product.kind != "energy":
+        raise Refused("proposal_product", "an energy product: others are offered by hand", place="product")
+    envelope = _envelope(desk, asked, market)
+    forecast_id, forecast = _forecast(connection, position, asked, market, product)
+    prices = _prices(forecast, market, product, asked.day)
+    plan = _schedule(envelope, prices.expected_u, product, asked.wear_u)
+    explained = curves_of(
+        plan,
+        prices,
+        StorageCost(
+            charge_ppm=envelope.charge_ppm,
+            discharge_ppm=envelope.discharge_ppm,
+            wear_u=asked.wear_u,
+            deviation_u=asked.deviation_u,
+        ),
+        _rules(product),
+        low_w=-envelope.charge_w,
+        high_w=envelope.discharge_w,
+        outer=product.energy_check == "schedule",
+    )
+    if not any(explained):
+        wrong = f"at the prices of {forecast_id} no cycle pays its losses and wear: there is nothing to offer"
+        raise Refused("proposal_empty", wrong, place="day")
+    bid = Bid(
+        id=name,
+        unit=asked.unit,
+        market=asked.market,
+        product=asked.product,
+        day=asked.day,
+        curves=tuple(tuple(one.step for one in curve) for curve in explained),
+        schedule_w=tuple(_scheduled(power, curve) for power, curve in zip(plan, explained, strict=True)),
+        origin="optimiser",
+        note=f"proposed from {forecast_id}",
+    )
+    return Proposal(bid, explained, forecast_id)
+
+
+def told(found: Proposal, product: Product) -> Iterator[str]:
+    """A line for each step: why this quantity, and why at this price."""
+    words = {
+        "break_even": "beyond it the planned trade loses money against the other leg at {at}",
+        "further_cycle": "one more cycle pays against {at}, whatever the rest brings",
+        "limit": "the market's own limit: offered only there",
+    }
+    for number, curve in enumerate(found.explained):
+        for one in curve:
+            low, high, price = one.step
+            why = words[one.ground].format(at=exact_text(product.price_of(one.at_u)))
+            yield f"{number:>3}  {low:>12} .. {high:>12} W at {exact_text(product.price_of(price))}: {why}"
+
+
+def _scheduled(power: int, curve: tuple[Explained, ...]) -> int:
+    """The planned power as far as it is offered."""
+    if not curve:
+        return 0
+    return min(max(power, curve[0].step[0]), curve[-1].step[1])
+
+
+def _rules(product: Product) -> CurveRules:
+    return CurveRules(
+        floor_u=product.floor_u,
+        cap_u=product.cap_u,
+        tick_u=product.tick_u,
+        lot_w=product.lot_w,
+        quantity_min_w=product.quantity_min_w,
+        quantity_max_w=product.quantity_max_w,
+        segments_max=product.segments_max,
+        direction=product.direction,
+    )
+
+
+def _envelope(desk: Desk, asked: Asked, market: Market) -> UnitEnvelope:
+    """What the unit can do on the day."""
+    day = desk.door.state(aggregate_of(asked.unit, asked.day))
+    if isinstance(day, UnitDay) and day.envelope is not None:
+        return day.envelope.limits
+    standing = desk.door.state(f"envelope.{asked.unit}")
+    version = standing.at(market.start_of(asked.day)) if isinstance(standing, History) else None
+    if version is None:
+        wrong = f"state what {asked.unit} can do on {asked.day}: wattledger desk envelope"
+        raise Refused("envelope_missing", wrong, place="unit")
+    found: UnitEnvelope = version.document
+    return found
+
+
+def _forecast(
+    connection: Connection, position: int, asked: Asked, market: Market, product: Product
+) -> tuple[str, Forecast]:
+    """The newest forecast of the product's price that covers the day."""
+    start = market.start_of(asked.day)
+    end = start + timedelta(seconds=product.interval_s * market.intervals(product, asked.day))
+    found: list[tuple[str, Forecast]] = []
+    for versions in registered.load(connection, "forecast", Forecast, position).versions.values():
+        last = versions[-1].document
+        parts = last.subject.name.split(":")
+        of = last.subject.quantity == "price" and (parts[0], parts[-1]) == (asked.market, asked.product)
+        if of and last.start <= start and end <= last.end:
+            found.append((f"{last.subject.id}, version {versions[-1].version}", last))
+    if not found:
+        command = f"wattledger forecast price:{asked.market}:NODE:{asked.product} {asked.day}"
+        raise Refused("forecast_missing", f"no forecast of its price covers the day: {command}", place="day")
+    if len(found) > 1:
+        nodes = ", ".join(name for name, _ in found)
+        raise Refused("forecast_choice", f"several cover the day: {nodes}", place="forecast")
+    return found[0]
+
+
+def _prices(forecast: Forecast, market: Market, product: Product, day: date) -> PriceRange:
+    """By the product's intervals: the outermost quantiles and what is expected."""
+    count = market.intervals(product, day)
+    skipped = int((market.start_of(day) - forecast.start).total_seconds()) // forecast.interval_s
+    ordered = sorted(forecast.quantiles, key=lambda row: row.level_permille)
+    rows = (ordered[0].values, forecast.expected, ordered[-1].values)
+
+    def by_interval(values: tuple[int, ...]) -> tuple[int, ...]:
+        if forecast.interval_s >= product.interval_s:
+            each = forecast.interval_s // product.interval_s
+            return tuple(values[skipped + number // each] for number in range(count))
+        each = product.interval_s // forecast.interval_s
+        of = values[skipped : skipped + each * count]
+        return tuple(sum(of[first : first + each]) // each for first in range(0, len(of), each))
+
+    low, expected, high = (by_interval(row) for row in rows)
+    return PriceRange(low, expected, high)
+
+
+def _schedule(
+    envelope: UnitEnvelope, prices_u: tuple[int, ...], product: Product, wear_u: int
+) -> tuple[int, ...]:
+    """The schedule that earns most at these prices, in whole lots; it ends with what it began with."""
+    count, hours = len(prices_u), product.interval_s / _S_PER_HOUR
+    room = envelope.ceiling_wh - envelope.floor_wh
+    margin = min(_LOTS_LEFT * product.lot_w * product.interval_s // _S_PER_HOUR, room // 4)
+    floor, ceiling = (envelope.floor_wh + margin) / _K, (envelope.ceiling_wh - margin) / _K
+    if not envelope.charge_w or not envelope.discharge_w or ceiling <= floor:
+        return (0,) * count
+    start = min(max(envelope.stored_wh / _K, floor), ceiling)
+    storage = Storage(
+        charge_kw=envelope.charge_w / _K,
+        discharge_kw=envelope.discharge_w / _K,
+        floor_kwh=floor,
+        ceiling_kwh=ceiling,
+        start_kwh=start,
+        end_kwh=start,
+        charge_efficiency=envelope.charge_ppm / PPM,
+        discharge_efficiency=envelope.discharge_ppm / PPM,
+        availability=np.ones(count),
+        reserve_kwh=np.zeros(count),
+        wear_price=wear_u / _MICRO,
+        ramp_kw=None if envelope.ramp_w_per_min is None else envelope.ramp_w_per_min * 60 * hours / _K,
+    )
+    found = perfect_foresight(storage, hours, np.array(prices_u, dtype=np.float64) / _MICRO)
+    lots = np.abs(found.day_ahead_w) // product.lot_w * product.lot_w * np.sign(found.day_ahead_w)
+    return tuple(lots.tolist())

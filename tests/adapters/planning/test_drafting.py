@@ -1,0 +1,132 @@
+"""From a forecast on record to a draft that the desk takes, with its reasons; never more than a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.desk.checking import checked_bid
+from adapters.desk.desk import Desk
+from dispatch.forecasts.forecast import Forecast, MemberShare, QuantileRow, Subject
+from dispatch.forecasts.issued import IssueForecast
+from ledger.refusal import Refused
+from tests.adapters.cli.terminal import Terminal, terminal_of
+from tests.adapters.conftest import Bench
+from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, OPEN, UNIT, furnish
+from tests.adapters.http.conftest import Api
+
+START = datetime(2026, 9, 2, 16, tzinfo=UTC)
+PROPOSE = ("bid", "propose", UNIT, MARKET, "day_ahead", f"{DAY}", "--as", "anna")
+
+
+def forecast(node: str = "north", *, start: datetime = START, hours: int = 24) -> IssueForecast:
+    """Cheap at night, dear in the evening, each hour within 20 % of what is expected."""
+    expected = [150_000] * 6 + [350_000] * 11 + [700_000] * 4 + [300_000] * 3
+    expected = (expected * 2)[:hours]
+    rows = ((50, 80), (500, 100), (950, 120))
+    return IssueForecast(
+        Forecast(
+            subject=Subject("price", f"{MARKET}:{node}:day_ahead"),
+            unit="micro_per_kwh",
+            currency="CNY",
+            model="by hand",
+            members=(MemberShare("by_hand", 1000, None),),
+            features="0" * 64,
+            trained_through=1,
+            issued_at=OPEN,
+            zone="Asia/Shanghai",
+            interval_s=3600,
+            start=start,
+            expected=tuple(expected),
+            quantiles=tuple(
+                QuantileRow(level, tuple(price * part // 100 for price in expected)) for level, part in rows
+            ),
+            scores=None,
+            drift=None,
+            cold_start="",
+        )
+    )
+
+
+@pytest.fixture
+def desk(bench: Bench) -> Desk:
+    return furnish(bench)
+
+
+@pytest.fixture
+def run(desk: Desk, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    assert desk.door is bench.door
+    api = Api(bench)
+    yield terminal_of(bench, capsys)
+    api.close()
+
+
+def issue(bench: Bench, made: IssueForecast) -> None:
+    of = made.forecast
+    bench.door.execute(made, command_id=f"issue-{of.subject.id}-{of.start}", actor="model")
+
+
+def test_a_proposal_is_a_draft_with_its_reasons(run: Terminal, desk: Desk, bench: Bench) -> None:
+    issue(bench, forecast())
+    shown = run(*PROPOSE, "--show", "--wear", "0.02")
+    assert desk.door.state(f"bid.{UNIT}-day_ahead-{DAY}") is None, "nothing is written"
+    told = run(*PROPOSE, "--wear", "0.02")
+    assert told.startswith(shown)
+    assert "proposed from price_shandong_north_day_ahead, version 1" in told
+    state = desk.state(f"{UNIT}-day_ahead-{DAY}")
+    assert (state.status, state.draft.bid.origin, state.standing) == ("draft", "optimiser", None)
+    bid = state.draft.bid
+    assert bid.schedule_w is not None
+    assert max(bid.schedule_w) == ENVELOPE.discharge_w
+    assert {number // 4 for number, power in enumerate(bid.schedule_w) if power > 0} <= {17, 18, 19, 20}
+    assert {number // 4 for number, power in enumerate(bid.schedule_w) if power < 0} <= {0, 1, 2, 3, 4, 5, 23}
+    # The dearest purchase is at 300: a sale below 300 / 0.9025 + 10 x (1 + 1 / 0.9025) would lose money.
+    sold = next(n for n, power in enumerate(bid.schedule_w) if power > 0)
+    assert next(price for low, high, price in bid.curves[sold] if low == 0) == 353_500
+    checked = checked_bid(desk, bid, "anna", OPEN)
+    assert not checked.problems
+
+
+def test_a_second_proposal_is_the_draft_s_next_revision(run: Terminal, desk: Desk, bench: Bench) -> None:
+    issue(bench, forecast())
+    run(*PROPOSE)
+    assert "revision 2" in run(*PROPOSE, "--deviation", "0.05")
+    assert desk.state(f"{UNIT}-day_ahead-{DAY}").draft.revision == 2
+
+
+def test_without_a_forecast_the_command_that_makes_one_is_told(run: Terminal, bench: Bench) -> None:
+    with pytest.raises(
+        Refused, match="wattledger forecast price:shandong:NODE:day_ahead 2026-09-03"
+    ) as found:
+        run(*PROPOSE)
+    assert found.value.code == "forecast_missing"
+    issue(bench, forecast(start=START + timedelta(hours=1)))
+    with pytest.raises(Refused) as found:
+        run(*PROPOSE)
+    assert found.value.code == "forecast_missing", "an hour of the day is not covered"
+
+
+def test_two_nodes_are_a_choice(run: Terminal, bench: Bench) -> None:
+    issue(bench, forecast())
+    issue(bench, forecast("south"))
+    with pytest.raises(Refused, match="north") as found:
+        run(*PROPOSE)
+    assert found.value.code == "forecast_choice"
+
+
+def test_nothing_is_proposed_where_no_cycle_pays(run: Terminal, bench: Bench) -> None:
+    issue(bench, forecast())
+    told = run(*PROPOSE, "--show", "--wear", "9")
+    assert "break_even" not in told
+    assert all(" at -100:" in line or " at 1500:" in line for line in told.splitlines()), (
+        "at the limits alone"
+    )
+
+
+def test_what_is_no_energy_is_offered_by_hand(run: Terminal, bench: Bench) -> None:
+    issue(bench, forecast())
+    with pytest.raises(Refused) as found:
+        run("bid", "propose", UNIT, MARKET, "response", f"{DAY}", "--as", "anna")
+    assert found.value.code == "proposal_product"
