@@ -86,7 +86,7 @@ def test_a_proposal_is_a_draft_with_its_reasons(run: Terminal, desk: Desk, bench
     sold = next(n for n, power in enumerate(bid.schedule_w) if power > 0)
     assert next(price for low, high, price in bid.curves[sold] if low == 0) == 353_500
     checked = checked_bid(desk, bid, "anna", OPEN)
-    assert not checked.problems
+    assert [one.code for one in checked.problems] == ["limit_volume"], "outer steps count in the desk's limit"
 
 
 def test_a_second_proposal_is_the_draft_s_next_revision(run: Terminal, desk: Desk, bench: Bench) -> None:
