@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+from dispatch.control.command_life import (
+    CommandsSettled,
+    ForeignWriterSeen,
+    SetpointExpired,
+    SetpointIntended,
+    SetpointLeased,
+    SetpointNotApplied,
+    SetpointReadBack,
+    SetpointRefused,
+    SetpointSeen,
+    SetpointWritten,
+    WriteUncertain,
+    WrittenFirst,
+)
+from dispatch.control.emergency import EmergencyEnded, EmergencyOrdered
+from dispatch.control.fallback import FallbackAcknowledged, FallbackStored
+from dispatch.control.lease import LeaseReleased, LeaseRenewed, LeaseTaken
 from dispatch.forecasts.issued import ForecastIssued
 from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
 
-DispatchEvent = ForecastIssued | LimitImposed | StorageStated | PlanMade | SitesPlanned
+DispatchEvent = (
+    ForecastIssued
+    | LimitImposed
+    | StorageStated
+    | PlanMade
+    | SitesPlanned
+    | LeaseTaken
+    | LeaseRenewed
+    | LeaseReleased
+    | SetpointIntended
+    | SetpointLeased
+    | SetpointWritten
+    | WriteUncertain
+    | SetpointReadBack
+    | SetpointNotApplied
+    | ForeignWriterSeen
+    | SetpointSeen
+    | SetpointRefused
+    | SetpointExpired
+    | WrittenFirst
+    | CommandsSettled
+    | EmergencyOrdered
+    | EmergencyEnded
+    | FallbackStored
+    | FallbackAcknowledged
+)

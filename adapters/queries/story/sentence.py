@@ -14,6 +14,7 @@ import msgspec
 
 from adapters.documents.language import Language, Wording
 from adapters.events import Event
+from dispatch.control.command_life import SetpointRefused
 from ledger.approval import ProposalMade
 from ledger.capital.record import CapitalRecorded
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
@@ -55,6 +56,10 @@ def _more(event: Event, language: Language) -> dict[str, object]:
             return {"spans": _spans(event)}
         case SettlementRecorded():
             return {"because": _because(event, language)}
+        case SetpointRefused():
+            words = _Words(language)
+            between = ", " if language == "en" else "、"
+            return {"because": between.join(words.format_field(code, "w") for code in event.interlocks)}
         case ExclusionRecorded():
             withdrawn = event.exclusion is None
             states = {"en": ("recorded", "withdrawn"), "zh": ("已登记", "已撤回")}

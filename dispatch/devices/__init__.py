@@ -1,0 +1,1 @@
+"""Devices as data: which register holds what, and what its words mean. Pure."""

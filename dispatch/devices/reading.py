@@ -1,0 +1,152 @@
+"""Registers as values: a block's words, read in one request, as whole numbers in our units and signs."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Final
+
+from dispatch.devices.float_bits import FLOAT32, FLOAT64, number_of
+from dispatch.devices.point import DIGITS, Point
+from dispatch.devices.profile import Block, Profile
+from dispatch.devices.quality import Reading
+from dispatch.devices.register_type import SCALE_MAX
+from ledger.quantity import round_half_away
+from ledger.refusal import Refused
+
+
+class BlockReader:
+    """One block of a profile, prepared: what each word of an answer belongs to."""
+
+    def __init__(self, profile: Profile, block: Block) -> None:
+        self.block = block
+        self.points: Final = profile.read_in(block)
+        self._pack: Final = struct.Struct(f">{block.count}H")
+        self._unpack: Final = struct.Struct(_layout(block, self.points))
+        self._order: Final = _order(block, self.points)
+        place = {point.name: number for number, point in enumerate(self.points)}
+        self._scales: Final = [
+            None if point.scale_point is None else place[point.scale_point] for point in self.points
+        ]
+
+    def read(
+        self, words: Sequence[int], at_ms: int = 0, before: Mapping[str, Reading] | None = None
+    ) -> dict[str, Reading]:
+        """Each point's value at `at_ms`. `before`: the last readings with values (`last_valued`), from which
+        words of two moments are told.
+
+        Raises:
+            Refused: `block_length` when there are not as many words as the block has, `register_word` for a
+                number that is no word of 16 bits.
+        """
+        if len(words) != self.block.count:
+            wrong = f"{len(words)} registers in place of {self.block.count}"
+            raise Refused("block_length", wrong, place=f"block {self.block.address}")
+        ordered = words if self._order is None else [words[number] for number in self._order]
+        try:
+            found = self._unpack.unpack(self._pack.pack(*ordered))
+        except struct.error:
+            wrong = "a register is a whole number of 0 to 65535"
+            raise Refused("register_word", wrong, place=f"block {self.block.address}") from None
+        readings: dict[str, Reading] = {}
+        for point, raw, scaled_by in zip(self.points, found, self._scales, strict=True):
+            scale = point.scale if scaled_by is None else found[scaled_by]
+            reading = reading_of(point, raw, scale, at_ms)
+            if before is not None and point.change_max_per_s is not None:
+                reading = _moved(point, reading, before.get(point.name), scale)
+            readings[point.name] = reading
+        return readings
+
+
+def reading_of(point: Point, raw: int | bytes, scale: int, at_ms: int = 0) -> Reading:
+    """One point's value from its number (a float's bits, a text's bytes) and the exponent of its scale.
+
+    A number finer than our unit is rounded to it, halves away from zero.
+    """
+    if isinstance(raw, bytes):
+        return _text(point, raw)._replace(at_ms=at_ms)
+    if raw % (1 << 16 * point.count) in point.absent:
+        return Reading(None, "bad", "not_available", None, at_ms)
+    if not -SCALE_MAX <= scale <= SCALE_MAX:
+        return Reading(None, "bad", "scale_missing", None, at_ms)
+    exponent = scale + DIGITS[point.unit]
+    if point.kind.form == "float":
+        number = number_of(raw, FLOAT32 if point.count == 2 else FLOAT64)
+        if number is None:
+            return Reading(None, "bad", "not_a_number", raw, at_ms)
+        value = round_half_away(number * Fraction(10) ** exponent)
+    elif exponent >= 0:
+        value = raw * 10**exponent
+    else:
+        value = round_half_away(Fraction(raw, 10**-exponent))
+    if point.flips:
+        value = -value
+    if point.fixed is not None and value != point.fixed:
+        return Reading(None, "bad", "not_expected", raw, at_ms)
+    if point.minimum is not None and value < point.minimum:
+        return Reading(None, "bad", "out_of_range", raw, at_ms)
+    if point.maximum is not None and value > point.maximum:
+        return Reading(None, "bad", "out_of_range", raw, at_ms)
+    if point.type == "sunssf" and not -SCALE_MAX <= value <= SCALE_MAX:
+        return Reading(None, "bad", "out_of_range", raw, at_ms)
+    return Reading(value, "good", None, raw, at_ms)
+
+
+def _text(point: Point, raw: bytes) -> Reading:
+    if int.from_bytes(raw, "big") in point.absent:
+        return Reading(None, "bad", "not_available")
+    if point.kind.form == "bytes":
+        return Reading(raw.hex())
+    try:
+        return Reading(raw.rstrip(b"\0").decode("utf-8"))
+    except UnicodeDecodeError:
+        return Reading(None, "bad", "text")
+
+
+def _moved(point: Point, now: Reading, before: Reading | None, scale: int) -> Reading:
+    """`now`, doubted where it is further from the last value than the point can have moved.
+
+    Where one word more or less would bring it within reach, its words are of two moments: there is no value.
+    """
+    assert point.change_max_per_s is not None
+    if now.raw is None or now.value is None or before is None or before.raw is None:
+        return now
+    exponent = scale + DIGITS[point.unit]
+    elapsed_ms = max(now.at_ms - before.at_ms, 0)
+    reach = Fraction(point.change_max_per_s * elapsed_ms, 1000) / Fraction(10) ** exponent + 1
+    distance = now.raw - before.raw
+    if abs(distance) <= reach:
+        return now
+    for words in range(1, point.count):
+        step = 1 << 16 * words
+        if min(abs(distance - step), abs(distance + step)) <= reach:
+            return Reading(None, "bad", "torn", now.raw, now.at_ms)
+    return now._replace(quality="suspect", reason="jump")
+
+
+def _layout(block: Block, points: Sequence[Point]) -> str:
+    """The block for the struct module: the points' numbers, and what lies between them left out."""
+    parts = [">"]
+    at = block.address
+    for point in points:
+        parts.append(f"{2 * (point.address - at)}x")
+        parts.append(f"{2 * point.count}s" if point.text else point.kind.code)
+        at = point.end
+    parts.append(f"{2 * (block.address + block.count - at)}x")
+    return "".join(parts)
+
+
+def _order(block: Block, points: Sequence[Point]) -> list[int] | None:
+    """Where each word comes from when those of swapped points are turned; None where none are."""
+    order = list(range(block.count))
+    for point in points:
+        if point.words == "low_first":
+            first, end = point.address - block.address, point.end - block.address
+            order[first:end] = order[first:end][::-1]
+    return None if order == list(range(block.count)) else order
+
+
+def readers(profile: Profile) -> dict[Block, BlockReader]:
+    """A reader for each block."""
+    return {block: BlockReader(profile, block) for block in profile.blocks}

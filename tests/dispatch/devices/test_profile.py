@@ -1,0 +1,104 @@
+"""Profiles as files: what each example holds, and every refusal with its field."""
+
+from __future__ import annotations
+
+import pytest
+
+from dispatch.devices.profile_file import parse
+from dispatch.devices.profile_text import profile_text
+from ledger.refusal import Refused
+from tests.dispatch.devices.profile_samples import EXAMPLES, NAMES, PLAIN, example
+
+BLOCK = "{ address = 0, count = 10 }"
+LIMITS = PLAIN[PLAIN.index("[limits]") : PLAIN.index("[control]")]
+REFUSALS = [
+    # code, place, what is replaced, by what
+    ("point_overlap", "points[1].address", '"w_sf", address = 1', '"w_sf", address = 0'),
+    ("point_overlap", "points[5].address", "address = 4, count = 4", "address = 17, count = 4"),
+    ("point_unread", "points[8].address", '"beat", address = 24', '"beat", address = 28'),
+    ("point_split", "points[4].address", "{ address = 0, count = 10 }", "{ address = 0, count = 7 }"),
+    ("scale_split", "points[0].address", BLOCK, "{ address = 0, count = 1 }, { address = 1, count = 9 }"),
+    ("register_range", "points[8].address", '"beat", address = 24', '"beat", address = 65536'),
+    ("register_range", "blocks[1].address", "{ address = 20, count = 8 }", "{ address = 65530, count = 8 }"),
+    ("block_count", "blocks[0].count", "{ address = 0, count = 10 }", "{ address = 0, count = 126 }"),
+    ("field_unknown", "points[2].unitt", 'unit = "%"', 'unitt = "%"'),
+    ("field_unknown", "baud", 'id = "plain"', 'id = "plain"\nbaud = 9600'),
+    ("field_missing", "points[3].count", "address = 3, count = 1", "address = 3"),
+    ("not_allowed", "points[3].type", '"enum16"', '"enum17"'),
+    ("not_allowed", "states.1", '1 = "running"', '1 = "walking"'),
+    ("number", "states.01", '1 = "running"', '01 = "running"'),
+    ("not_allowed", "roles.engine", 'enable = "on"', 'engine = "on"'),
+    ("point_unknown", "roles.soc", 'soc = "soc"', 'soc = "soh"'),
+    ("role_unit", "roles.soc", 'soc = "soc"', 'soc = "w"'),
+    ("role_access", "roles.setpoint", 'setpoint = "set"', 'setpoint = "w"'),
+    ("role_missing", "roles.soc", 'soc = "soc"\nstate', "state"),
+    ("role_missing", "states", '1 = "running"', '1 = "standby"'),
+    ("role_missing", "limits", LIMITS, ""),
+    ("device_limits", "limits.ramp_w_per_s", "ramp_w_per_s = 100", "ramp_w_per_s = 0"),
+    ("point_count", "points[5].count", "address = 20, count = 2", "address = 20, count = 1"),
+    ("point_name", "points[8].name", '"beat", address', '"be at", address'),
+    ("point_duplicate", "points[8].name", '"beat", address', '"on", address'),
+    ("point_scale", "points[0].scale_point", '"w_sf", unit', '"soc", unit'),
+    ("point_scale", "points[1].type", 'type = "sunssf"', 'type = "sunssf", scale = 1'),
+    ("point_scale", "points[0].scale_point", '"w_sf", unit', '"w_sf", scale = 1, unit'),
+    ("point_range", "points[2].maximum", 'unit = "%"', 'unit = "%", minimum = 2, maximum = 1'),
+    ("point_range", "points[3].change_max_per_s", '"enum16"', '"enum16", change_max_per_s = 5'),
+    ("point_sentinel", "points[2].not_available[0]", 'unit = "%"', 'unit = "%", not_available = [65536]'),
+    ("point_access", "points[5].access", 'type = "int32"', 'type = "int32", table = "input"'),
+    ("write_function", "control.steps[0].point", "functions = [6, 16]", "functions = [6]"),
+    ("write_function", "control.functions", "functions = [6, 16]", "functions = [5]"),
+    ("write_step", "control.steps[0].point", '{ point = "set",', '{ point = "w",'),
+    ("write_step", "control.steps[0].point", '{ point = "set",', '{ point = "after",'),
+    ("write_step", "control.steps[2].constant", ", constant = 1", ""),
+    ("write_order", "control.steps", '{ point = "set", gives = "setpoint" },\n', ""),
+    (
+        "write_order",
+        "control.steps",
+        '{ point = "set", gives = "setpoint" },\n  { point = "after", gives = "revert_timer" },',
+        '{ point = "after", gives = "revert_timer" },\n  { point = "set", gives = "setpoint" },',
+    ),
+    (
+        "write_order",
+        "control.steps",
+        "steps = [\n",
+        'steps = [\n  { point = "on", gives = "constant", constant = 1 },\n',
+    ),
+    ("write_order", "control.steps", '  { point = "on", gives = "constant", constant = 1 },\n', ""),
+    ("write_order", "control.steps", '  { point = "after", gives = "revert_timer" },\n', ""),
+    ("write_budget", "control.watchdog.period_s", "writes_per_day = 9000", "writes_per_day = 8639"),
+    ("write_budget", "control.writes_per_day", "writes_per_day = 9000", "writes_per_day = 0"),
+    ("watchdog", "control.watchdog.period_s", "period_s = 10", "period_s = 11"),
+    ("watchdog", "control.watchdog.timeout_s", "timeout_s = 30", "timeout_s = 61"),
+    ("watchdog", "control.watchdog.point", '"beat", period_s', '"soc", period_s'),
+    ("watchdog", "control.watchdog.modulus", "timeout_s = 30", "timeout_s = 30, modulus = 65537"),
+    ("unit_id", "unit_id", 'id = "plain"', 'id = "plain"\nunit_id = 248'),
+    ("empty", "vendor", '"example"', '" "'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "place", "old", "new"), REFUSALS)
+def test_what_is_refused(code: str, place: str, old: str, new: str) -> None:
+    assert PLAIN.count(old) == 1 or code in ("write_order", "empty", "point_name", "point_duplicate")
+    with pytest.raises(Refused) as refused:
+        parse(PLAIN.replace(old, new, 1))
+    assert refused.value.code == code
+    assert refused.value.place.split(", ")[1] == place
+
+
+def test_every_example_reads_back_from_its_own_text() -> None:
+    parse(PLAIN)
+    assert {"bess_single", "bess_swapped", "meter_import_export", "sunspec_bess", "sunspec_701"} <= set(NAMES)
+    for name in NAMES:
+        profile = example(name)
+        assert profile.id == name
+        assert parse(profile_text(profile, "again")) == profile
+        assert set(profile.by_name) == {
+            point.name for block in profile.blocks for point in profile.read_in(block)
+        }
+
+
+def test_every_example_has_its_row_in_the_readme() -> None:
+    rows = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    models = {f"sunspec_{number}" for number in (1, 103, 124, 701, 702, 703, 704, 713, 714, 715, 802, 803)}
+    assert models <= set(NAMES)
+    assert all(f"`{name}.toml`" in rows for name in set(NAMES) - models)
