@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -20,6 +20,7 @@ import msgspec
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
 
 from adapters.events import Event
+from adapters.levels import confirmed, last_of_kinds
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.nats.log import BATCH_MESSAGES_MAX, Unverified
@@ -59,25 +60,62 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """An aggregate's state, how far it was read, and the commands it has accepted."""
+    """An aggregate's state, how far it was read, and the commands it has accepted.
+
+    Up to the stream sequence `level` it has no other events than those folded; 0 where that is not known.
+    """
 
     state: object = None
     version: int = 0
     sequence: int = 0
     hash: str = ""
     seen: dict[str, Seen] = {}
+    level: int = 0
 
 
-class _Save:
-    """Commands that are accepted together or not at all, and what became of them; neither `receipts` nor
-    `refused` means that it is to be tried again."""
+class Save:
+    """One try to accept commands, together or not at all, and what became of it; neither `receipts` nor
+    `refused` means that it is to be tried again. On the `first` what seems new is not looked for."""
 
-    def __init__(self, wishes: Sequence[Wish], actor: str, causation: str) -> None:
+    def __init__(
+        self, wishes: Sequence[Wish], actor: str, causation: str = "", *, first: bool = True
+    ) -> None:
         self.wishes = wishes
+        self.first = first
         self.actor = actor
         self.causation = causation
         self.receipts: list[Receipt] | None = None
         self.refused: BaseException | None = None
+
+    def answer(self) -> list[Receipt] | None:
+        """None when it is to be tried again.
+
+        Raises:
+            Refused, StoreFull, StoreUnavailable: why it was not accepted.
+        """
+        if self.refused is not None:
+            raise self.refused
+        return self.receipts
+
+
+def attempts(wishes: Sequence[Wish], actor: str, causation: str = "") -> Iterator[tuple[float, Save]]:
+    """The same save as often as it is tried, each after a pause in seconds.
+
+    Raises:
+        Refused: `conflict` for two commands of one aggregate, `batch` for too many.
+    """
+    names = {wish.command.aggregate for wish in wishes}
+    if len(names) != len(wishes):
+        raise Refused("conflict", "two commands of one save change the same aggregate")
+    if len(wishes) > BATCH_MESSAGES_MAX:
+        raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
+    for attempt in range(_ATTEMPTS):
+        yield 0.002 * max(attempt - 1, 0), Save(wishes, actor, causation, first=attempt == 0)
+
+
+def contended(wishes: Sequence[Wish]) -> Refused:
+    place = wishes[0].command.aggregate
+    return Refused("conflict", "others keep changing the same thing; try again", place=place)
 
 
 class FrontDoor:
@@ -99,7 +137,7 @@ class FrontDoor:
         self.guard = guard
         self._mapper = EnvelopeMapper()
         self._read = SharedReading(recorder.select_aggregates)
-        self._together = Together(self._accept)
+        self._together = Together(self.accept)
         self._folds: OrderedDict[str, Folded] = OrderedDict()
         self._stored: OrderedDict[str, Notification] = OrderedDict()
         self._lock = threading.Lock()
@@ -143,20 +181,12 @@ class FrontDoor:
         Raises:
             Refused: as `execute`; `conflict` when others kept changing the same aggregates.
         """
-        names = [wish.command.aggregate for wish in wishes]
-        if len(set(names)) != len(names):
-            raise Refused("conflict", "two commands of one save change the same aggregate")
-        if len(wishes) > BATCH_MESSAGES_MAX:
-            raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
-        for attempt in range(_ATTEMPTS):
-            save = _Save(wishes, actor, causation)
-            self._together(save, len(names))
-            if save.refused is not None:
-                raise save.refused
-            if save.receipts is not None:
-                return save.receipts
-            time.sleep(0.002 * attempt)
-        raise Refused("conflict", "others keep changing the same thing; try again", place=names[0])
+        for pause_s, save in attempts(wishes, actor, causation):
+            time.sleep(pause_s)
+            self._together(save, len(wishes))
+            if (receipts := save.answer()) is not None:
+                return receipts
+        raise contended(wishes)
 
     def accepted(self, aggregate: str, command_id: str) -> Receipt | None:
         """Where the aggregate's command of that id is; None when it accepted none."""
@@ -166,6 +196,10 @@ class FrontDoor:
     def state(self, aggregate: str) -> object:
         """The aggregate's state now; None when it does not exist."""
         return self._load_all([aggregate])[aggregate].state
+
+    def states(self, aggregates: Collection[str]) -> dict[str, object]:
+        """As `state`, of several."""
+        return {name: folded.state for name, folded in self._load_all(aggregates).items()}
 
     def _now(self) -> datetime:
         """The clock, or what was recorded last where the clock was set back behind it."""
@@ -180,16 +214,18 @@ class FrontDoor:
             self.guard()
             log.verified_epoch = epoch
 
-    def _accept(self, saves: Sequence[_Save]) -> None:
+    def accept(self, saves: Sequence[Save]) -> None:
         """Try each of these saves once: it has receipts then, or is refused, or is to be tried again.
 
         What one of them changes the next must not have been decided without: it is tried again.
         """
         self._ensure_guarded()
         names = {name: None for save in saves for wish in save.wishes for name in _touched(wish.command)}
-        loaded = self._load_all(names)
+        read = {name for save in saves for wish in save.wishes for name in wish.command.reads}
+        changed_first = {wish.command.aggregate for save in saves if save.first for wish in save.wishes}
+        loaded = self._load_all(names, perhaps_new=changed_first - read)
         changed: set[str] = set()
-        decided: list[tuple[_Save, list[Receipt], list[StoredEvent]]] = []
+        decided: list[tuple[Save, list[Receipt], list[StoredEvent]]] = []
         for save in saves:
             touched = {name for wish in save.wishes for name in _touched(wish.command)}
             if touched & changed:
@@ -218,7 +254,7 @@ class FrontDoor:
                     self._keep(stored, sequences)
                     save.receipts = self._with_sequences(receipts, sequences)
 
-    def _decide(self, save: _Save, loaded: Mapping[str, Folded]) -> tuple[list[Receipt], list[StoredEvent]]:
+    def _decide(self, save: Save, loaded: Mapping[str, Folded]) -> tuple[list[Receipt], list[StoredEvent]]:
         receipts: list[Receipt] = []
         stored: list[StoredEvent] = []
         for wish in save.wishes:
@@ -272,17 +308,28 @@ class FrontDoor:
             while len(self._stored) > _FOLDS_KEPT:
                 self._stored.popitem(last=False)
 
-    def _load_all(self, aggregates: Collection[str]) -> dict[str, Folded]:
+    def _load_all(self, aggregates: Collection[str], perhaps_new: Collection[str] = ()) -> dict[str, Folded]:
+        """Each aggregate as it is now.
+
+        Of `perhaps_new` those that neither we nor the archive know are taken to be new: the append proves it.
+        """
         with self._lock:
             folds = {name: self._folds.get(name, Folded()) for name in aggregates}
             own = {name: self._stored.pop(name) for name in aggregates if name in self._stored}
         for name, recorded in own.items():
             if recorded.originator_version == folds[name].version + 1:
                 folds[name] = self._folded_with(folds[name], recorded)
-        found = self._read({name: fold.sequence + 1 for name, fold in folds.items()})
+        new = self.recorder.unarchived([name for name in perhaps_new if not folds[name].version])
+        lasts = last_of_kinds(self.recorder.log, [name for name, fold in folds.items() if fold.version])
+        behind = {name for name, last in lasts.items() if folds[name].level < last}
+        unread = (lasts.keys() - behind) | new
+        starts = {name: fold.sequence + 1 for name, fold in folds.items() if name not in unread}
+        found = self._read(starts) if starts else {}
         for name, events in found.items():
             for recorded in events:
                 folds[name] = self._folded_with(folds[name], recorded)
+        for name in confirmed(self.recorder.log, {name: folds[name].version for name in behind}):
+            folds[name] = msgspec.structs.replace(folds[name], level=lasts[name])
         with self._lock:
             for name, folded in folds.items():
                 self._folds[name] = folded
@@ -301,7 +348,8 @@ class FrontDoor:
             state = event.apply(state)
         version = recorded.originator_version
         seen = folded.seen | {envelope.command: Seen(envelope.command_digest, version, recorded.id)}
-        return Folded(state, version, recorded.id, wire.digest(wire.pack(self.book, recorded)), seen)
+        digest = wire.digest(wire.pack(self.book, recorded))
+        return Folded(state, version, recorded.id, digest, seen, folded.level)
 
     def _is_current(self, loaded: Mapping[str, Folded]) -> bool:
         """Whether the leader knows nothing newer than what the refusal was decided on."""

@@ -32,6 +32,7 @@ from adapters.cli import (
     metering,
     money,
     netting,
+    plan,
     position,
     privacy,
     proof,
@@ -42,6 +43,7 @@ from adapters.cli import (
     runs,
     servers,
     sharing,
+    storage,
     story,
     trade,
     trading_units,
@@ -105,6 +107,8 @@ def application(session: Session) -> App:
     bid.add_to(app, session)
     position.add_to(app, session)
     forecast.add_to(app, session)
+    plan.add_to(app, session)
+    storage.add_to(app, session)
     sharing.add_to(app, session)
     trade.add_to(app, session)
     webhook.add_to(app, session)

@@ -21,6 +21,7 @@ from ledger.refusal import Refused
 from ledger.settlement.run import Runs
 from ledger.statement.asking import first_disputable
 from ledger.statement.dispute import CorrectDispute, DecideDispute, Decision, RaiseDispute
+from ledger.statement.held_back import held_back
 from ledger.statement.life import Dispute, DisputeStatus, Life, StatementKey
 
 Run = Annotated[
@@ -61,6 +62,7 @@ def add_to(app: App, session: Session) -> None:
             f"dispute {name}: {_numbers(raised)}, {_money(stands.frozen_by(name))} of {life.key.aggregate}"
             f" frozen, to be answered until {raised.answer_until}, event {receipt.sequence}"
         )
+        print(f"    {held_back(stands, raised)}")
 
     @group.command
     def decide(
@@ -76,7 +78,8 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """Uphold or reject a dispute, with the answer that its party reads.
 
-        A rejected one frees its lines; an upheld one keeps them frozen until a run corrects them.
+        A rejected one frees its lines; an upheld one keeps them frozen until a run corrects them, or until
+        another person rejects it after all, since settling again changes nothing.
         """
         with session.open() as stack:
             key = _disputed(stack, contract, month, party, name, run)
@@ -142,6 +145,10 @@ def _told(life: Life, one: Dispute) -> list[str]:
         f"{one.id}  {one.status}{ended}  {of}: {_numbers(one)}, {_money(one.amount)}{holds}{waits}",
         f"    raised by {one.raised_by} on {one.raised_on}: {one.reason}",
     ]
+    if one.freezes:
+        lines.append(f"    {held_back(life, one)}")
+    if one.upheld is not None:
+        lines.append(f"    upheld first by {one.upheld.decided_by}: {one.upheld.answer}")
     if one.answer:
         lines.append(f"    answered by {one.decided_by}: {one.answer}")
     return lines

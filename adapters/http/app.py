@@ -12,6 +12,7 @@ from litestar.di import Provide
 from litestar.routes import HTTPRoute
 
 from adapters.access_log import AccessLog
+from adapters.awaited_door import AwaitedDoor
 from adapters.front_door import FrontDoor
 from adapters.http import (
     access_log,
@@ -48,6 +49,7 @@ from adapters.http import (
     parties,
     payments,
     persons,
+    plans,
     positions,
     prices,
     proposals,
@@ -62,6 +64,7 @@ from adapters.http import (
     sites,
     statements,
     status,
+    storage_terms,
     stories,
     tariffs,
     trading_markets,
@@ -116,6 +119,8 @@ ROUTES: Final = (
     *clearings.ROUTES,
     *desk_rules.ROUTES,
     *forecasts.ROUTES,
+    *plans.ROUTES,
+    *storage_terms.ROUTES,
     *readings.ROUTES,
     *metering.ROUTES,
     *imports.ROUTES,
@@ -166,7 +171,7 @@ def create_app(
 
     `projector_status` says why a projector in this process halted; None while it runs or runs elsewhere.
     """
-    service = Service(door, database, projector_status, clock, RecentKeys(), ProvenKeys())
+    service = Service(door, database, projector_status, clock, RecentKeys(), ProvenKeys(), AwaitedDoor(door))
     access = AccessLog(door.recorder.log.client, door.book, clock)
     progress = health.Progress()
     feed = Feed(database, door.book, clock)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
@@ -17,8 +18,9 @@ from adapters.desk.bid_csv import price_text
 from adapters.desk.checking import CheckedBid, checked_bid
 from adapters.desk.desk import Desk
 from adapters.desk.receipt import signed_receipt
-from adapters.front_door import Receipt
-from adapters.http.intake import Intake, replayable
+from adapters.front_door import Receipt, Wish
+from adapters.http.caller import Caller
+from adapters.http.intake import IdempotencyKey, Intake, replayable
 from adapters.http.openapi import reference, takes
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS, BadRequest
@@ -32,7 +34,7 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import digest_of
+from trading.bid_commands import DraftBid, digest_of
 from trading.bid_life import Standing, Status
 from trading.market_answer import AcknowledgeBid
 from trading.product import PriceUnit
@@ -229,14 +231,17 @@ def decoded_draft(body: bytes) -> BidDraft:
     responses=WRITE_PROBLEMS,
     operation_class=takes({_JSON: _DRAFT}),
     tags=["Trading desk"],
-    sync_to_thread=True,
 )
-def draft_bid(intake: NamedDependency[Intake], body: RawBody) -> Response[BidStored]:
+async def draft_bid(
+    request: Request[Caller, Any, Any], body: RawBody, idempotency_key: IdempotencyKey
+) -> Response[BidStored]:
     data = decoded_draft(body)
-    desk = desk_of(intake.service)
-    receipt = desk.draft(data.bid, revision=data.revision, command_id=intake.command_id, actor=intake.actor)
+    service: Service = request.app.state.service
+    intake = Intake(service, request.user, idempotency_key)
+    wishes = [Wish(DraftBid(data.bid, intake.actor, data.revision), intake.command_id)]
+    (receipt,) = await service.awaited.execute_all(wishes, actor=intake.actor)
     if receipt.repeated:
-        return stored(desk, data.bid.id, receipt)
+        return await asyncio.to_thread(stored, desk_of(service), data.bid.id, receipt)
     written = BidStored(
         data.bid.id,
         data.revision + 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -31,7 +32,7 @@ class Caller(msgspec.Struct, frozen=True):
     key_id: str = ""
 
 
-def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Let a request through whose key is in force, whose role may, and whose parameters are known.
 
     Raises:
@@ -42,7 +43,7 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
     service: Service = connection.app.state.service
     route = f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]
     commands = not route.startswith("GET ") and action_of(route) is None
-    caller = _caller(service, connection.headers.get("authorization", ""), commands=commands)
+    caller = await _caller(service, connection.headers.get("authorization", ""), commands=commands)
     connection.scope["user"] = caller
     if caller.role not in PERMISSIONS[route]:
         allowed = ", ".join(sorted(PERMISSIONS[route]))
@@ -57,16 +58,16 @@ def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandle
             raise BadRequest("repeated_parameter", f"it is given {len(values)} times; give it once", name)
 
 
-def _caller(service: Service, header: str, *, commands: bool) -> Caller:
+async def _caller(service: Service, header: str, *, commands: bool) -> Caller:
     if not header.lower().startswith(_SCHEME) or len(header) > _HEADER_MAX:
         raise Unauthenticated
-    grant = _in_force(service, digest_of(header[len(_SCHEME) :].strip()), commands=commands)
+    grant = await _in_force(service, digest_of(header[len(_SCHEME) :].strip()), commands=commands)
     if grant is None:
         raise Unauthenticated
     return Caller(grant.actor, grant.role, grant.party, grant.key_id)
 
 
-def _in_force(service: Service, sha256: str, *, commands: bool) -> Grant | None:
+async def _in_force(service: Service, sha256: str, *, commands: bool) -> Grant | None:
     """The grant of a key in force; None for another.
 
     A key that was proven once by its archived events is asked of the stream when it commands: its own state
@@ -74,13 +75,17 @@ def _in_force(service: Service, sha256: str, *, commands: bool) -> Grant | None:
     archive.
     """
     if commands and (proven := service.proven.recall(sha256)) is not None:
-        state = service.door.state(f"key.{proven.key_id}")
+        state = await service.awaited.state(f"key.{proven.key_id}")
         return proven if state == Key(proven) else None
-    with service.database.reading(service.book) as connection:
-        grant = access_keys.in_force(connection, sha256)
+    grant = await asyncio.to_thread(_archived, service, sha256)
     if grant is not None:
         service.proven.remember(sha256, grant)
     return grant
+
+
+def _archived(service: Service, sha256: str) -> Grant | None:
+    with service.database.reading(service.book) as connection:
+        return access_keys.in_force(connection, sha256)
 
 
 def provide_caller(request: Request[Caller, Any, Any]) -> Caller:

@@ -19,7 +19,7 @@ from adapters.http import health, log, openapi
 from adapters.http.app import ROUTES, request_dependencies
 from adapters.http.strict_body import StrictRequest
 
-_NEEDED: Final = ("service", "feed", "progress", "access", "people", "published")
+_NEEDED: Final = ("service", "feed", "progress", "access", "people", "published", "signing_keys")
 """What handlers are given by a running server; to describe them nobody has to give it."""
 
 

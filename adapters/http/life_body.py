@@ -8,11 +8,15 @@ from typing import Annotated
 import msgspec
 
 from adapters.http.addressed import Decimal, Id
+from ledger.statement.held_back import held_back
 from ledger.statement.invoice import Direction
 from ledger.statement.life import Dispute, Life, PaymentKind, Standing, Status
 
 
 class DisputeBody(msgspec.Struct, frozen=True):
+    """`frozen` is what it holds back now, above zero to the party, and `follows` how that follows from its
+    lines. `upheld_first` is the answer of an earlier decision that a refusal took the place of."""
+
     id: str
     lines: tuple[int, ...]
     amount: str
@@ -22,9 +26,12 @@ class DisputeBody(msgspec.Struct, frozen=True):
     status: str
     answer: str
     corrected_by_run: int | None
+    frozen: str
+    follows: str
+    upheld_first: str
 
     @classmethod
-    def of(cls, one: Dispute) -> DisputeBody:
+    def of(cls, life: Life, one: Dispute) -> DisputeBody:
         return cls(
             one.id,
             one.lines,
@@ -35,6 +42,9 @@ class DisputeBody(msgspec.Struct, frozen=True):
             one.status,
             one.answer,
             one.corrected_by_run,
+            str(life.frozen_by(one.id)),
+            held_back(life, one) if one.freezes else "",
+            "" if one.upheld is None else one.upheld.answer,
         )
 
 
@@ -67,7 +77,7 @@ class PaymentBody(msgspec.Struct, frozen=True):
 
 class LifeBody(msgspec.Struct, frozen=True):
     """`amount` is the statement's, `due` with the tax that invoices put on top; `open_amount` what of it is
-    neither settled nor disputed, above zero to the party; `interest` what has accrued on it by `today`.
+    neither settled nor disputed, above zero to the party; `disputed` has the tax on top of its lines; `interest` what has accrued on it by `today`.
     `to_issue` and `to_receive` are what is still to be invoiced, gross where the contract is tax-inclusive,
     else net; below zero something is to be taken back."""
 
@@ -108,7 +118,7 @@ class LifeBody(msgspec.Struct, frozen=True):
             standing,
             life.amount.currency,
             str(life.amount),
-            str(life.frozen),
+            str(life.disputed),
             str(life.settled),
             str(life.due),
             str(life.to_invoice("issued")),
@@ -119,7 +129,7 @@ class LifeBody(msgspec.Struct, frozen=True):
             life.issued_on,
             life.query_until,
             life.due_on,
-            tuple(DisputeBody.of(one) for one in life.disputes),
+            tuple(DisputeBody.of(life, one) for one in life.disputes),
             tuple(
                 InvoiceBody(
                     one.number,

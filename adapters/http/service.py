@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from adapters.awaited_door import AwaitedDoor
 from adapters.front_door import FrontDoor
 from adapters.http.proven_keys import ProvenKeys
 from adapters.http.recent_keys import RecentKeys
@@ -23,6 +24,7 @@ class Service(NamedTuple):
     clock: Callable[[], datetime]
     recent: RecentKeys
     proven: ProvenKeys
+    awaited: AwaitedDoor
 
     @property
     def book(self) -> str:

@@ -7,7 +7,7 @@ that a damaged block lost, or that somebody replaced, is so found before anythin
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import nats.errors
@@ -81,6 +81,17 @@ class CheckedRecorder(JetStreamApplicationRecorder):
         if fresh:
             self._compare({name: found[name] for name in fresh})
         return found
+
+    def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
+        """Those of which the archive has nothing: what the stream lost it still has."""
+        if not aggregates:
+            return frozenset()
+        with self._database.reading(self.log.book) as connection:
+            known = connection.execute(
+                "SELECT DISTINCT aggregate FROM ledger.envelope WHERE book = %s AND aggregate = ANY(%s)",
+                [self.log.book, list(aggregates)],
+            ).fetchall()
+        return frozenset(aggregates) - {name for (name,) in known}
 
     def _compare(self, found: Mapping[str, Sequence[Notification]]) -> None:
         book = self.log.book

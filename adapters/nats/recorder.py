@@ -7,7 +7,7 @@ notification id is the stream sequence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,6 +70,11 @@ class JetStreamAggregateRecorder(AggregateRecorder):
     def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
         """For each aggregate, its events from the given stream sequence on; read side by side."""
         return self.log.client.run(self.log.read_aggregates(positions))
+
+    def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
+        """Which of these an archive is asked about and does not know; none where there is no archive."""
+        del aggregates
+        return frozenset()
 
 
 class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecorder):

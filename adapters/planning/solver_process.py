@@ -19,8 +19,10 @@ import msgspec
 
 from dispatch.optimiser.lp import SolverError
 from dispatch.optimiser.optimise import optimise, without_markets
-from dispatch.optimiser.plan import Plan
+from dispatch.optimiser.plan import Plan, merged
 from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.rolling import RollingPlan
+from dispatch.optimiser.solve import chunks
 from ledger.refusal import Refused
 
 MEMORY_MIB: Final = 4096
@@ -67,16 +69,18 @@ class SolverProcess:
         """The process that solves; None before the first request and after one that it did not survive."""
         return None if self._process is None else self._process.pid
 
-    def solve(self, request: PlanRequest, seconds: float) -> Answer:
+    def solve(self, request: PlanRequest, seconds: float, *, rolling: str = "") -> Answer:
         """The best plan found within about `seconds`, of which the first is found without markets.
 
-        Never raises for what the solver does: the answer says it.
+        Requests of one name in `rolling` follow each other an interval apart: where their sites share no
+        market, each is solved from where the last one ended. Never raises for what the solver does: the
+        answer says it.
         """
         pipe = self._ready()
         began = time.monotonic()
         incumbent: Plan | None = None
         try:
-            pipe.send((request, seconds))
+            pipe.send((request, seconds, rolling))
             while True:
                 left = began + seconds + _GRACE_S - time.monotonic()
                 if not pipe.poll(max(0.0, left)):
@@ -142,16 +146,21 @@ def _serve(pipe: Connection, memory_mib: int) -> None:
     size = memory_mib * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     pipe.send("ready")
+    kept: dict[str, list[RollingPlan]] = {}
     while True:
         try:
-            request, seconds = pipe.recv()
+            request, seconds, rolling = pipe.recv()
         except EOFError:
             return
-        pipe.send(_answered(pipe, request, seconds))
+        pipe.send(_answered(pipe, request, seconds, kept.setdefault(rolling, []) if rolling else None))
 
 
-def _answered(pipe: Connection, request: PlanRequest, seconds: float) -> Answer:
+def _answered(
+    pipe: Connection, request: PlanRequest, seconds: float, rolling: list[RollingPlan] | None
+) -> Answer:
     try:
+        if rolling is not None and not request.coupled:
+            return Answer(_stepped(rolling, request), "found")
         if request.coupled:
             pipe.send(without_markets(request))
         return Answer(optimise(request, seconds=seconds), "found")
@@ -159,3 +168,10 @@ def _answered(pipe: Connection, request: PlanRequest, seconds: float) -> Answer:
         return Answer(None, "refused", str(refused))
     except SolverError as error:
         return Answer(None, "failed", str(error))
+
+
+def _stepped(rolling: list[RollingPlan], request: PlanRequest) -> Plan:
+    """The request's chunks, each by the program that solved it last."""
+    parts = chunks(request)
+    rolling += [RollingPlan() for _ in range(len(parts) - len(rolling))]
+    return merged(tuple(one.step(part) for one, part in zip(rolling, parts, strict=False)))

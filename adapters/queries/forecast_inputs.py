@@ -213,9 +213,7 @@ class _Inputs:
                     yield PeerHistory(name, history, capacity)
 
 
-def signs_of(
-    site: Site, meters: Sequence[Meter], quantity: str, *, needed: bool = True
-) -> dict[Key, int]:
+def signs_of(site: Site, meters: Sequence[Meter], quantity: str, *, needed: bool = True) -> dict[Key, int]:
     """The registers that make the quantity up, and whether each adds or takes away.
 
     Raises:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from psycopg import sql
 
 from adapters.continuity import Discontinuity
+from adapters.integrity.reading_events import check_blocks_there
 from adapters.integrity.reading_seal import SEALED, key_of, seals
 from adapters.postgres.database import Connection
 from ledger.interval import Interval
@@ -95,11 +96,13 @@ def load(
     that were projected (docs/repair.md).
 
     Raises:
-        Discontinuity: `row_altered` for a row that was changed, deleted or added since.
+        Discontinuity: `row_altered` for a row that was changed, deleted or added since; as
+            `check_blocks_there`.
     """
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
     quality = np.zeros((len(keys), count), dtype=np.uint8)
+    check_blocks_there(connection, book, {meter for meter, _ in keys}, interval, position)
     batches = _proven(connection, book, keys, interval, interval_s, position)
     _paint(wh, quality, batches)
     return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
@@ -116,14 +119,15 @@ def check_rows(
     """
     lengths = connection.execute(
         " UNION ".join(
-            "SELECT current_setting('app.book'), interval_s"  # noqa: S608
-            f" FROM ledger.{table} WHERE book = current_setting('app.book') AND meter = %(meter)s"
+            f"SELECT interval_s FROM ledger.{table} WHERE book = current_setting('app.book') AND meter = %(meter)s"
             for table in ("meter_run", "reading_seal")
         ),
         {"meter": meter},
     ).fetchall()
     keys = [(meter, register) for register in registers]
-    for book, interval_s in lengths:
+    (book,) = connection.execute("SELECT current_setting('app.book')").fetchone() or ("",)
+    check_blocks_there(connection, book, [meter], interval, position)
+    for (interval_s,) in lengths:
         _proven(connection, book, keys, interval, interval_s, position)
 
 

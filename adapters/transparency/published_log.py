@@ -13,6 +13,7 @@ from adapters.postgres.database import Connection, Database
 from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.log_key import make_seed, signer_of
+from adapters.transparency.proven_root import path_checked, proven_root
 from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from adapters.transparency.stored_tree import StoredTree, check_event
 from adapters.transparency.streamed import check_streamed
@@ -209,9 +210,10 @@ class PublishedLog:
         Raises:
             Refused: `log_size` for more than there are; `log_index` for a sequence beyond `size`;
                 `inclusion_proof` when archive, tree and checkpoint do not agree.
+            Discontinuity: as `proven_root`.
         """
         with self.database.reading(self.book) as connection:
-            root = StoredTree.projected(connection, self.book).root(size)
+            root = self._root(connection, StoredTree.projected(connection, self.book), size)
         return self._proved(sequence, Checkpoint(self.origin, size, root), self.signed_at(size))
 
     def _proved(self, sequence: int, checkpoint: Checkpoint, note: Note | None) -> Inclusion:
@@ -225,11 +227,19 @@ class PublishedLog:
 
         Raises:
             Refused: `log_size` for more than there are, or `old` above `new`.
+            Discontinuity: as `proven_root`, or where the path does not lead from one root to the other.
         """
         with self.database.reading(self.book) as connection:
             tree = StoredTree.projected(connection, self.book)
-            path = tree.consistency(old, new)
-            return Consistency(old, new, tree.root(old), tree.root(new), path)
+            tree.consistency(old, new)
+            roots = self._root(connection, tree, old), self._root(connection, tree, new)
+            return Consistency(old, new, *roots, path_checked(tree, (old, new), roots))
+
+    def _root(self, connection: Connection, tree: StoredTree, size: int) -> bytes:
+        """The root of the first `size`, under the first checkpoint that covers them, or the newest."""
+        found = self.folder.covering(size) or self.folder.newest()
+        signed = None if found is None else Checkpoint.parse(self._opened(*found, self._known_key()).text)
+        return proven_root(connection, self.book, tree, size, signed)
 
     def signed_at(self, size: int) -> Note | None:
         """The checkpoint that was kept of this very size.

@@ -36,7 +36,7 @@ def check_streamed(log: Log, tree: StoredTree, before: int) -> None:
 def _check(log: Log, tree: StoredTree, before: int) -> None:
     if (last := log.client.run(log.last_sequence())) < tree.size:
         raise _not_all(tree, last)
-    leaves = _leaves(tree, before)
+    leaves = leaves_behind(tree, before, tree.size)
     due = before + 1
     pull = Pull(log.client, log.book, due)
     try:
@@ -53,11 +53,11 @@ def _check(log: Log, tree: StoredTree, before: int) -> None:
         pull.close()
 
 
-def _leaves(tree: StoredTree, before: int) -> Iterator[bytes]:
-    """The stored leaf hashes behind the first `before`."""
-    for index in range(before // TILE_WIDTH, -(-tree.size // TILE_WIDTH)):
+def leaves_behind(tree: StoredTree, before: int, size: int) -> Iterator[bytes]:
+    """The stored leaf hashes of the first `size`, behind the first `before`."""
+    for index in range(before // TILE_WIDTH, -(-size // TILE_WIDTH)):
         first = index * TILE_WIDTH
-        tile = HashTile(0, index, min(TILE_WIDTH, tree.size - first))
+        tile = HashTile(0, index, min(TILE_WIDTH, size - first))
         yield from tile.hashes(tree.tile(tile))[max(0, before - first) :]
 
 

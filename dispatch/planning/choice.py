@@ -30,6 +30,7 @@ from dispatch.time_of_use_rule import Storage, schedule
 from ledger.exclusivity.conflict import Conflicts
 from ledger.interval import Instant
 
+_SOLVED: Final = frozenset[Basis](("optimised", "incumbent", "relaxed"))
 _PERMILLE: Final = 1000
 _PPM: Final = 1_000_000
 
@@ -79,19 +80,19 @@ def choose(
 ) -> Chosen:
     """The best of the plans that can be commanded.
 
-    `solved` is what the solver found, None with the reason in `why`. A relaxed plan breaks the limits that
-    gave way, as it must, and no others: it is taken where its sites break no more than the same sites
-    standing still.
+    `solved` is what the solver found, None with the reason in `why`. A plan of the solver's is taken, as
+    relaxed, where its sites break no other limits than the same sites standing still: those that gave way,
+    or what a storage holds above its ceiling.
     `conflicts` is the exclusivity matrix that settlement obeys; None where every claim is granted.
     """
     passed: list[str] = []
     asked = _Asked(tuple(cases), markets, start, conflicts)
     for candidate in _candidates(asked, solved, why, before):
         broken = asked.broken(candidate)
-        excused = candidate.basis in ("relaxed", "hold") and _no_worse(asked, broken)
+        excused = candidate.basis in _SOLVED and _no_worse(asked, broken)
         if not broken or excused or candidate.basis == "hold":
             return Chosen(
-                basis=candidate.basis,
+                basis="relaxed" if broken and excused else candidate.basis,
                 reason=candidate.reason,
                 sites=candidate.sites,
                 offers=candidate.offers,
@@ -132,7 +133,7 @@ class _Asked(NamedTuple):
 
 def _candidates(asked: _Asked, solved: Plan | None, why: str, before: Before | None) -> Iterator[_Candidate]:
     if solved is not None:
-        yield _of_solver(solved)
+        yield _of_solver(asked, solved)
     if before is not None and all(case.id in before.setpoint_w for case in asked.cases):
         last = before
         sites = asked.following(lambda case: _shifted(last, case))
@@ -142,7 +143,7 @@ def _candidates(asked: _Asked, solved: Plan | None, why: str, before: Before | N
     yield _Candidate("hold", why or "no other plan passed the check", still, asked.nothing())
 
 
-def _of_solver(plan: Plan) -> _Candidate:
+def _of_solver(asked: _Asked, plan: Plan) -> _Candidate:
     basis: Basis = "optimised"
     if plan.status in ("stopped", "relaxed"):
         basis = "incumbent" if plan.status == "stopped" else "relaxed"
@@ -158,6 +159,14 @@ def _of_solver(plan: Plan) -> _Candidate:
         )
         for site in plan.sites
     )
+    if not (plan.regulation_w.any() or plan.response_w.any()):
+        # The solver knows one ceiling: what began above it could be charged so far again.
+        sites = tuple(
+            follow(case.limits, site.setpoint_w, asked.markets)
+            if case.limits.start_wh > case.limits.ceiling_wh and not site.spot_w.any()
+            else site
+            for case, site in zip(asked.cases, sites, strict=True)
+        )
     offers = Offers(regulation_w=plan.regulation_w, response_w=plan.response_w, shortfall_w=plan.shortfall_w)
     return _Candidate(basis, plan.reason, sites, offers)
 

@@ -34,6 +34,7 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan is of. Money in 10^-6 units: `objective_micro` was minimised, no plan has less than
     `bound_micro`.
 
+    `inputs` is a digest of all that it was made from but the plans before it.
     `basis` and `reason` say what it rests on, `passed_over` which plans did not pass the check and why.
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
     awards, as aggregate and version. `notes` say what else to know, such as a horizon that is shorter than
@@ -46,6 +47,7 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: int
     count: int
     trigger: Trigger
+    inputs: str
     basis: Basis
     reason: str
     objective: str

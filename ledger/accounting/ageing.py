@@ -67,7 +67,7 @@ def ageing(lives: Iterable[Life], currency: str, on: date, owner: str, contracts
         if life.key.party == owner or life.key.contract not in contracts:
             continue
         left = life.open_amount.minor
-        disputed += abs(life.frozen.minor)
+        disputed += abs(life.disputed.minor)
         if life.standing(on) == "overpaid":
             overpaid, on_account = overpaid + max(-left, 0), on_account + max(left, 0)
             continue

@@ -14,7 +14,7 @@ from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import Runs
 from ledger.statement.issue import at
-from ledger.statement.life import Dispute, Life, StatementKey
+from ledger.statement.life import Dispute, Life, StatementKey, Upheld
 
 Decision = Literal["upheld", "rejected"]
 _REASON_MAX: Final = 2000
@@ -28,13 +28,23 @@ class DisputeRaised(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute.
 
 
 class DisputeDecided(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute.decided.v1"):
+    """`instead_of` is the decision that this one takes the place of, where it was upheld before."""
+
     id: str
     decision: Decision
     answer: str
     decided_by: str
+    instead_of: Upheld | None = None
 
     def apply(self, state: Life) -> Life:
-        return _with(state, self.id, status=self.decision, answer=self.answer, decided_by=self.decided_by)
+        return _with(
+            state,
+            self.id,
+            status=self.decision,
+            answer=self.answer,
+            decided_by=self.decided_by,
+            upheld=self.instead_of,
+        )
 
 
 class DisputeCorrected(msgspec.Struct, frozen=True, tag_field="kind", tag="dispute.corrected.v1"):
@@ -96,7 +106,11 @@ class RaiseDispute(msgspec.Struct, frozen=True):
 
 
 class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispute.decide"):
-    """Uphold or reject a dispute, with the answer that the party reads."""
+    """Uphold or reject a dispute, with the answer that the party reads.
+
+    An upheld one may be rejected after all, by another person than upheld it: so it ends where settling again
+    changes nothing. A rejected or corrected one has ended.
+    """
 
     key: StatementKey
     id: str
@@ -120,14 +134,20 @@ class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispu
             raise Refused("not_allowed", f"{self.decision!r} is not upheld or rejected", place="decision")
         _check_reason(self.answer, "answer")
         dispute = _dispute(state, self.key, self.id)
-        if dispute.status != "open":
-            raise Refused("dispute_status", f"dispute {self.id} is {dispute.status} already", place="id")
+        again = dispute.status == "upheld"
+        if dispute.status != "open" and not (again and self.decision == "rejected"):
+            text = f"dispute {self.id} is {dispute.status} already"
+            may = f"; another person than {dispute.decided_by} may reject it after all" if again else ""
+            raise Refused("dispute_status", f"{text}{may}", place="id")
         self.check_decider(state, self.decided_by)
-        return (DisputeDecided(self.id, self.decision, self.answer, self.decided_by),)
+        if not again:
+            return (DisputeDecided(self.id, self.decision, self.answer, self.decided_by),)
+        before = Upheld(dispute.decided_by, dispute.answer)
+        return (DisputeDecided(self.id, self.decision, self.answer, self.decided_by, before),)
 
     def check_decider(self, state: object, actor: str) -> None:
-        """That nobody judges an objection of their own, however many persons the book asks for: neither who
-        decides it nor who approves the decision.
+        """That nobody judges an objection of their own, nor takes back what they upheld, however many persons
+        the book asks for: neither who decides it nor who approves the decision.
 
         Raises:
             Refused: `four_eyes`, `unknown_dispute`.
@@ -137,6 +157,9 @@ class DecideDispute(msgspec.Struct, frozen=True, tag_field="command", tag="dispu
             raise Refused(
                 "four_eyes", f"dispute {self.id} is {actor}'s own: another must decide it", place="actor"
             )
+        if dispute.status == "upheld" and actor == dispute.decided_by:
+            text = f"{actor} upheld dispute {self.id}: another must reject it"
+            raise Refused("four_eyes", text, place="actor")
 
 
 class CorrectDispute(msgspec.Struct, frozen=True):
@@ -168,9 +191,11 @@ class CorrectDispute(msgspec.Struct, frozen=True):
             raise Refused("dispute_status", f"dispute {self.id} is {dispute.status}, not upheld", place="id")
         runs = known(others, self.reads[0], Runs)
         if self.run <= self.key.run or (self.run, self.key.party) not in runs.statements_up_to(self.run):
-            raise Refused(
-                "unknown_run", f"no correction {self.run} after run {self.key.run} is recorded", place="run"
+            text = (
+                f"no correction {self.run} after run {self.key.run} is recorded; where settling again changes"
+                " nothing, another person than upheld the dispute rejects it with that reason"
             )
+            raise Refused("unknown_run", text, place="run")
         correction = others.get(self._correction.aggregate)
         if not isinstance(correction, Life) or correction.issued_on is None:
             raise Refused(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
+from fractions import Fraction
 from typing import Literal, get_args
 
 import msgspec
 
 from ledger.accounting.account import Account
-from ledger.quantity import Money
+from ledger.quantity import Money, round_half_away
 from ledger.refusal import Refused
 from ledger.vat_terms import SplitBasis
 
@@ -95,6 +96,27 @@ class Billed(msgspec.Struct, frozen=True):
         """The tax in it, or on it; None where the contract states no rate of a part of it."""
         taxes = [one.tax.minor for one in self.accounts if one.tax is not None]
         return Money(sum(taxes), self.amount.currency) if len(taxes) == len(self.accounts) else None
+
+    def tax_of(self, part: Money, lines: Collection[int]) -> Money | None:
+        """The tax in a part of what is billed, or on it: from zero to `amount`. None as for `tax`.
+
+        It is of the accounts that rest on these lines as far as the part reaches, then of the others, and of
+        each kind in proportion; all of them where the lines are billed on no account of this side.
+        """
+        if self.tax is None:
+            return None
+        touched = [one for one in self.accounts if not set(lines).isdisjoint(one.lines)]
+        first = sum(one.amount.minor for one in touched)
+        taxed = sum(one.tax.minor for one in touched if one.tax is not None)
+        sign = -1 if self.amount.minor < 0 else 1
+        if not 0 < sign * first <= sign * self.amount.minor:
+            first = taxed = 0
+        of_first = min(sign * part.minor, sign * first)
+        tax = Fraction(taxed * of_first, sign * first) if first else Fraction(0)
+        left, rest = sign * part.minor - of_first, sign * (self.amount.minor - first)
+        if left:
+            tax += Fraction((self.tax.minor - taxed) * left, rest)
+        return Money(round_half_away(tax), self.amount.currency)
 
 
 class Billing(msgspec.Struct, frozen=True):

@@ -23,6 +23,10 @@ SETTLING: Final = frozenset({"payment", "write_off", "netting", "credit_given", 
 """The kinds that settle what is due; charges and interest are beside it."""
 
 
+_SIGNS: Final[dict[Direction, int]] = {"issued": -1, "received": 1}
+"""What is invoiced that way is paid: above zero to the party."""
+
+
 class StatementKey(msgspec.Struct, frozen=True):
     """Which statement: a party's, of a contract's month and run."""
 
@@ -36,10 +40,19 @@ class StatementKey(msgspec.Struct, frozen=True):
         return f"statement.{self.contract}_{self.month}_{self.party}_{self.run}"
 
 
+class Upheld(msgspec.Struct, frozen=True):
+    """The decision that a later refusal took the place of."""
+
+    decided_by: str
+    answer: str
+
+
 class Dispute(msgspec.Struct, frozen=True):
     """A party's objection to certain lines; only they are frozen. `amount` is what they are about.
 
-    It ends in a delta (`corrected` by a later run) or in a reasoned refusal (`rejected`).
+    It ends in a delta (`corrected` by a later run) or in a reasoned refusal (`rejected`). One that was
+    upheld, and of which a fresh settlement changes nothing, ends refused too: `upheld` is then what was
+    decided before.
     """
 
     id: str
@@ -53,6 +66,7 @@ class Dispute(msgspec.Struct, frozen=True):
     decided_by: str = ""
     answer: str = ""
     corrected_by_run: int | None = None
+    upheld: Upheld | None = None
 
     @property
     def freezes(self) -> bool:
@@ -98,15 +112,44 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def frozen(self) -> Money:
-        """What the disputes hold back of what is due: at most all of it, and never more than nothing."""
-        held = sum(one.amount.minor for one in self.disputes if one.freezes)
-        due = self.due.minor
-        return Money(min(max(held, min(due, 0)), max(due, 0)), self.amount.currency)
+        """What the disputes hold back of what is due: at most all of it, and never more than nothing.
+
+        Of the invoices' tax that is due on top, what they have beyond the tax of what is not disputed.
+        """
+        held = self.frozen_amount
+        for direction, sign in _SIGNS.items():
+            held += Money(sign * self._tax_invoiced_of_disputed(direction).minor, held.currency)
+        return _within(held, self.due)
 
     def frozen_by(self, name: str) -> Money:
         """What of `frozen` would be free without the dispute of that name."""
-        others = tuple(one for one in self.disputes if one.id != name)
-        return self.frozen - msgspec.structs.replace(self, disputes=others).frozen
+        return self.frozen - self.without(name).frozen
+
+    @property
+    def disputed(self) -> Money:
+        """What the disputes hold back with the tax on top of it, invoiced or not: above zero to the party."""
+        held = self.frozen_amount
+        if self.billing.basis == "tax_inclusive" or not held.minor:
+            return self.frozen
+        for direction, sign in _SIGNS.items():
+            tax = self._disputed_tax(direction)
+            known = self._tax_invoiced_of_disputed(direction) if tax is None else tax
+            held += Money(sign * known.minor, held.currency)
+        return held
+
+    def disputed_by(self, name: str) -> Money:
+        """What of `disputed` would be free without the dispute of that name."""
+        return self.disputed - self.without(name).disputed
+
+    def without(self, name: str) -> Life:
+        """As it would stand without the dispute of that name."""
+        return msgspec.structs.replace(self, disputes=tuple(one for one in self.disputes if one.id != name))
+
+    @property
+    def frozen_amount(self) -> Money:
+        """What the disputes hold back of `amount`, whatever has been invoiced."""
+        held = sum(one.amount.minor for one in self.disputes if one.freezes)
+        return _within(Money(held, self.amount.currency), self.amount)
 
     def beyond(self, name: str) -> Money:
         """What of the payment of that id had nothing to settle here when it was recorded, signed as it is: it
@@ -133,13 +176,12 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return billed - self._held_back(direction) - self.billing.invoiced(direction, self.invoices)
 
     def tax_to_invoice(self, direction: Direction) -> Money | None:
-        """The tax in `to_invoice`, or on it, by the contract's rates; None without them, or while a part of
-        the side is disputed."""
-        side = self.billing.side(direction)
-        if side.tax is None or self._held_back(direction).minor:
+        """The tax in `to_invoice`, or on it, by the contract's rates, without that of what is disputed; None
+        without them."""
+        tax, disputed = self.billing.side(direction).tax, self._disputed_tax(direction)
+        if tax is None or disputed is None:
             return None
-        own = (one.tax for one in self.invoices if one.direction == direction)
-        return side.tax - sum(own, Money.zero(side.amount.currency))
+        return tax - disputed - self._tax_invoiced(direction)
 
     @property
     def invoiced(self) -> bool:
@@ -163,9 +205,33 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     def _held_back(self, direction: Direction) -> Money:
         """What the disputes hold back of a side: at most the whole of it, and never more than nothing."""
-        billed = self.billing.side(direction).amount
-        frozen = -self.frozen.minor if direction == "issued" else self.frozen.minor
-        return Money(min(max(frozen, min(billed.minor, 0)), max(billed.minor, 0)), billed.currency)
+        frozen = self.frozen_amount
+        held = Money(_SIGNS[direction] * frozen.minor, frozen.currency)
+        return _within(held, self.billing.side(direction).amount)
+
+    def _disputed_tax(self, direction: Direction) -> Money | None:
+        """The tax of what is held back of a side; None where the contract states no rate of it."""
+        lines = {line for one in self.disputes if one.freezes for line in one.lines}
+        return self.billing.side(direction).tax_of(self._held_back(direction), lines)
+
+    def _tax_invoiced(self, direction: Direction) -> Money:
+        own = (one.tax for one in self.invoices if one.direction == direction)
+        return sum(own, Money.zero(self.amount.currency))
+
+    def _tax_invoiced_of_disputed(self, direction: Direction) -> Money:
+        """What of the invoices' tax, where it is due on top, is of disputed lines: what they have beyond the
+        rest's tax. Where no rates are stated, in proportion to what they have beyond the rest's amount."""
+        zero = Money.zero(self.amount.currency)
+        held = self._held_back(direction)
+        if self.billing.basis == "tax_inclusive" or not held.minor:
+            return zero
+        side, tax = self.billing.side(direction), self._tax_invoiced(direction)
+        disputed = self._disputed_tax(direction)
+        if side.tax is not None and disputed is not None:
+            return _within(tax - (side.tax - disputed), disputed)
+        amount = self.billing.invoiced(direction, self.invoices)
+        beyond = _within(amount - (side.amount - held), held)
+        return Money.round(tax.exact * beyond.exact / amount.exact, tax.currency) if amount.minor else zero
 
     def standing(self, today: date) -> Standing:
         """How payment stands on `today`."""
@@ -182,3 +248,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         if self.due_on is None or self.terms is None or self.standing(today) != "overdue":
             return Money.zero(self.amount.currency)
         return self.terms.late_interest(self.open_amount, (today - self.due_on).days)
+
+
+def _within(held: Money, whole: Money) -> Money:
+    """What of `held` lies between nothing and `whole`, which may be below zero."""
+    return Money(min(max(held.minor, min(whole.minor, 0)), max(whole.minor, 0)), whole.currency)

@@ -192,14 +192,22 @@ class RecordPayment(_Money, frozen=True):
             self.payment.kind == "payment"
             and (state.settled + self.payment.amount).minor * state.due.minor < 0
         ):
-            owed = "above" if state.due.minor > 0 else "below"
-            raise Refused(
-                "payment_side",
-                f"{state.due} is due, so a payment is {owed} zero (to the party above, by it below); the"
-                " other way only what was paid can be paid back",
-                place="amount",
-            )
+            raise Refused("payment_side", self._side(state), place="amount")
         return (recorded,)
+
+    def _side(self, life: Life) -> str:
+        """What is allowed in place of a payment that goes the wrong way."""
+        currency = life.amount.currency
+        if life.settled.minor * life.due.minor > 0:
+            size, asked = (abs(money.minor) for money in (life.settled, self.payment.amount))
+            who = f"{self.key.party} paid" if life.due.minor < 0 else f"was paid to {self.key.party}"
+            back = Money(size, currency)
+            return f"{back} {currency} that {who} can be paid back, not {Money(asked, currency)}"
+        owed = "above" if life.due.minor > 0 else "below"
+        return (
+            f"{life.due} is due, so a payment is {owed} zero (to the party above, by it below); nothing was"
+            " paid that could be paid back"
+        )
 
 
 class WriteOff(_Money, frozen=True, tag_field="command", tag="statement.write_off"):

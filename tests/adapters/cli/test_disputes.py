@@ -74,7 +74,8 @@ def raised_and_listed(run: Terminal, bench: Bench) -> None:
     )
     assert re.fullmatch(
         rf"dispute q1: line {number}, .* CNY of statement\.{CONTRACT.id}_{MONTH}_{HOST}_1 frozen,"
-        r" to be answered until 2026-09-\d\d, event \d+\n",
+        r" to be answered until 2026-09-\d\d, event \d+\n"
+        r"    the line counts -?[\d.]+ in the -?[\d.]+ CNY payable: .* frozen.*\n",
         told,
     )
     (dispute,) = life(bench, HOST).disputes
@@ -174,6 +175,30 @@ def test_after_a_correction_the_run_is_meant_on_which_the_line_is_open(run: Term
     assert life(bench, HOST, 2).frozen.minor == max(delta.lines[line].minor, delta.due.minor) < 0
     refused_own = ("dispute", "decide", *OF_OWNER, "q1", "rejected", "--answer", "no", "--as", OWNERS)
     refused("four_eyes", run, *refused_own)
+
+
+def test_an_upheld_dispute_that_no_settlement_corrects_is_rejected_after_all(
+    run: Terminal, bench: Bench
+) -> None:
+    number = str(next(iter(life(bench, HOST).lines)))
+    run("dispute", "raise", *OF_HOST, "q1", number, "--reason", "our meter read more", "--as", HOST)
+    decide = ("dispute", "decide", *OF_HOST, "q1")
+    run(*decide, "upheld", "--answer", "read again", "--as", "ada")
+    run("settle", MONTH)
+    stuck = refused("unknown_run", run, "dispute", "correct", *OF_HOST, "q1", "--as", "ada")
+    assert "another person than upheld the dispute rejects it" in str(stuck)
+    again = refused("dispute_status", run, *decide, "upheld", "--answer", "again", "--as", "bob")
+    assert "another person than ada may reject it after all" in str(again)
+    nothing = "settled again from the same readings: the same amounts"
+    refused("four_eyes", run, *decide, "rejected", "--answer", nothing, "--as", "ada")
+    run(*decide, "rejected", "--answer", nothing, "--as", "bob")
+    found = life(bench, HOST)
+    assert found.frozen == Money.zero("CNY")
+    told = run("dispute", "list", MONTH)
+    assert "q1  rejected" in told
+    assert told.index("upheld first by ada: read again") < told.index(f"answered by bob: {nothing}")
+    refused("dispute_status", run, *decide, "upheld", "--answer", "after all", "--as", "cyd")
+    assert "refused" not in run("finalise", MONTH, "--as", "ada")
 
 
 def test_who_raised_a_dispute_does_not_approve_its_decision(bench: Bench, run: Terminal) -> None:

@@ -25,6 +25,7 @@ REQUIRED: Final[dict[str, tuple[str, ...]]] = {
     "instant": ("2026-08-04T10:00:00Z",),
     "first_day": ("2026-12-01",),
     "layout": ("yonyou",),
+    "portfolio": ("S1",),
     "start": ("2026-08-31T16:00:00Z",),
     "end": ("2026-08-31T16:30:00Z",),
 }
@@ -38,6 +39,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/contracts/{name}": (CONTRACT.id,),
     "/v1/devices/{name}": ("D9",),
     "/v1/exclusivity/{name}": ("rule_based",),
+    "/v1/forecasts/{name}": ("load_S1",),
     "/v1/market/facts/{name}": ("order-1",),
     "/v1/market/rules/{name}": ("service-throughput",),
     "/v1/markets/{name}": ("shandong_spot",),
@@ -47,6 +49,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/run-calendars/{name}": ("shaanxi_v2",),
     "/v1/sites/{name}": ("S1",),
     "/v1/sites/{name}/validations/{month}": ("S1",),
+    "/v1/storage-limits/{name}": ("S1",),
+    "/v1/storage-terms/{name}": ("S1",),
     "/v1/stories/actors/{name}": ("ada",),
     "/v1/stories/bids/{name}": ("desk-bid",),
     "/v1/stories/contracts/{name}": (CONTRACT.id,),
@@ -63,6 +67,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/trading-units/{name}/profit": ("vpp-desk",),
     "/v1/trading-units/{name}/statements/{month}": ("vpp",),
     "/v1/voucher-layouts/{name}": ("yonyou",),
+    "/v1/webhooks/{name}/dead-letters": ("desk-hook",),
 }
 """What `name` is, where it is not of a closed list or made on the way."""
 

@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 import pytest
 
+from adapters.awaited_door import AwaitedDoor
 from adapters.http.caller import Caller
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.proven_keys import ProvenKeys
@@ -172,7 +173,15 @@ def test_a_partners_explanation_has_its_own_lines_and_no_names(settled: Api) -> 
 def test_a_wrong_query_still_shows_a_partner_nothing_else(settled: Api) -> None:
     """PostgreSQL's own row security: a query that forgets the party, or asks for a table of the staff's."""
     bench = settled.bench
-    service = Service(bench.door, bench.database, lambda: None, bench.clock, RecentKeys(), ProvenKeys())
+    service = Service(
+        bench.door,
+        bench.database,
+        lambda: None,
+        bench.clock,
+        RecentKeys(),
+        ProvenKeys(),
+        AwaitedDoor(bench.door),
+    )
     view = View(service, Caller("someone", "partner", HOST), None)
     with view.reading() as (connection, _):
         seen = connection.execute("SELECT DISTINCT party FROM ledger.statement").fetchall()

@@ -38,11 +38,16 @@ PATHS = {
     "life": "/v1/statements/eaas-s1/2026-08/host-s1/1/life",
     "account": "/v1/parties/host-s1/account",
     "receivables": "/v1/receivables",
+    "month's figures": "/v1/reports/2026-08",
 }
 LIVES = {"life", "account", "receivables"}
 SITES = {"sites", "one site", "sites then"}
 REGISTERED = "UPDATE ledger.registered SET "
 READINGS = {"readings", "page of readings"}
+READINGS_GONE = (
+    "WITH gone AS (DELETE FROM ledger.meter_run WHERE meter = 'S1-STORAGE')"
+    " DELETE FROM ledger.reading_seal WHERE meter = 'S1-STORAGE'"
+)
 CHANGES: list[tuple[str, set[str]]] = [
     (f"""{REGISTERED} document = document || '{{"title":"x"}}' WHERE kind = 'site'""", SITES),
     (f"{REGISTERED} effective_from = effective_from + interval '1 s' WHERE kind = 'site'", SITES),
@@ -59,6 +64,7 @@ CHANGES: list[tuple[str, set[str]]] = [
     ("UPDATE ledger.meter_run SET meter = 'S9' WHERE register = 'charge'", READINGS),
     ("UPDATE ledger.meter_run SET interval_s = 60 WHERE register = 'charge'", READINGS),
     ("DELETE FROM ledger.reading_seal WHERE register = 'charge'", READINGS),
+    (READINGS_GONE, {*READINGS, "month's figures"}),
     ("UPDATE ledger.meter_import SET status = 'open'", {"imports"}),
     ("UPDATE ledger.meter_import SET to_seq = from_seq", {"imports"}),
     ("UPDATE ledger.meter_import SET meters = '{}'", {"imports"}),

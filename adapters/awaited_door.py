@@ -1,0 +1,49 @@
+"""The front door for whoever awaits: commands and reads that come at the same time share a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from adapters.front_door import FrontDoor, Receipt, Save, Wish, attempts, contended
+from adapters.turns import Turns
+
+
+class _Asked:
+    def __init__(self, aggregate: str) -> None:
+        self.aggregate = aggregate
+        self.state: object = None
+
+
+class AwaitedDoor:
+    """As the front door, of one event loop."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+        self._saves = Turns[Save](door.accept)
+        self._asked = Turns[_Asked](self._answer)
+
+    async def execute_all(self, wishes: Sequence[Wish], *, actor: str) -> list[Receipt]:
+        """Accept all the commands or none.
+
+        Raises:
+            Refused, StoreFull, StoreUnavailable: as `FrontDoor.execute_all`.
+        """
+        for pause_s, save in attempts(wishes, actor):
+            if pause_s:
+                await asyncio.sleep(pause_s)
+            await self._saves(save)
+            if (receipts := save.answer()) is not None:
+                return receipts
+        raise contended(wishes)
+
+    async def state(self, aggregate: str) -> object:
+        """The aggregate's state now; None when it does not exist."""
+        asked = _Asked(aggregate)
+        await self._asked(asked)
+        return asked.state
+
+    def _answer(self, together: Sequence[_Asked]) -> None:
+        states = self._door.states({one.aggregate for one in together})
+        for one in together:
+            one.state = states[one.aggregate]

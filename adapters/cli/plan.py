@@ -1,0 +1,149 @@
+"""Commands about plans: make one, show one, and the role that plans every quarter-hour."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from cyclopts import App, Parameter
+
+from adapters.cli.as_of import AsOf, moment
+from adapters.cli.session import Session, check_folder, projecting
+from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
+from adapters.stack import Stack, running
+from ledger.interval import zone_of
+from ledger.refusal import Refused
+
+if TYPE_CHECKING:
+    from adapters.planning.planner import Made
+
+_KW = 1000
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+    group = App(name="plan", help="What storages are to do: plan a unit's or a site's day, and show it.")
+    app.command(group)
+
+    @group.default
+    def plan(
+        portfolio: Annotated[str | None, Parameter(help="a trading unit's or a site's id")] = None,
+        day: Annotated[date | None, Parameter(help="the first local day; if not stated tomorrow")] = None,
+        *,
+        days: int = 1,
+        role: Annotated[
+            bool, Parameter(negative=(), help="plan everything, every quarter-hour, until stopped")
+        ] = False,
+    ) -> None:
+        """Plan what the storages of PORTFOLIO are to do on a day, and put the plan on record.
+
+        Of a day that has begun, what is left of it. With --role each unit and site whose storage's terms are
+        stated: each quarter-hour anew, tomorrow's day from 08:00 on, and at once when a site is lost, a limit
+        is imposed or a response is called. It may be killed at any moment.
+        """
+        if role == (portfolio is not None):
+            raise Refused("plan_asked", "name a unit or a site, or state --role", place="PORTFOLIO")
+        if portfolio is None:
+            _run(session)
+            return
+        # The optimiser takes a second to import: no other command pays for it.
+        from adapters.planning.planner import Planner, next_day
+        from adapters.planning.portfolio import portfolio_of
+        from adapters.planning.solver_process import SolverProcess
+
+        with session.open() as stack, SolverProcess() as solver:
+            position = stack.caught_up()
+            with stack.database.reading(stack.settings.book) as connection:
+                zone = portfolio_of(connection, position, portfolio, stack.clock()).zone
+            first = next_day(zone, stack.clock()) if day is None else day
+            made = Planner(stack.door, stack.database, solver, stack.clock).plan(portfolio, first, days=days)
+            print(_made(made))
+
+    @group.command
+    def show(
+        portfolio: str, day: date, *, format: Literal["text", "json"] = "text", as_of: AsOf = None
+    ) -> None:
+        """Show the newest plan of PORTFOLIO that begins on DAY: what it rests on, and each interval in kW."""
+        with session.open() as stack:
+            at = moment(stack, as_of)
+            with stack.database.reading(stack.settings.book) as connection:
+                found = plan_of_day(connection, at.position, portfolio, day)
+                zone = _zone(stack, portfolio)
+        if found is None:
+            raise Refused("unknown_plan", f"no plan of {portfolio} begins on {day}", place="DAY")
+        if format == "json":
+            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        else:
+            print("\n".join(text(found, zone)))
+
+
+def _run(session: Session) -> None:
+    from adapters.planning.planner import Planner
+    from adapters.planning.planning_role import PlanningRole
+    from adapters.planning.solver_process import SolverProcess
+
+    check_folder(session.settings)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with (
+        running(session.settings, session.clock, founding=False) as stack,
+        projecting(stack),
+        SolverProcess() as solver,
+    ):
+        planner = Planner(stack.door, stack.database, solver, stack.clock)
+        PlanningRole(planner, stack.database, stack.settings.book, stack.clock, _say).run(stopping)
+
+
+def _say(line: str) -> None:
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}  {line}", flush=True)
+
+
+def _zone(stack: Stack, portfolio: str) -> str:
+    for kind in ("trading_unit", "site"):
+        history = stack.door.state(f"{kind}.{portfolio}")
+        if history is not None:
+            zone: str = history.latest.document.zone  # type: ignore[attr-defined]
+            return zone
+    return "UTC"
+
+
+def _made(made: Made) -> str:
+    head = made.head
+    known = ", on record already" if made.repeated else ""
+    rows = [
+        f"plan {made.number} of {head.portfolio} for {head.day}: event {made.sequence}{known}",
+        f"{head.count} intervals of {head.interval_s} s from {head.start:%Y-%m-%dT%H:%MZ}, {head.basis}",
+    ]
+    return "\n".join([*rows, *_remarks(made.head.reason, head.notes, head.refused, head.violations)])
+
+
+def _remarks(reason: str, *lists: tuple[str, ...]) -> list[str]:
+    rows = [f"reason: {reason}"] if reason else []
+    for name, texts in zip(("note", "left out", "broken"), lists, strict=True):
+        rows += [f"{name}: {one}" for one in texts]
+    return rows
+
+
+def text(found: RecordedPlan, zone: str) -> list[str]:
+    """The plan as a table: of each interval and site the setpoint in kW and what is stored at its end."""
+    head = found.head
+    rows = [
+        f"plan {found.number} of {head.portfolio} for {head.day} ({head.trigger}), event {found.sequence}",
+        f"rests on the {head.basis} plan, {head.solver_ms} ms; inputs {head.inputs[:16]}",
+        *_remarks(head.reason, head.notes, head.refused, head.violations),
+        *(f"from: {one}" for one in head.rests_on),
+        "kW, above 0 discharging / kWh stored at the end",
+        f"{f'from ({zone})':26}" + "".join(f"{one.site:>22}" for one in found.sites),
+    ]
+    for number in range(head.count):
+        at = head.start + timedelta(seconds=number * head.interval_s)
+        cells = (
+            f"{one.setpoint_w[number] / _KW:.1f} / {one.stored_wh[number] / _KW:.1f}" for one in found.sites
+        )
+        local = at.astimezone(zone_of(zone))
+        rows.append(f"{local:%Y-%m-%d %H:%M %z}".ljust(26) + "".join(f"{cell:>22}" for cell in cells))
+    return rows

@@ -1,0 +1,252 @@
+"""A portfolio's plan: read from the book, solved apart, checked, and put on record in one save.
+
+The same inputs are planned once: the command id is made of them, so that a planner may be killed at any
+moment and asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from adapters.front_door import FrontDoor, Wish
+from adapters.planning.portfolio import (
+    DAYS_MAX,
+    Horizon,
+    boundary,
+    day_of,
+    horizon_of_days,
+    portfolio_of,
+)
+from adapters.planning.site_cases import Asked, Cases, interval_of, refusals, site_cases
+from adapters.planning.solver_process import Answer, SolverProcess
+from adapters.postgres.database import Database
+from adapters.settling import lowest_position, wait_until
+from dispatch.optimiser.lp import SolverError
+from dispatch.optimiser.request import PlanRequest
+from dispatch.plan_check import Markets, PlannedSite
+from dispatch.planning.choice import Before, Chosen, choose
+from dispatch.planning.following import follow
+from dispatch.planning.plan_record import NumberedPlan, PlanHead, Trigger, commands_of, plan_aggregate
+from ledger.interval import zone_of
+from ledger.refusal import Refused
+
+ACTOR: Final = "planner"
+MODEL: Final = "plan.v1"
+"""Changes whenever the same inputs would be planned otherwise."""
+SECONDS: Final = 30.0
+_PROJECTED_S: Final = 10.0
+_OVERTAKEN: Final = frozenset({"plan_overtaken", "command_id_reused", "conflict"})
+_SHORT_W: Final = 100
+"""The check lets a plan be off by 20 Wh: 80 W of a quarter-hour."""
+_END_WH: Final = 100
+"""A target that is missed by less is met: setpoints are whole W."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """The plan on record; `repeated` where the same inputs had been planned before."""
+
+    number: int
+    sequence: int
+    head: PlanHead
+    repeated: bool = False
+
+
+class Planner:
+    """Plans one book's portfolios. Not to be used by two threads at once."""
+
+    def __init__(
+        self, door: FrontDoor, database: Database, solver: SolverProcess, clock: Callable[[], datetime]
+    ) -> None:
+        self._door = door
+        self._database = database
+        self._solver = solver
+        self._clock = clock
+
+    def plan(
+        self,
+        portfolio: str,
+        at: date | datetime,
+        *,
+        days: int = 1,
+        trigger: Trigger = "asked",
+        stored_wh: Mapping[str, int] | None = None,
+        seconds: float = SECONDS,
+    ) -> Made:
+        """Plan a trading unit's sites, or a site, and record it.
+
+        `at` a local day: whole days from its midnight on, of one that has begun what is left of it. `at` an
+        instant: from its interval on, until the same wall clock `days` later. `stored_wh`: what telemetry
+        says of sites at the start. `seconds` bounds the solver.
+
+        Raises:
+            Refused: `unknown_portfolio`, `plan_horizon`, what stands in the way of all of its sites (see
+                `site_cases`), `plan_overtaken` when another plan of the day was made meanwhile.
+            Behind: nobody projects the book.
+        """
+        cases, day = self._read(portfolio, at, days, stored_wh or {})
+        inputs = cases.digest(MODEL, portfolio, trigger)
+        known = self._known(portfolio, day, inputs)
+        if known is not None:
+            return known
+        request = PlanRequest(
+            sites=tuple(case.to_optimise() for case in cases.cases),
+            interval_h=cases.horizon.interval_s / 3600,
+        )
+        rolling = "" if trigger in ("day_ahead", "asked") else portfolio
+        try:
+            answer = self._solver.solve(request, seconds, rolling=rolling)
+        except SolverError as error:
+            answer = Answer(None, "failed", str(error))
+        chosen = choose(
+            cases.cases,
+            Markets(),
+            answer.plan,
+            _why(answer),
+            start=cases.horizon.start,
+            before=_before(cases),
+        )
+        sites, short = _physical(cases, chosen)
+        head = self._head(portfolio, day, trigger, inputs, cases, answer, chosen, short)
+        commands = commands_of(head, cases.number + 1, sites)
+        wishes = [Wish(command, f"plan:{inputs}:{cases.number + 1}") for command in commands]
+        try:
+            receipts = self._door.execute_all(wishes, actor=ACTOR)
+        except Refused as refused:
+            known = self._known(portfolio, day, inputs) if refused.code in _OVERTAKEN else None
+            if known is None:
+                raise
+            return known
+        made = msgspec.structs.replace(head, parts=len(commands) - 1)
+        return Made(cases.number + 1, receipts[0].sequence, made, receipts[0].repeated)
+
+    def _read(
+        self, name: str, at: date | datetime, days: int, stored_wh: Mapping[str, int]
+    ) -> tuple[Cases, date]:
+        if not 1 <= days <= DAYS_MAX:
+            raise Refused("plan_horizon", f"{days} is not 1..{DAYS_MAX} days", place="days")
+        log = self._door.recorder.log
+        wait_until(self._database, self._door.book, log.client.run(log.last_sequence()), _PROJECTED_S)
+        with self._database.reading(self._door.book) as connection:
+            position = lowest_position(connection)
+            instant = at if isinstance(at, datetime) else self._clock()
+            portfolio = portfolio_of(connection, position, name, instant)
+            length = interval_of(connection, position, portfolio, instant)
+            horizon = _horizon(portfolio.zone, at, days, length, self._clock())
+            if portfolio.unit is not None:
+                portfolio = portfolio_of(connection, position, name, horizon.start)
+            cases = site_cases(connection, self._door.book, Asked(portfolio, horizon, position, stored_wh))
+        return cases, day_of(portfolio.zone, horizon.start)
+
+    def _known(self, portfolio: str, day: date, inputs: str) -> Made | None:
+        """The day's newest plan, where it was made of the same inputs."""
+        aggregate = plan_aggregate(portfolio, day)
+        state = self._door.state(aggregate)
+        if not isinstance(state, NumberedPlan) or state.head.inputs != inputs:
+            return None
+        receipt = self._door.accepted(aggregate, f"plan:{inputs}:{state.number}")
+        assert receipt is not None, "a plan's command id is made of its inputs"
+        return Made(state.number, receipt.sequence, state.head, repeated=True)
+
+    def _head(
+        self,
+        portfolio: str,
+        day: date,
+        trigger: Trigger,
+        inputs: str,
+        cases: Cases,
+        answer: Answer,
+        chosen: Chosen,
+        short: list[str],
+    ) -> PlanHead:
+        solved = answer.plan if chosen.basis in ("optimised", "incumbent", "relaxed") else None
+        broken = [f"{one.rule} at {one.site}[{one.interval}] by {one.excess}" for one in chosen.violations]
+        return PlanHead(
+            portfolio=portfolio,
+            day=day,
+            start=cases.horizon.start,
+            interval_s=cases.horizon.interval_s,
+            count=cases.horizon.count,
+            trigger=trigger,
+            inputs=inputs,
+            basis=chosen.basis,
+            reason=chosen.reason,
+            objective="cost",
+            objective_micro=None if solved is None else solved.objective_micro,
+            bound_micro=None if solved is None else solved.bound_micro,
+            gap_ppm=None if solved is None else solved.gap_ppm,
+            solver_ms=round(answer.seconds * 1000),
+            rests_on=cases.rests_on,
+            notes=(*cases.notes, *_ends(cases, chosen)),
+            refused=refusals(cases.refused),
+            passed_over=chosen.passed_over,
+            violations=(*broken, *short),
+        )
+
+
+def _horizon(zone: str, at: date | datetime, days: int, interval_s: int, now: datetime) -> Horizon:
+    if isinstance(at, datetime):
+        start = boundary(at, interval_s, after=False)
+        local = zone_of(zone)
+        wall = start.astimezone(local).replace(tzinfo=None) + timedelta(days=days)
+        end = wall.replace(tzinfo=local).astimezone(UTC)
+        return Horizon(start, interval_s, int((end - start).total_seconds()) // interval_s)
+    whole = horizon_of_days(zone, at, days, interval_s)
+    start = max(whole.start, boundary(now, interval_s, after=True))
+    count = int((whole.end - start).total_seconds()) // interval_s
+    if count <= 0:
+        raise Refused("plan_horizon", f"{at} is over; plan a day that is to come", place="day")
+    return Horizon(start, interval_s, count)
+
+
+def _why(answer: Answer) -> str:
+    return answer.reason or answer.outcome
+
+
+def _before(cases: Cases) -> Before | None:
+    """The plan that holds at the start, where it has the same intervals."""
+    last = cases.before
+    if last is None or last.head.interval_s != cases.horizon.interval_s:
+        return None
+    return Before(last.setpoints(), last.at(cases.horizon.start))
+
+
+def _physical(cases: Cases, chosen: Chosen) -> tuple[tuple[PlannedSite, ...], list[str]]:
+    """The sites' plans with what is committed of them, as the storage can do it, and where it falls short."""
+    sites: list[PlannedSite] = []
+    short: list[str] = []
+    for planned, whole in zip(chosen.sites, cases.whole, strict=True):
+        taken = cases.taken.get(planned.id)
+        if taken is None or not taken.path_w.any():
+            sites.append(planned)
+            continue
+        wish = planned.setpoint_w + taken.path_w
+        done = follow(whole, wish)
+        missing = np.where(taken.path_w != 0, np.abs(wish - done.setpoint_w), 0)
+        if missing.max() > _SHORT_W:
+            first = int(np.argmax(missing > _SHORT_W))
+            amount = int(missing[first])
+            short.append(f"commitment at {planned.id}[{first}] by {amount}")
+        spot = np.where(taken.spot_w != 0, done.setpoint_w, 0)
+        sites.append(msgspec.structs.replace(done, spot_w=spot))
+    return tuple(sites), short
+
+
+def _ends(cases: Cases, chosen: Chosen) -> list[str]:
+    """Sites that do not reach what they should hold at the end."""
+    found: list[str] = []
+    for case, planned in zip(cases.cases, chosen.sites, strict=True):
+        left = int(planned.stored_wh[-1])
+        if left < case.end_wh - _END_WH:
+            end = cases.horizon.end
+            found.append(f"{case.id}: holds {left} Wh of {case.end_wh} at the end, {end:%Y-%m-%dT%H:%M}Z")
+    return found
+
+
+def next_day(zone: str, now: datetime) -> date:
+    """Tomorrow, where the portfolio is."""
+    return day_of(zone, now) + timedelta(days=1)

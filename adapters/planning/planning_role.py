@@ -1,0 +1,242 @@
+"""The planning role, turn after turn: each quarter-hour anew, tomorrow's day once, and at once when a site is
+lost, a limit is imposed or a response is called.
+
+All that it knows is in the book, so that it may be killed and started again at any moment.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from adapters.planning.planner import Made, Planner, next_day
+from adapters.planning.portfolio import boundary, day_of, portfolio_of, to_be_planned
+from adapters.planning.site_cases import interval_of
+from adapters.postgres.database import Connection, Database
+from adapters.queries import registered
+from adapters.queries.kept import kept
+from adapters.settling import Behind, lowest_position
+from dispatch.planning.imposed_limit import ImposedLimit
+from dispatch.planning.plan_record import Trigger, plan_aggregate
+from dispatch.planning.storage_terms import StorageTerms
+from ledger.interval import zone_of
+from ledger.refusal import Refused
+from ledger.trading_unit import TradingUnit
+
+PERIOD_S: Final = 2
+LEAD: Final = timedelta(minutes=2)
+"""So long before an interval begins it is planned, with what is known by then."""
+DAY_AHEAD_FROM: Final = time(8)
+"""From this local time on tomorrow is planned: before the first markets' gates close."""
+_RETRY: Final = timedelta(minutes=5)
+"""After a refusal; what stands in the way is mended by people."""
+_ROLLING_S: Final = 20.0
+_DAY_AHEAD_S: Final = 60.0
+_KINDS: Final = ("storage", "storage_limit", "response_call", "award")
+_LISTING: Final = ("site", "storage", "trading_unit")
+_decode_limit: Final = msgspec.json.Decoder(ImposedLimit).decode
+
+
+class _Planned(NamedTuple):
+    """A portfolio that is planned by itself, and the interval of its plans."""
+
+    id: str
+    zone: str
+    sites: tuple[str, ...]
+    interval_s: int
+
+
+class _Row(NamedTuple):
+    """A plan on record."""
+
+    start: datetime
+    end: datetime
+    sequence: int
+
+
+class _Due(NamedTuple):
+    portfolio: str
+    at: datetime | None
+    """None: tomorrow."""
+    zone: str
+    trigger: Trigger
+
+
+class PlanningRole:
+    """All portfolios of a book whose storages' terms are stated. `say` gets a line for each plan, and each
+    refusal once."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        database: Database,
+        book: str,
+        clock: Callable[[], datetime],
+        say: Callable[[str], None],
+        *,
+        period_s: float = PERIOD_S,
+    ) -> None:
+        self._planner = planner
+        self._database = database
+        self._book = book
+        self._clock = clock
+        self._say = say
+        self._period_s = period_s
+        self._listed: tuple[tuple[int, datetime], tuple[_Planned, ...]] | None = None
+        self._handled: dict[str, int] = {}
+        self._again: dict[tuple[str, Trigger], datetime] = {}
+        self._said: dict[str, str] = {}
+
+    def run(self, stopping: threading.Event) -> None:
+        """A turn each period until asked to stop; a turn that has begun is ended.
+
+        Raises:
+            StoreUnavailable, psycopg.OperationalError: the servers are gone; start it again.
+        """
+        while not stopping.is_set():
+            self.turn()
+            stopping.wait(self._period_s)
+
+    def turn(self) -> tuple[Made, ...]:
+        """Everything that is due, once; the plans that were made."""
+        now = self._clock()
+        try:
+            with self._database.reading(self._book) as connection:
+                position = lowest_position(connection)
+                due = [one for each in self._portfolios(connection, position, now)
+                       for one in self._due(connection, position, each, now)]  # fmt: skip
+        except Behind as behind:
+            self._tell("book", str(behind))
+            return ()
+        made: list[Made] = []
+        for one in due:
+            try:
+                made.append(self._plan(one, now))
+            except Behind as behind:
+                self._tell(one.portfolio, str(behind))
+            except Refused as refused:
+                self._again[one.portfolio, one.trigger] = now + _RETRY
+                self._tell(f"{one.portfolio} {one.trigger}", f"refused ({refused.code}): {refused}")
+            else:
+                self._handled[one.portfolio] = max(position, made[-1].sequence)
+        return tuple(made)
+
+    def _plan(self, due: _Due, now: datetime) -> Made:
+        ahead = due.trigger == "day_ahead"
+        at = next_day(due.zone, now) if due.at is None else due.at
+        seconds = _DAY_AHEAD_S if ahead else _ROLLING_S
+        made = self._planner.plan(due.portfolio, at, trigger=due.trigger, seconds=seconds)
+        if not made.repeated:
+            self._tell(f"{due.portfolio} {due.trigger}", _text(made))
+        return made
+
+    def _portfolios(self, connection: Connection, position: int, now: datetime) -> tuple[_Planned, ...]:
+        """Listed anew when a site, its terms or a unit was registered, and each quarter-hour."""
+        found = connection.execute(
+            "SELECT coalesce(max(from_seq), 0) FROM ledger.registered"
+            " WHERE kind = ANY(%s) AND from_seq <= %s",
+            [list(_LISTING), position],
+        ).fetchone()
+        assert found is not None, "an aggregate answers a row"
+        key = (int(found[0]), boundary(now, 900, after=False))
+        if self._listed is None or self._listed[0] != key:
+            self._listed = (key, tuple(self._list(connection, position, now)))
+        return self._listed[1]
+
+    def _list(self, connection: Connection, position: int, now: datetime) -> Iterator[_Planned]:
+        terms = registered.load(connection, "storage", StorageTerms, position)
+        stated = frozenset(name for name in terms.versions if terms.at(name, now) is not None)
+        units = registered.load(connection, "trading_unit", TradingUnit, position)
+        for name in to_be_planned(units, stated, now):
+            try:
+                portfolio = portfolio_of(connection, position, name, now)
+            except Refused as refused:
+                self._tell(name, f"refused ({refused.code}): {refused}")
+                continue
+            length = interval_of(connection, position, portfolio, now)
+            yield _Planned(name, portfolio.zone, portfolio.sites, length)
+
+    def _due(self, connection: Connection, position: int, one: _Planned, now: datetime) -> Iterator[_Due]:
+        today = day_of(one.zone, now)
+        rows = _rows(connection, position, one.id, [today + timedelta(days=n) for n in (-1, 0, 1)])
+        emergency = self._emergency(connection, position, one, rows)
+        coming = boundary(now, one.interval_s, after=True)
+        if emergency is not None and self._may(one.id, emergency, now):
+            yield _Due(one.id, boundary(now, one.interval_s, after=False), one.zone, emergency)
+        elif not any(row.start == coming for row in rows):
+            covered = any(row.start <= coming < row.end for row in rows)
+            if (coming - now <= LEAD or not covered) and self._may(one.id, "rolling", now):
+                yield _Due(one.id, coming, one.zone, "rolling")
+        tomorrow = next_day(one.zone, now)
+        late = now.astimezone(zone_of(one.zone)).time() >= DAY_AHEAD_FROM
+        made = any(day_of(one.zone, row.start) == tomorrow for row in rows)
+        if late and not made and self._may(one.id, "day_ahead", now):
+            yield _Due(one.id, None, one.zone, "day_ahead")
+
+    def _may(self, portfolio: str, trigger: Trigger, now: datetime) -> bool:
+        return self._again.get((portfolio, trigger), now) <= now
+
+    def _emergency(
+        self, connection: Connection, position: int, one: _Planned, rows: list[_Row]
+    ) -> Trigger | None:
+        """What happened to the portfolio since its newest plan that cannot wait, the worst first."""
+        if not rows:
+            return None
+        since = max(self._handled.get(one.id, 0), *(row.sequence for row in rows))
+        found = connection.execute(
+            "SELECT kind, document::text FROM ledger.registered WHERE kind = ANY(%(kinds)s)"
+            " AND from_seq > %(since)s AND from_seq <= %(at)s AND (id = ANY(%(sites)s)"
+            " OR document->>'unit' = %(unit)s) ORDER BY from_seq",
+            {
+                "kinds": list(_KINDS),
+                "since": since,
+                "at": position,
+                "sites": list(one.sites),
+                "unit": one.id,
+            },
+        ).fetchall()
+        triggers: set[Trigger] = set()
+        for kind, text in found:
+            match kind:
+                case "storage_limit":
+                    lost = kept(_decode_limit, text, "table registered, storage_limit").lost
+                    triggers.add("site_lost" if lost else "limit_imposed")
+                case "storage":
+                    triggers.add("limit_imposed")
+                case "response_call":
+                    triggers.add("response_called")
+                case _:
+                    triggers.add("rolling")
+        order: tuple[Trigger, ...] = ("site_lost", "limit_imposed", "response_called", "rolling")
+        return next((trigger for trigger in order if trigger in triggers), None)
+
+    def _tell(self, about: str, text: str) -> None:
+        """Say it, unless it is what was said last about that."""
+        if self._said.get(about) != text:
+            self._said[about] = text
+            self._say(f"{about}: {text}")
+
+
+def _rows(connection: Connection, position: int, portfolio: str, days: list[date]) -> list[_Row]:
+    names = [plan_aggregate(portfolio, day).partition(".")[2] for day in days]
+    rows = connection.execute(
+        "SELECT (document->>'start')::timestamptz, (document->>'count')::integer"
+        " * (document->>'interval_s')::integer, from_seq FROM ledger.registered"
+        " WHERE kind = 'plan' AND id = ANY(%s) AND from_seq <= %s",
+        [names, position],
+    )
+    return [_Row(start, start + timedelta(seconds=seconds), sequence) for start, seconds, sequence in rows]
+
+
+def _text(made: Made) -> str:
+    head = made.head
+    why = f", {head.reason}" if head.reason else ""
+    left = f", {len(head.refused)} sites left out" if head.refused else ""
+    return (
+        f"plan {made.number} of {head.day}, {head.count} intervals from {head.start:%Y-%m-%dT%H:%M}Z,"
+        f" {head.basis} in {head.solver_ms} ms{why}{left}"
+    )

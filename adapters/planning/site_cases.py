@@ -1,0 +1,490 @@
+"""From the book to what a portfolio's sites are planned with: one `SiteCase` a site, and what it rests on.
+
+What is not known is refused by a code that names the site; the other sites are planned without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from adapters.integrity.registered_rows import Read, check_read
+from adapters.planning import registers
+from adapters.planning.portfolio import Horizon, Portfolio, day_of
+from adapters.planning.site_power import Expected, Metered, expected
+from adapters.planning.taken import Taken, takings
+from adapters.postgres.database import Connection
+from adapters.queries import registered
+from adapters.queries.contracts_in_force import held_at
+from adapters.queries.recorded_plans import RecordedPlan, newest_number, plan_at
+from adapters.queries.registered import Recorded, Register, last_holding
+from dispatch.optimiser.site import PLAN_STREAMS, PlanStream
+from dispatch.plan_check import SiteLimits, Whole
+from dispatch.planning.imposed_limit import ImposedLimit
+from dispatch.planning.site_case import SiteCase
+from dispatch.planning.storage_terms import StorageTerms
+from ledger.billing_cycle import cycle_days
+from ledger.contract import Contract
+from ledger.demand import CapacityCharge, ContractDemand, averaging_s
+from ledger.interval import Month, midnight, zone_of
+from ledger.meter import Meter
+from ledger.quantity import Price, round_half_away
+from ledger.refusal import Refused
+from ledger.site import Site
+from ledger.tariff import Tariff, prices_of_month
+
+INTERVAL_S: Final = 900
+_MICRO: Final = 10**6
+_MICRO_MAX: Final = 10**15
+"""The largest price that the optimiser takes: 10^9 of money per kWh."""
+_BAND: Final = Fraction(105, 100)
+"""Of a declared demand; what is above it counts double (DOMAIN.md 3.3)."""
+_UNKNOWN_LATER: Final = frozenset({"tariff_month", "calendar_year", "price_missing"})
+"""Refusals of a month's prices that shorten a horizon which reaches into it."""
+
+
+class Asked(NamedTuple):
+    """Whose plan over which time, as of which sequence number.
+
+    `stored_wh` is what telemetry says of sites at the start, in place of what the plan before it says.
+    """
+
+    portfolio: Portfolio
+    horizon: Horizon
+    position: int
+    stored_wh: Mapping[str, int] = {}
+
+
+class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """`cases` leave room for what is `taken`; `whole` are the same sites' limits without it.
+
+    `before` is the plan that holds at the start, `number` how many of the day there are by now. `refused`:
+    the sites that cannot be planned, and why.
+    """
+
+    horizon: Horizon
+    cases: tuple[SiteCase, ...]
+    whole: tuple[SiteLimits, ...]
+    taken: dict[str, Taken]
+    refused: tuple[Refused, ...]
+    rests_on: tuple[str, ...]
+    notes: tuple[str, ...]
+    before: RecordedPlan | None
+    number: int
+
+    def digest(self, *also: str) -> str:
+        """SHA-256 of all numbers that a plan is made from; not of the plans before it."""
+        found = hashlib.sha256(" ".join((*also, self.horizon.start.isoformat())).encode())
+        for case, whole in zip(self.cases, self.whole, strict=True):
+            for struct in (case, case.limits, whole, self.taken.get(case.id, Taken.nothing(0))):
+                for name in struct.__struct_fields__:
+                    value = getattr(struct, name)
+                    if isinstance(value, np.ndarray):
+                        found.update(f"{name}:".encode() + np.ascontiguousarray(value).tobytes())
+                    elif isinstance(value, frozenset):
+                        found.update(f"{name}={sorted(value)};".encode())
+                    elif not isinstance(value, msgspec.Struct):
+                        found.update(f"{name}={value};".encode())
+        return found.hexdigest()
+
+
+def interval_of(connection: Connection, position: int, portfolio: Portfolio, instant: datetime) -> int:
+    """The length over which all its sites' demand is averaged, such as 900 s; 900 where they differ."""
+    sites = registers.of(connection, "site", Site, position, portfolio.sites)
+    lengths: set[int] = set()
+    for name in portfolio.sites:
+        site = sites.at(name, instant)
+        if site is not None and site.document.account.demand is not None:
+            length = averaging_s(site.document.account.demand)
+            lengths |= set() if length is None else {length}
+    return lengths.pop() if len(lengths) == 1 else INTERVAL_S
+
+
+def site_cases(connection: Connection, book: str, asked: Asked) -> Cases:
+    """The cases of all sites that can be planned.
+
+    The horizon ends where the first site's prices do.
+
+    Raises:
+        Refused: what stands in the way of the last site, when none can be planned.
+        Discontinuity: a row that is read was changed.
+    """
+    return _Reading(connection, book, asked).cases()
+
+
+class _Priced(NamedTuple):
+    """Buying prices of the intervals up to which they are known, and why not farther."""
+
+    buy_micro: Whole
+    ends: str
+
+
+class _Demand(NamedTuple):
+    """10^-6 of money per kW above `least_w`, which is paid for anyway; since when the peak is billed."""
+
+    price_micro: int
+    least_w: int
+    since: datetime | None
+    peak_s: int
+    notes: tuple[str, ...] = ()
+
+
+_NO_DEMAND: Final = _Demand(0, 0, None, INTERVAL_S)
+
+
+class _Known(NamedTuple):
+    site: Recorded[Site]
+    terms: Recorded[StorageTerms]
+    imposed: tuple[Recorded[ImposedLimit], ...]
+    contract: Recorded[Contract] | None
+    tariff: Recorded[Tariff]
+    meters: tuple[Meter, ...]
+    priced: _Priced
+    demand: _Demand
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        found = [f"site.{self.site.id}", f"storage.{self.terms.id}", f"tariff.{self.tariff.id}"]
+        versions = [self.site.version, self.terms.version, self.tariff.version]
+        if self.imposed:
+            found.append(f"storage_limit.{self.imposed[-1].id}")
+            versions.append(self.imposed[-1].version)
+        if self.contract is not None:
+            found.append(f"contract.{self.contract.id}")
+            versions.append(self.contract.version)
+        return tuple(f"{name} v{version}" for name, version in zip(found, versions, strict=True))
+
+
+class _Reading:
+    def __init__(self, connection: Connection, book: str, asked: Asked) -> None:
+        self._connection, self._book, self._asked = connection, book, asked
+        position, sites = asked.position, asked.portfolio.sites
+        self._sites = registers.of(connection, "site", Site, position, sites)
+        self._terms = registers.of(connection, "storage", StorageTerms, position, sites)
+        self._imposed = registers.of(connection, "storage_limit", ImposedLimit, position, sites)
+        self._contracts = registers.contracts_of(connection, position, sites)
+        self._tariffs = registered.load(connection, "tariff", Tariff, position)
+        self._meters = _by_site(registers.meters_of(connection, position, sites), asked.horizon.start)
+        self._prices: dict[tuple[str, datetime, int, int], _Priced] = {}
+
+    def cases(self) -> Cases:
+        asked = self._asked
+        known: dict[str, _Known] = {}
+        refused: list[Refused] = []
+        for name in asked.portfolio.sites:
+            try:
+                known[name] = self._known(name)
+            except Refused as problem:
+                refused.append(_of_site(problem, name))
+        if not known:
+            raise refused[-1]
+        self._check(known)
+        count = min(len(one.priced.buy_micro) for one in known.values())
+        horizon = asked.horizon.cut(count)
+        notes = [note for one in known.values() for note in one.demand.notes]
+        if count < asked.horizon.count:
+            ends = next(one.priced.ends for one in known.values() if len(one.priced.buy_micro) == count)
+            notes.insert(0, f"{count} of {asked.horizon.count} intervals: {ends}")
+        for name, one in known.items():
+            later = self._terms.at(name, horizon.end)
+            if later is not one.terms:
+                notes.append(f"{name}: the terms of its storage change within the horizon; the first hold")
+        before = plan_at(self._connection, asked.position, asked.portfolio.id, horizon.start)
+        led = plan_at(self._connection, asked.position, asked.portfolio.id, horizon.start, leading=True)
+        taken = takings(self._connection, asked.position, asked.portfolio, horizon)
+        metered = [
+            Metered(one.site.document, one.meters, one.demand.since, one.demand.peak_s)
+            for one in known.values()
+        ]
+        rests_on = list(taken.rests_on)
+        cases: list[SiteCase] = []
+        whole: list[SiteLimits] = []
+        for name, power in expected(self._connection, self._book, metered, horizon, asked.position):
+            try:
+                if isinstance(power, Refused):
+                    raise power
+                case, source = self._case(known[name], power, horizon, led)
+            except Refused as problem:
+                refused.append(_of_site(problem, name))
+                continue
+            left = taken.of.get(name)
+            whole.append(case.limits)
+            if left is not None:
+                case = msgspec.structs.replace(case, limits=left.left_of(case.limits))
+            cases.append(case)
+            rests_on += (*known[name].rests_on, *power.rests_on, source)
+            notes += power.notes
+        if not cases:
+            raise refused[-1]
+        day = day_of(asked.portfolio.zone, horizon.start)
+        return Cases(
+            horizon=horizon,
+            cases=tuple(cases),
+            whole=tuple(whole),
+            taken=taken.of,
+            refused=tuple(refused),
+            rests_on=tuple(dict.fromkeys(rests_on)),
+            notes=tuple(notes),
+            before=before,
+            number=newest_number(self._connection, asked.position, asked.portfolio.id, day),
+        )
+
+    def _known(self, name: str) -> _Known:
+        horizon = self._asked.horizon
+        site = self._sites.at(name, horizon.start)
+        if site is None:
+            raise Refused("unknown_site", f"no site {name!r} is registered at that time", place="site")
+        terms = self._terms.at(name, horizon.start)
+        if terms is None:
+            wrong = f"nobody stated what its storage may be used for: wattledger storage terms {name} FILE"
+            raise Refused("storage_unstated", wrong, place=f"site {name}")
+        tariffs = self._tariffs.versions.get(site.document.tariff)
+        if tariffs is None:
+            wrong = f"no tariff {site.document.tariff!r} is published"
+            raise Refused("unknown_tariff", wrong, place=f"site {name}")
+        demand = _demand(site.document, tariffs[-1].document, horizon)
+        return _Known(
+            site,
+            terms,
+            self._imposed.versions.get(name, ()),
+            self._contract(name),
+            tariffs[-1],
+            self._meters.get(name, ()),
+            self._priced(tariffs[-1]),
+            demand,
+        )
+
+    def _contract(self, site: str) -> Recorded[Contract] | None:
+        for versions in self._contracts.versions.values():
+            held = held_at(versions, self._asked.horizon.start)
+            if held is not None and site in held.document.sites:
+                return held
+        return None
+
+    def _priced(self, tariff: Recorded[Tariff]) -> _Priced:
+        """Many sites share a tariff."""
+        horizon = self._asked.horizon
+        key = (tariff.id, horizon.start, horizon.interval_s, horizon.count)
+        if key not in self._prices:
+            self._prices[key] = _prices(tariff.document, horizon)
+        return self._prices[key]
+
+    def _check(self, known: Mapping[str, _Known]) -> None:
+        names: set[str] = set()
+        for name, one in known.items():
+            names |= {f"site.{name}", f"storage.{name}", f"tariff.{one.tariff.id}", f"storage_limit.{name}"}
+            names |= {f"meter.{meter.id}" for meter in one.meters}
+            if one.contract is not None:
+                names.add(f"contract.{one.contract.id}")
+        check_read(self._connection, Read(frozenset(names), frozenset()), self._asked.position)
+
+    def _case(
+        self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None
+    ) -> tuple[SiteCase, str]:
+        terms, site = one.terms.document, one.site.document
+        limits, source = self._limits(one, power, horizon, led)
+        price = site.account.export_price
+        sell = 0 if price is None else _micro(price)
+        case = SiteCase(
+            limits=limits,
+            buy_micro=one.priced.buy_micro[: horizon.count],
+            sell_micro=np.full(horizon.count, sell, dtype=np.int64),
+            end_wh=terms.end_wh,
+            peak_w=max(power.peak_w, one.demand.least_w),
+            peak_price_micro=one.demand.price_micro,
+            wear_micro=terms.wear_micro,
+            barred=_barred(one.contract),
+        )
+        case.to_optimise()
+        return case, source
+
+    def _limits(
+        self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None
+    ) -> tuple[SiteLimits, str]:
+        terms, count = one.terms.document, horizon.count
+        start_wh, setpoint_w, source = self._start(one, led)
+        ramp = terms.ramp_w_per_min
+        day_s = 86_400
+        days = -(-horizon.interval_s * count // day_s)
+        used = terms.day_discharge_wh
+        limits = SiteLimits(
+            id=one.site.id,
+            interval_s=horizon.interval_s,
+            load_w=power.load_w,
+            pv_w=np.maximum(power.pv_w, 0),
+            import_w_max=np.full(count, terms.import_w, dtype=np.int64),
+            export_w_max=np.full(count, terms.export_w, dtype=np.int64),
+            charge_w_max=np.full(count, terms.charge_w, dtype=np.int64),
+            discharge_w_max=np.full(count, terms.discharge_w, dtype=np.int64),
+            floor_wh=np.full(count, terms.floor_wh + terms.reserve_wh, dtype=np.int64),
+            ceiling_wh=terms.ceiling_wh,
+            start_wh=start_wh,
+            charge_efficiency_ppm=terms.charge_ppm,
+            discharge_efficiency_ppm=terms.discharge_ppm,
+            discharge_wh_max=None if used is None else used * days,
+            ramp_w=None if ramp is None else ramp * horizon.interval_s // 60,
+            start_setpoint_w=setpoint_w,
+        )
+        return _imposed(limits, one.imposed, horizon), source
+
+    def _start(self, one: _Known, led: RecordedPlan | None) -> tuple[int, int, str]:
+        """What is stored and runs at the start, and who says so: telemetry, the plan before, or the terms."""
+        name = one.site.id
+        told = self._asked.stored_wh.get(name)
+        start = self._asked.horizon.start
+        planned = None if led is None else led.of(name)
+        last = None if led is None or planned is None else led.at(start) - 1
+        setpoint = 0 if planned is None or last is None else planned.setpoint_w[last]
+        if told is not None:
+            most = one.site.document.storage_energy_wh
+            if not 0 <= told <= most:
+                wrong = f"{told} Wh are said to be stored; 0 to the nameplate's {most} can be"
+                raise Refused("stored_energy", wrong, place=f"site {name}")
+            return told, setpoint, f"start of {name}: telemetry, {told} Wh"
+        if led is not None and planned is not None and last is not None:
+            stored = max(0, planned.stored_wh[last])
+            return stored, setpoint, f"start of {name}: {led.name}, {stored} Wh"
+        stored = one.terms.document.end_wh
+        return stored, 0, f"start of {name}: its terms' end_wh, {stored} Wh; no plan leads up to it"
+
+
+def _by_site(register: Register[Meter], instant: datetime) -> dict[str, tuple[Meter, ...]]:
+    found: dict[str, tuple[Meter, ...]] = {}
+    for name in sorted(register.versions):
+        meter = register.at(name, instant)
+        if meter is not None:
+            site = meter.document.site
+            found[site] = (*found.get(site, ()), meter.document)
+    return found
+
+
+def _of_site(refused: Refused, name: str) -> Refused:
+    place = f"site {name}"
+    if name in refused.place:
+        return refused
+    reason = f"{refused.reason} ({refused.place})" if refused.place else refused.reason
+    return Refused(refused.code, reason, place=place)
+
+
+def _barred(contract: Recorded[Contract] | None) -> frozenset[PlanStream]:
+    if contract is None:
+        return frozenset()
+    forbidden = contract.document.forbidden_streams
+    return frozenset(stream for stream in PLAN_STREAMS if stream in forbidden)
+
+
+def _imposed(limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon) -> SiteLimits:
+    """The limits with what is imposed when each interval begins."""
+    if not imposed:
+        return limits
+    found = {
+        field: getattr(limits, field).copy()
+        for field in ("charge_w_max", "discharge_w_max", "import_w_max", "export_w_max")
+    }
+    for number in range(horizon.count):
+        held = last_holding(imposed, horizon.at(number))
+        for field, most in found.items():
+            limit = None if held is None else getattr(held.document, field.removesuffix("_max"))
+            if limit is not None:
+                most[number] = min(int(most[number]), limit)
+    return msgspec.structs.replace(limits, **found)
+
+
+def _prices(tariff: Tariff, horizon: Horizon) -> _Priced:
+    """Millionths per kWh of the intervals, month by month on the tariff's clocks.
+
+    Raises:
+        Refused: as `prices_of_month` for the first interval; `price_range`.
+    """
+    zone = zone_of(tariff.zone)
+    parts: list[Whole] = []
+    at, left, ends = horizon.start, horizon.count, ""
+    while left:
+        month = Month.of(day_of(tariff.zone, at))
+        try:
+            prices = prices_of_month(tariff, month, horizon.interval_s)
+        except Refused as refused:
+            if at == horizon.start or refused.code not in _UNKNOWN_LATER:
+                raise
+            ends = f"{refused.reason} ({refused.code})"
+            break
+        first, off = divmod(int((at - month.interval(zone).start).total_seconds()), horizon.interval_s)
+        if off:
+            wrong = f"{at:%H:%M}Z is no begin of an interval of {tariff.id}"
+            raise Refused("interval", wrong, place="start")
+        rows = prices.mantissa[first : first + left]
+        parts.append(_scaled(rows, prices.scale))
+        left -= len(rows)
+        at += timedelta(seconds=horizon.interval_s * len(rows))
+    return _Priced(np.concatenate(parts), ends)
+
+
+def _scaled(mantissa: Whole, scale: int) -> Whole:
+    """Prices at a scale as millionths, the half away from zero."""
+    largest = int(np.abs(mantissa).max(initial=0))
+    if largest * _MICRO > _MICRO_MAX * 10**scale:
+        raise Refused("price_range", f"a price is above {_MICRO_MAX // _MICRO} per kWh", place="prices")
+    if scale <= 6:
+        return np.asarray(mantissa * 10 ** (6 - scale), dtype=np.int64)
+    divisor = 10 ** (scale - 6)
+    return np.asarray(np.sign(mantissa) * ((np.abs(mantissa) + divisor // 2) // divisor), dtype=np.int64)
+
+
+def _micro(price: Price) -> int:
+    return round_half_away(price.exact * _MICRO)
+
+
+def _demand(site: Site, tariff: Tariff, horizon: Horizon) -> _Demand:
+    """What a kW more costs in the billing period of the horizon's start (DOMAIN.md 3.3)."""
+    account = site.account
+    if account.feeders:
+        note = f"{site.id}: its feeders' demand charges are not planned for"
+        return _NO_DEMAND._replace(notes=(note,))
+    terms = account.demand
+    if terms is None or isinstance(terms, CapacityCharge):
+        return _NO_DEMAND
+    month, since, end = _cycle(horizon.start, account.anchor_day, account.zone)
+    notes: list[str] = []
+    try:
+        price = tariff.table_for(month).demand
+    except Refused as refused:
+        if refused.code != "tariff_month":
+            raise
+        price = tariff.table_for(Month.of(day_of(tariff.zone, horizon.start))).demand
+        notes.append(
+            f"{site.id}: the demand price of {month} is not known; that of the month before stands in"
+        )
+    if price is None:
+        raise Refused("price_missing", f"{tariff.id} has no demand price for {month}", place="prices.demand")
+    if horizon.end > end:
+        notes.append(f"{site.id}: the billing period ends at {end:%Y-%m-%dT%H:%M}Z, within the horizon")
+    micro, least = _micro(price), 0
+    if isinstance(terms, ContractDemand):
+        micro, least = 2 * micro, int(_BAND * terms.charged_contract_w)
+    return _Demand(micro, least, since, terms.interval_s, tuple(notes))
+
+
+def _cycle(instant: datetime, anchor_day: int, zone: str) -> tuple[Month, datetime, datetime]:
+    """The month whose bill the instant is of, and when that billing period begins and ends."""
+    day = day_of(zone, instant)
+    month = Month.of(day)
+    if anchor_day != 1 and day >= _anchor(day, anchor_day):
+        month = month.next()
+    at = zone_of(zone)
+    first, end = (midnight(one, at).astimezone(UTC) for one in cycle_days(month, anchor_day))
+    return month, first, end
+
+
+def _anchor(day: date, anchor_day: int) -> date:
+    return day.replace(day=anchor_day)
+
+
+def refusals(refused: Sequence[Refused]) -> tuple[str, ...]:
+    """As a plan's head tells them."""
+    return tuple(f"{one.place}: {one.code}: {one.reason}" for one in refused)

@@ -1,0 +1,300 @@
+"""What sites are expected to use and to generate, and the highest mean import of their billing period so far.
+
+The newest forecasts on record come first; where they do not reach, the same local days of a week before, as
+read, stand in, and the plan says so. What nobody knows is refused: missing is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from adapters.integrity import proven_events
+from adapters.mapper import EnvelopeMapper
+from adapters.planning.portfolio import Horizon
+from adapters.postgres.database import Connection
+from adapters.queries import meter_month
+from adapters.queries.forecast_inputs import signs_of
+from adapters.queries.meter_month import MISSING, Key
+from dispatch.forecasts.forecast import Forecast
+from dispatch.forecasts.issued import ForecastIssued
+from dispatch.plan_check import Whole
+from ledger.interval import Interval, zone_of
+from ledger.meter import Meter
+from ledger.refusal import Refused
+from ledger.site import Site
+
+_WEEKS: Final = 4
+_SITES_AT_ONCE: Final = 64
+"""Their month of quarter-hours is some ten megabytes."""
+_MAPPER: Final = EnvelopeMapper()
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Metered(NamedTuple):
+    """A site, its meters, and since when its billed peak is asked for (None: it is not)."""
+
+    site: Site
+    meters: tuple[Meter, ...]
+    peak_since: datetime | None
+    peak_s: int
+
+
+class Expected(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """W per interval. `peak_w` is the highest mean net import since the billing period began, 0 at least."""
+
+    load_w: Whole
+    pv_w: Whole
+    peak_w: int
+    rests_on: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class _Series(NamedTuple):
+    """Mean W of equal intervals from `start` on, and which of them are known."""
+
+    w: Whole
+    known: Flags
+    start: datetime
+    interval_s: int
+
+
+class _Issued(NamedTuple):
+    name: str
+    version: int
+    forecast: Forecast
+
+
+def expected(
+    connection: Connection, book: str, asked: Sequence[Metered], horizon: Horizon, position: int
+) -> Iterator[tuple[str, Expected | Refused]]:
+    """Of each site what is expected, or why that cannot be said: `load_unknown`, `pv_unknown`,
+    `meter_layout`.
+
+    Raises:
+        Discontinuity: a row that is read was changed.
+    """
+    names = [f"{quantity}_{one.site.id}" for one in asked for quantity in ("load", "pv")]
+    issued = _issued(connection, names, horizon, position)
+    for first in range(0, len(asked), _SITES_AT_ONCE):
+        group = asked[first : first + _SITES_AT_ONCE]
+        read = _Readings(connection, book, group, issued, horizon, position)
+        for one in group:
+            try:
+                yield one.site.id, _of(one, issued, read, horizon)
+            except Refused as refused:
+                place = refused.place or f"site {one.site.id}"
+                yield one.site.id, Refused(refused.code, refused.reason, place=place)
+
+
+def _of(one: Metered, issued: Mapping[str, list[_Issued]], read: _Readings, horizon: Horizon) -> Expected:
+    rests_on: list[str] = []
+    notes: list[str] = []
+    powers: dict[str, Whole] = {}
+    for quantity in ("load", "pv"):
+        found = issued.get(f"{quantity}_{one.site.id}", [])
+        values, known = _forecast(found, horizon)
+        rests_on += [f"forecast.{each.name} v{each.version}" for each in found]
+        signs = signs_of(one.site, one.meters, quantity, needed=quantity == "load" and not known.all())
+        if known.all():
+            powers[quantity] = values
+            continue
+        if not signs:
+            # A site whose meters know no PV has none.
+            powers[quantity] = values
+            continue
+        weeks = read.weeks_before(one, signs, values, known)
+        at = horizon.at(int(np.argmin(known))) if not known.all() else horizon.start
+        if not known.all():
+            day = at.astimezone(zone_of(one.site.zone)).date()
+            wrong = (
+                f"neither a forecast nor readings of the {_WEEKS} weeks before tell it at"
+                f" {at:%Y-%m-%dT%H:%M}Z: wattledger forecast {quantity}:{one.site.id} {day}"
+            )
+            raise Refused(f"{quantity}_unknown", wrong, place=f"site {one.site.id}")
+        powers[quantity] = values
+        rests_on.append(f"readings of {one.site.id}: {quantity} of the same days {weeks} before, no forecast")
+    peak, note = read.peak(one)
+    if note:
+        notes.append(note)
+    return Expected(
+        load_w=powers["load"], pv_w=powers["pv"], peak_w=peak, rests_on=tuple(rests_on), notes=tuple(notes)
+    )
+
+
+def _issued(
+    connection: Connection, names: Sequence[str], horizon: Horizon, position: int
+) -> dict[str, list[_Issued]]:
+    """The forecasts that reach into the horizon, of those that begin together the newest, oldest first."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (id, effective_from) from_seq FROM ledger.registered"
+        " WHERE kind = 'forecast' AND id = ANY(%s) AND from_seq <= %s AND effective_from < %s"
+        " AND effective_to > %s ORDER BY id, effective_from, from_seq DESC",
+        [list(names), position, horizon.end, horizon.start],
+    ).fetchall()
+    found: dict[str, list[_Issued]] = {}
+    for proven in proven_events.at(connection, [row[0] for row in rows]):
+        for event in _MAPPER.to_envelope(proven.header.topic, proven.state).events:
+            assert isinstance(event, ForecastIssued), "a forecast is issued by itself"
+            name = event.forecast.subject.id
+            found.setdefault(name, []).append(_Issued(name, proven.header.version, event.forecast))
+    return found
+
+
+def _forecast(found: Sequence[_Issued], horizon: Horizon) -> tuple[Whole, Flags]:
+    """What is expected per interval, the newest over older ones, and where anything is."""
+    values, known = np.zeros(horizon.count, dtype=np.int64), np.zeros(horizon.count, dtype=np.bool_)
+    for one in found:
+        forecast = one.forecast
+        own = np.array(forecast.expected, dtype=np.int64)
+        series = _Series(own, np.ones(len(own), dtype=np.bool_), forecast.start, forecast.interval_s)
+        told, there = _resampled(series, _seconds(horizon), horizon.interval_s)
+        values[there] = told[there]
+        known |= there
+    return values, known
+
+
+def _resampled(own: _Series, at: Whole, step: int) -> tuple[Whole, Flags]:
+    """A series of means at the intervals of `step` seconds that begin at the seconds `at`.
+
+    A longer interval's mean holds in each part of it; shorter ones are averaged where all are known.
+    """
+    begin = at - int(own.start.timestamp())
+    none = np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=np.bool_)
+    if not len(own.w):
+        return none
+    if own.interval_s >= step:
+        index, past = np.divmod(begin, own.interval_s)
+        there = (past + step <= own.interval_s) & (index >= 0) & (index < len(own.w))
+        index = np.clip(index, 0, len(own.w) - 1)
+        there &= own.known[index]
+        return np.where(there, own.w[index], 0), there
+    parts = step // own.interval_s
+    if step % own.interval_s or (begin % own.interval_s).any():
+        return none
+    index = begin[:, None] // own.interval_s + np.arange(parts, dtype=np.int64)
+    there = np.asarray(((index >= 0) & (index < len(own.w))).all(axis=1), dtype=np.bool_)
+    index = np.clip(index, 0, len(own.w) - 1)
+    there &= own.known[index].all(axis=1)
+    return np.where(there, (2 * own.w[index].sum(axis=1) + parts) // (2 * parts), 0), there
+
+
+def _seconds(horizon: Horizon) -> Whole:
+    return int(horizon.start.timestamp()) + horizon.interval_s * np.arange(horizon.count, dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def _weeks_earlier(horizon: Horizon, zone: str, weeks: int) -> Whole:
+    """When the intervals of the same wall clock began, so many weeks before; in seconds since 1970."""
+    at = zone_of(zone)
+    found: list[int] = []
+    for number in range(horizon.count):
+        wall = horizon.at(number).astimezone(at).replace(tzinfo=None) - timedelta(weeks=weeks)
+        found.append(int(wall.replace(tzinfo=at).timestamp()))
+    return np.array(found, dtype=np.int64)
+
+
+class _Readings:
+    """The readings that a group of sites needs, read at once for each length of interval."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        book: str,
+        group: Sequence[Metered],
+        issued: Mapping[str, list[_Issued]],
+        horizon: Horizon,
+        position: int,
+    ) -> None:
+        self._horizon = horizon
+        self._rows: dict[Key, tuple[Whole, datetime, int]] = {}
+        keys: dict[int, list[Key]] = {}
+        starts: list[datetime] = [horizon.start - timedelta(seconds=horizon.interval_s)]
+        for one in group:
+            wanted = set(_net_signs(one.meters)) if one.peak_since is not None else set()
+            if one.peak_since is not None:
+                starts.append(one.peak_since)
+            for quantity in ("load", "pv"):
+                _, known = _forecast(issued.get(f"{quantity}_{one.site.id}", []), horizon)
+                if not known.all():
+                    wanted |= set(signs_of(one.site, one.meters, quantity, needed=False))
+                    starts.append(horizon.start - timedelta(weeks=_WEEKS, hours=2))
+            lengths = {meter.id: meter.interval_s for meter in one.meters}
+            for key in sorted(wanted):
+                keys.setdefault(lengths[key[0]], []).append(key)
+        for length, wanted_keys in keys.items():
+            first = int(min(starts).timestamp())
+            start = datetime.fromtimestamp(first - first % length, UTC)
+            end = start + timedelta(seconds=length * (int((horizon.start - start).total_seconds()) // length))
+            if end <= start:
+                continue
+            month = meter_month.load(connection, book, wanted_keys, Interval(start, end), length, position)
+            for number, key in enumerate(wanted_keys):
+                self._rows[key] = (month.wh[number], start, length)
+
+    def weeks_before(self, one: Metered, signs: Mapping[Key, int], values: Whole, known: Flags) -> str:
+        """Fill `values` where not `known` from the last of four weeks that was read; says which."""
+        own = self._power(signs, one)
+        if own is None:
+            return ""
+        used: list[str] = []
+        for weeks in range(1, _WEEKS + 1):
+            if known.all():
+                break
+            at = _weeks_earlier(self._horizon, one.site.zone, weeks)
+            told, there = _resampled(own, at, self._horizon.interval_s)
+            fresh = there & ~known
+            if fresh.any():
+                values[fresh] = told[fresh]
+                known |= fresh
+                used.append(f"{weeks} week{'s' if weeks > 1 else ''}")
+        return " and ".join(used)
+
+    def peak(self, one: Metered) -> tuple[int, str]:
+        """The highest mean net import, and what to know of it."""
+        if one.peak_since is None or one.peak_since >= self._horizon.start:
+            return 0, ""
+        own = self._power(_net_signs(one.meters), one)
+        if own is None:
+            return 0, f"{one.site.id}: no meter tells the billing period's peak so far; 0 is assumed"
+        count = int((self._horizon.start - one.peak_since).total_seconds()) // one.peak_s
+        if count <= 0:
+            return 0, ""
+        means, there = _resampled(own, _seconds(Horizon(one.peak_since, one.peak_s, count)), one.peak_s)
+        note = ""
+        if not there.all():
+            note = f"{one.site.id}: the peak so far is of {int(there.sum())} of {count} intervals, as read"
+        return max(0, int(means[there].max(initial=0))), note
+
+    def _power(self, signs: Mapping[Key, int], one: Metered) -> _Series | None:
+        """Mean W of the signed sum, where every meter was read."""
+        rows = [(sign, *self._rows[key]) for key, sign in signs.items() if key in self._rows]
+        if not rows or len(rows) < len(signs):
+            return None
+        lengths = {row[3] for row in rows}
+        if len(lengths) != 1:
+            wrong = f"its meters read every {sorted(lengths)} s; one length is needed"
+            raise Refused("meter_layout", wrong, place=f"site {one.site.id}")
+        length, start = lengths.pop(), rows[0][2]
+        known = np.all([row[1] != MISSING for row in rows], axis=0)
+        total = np.sum([row[0] * row[1] for row in rows], axis=0)
+        return _Series(np.where(known, total, 0) * 3600 // length, known, start, length)
+
+
+def _net_signs(meters: Sequence[Meter]) -> dict[Key, int]:
+    """The registers that make up what the account imports, net; none where no meter tells it."""
+    grid = [meter for meter in meters if meter.position == "grid"]
+    if grid:
+        wanted = {"import": 1, "export": -1}
+        return {(m.id, r): wanted[r] for m in grid for r in m.registers if r in wanted}
+    if not any(meter.position == "load" for meter in meters):
+        return {}
+    wanted = {"load": 1, "import": 1, "pv": -1, "charge": 1, "discharge": -1}
+    return {(m.id, r): wanted[r] for m in meters for r in m.registers if r in wanted}

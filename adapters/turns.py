@@ -1,0 +1,71 @@
+"""As `Together`, for work that is awaited: of all that waits on an event loop one thread does a turn.
+
+A request then costs no thread of its own to wait in, nor the processor's way there and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 2
+"""So many turns are under way, one computing while the other waits for the servers."""
+_ITEMS_MAX: Final = 100
+
+
+class Turns(Generic[T]):
+    """`work` is done on all items of a turn, in a thread. Items come from one event loop."""
+
+    def __init__(self, work: Callable[[Sequence[T]], None]) -> None:
+        self._work = work
+        self._running = 0
+        self._waiting: list[tuple[T, asyncio.Future[bool]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, item: T) -> None:
+        """Have the item worked on.
+
+        A turn of several that ends with an error is taken again by each for itself: the fault of one is not
+        its neighbour's.
+
+        Raises:
+            What `work` raises.
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._running < _AT_ONCE:
+            self._begin()
+        if not await done:
+            await asyncio.to_thread(self._work, [item])
+
+    def _begin(self) -> None:
+        self._running += 1
+        task = asyncio.get_running_loop().create_task(self._take())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take(self) -> None:
+        """Turn after turn, while something waits."""
+        try:
+            while self._waiting:
+                turn, self._waiting = self._waiting[:_ITEMS_MAX], self._waiting[_ITEMS_MAX:]
+                await self._one(turn)
+        finally:
+            self._running -= 1
+
+    async def _one(self, turn: Sequence[tuple[T, asyncio.Future[bool]]]) -> None:
+        worked: BaseException | None = None
+        try:
+            await asyncio.to_thread(self._work, [item for item, _ in turn])
+        except Exception as error:
+            worked = error
+        for _, done in turn:
+            if done.cancelled():
+                continue
+            if worked is not None and len(turn) == 1:
+                done.set_exception(worked)
+            else:
+                done.set_result(worked is None)

@@ -1,0 +1,164 @@
+"""Commands that are awaited: as at the front door, of many at once and of aggregates that nobody has read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+import pytest
+from eventsourcing.persistence import Notification
+
+from adapters.awaited_door import AwaitedDoor
+from adapters.continuity import Discontinuity
+from adapters.front_door import FrontDoor, Receipt, Wish
+from adapters.integrity.checked_recorder import CheckedRecorder
+from adapters.nats.log import Log
+from ledger.access import Grant, GrantKey, Key, RevokeKey
+from ledger.party import Party, RegisterParty
+from ledger.refusal import Refused
+from tests.adapters import sample
+from tests.adapters.conftest import Bench
+
+WRITERS = 24
+
+
+class Watched(CheckedRecorder):
+    """Notes which aggregates are read."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(Log(bench.client, bench.book), bench.database)
+        self.read: list[str] = []
+
+    def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
+        self.read += positions
+        return super().select_aggregates(positions)
+
+
+def another_process(bench: Bench) -> tuple[FrontDoor, Watched]:
+    recorder = Watched(bench)
+    return FrontDoor(recorder, bench.clock, lambda: None), recorder
+
+
+@pytest.fixture
+def door(bench: Bench) -> Iterator[AwaitedDoor]:
+    yield AwaitedDoor(another_process(bench)[0])
+
+
+def _execute(door: AwaitedDoor, *wishes: Wish) -> list[Receipt]:
+    return asyncio.run(door.execute_all(wishes, actor="ada"))
+
+
+def test_of_many_at_once_each_is_stored_once_and_each_refusal_is_its_own(
+    bench: Bench, door: AwaitedDoor
+) -> None:
+    async def main() -> list[list[Receipt] | BaseException]:
+        wishes = [
+            (
+                [Wish(sample.register_meter(f"M{number}"), f"c{number}")]
+                if number % 3 == 0
+                else [
+                    Wish(sample.register_party(f"p{number}"), f"c{number}"),
+                    Wish(sample.register_party("common"), f"common{number}"),
+                ]
+            )
+            for number in range(WRITERS)
+        ]
+        made = (door.execute_all(one, actor="ada") for one in wishes)
+        return await asyncio.gather(*made, return_exceptions=True)
+
+    done = asyncio.run(main())
+    refused = [one.code if isinstance(one, Refused) else "" for one in done]
+    assert refused == ["unknown_site" if number % 3 == 0 else "" for number in range(WRITERS)]
+    receipts = [one for save in done if isinstance(save, list) for one in save]
+    stored = bench.recorder.select_notifications(1, 1000)
+    assert {(str(one.originator_id), one.originator_version, one.id) for one in stored} == {
+        (one.aggregate, one.version, one.sequence) for one in receipts
+    }
+    versions = sorted(one.version for one in receipts if one.aggregate == "party.common")
+    assert versions == list(range(1, WRITERS - WRITERS // 3 + 1))
+
+
+def test_a_repeat_answers_the_first_result_in_another_process_too(bench: Bench, door: AwaitedDoor) -> None:
+    (first,) = _execute(door, Wish(sample.register_party("p"), "c1"))
+    other = AwaitedDoor(another_process(bench)[0])
+    (again,) = _execute(other, Wish(sample.register_party("p"), "c1"))
+    assert (again.version, again.sequence, again.repeated) == (first.version, first.sequence, True)
+    third = AwaitedDoor(another_process(bench)[0])
+    with pytest.raises(Refused, match="asked for something else"):
+        _execute(third, Wish(RegisterParty(sample.FROM_2026, Party("p", "Another name")), "c1"))
+    assert bench.recorder.max_notification_id() == 1
+
+
+def test_what_no_archive_knows_is_not_looked_for_and_yet_never_written_over(bench: Bench) -> None:
+    door, recorder = another_process(bench)
+    assert door.execute(sample.register_party("new"), command_id="c1", actor="ada").version == 1
+    assert recorder.read == []
+    other, its = another_process(bench)
+    made = other.execute(sample.register_party("new"), command_id="c2", actor="bea")
+    assert (made.version, its.read) == (2, ["party.new"]), "stored and not archived: the append told"
+    bench.project()
+    third, its = another_process(bench)
+    assert third.execute(sample.register_party("new"), command_id="c3", actor="cid").version == 3
+    assert its.read == ["party.new"], "archived: read before anything is decided on it"
+
+
+def test_a_refusal_is_not_decided_on_an_aggregate_that_was_taken_for_new(bench: Bench) -> None:
+    bench.door.execute(GrantKey(Grant("k", "0" * 64, "eve", "auditor")), command_id="c1", actor="ada")
+    door, _ = another_process(bench)
+    assert door.execute(RevokeKey("k"), command_id="c2", actor="ada").version == 2
+
+
+def test_an_archived_aggregate_that_the_stream_lost_is_not_begun_anew(bench: Bench) -> None:
+    bench.door.execute(sample.register_party("kept"), command_id="c1", actor="ada")
+    bench.project()
+    bench.query(
+        "INSERT INTO ledger.envelope (book, sequence, aggregate, version, hash, recorded_at, recorded_at_max,"
+        " payload) SELECT book, 99, 'party.lost', version, hash, recorded_at, recorded_at_max, payload"
+        " FROM ledger.envelope RETURNING 1"
+    )
+    door, _ = another_process(bench)
+    with pytest.raises(Discontinuity, match=r"no version 1 of party\.lost"):
+        door.execute(sample.register_party("lost"), command_id="c2", actor="ada")
+    assert bench.recorder.max_notification_id() == 1
+
+
+def test_of_keys_that_nobody_changed_none_is_read_and_a_change_is_seen_at_once(bench: Bench) -> None:
+    names = [f"key.k{number}" for number in range(5)]
+    grants = [Grant(f"k{number}", f"{number:064}", f"eve{number}", "auditor") for number in range(5)]
+    for grant in grants:
+        bench.door.execute(GrantKey(grant), command_id=grant.key_id, actor="ada")
+    door, recorder = another_process(bench)
+    as_granted = dict(zip(names, map(Key, grants), strict=True))
+    assert [door.states(names) for _ in range(2)] == [as_granted] * 2
+    recorder.read.clear()
+    bench.door.execute(sample.register_party("p"), command_id="p", actor="ada")
+    assert door.states(names) == as_granted
+    assert recorder.read == []
+    for number, grant in enumerate(grants):
+        bench.door.execute(RevokeKey(grant.key_id), command_id=f"r{number}", actor="ada")
+        states = door.states(names)
+        assert [states[name] != as_granted[name] for name in names] == [one <= number for one in range(5)]
+
+
+def test_a_read_that_lags_behind_its_leader_is_made_again(bench: Bench) -> None:
+    """A server that answers reads may not have yet what the leader has stored."""
+    names = ["key.a", "key.b"]
+    for name in ("a", "b"):
+        grant = Grant(name, name * 64, f"eve-{name}", "auditor")
+        bench.door.execute(GrantKey(grant), command_id=name, actor="ada")
+
+    class Lagging(Watched):
+        lags = False
+
+        def select_aggregates(self, positions: Mapping[str, int]) -> dict[str, list[Notification]]:
+            found = super().select_aggregates(positions)
+            return {name: [] for name in found} if self.lags else found
+
+    recorder = Lagging(bench)
+    door = FrontDoor(recorder, bench.clock, lambda: None)
+    granted = door.states(names)
+    bench.door.execute(RevokeKey("a"), command_id="r", actor="ada")
+    recorder.lags = True
+    assert door.states(names) == granted
+    recorder.lags = False
+    assert door.states(names)["key.a"] != granted["key.a"]
