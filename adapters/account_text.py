@@ -9,6 +9,8 @@ from ledger.accounting.ageing import Ageing
 from ledger.accounting.invoice_register import Difference, RegisterRow
 from ledger.accounting.party_account import PartyAccount
 from ledger.accounting.unmatched import Unmatched
+from ledger.statement.held_back import held_back
+from ledger.statement.life import Life
 
 _STATUS: Final = {
     "to_issue": "to issue",
@@ -59,7 +61,9 @@ def differences_text(found: Sequence[Difference], open_cash: Sequence[Unmatched]
     """A line a difference, or that there are none; then what of markets and suppliers matches nothing."""
     lines = [f"unmatched: {one.text}" for one in open_cash]
     if not found:
-        return "\n".join(["statements, invoices and payments agree", *lines])
+        agree = "statements, invoices and payments agree"
+        but = f"{agree} with each other; of markets, suppliers and handovers something matches nothing"
+        return "\n".join([but, *lines] if lines else [agree])
     differing = (
         f"differs ({one.code}): {one.key.month} {one.key.contract} run {one.key.run} {one.key.party}:"
         f" {one.text}"
@@ -99,3 +103,14 @@ def ageing_text(found: Ageing) -> str:
     )
     lines += [f"  {label:<54}{money!s:>14}" for label, money in beside if money.minor]
     return "\n".join(lines)
+
+
+def disputes_text(found: Sequence[Life], currency: str) -> str:
+    """A line a dispute that holds something back: how that follows from its lines; empty for none."""
+    return "".join(
+        f"  dispute {one.id} of {life.key.contract} {life.key.month} run {life.key.run}:"
+        f" {held_back(life, one)}\n"
+        for life in found
+        for one in life.disputes
+        if one.freezes and life.amount.currency == currency
+    )

@@ -46,8 +46,7 @@ def disclosed(door: FrontDoor, database: Database, sequence: int, *, commits: bo
     of_month = f"{run.result.contract}_{run.result.month}"
     while (committed := _committed(door, of_month).runs.get(run.number)) is None:
         if not commits:
-            text = f"run {run.number} of {of_month} was not committed to yet: ask once without as_of"
-            raise Refused("unknown_commitment", text, place="as_of")
+            raise not_committed(run.number, of_month)
         try:
             door.execute_all(_wishes(run, sequence), actor=ACTOR, causation=f"sequence:{sequence}")
         except Refused as refused:
@@ -60,6 +59,12 @@ def disclosed(door: FrontDoor, database: Database, sequence: int, *, commits: bo
         text = f"run {run.number} of {of_month} and its secret do not give the root committed to"
         raise Refused("disclosure_root", text, place=f"sequence {sequence}")
     return Disclosure(committed, commitment)
+
+
+def not_committed(run: int, of_month: str) -> Refused:
+    """Nothing was committed to as of then."""
+    text = f"run {run} of {of_month} was not committed to as of then: ask for its bundle without as_of"
+    return Refused("unknown_commitment", text, place="as_of")
 
 
 def recorded_run(database: Database, book: str, sequence: int) -> Run:

@@ -21,6 +21,7 @@ from adapters.cli import (
     bid,
     bundle,
     capital,
+    clearing,
     close,
     contract_facts,
     desk,
@@ -109,6 +110,7 @@ def application(session: Session) -> App:
     forecast.add_to(app, session)
     plan.add_to(app, session)
     storage.add_to(app, session)
+    clearing.add_to(app, session)
     sharing.add_to(app, session)
     trade.add_to(app, session)
     webhook.add_to(app, session)

@@ -14,6 +14,7 @@ import msgspec
 from adapters.correcting import Before, Ended, before, ended_contracts
 from adapters.front_door import FrontDoor, Wish
 from adapters.integrity import position_rows
+from adapters.integrity.reading_events import check_corrected
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.integrity.run_rows import Asked as AskedRuns
 from adapters.integrity.run_rows import check_runs
@@ -271,6 +272,8 @@ def _settle_as_of(
             if one.through is None and known.get(one.contract, _Runs()).paying is not None
         }
         earlier = before(connection, door.book, month, position, corrections)
+        for name, known_before in earlier.items():
+            check_corrected(connection, door.book, corrections[name], known_before.inputs, position)
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
         chunk = fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [

@@ -90,7 +90,10 @@ class Stack:
                 replicas=self.settings.nats_replicas,
                 days=self.settings.access_days,
             )
-            access_stream.keep(operator, self.settings.book, days=self.settings.access_days)
+            stream.once_there(
+                lambda: access_stream.keep(operator, self.settings.book, days=self.settings.access_days)
+            )
+            stream.once_there(lambda: stream.standing(operator, self.settings.book))
         finally:
             operator.close()
 

@@ -63,7 +63,8 @@ def verify(
         if (changed := compared_row.fault(connection)) is not None:
             faults.append(changed)
         if published is not None:
-            faults += checkpoint_files.check_not_rolled_back(connection, published)
+            gone = checkpoint_files.check_not_rolled_back(connection, published)
+            faults += [one for one in gone if one not in faults]
         faults = distinct([*faults, *judged(log, connection, position, known.checkpoints, progress).faults])
         runs, wrong = check_runs(connection, log.book, position)
     faults += wrong

@@ -99,6 +99,9 @@ class DraftBid(msgspec.Struct, frozen=True):
 
     def _check_revises(self, state: BidState) -> None:
         old, new = state.draft.bid, self.bid
+        if self.revision == 0 and state.draft.digest == digest_of(new):
+            wrong = f"bid {new.id} was written already with this content, as revision {state.draft.revision}"
+            raise Refused("bid_exists", wrong, place="id")
         if self.revision == 0:
             raise Refused("bid_exists", f"bid {new.id} exists with other content; revise it", place="id")
         if (old.unit, old.market, old.product, old.day) != (new.unit, new.market, new.product, new.day):

@@ -99,6 +99,8 @@ class Standing(msgspec.Struct, frozen=True):
     reference: str = ""
     """The market's own name for it."""
     sent_at: Instant | None = None
+    gateway: str = ""
+    """The gateway over which it went; empty for one that a person sent."""
     reason: str = ""
     clearing: str = ""
     awarded_w: tuple[int, ...] = ()
@@ -268,9 +270,11 @@ class BidSending(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.sending
 
     revision: int
     at: Instant
+    gateway: str = ""
+    """Over which it goes; empty where a person sends it."""
 
     def apply(self, state: BidState) -> BidState:
-        return _with(state, status="sending", sent_at=self.at)
+        return _with(state, status="sending", sent_at=self.at, gateway=self.gateway)
 
 
 class BidUnsent(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.unsent.v1"):

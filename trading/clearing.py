@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -18,7 +18,8 @@ from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Instant
 from ledger.refusal import Refused
-from trading.product import Id, Market, market_at
+from trading.gate import gate_of
+from trading.product import Id, Market, Product, market_at
 
 AWARDS_MAX: Final = 300
 """Awards of one clearing are recorded with their bids and commitments in one save."""
@@ -125,9 +126,13 @@ class ClearingRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="clear
 
 
 class RecordClearing(msgspec.Struct, frozen=True):
-    """Record a run of the market's clearing."""
+    """Record a run of the market's clearing.
+
+    `by_hand`: a person read it. A gateway asks for a result once it is due, and looks at its time itself.
+    """
 
     clearing: Clearing
+    by_hand: bool = False
 
     @property
     def aggregate(self) -> str:
@@ -137,11 +142,15 @@ class RecordClearing(msgspec.Struct, frozen=True):
     def reads(self) -> tuple[str, ...]:
         return (f"market.{self.clearing.market}",)
 
-    def decide(self, state: ClearingState | None, others: Mapping[str, object]) -> tuple[ClearingRecorded]:
+    def decide_at(
+        self, now: datetime, state: ClearingState | None, others: Mapping[str, object]
+    ) -> tuple[ClearingRecorded]:
         """Raises:
         Refused: `unknown_market`, `market_gap`, `unknown_product`; `clearing_intervals` for a count of prices
-            that the day does not have; `clearing_run` for a run that was told with other content, or one that
-            is older than the run in force.
+            that the day does not have; by hand `clearing_future` of `check_published`, `clearing_gate` while
+            bids may still come in, and `price_limit` for energy beyond what the product clears at;
+            `clearing_run` for a run that was told with other content, or one that is older than the run in
+            force.
         """
         one = self.clearing
         history: History[Market] = known(others, f"market.{one.market}", History)
@@ -155,6 +164,10 @@ class RecordClearing(msgspec.Struct, frozen=True):
             if len(award.power_w) != count:
                 wrong = f"{one.day} has {count} intervals, not {len(award.power_w)}"
                 raise Refused("clearing_intervals", wrong, place=f"awards[{number}].power_w")
+        if self.by_hand:
+            check_published(one, product, now)
+            _check_gate(now, market, product, one.day)
+            _check_prices(one, product)
         if state is None:
             return (ClearingRecorded(one, None),)
         told = state.runs.get(one.run)
@@ -167,3 +180,32 @@ class RecordClearing(msgspec.Struct, frozen=True):
             wrong = f"run {state.latest.run} was published later, at {state.latest.published.isoformat()}"
             raise Refused("clearing_run", wrong, place="published")
         return (ClearingRecorded(one, state.latest.run),)
+
+
+def check_published(one: Clearing, product: Product, now: datetime) -> None:
+    """That a run was not published after now and the clocks' margin: it would keep every later one out.
+
+    Raises:
+        Refused: `clearing_future`.
+    """
+    if one.published > now + timedelta(seconds=product.clock_margin_s):
+        wrong = f"{one.published.isoformat()} is later than now, {now.isoformat()}"
+        raise Refused("clearing_future", wrong, place="published")
+
+
+def _check_gate(now: datetime, market: Market, product: Product, day: date) -> None:
+    """Where the gate follows the interval, the day's first one is the least that must be closed."""
+    gate = gate_of(market, product, day)
+    if now < gate.closes:
+        wrong = f"the gate of {product.id} is open until {gate.closes.isoformat()}: nothing is cleared yet"
+        raise Refused("clearing_gate", wrong, place="day")
+
+
+def _check_prices(one: Clearing, product: Product) -> None:
+    if product.kind != "energy":
+        return
+    low, high = product.cleared_range_u
+    for number, price in enumerate(one.price_u):
+        if not low <= price <= high:
+            allowed = f"{low} to {high} millionths of the currency per kWh, not {price}"
+            raise Refused("price_limit", allowed, place=f"price_u[{number}]")

@@ -21,6 +21,7 @@ from trading.bid_life import (
 from trading.clearing import ClearingRecorded
 from trading.commitment import CommitmentMade, CommitmentReleased, DayEnvelopeStated
 from trading.envelope import EnvelopeStated
+from trading.posted_clearing import ClearingPosted, PostedClearingApproved
 from trading.published_market import MarketPublished
 from trading.response_call import (
     ResponseCallAnswered,
@@ -60,6 +61,8 @@ TradingEvent = (
     | BidExpired
     | BidCleared
     | ClearingRecorded
+    | ClearingPosted
+    | PostedClearingApproved
     | AwardShared
     | ResponseCallHeard
     | ResponseCallWithdrawn

@@ -39,9 +39,11 @@ from trading.segments import offered_range_w
 
 
 class SendBid(OnBid, frozen=True):
-    """Put on record that the gateway sends it now; the gate is checked here once more."""
+    """Put on record that the gateway sends it now, or a person where none is named; the gate is checked here
+    once more."""
 
     revision: int
+    gateway: str = ""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ class SendBid(OnBid, frozen=True):
         check_running(others.get(risk.AGGREGATE))
         if late(standing, now):
             raise Refused("gate_closed", f"closed at {standing.gate_closes.isoformat()}", place="day")
-        return (BidSending(self.revision, now),)
+        return (BidSending(self.revision, now, self.gateway),)
 
 
 class NoteUnsent(OnBid, frozen=True):

@@ -21,8 +21,9 @@ from trading.envelope import SLOT_S
 from trading.product import Product
 from trading.segments import Whole, offered_range_w
 
-State = Literal["open", "cleared", "delivered", "settled"]
-"""open: not cleared yet; cleared: awarded, nothing metered; delivered: metered; settled: in a run."""
+State = Literal["none", "open", "cleared", "delivered", "settled"]
+"""none: no bid stands, nothing metered; open: not cleared yet; cleared: awarded, nothing metered;
+delivered: metered; settled: in a run."""
 
 _WH_PER_KWH: Final = 1000
 _SLOTS_PER_HOUR: Final = 3600 // SLOT_S
@@ -204,7 +205,7 @@ def _state(stands: Sequence[Stand], wh: int | None, *, settled: bool) -> State:
     if any(one.awarded_w is None for one in stands):
         return "open"
     if wh is None:
-        return "cleared"
+        return "cleared" if stands else "none"
     return "settled" if settled else "delivered"
 
 

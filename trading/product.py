@@ -106,6 +106,9 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     settles_as: SettlesAs | None = None
     """The market rule under which the sites' parts of its awards are settled, and its stream; None where they
     are settled as the market's statement about the trading unit, or not by award."""
+    cleared_floor: Signed | None = None
+    cleared_cap: Signed | None = None
+    """Between which the market clears, where that is wider than what may be bid."""
     joint_with: Id | None = None
     """The product of the market that is awarded for the same power, as mileage and capacity of regulation
     are: each names the other, and the two bind it once."""
@@ -133,6 +136,18 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         if not follows(self.gate_closes, self.published, at_once=True):
             raise Refused("gate", "results come when the gate has closed", place="published")
 
+    def _check_cleared(self) -> None:
+        for place in ("cleared_floor", "cleared_cap"):
+            text: str | None = getattr(self, place)
+            if text is not None and (not _SIGNED.fullmatch(text) or self.micro(text).denominator != 1):
+                raise Refused("number", f"{text!r} is no price in millionths per kWh", place=place)
+        low, high = self.cleared_range_u
+        if low > self.floor_u or high < self.cap_u:
+            wrong = "a market clears at least between the floor and the cap of bids"
+            raise Refused(
+                "price_limit", wrong, place="cleared_floor" if low > self.floor_u else "cleared_cap"
+            )
+
     def _check_prices(self) -> None:
         if (self.kind == "energy") != (self.price_unit in ("MWh", "kWh")) and self.kind != "demand_response":
             raise Refused("price_unit", f"{self.kind} is not paid per {self.price_unit}", place="price_unit")
@@ -151,6 +166,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             raise Refused("price_tick", "the tick is above zero", place="price_tick")
         if self.cap_u < self.floor_u:
             raise Refused("price_limit", "the cap is not below the floor", place="price_cap")
+        self._check_cleared()
         if self.floor_u % self.tick_u or self.cap_u % self.tick_u:
             raise Refused("price_tick", "floor and cap are whole ticks", place="price_tick")
 
@@ -229,6 +245,13 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     @cached_property
     def cap_u(self) -> int:
         return int(self.micro(self.price_cap))
+
+    @property
+    def cleared_range_u(self) -> tuple[int, int]:
+        """The least and greatest price that the market clears at, in millionths."""
+        low = self.floor_u if self.cleared_floor is None else int(self.micro(self.cleared_floor))
+        high = self.cap_u if self.cleared_cap is None else int(self.micro(self.cleared_cap))
+        return low, high
 
     @property
     def timed(self) -> bool:

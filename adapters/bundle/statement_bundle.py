@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from adapters.bundle.bundle_line import bundle_line, first_line, path_text
-from adapters.disclosing import disclosed
+from adapters.disclosing import disclosed, not_committed
 from adapters.front_door import FrontDoor
 from adapters.integrity.published import check_statements
 from adapters.postgres.database import Database
@@ -31,25 +31,28 @@ def statement_bundle(
     statement: Statement,
     timeout: float,
     *,
-    commits: bool = True,
+    at: int | None = None,
 ) -> bytes:
     """The bundle of a statement, which was read with the rights of whoever asks.
 
-    The run is committed to now, unless it was before, and the log signed over it. Without `commits` nothing
-    is recorded.
+    The run is committed to now, unless it was before, and the log signed over it. Asked as of the position
+    `at` nothing is recorded, and a commitment that was made later is none.
 
     Raises:
-        Refused: `unknown_checkpoint` while no signed checkpoint covers the commitment; as `disclosed`.
+        Refused: `unknown_checkpoint` while no signed checkpoint covers the commitment; `unknown_commitment` as of
+            before it; as `disclosed`.
         Discontinuity: the statement or its run is not what was recorded.
         Behind: the projections did not reach the commitment in time.
     """
     check_statements(database, door.book, [statement])
-    found = disclosed(door, database, statement.sequence, commits=commits)
+    found = disclosed(door, database, statement.sequence, commits=at is None)
     opened = found.commitment.opened(statement.party)
     document = _decode(opened.content)
     assert document.statement == statement, "what was committed to is what is shown"
     wait_until(database, door.book, door.recorder.max_notification_id() or 0, timeout)
     sequence, envelope = _archived(database, door.book, found.committed)
+    if at is not None and sequence > at:
+        raise not_committed(found.committed.run, f"{found.committed.contract}_{found.committed.month}")
     proof = _proved(published, sequence)
     contract = published.inclusion(document.contract_event, proof.size)
     return _content(published, proof, contract, envelope, opened)

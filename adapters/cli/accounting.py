@@ -127,6 +127,7 @@ def add_to(app: App, session: Session) -> None:
             found = list(as_posted(found, effective, booked.posting_days))
         print(account_text.account_text(shown))
         print(account_text.ageing_text(ageing(found, currency, today, owner, ours)))
+        print(account_text.disputes_text(found, currency), end="")
 
 
 def _lives(stack: Stack, position: int, party: str | None) -> list[Life]:

@@ -137,6 +137,8 @@ def _standing(standing: Standing, market: Market, product: Product) -> Iterator[
 
 
 def _awards(power_w: Sequence[int], bid: Bid, market: Market, product: Product) -> Iterator[str]:
+    if not any(power_w):
+        yield "  nothing in any interval"
     number = 0
     for power, same in groupby(power_w):
         count = len(list(same))

@@ -34,6 +34,8 @@ def add_to(app: App, session: Session) -> None:
             with stack.database.reading(stack.settings.book) as connection:
                 found = counterparties(connection, position, party, today)
                 held = nettings(connection, position)
+        if not found:
+            print(f"nothing is open{'' if party is None else f' with {party}'}")
         for one in found:
             agreements = held[one.party].agreements if one.party in held else ()
             agreed = bool(agreements) and agreements[-1].holds_on(today)

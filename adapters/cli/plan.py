@@ -12,10 +12,14 @@ from cyclopts import App, Parameter
 
 from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import Session, check_folder, projecting
+from adapters.postgres.database import Connection
+from adapters.queries import registered
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
-from adapters.stack import Stack, running
+from adapters.stack import running
 from ledger.interval import zone_of
 from ledger.refusal import Refused
+from ledger.site import Site
+from ledger.trading_unit import TradingUnit
 
 if TYPE_CHECKING:
     from adapters.planning.planner import Made
@@ -71,7 +75,7 @@ def add_to(app: App, session: Session) -> None:
             at = moment(stack, as_of)
             with stack.database.reading(stack.settings.book) as connection:
                 found = plan_of_day(connection, at.position, portfolio, day)
-                zone = _zone(stack, portfolio)
+                zone = _zone(connection, at.position, portfolio)
         if found is None:
             raise Refused("unknown_plan", f"no plan of {portfolio} begins on {day}", place="DAY")
         if format == "json":
@@ -102,13 +106,13 @@ def _say(line: str) -> None:
     print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}  {line}", flush=True)
 
 
-def _zone(stack: Stack, portfolio: str) -> str:
-    for kind in ("trading_unit", "site"):
-        history = stack.door.state(f"{kind}.{portfolio}")
-        if history is not None:
-            zone: str = history.latest.document.zone  # type: ignore[attr-defined]
-            return zone
-    return "UTC"
+def _zone(connection: Connection, position: int, portfolio: str) -> str:
+    """The portfolio's zone as of then."""
+    units = registered.load(connection, "trading_unit", TradingUnit, position, portfolio).versions
+    sites = registered.load(connection, "site", Site, position, portfolio).versions
+    zones = [one.document.zone for one in units.get(portfolio, ())]
+    zones += [one.document.zone for one in sites.get(portfolio, ())]
+    return zones[-1] if zones else "UTC"
 
 
 def _made(made: Made) -> str:

@@ -94,10 +94,11 @@ def _said(faults: Sequence[Fault]) -> int:
 
 def _checkpoint_faults(stack: Stack) -> int:
     """Say what is wrong with the checkpoints' files, which no repair puts back: 1 where anything is."""
-    faults = [*checkpoint_files.signed(stack.published).faults]
+    faults = checkpoint_files.signed(stack.published).faults
     with stack.database.reading(stack.settings.book) as connection:
-        faults += checkpoint_files.check_not_rolled_back(connection, stack.published)
-    return _said(faults)
+        gone = checkpoint_files.check_not_rolled_back(connection, stack.published)
+    # `latest` and what was seen before may miss the same file.
+    return _said(list(dict.fromkeys((*faults, *gone))))
 
 
 @contextmanager

@@ -270,10 +270,13 @@ def _status(stack: Stack) -> tuple[list[str], str | None]:
         _line("PostgreSQL", stack.addresses.postgres_url.rpartition("@")[2].partition("?")[0]),
         _line("stream", f"{state} events at {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"),
     ]
+    if not state:
+        lines.append(_line("", "an empty book: restore a backup (wattledger restore FILE), or found it"))
     positions = projector.positions()
     for name, position in positions.items():
         lines.append(_line(name, f"{position.sequence} ({max(0, state - position.sequence)} behind)"))
     lines += _open_imports(stack, positions["imports"].sequence)
+    lines.append(_line("compared", "where they stand, not what they hold: `wattledger verify` reads it all"))
     return lines, _fault(stack, max(positions.values(), key=lambda position: position.sequence))
 
 

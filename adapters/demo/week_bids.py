@@ -100,7 +100,7 @@ def _step(book: TradingBook, operator: MarketProcess) -> list[Done]:
 
 
 def sender(book: TradingBook, operator: MarketProcess) -> Sender:
-    return Sender(book.desk, book.stack.database, MARKET, operator.gateway, book.clock)
+    return Sender(book.desk, book.stack.database, MARKET, {market().gateway: operator.gateway}, book.clock)
 
 
 def _print(book: TradingBook, done: Iterable[Done]) -> None:

@@ -101,6 +101,12 @@ class BidTable:
             if segment is not None:
                 lines[number, len(curves[number])] = row
                 curves[number].append(segment)
+        absent = [number + 1 for number in range(count) if (number, 0) not in lines]
+        if absent:
+            wrong = (
+                f"{len(absent)} of {count} intervals have no row, first {absent[0]}: one without a segment"
+            )
+            raise Refused("bid_file", f"{wrong} offers nothing", place=f"interval {absent[0]}")
         bid = msgspec.structs.replace(
             self.empty,
             curves=tuple(map(tuple, curves)),

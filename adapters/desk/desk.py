@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -19,6 +19,8 @@ from adapters.postgres.database import Database
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter
 from adapters.settling import lowest_position, wait_until
+from ledger import book
+from ledger.book import Book
 from ledger.effective import History
 from ledger.refusal import Refused
 from trading import risk
@@ -39,11 +41,19 @@ from trading.market_answer import (
     WithdrawBid,
     awardable,
 )
+from trading.posted_clearing import ApprovePosted, PostClearing, open_posted, posted_aggregate
 from trading.product import Market, Product, market_at
 from trading.risk import RiskPolicy, policy_of
 
 _ATTEMPTS: Final = 3
 _PROJECTED_S: Final = 60.0
+
+
+class Posted(NamedTuple):
+    """`waits` for a second person; else the clearing is in force."""
+
+    receipt: Receipt
+    waits: bool
 
 
 class Desk:
@@ -139,7 +149,7 @@ class Desk:
 
     # --------------------------------------------------------------- at the market
 
-    def send(self, name: str, revision: int, *, command_id: str, actor: str) -> Receipt:
+    def send(self, name: str, revision: int, *, command_id: str, actor: str, gateway: str = "") -> Receipt:
         """Put on record that it is sent now, once all units with sites in common are bound by it.
 
         Raises:
@@ -149,7 +159,7 @@ class Desk:
         """
         if self.door.accepted(f"bid.{name}", command_id) is None:
             self._check_ties(name, revision)
-        return self.door.execute(SendBid(name, revision), command_id=command_id, actor=actor)
+        return self.door.execute(SendBid(name, revision, gateway), command_id=command_id, actor=actor)
 
     def _check_ties(self, name: str, revision: int) -> None:
         standing = self.state(name).live
@@ -221,7 +231,42 @@ class Desk:
             wishes += self._binding().free(self._policy(), standing, command_id)
         return self.door.execute_all(wishes, actor=actor)[0]
 
-    def record_clearing(self, clearing: Clearing, *, command_id: str, actor: str) -> Receipt:
+    def post_clearing(self, clearing: Clearing, *, command_id: str, actor: str) -> Posted:
+        """Record a run that a person read off the market, or let it wait for the second person that the book
+        asks for.
+
+        Raises:
+            Refused: see `record_clearing`, and `PostClearing`.
+        """
+        founded = self.door.state(book.AGGREGATE)
+        if not isinstance(founded, Book) or founded.approvals != "two_persons":
+            receipt = self.record_clearing(clearing, command_id=command_id, actor=actor, by_hand=True)
+            return Posted(receipt, waits=False)
+        if self.door.accepted(posted_aggregate(clearing.id), command_id) is None:
+            self._cleared(clearing, command_id, by_hand=True)
+        command = PostClearing(clearing, actor)
+        return Posted(self.door.execute(command, command_id=command_id, actor=actor), waits=True)
+
+    def approve_clearing(self, name: str, digest: str, *, command_id: str, actor: str) -> Receipt:
+        """Let a posted run take effect; answers where the clearing is.
+
+        Raises:
+            Refused: see `ApprovePosted` and `record_clearing`.
+        """
+        if (before := self.door.accepted(f"clearing.{name}", command_id)) is not None:
+            self._check_asked(name, digest)
+            return before
+        posted = open_posted(self.door.state(posted_aggregate(name)), name, digest)
+        return self._record(posted.clearing, command_id, actor, by_hand=True, digest=digest)
+
+    def _check_asked(self, name: str, digest: str) -> None:
+        known = self.door.state(f"clearing.{name}")
+        if not isinstance(known, ClearingState) or digest not in known.runs.values():
+            raise Refused("command_id_reused", "that command id asked for something else", place="digest")
+
+    def record_clearing(
+        self, clearing: Clearing, *, command_id: str, actor: str, by_hand: bool = False
+    ) -> Receipt:
         """Record a run with what each bid was awarded: all or none.
 
         A bid of the product and day that stands at the market and is not among the awards was awarded
@@ -236,15 +281,27 @@ class Desk:
             known = self.door.state(f"clearing.{clearing.id}")
             if isinstance(known, ClearingState) and known.runs.get(clearing.run) == clearing.digest:
                 return before
+            raise Refused("command_id_reused", f"command id {command_id!r} asked for something else")
+        return self._record(clearing, command_id, actor, by_hand=by_hand, digest=None)
+
+    def _record(
+        self, clearing: Clearing, command_id: str, actor: str, *, by_hand: bool, digest: str | None
+    ) -> Receipt:
+        """With `digest` as what was posted, and is approved by who asks."""
         for attempt in range(_ATTEMPTS):
+            wishes = self._cleared(clearing, command_id, by_hand=by_hand)
+            if digest is not None:
+                about = [wish.command.bid for wish in wishes if isinstance(wish.command, ClearBid)]
+                approval = ApprovePosted(clearing.id, digest, actor, tuple(about))
+                wishes.append(Wish(approval, command_id))
             try:
-                return self.door.execute_all(self._cleared(clearing, command_id), actor=actor)[0]
+                return self.door.execute_all(wishes, actor=actor)[0]
             except Refused as refused:
                 if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
                     raise
         raise AssertionError("the last attempt answers or raises")
 
-    def _cleared(self, clearing: Clearing, command_id: str) -> list[Wish]:
+    def _cleared(self, clearing: Clearing, command_id: str, *, by_hand: bool) -> list[Wish]:
         """All that is saved with a clearing, as everything stands now."""
         awarded = {award.bid: award for award in clearing.awards}
         standing = self._standing(clearing, awarded)
@@ -270,7 +327,7 @@ class Desk:
             ]
             uses = kept_uses(policy, clearing.day, raised, command_id)
         return [
-            Wish(RecordClearing(clearing), command_id),
+            Wish(RecordClearing(clearing, by_hand=by_hand), command_id),
             *(
                 Wish(
                     ClearBid(

@@ -7,14 +7,14 @@ is asked about before anything is sent again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
 
 from adapters.desk.desk import Desk
-from adapters.gateway.gateway import Gateway, NotPublished, NotTaken, Offer, Unanswered
+from adapters.gateway.gateway import Checking, Gateway, NotPublished, NotTaken, Offer, Unanswered
 from adapters.postgres.database import Database
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter
@@ -24,7 +24,7 @@ from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading import risk
 from trading.bid_life import AT_MARKET, Standing, late
-from trading.clearing import ClearingState, clearing_id
+from trading.clearing import ClearingState, check_published, clearing_id
 from trading.market_answer import AcknowledgeBid
 from trading.risk import Desk as DeskState
 
@@ -56,15 +56,25 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Sender:
-    """One market's traffic. `clock` is the desk's own."""
+    """One market's traffic, over the gateways of an installation by name. `clock` is the desk's own.
+
+    A bid goes over the gateway that the market names on its delivery day, and is asked about, taken back and
+    cleared over the one over which it went, whatever the market names by then. A bid whose gateway is not
+    among these is left alone.
+    """
 
     def __init__(
-        self, desk: Desk, database: Database, market: str, gateway: Gateway, clock: Callable[[], datetime]
+        self,
+        desk: Desk,
+        database: Database,
+        market: str,
+        gateways: Mapping[str, Gateway],
+        clock: Callable[[], datetime],
     ) -> None:
         self._desk = desk
         self._database = database
         self._market = market
-        self._gateway = gateway
+        self._gateways = gateways
         self._clock = clock
 
     def step(self) -> list[Done]:
@@ -91,21 +101,27 @@ class Sender:
             Unanswered: it did not arrive whole.
             Refused: what arrived contradicts itself or the bids: nothing is recorded.
         """
-        offers = [
-            self._offer(standing)
+        standings = [
+            standing
             for standing in self._standings(product, day)
             if standing.status in AT_MARKET or standing.behind is not None
         ]
-        if not offers:
+        if not standings:
             return None
+        offers = [self._offer(standing) for standing in standings]
         market, its_product = offers[0].market, offers[0].product
+        went = dict.fromkeys(standing.gateway for standing in standings if standing.gateway)
+        gateway = self._gateways.get(next(iter(went)) if len(went) == 1 else market.gateway)
+        if gateway is None:
+            return None
         try:
-            clearing = self._gateway.result(market, its_product, day, offers)
+            clearing = gateway.result(market, its_product, day, offers)
         except NotPublished:
             return None
         known = self._desk.door.state(f"clearing.{clearing_id(market.id, product, day)}")
         if isinstance(known, ClearingState) and known.runs.get(clearing.run) == clearing.digest:
             return None
+        check_published(clearing, its_product, self._clock())
         command_id = f"clearing:{clearing.id}:{clearing.run}:{clearing.digest}"
         self._desk.record_clearing(clearing, command_id=command_id, actor=ACTOR)
         return Done(clearing.id, "cleared", f"run {clearing.run}")
@@ -116,7 +132,7 @@ class Sender:
         found: dict[tuple[str, date], None] = {}
         with self._database.reading(self._desk.door.book) as connection:
             position = lowest_position(connection)
-            since = (now - timedelta(days=_CORRECTED_DAYS)).date()
+            since = (now - timedelta(days=CORRECTED_DAYS)).date()
             rows = bids.bids(connection, position, BidFilter(market=self._market, first_day=since))
         for row in rows:
             standing = row.state.standing
@@ -133,7 +149,7 @@ class Sender:
     def _carry(self, name: str) -> Done | None:
         state = self._desk.state(name)
         standing = state.live
-        if standing is None:
+        if standing is None or self._gateway_of(standing) is None:
             return None
         match standing.status:
             case "submitted":
@@ -155,10 +171,13 @@ class Sender:
             self._desk.expire(name, revision, note, command_id=_id(name, standing, "expire"), actor=ACTOR)
             return Done(name, "expired", note)
         offer = self._offer(standing)
+        gateway = self._over(standing)
+        if isinstance(gateway, Checking):
+            gateway.check(offer)
         attempt = _id(name, standing, f"send:{standing.sent_at}")
-        self._desk.send(name, revision, command_id=attempt, actor=ACTOR)
+        self._desk.send(name, revision, command_id=attempt, actor=ACTOR, gateway=self._gateway_name(standing))
         try:
-            taken = self._gateway.send(offer)
+            taken = gateway.send(offer)
         except NotTaken as error:
             return self._refuse(name, standing, str(error.args[0]))
         except Unanswered as error:
@@ -181,7 +200,7 @@ class Sender:
         if standing.status == "sending" and sent is not None and (now - sent).total_seconds() < _SENDING_S:
             return None
         try:
-            held = self._gateway.ask(self._offer(standing))
+            held = self._over(standing).ask(self._offer(standing))
         except NotTaken as error:
             return self._refuse(name, standing, str(error.args[0]))
         except Unanswered as error:
@@ -198,7 +217,7 @@ class Sender:
         revision = standing.draft.revision
         offer = self._offer(standing)
         try:
-            self._gateway.withdraw(offer)
+            self._over(standing).withdraw(offer)
         except Unanswered as error:
             return Done(name, "withdrawing", str(error))
         except NotTaken as error:
@@ -212,7 +231,7 @@ class Sender:
         """The market does not give it back: what it has then, it says itself."""
         revision = standing.draft.revision
         try:
-            held = self._gateway.ask(offer)
+            held = self._over(standing).ask(offer)
         except NotTaken as error:
             return self._refuse(name, standing, str(error.args[0]))
         except Unanswered as error:
@@ -263,6 +282,20 @@ class Sender:
         states = [self._desk.state(name) for name in names]
         return [state.standing for state in states if state.standing is not None]
 
+    def _gateway_name(self, standing: Standing) -> str:
+        went = standing.gateway if standing.status != "submitted" else ""
+        if standing.behind is not None:
+            went = went or standing.behind.gateway
+        return went or self._desk.product_of(standing.draft.bid)[0].gateway
+
+    def _gateway_of(self, standing: Standing) -> Gateway | None:
+        return self._gateways.get(self._gateway_name(standing))
+
+    def _over(self, standing: Standing) -> Gateway:
+        gateway = self._gateway_of(standing)
+        assert gateway is not None, "a bid is carried over a gateway that is there"
+        return gateway
+
     def _offer(self, standing: Standing) -> Offer:
         market, product = self._desk.product_of(standing.draft.bid)
         history = self._desk.door.state(f"trading_unit.{standing.draft.bid.unit}")
@@ -272,7 +305,8 @@ class Sender:
         return Offer(standing.draft, market, product, unit.unit_code)
 
 
-_CORRECTED_DAYS: Final = 31
+CORRECTED_DAYS: Final = 31
+"""How long after its delivery day a result may still be corrected."""
 
 
 def _id(name: str, standing: Standing, what: str) -> str:

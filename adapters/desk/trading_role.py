@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 from adapters.desk.calling import Calling
 from adapters.desk.desk import Desk
-from adapters.desk.sender import Done, Sender
+from adapters.desk.sender import CORRECTED_DAYS, Done, Sender
 from adapters.gateway.gateway import Gateway, Unanswered
 from adapters.gateway.openadr3.programme_gateway import OpenAdrGateway
 from adapters.postgres.database import Database
-from adapters.queries import registered
+from adapters.queries import clearings, registered
 from adapters.settling import Behind, lowest_position, wait_until
 from ledger.refusal import Refused
 from trading.clearing import ClearingState, clearing_id
@@ -44,7 +44,8 @@ class _Result(NamedTuple):
 
 
 class TradingRole:
-    """All markets whose gateway is configured. `say` gets a line for each change, and each fault once."""
+    """All markets of which a version names a configured gateway, and what follows every recorded clearing.
+    `say` gets a line for each change, and each fault once."""
 
     def __init__(
         self,
@@ -68,6 +69,9 @@ class TradingRole:
         self._recheck = timedelta(seconds=recheck_s)
         self._next: dict[_Result, datetime] = {}
         self._said: dict[str, str] = {}
+        self._position = 0
+        self._recorded: dict[_Result, str] = {}
+        self._followed: dict[_Result, str] = {}
 
     def run(self, stopping: threading.Event) -> None:
         """A turn each period until asked to stop; a turn that has begun is ended.
@@ -100,25 +104,29 @@ class TradingRole:
         except Behind as behind:
             return self._tell("book", str(behind))
         changed = False
-        for market in markets:
+        for name, versions in markets.items():
             try:
-                changed |= self._trade(market)
+                changed |= self._trade(name, versions)
             except Behind as behind:
-                changed |= self._tell(market.id, str(behind))
+                changed |= self._tell(name, str(behind))
             except Refused as refused:
-                changed |= self._tell(market.id, _refusal(refused))
-        return changed
+                changed |= self._tell(name, _refusal(refused))
+        return self._follow_recorded() or changed
 
-    def _trade(self, market: Market) -> bool:
-        sender = Sender(self._desk, self._database, market.id, self._gateways[market.gateway], self._clock)
+    def _trade(self, name: str, versions: Iterable[Market]) -> bool:
+        """Of one market, whose versions name one gateway each."""
+        sender = Sender(self._desk, self._database, name, self._gateways, self._clock)
         changed = False
         for done in sender.step():
             changed |= self._tell(f"bid {done.name}", _text(done))
-        called, changed_by_calls = self._called(market)
-        changed |= changed_by_calls
+        due = set(sender.due())
+        for market in versions:
+            called, changed_by_calls = self._called(market)
+            changed |= changed_by_calls
+            due |= called
         now = self._clock()
-        for product, day in sorted({*sender.due(), *called}):
-            result = _Result(market.id, product, day)
+        for product, day in sorted(due):
+            result = _Result(name, product, day)
             if self._next.get(result, now) <= now:
                 changed |= self._fetch(sender, result, now)
         return changed
@@ -150,21 +158,52 @@ class TradingRole:
             self._next[result] = now + timedelta(seconds=_RETRY_S)
             return changed
         self._next[result] = now + self._recheck
+        return self._followed_up(result, now) or changed
+
+    def _followed_up(self, result: _Result, now: datetime) -> bool:
+        name, changed, whole = clearing_id(*result), False, True
+        state = self._desk.door.state(f"clearing.{name}")
         for number, follow in enumerate(self._follow):
             try:
                 for line in follow(*result):
                     self._say(f"{name}: {line}")
                     changed = True
             except Refused as refused:
+                whole = False
                 self._next[result] = now + timedelta(seconds=_RETRY_S)
                 changed |= self._tell(f"{name} follow-up {number + 1}", _refusal(refused))
+        if whole and isinstance(state, ClearingState):
+            self._followed[result] = state.latest.run
         return changed
 
-    def _markets(self) -> list[Market]:
+    def _follow_recorded(self) -> bool:
+        """What follows runs that a person recorded, of whichever market; what a gateway fetched is done."""
+        now = self._clock()
+        with self._database.reading(self._desk.door.book) as connection:
+            position = lowest_position(connection)
+            since = (now - timedelta(days=CORRECTED_DAYS)).date()
+            for one in clearings.recorded_since(connection, self._position, position, since):
+                self._recorded[_Result(one.market, one.product, one.day)] = one.run
+        self._position = position
+        changed = False
+        for result, run in list(self._recorded.items()):
+            if self._followed.get(result) == run:
+                del self._recorded[result]
+            elif self._next.get(result, now) <= now:
+                changed |= self._followed_up(result, now)
+        return changed
+
+    def _markets(self) -> dict[str, list[Market]]:
+        """By id, the newest version for each gateway that is configured and that any version names."""
         with self._database.reading(self._desk.door.book) as connection:
             found = registered.load(connection, "market", Market, lowest_position(connection)).versions
-        latest = [versions[-1].document for _, versions in sorted(found.items())]
-        return [market for market in latest if market.gateway in self._gateways]
+        markets: dict[str, list[Market]] = {}
+        for name, versions in sorted(found.items()):
+            named = {version.document.gateway: version.document for version in versions}
+            configured = [market for gateway, market in named.items() if gateway in self._gateways]
+            if configured:
+                markets[name] = configured
+        return markets
 
     def _tell(self, about: str, text: str) -> bool:
         """Say it, unless it is what was said last about that."""

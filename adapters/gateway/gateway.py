@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -81,5 +81,18 @@ class Gateway(Protocol):
             NotPublished: there is none yet.
             Unanswered: it did not arrive whole; what arrived is worth nothing.
             Refused: it arrived whole and contradicts itself.
+        """
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A gateway that can tell, before anything is sent, that the market would not hear us."""
+
+    def check(self, offer: Offer) -> None:
+        """Asked before it is on record that the offer is sent; sends nothing of it.
+
+        Raises:
+            Refused: `gateway_access` where the market does not let the unit in: nothing went out.
         """
         ...

@@ -25,6 +25,7 @@ _TIMEOUT_S: Final = 5.0
 _NOT_FOUND: Final = 404
 _NOT_ABOUT_THE_BID: Final = frozenset({401, 403, 408, 425, 429})
 """Refusals that say nothing about the bid: it is uncertain until somebody mends the access."""
+_NOT_LET_IN: Final = frozenset({401, 403})
 _SERVER_ERROR: Final = 500
 _LINES: Final = {"day_ahead": "day_ahead", "real_time": "real_time", "intraday": "real_time"}
 
@@ -79,6 +80,19 @@ class ReferenceMarket:
 
     def close(self) -> None:
         self._client.close()
+
+    def check(self, offer: Offer) -> None:
+        """See `Checking.check`. A market that cannot be reached is what `send` finds out."""
+        unit = offer.unit_code
+        if unit not in self._tokens:
+            raise Refused("gateway_access", f"no token for {unit} is configured", place="unit")
+        try:
+            answer = self._client.get(_place(offer), headers=self._headers(unit))
+        except httpx.HTTPError:
+            return
+        if answer.status_code in _NOT_LET_IN:
+            wrong = f"the market answers {answer.status_code} to the token of {unit}: nothing was sent"
+            raise Refused("gateway_access", wrong, place="unit")
 
     def send(self, offer: Offer) -> Taken:
         """See `Gateway.send`."""

@@ -36,7 +36,7 @@ _CHUNK: Final = 1 << 18
     description="JSON Lines. This GET writes when first asked: the run's commitment and secret are recorded"
     " (`disclosure.committed.v1`, `disclosure.sealed.v1`), by the actor `disclosing`, and the log signed over"
     " them. Asked again it records nothing, and its bytes differ only in signatures that witnesses added."
-    " With `as_of` it records nothing: a run that was not committed to yet answers 404 `unknown_commitment`.",
+    " With `as_of` it records nothing: a run that was not committed to then answers 404 `unknown_commitment`.",
     responses=READ_PROBLEMS,
     media_type=_JSON_LINES,
     tags=["Proof"],
@@ -61,7 +61,7 @@ def show_statement_bundle(
         )
     service = view.service
     content = statement_bundle(
-        service.door, service.database, published, found[0], WAIT_S, commits=view.at is None
+        service.door, service.database, published, found[0], WAIT_S, at=None if view.at is None else position
     )
     name = f"{contract}_{month}_{party}_{found[0].run}.jsonl"
     return Response(content, media_type=_JSON_LINES, headers=_named(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from litestar import Response, get, post
@@ -23,8 +23,10 @@ from adapters.queries import clearings
 from adapters.queries.clearings import ClearingFilter
 from adapters.queries.market_gates import market_on
 from adapters.queries.registered_page import Entry
-from ledger.refusal import Refused
-from trading.clearing import Clearing, ClearingState
+from trading.clearing import Clearing
+from trading.posted_clearing import PostedClearing, posted_aggregate
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 ClearingName = Annotated[
     str,
@@ -53,20 +55,37 @@ class ClearingPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class PostedBody(msgspec.Struct, frozen=True):
+    """What waits for a second person; it is approved by its digest."""
+
+    digest: str
+    posted_by: str
+    clearing: Clearing
+
+
 class ClearingRuns(msgspec.Struct, frozen=True):
-    """Oldest first; the last run is in force."""
+    """Oldest first; the last run is in force. `posted` is not, until another person approves it."""
 
     position: int
     id: str
     runs: tuple[ClearingBody, ...]
+    posted: PostedBody | None
+
+
+class ClearingApproval(msgspec.Struct, frozen=True):
+    """`digest` says what was read."""
+
+    digest: Sha256
 
 
 class ClearingStored(msgspec.Struct, frozen=True):
-    """Where the fact is, and the SHA-256 of what it says."""
+    """Where the fact is, and the SHA-256 of what it says. What `waits` is in force once another person
+    approves it; what is `recorded`, `wattledger trade` shares out and hands over, or `sharing out` does."""
 
     clearing: str
     run: str
     digest: str
+    status: Literal["recorded", "waits"]
     aggregate: str
     version: int
     sequence: int
@@ -109,9 +128,10 @@ def list_clearings(
 )
 def show_clearing(view: NamedDependency[View], name: ClearingName) -> ClearingRuns:
     with view.reading() as (connection, position):
-        found = clearings.runs(connection, position, name)
-        runs = tuple(_body(connection, entry) for entry in found)
-    return ClearingRuns(position, name, runs)
+        runs, posted = clearings.known(connection, position, name)
+        bodies = tuple(_body(connection, entry) for entry in runs)
+    waits = None if posted is None else PostedBody(posted.clearing.digest, posted.by, posted.clearing)
+    return ClearingRuns(position, name, bodies, waits)
 
 
 @post(
@@ -122,28 +142,44 @@ def show_clearing(view: NamedDependency[View], name: ClearingName) -> ClearingRu
     sync_to_thread=True,
 )
 def record_clearing(intake: NamedDependency[Intake], data: JSONBody[Clearing]) -> Response[ClearingStored]:
-    desk = Desk(intake.service.door, intake.service.database)
-    before = _accepted(desk, data, intake.command_id)
-    receipt = before or desk.record_clearing(data, command_id=intake.command_id, actor=intake.actor)
+    posted = _desk(intake).post_clearing(data, command_id=intake.command_id, actor=intake.actor)
+    return _stored(data, posted.receipt, "waits" if posted.waits else "recorded")
+
+
+@post(
+    "/clearings/{name:str}/approve",
+    summary="Let a posted clearing take effect, as a second person",
+    responses=WRITE_PROBLEMS,
+    tags=["Trading desk"],
+    sync_to_thread=True,
+)
+def approve_clearing(
+    intake: NamedDependency[Intake], name: ClearingName, data: JSONBody[ClearingApproval]
+) -> Response[ClearingStored]:
+    desk = _desk(intake)
+    receipt = desk.approve_clearing(name, data.digest, command_id=intake.command_id, actor=intake.actor)
+    state = desk.door.state(posted_aggregate(name))
+    assert isinstance(state, PostedClearing), "what was approved was posted"
+    return _stored(state.clearing, receipt, "recorded")
+
+
+def _desk(intake: Intake) -> Desk:
+    return Desk(intake.service.door, intake.service.database)
+
+
+def _stored(
+    clearing: Clearing, receipt: Receipt, status: Literal["recorded", "waits"]
+) -> Response[ClearingStored]:
     answer = ClearingStored(
-        data.id, data.run, data.digest, receipt.aggregate, receipt.version, receipt.sequence
+        clearing.id,
+        clearing.run,
+        clearing.digest,
+        status,
+        receipt.aggregate,
+        receipt.version,
+        receipt.sequence,
     )
     return replayable(answer, repeated=receipt.repeated)
-
-
-def _accepted(desk: Desk, clearing: Clearing, command_id: str) -> Receipt | None:
-    """A run recorded before under the same key: the bids may have changed since, its answer has not.
-
-    Raises:
-        Refused: `command_id_reused`.
-    """
-    before = desk.door.accepted(f"clearing.{clearing.id}", command_id)
-    if before is None:
-        return None
-    state = desk.door.state(f"clearing.{clearing.id}")
-    if not isinstance(state, ClearingState) or state.runs.get(clearing.run) != clearing.digest:
-        raise Refused("command_id_reused", f"command id {command_id!r} asked for something else")
-    return before
 
 
 def _body(connection: Connection, entry: Entry[Clearing]) -> ClearingBody:
@@ -157,4 +193,4 @@ def _body(connection: Connection, entry: Entry[Clearing]) -> ClearingBody:
     )
 
 
-ROUTES: Final = (list_clearings, show_clearing, record_clearing)
+ROUTES: Final = (list_clearings, show_clearing, record_clearing, approve_clearing)

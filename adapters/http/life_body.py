@@ -77,9 +77,10 @@ class PaymentBody(msgspec.Struct, frozen=True):
 
 class LifeBody(msgspec.Struct, frozen=True):
     """`amount` is the statement's, `due` with the tax that invoices put on top; `open_amount` what of it is
-    neither settled nor disputed, above zero to the party; `disputed` has the tax on top of its lines; `interest` what has accrued on it by `today`.
-    `to_issue` and `to_receive` are what is still to be invoiced, gross where the contract is tax-inclusive,
-    else net; below zero something is to be taken back."""
+    neither settled nor disputed, above zero to the party; `disputed` has the tax on top of its lines,
+    invoiced or not; `interest` what has accrued on it by `today`. `to_issue` and `to_receive` are what is
+    still to be invoiced, gross where the contract is tax-inclusive, else net; below zero something is to be
+    taken back."""
 
     contract: str
     month: str

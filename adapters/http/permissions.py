@@ -92,6 +92,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/clearings": _DESK_READS,
     "GET /v1/clearings/{name}": _DESK_READS,
     "POST /v1/clearings": _DESK,
+    "POST /v1/clearings/{name}/approve": _DESK,
     "GET /v1/desk": _DESK_READS,
     "GET /v1/forecasts": _DESK_READS,
     "GET /v1/forecasts/{name}": _DESK_READS,

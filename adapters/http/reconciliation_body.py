@@ -124,13 +124,16 @@ class DoubtfulBody(msgspec.Struct, frozen=True):
 
 class OperatorReportBody(msgspec.Struct, frozen=True):
     """operator_total - our_total = all of `by_class` + all of `by_cause` + what is doubtful. `by_cause` sums
-    the lines that one side has; `unexplained` is what of the difference has no known cause."""
+    the lines that one side has; `unexplained` is what of the difference has no known cause. `our_compared` is
+    our total of the `streams` that the operator's statement is about."""
 
     operator: str
     ours: str
     currency: str
     operator_total: str
     our_total: str
+    our_compared: str
+    streams: tuple[str, ...]
     by_class: dict[DifferenceClass, str]
     by_cause: dict[LoneKind, str]
     unexplained: str
@@ -147,6 +150,8 @@ class OperatorReportBody(msgspec.Struct, frozen=True):
             report.currency,
             str(report.operator_total),
             str(report.our_total),
+            str(report.our_compared),
+            report.streams,
             {kind: str(amount) for kind, amount in report.by_class.items()},
             {kind: str(amount) for kind, amount in report.by_cause.items()},
             str(report.unexplained),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapters.continuity import Discontinuity
-from adapters.integrity.fault import Fault
+from adapters.integrity.fault import Fault, ahead
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection
 from adapters.transparency.published_log import PublishedLog
@@ -88,7 +88,7 @@ def guard(published: PublishedLog, log: Log) -> None:
         last = log.client.run(log.last_sequence())
         # PostgreSQL may have lost its last moments; the projector brings them back from the stream.
         if last < checkpoint.size:
-            text = f"the stream ends at {last}, a checkpoint was signed over {checkpoint.size} envelopes"
+            text = ahead(last, checkpoint.size)
             raise Discontinuity(text, code="checkpoint_ahead", place=f"sequence {last + 1}") from refused
     note_seen(published.database, published.book, checkpoint.size, note)
 
@@ -102,10 +102,14 @@ def check_not_rolled_back(connection: Connection, published: PublishedLog) -> li
     kept = published.folder.at(size)
     place = str(published.folder.path)
     if kept is None:
-        return [Fault("checkpoint_file", place, f"the checkpoint of {size} envelopes was there and is gone")]
+        return [_gone(published.folder.path, size)]
     if _text(kept) != _text(content):
         return [Fault("checkpoint_file", place, f"the checkpoint of {size} envelopes is another than before")]
     return []
+
+
+def _gone(folder: Path, size: int) -> Fault:
+    return Fault("checkpoint_file", str(folder), f"the checkpoint of {size} envelopes was there and is gone")
 
 
 def _text(note: bytes) -> bytes:
@@ -127,7 +131,7 @@ def _latest(file: Path, origin: str, key: NoteKey, newest: int) -> list[Fault]:
     except Refused as refused:
         return [Fault("checkpoint_file", str(file), str(refused))]
     if checkpoint.size > newest:
-        return [Fault("checkpoint_file", str(file), f"the file of its {checkpoint.size} envelopes is gone")]
+        return [_gone(file.parent, checkpoint.size)]
     if checkpoint.size < newest:
         return [
             Fault(

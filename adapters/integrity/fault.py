@@ -46,7 +46,8 @@ REMEDIES: Final[dict[FaultCode, str]] = {
     "archive_added": _REPAIR,
     "tree_altered": _REBUILD,
     "checkpoint_split": _CHECKPOINT,
-    "checkpoint_ahead": f"events were lost from both copies: {_REPAIR}, with --backup FILE",
+    "checkpoint_ahead": f"events were lost from both copies: {_REPAIR}, with --backup FILE; into an"
+    " empty book `wattledger restore FILE` brings a backup back",
     "checkpoint_file": _CHECKPOINT,
     "row_altered": _REBUILD,
     "run_altered": "a run and the rows it was settled from disagree: where `wattledger replay` finds all rows"
@@ -72,3 +73,11 @@ class Fault(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.code} at {self.place}: {self.message}"
+
+
+def ahead(last: int, signed: int) -> str:
+    """That a checkpoint was signed over more envelopes than there are, in a sentence."""
+    if not last:
+        text = "this book is empty, and a checkpoint was signed over {} envelopes of it: restore a backup"
+        return text.format(signed)
+    return f"the book ends at {last}, a checkpoint was signed over {signed} envelopes"

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from adapters.integrity.copies import Copies, digest_of
-from adapters.integrity.fault import Fault
+from adapters.integrity.fault import Fault, ahead
 from adapters.mapper import EnvelopeMapper, UnknownEvent
 from adapters.nats import wire
 from ledger.refusal import Refused
@@ -167,7 +167,7 @@ class Judge:
                 Fault(
                     "checkpoint_ahead",
                     f"sequence {end + 1}",
-                    f"a checkpoint was signed over {size} envelopes",
+                    ahead(end, size),
                 )
             )
             undecided += range(end + 1, size + 1)

@@ -8,9 +8,10 @@ configuration update from truncating the stream.
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -18,7 +19,10 @@ from nats.aio.msg import Msg
 from adapters.nats.client import NatsClient
 from adapters.nats.question import ANSWER_S, ask, until_answered
 
+T = TypeVar("T")
 _API_SECONDS: Final = 5.0
+_THERE_S: Final = 10.0
+_AGAIN_S: Final = 0.1
 
 
 class WeakStream(RuntimeError):
@@ -242,6 +246,23 @@ def ensure(client: NatsClient, config: Mapping[str, Any]) -> None:
             await _alter(client, f"STREAM.CREATE.{name}", config)
 
     client.run(until_answered(once))
+
+
+def once_there(asked: Callable[[], T], within: float = _THERE_S) -> T:
+    """What `asked` answers of a stream that was just created, here or by another process at the same time: it
+    is not known on every node of a cluster at once.
+
+    Raises:
+        StreamError: it is still not there `within` so many seconds, or the server refuses.
+    """
+    give_up = time.monotonic() + within
+    while True:
+        try:
+            return asked()
+        except StreamError as error:
+            if error.code != NOT_FOUND or time.monotonic() > give_up:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 def alter(client: NatsClient, verb: str, body: Mapping[str, Any]) -> None:

@@ -55,6 +55,7 @@ class SolverProcess:
         self._memory_mib = memory_mib
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._incumbent: Plan | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +79,7 @@ class SolverProcess:
         """
         pipe = self._ready()
         began = time.monotonic()
-        incumbent: Plan | None = None
+        self._incumbent = None
         try:
             pipe.send((request, seconds, rolling))
             while True:
@@ -86,15 +87,15 @@ class SolverProcess:
                 if not pipe.poll(max(0.0, left)):
                     self._end()
                     why = f"the solver was stopped after {seconds:g} s"
-                    return Answer(_stopped(incumbent, why), "too_late", why, time.monotonic() - began)
+                    return Answer(_stopped(self._incumbent, why), "too_late", why, time.monotonic() - began)
                 said = pipe.recv()
                 if isinstance(said, Answer):
                     return msgspec.structs.replace(said, seconds=time.monotonic() - began)
-                incumbent = said
+                self._incumbent = said
         except (EOFError, ConnectionError) as gone:
             code = self._end()
             why = f"the solver's process ended with {code} ({type(gone).__name__})"
-            return Answer(_stopped(incumbent, why), "died", why, time.monotonic() - began)
+            return Answer(_stopped(self._incumbent, why), "died", why, time.monotonic() - began)
 
     def _ready(self) -> Connection:
         """A running process that has said that it is there.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from adapters.events import Event
 from adapters.links import KNOWN_AS, LINKS, NAMES
 from adapters.links.known_as import known_as
 from adapters.links.link import Ranges, key_of
 from adapters.links.named import named
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
-
-_Row = tuple[str, str, str, int, str | None]
+from ledger.envelope import Envelope
 
 
 class Links:
@@ -27,22 +28,30 @@ class Links:
             cursor.copy("COPY ledger.link (book, thing, link, sequence, sequences) FROM STDIN") as copy,
         ):
             for item in batch:
-                for row in _rows(book, item):
-                    copy.write_row(row)
+                for row in link_rows(item.aggregate, item.envelope):
+                    copy.write_row((book, row.thing, row.link, item.sequence, row.sequences))
 
 
-def _rows(book: str, item: Projected) -> Iterator[_Row]:
-    sequence = item.sequence
-    for thing in sorted(named(item.aggregate, item.envelope)):
-        yield book, key_of(thing), NAMES, sequence, None
-    for thing in sorted(set(known_as(item.aggregate, item.envelope))):
-        yield book, key_of(thing), KNOWN_AS, sequence, None
+class LinkRow(NamedTuple):
+    """`sequences` is a multirange as PostgreSQL reads it."""
+
+    thing: str
+    link: str
+    sequences: str | None
+
+
+def link_rows(aggregate: str, envelope: Envelope[Event]) -> Iterator[LinkRow]:
+    """The rows of an event: it says all of them itself."""
+    for thing in sorted(named(aggregate, envelope)):
+        yield LinkRow(key_of(thing), NAMES, None)
+    for thing in sorted(set(known_as(aggregate, envelope))):
+        yield LinkRow(key_of(thing), KNOWN_AS, None)
     for kind in LINKS:
-        if kind.from_kinds and not any(isinstance(event, kind.from_kinds) for event in item.envelope.events):
+        if kind.from_kinds and not any(isinstance(event, kind.from_kinds) for event in envelope.events):
             continue
-        for found in dict.fromkeys(kind.found(item.aggregate, item.envelope)):
+        for found in dict.fromkeys(kind.found(aggregate, envelope)):
             ranges = None if found.sequences is None else _multirange(found.sequences)
-            yield book, key_of(found.thing), kind.name, sequence, ranges
+            yield LinkRow(key_of(found.thing), kind.name, ranges)
 
 
 def _multirange(ranges: Ranges) -> str:

@@ -18,8 +18,8 @@ from ledger.interval import Instant, zone_of
 def position_at(connection: Connection, instant: datetime, last: int) -> int:
     """The last sequence up to `last` whose running maximum of recorded-at is not after `instant`.
 
-    0 when there is none. The running maximum only grows, so this is a binary search over the archive. The rows
-    on both sides of the boundary are compared with their envelopes, so that no other one was found.
+    0 when there is none. The running maximum only grows, so this is a binary search over the archive. The
+    rows on both sides of the boundary are compared with their envelopes, so that no other one was found.
 
     Raises:
         Discontinuity: as `recorded_at_max`.

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
 
 import msgspec
 
 from adapters.integrity.registered_rows import check_chosen
 from adapters.postgres.database import Connection
 from adapters.queries import registered_page
+from adapters.queries.folded import states
+from adapters.queries.kept import kept
 from adapters.queries.registered_page import Entry, entries
 from ledger.refusal import Refused
 from trading.clearing import Clearing
+from trading.posted_clearing import PostedClearing, posted_aggregate
+
+_decode: Final = msgspec.json.Decoder(Clearing).decode
 
 
 class ClearingFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,3 +71,32 @@ def runs(connection: Connection, position: int, name: str) -> list[Entry[Clearin
     if not found:
         raise Refused("unknown_clearing", f"no clearing {name!r} is recorded", place="name")
     return found
+
+
+def known(
+    connection: Connection, position: int, name: str
+) -> tuple[list[Entry[Clearing]], PostedClearing | None]:
+    """All runs of one clearing, and what waits for a second person's approval.
+
+    Raises:
+        Refused: `unknown_clearing`.
+    """
+    aggregate = posted_aggregate(name)
+    posted = states(connection, (aggregate,), position).get(aggregate)
+    waits = posted if isinstance(posted, PostedClearing) and posted.status == "open" else None
+    found = registered_page.versions(connection, "clearing", Clearing, position, name)
+    return found or ([] if waits is not None else runs(connection, position, name)), waits
+
+
+def recorded_since(connection: Connection, after: int, position: int, first_day: date) -> list[Clearing]:
+    """The runs recorded after a sequence number, of delivery days from `first_day` on, oldest first.
+
+    Raises:
+        Discontinuity: `row_altered`.
+    """
+    rows = connection.execute(
+        "SELECT id, document::text FROM ledger.registered WHERE kind = 'clearing' AND from_seq > %s"
+        " AND from_seq <= %s AND document->>'day' >= %s ORDER BY from_seq",
+        [after, position, first_day.isoformat()],
+    )
+    return [kept(_decode, text, f"table registered, clearing {name}") for name, text in rows]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
+from adapters.continuity import Discontinuity
 from adapters.events import Event, of_ledger
 from adapters.founded import book_at
 from adapters.integrity.published import ARCHIVED, Archived, check_documents
@@ -87,6 +88,8 @@ def _month(units: registered.Register[TradingUnit], event: Event) -> Month | Non
     if not isinstance(event, AllocationRecorded):
         return None
     allocation = event.allocation
+    if allocation.unit not in units.versions:
+        raise _gone("trading_unit", allocation.unit)
     zone = zone_of(units.versions[allocation.unit][-1].document.zone)
     return Month.of(allocation.interval.start.astimezone(zone).date())
 
@@ -98,9 +101,17 @@ def _contract(contracts: registered.Register[Contract], event: Event, sequence: 
     result = event.run.result
     held = [
         version
-        for version in contracts.versions[result.contract]
+        for version in contracts.versions.get(result.contract, ())
         if version.sequence < sequence
         and version.period is not None
         and version.period.overlaps(result.month.interval(zone_of(version.document.zone)))
     ]
+    if not held:
+        raise _gone("contract", result.contract)
     return held[-1].document
+
+
+def _gone(kind: str, name: str) -> Discontinuity:
+    """What was settled or allocated was registered before."""
+    text = "the rows of what was posted under it are gone"
+    return Discontinuity(text, code="row_altered", place=f"table registered, {kind} {name}")

@@ -199,7 +199,8 @@ def _held(
     if not found:
         raise Refused(
             "unknown_market_rule",
-            f"no rule {name!r} holds from {interval.start} to {interval.end}",
+            f"no rule {name!r} holds from {interval.start} to {interval.end}: publish it, by"
+            " wattledger register market-rule (examples/market_rules has some)",
             place="rule",
         )
     for other in found:

@@ -119,7 +119,8 @@ def check_rows(
     """
     lengths = connection.execute(
         " UNION ".join(
-            f"SELECT interval_s FROM ledger.{table} WHERE book = current_setting('app.book') AND meter = %(meter)s"
+            f"SELECT interval_s FROM ledger.{table}"  # noqa: S608
+            " WHERE book = current_setting('app.book') AND meter = %(meter)s"
             for table in ("meter_run", "reading_seal")
         ),
         {"meter": meter},

@@ -185,7 +185,11 @@ def _amounts(
 ) -> dict[Stream, Money]:
     """What the site's streams would have earned in the whole month."""
     if policy is None:
-        raise Refused("exclusivity_missing", f"no exclusivity policy {POLICY} is published")
+        text = (
+            f"no exclusivity policy {POLICY} is published: publish it, such as by"
+            " wattledger register exclusivity examples/exclusivity/rule_based.toml"
+        )
+        raise Refused("exclusivity_missing", text)
     layout = site_layout(register, name, month)
     market = SiteMarkets(connection, book, position, [[layout]], month, ()).of(layout, layout.month)
     assert market is not None, "something was told of the site"

@@ -21,19 +21,19 @@ def proven_root(
 ) -> bytes:
     """The root of the first `size` envelopes.
 
-    It is proven to begin or to go on from the tree that was `signed`, the first that covers them or the newest;
-    what lies behind that is compared with the archive, envelope by envelope.
+    It is proven to begin or to go on from the tree that was `signed`, the first that covers them or the
+    newest; what lies behind that is compared with the archive, envelope by envelope.
 
     Raises:
         Discontinuity: `tree_altered` where it does not; `archive_missing` where the archive ends before.
-        Refused: `log_size`; `checkpoint_ahead` while the tree has not yet what was signed.
+        Refused: `log_size`; `checkpoint_behind` while the tree has not yet what was signed.
     """
     root = tree.root(size)
     known = 0 if signed is None else signed.size
     if signed is not None and size and known:
         if known > tree.size:
             text = f"{known} envelopes were signed, the tree has {tree.size}"
-            raise Refused("checkpoint_ahead", text, place="size")
+            raise Refused("checkpoint_behind", text, place="size")
         ends = (known, size) if known < size else (size, known)
         roots = (signed.root, root) if known < size else (root, signed.root)
         path_checked(tree, ends, roots)

@@ -1,10 +1,13 @@
 """What a settlement run means for the book's owner, account by account (DOMAIN.md 2.3).
 
 The owner clears: what a statement says is payable to a party the owner owes it, and what the party must pay
-it owes the owner. Amounts are on the contract's split basis; VAT is posted with the invoice.
+it owes the owner. Amounts are on the contract's split basis; VAT between them is posted with the invoice.
 
 - Money that markets pay, and costs, are cash: with the owner they are due from the market or to the
   supplier, with another party they are due from or to that party.
+- A market pays with the tax in its prices, and so does a supplier ask: where a tax-exclusive contract takes
+  it out of a line, it is due from the market or to the supplier all the same, against output or input tax
+  (docs/decisions/0025).
 - What stands outside the contract's pool is nobody's to share. Where the owner has its cash it is the
   owner's income, or another party's money that the owner only collected: as the operator of a trading unit,
   which the market pays for all its sites (DOMAIN.md 3.9).
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -29,8 +33,8 @@ from ledger.clauses import FEES
 from ledger.contract import Contract
 from ledger.quantity import Money
 from ledger.refusal import Refused
-from ledger.settlement.line import Line
-from ledger.settlement.run import Run
+from ledger.settlement.line import TAX, Line
+from ledger.settlement.run import PROVISIONAL, Run
 from ledger.stream import BILL_EFFECT, PASS_THROUGH_COSTS, Stream
 
 
@@ -86,6 +90,7 @@ def run_effect(owner: str, settled: Settled) -> Effects:
     for party, lines in by_party.items():
         if party == owner:
             _own(totals, lines, gross=gross)
+            _tax_in_price(totals, lines, accrued=settled.run.kind == PROVISIONAL)
         else:
             _counterparty(totals, party, lines, gross=gross)
     for line in result.lines:
@@ -169,6 +174,21 @@ def _own(totals: _Totals, lines: Iterable[Line], *, gross: bool) -> None:
         else:
             totals.add(Account("market_receivable", (line.code,)), minor, [line])
             _principal(totals, line, gross=gross)
+
+
+def _tax_in_price(totals: _Totals, lines: Iterable[Line], *, accrued: bool) -> None:
+    """The tax that a tax-exclusive contract took out of what markets pay the owner, or suppliers ask."""
+    for line in lines:
+        if line.kind != "stream" or line.code in BILL_EFFECT:
+            continue
+        taken = sum((Fraction(term.exact) for term in line.basis if term.of == TAX), Fraction(0))
+        minor = -Money.round(taken, line.amount.currency).minor
+        if not minor:
+            continue
+        cost = line.code in PASS_THROUGH_COSTS
+        output: Role = "vat_output_pending" if accrued else "vat_output"
+        totals.add(Account("supplier_payable" if cost else "market_receivable", (line.code,)), minor, [line])
+        totals.add(Account("vat_input" if cost else output), -minor, [line])
 
 
 def _counterparty(totals: _Totals, party: str, lines: Iterable[Line], *, gross: bool) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from ledger.clauses.flow import exact_text
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.reconciliation.figures import Figures
+from ledger.reconciliation.stated_quantity import decimals_hint
 from ledger.refusal import Refused
 
 DifferenceClass = Literal["volume", "price", "rule", "run", "allocation", "rounding", "unexplained"]
@@ -146,13 +147,22 @@ def _volume_and_price(theirs: Figures, ours: Figures) -> list[Part]:
         volume = Part("rounding", moved, _printed(theirs, ours))
     else:
         difference = f"({exact_text(quantity)} - {exact_text(ours.quantity)}) {ours.unit}"
-        volume = Part("volume", moved, f"{difference} x {exact_text(price)}")
+        volume = Part("volume", moved, f"{difference} x {exact_text(price)}{rounding_hint(theirs, ours)}")
     if theirs.worth is None:
         return [volume]
     stated = "several prices" if theirs.price is None else exact_text(theirs.price)
     reason = f"{exact_text(quantity)} {ours.unit} x ({stated} - {exact_text(price)})"
     kind: DifferenceClass = "rounding" if theirs.priced_otherwise(ours) else "price"
     return [volume, Part(kind, Money.round(theirs.worth, currency) - at_our_price, reason)]
+
+
+def rounding_hint(theirs: Figures, ours: Figures) -> str:
+    """Where their quantity is ours in a coarser step: what the profile states if they print it so."""
+    step = theirs.rounded_to(ours)
+    if step is None:
+        return ""
+    same = f"ours rounded to {exact_text(step)} {ours.unit} is theirs"
+    return f"; {same}: if they print it so, state {decimals_hint(step, ours.unit)} in the profile"
 
 
 def _printed(theirs: Figures, ours: Figures) -> str:

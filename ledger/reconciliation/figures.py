@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from ledger.quantity import Money
+from ledger.quantity import Money, round_half_away
 from ledger.reconciliation.operator_line import OperatorLine, currency_of, sum_of
 from ledger.reconciliation.our_line import OurLine
+
+_DECIMALS_MAX: Final = 9
+_DIGITS_MIN: Final = 100
+"""Steps: a quantity of fewer is round by chance."""
 
 
 class Figures(NamedTuple):
@@ -45,6 +49,29 @@ class Figures(NamedTuple):
         if self.quantity is None or other.quantity is None or self.unit != other.unit:
             return False
         return 0 < abs(self.quantity - other.quantity) < self.step + other.step
+
+    def rounded_to(self, other: Figures) -> Fraction | None:
+        """The smallest step, a power of ten coarser than those in which the quantities are printed, to which
+        the other side's quantity rounds to this one; None where this one has fewer than three digits in it.
+
+        >>> from ledger.quantity import Money, round_half_away
+        >>> at = lambda text: Figures("kWh", Fraction(text), None, None, Money.zero("CNY"))
+        >>> at("12300").rounded_to(at("12296")), at("12345").rounded_to(at("12296"))
+        (Fraction(10, 1), None)
+        """
+        if self.quantity is None or other.quantity is None or self.unit != other.unit:
+            return None
+        step = Fraction(1, 10**_DECIMALS_MAX)
+        while abs(self.quantity) >= _DIGITS_MIN * step:
+            if self.quantity % step:
+                return None
+            if (
+                step > self.step + other.step
+                and round_half_away(other.quantity / step) * step == self.quantity
+            ):
+                return step
+            step *= 10
+        return None
 
     def priced_otherwise(self, other: Figures) -> bool:
         """Whether the prices differ, by no more than the steps in which they are printed."""

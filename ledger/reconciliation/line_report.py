@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,7 @@ from ledger.quantity import Money
 from ledger.reconciliation.difference import CLASSES, DifferenceClass, Part
 from ledger.reconciliation.lone_line import LoneKind, LoneLine, lone_totals
 from ledger.reconciliation.operator_line import sum_of
+from ledger.reconciliation.our_line import stream_of
 from ledger.refusal import Refused
 
 
@@ -82,6 +84,8 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
     operator_only: tuple[LoneLine, ...]
     ours_only: tuple[LoneLine, ...]
     doubtful: tuple[DoubtfulLines, ...]
+    streams: tuple[str, ...]
+    """What the operator's statement is about."""
 
     def __post_init__(self) -> None:
         if set(self.by_class) != set(CLASSES) or self.by_class != class_totals(self.matched, self.currency):
@@ -103,6 +107,21 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
         return tuple(line for line in self.matched if line.parts)
 
     @property
+    def beside(self) -> tuple[LoneLine, ...]:
+        """Our lines of streams that the operator's statement is not about; not those that it has under
+        another name."""
+        return tuple(
+            line
+            for line in self.ours_only
+            if stream_of(line.item) not in self.streams and line.cause not in _THERE
+        )
+
+    @property
+    def our_compared(self) -> Money:
+        """Our total without what is `beside`."""
+        return self.our_total - sum_of((line.amount for line in self.beside), self.currency)
+
+    @property
     def unexplained(self) -> Money:
         """What nobody can explain yet: `unexplained`, `unknown`, and lines that are not certain to match."""
         found = self.by_class["unexplained"] + self.by_cause.get("unknown", Money.zero(self.currency))
@@ -121,3 +140,7 @@ def class_totals(matched: Iterable[MatchedLines], currency: str) -> dict[Differe
         for part in line.parts:
             totals[part.kind] += part.amount
     return totals
+
+
+_THERE: Final[frozenset[LoneKind]] = frozenset({"named_otherwise", "unit"})
+"""The causes by which the operator's statement has our line all the same."""

@@ -12,7 +12,7 @@ from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.allocation import SiteDifference, with_allocation
 from ledger.reconciliation.background import Background
-from ledger.reconciliation.difference import Part, Policy, Rival, parts_of, run_reason
+from ledger.reconciliation.difference import Part, Policy, Rival, parts_of, rounding_hint, run_reason
 from ledger.reconciliation.figures import Figures, operator_figures, our_figures
 from ledger.reconciliation.line_report import (
     DoubtfulLines,
@@ -84,6 +84,7 @@ def reconcile(
         operator_only=operator_only,
         ours_only=ours_only,
         doubtful=tuple(_doubtful(pair) for pair in matching.ambiguous),
+        streams=tuple(sorted({stream_of(line.item) for line in statement.lines})),
     )
 
 
@@ -178,7 +179,9 @@ def _without_money(theirs: Figures, ours: Figures) -> str:
     both = f"{exact_text(theirs.quantity)} against {exact_text(ours.quantity)} {ours.unit}".rstrip()
     if theirs.printed_otherwise(ours):
         return f"the quantity is printed rounded, {both}; amounts do not differ"
-    return "" if theirs.same(ours) else f"quantities or prices differ, {both}; amounts do not"
+    if theirs.same(ours):
+        return ""
+    return f"quantities or prices differ, {both}; amounts do not{rounding_hint(theirs, ours)}"
 
 
 def _doubtful(pair: Pair) -> DoubtfulLines:

@@ -8,8 +8,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ledger.interval import Interval
+from ledger.quantity import Money
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.lone_line import LoneLine, LonePart
+from ledger.reconciliation.our_line import stream_of
 from ledger.reconciliation.payment_report import (
     AmountDiffers,
     Booking,
@@ -25,9 +27,11 @@ def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
     """Totals, every difference with its causes, and what only one side has; times in `zone`."""
     equal = len(report.matched) - len(report.differences)
     total = report.operator_total - report.our_total
+    compared = report.operator_total - report.our_compared
     lines = [
         f"{report.operator} against {report.ours}, {report.currency}",
-        f"operator {report.operator_total}, ours {report.our_total}, difference {total}",
+        f"operator {report.operator_total}, ours {report.our_compared}, difference {compared}",
+        *_beside(report),
         f"{equal} of {len(report.matched)} matches are equal",
         "",
         "Differences by cause (operator less ours)",
@@ -35,13 +39,25 @@ def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
     ]
     causes = (f"{cause:<18} {amount!s:>16}" for cause, amount in report.by_cause.items())
     lines += _section("Lines that one side has, by cause (operator less ours)", causes)
-    lines += ["", f"Unexplained: {report.unexplained} of {total}"]
+    of_all = ", our other streams with it" if report.beside else ""
+    lines += ["", f"Unexplained: {report.unexplained} of {total}{of_all}"]
     lines += _section("Differences", _differences(report, zone))
     lines += _section("Without money", _noted(report, zone))
     lines += _section("Only the operator has", (_lone(line, zone) for line in report.operator_only))
     lines += _section("Only we have", (_lone(line, zone) for line in report.ours_only))
     lines += _section("Not certain which belong together", _doubtful(report, zone))
     return "\n".join(lines) + "\n"
+
+
+def _beside(report: LineReport) -> Iterable[str]:
+    """What of ours the statement is not about, by stream."""
+    sums: dict[str, Money] = {}
+    for line in report.beside:
+        stream = stream_of(line.item)
+        sums[stream] = sums.get(stream, Money.zero(report.currency)) + line.amount
+    if sums:
+        named = ", ".join(f"{stream} {amount}" for stream, amount in sorted(sums.items()))
+        yield f"beside it, of ours: {named}; the operator's statement is about {', '.join(report.streams)}"
 
 
 def payment_report_text(report: PaymentReport) -> str:

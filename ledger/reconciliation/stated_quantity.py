@@ -80,6 +80,22 @@ def price_per(value: Fraction, unit: str) -> Fraction:
     return value / _scale(unit).factor
 
 
+def decimals_hint(step: Fraction, unit: str) -> str:
+    """What a profile states where a file prints quantities in whole steps of the one unit of its kind.
+
+    >>> decimals_hint(Fraction(10), "kWh"), decimals_hint(Fraction(1, 10), "month")
+    ('quantity_decimals = 2 where they are in MWh', 'quantity_decimals = 1')
+    """
+    decimals = len(str(step.denominator)) - len(str(step.numerator))
+    if f"M{unit[1:]}" in UNITS and decimals >= -_MEGA:
+        return f"quantity_decimals = {decimals + _MEGA} where they are in M{unit[1:]}"
+    return f"quantity_decimals = {decimals}" if decimals >= 0 else "quantity_decimals"
+
+
+_MEGA: Final = 3
+"""Decimals between kilo and mega."""
+
+
 def _scale(unit: str) -> Scale:
     if unit not in UNITS:
         raise Refused("unit", f"{unit!r} is not one of {', '.join(UNITS)}", place="unit")

@@ -39,7 +39,9 @@ def with_markets(
     if policy is None:
         raise Refused(
             "exclusivity_missing",
-            f"no exclusivity policy {inputs.contract.exclusivity!r} is published, and markets paid this site",
+            f"no exclusivity policy {inputs.contract.exclusivity!r} is published, and markets paid this site:"
+            " publish it, such as by wattledger register exclusivity"
+            f" examples/exclusivity/{inputs.contract.exclusivity}.toml",
             place=f"site {site.site.id}",
         )
     key = ("conflicts", policy.id)

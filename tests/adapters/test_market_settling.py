@@ -141,7 +141,9 @@ def test_without_a_policy_nothing_of_a_market_is_settled(bench: Bench) -> None:
     _, _, discharge = filled(bench)
     event = invitation("e1", peak_window(discharge), 200_000, "2")
     does(bench, rule(OWN_ACCOUNT), *told(event, instruction(event)))
-    with pytest.raises(Refused, match="no exclusivity policy 'rule_based' is published"):
+    with pytest.raises(
+        Refused, match=r"'rule_based' is published, .*register exclusivity .*/rule_based\.toml"
+    ):
         settle(bench)
 
 

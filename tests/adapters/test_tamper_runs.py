@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from adapters.continuity import Discontinuity
 from adapters.integrity import known_damage
 from adapters.integrity.fault import Fault
+from adapters.integrity.reading_seal import SEALED, key_of, seals
 from adapters.postgres.database import Connection
 from adapters.queries import reports, statements
 from adapters.queries.explain import explain
@@ -147,3 +151,42 @@ def test_verify_names_each_run_whatever_is_known(bench: Bench) -> None:
     with bench.database.reading(bench.book) as connection:
         count, _ = check_runs(connection, bench.book, lowest_position(connection))
     assert count == 1
+
+
+def test_no_correction_is_recorded_from_rows_altered_with_their_seals(bench: Bench) -> None:
+    """A seal is no signature: whoever writes rows can make it anew, but not the event."""
+    filled(bench)
+    settle(bench)
+    bench.project()
+    row = "meter = 'S1-STORAGE' AND register = 'charge'"
+    with bench.database.owning() as connection:
+        connection.execute(f"UPDATE ledger.meter_run SET wh[5] = wh[5] + 4000 WHERE {row}")
+    _reseal(bench, "S1-STORAGE", "charge")
+    with pytest.raises(Discontinuity, match="not those that their event recorded") as refused:
+        settle(bench)
+    assert refused.value.fault.code == "row_altered"
+    with bench.database.reading(bench.book) as connection:
+        assert len(statements.runs(connection, lowest_position(connection))) == 1
+
+
+def _reseal(bench: Bench, meter: str, register: str) -> None:
+    """The seals as they would be of the rows as they are."""
+    key = np.array([key_of(meter, register, 900)])
+    where = "meter = %s AND register = %s"
+    with bench.database.owning() as connection:
+        rows = connection.execute(
+            f"SELECT start, sequence, wh, quality FROM ledger.meter_run WHERE {where} ORDER BY start",
+            [meter, register],
+        ).fetchall()
+        made: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for start, sequence, wh, quality in rows:
+            micros = (start - datetime(2000, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+            letters = np.frombuffer(quality.encode(), dtype=np.uint8)[None, :]
+            at, of = np.array([micros]), np.array([sequence])
+            (seal,) = seals(key, at, of, np.array([wh], dtype=np.int64), letters)
+            made[sequence].append((micros, int(seal)))
+        for sequence, sealed in made.items():
+            connection.execute(
+                f"UPDATE ledger.reading_seal SET seals = %s WHERE {where} AND sequence = %s",
+                [np.array(sealed, dtype=SEALED).tobytes(), meter, register, sequence],
+            )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from ledger.effective import Period, extended
 from ledger.refusal import Refused
-from tests.adapters.desk.desk_book import DAY, MARKET, market
+from tests.adapters.desk.desk_book import CLOSES, DAY, DAY_AHEAD, MARKET, OPEN, market
 from trading.clearing import Award, Clearing, ClearingState, RecordClearing, clearing_id
 
 AT = datetime(2026, 9, 2, 10, tzinfo=UTC)
@@ -34,7 +35,7 @@ def clearing(**changes: Any) -> Clearing:
 
 
 def recorded(one: Clearing, state: ClearingState | None = None) -> ClearingState:
-    (event,) = RecordClearing(one).decide(state, FACTS)
+    (event,) = RecordClearing(one).decide_at(AT, state, FACTS)
     return event.apply(state)
 
 
@@ -42,6 +43,39 @@ def code_of(one: Clearing, state: ClearingState | None = None) -> str:
     with pytest.raises(Refused) as refused:
         recorded(one, state)
     return refused.value.code
+
+
+def by_hand(one: Clearing, now: datetime = AT) -> str:
+    """The code and place of what is refused; empty where it is recorded."""
+    try:
+        RecordClearing(one, by_hand=True).decide_at(now, None, FACTS)
+    except Refused as refused:
+        return f"{refused.code} {refused.place}"
+    return ""
+
+
+def test_a_run_by_hand_was_not_published_later_than_now_and_the_margin() -> None:
+    assert by_hand(clearing(published=AT + timedelta(seconds=2))) == ""
+    assert by_hand(clearing(published=AT + timedelta(seconds=3))) == "clearing_future published"
+
+
+def test_a_run_by_hand_waits_for_the_gate() -> None:
+    early = clearing(published=OPEN)
+    assert by_hand(early, CLOSES - timedelta(seconds=1)) == "clearing_gate day"
+    assert by_hand(early, CLOSES) == ""
+
+
+def test_energy_by_hand_is_priced_within_the_floor_and_the_cap() -> None:
+    """-100 to 1500 a MWh are -100,000 to 1,500,000 millionths a kWh."""
+    edges = [-100_000, 1_500_000] * 48
+    assert by_hand(clearing(price_u=tuple(edges))) == ""
+    assert by_hand(clearing(price_u=(*edges[:95], 1_500_001))) == "price_limit price_u[95]"
+    assert by_hand(clearing(price_u=(-100_001, *edges[1:]))) == "price_limit price_u[0]"
+    wider = msgspec.structs.replace(DAY_AHEAD, cleared_floor="-120")
+    facts = {f"market.{MARKET}": extended(None, Period(datetime(2026, 1, 1, tzinfo=UTC)), market(wider))}
+    run = RecordClearing(clearing(price_u=(-120_000,) * 96), by_hand=True)
+    assert run.decide_at(AT, None, facts), "a market may clear at what cannot be bid"
+    assert by_hand(clearing(product="response", price_u=(9_000_000,) * 96)) == ""
 
 
 def test_a_later_run_takes_the_place_of_the_one_before_and_both_stay_known() -> None:

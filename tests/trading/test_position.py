@@ -46,6 +46,11 @@ def test_the_state_is_that_of_the_last_bid_to_come_so_far() -> None:
     assert (only.awarded_wh, only.deviation_wh) == (None, None)
 
 
+def test_a_day_without_a_bid_is_not_cleared() -> None:
+    assert positions("vpp", DAY, START, [], metered({0: None})).positions[0].state == "none"
+    assert positions("vpp", DAY, START, [], metered({})).positions[0].state == "delivered"
+
+
 def test_hours_are_four_quarters() -> None:
     fields = {name: getattr(DAY_AHEAD, name) for name in DAY_AHEAD.__struct_fields__}
     hourly = type(DAY_AHEAD)(**(fields | {"interval_s": 3600}))

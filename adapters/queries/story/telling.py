@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
+from adapters.events import Event
 from adapters.integrity.published import ARCHIVED, Archived
+from adapters.integrity.told_events import check_archive_whole, check_told
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.queries.story.entry import Entry, Story
 from adapters.queries.story.links_of import SHOWN, Linked, links_of
 from adapters.queries.story.sentence import sentence
+from ledger.envelope import Envelope
 
 _MAPPER: Final = EnvelopeMapper()
 Noted = Mapping[int, Iterable[str]]
@@ -45,8 +48,10 @@ def tell(connection: Connection, position: int, subject: Subject, part: Part = W
     """The story of a subject's events up to `position`, in the book's order.
 
     Raises:
-        Discontinuity: `archive_altered` or `tree_altered` for an event that is not what was recorded.
+        Discontinuity: `archive_altered` or `tree_altered` for an event that is not what was recorded,
+            `archive_missing` for one that is gone, `row_altered` where its links are not those that it has.
     """
+    check_archive_whole(connection, position)
     everything = sorted(one for one in subject.events if one <= position)
     left = [one for one in everything if one > part.after]
     shown = left if part.limit is None else left[: part.limit]
@@ -54,8 +59,10 @@ def tell(connection: Connection, position: int, subject: Subject, part: Part = W
     linked = links_of(connection, position, [one for one in shown if one not in subject.whole], shown=SHOWN)
     all_linked = links_of(connection, position, whole, shown=None)
     rows = connection.execute(f"{ARCHIVED} WHERE e.sequence = ANY(%s) ORDER BY e.sequence", [shown])
+    told = [_Told.of(Archived(*row)) for row in rows]
+    check_told(connection, position, shown, {one.sequence: (one.header, one.envelope) for one in told})
     entries = tuple(
-        _entry(subject, all_linked if row[0] in subject.whole else linked, Archived(*row)) for row in rows
+        _entry(subject, all_linked if one.sequence in subject.whole else linked, one) for one in told
     )
     return Story(
         subject=subject.name,
@@ -67,11 +74,21 @@ def tell(connection: Connection, position: int, subject: Subject, part: Part = W
     )
 
 
-def _entry(subject: Subject, linked: Linked, row: Archived) -> Entry:
-    payload, sequence = row.checked(), row.sequence
-    header = wire.header_of(payload)
+class _Told(NamedTuple):
+    sequence: int
+    header: wire.Header
+    envelope: Envelope[Event]
+
+    @classmethod
+    def of(cls, row: Archived) -> Self:
+        payload = row.checked()
+        header = wire.header_of(payload)
+        return cls(row.sequence, header, _MAPPER.to_envelope(header.topic, wire.state_of(payload)))
+
+
+def _entry(subject: Subject, linked: Linked, told: _Told) -> Entry:
+    sequence, header, envelope = told
     aggregate, version = header.aggregate, header.version
-    envelope = _MAPPER.to_envelope(header.topic, wire.state_of(payload))
     effective = envelope.effective
     return Entry(
         sequence=sequence,

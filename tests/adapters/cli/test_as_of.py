@@ -33,10 +33,12 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "bundle book": ("--out", OUT),
     "capital show": (CONTRACT.id,),
     "desk show": (),
+    "clearing show": ("shandong__spot_da_2026-12-01",),
     "desk unit-day": ("vpp-desk", "2026-12-01"),
     "dispute list": (),
     "exclusion list": (CONTRACT.id,),
     "explain": RUN,
+    "forecast": ("load:S1", "2026-09-15"),
     "invoices": (),
     "journal": (),
     "key list": (),
@@ -45,6 +47,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "meter-data validate": ("2026-08",),
     "month": ("2026-08",),
     "netting show": (),
+    "plan show": ("S1", "2026-12-01"),
     "position profit": ("vpp-desk", "2026-12-01"),
     "position show": ("vpp-desk", "2026-12-01"),
     "proposals": (),
@@ -97,7 +100,8 @@ WRITES: Final = frozenset(
         "register market-rule", "register portfolio", "register prices", "register run-calendar",
         "register tariff", "register trading-unit", "reject", "repair", "report availability",
         "report economics", "report factors", "restore", "runs waive-look-back", "serve",
-        "service-score record", "settle", "sharing out", "sharing sites", "sharing state",
+        "service-score record", "settle", "clearing approve", "clearing record", "sharing out",
+        "sharing sites", "sharing state",
         "statements accept-by-silence", "statements approve", "statements confirm", "statements issue",
         "statements review", "tell", "trade", "up", "webhook register", "webhook replay", "webhook stop",
     }
@@ -166,7 +170,7 @@ def test_a_suffix_never_changes_what_was_printed(
 
     for kind in (
         "settle", "issue", "party", "elsewhere", "market_fact", "unit", "bank", "capital", "bid", "clearing",
-        "key",
+        "key", "plan", "forecast",
     ):  # fmt: skip
         stream.take(kind)
     moments = [str(stream.api.bench.recorder.max_notification_id()), stream.api.bench.now.isoformat()]
@@ -177,7 +181,7 @@ def test_a_suffix_never_changes_what_was_printed(
     for kind, hours in (
         ("site", 24 * 40), ("reading", -24 * 50), ("settle", 24 * 10 - 1), ("capital", 0), ("close", 24),
         ("cash", 0), ("unit", 0), ("contract", -1), ("calendar", 0), ("key", 0), ("elsewhere", 0),
-        ("market_fact", 0), ("bid", 0), ("clearing", 0),
+        ("market_fact", 0), ("bid", 0), ("clearing", 0), ("plan", 0), ("forecast", 0),
     ):  # fmt: skip
         stream.turn_clock(timedelta(hours=hours))
         stream.take(kind)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
-from adapters.settling import settle_month
+from adapters.settling import settle_month, wait_until
 from adapters.verify import check_runs
 from ledger.interval import Month
 from ledger.signed_contract import RegisterContract
@@ -96,5 +96,6 @@ def test_a_clock_set_back_does_not_reopen_a_month_that_is_over(run: Terminal, be
     run("finalise", MONTH, "--as", "ada")
     bench.now = datetime(2026, 8, 20, tzinfo=UTC)
     assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    wait_until(bench.database, bench.book, bench.log.client.run(bench.log.last_sequence()), 20)
     (recorded,) = bench.query("SELECT recorded_at FROM ledger.envelope WHERE aggregate = 'closing.book'")
     assert recorded[0] >= SHANGHAIS_SEPTEMBER  # type: ignore[operator]

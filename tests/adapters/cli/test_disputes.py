@@ -14,6 +14,7 @@ from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.dispute import DecideDispute
+from ledger.statement.held_back import held_back
 from ledger.statement.life import Life, StatementKey
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
@@ -155,7 +156,8 @@ def test_after_a_correction_the_run_is_meant_on_which_the_line_is_open(run: Term
     assert (second.amount.minor, set(second.lines.values())) == (0, {Money.zero("CNY")})
     why = ("--reason", "the fee is meant by the month", "--as", OWNERS)
     told = run("dispute", "raise", *OF_OWNER, "q1", number, *why)
-    frozen = life(bench, OWNERS).frozen
+    raised = life(bench, OWNERS)
+    frozen = raised.frozen
     assert frozen == first.lines[int(number)]
     text = f"line {number}, {grouped(str(frozen))} CNY"
     assert told.startswith(f"dispute q1: {text} of {first.key.aggregate} frozen,")
@@ -165,6 +167,9 @@ def test_after_a_correction_the_run_is_meant_on_which_the_line_is_open(run: Term
     )
     (row,) = [one for one in run("account", OWNERS).splitlines() if one.strip().startswith("disputed")]
     assert row.split()[-1] == str(frozen)
+    (how,) = [one for one in run("account", OWNERS).splitlines() if "dispute q1 of" in one]
+    assert how.endswith(f"{CONTRACT.id} {MONTH} run 1: {held_back(raised, raised.disputes[0])}")
+    assert "all of it is frozen" in how
     named = run("dispute", "raise", *OF_OWNER, "q2", number, *why, "--run", "2")
     assert named.startswith(f"dispute q2: line {number}, 0.00 CNY of {second.key.aggregate} frozen,")
 

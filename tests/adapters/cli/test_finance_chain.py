@@ -105,6 +105,7 @@ def test_without_a_run_named_the_one_that_asks_is_meant(run: Terminal, bench: Be
     assert refusal.value.code == "run_needed"
     assert "over 1 statement" in run(*asked_pay, "--id", "b2", "--run", "1", "--", "1.00")
     run(*asked_pay, "--id", "b3", "--", "-1.00")
+    assert run("netting", "show", "nobody") == "nothing is open with nobody\n"
     assert run("invoices", "--party", OWNERS, "--check") == "statements, invoices and payments agree\n"
 
 

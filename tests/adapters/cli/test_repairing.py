@@ -164,3 +164,11 @@ def test_a_tail_that_no_checkpoint_proves_is_asked_for(kept: Kept, run: Run) -> 
     told = "archive believed beyond the newest checkpoint: sequences 5 to 6, 2 events"
     assert f"{told}; reason: the receipts agree\n" in said
     assert run("--dry-run") == (0, "nothing to repair up to position 7\n")
+
+
+def test_a_checkpoint_that_is_gone_is_named_once(kept: Kept, run: Run) -> None:
+    """Also where `latest` still names it."""
+    file = next(one for one in kept.folder.glob("*/*/*/*") if one.is_file())
+    file.unlink()
+    _, said = run("--dry-run")
+    assert said.count("FAULT checkpoint_file") == 1, said

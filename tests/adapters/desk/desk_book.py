@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from adapters.desk.desk import Desk
+from ledger.book import FoundBook
 from ledger.effective import Period
 from ledger.exclusivity import policy_file
 from ledger.exclusivity.published import PublishExclusivity
@@ -146,13 +147,13 @@ def unit(name: str = UNIT, sites: tuple[str, ...] = ("S1", "S2")) -> TradingUnit
     )
 
 
-def furnish(bench: Bench, *units: TradingUnit) -> Desk:
+def furnish(bench: Bench, *units: TradingUnit, book: FoundBook | None = None) -> Desk:
     """Found the book and register all of that; the clock stands at `OPEN`."""
     bench.now = OPEN
     made = units or (unit(),)
     door = bench.door
     commands: list[object] = [
-        sample.found_book(),
+        book or sample.found_book(),
         sample.register_party(),
         PublishExclusivity(policy_file.parse((ROOT / "examples/exclusivity/rule_based.toml").read_bytes())),
         PublishMarket(sample.FROM_2026, market()),

@@ -17,6 +17,7 @@ from trading.product import Market, Product
 
 HEAD = f"bid,b1\nunit,{UNIT}\nmarket,shandong\nproduct,day_ahead\nday,{DAY}\nprices_in,CNY/MWh\n"
 COLUMNS = "number,interval_start,segment,from_mw,to_mw,price,schedule_mw\n"
+REST = "".join(f"{number},,1,,,,\n" for number in range(2, 97))
 
 
 def read(text: str, rules: Market | None = None, product: Product = DAY_AHEAD) -> Bid:
@@ -55,9 +56,25 @@ def test_a_bid_comes_back_as_it_was(
     assert read(padded, product=product) == one
 
 
+def whole(rows: str) -> str:
+    """The table with a row of nothing for each interval that `rows` does not name by its number."""
+    named = {line.split(",")[0] for line in rows.splitlines()}
+    rest = (f"{number},,1,,,,\n" for number in range(1, 97) if str(number) not in named)
+    return HEAD + COLUMNS + rows + "".join(rest)
+
+
+def test_a_table_that_was_cut_off_is_refused() -> None:
+    """An interval without a row is one that is missing, and none in which nothing is offered."""
+    text = template(market(), DAY_AHEAD, DAY)
+    cut = text[: text.index("\n57,") + 1]
+    with pytest.raises(Refused) as refused:
+        read(cut)
+    assert (refused.value.code, refused.value.place) == ("bid_file", "interval 57")
+
+
 def test_worked_figures() -> None:
     """1.5 MW bought at -12.3 CNY/MWh: 1,500,000 W at -12,300 millionths of a CNY per kWh."""
-    found = read(HEAD + COLUMNS + f"3,{DAY}T00:30+08:00,1,-1.5,0,-12.3,\n3,,2,0,0.25,80,\n")
+    found = read(whole(f"3,{DAY}T00:30+08:00,1,-1.5,0,-12.3,\n3,,2,0,0.25,80,\n"))
     assert found.curves[2] == ((-1_500_000, 0, -12_300), (0, 250_000, 80_000))
     assert [number for number, curve in enumerate(found.curves) if curve] == [2]
     assert (found.schedule_w, found.origin, len(found.curves)) == (None, "file", 96)
@@ -68,7 +85,8 @@ def test_worked_figures() -> None:
     [f",{DAY}T23:45+08:00,1,0,1,5,", f",{DAY}T15:45Z,1,0,1,5,", f",{DAY}T23:45,1,0,1,5,", "96,,1,0,1,5,"],
 )
 def test_an_interval_is_named_by_its_number_or_its_start(row: str) -> None:
-    assert read(HEAD + COLUMNS + row + "\n").curves[95] == ((0, 1_000_000, 5_000),)
+    rest = "".join(f"{number},,1,,,,\n" for number in range(1, 96))
+    assert read(HEAD + COLUMNS + rest + row + "\n").curves[95] == ((0, 1_000_000, 5_000),)
 
 
 def test_a_template_offers_nothing_and_has_the_days_own_intervals() -> None:
@@ -123,7 +141,7 @@ def test_a_template_offers_nothing_and_has_the_days_own_intervals() -> None:
         (HEAD + COLUMNS + "1,,1,0,1,0.0001,\n", "price_scale", "row 8, price"),
         (HEAD + COLUMNS + "1,,1,0,1,five,\n", "number", "row 8, price"),
         (HEAD + COLUMNS + '1,,1,0,1,"5,\n', "csv_syntax", "row 8"),
-        (HEAD + COLUMNS + "1,,1,0,1,5,1\n", "bid_schedule", "schedule_mw"),
+        (HEAD + COLUMNS + "1,,1,0,1,5,1\n" + REST, "bid_schedule", "schedule_mw"),
         (HEAD + COLUMNS + "1,,1,0,1,5,1\n1,,2,1,2,5,1\n", "bid_file", "row 9"),
         (HEAD + "note,a\x1b[2Jb\n" + COLUMNS, "control_character", "note"),
     ],
@@ -135,14 +153,12 @@ def test_what_is_wrong_is_named_with_its_row(text: str, code: str, place: str) -
 
 
 def test_a_bids_own_refusal_gets_the_row_of_its_segment() -> None:
-    written = BidTable((HEAD + COLUMNS + "1,,1,0,1,5,\n7,,1,0,1,5,\n7,,2,1,2,4,\n").encode()).written(
-        market(), DAY_AHEAD
-    )
+    written = BidTable(whole("1,,1,0,1,5,\n7,,1,0,1,5,\n7,,2,1,2,4,\n").encode()).written(market(), DAY_AHEAD)
     for place, row in (
         ("curves[6][1]", "row 10 (curves[6][1])"),
         ("curves[6]", "row 9 (curves[6])"),
         ("schedule_w[0]", "row 8 (schedule_w[0])"),
-        ("curves[5]", "curves[5]"),
+        ("curves[96]", "curves[96]"),
         ("day", "day"),
     ):
         assert written.placed(Refused("x", "y", place=place)).place == row

@@ -82,6 +82,8 @@ def test_a_repeat_makes_one_bid(bench: Bench) -> None:
     one = bid()
     first = desk.draft(one, revision=0, command_id="k", actor="anna")
     assert desk.draft(one, revision=0, command_id="k", actor="anna").sequence == first.sequence
+    with pytest.raises(Refused, match="already with this content, as revision 1"):
+        desk.draft(one, revision=0, command_id="k1", actor="anna")
     with pytest.raises(Refused, match="other content") as refused:
         desk.draft(bid(note="another"), revision=0, command_id="k2", actor="anna")
     assert refused.value.code == "bid_exists"

@@ -59,7 +59,7 @@ class PureSender(Sender):
     """Where it would read PostgreSQL, it reads the aggregates."""
 
     def __init__(self, desk: PureDesk, script: Script) -> None:
-        super().__init__(desk, cast("Database", None), MARKET, script, lambda: desk.pure.now)
+        super().__init__(desk, cast("Database", None), MARKET, {"none": script}, lambda: desk.pure.now)
         self.pure = desk
 
     def _live(self) -> list[str]:

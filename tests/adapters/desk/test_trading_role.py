@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
+from adapters.desk.trading_role import TradingRole
 from adapters.gateway.reference_market import ReferenceMarket
+from ledger.effective import Period
 from ledger.refusal import Refused
+from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import MARKET, MW, bid, submitted
-from tests.adapters.desk.trading_floor import CODE, SENDING_S, Floor, Market, local, on_the_floor
+from tests.adapters.desk.desk_book import market as market_of
+from tests.adapters.desk.trading_floor import CODE, Floor, Market, local, on_the_floor
+from trading.clearing import Clearing
+from trading.market_answer import AcknowledgeBid
+from trading.published_market import PublishMarket
 from trading.risk import ResumeTrading
 
 
@@ -209,17 +217,69 @@ def test_what_follows_a_clearing_is_asked_again_after_a_crash(floor: Floor) -> N
     assert seen == [floor.day] * 2
 
 
-def test_one_bid_that_cannot_go_holds_up_no_other(floor: Floor) -> None:
+def test_a_unit_that_the_market_does_not_let_in_is_blocked_with_nothing_sent(floor: Floor) -> None:
+    """Nothing is on record as being sent, so that nothing is uncertain; the next token sends it."""
     stranger = ReferenceMarket(floor.market.url, {"another": "another-token"})
     [line] = floor.turn(floor.another(gateway=stranger))
     stranger.close()
-    assert f"uncertain (no token for {CODE}" in line
+    assert f"blocked (gateway_access: unit: no token for {CODE}" in line
     wrong = ReferenceMarket(floor.market.url, {CODE: "not-the-token"})
-    floor.later(SENDING_S)
-    [line] = floor.turn(floor.another(gateway=wrong))
+    role = floor.another(gateway=wrong)
+    [line] = floor.turn(role)
+    assert "blocked (gateway_access: unit: the market answers 401" in line
+    assert floor.turn(role) == [], "it is said once"
     wrong.close()
-    assert "uncertain" in line
-    assert floor.standing.status == "uncertain", "bad access says nothing about the bid"
-    assert floor.outcomes(2) == ["unsent", "acknowledged"]
+    assert floor.standing.status == "submitted"
+    assert "sending" not in floor.kinds()
+    assert floor.outcomes(1) == ["acknowledged"]
     assert floor.standing.sent_at is not None
     assert floor.standing.sent_at - floor.standing.at < timedelta(hours=1)
+
+
+def test_a_bid_stays_with_the_gateway_over_which_it_went(floor: Floor) -> None:
+    """The market names another gateway from the next day on, and then even for this day: the bid is still
+    asked about and cleared over the one that has it."""
+    elsewhere = msgspec.structs.replace(market_of(), gateway="elsewhere")
+    door = floor.bench.door
+    tomorrow = Period(local(floor.day, 1, 0))
+    door.execute(PublishMarket(tomorrow, elsewhere), command_id="next", actor="anna")
+    [line] = floor.turn()
+    assert "acknowledged" in line, "the version in force on the delivery day names the gateway"
+    assert floor.standing.gateway == "none"
+    door.execute(PublishMarket(sample.FROM_2026, elsewhere), command_id="at once", actor="anna")
+    published(floor)
+    [line] = floor.turn()
+    assert line.endswith("cleared (run 1)")
+
+
+def test_what_a_person_recorded_is_followed_up_without_a_gateway(floor: Floor) -> None:
+    """The role has no gateway of the market; each run that is on record is followed up once."""
+    asked: list[tuple[str, str, date]] = []
+
+    def follow(*result: object) -> list[str]:
+        asked.append(result)  # type: ignore[arg-type]
+        return ["shared out"]
+
+    desk, name = floor.desk, floor.bid.id
+    desk.send(name, 1, command_id="send", actor="anna")
+    desk.acknowledge(AcknowledgeBid(name, 1, "M-1"), command_id="ack", actor="anna")
+    published(floor)
+    role = TradingRole(
+        desk, floor.bench.database, {}, lambda: floor.now, floor.lines.append, follow=(follow,)
+    )
+    assert floor.turn(role) == []
+    run = Clearing(
+        market=MARKET,
+        product="day_ahead",
+        day=floor.day,
+        run="1",
+        published=local(floor.day, -1, 17, 30),
+        price_u=(400_000,) * 96,
+        awards=(),
+        source="the market's page",
+        source_sha256="0" * 64,
+    )
+    desk.post_clearing(run, command_id="post", actor="anna")
+    assert floor.turn(role) == [f"{run.id}: shared out"]
+    assert floor.turn(role) == []
+    assert asked == [(MARKET, "day_ahead", floor.day)]

@@ -13,8 +13,16 @@ import numpy as np
 
 from adapters.desk.desk import Desk
 from adapters.desk.sharing_out import SharingOut
+from adapters.front_door import Wish
+from dispatch.forecasts.forecast import Forecast, MemberShare, QuantileRow, Subject
+from dispatch.forecasts.issued import IssueForecast
+from dispatch.plan_check import PlannedSite
+from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
+from dispatch.planning.plan_record import NumberedPlan, PlanHead, commands_of, plan_aggregate
+from dispatch.planning.storage_terms import StateStorage, StorageTerms
 from ledger.book import FoundBook
 from ledger.demand import ActualDemand
+from ledger.effective import Period
 from ledger.grid_account import Account
 from ledger.interval import zone_of
 from ledger.meter import Meter, RegisterMeter
@@ -35,6 +43,8 @@ from tests.adapters.http.test_runs import CALENDAR, SINCE
 from tests.adapters.http.test_trading_units import unit
 from tests.adapters.http.test_vouchers import layout
 from tests.adapters.test_settling import AUGUST, EXAMPLES, TARIFF, record
+from trading.clearing import Award, Clearing
+from trading.webhook import RegisterWebhook, Webhook
 
 SIGNED: Final = msgspec.structs.replace(CONTRACT, statement_terms=TERMS)
 _RUN: Final = f"/v1/statements/{CONTRACT.id}/2026-08"
@@ -262,7 +272,8 @@ def _dispute(stream: Stream, number: int) -> httpx.Response:
     path = f"{_RUN}/{HOST}/{run}/disputes"
     shown = stream.api.get(f"{_RUN}/{HOST}", "partner", run=run).json()
     lines = [one["number"] for one in shown.get("statement", {}).get("lines", [{"number": 1}])]
-    objection = {"id": f"d{number}", "lines": lines[-1:], "reason": "our meter says otherwise"}
+    line = lines[number % len(lines)]
+    objection = {"id": f"d{number}", "lines": [line], "reason": "our meter says otherwise"}
     return stream.api.post(path, objection, "partner")
 
 
@@ -437,24 +448,89 @@ def _clearing(stream: Stream, number: int) -> httpx.Response:
     stream.api.post("/v1/trading-units/vpp-desk/sharing", sharing, "market_desk")
     stream.api.wait()
     found = stream.api.get("/v1/bids", "auditor", live="true").json()["items"]
-    body = {
-        "market": "shandong_spot",
-        "product": "da",
-        "day": "2026-12-01",
-        "run": f"run {number}",
-        "published": (NEXT + timedelta(minutes=number)).isoformat(),
-        "price_u": [300_000 + number] * 96,
-        "awards": [{"bid": one["id"], "power_w": [1000, *[0] * 95]} for one in found],
-        "source": "the market's page",
-        "source_sha256": "0" * 64,
-    }
-    done = stream.api.post("/v1/clearings", body, "market_desk")
+    run = Clearing(
+        market="shandong_spot",
+        product="da",
+        day=date(2026, 12, 1),
+        run=f"run {number}",
+        published=NEXT + timedelta(minutes=number),
+        price_u=(300_000 + number,) * 96,
+        awards=tuple(Award(bid=one["id"], power_w=(1000, *[0] * 95)) for one in found),
+        source="the market's page",
+        source_sha256="0" * 64,
+    )
     bench = stream.api.bench
-    if done.status_code < 300:
-        stream.api.wait()
-        sharing_out = SharingOut(Desk(bench.door, bench.database))
-        sharing_out.share("shandong_spot", "da", date(2026, 12, 1), actor="desk")
-    return done
+    desk = Desk(bench.door, bench.database)
+    desk.record_clearing(run, command_id=f"clearing-{number}", actor="gateway")
+    stream.api.wait()
+    SharingOut(desk).share("shandong_spot", "da", date(2026, 12, 1), actor="desk")
+    stream.api.wait()
+    return stream.api.get(f"/v1/clearings/{run.id}", "auditor")
+
+
+def _bundle(stream: Stream, _: int) -> httpx.Response:
+    """What a party was told goes on record with its first bundle."""
+    return stream.api.get(f"{_RUN}/{HOST}/bundle", "partner")
+
+
+def _forecast(stream: Stream, number: int) -> httpx.Response:
+    made = Forecast(
+        subject=Subject("load", "S1"),
+        unit="W",
+        currency="",
+        model="by hand",
+        members=(MemberShare("by_hand", 1000, None),),
+        features="0" * 64,
+        trained_through=number,
+        issued_at=stream.api.bench.now,
+        zone="Asia/Shanghai",
+        interval_s=900,
+        start=stream.api.bench.now + timedelta(days=1),
+        expected=(800_000 + number,) * 96,
+        quantiles=(QuantileRow(500, (800_000 + number,) * 96),),
+        scores=None,
+        drift=None,
+        cold_start="",
+    )
+    stream.api.bench.door.execute(IssueForecast(made), command_id=f"forecast-{number}", actor="model")
+    stream.api.wait()
+    return stream.api.get("/v1/forecasts/load_S1", "auditor")
+
+
+def _plan(stream: Stream, number: int) -> httpx.Response:
+    """Terms, a limit, and a day of standing still."""
+    bench, day = stream.api.bench, date(2026, 12, 1)
+    since = Period(bench.now)
+    terms = StorageTerms(
+        charge_w=250_000, discharge_w=250_000, floor_wh=number, ceiling_wh=500_000, end_wh=100_000,
+        charge_ppm=950_000, discharge_ppm=950_000, import_w=2_000_000, export_w=0,
+    )  # fmt: skip
+    limit = ImposedLimit(reason=f"order {number}", discharge_w=number)
+    held = bench.door.state(plan_aggregate("S1", day))
+    newest = held.number if isinstance(held, NumberedPlan) else 0
+    head = PlanHead(
+        portfolio="S1", day=day, start=datetime(2026, 11, 30, 16, tzinfo=UTC), interval_s=900, count=96,
+        trigger="asked", inputs=f"{number}", basis="hold", reason="by hand", objective="cost",
+        objective_micro=None, bound_micro=None, gap_ppm=None, solver_ms=0,
+    )  # fmt: skip
+    none, still = np.zeros(0, dtype=np.int64), np.zeros(96, dtype=np.int64)
+    stands = PlannedSite(
+        id="S1", setpoint_w=still, stored_wh=still + 100_000 + number, curtailed_w=still, spot_w=still,
+        regulation_w=none, response_w=none,
+    )  # fmt: skip
+    commands = [StateStorage("S1", since, terms), ImposeLimit("S1", since, limit)]
+    commands += commands_of(head, newest + 1, (stands,))
+    wishes = [Wish(command, f"plan-{number}") for command in commands]
+    bench.door.execute_all(wishes, actor="planner")
+    stream.api.wait()
+    return stream.api.get(f"/v1/plans/S1/{day}", "auditor")
+
+
+def _webhook(stream: Stream, number: int) -> httpx.Response:
+    hook = Webhook(id="desk-hook", url=f"https://desk.example/{number}", key_id="desk-key")
+    stream.api.bench.door.execute(RegisterWebhook(hook, "ada"), command_id=f"hook-{number}", actor="ada")
+    stream.api.wait()
+    return stream.api.get("/v1/webhooks", "admin")
 
 
 def _key(stream: Stream, number: int) -> httpx.Response:
@@ -500,5 +576,9 @@ STEPS: Final[dict[str, Step]] = {
     "bid": _bid,
     "clearing": _clearing,
     "key": _key,
+    "bundle": _bundle,
+    "forecast": _forecast,
+    "plan": _plan,
+    "webhook": _webhook,
 }
 """By kind, what one step does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.adapters.http.conftest import HOST, Api, problem
 from trading.clearing import clearing_id
 from trading.published_market import PublishMarket
 
+PUBLISHED = datetime(2026, 9, 2, 9, 30, tzinfo=UTC)
 ROOT = Path(__file__).parents[3]
 SHANDONG = (ROOT / "examples/markets/shandong_spot.toml").read_bytes()
 RISK = (ROOT / "examples/risk/desk.toml").read_bytes()
@@ -76,6 +77,11 @@ def acknowledged(desk: Api) -> None:
     desk.wait()
 
 
+def cleared_at(desk: Api) -> None:
+    """The market has published."""
+    desk.bench.now = PUBLISHED
+
+
 def test_markets_are_checked_published_and_versioned(desk: Api) -> None:
     checked = desk.post(f"/v1/markets?{FROM}&check=true", SHANDONG, "anna", **TOML)
     assert checked.json() == {"valid": True, "aggregate": "market.shandong_spot", "warnings": []}
@@ -111,6 +117,7 @@ def test_markets_are_checked_published_and_versioned(desk: Api) -> None:
 def test_a_bid_keeps_the_prices_of_the_rules_that_it_was_written_by(desk: Api) -> None:
     """300,000 and 500,000 millionths a kWh, also when the market's next version has the product no more."""
     acknowledged(desk)
+    cleared_at(desk)
     stored(desk.post("/v1/clearings", clearing(), "anna"))
     desk.bench.door.execute(
         PublishMarket(sample.FROM_2026, market(RESPONSE_CALL)), command_id="next", actor="anna"
@@ -237,6 +244,10 @@ def test_a_units_day_shows_its_envelope_and_what_binds_it(desk: Api) -> None:
 
 def test_a_clearing_is_recorded_once_corrected_and_every_run_kept(desk: Api) -> None:
     acknowledged(desk)
+    problem(desk.post("/v1/clearings", clearing(), "anna"), 422, "clearing_future", "published")
+    early = clearing(published="2026-09-02T01:00:00Z")
+    problem(desk.post("/v1/clearings", early, "anna"), 422, "clearing_gate", "day")
+    cleared_at(desk)
     first = stored(desk.post("/v1/clearings", clearing(), "anna", key="c1"))
     assert first["clearing"] == clearing_id(MARKET, "day_ahead", DAY)
     again = desk.post("/v1/clearings", clearing(), "anna", key="c1")
@@ -267,12 +278,55 @@ def test_a_clearing_is_recorded_once_corrected_and_every_run_kept(desk: Api) -> 
     problem(desk.get("/v1/clearings/none"), 404, "unknown_clearing", "name")
 
 
+def test_a_posted_clearing_waits_for_a_second_person_who_did_not_bid(bench: Bench) -> None:
+    """anna wrote and submitted b1, bert posts: neither approves, nor anybody what was not read."""
+    founded = sample.found_book()
+    two = msgspec.structs.replace(founded.book, approvals="two_persons")
+    furnish(bench, book=msgspec.structs.replace(founded, book=two))
+    made = Api(bench)
+    try:
+        for actor in ("anna", "bert", "carl"):
+            made.secrets[actor] = made.grant("market_desk", actor=actor)  # type: ignore[index]
+        acknowledged(made)
+        cleared_at(made)
+        wrong = clearing(awards=[{"bid": "b2", "power_w": AWARD}])
+        problem(made.post("/v1/clearings", wrong, "bert"), 422, "award_without_bid")
+        posted = stored(made.post("/v1/clearings", clearing(), "bert", key="p"))
+        assert posted["status"] == "waits"
+        repeated = made.post("/v1/clearings", clearing(), "bert", key="p")
+        assert (repeated.json(), repeated.headers["Idempotency-Replayed"]) == (posted, "true")
+        problem(made.post("/v1/clearings", clearing("2"), "bert", key="p"), 409, "command_id_reused")
+        made.wait()
+        path = f"/v1/clearings/{posted['clearing']}"
+        shown = made.get(path).json()
+        assert (shown["runs"], shown["posted"]["posted_by"]) == ([], "bert")
+        assert shown["posted"]["digest"] == posted["digest"]
+        assert made.get("/v1/bids/b1").json()["summary"]["status"] == "acknowledged"
+        seen = {"digest": posted["digest"]}
+        problem(made.post(f"{path}/approve", seen, "bert"), 422, "four_eyes", "actor")
+        problem(made.post(f"{path}/approve", seen, "anna"), 422, "four_eyes", "actor")
+        problem(made.post(f"{path}/approve", {"digest": "0" * 64}, "carl"), 422, "clearing_posted", "digest")
+        problem(made.post("/v1/clearings/none/approve", seen, "carl"), 404, "unknown_clearing", "name")
+        done = stored(made.post(f"{path}/approve", seen, "carl", key="a"))
+        assert (done["status"], done["aggregate"]) == ("recorded", f"clearing.{posted['clearing']}")
+        again = made.post(f"{path}/approve", seen, "carl", key="a")
+        assert (again.json(), again.headers["Idempotency-Replayed"]) == (done, "true")
+        problem(made.post(f"{path}/approve", seen, "carl"), 422, "clearing_posted", "name")
+        made.wait()
+        assert made.get("/v1/bids/b1").json()["summary"]["standing"]["awarded_w"] == AWARD
+        shown = made.get(path).json()
+        assert ([one["clearing"]["run"] for one in shown["runs"]], shown["posted"]) == (["1"], None)
+    finally:
+        made.close()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"awards": [{"bid": "b2", "power_w": AWARD}]}, "award_without_bid"),
         ({"awards": [{"bid": "b1", "power_w": [2 * MW] * 96}]}, "award_beyond_bid"),
         ({"price_u": [1] * 95}, "clearing_intervals"),
+        ({"price_u": [1_500_001] * 96}, "price_limit"),
         ({"day": "2026-09-04"}, "award_without_bid"),
     ],
 )
@@ -280,6 +334,7 @@ def test_a_clearing_that_contradicts_the_bids_is_stored_in_no_part(
     desk: Api, change: dict[str, Any], code: str
 ) -> None:
     acknowledged(desk)
+    cleared_at(desk)
     problem(desk.post("/v1/clearings", clearing(**change), "anna"), 422, code)
     desk.wait()
     assert desk.get("/v1/clearings").json()["items"] == []

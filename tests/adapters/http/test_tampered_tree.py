@@ -33,7 +33,7 @@ def test_a_proof_from_an_altered_tree_is_not_given_out(bench: Bench, tmp_path: P
     for leaf in (1, 6):
         bench.query(ALTERED, [leaf * 32, leaf * 32])
         for old, new in ((0, 9), (3, 9), (3, 7), (9, 9)):
-            with pytest.raises(Discontinuity, match="tree|lead") as caught:
+            with pytest.raises(Discontinuity, match=r"tree|lead") as caught:
                 log.consistency(old, new)
             assert caught.value.fault.code == "tree_altered", (leaf, old, new)
         with pytest.raises(Discontinuity):

@@ -25,14 +25,25 @@ def test_it_answers_what_the_optimiser_does_and_the_process_stays() -> None:
         assert solver.pid is not None
 
 
+def kill_with_an_incumbent(solver: SolverProcess, pid: int) -> None:
+    """Once a first plan is there, and long before the best one is."""
+    until = time.monotonic() + 30
+    while solver._incumbent is None and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
 def test_a_solver_that_is_killed_leaves_its_incumbent_and_another_one_starts() -> None:
     asked = portfolio(5, 120, "rds", count=96)
     with SolverProcess() as solver:
         solver.solve(portfolio(1, 1, "rds", count=24), 20.0)
         pid = solver.pid
         assert pid is not None
-        threading.Timer(2.5, os.kill, (pid, signal.SIGKILL)).start()
+        solver._incumbent = None
+        killing = threading.Thread(target=kill_with_an_incumbent, args=(solver, pid))
+        killing.start()
         answer = solver.solve(asked, 60.0)
+        killing.join()
         assert answer.outcome == "died"
         assert "-9" in answer.reason
         assert answer.plan is not None, "the plan without markets was there by then"

@@ -215,6 +215,48 @@ def test_the_text_says_where_how_much_and_why() -> None:
     assert "volume               200.00  (120500 - 120000) kWh x 0.4" in text
 
 
+def test_the_headline_compares_the_streams_that_the_statement_is_about() -> None:
+    """The market of spot says nothing of the grid bill's saving, which is told apart."""
+    saving = our("run 2, line 2", "1000", "1", item="arbitrage")
+    report = reconcile(statement(theirs("a", "120500", "0.4")), [OURS, saving], run="run 2")
+    assert (report.streams, str(report.our_compared)) == (("spot",), "48000.00")
+    text = line_report_text(report, ZoneInfo("Asia/Shanghai")).splitlines()
+    assert text[1:3] == [
+        "operator 48200.00, ours 48000.00, difference 200.00",
+        "beside it, of ours: arbitrage 1000.00; the operator's statement is about spot",
+    ]
+    (unexplained,) = [line for line in text if line.startswith("Unexplained: ")]
+    assert unexplained.endswith(" of -800.00, our other streams with it")
+
+
+def test_what_the_statement_has_under_another_name_is_compared() -> None:
+    report = reconcile(statement(theirs("a", "120000", "0.4", item="energy")), [OURS], run="run 2")
+    assert [line.cause for line in report.ours_only] == ["named_otherwise"]
+    assert report.our_compared == report.our_total
+
+
+@pytest.mark.parametrize(
+    ("theirs_kwh", "ours_kwh", "hint"),
+    [
+        ("120300", "120296", "quantity_decimals = 2 where they are in MWh"),
+        ("120300", "120251", "quantity_decimals = 1 where they are in MWh"),
+        ("120500", "120000", ""),
+        ("1000", "600", ""),
+    ],
+)
+def test_ours_rounded_as_coarsely_as_theirs_may_be_printed_is_hinted(
+    theirs_kwh: str, ours_kwh: str, hint: str
+) -> None:
+    line = our("run 2, line 1", ours_kwh, "0.4")
+    (found,) = reconcile(statement(theirs("a", theirs_kwh, "0.4")), [line], run="run 2").differences
+    assert [part.kind for part in found.parts] == ["volume"]
+    assert ("quantity_decimals" in found.parts[0].reason) == bool(hint)
+    assert hint in found.parts[0].reason
+    same = theirs("a", theirs_kwh, "0.4", amount=line.amount)
+    kept = reconcile(statement(same), [line], run="run 2").matched[0]
+    assert hint in "".join([kept.note, *(part.reason for part in kept.parts)])
+
+
 class Case(NamedTuple):
     """A statement that agrees with ours, an earlier run, and rules under which 93 % is paid."""
 

@@ -6,6 +6,8 @@ from datetime import date
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.accounting.account import Account
 from ledger.accounting.ageing import ageing
@@ -177,3 +179,30 @@ def test_how_the_frozen_amount_follows_from_the_line_is_told() -> None:
     also = msgspec.structs.replace(whole.disputes[0], id="d2", lines=(1,), amount=cny("-1000"))
     both = msgspec.structs.replace(whole, disputes=(*whole.disputes, also))
     assert held_back(both, also).endswith(": other disputes hold all of it already")
+
+
+@settings(derandomize=True, max_examples=100)
+@given(
+    st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)),
+    st.tuples(st.integers(0, 10**5), st.integers(0, 10**5)),
+    st.integers(-2 * 10**6, 2 * 10**6),
+    st.sampled_from([1, 2]),
+)
+def test_what_is_to_issue_can_be_issued_and_moves_nothing_that_is_held(
+    fen: tuple[int, int], tax: tuple[int, int], amount: int, line: int
+) -> None:
+    accounts = [
+        BilledAccount(Account("clause_income", (name,)), Money(net, "CNY"), Money(on_top, "CNY"), (number,))
+        for number, (name, net, on_top) in enumerate(zip(("base_fee", "per_kwh"), fen, tax, strict=True), 1)
+    ]
+    lines = {1: str(Money(amount - fen[1], "CNY")), 2: str(Money(fen[1], "CNY"))}
+    found = disputed(life(*accounts, amount=str(Money(amount, "CNY")), lines=lines), line)
+    left, on_top = found.to_invoice("issued"), found.tax_to_invoice("issued")
+    assert on_top is not None
+    assert 0 <= left.minor <= sum(fen)
+    assert 0 <= on_top.minor <= sum(tax)
+    if left.minor:
+        after = invoiced(found, str(left), str(on_top))
+        assert after.invoiced
+        assert after.tax_to_invoice("issued") == cny("0")
+        assert after.frozen_amount == found.frozen_amount

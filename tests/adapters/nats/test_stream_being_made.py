@@ -1,0 +1,28 @@
+"""A stream that another process is just creating is waited for."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from adapters.nats import stream
+from tests.stack import NatsServer
+
+
+def test_a_stream_that_is_being_made_is_waited_for_and_one_that_is_not_is_named(
+    nats_server: NatsServer,
+) -> None:
+    operator, other = nats_server.operator(), nats_server.operator()
+    book = "book-being-made"
+    with pytest.raises(stream.StreamError, match="stream not found"):
+        stream.once_there(lambda: stream.standing(operator, book), within=0.2)
+    making = threading.Timer(0.5, stream.create, (other, book), {"max_bytes": 1 << 20})
+    making.start()
+    try:
+        assert stream.once_there(lambda: stream.standing(operator, book)).state.last_seq == 0
+    finally:
+        making.join()
+        stream.delete(operator, book)
+        operator.close()
+        other.close()
