@@ -39,7 +39,8 @@ def statement_bundle(
     `at` nothing is recorded, and a commitment that was made later is none.
 
     Raises:
-        Refused: `unknown_checkpoint` while no signed checkpoint covers the commitment; `unknown_commitment` as of
+        Refused: `unknown_checkpoint` while no signed checkpoint covers the commitment; `unknown_commitment`
+        as of
             before it; as `disclosed`.
         Discontinuity: the statement or its run is not what was recorded.
         Behind: the projections did not reach the commitment in time.

@@ -36,7 +36,7 @@ _CHUNK: Final = 1 << 18
     description="JSON Lines. This GET writes when first asked: the run's commitment and secret are recorded"
     " (`disclosure.committed.v1`, `disclosure.sealed.v1`), by the actor `disclosing`, and the log signed over"
     " them. Asked again it records nothing, and its bytes differ only in signatures that witnesses added."
-    " With `as_of` it records nothing: a run that was not committed to then answers 404 `unknown_commitment`.",
+    " With `as_of` it records nothing: a run not committed to by then answers 404 `unknown_commitment`.",
     responses=READ_PROBLEMS,
     media_type=_JSON_LINES,
     tags=["Proof"],

@@ -42,6 +42,7 @@ from trading.bid_life import (
 from trading.clearing import ClearingRecorded
 from trading.commitment import CommitmentMade, CommitmentReleased, DayEnvelopeStated
 from trading.envelope import EnvelopeStated
+from trading.posted_clearing import ClearingPosted, PostedClearingApproved
 from trading.published_market import MarketPublished
 from trading.response_call import (
     ResponseCallAnswered,
@@ -81,6 +82,8 @@ UNTOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(
         LimitFreed,
         SharingStated,
         SitesAvailable,
+        ClearingPosted,
+        PostedClearingApproved,
         ResponseCallHeard,
         ResponseCallWithdrawn,
         ResponseCallRefused,

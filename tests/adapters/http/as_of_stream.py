@@ -416,17 +416,21 @@ def _desk(stream: Stream, number: int) -> httpx.Response:
 
 
 def _bid(stream: Stream, number: int) -> httpx.Response:
-    """The next revision of a bid, as far as it goes by hand."""
+    """The next revision of a bid, as far as it goes by hand; of the next day's, once the first is cleared."""
     _desk(stream, number)
     stream.api.wait()
-    known = stream.api.get("/v1/bids/desk-bid", "auditor")
+    name, day = "desk-bid", "2026-12-01"
+    known = stream.api.get(f"/v1/bids/{name}", "auditor")
+    if known.status_code == 200 and known.json()["summary"]["status"] == "cleared":
+        name, day = "next-bid", "2026-12-02"
+        known = stream.api.get(f"/v1/bids/{name}", "auditor")
     before = known.json()["summary"]["revision"] if known.status_code == 200 else 0
     bid = {
-        "id": "desk-bid",
+        "id": name,
         "unit": "vpp-desk",
         "market": "shandong_spot",
         "product": "da",
-        "day": "2026-12-01",
+        "day": day,
         "curves": [[[0, 1000 * (1 + number % 50), 500_000]], *[[]] * 95],
     }
     written = stream.api.post("/v1/bids", {"bid": bid, "revision": before}, "market_desk")
@@ -434,10 +438,10 @@ def _bid(stream: Stream, number: int) -> httpx.Response:
         return written
     revision = {"revision": before + 1}
     approval = revision | {"digest": written.json()["digest"]}
-    stream.api.post("/v1/bids/desk-bid/approve", approval, "admin")
-    submitted = stream.api.post("/v1/bids/desk-bid/submit", revision, "market_desk")
-    stream.api.post("/v1/bids/desk-bid/send", revision, "market_desk")
-    stream.api.post("/v1/bids/desk-bid/acknowledge", revision | {"reference": f"M-{number}"}, "market_desk")
+    stream.api.post(f"/v1/bids/{name}/approve", approval, "admin")
+    submitted = stream.api.post(f"/v1/bids/{name}/submit", revision, "market_desk")
+    stream.api.post(f"/v1/bids/{name}/send", revision, "market_desk")
+    stream.api.post(f"/v1/bids/{name}/acknowledge", revision | {"reference": f"M-{number}"}, "market_desk")
     return submitted
 
 
@@ -447,7 +451,7 @@ def _clearing(stream: Stream, number: int) -> httpx.Response:
     sharing = {"effective_from": "2026-07-31T16:00:00Z", "terms": {"discount": "100%", "confidence": "90%"}}
     stream.api.post("/v1/trading-units/vpp-desk/sharing", sharing, "market_desk")
     stream.api.wait()
-    found = stream.api.get("/v1/bids", "auditor", live="true").json()["items"]
+    found = stream.api.get("/v1/bids", "auditor", live="true", last_day="2026-12-01").json()["items"]
     run = Clearing(
         market="shandong_spot",
         product="da",
