@@ -115,7 +115,6 @@ def loaded(bench: Bench, span: Interval = WEEK) -> meter_month.MeterMonth:
             " FROM ledger.meter_run WHERE sequence = 5"
         ),
         "UPDATE ledger.reading_seal SET seals = overlay(seals PLACING '\\x00' FROM 9) WHERE sequence = 5",
-        "DELETE FROM ledger.reading_seal WHERE sequence = 6",
     ],
 )
 def test_a_row_that_was_not_projected_is_not_read(bench: Bench, change: str) -> None:
@@ -133,6 +132,23 @@ def test_a_row_that_was_not_projected_is_not_read(bench: Bench, change: str) -> 
     assert refused.value.fault.place.startswith("table meter_run, meter M1, register charge, start 2026-08-0")
     later = Interval(FIRST + timedelta(days=10), FIRST + timedelta(days=11))
     assert (loaded(bench, later).wh == meter_month.MISSING).all(), "other days are read"
+
+
+def test_seals_that_are_gone_are_missed_for_the_whole_month(bench: Bench) -> None:
+    """The archive knows of the block; without its seals nobody knows which days it is of."""
+    commands = (sample.found_book(), sample.register_site(), sample.register_meter())
+    for number, command in enumerate((*commands, sample.record_readings(), sample.record_readings(wh=2000))):
+        bench.door.execute(command, command_id=f"c{number}", actor="ada")
+    bench.project()
+    bench.query("DELETE FROM ledger.reading_seal WHERE sequence = 5 RETURNING 1")
+    for days in (
+        Interval(FIRST, FIRST + timedelta(days=1)),
+        Interval(FIRST + timedelta(days=10), FIRST + timedelta(days=11)),
+    ):
+        with pytest.raises(Discontinuity) as refused:
+            loaded(bench, days)
+        assert refused.value.fault.code == "row_altered"
+        assert refused.value.fault.place == "table meter_run, readings.M1_2026-08, sequence 5"
 
 
 def test_nothing_is_settled_from_a_changed_reading(bench: Bench) -> None:
