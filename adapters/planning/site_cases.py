@@ -242,7 +242,8 @@ class _Reading:
             raise Refused("unknown_site", f"no site {name!r} is registered at that time", place="site")
         terms = self._terms.at(name, horizon.start)
         if terms is None:
-            wrong = f"nobody stated what its storage may be used for: wattledger storage terms {name} FILE"
+            command = f"wattledger storage terms {name} FILE --from DAY --as WHO"
+            wrong = f"nobody stated what its storage may be used for: {command}"
             raise Refused("storage_unstated", wrong, place=f"site {name}")
         tariffs = self._tariffs.versions.get(site.document.tariff)
         if tariffs is None:
