@@ -44,13 +44,17 @@ _WRITE_MAX: Final = 123
 _EVEN: Final[Mapping[Role, int]] = MappingProxyType(
     {
         "temperature": 25_000,
+        "cell_voltage_max": 3_335,
+        "cell_voltage_min": 3_325,
+        "cell_temperature_max": 26_000,
+        "cell_temperature_min": 24_000,
         "grid_frequency": 50_000,
         "grid_voltage": 400_000,
         "control_mode": 0,
         "alarm": 0,
     }
 )
-"""What does not change here: 25 °C, 50 Hz, 400 V, remote control, no alarm."""
+"""What does not change here: 25 °C, cells within 10 mV and 2 °C, 50 Hz, 400 V, remote control, no alarm."""
 
 
 class Storage:

@@ -35,12 +35,21 @@ class DevicePort(Protocol):
     @property
     def device(self) -> str: ...
 
+    @property
+    def periods(self) -> Collection[Period]:
+        """Those in which it has something to read."""
+        ...
+
     async def read(self, periods: Collection[Period]) -> Sample:
         """The blocks of those periods, read now.
 
         Raises:
             Unreachable, WrongAnswer: within the port's deadline, whatever the device does.
         """
+        ...
+
+    def lost(self, why: str) -> Sample:
+        """The sample of a turn in which the device did not answer: empty, with the next number."""
         ...
 
     def settable_w(self, power_w: int) -> int:

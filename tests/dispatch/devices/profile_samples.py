@@ -9,7 +9,7 @@ from dispatch.devices.profile import Profile
 from dispatch.devices.profile_file import parse
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "devices"
-NAMES = sorted(file.stem for file in EXAMPLES.glob("*.toml"))
+NAMES = sorted(file.stem for file in EXAMPLES.glob("*.toml") if file.stem != "fleet")
 
 
 @cache

@@ -227,3 +227,29 @@ def test_rounding_is_by_at_most_half_a_unit(
     digits = 3 if unit in ("%", "V") else 0
     assert found.quality == "good"
     assert abs(2 * (found.value * 10**10 - raw * 10 ** (10 + scale + digits))) <= 10**10  # type: ignore[operator]
+
+
+@given(
+    data=st.data(),
+    name=st.sampled_from(["bess_single", "bess_swapped", "meter_import_export", "sunspec_bess"]),
+)
+@settings(derandomize=True, max_examples=60)
+def test_the_short_way_of_plain_numbers_leads_where_the_long_one_does(data: st.DataObject, name: str) -> None:
+    """Every point of every block, whatever its words: what a block's reader answers is `reading_of`."""
+    word = st.one_of(st.sampled_from([0, 1, 0x7FFF, 0x8000, 0xFFFF, 0xFFFE, 10]), st.integers(0, 0xFFFF))
+    profile = example(name)
+    block = data.draw(st.sampled_from(profile.blocks))
+    words = data.draw(st.lists(word, min_size=block.count, max_size=block.count))
+    reader = BlockReader(profile, block)
+    raws: dict[str, int | bytes] = {}
+    for tested in reader.points:
+        own = words[tested.address - block.address : tested.end - block.address]
+        packed = struct.pack(f">{len(own)}H", *(own[::-1] if tested.words == "low_first" else own))
+        raws[tested.name] = (
+            packed if tested.text else int.from_bytes(packed, "big", signed=tested.kind.signed)
+        )
+    found = reader.read(words, 7)
+    for tested in reader.points:
+        scale = tested.scale if tested.scale_point is None else raws[tested.scale_point]
+        assert isinstance(scale, int)
+        assert found[tested.name] == reading_of(tested, raws[tested.name], scale, 7)

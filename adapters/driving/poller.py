@@ -1,0 +1,62 @@
+"""One device, read in its turns for as long as it runs, whatever the device does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from adapters.driving.port import DevicePort, Unreachable, WrongAnswer
+from adapters.driving.turns import Turns
+from dispatch.telemetry.sample import Sample
+
+
+class Poller:
+    """Each turn gives `on_sample` one sample; a turn without an answer, one with `lost`.
+
+    Whoever writes to the device takes `lock`, which is held for the time of a turn, so at most for the port's
+    deadline. `phase_s`: see Turns; of n devices the i-th has i / n x 60.
+    """
+
+    def __init__(self, port: DevicePort, on_sample: Callable[[Sample], None], phase_s: float) -> None:
+        self.port: Final = port
+        self.lock: Final = asyncio.Lock()
+        self.late_s = 0.0
+        """How much later than planned the last turn began; what waiting for `lock` took is in it."""
+        self._on_sample: Final = on_sample
+        self._phase_s: Final = phase_s
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until it is cancelled; whatever is raised but a device's failure ends it."""
+        loop = asyncio.get_running_loop()
+        turns = Turns(self.port.periods, self._phase_s, loop.time())
+        while True:
+            while await self._hurried(turns.next_at - loop.time()):
+                turns.hurry(loop.time())
+            async with self.lock:
+                self.late_s = loop.time() - turns.next_at
+                try:
+                    sample = await self.port.read(turns.due())
+                except (Unreachable, WrongAnswer) as error:
+                    sample = self.port.lost(str(error))
+            # The turn is over before anybody is told of it, who may ask for the next one.
+            if sample.lost:
+                turns.failed(loop.time())
+            else:
+                turns.answered(loop.time())
+            self._on_sample(sample)
+
+    def hurry(self) -> None:
+        """Read it soon, whatever is waited for: something was written, or what became of it is unknown."""
+        self._woken.set()
+
+    async def _hurried(self, seconds: float) -> bool:
+        """Wait so long; True when it was cut short."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True

@@ -1,0 +1,1 @@
+"""Devices that are reached by Modbus, TCP or a serial line."""
