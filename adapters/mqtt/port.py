@@ -1,0 +1,288 @@
+"""A device behind an MQTT broker: what it publishes as samples, and setpoints as commands that it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+import aiomqtt
+
+from adapters.driving.fleet_file import FleetDevice, Mqtt
+from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.mqtt.message import (
+    ANSWER,
+    COMMAND,
+    TELEMETRY,
+    Answer,
+    Command,
+    answer_of,
+    beat_fields,
+    check_profile,
+    field_of,
+    object_of,
+    readings_of,
+    release_fields,
+    setpoint_fields,
+)
+from dispatch.devices import writing
+from dispatch.devices.profile import Period
+from dispatch.devices.quality import Reading
+from dispatch.devices.role import Role
+from dispatch.telemetry.sample import Sample
+from ledger.refusal import Refused
+
+ANSWER_S: Final = 1.0
+"""How long a connection, an acknowledgement or an answer is waited for."""
+TURN_S: Final = 2.0
+"""How long a message is waited for that was not read yet."""
+_ID_BYTES: Final = 8
+_KEEPALIVE_S: Final = 5
+_QOS: Final = 1
+
+
+class MqttPort:
+    """See adapters.driving.port.DevicePort. `run` names this process's run, `clock_ms` is our clock.
+
+    A message is read once; several that came since are one reading, the newest. What a broker kept (retained)
+    is of an unknown moment and is not read, nor is what came before the last command was answered.
+    """
+
+    def __init__(
+        self,
+        device: FleetDevice,
+        run: str,
+        clock_ms: Callable[[], int],
+        *,
+        answer_s: float = ANSWER_S,
+        turn_s: float = TURN_S,
+    ) -> None:
+        if not isinstance(device.address, Mqtt):
+            raise Refused("device_address", "mqtt", place="address")
+        check_profile(device.profile)
+        self.profile: Final = device.profile
+        self._address: Final = device.address
+        self._device: Final = device
+        self._run: Final = run
+        self._clock_ms: Final = clock_ms
+        self._answer_s: Final = answer_s
+        self._turn_s: Final = turn_s
+        self._topic: Final = device.address.topic.strip("/")
+        self._number = 0
+        self._client: aiomqtt.Client | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._newest: tuple[int, bytes] | None = None
+        self._came = asyncio.Event()
+        self._asked: dict[str, asyncio.Future[Answer]] = {}
+
+    @property
+    def device(self) -> str:
+        return self._device.id
+
+    @property
+    def periods(self) -> frozenset[Period]:
+        return frozenset(block.period for block in self.profile.blocks)
+
+    async def read(self, periods: Collection[Period]) -> Sample:
+        """The newest message that was not read yet, whatever of `periods` is in it; waits for the next one.
+
+        Raises:
+            Unreachable, WrongAnswer: within the turn's time, whatever the broker and the device do.
+        """
+        del periods
+        try:
+            async with asyncio.timeout(self._turn_s):
+                await self._connected()
+                while self._newest is None:
+                    self._came.clear()
+                    await self._came.wait()
+                    if self._client is None:
+                        raise Unreachable("the connection to the broker was lost")
+        except TimeoutError:
+            raise WrongAnswer(f"no message within {self._turn_s} s") from None
+        assert self._newest is not None
+        (at_ms, content), self._newest = self._newest, None
+        try:
+            found = readings_of(self.profile, object_of(content), at_ms)
+        except Refused as refused:
+            raise WrongAnswer(str(refused)) from None
+        if not found:
+            raise WrongAnswer("a message with nothing of the profile in it")
+        return self._sample(found, at_ms)
+
+    def _sample(self, found: dict[str, Reading], at_ms: int) -> Sample:
+        roles: dict[Role, Reading] = {
+            role: found.pop(name) for role, name in self.profile.roles.items() if name in found
+        }
+        self._number += 1
+        return Sample(
+            device=self.device,
+            run=self._run,
+            number=self._number,
+            at_ms=at_ms,
+            device_ms=_clock_of(roles),
+            readings=roles,
+            others=found,
+        )
+
+    def lost(self, why: str) -> Sample:
+        self._number += 1
+        return Sample(
+            device=self.device, run=self._run, number=self._number, at_ms=self._clock_ms(), lost=why
+        )
+
+    def settable_w(self, power_w: int) -> int:
+        """Raises:
+        Refused: `control_missing` where it is not written.
+        """
+        return writing.settable_w(self.profile, power_w, {})
+
+    async def write_setpoint(self, power_w: int, revert_s: int) -> None:
+        """One command with the value, its revert timer and the enable.
+
+        Raises:
+            Unreachable, WriteRefused, WriteUncertain; Refused: as `setpoint_writes`.
+        """
+        reverts = "revert_timer" in self.profile.roles
+        await self._command(setpoint_fields(self.profile, power_w, revert_s if reverts else None))
+
+    async def release(self) -> None:
+        """Raises as `write_setpoint`; Refused: `control_missing` where the profile knows no release."""
+        fields = release_fields(self.profile)
+        if not fields:
+            wrong = f"{self.profile.id} knows no release: write 0 W"
+            raise Refused("control_missing", wrong, place="control.release")
+        await self._command(fields)
+
+    async def beat(self, number: int) -> None:
+        fields = beat_fields(self.profile, number)
+        if fields:
+            await self._command(fields)
+
+    async def _command(self, fields: Mapping[str, int | Decimal]) -> None:
+        """Publish it and wait for its answer, which shows what was set."""
+        try:
+            async with asyncio.timeout(self._answer_s):
+                client = await self._connected()
+        except TimeoutError:
+            raise Unreachable(f"no connection to the broker within {self._answer_s} s") from None
+        named = secrets.token_hex(_ID_BYTES)
+        until_ms = self._clock_ms() + int(self._answer_s * 1000)
+        answered = self._asked[named] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._answer_s):
+                content = Command(named, until_ms, fields).encoded()
+                await client.publish(f"{self._topic}/{COMMAND}", content, qos=_QOS)
+                answer = await answered
+        except TimeoutError:
+            raise WriteUncertain(f"no answer within {self._answer_s} s") from None
+        except aiomqtt.MqttError as error:
+            await self._disconnect()
+            raise WriteUncertain(f"the broker did not acknowledge it: {error}") from None
+        finally:
+            del self._asked[named]
+            answered.cancel()
+            self._newest = None
+        _check(answer, fields)
+
+    async def _connected(self) -> aiomqtt.Client:
+        """Raises:
+        Unreachable: the broker is not there, or refuses.
+        """
+        if self._client is not None:
+            return self._client
+        await self._disconnect()
+        client = aiomqtt.Client(
+            self._address.host,
+            self._address.port,
+            identifier=f"wattledger-{self.device}-{self._run}",
+            timeout=self._answer_s,
+            keepalive=_KEEPALIVE_S,
+        )
+        entered = False
+        try:
+            await client.__aenter__()
+            entered = True
+            for name in (TELEMETRY, ANSWER):
+                await client.subscribe(f"{self._topic}/{name}", qos=_QOS)
+        except BaseException as error:
+            if entered:
+                await _left(client)
+            if isinstance(error, aiomqtt.MqttError | OSError):
+                raise Unreachable(f"{self._address.host}:{self._address.port}: {error}") from None
+            raise
+        self._client, self._newest = client, None
+        self._listening = asyncio.create_task(self._listen(client))
+        return client
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        try:
+            async for message in client.messages:
+                if not message.retain and isinstance(message.payload, bytes):
+                    self._heard(str(message.topic), message.payload)
+        except aiomqtt.MqttError as error:
+            for asked in self._asked.values():
+                if not asked.done():
+                    asked.set_exception(aiomqtt.MqttError(str(error)))
+        finally:
+            if self._client is client:
+                self._client = None
+            self._came.set()
+
+    def _heard(self, topic: str, content: bytes) -> None:
+        if topic == f"{self._topic}/{TELEMETRY}":
+            self._newest = (self._clock_ms(), content)
+            self._came.set()
+            return
+        try:
+            answer = answer_of(content)
+        except Refused:
+            # No command's answer: the one that waits goes on waiting, and is uncertain then.
+            return
+        asked = self._asked.get(answer.id)
+        if asked is not None and not asked.done():
+            asked.set_result(answer)
+
+    async def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+        if client is not None:
+            await _left(client)
+
+    async def close(self) -> None:
+        await self._disconnect()
+
+
+async def _left(client: aiomqtt.Client) -> None:
+    with suppress(aiomqtt.MqttError):
+        await client.__aexit__(None, None, None)
+
+
+def _clock_of(readings: Mapping[Role, Reading]) -> int | None:
+    """The device's clock in milliseconds, where the message has it."""
+    found = readings.get("device_clock")
+    if found is None or found.quality != "good" or not isinstance(found.value, int):
+        return None
+    return 1000 * found.value
+
+
+def _check(answer: Answer, fields: Mapping[str, int | Decimal]) -> None:
+    """That the device took it, and shows what it was given."""
+    if not answer.ok:
+        raise WriteRefused(answer.why or "refused")
+    for name, value in fields.items():
+        shown: Any = answer.set.get(name, field_of(answer.set, name))
+        if shown != Fraction(value):
+            raise WriteUncertain(f"{name} was set to {value} and shows {_text(shown)}")
+
+
+def _text(shown: object) -> str:
+    return str(shown) if isinstance(shown, Fraction | str | bool) else "nothing"

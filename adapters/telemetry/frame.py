@@ -1,0 +1,70 @@
+"""One entry of a segment file: its length, its checksum, its kind and its content.
+
+A torn end, whatever it holds, is told from an entry: zeros are none (an empty entry has a length of 1), and
+anything else fails its checksum.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dispatch.telemetry.gaps import Thinned
+from dispatch.telemetry.sample import Sample
+
+HEAD: Final = struct.Struct("<II")
+ENTRY_BYTES_MAX: Final = 1 << 18
+_SAMPLE: Final = b"S"
+_THINNED: Final = b"T"
+
+Item = Sample | Thinned
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_sample: Final = msgspec.msgpack.Decoder(Sample).decode
+_thinned: Final = msgspec.msgpack.Decoder(Thinned).decode
+
+
+class Entry(NamedTuple):
+    """What stands at [start, end) of a segment."""
+
+    item: Item
+    start: int
+    end: int
+
+
+class Parsed(NamedTuple):
+    """The whole entries of some bytes; `whole`: where the last of them ends."""
+
+    entries: list[Entry]
+    whole: int
+
+
+def framed(item: Item) -> bytes:
+    """The bytes of an entry."""
+    body = (_SAMPLE if isinstance(item, Sample) else _THINNED) + _encode(item)
+    assert len(body) <= ENTRY_BYTES_MAX
+    return HEAD.pack(len(body), zlib.crc32(body)) + body
+
+
+def parsed(content: bytes, offset: int = 0, most: int | None = None) -> Parsed:
+    """The entries from `offset` on, at most `most`, up to the first that is not whole."""
+    found: list[Entry] = []
+    at = offset
+    while at + HEAD.size <= len(content) and (most is None or len(found) < most):
+        length, checksum = HEAD.unpack_from(content, at)
+        end = at + HEAD.size + length
+        if not 1 <= length <= ENTRY_BYTES_MAX or end > len(content):
+            break
+        body = content[at + HEAD.size : end]
+        if zlib.crc32(body) != checksum:
+            break
+        found.append(Entry(_read(body), at, end))
+        at = end
+    return Parsed(found, at)
+
+
+def _read(body: bytes) -> Item:
+    return _sample(body[1:]) if body[:1] == _SAMPLE else _thinned(body[1:])

@@ -1,0 +1,183 @@
+"""The port against a real broker and a device that misbehaves: nothing is believed done that was not
+shown."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.driving.fleet_file import FleetDevice, Mqtt
+from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.mqtt.port import MqttPort
+from tests.adapters.mqtt.broker import Broker
+from tests.adapters.mqtt.storage import Fault, Storage, storage
+from tests.adapters.mqtt.test_message import PROFILE
+
+_TOPICS = itertools.count()
+Scene = Callable[[MqttPort, Storage], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    made = Broker(tmp_path_factory.mktemp("broker"))
+    yield made
+    made.stop()
+
+
+def port_to(port: int, topic: str, turn_s: float = 0.4) -> MqttPort:
+    device = FleetDevice(id="B1", profile=PROFILE, address=Mqtt(host="127.0.0.1", port=port, topic=topic))
+    return MqttPort(device, "r1", lambda: int(time.time() * 1000), answer_s=0.5, turn_s=turn_s)
+
+
+def played(broker: Broker, scene: Scene) -> None:
+    async def play() -> None:
+        topic = f"sites/s{next(_TOPICS)}"
+        async with storage(broker.port, topic) as device:
+            port = port_to(broker.port, topic)
+            try:
+                with pytest.raises(WrongAnswer, match="no message"):
+                    await port.read(port.periods)
+                await scene(port, device)
+            finally:
+                await port.close()
+
+    asyncio.run(play())
+
+
+def test_telemetry_is_samples_each_read_once(broker: Broker) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        form: DevicePort = port
+        await device.tell(power_kw=-12.5)
+        sample = await form.read(form.periods)
+        assert (sample.device, sample.run, sample.number) == ("B1", "r1", 1)
+        assert sample.value("active_power") == -12_500
+        assert sample.value("meter_import_wh") == 1_234_567
+        assert sample.value("meter_export_wh") is None
+        assert sample.device_ms is not None
+        assert abs(sample.device_ms - sample.at_ms) < 5000
+        assert form.lost("away").number == 2
+        with pytest.raises(WrongAnswer, match="no message"):
+            await form.read(form.periods)
+        await device.tell(power_kw=1)
+        await device.tell(power_kw=2)
+        await asyncio.sleep(0.1)
+        newest = await form.read(form.periods)
+        assert (newest.number, newest.value("active_power")) == (3, 2000)
+
+    played(broker, scene)
+
+
+def test_what_is_no_telemetry_is_a_wrong_answer(broker: Broker) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        for content in (b"{", b"{}", b'{"other": 1}', b"[]"):
+            await device.client.publish(f"{device.topic}/telemetry", content, qos=1)
+            with pytest.raises(WrongAnswer):
+                await port.read(port.periods)
+        await device.tell()
+        assert (await port.read(port.periods)).number == 1
+
+    played(broker, scene)
+
+
+def test_a_retained_message_is_of_no_known_moment_and_is_not_read(broker: Broker) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        await device.tell(retain=True, power_kw=99)
+        await port.close()
+        with pytest.raises(WrongAnswer, match="no message"):
+            await port.read(port.periods)
+        await device.tell(power_kw=1)
+        assert (await port.read(port.periods)).value("active_power") == 1000
+
+    played(broker, scene)
+
+
+def test_a_setpoint_is_one_command_that_is_answered_with_what_it_set(broker: Broker) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        assert port.settable_w(-12_345) == -12_345
+        assert port.settable_w(200_000) == 100_000
+        await device.tell(power_kw=7)
+        await port.write_setpoint(-12_345, 60)
+        await port.beat(0)
+        await port.release()
+        assert device.taken == [
+            {"setpoint_kw": -12.345, "revert_s": 60, "enabled": 1},
+            {"beat": 1},
+            {"enabled": 0},
+        ]
+        with pytest.raises(WrongAnswer, match="no message"):
+            await port.read(port.periods)
+        await device.tell()
+        assert (await port.read(port.periods)).value("setpoint") == -12_345
+
+    played(broker, scene)
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "said"),
+    [
+        ("silent", WriteUncertain, "no answer"),
+        ("garbage", WriteUncertain, "no answer"),
+        ("refuses", WriteRefused, "local control"),
+        ("other_value", WriteUncertain, "shows 0"),
+    ],
+)
+def test_what_was_not_shown_is_not_believed(
+    broker: Broker, fault: Fault, raised: type[Exception], said: str
+) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        device.fault = fault
+        with pytest.raises(raised, match=said):
+            await port.write_setpoint(5000, 60)
+        device.fault = "twice"
+        await port.write_setpoint(6000, 60)
+        await port.write_setpoint(7000, 60)
+        assert device.fields["setpoint_kw"] == 7
+
+    played(broker, scene)
+
+
+def test_a_command_that_comes_too_late_is_not_taken(broker: Broker) -> None:
+    """As one that a broker kept for a device that was away."""
+
+    async def scene(port: MqttPort, device: Storage) -> None:
+        port._clock_ms = lambda: int(time.time() * 1000) - 60_000  # type: ignore[misc]
+        with pytest.raises(WriteRefused, match="late"):
+            await port.write_setpoint(5000, 60)
+        assert device.taken == []
+
+    played(broker, scene)
+
+
+def test_without_a_broker_nothing_is_written_and_after_it_comes_back_it_is(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+
+    async def play() -> None:
+        port = port_to(broker.port, "sites/x")
+        async with storage(broker.port, "sites/x") as device:
+            await port.write_setpoint(5000, 60)
+            broker.child.kill()
+            with pytest.raises((Unreachable, WriteUncertain)):
+                await port.write_setpoint(6000, 60)
+            began = time.monotonic()
+            with pytest.raises(Unreachable):
+                await port.read(port.periods)
+            with pytest.raises(Unreachable):
+                await port.write_setpoint(6000, 60)
+            assert time.monotonic() - began < 2
+            assert device.fields["setpoint_kw"] == 5
+            device.fault = "silent"
+        broker.start()
+        async with storage(broker.port, "sites/x") as device:
+            await port.write_setpoint(7000, 60)
+            assert device.fields["setpoint_kw"] == 7
+            await device.tell()
+            assert (await port.read(port.periods)).value("setpoint") == 7000
+        await port.close()
+
+    asyncio.run(play())
+    broker.stop()

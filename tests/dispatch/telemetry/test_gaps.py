@@ -1,0 +1,110 @@
+"""What samples do not show is named, and what they show is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatch.devices.quality import Reading
+from dispatch.devices.role import Role
+from dispatch.telemetry.gaps import SKEW_MS, STUCK_MS, GapWatch, marks
+from dispatch.telemetry.sample import Sample
+
+T0 = 1_790_000_000_000
+
+
+def sample(number: int, at_s: float | None = None, *, run: str = "r1", **given: Any) -> Sample:
+    at_ms = T0 + int(1000 * (number if at_s is None else at_s))
+    return Sample(device="B1", run=run, number=number, at_ms=at_ms, **given)
+
+
+def valued(number: int, **values: int) -> Sample:
+    readings: dict[Role, Reading] = {role: Reading(value) for role, value in values.items()}  # type: ignore[misc]
+    return sample(number, readings=readings)
+
+
+def kinds(samples: Iterable[Sample]) -> list[str]:
+    return [mark.kind for mark in marks(samples)]
+
+
+def test_nothing_is_marked_where_nothing_is_missing() -> None:
+    assert marks(sample(number) for number in range(1, 500)) == ()
+
+
+@settings(derandomize=True, max_examples=50)
+@given(st.sets(st.integers(2, 59)))
+def test_whatever_did_not_come_is_counted_and_its_span_named(dropped: set[int]) -> None:
+    found = marks(sample(number) for number in range(1, 61) if number not in dropped)
+    assert sum(mark.count for mark in found) == len(dropped)
+    for number in dropped:
+        at = T0 + 1000 * number
+        assert any(mark.kind == "unseen" and mark.start_ms < at < mark.end_ms for mark in found)
+
+
+def test_a_run_that_ends_leaves_a_hole_although_no_number_is_missing() -> None:
+    (mark,) = marks([sample(7, 7), sample(1, 30, run="r2"), sample(2, 31, run="r2")])
+    assert (mark.kind, mark.count, mark.start_ms, mark.end_ms) == ("unseen", 0, T0 + 7000, T0 + 30_000)
+
+
+def test_a_long_pause_within_a_run_is_a_hole() -> None:
+    assert kinds([sample(1, 0), sample(2, 90), sample(3, 181)]) == ["unseen"]
+
+
+def test_turns_without_an_answer_are_one_span_with_its_reason() -> None:
+    lost = {"lost": "timeout"}
+    samples = [sample(1), sample(2, **lost), sample(3, **lost), sample(4), sample(5)]
+    (mark,) = marks(samples)
+    assert (mark.kind, mark.why, mark.start_ms, mark.end_ms) == ("lost", "timeout", T0 + 1000, T0 + 4000)
+
+
+def test_our_clock_set_back_is_told_and_no_hole_is_invented() -> None:
+    (mark,) = marks([sample(1, 10), sample(2, 5), sample(3, 6)])
+    assert (mark.kind, mark.start_ms, mark.end_ms) == ("backwards", T0 + 5000, T0 + 10_000)
+
+
+def test_a_skewed_clock_is_told_once_until_it_was_right_again() -> None:
+    def skewed(number: int, apart: int) -> Sample:
+        return sample(number, device_ms=T0 + 1000 * number + apart)
+
+    apart = [SKEW_MS, SKEW_MS + 1, 9000, 0, -SKEW_MS, -SKEW_MS - 1]
+    found = marks(skewed(number, ms) for number, ms in enumerate(apart, 1))
+    assert [(mark.kind, mark.start_ms) for mark in found] == [("skew", T0 + 2000), ("skew", T0 + 6000)]
+    assert "ahead" in found[0].why
+    assert "behind" in found[1].why
+
+
+def test_a_number_again_or_a_run_that_was_over_is_a_foreign_order() -> None:
+    assert kinds([sample(1), sample(1)]) == ["order"]
+    assert kinds([sample(2), sample(1, 3)]) == ["order"]
+    interleaved = [sample(1), sample(1, 2, run="r2"), sample(2, 3), sample(2, 4, run="r2")]
+    assert kinds(interleaved) == ["unseen", "order"]
+
+
+def test_a_value_that_stays_while_its_neighbours_move_is_stuck_once() -> None:
+    stays = STUCK_MS["active_power"] // 1000
+    samples = [valued(n, active_power=5000, grid_voltage=230_000 + n) for n in range(1, stays + 30)]
+    (mark,) = marks(samples)
+    assert (mark.kind, mark.end_ms - mark.start_ms) == ("stuck", STUCK_MS["active_power"])
+    assert "active_power is 5000" in mark.why
+
+
+def test_rest_and_a_standstill_of_everything_are_not_stuck() -> None:
+    assert marks(valued(n, active_power=0, grid_voltage=n) for n in range(1, 200)) == ()
+    assert marks(valued(n, active_power=5000, grid_voltage=230_000) for n in range(1, 100)) == ()
+
+
+def test_a_direction_that_nothing_flows_in_is_not_stuck() -> None:
+    hours = 2 * STUCK_MS["meter_import_wh"] // 1000
+    taken = (valued(n, meter_import_wh=n, meter_export_wh=77, meter_power=-n) for n in range(1, hours, 20))
+    assert "stuck" not in kinds(taken)
+    both = (valued(n, meter_import_wh=5, meter_export_wh=77, meter_power=-n) for n in range(1, hours, 20))
+    assert kinds(both).count("stuck") == 2
+
+
+def test_a_watch_tells_as_it_goes() -> None:
+    watch = GapWatch("B1")
+    assert watch.seen(sample(1)) == ()
+    assert [mark.count for mark in watch.seen(sample(4))] == [2]
