@@ -1,0 +1,36 @@
+"""A step test's report as text, a step a line."""
+
+from __future__ import annotations
+
+from dispatch.commissioning.report import CommissioningReport
+from dispatch.commissioning.step_result import StepResult
+
+
+def report_text(report: CommissioningReport) -> str:
+    """The report; powers in W above zero discharging."""
+    plan = report.plan
+    verdict = "PASSED" if report.passed else f"FAILED at {report.failed_step}"
+    digests = f"sha256 {report.profile_sha256[:16]}; address sha256 {report.address_sha256[:16]}"
+    times = f"{report.started_at.isoformat()} to {report.ended_at.isoformat()}"
+    powers = f"steps of {plan.step_w} W, full {plan.discharge_w} W out, {plan.charge_w} W in"
+    lines = [
+        f"commissioning of {report.device}: {verdict}",
+        f"profile {report.profile}, {digests}; meter {report.meter or 'none'}",
+        f"{times}; {powers}",
+        "",
+    ]
+    return "\n".join([*lines, *map(_line, report.results)])
+
+
+def _line(one: StepResult) -> str:
+    parts = [f"{one.step:<11}{one.verdict:<9}"]
+    for name, value in (("commanded", one.commanded_w), ("read", one.read_w), ("metered", one.metered_w)):
+        if value is not None:
+            parts.append(f"{name} {value} W")
+    if one.measured is not None and one.unit not in ("W", "none"):
+        parts.append(f"measured {one.measured} {one.unit}")
+    if one.least is not None and one.most is not None:
+        parts.append(f"allowed {one.least} to {one.most} {one.unit}")
+    if one.note:
+        parts.append(one.note)
+    return "  ".join(parts)

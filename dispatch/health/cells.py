@@ -1,0 +1,60 @@
+"""Cells: how far apart their voltages are, and whether one is too hot or too cold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from dispatch.health.alarm import AlarmKind, Severity
+from dispatch.telemetry.sample import Sample
+from ledger.refusal import Refused
+
+
+class CellLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Spread in mV, temperatures in thousandths of a degree Celsius. `rest_w`: what counts as standing still,
+    in which alone spreads are compared."""
+
+    spread_mv: int
+    hottest_mc: int
+    coldest_mc: int
+    rest_w: int
+
+    def __post_init__(self) -> None:
+        if self.spread_mv < 1 or self.rest_w < 0 or self.coldest_mc >= self.hottest_mc:
+            raise Refused("cell_limits", "a spread above 0, the coldest below the hottest", place="spread_mv")
+
+
+class CellFinding(NamedTuple):
+    kind: AlarmKind
+    severity: Severity
+    detail: str
+
+
+def spread_mv(sample: Sample, rest_w: int) -> int | None:
+    """Between the highest and the lowest cell voltage, at rest; None under power, or where one is not
+    known."""
+    high, low = sample.value("cell_voltage_max"), sample.value("cell_voltage_min")
+    power = sample.value("active_power")
+    if high is None or low is None or power is None or abs(power) > rest_w or high < low:
+        return None
+    return high - low
+
+
+def findings(sample: Sample, limits: CellLimits) -> Iterator[CellFinding]:
+    """What is wrong with the cells now; a value that is not known is not found wrong."""
+    spread = spread_mv(sample, limits.rest_w)
+    if spread is not None and spread > limits.spread_mv:
+        yield CellFinding("cell_spread", "warning", f"{spread} mV at rest, allowed {limits.spread_mv} mV")
+    hot, cold = sample.value("cell_temperature_max"), sample.value("cell_temperature_min")
+    if hot is not None and hot > limits.hottest_mc:
+        yield CellFinding("cell_temperature_high", "critical", f"{hot} m°C, allowed {limits.hottest_mc} m°C")
+    if cold is not None and cold < limits.coldest_mc:
+        yield CellFinding("cell_temperature_low", "warning", f"{cold} m°C, allowed {limits.coldest_mc} m°C")
+
+
+def daily_spread(samples: Iterable[Sample], rest_w: int) -> int | None:
+    """The middle spread of a day's samples at rest: what a trend is made of; None without any."""
+    found = sorted(spread for one in samples if (spread := spread_mv(one, rest_w)) is not None)
+    return found[len(found) // 2] if found else None
