@@ -1,0 +1,104 @@
+"""Commands that ask what storage would have earned, and what it was worth; nothing is recorded."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from cyclopts import App, Parameter
+
+from adapters.cli import given_file
+from adapters.cli.as_of import AsOf, moment
+from adapters.cli.session import Session
+from ledger.interval import Month
+
+Format = Literal["text", "csv", "json"]
+Through = Annotated[date | None, Parameter(help="the last day, of a month that is not over")]
+Issued = Annotated[str, Parameter(help="HH:MM of the day before: when a day at spot is planned")]
+Published = Annotated[str, Parameter(help="HH:MM of the day before: when a day's prices are told")]
+
+
+def add_to(app: App, session: Session) -> None:
+    """Add the commands."""
+    group = App(name="backtest", help="What storage would have earned by plan, by rule and knowing all.")
+    app.command(group)
+
+    @group.default
+    def backtest(
+        site: str,
+        month: str,
+        *,
+        through: Through = None,
+        issued: Issued = "09:00",
+        published: Published = "17:30",
+        format: Format = "text",
+        as_of: AsOf = None,
+    ) -> None:
+        """Run a site's month again: planned day by day from what was known then, by rule, and knowing all.
+
+        Each is settled by the ledger's own code, in memory. The other sites of its contract stay as metered.
+        """
+        # The optimiser takes a second to import: no other command pays for it.
+        from adapters.backtest.backtest import backtest as run
+        from adapters.backtest.book import Question, load
+        from adapters.backtest.priced_day import Timing
+
+        timing = Timing.parse(issued, published)
+        with session.open() as stack:
+            position = moment(stack, as_of).position
+            asked = Question(site, Month.parse(month), position, through, timing)
+            with stack.database.reading(stack.settings.book) as connection:
+                found = load(connection, stack.settings.book, asked)
+                answer = run(found.inputs, {site: found.known}, timing)
+        _print_backtest(answer, format)
+
+    @group.command
+    def files(case: Path, *, format: Format = "text") -> None:
+        """Run a month that a TOML file describes, which names the files it is made of; no book is needed."""
+        from adapters.backtest.backtest import backtest as run
+        from adapters.backtest.case_file import load
+
+        _print_backtest(run(*load(case, given_file.read)), format)
+
+    @app.command
+    def value(
+        site: str, month: str, *, through: Through = None, format: Format = "text", as_of: AsOf = None
+    ) -> None:
+        """What a site's month was worth: planned, awarded, delivered, settled, and where money was lost.
+
+        The losses lead from perfect foresight to what was settled: by forecast, bid, availability, dispatch
+        and contract.
+        """
+        from adapters.backtest.book import Question
+        from adapters.backtest.value import value as value_of
+        from adapters.backtest.value_text import table, text
+
+        with session.open() as stack:
+            position = moment(stack, as_of).position
+            asked = Question(site, Month.parse(month), position, through)
+            with stack.database.reading(stack.settings.book) as connection:
+                report = value_of(connection, stack.settings.book, asked)
+        match format:
+            case "text":
+                print(text(report))
+            case "csv":
+                print(table(report), end="")
+            case "json":
+                print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+
+
+def _print_backtest(answer: object, format: Format) -> None:
+    from adapters.backtest.backtest import Backtest
+    from adapters.backtest.backtest_text import as_json, text
+    from adapters.backtest.value_text import table
+
+    assert isinstance(answer, Backtest)
+    match format:
+        case "text":
+            print(text(answer))
+        case "csv":
+            print(table(answer.report), end="")
+        case "json":
+            print(as_json(answer))

@@ -1,0 +1,1 @@
+"""What storage was worth under one plan or another, and where money was lost (docs/value.md)."""
