@@ -20,6 +20,7 @@ from dispatch.control.command_life import (
     WriteUncertain,
     WrittenFirst,
 )
+from dispatch.control.fallback import Fallback, fallback_aggregate
 from dispatch.control.foreign_writer import read_back
 from dispatch.control.lease import Lease, lease_aggregate
 from dispatch.control.on_day import (
@@ -188,7 +189,7 @@ class RecordWrittenFirst(OnDay, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (f"device.{self.device}",)
+        return (f"device.{self.device}", fallback_aggregate(self.device))
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, others: Mapping[str, object]
@@ -196,7 +197,8 @@ class RecordWrittenFirst(OnDay, frozen=True):
         """Raises:
         Refused: `id`, `unknown_device`, `command_day`, `time_ahead`; `journal_repeated`.
 
-        What raised power is recorded all the same, and marked `raised`."""
+        What raised power is recorded all the same, and marked `raised`; but for what the schedule says that
+        the site has acknowledged: its intent was on record."""
         for place in ("device", "by", "journal"):
             checked_id(getattr(self, place), place)
         device_of(others, self.device)
@@ -205,7 +207,8 @@ class RecordWrittenFirst(OnDay, frozen=True):
         if state is not None and self.journal in state.journalled:
             wrong = f"{self.journal} is recorded as {state.journalled[self.journal]}"
             raise Refused("journal_repeated", wrong, place="journal")
-        raised = not lowers(self.setpoint, self.before_w)
+        scheduled = _scheduled(others.get(fallback_aggregate(self.device)), self.setpoint, self.at)
+        raised = not scheduled and not lowers(self.setpoint, self.before_w)
         return (
             WrittenFirst(
                 next_sequence(state),
@@ -218,6 +221,15 @@ class RecordWrittenFirst(OnDay, frozen=True):
                 raised,
             ),
         )
+
+
+def _scheduled(fallback: object, setpoint: Setpoint, at: datetime) -> bool:
+    """Whether the schedule that the site holds says so at that instant."""
+    if not isinstance(fallback, Fallback) or fallback.acknowledged is None or setpoint.origin != "fallback":
+        return False
+    schedule = fallback.acknowledged
+    named = setpoint.cause == f"fallback {schedule.digest}"
+    return named and schedule.start <= at < schedule.end and schedule.at(at) == setpoint.setpoint_w
 
 
 def _checked_reason(text: str) -> str:

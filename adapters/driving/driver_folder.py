@@ -1,0 +1,94 @@
+"""The folder of a driver on its machine: one driver at a time, and the way to stop it without any server.
+
+A stop is a file that the driver looks for ten times a second; what became of it is a file beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from adapters.driving.emergencies import LocalStop, StopFile
+from adapters.embedded.child import private_folder
+from ledger.refusal import Refused
+
+LOOK_S: Final = 0.1
+
+
+class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a local stop: how many devices, how many were read and showed it, and why not."""
+
+    id: str
+    devices: int
+    verified: int
+    failed: dict[str, str] = {}
+    took_ms: int
+
+
+class DriverFolder:
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self.stop_file: Final = StopFile(path / "stop.json")
+        self._answer: Final = path / "stopped.json"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else drives from this folder meanwhile.
+
+        Raises:
+            Refused: `driver_running`.
+        """
+        private_folder(self.path)
+        file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                wrong = f"another process drives from {self.path}"
+                raise Refused("driver_running", wrong, place=str(self.path)) from None
+            yield
+        finally:
+            os.close(file)
+
+    @property
+    def driven(self) -> bool:
+        """Whether a driver runs."""
+        if not (self.path / "lock").exists():
+            return False
+        try:
+            with self.held():
+                return False
+        except Refused:
+            return True
+
+    def answer(self, answer: StopAnswer) -> None:
+        new = self._answer.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(answer))
+        new.replace(self._answer)
+
+    def order(self, stop: LocalStop) -> LocalStop:
+        """Order it; one that was ordered before and is not in the book yet is the same."""
+        private_folder(self.path)
+        standing = self.stop_file.read()
+        if standing is None:
+            self.stop_file.write(stop)
+        return standing or stop
+
+    def answered(self, stop: LocalStop, seconds: float) -> StopAnswer | None:
+        """What became of it, once the driver tells; None where it does not in time."""
+        give_up = time.monotonic() + seconds
+        while True:
+            if self._answer.exists():
+                found = msgspec.json.decode(self._answer.read_bytes(), type=StopAnswer)
+                if found.id == stop.id:
+                    return found
+            if time.monotonic() > give_up:
+                return None
+            time.sleep(LOOK_S / 4)

@@ -1,0 +1,151 @@
+"""Which emergencies stand for the devices of this driver, heard as they are ordered, or ordered beside it.
+
+A stop that is ordered at the machine itself needs neither NATS nor PostgreSQL: it stands in a file from then
+on, and is ordered in the book when the store is there; from then on it is ended there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from adapters.driving.watched_door import StoreLost, WatchedDoor
+from dispatch.control.emergency import (
+    AGGREGATE,
+    Emergencies,
+    EmergencyOrder,
+    OrderEmergency,
+    Scope,
+)
+from ledger.identity import checked_id
+from ledger.interval import Instant
+from ledger.refusal import Refused
+
+_RETRY_S: Final = 1.0
+_LOOK_S: Final = 10.0
+"""So often the book is asked although nothing was heard."""
+_REASON_MAX: Final = 2000
+
+
+class LocalStop(msgspec.Struct, frozen=True, kw_only=True):
+    """A stop of everything that this driver drives, as it was ordered at the machine."""
+
+    id: str
+    by: str
+    reason: str
+    at: Instant
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "id")
+        checked_id(self.by, "by")
+        if not 0 < len(self.reason.strip()) <= _REASON_MAX:
+            raise Refused("reason", f"say why, in at most {_REASON_MAX} characters", place="reason")
+
+    @property
+    def cause(self) -> str:
+        return f"local stop {self.id}"
+
+
+def local_stop(by: str, reason: str, now: datetime) -> LocalStop:
+    """Raises:
+    Refused: `id`, `reason`."""
+    return LocalStop(id=secrets.token_hex(8), by=by, reason=reason, at=now)
+
+
+class StopFile:
+    """Where a local stop stands until the book has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+
+    def read(self) -> LocalStop | None:
+        """Raises:
+        msgspec.DecodeError: somebody wrote something else into it."""
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=LocalStop)
+        except FileNotFoundError:
+            return None
+
+    def write(self, stop: LocalStop) -> None:
+        """On the disk when this returns."""
+        new = self.path.with_suffix(".new")
+        with new.open("wb") as file:
+            file.write(msgspec.json.encode(stop))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class EmergencyBoard:
+    """What stands for `devices` now. `changed` is called on this loop whenever it may be another."""
+
+    def __init__(
+        self, door: WatchedDoor, file: StopFile, devices: tuple[str, ...], changed: Callable[[], None]
+    ) -> None:
+        self._door = door
+        self._file = file
+        self._devices = devices
+        self._changed = changed
+        self._look = asyncio.Event()
+        self.standing = Emergencies()
+        self.local = file.read()
+        self.known = False
+        """Whether the book was asked once."""
+
+    def heard(self) -> None:
+        """Something happened to the book's emergencies."""
+        self._look.set()
+
+    def stop(self, stop: LocalStop) -> None:
+        """Ordered at the machine; what is on the disk already comes first."""
+        if self.local is None:
+            self.local = stop
+        self._changed()
+        self._look.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self._turn()
+            except StoreLost:
+                await asyncio.sleep(_RETRY_S)
+                await self._door.until_back()
+                continue
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+
+    async def _turn(self) -> None:
+        if self.local is not None:
+            await self._record(self.local)
+        found = await self._door.state(AGGREGATE)
+        assert found is None or isinstance(found, Emergencies), "the aggregate of emergencies"
+        changed = (found or Emergencies()) != self.standing or not self.known
+        self.standing = found or Emergencies()
+        self.known = True
+        if self.local is not None:
+            self._file.remove()
+            self.local = None
+            changed = True
+        if changed:
+            self._changed()
+
+    async def _record(self, stop: LocalStop) -> None:
+        """Ordered in the book under the same id however often it is tried."""
+        order = EmergencyOrder(kind="stop_all", scope=Scope("device", self._devices))
+        reason = f"{stop.reason} (at the driver, {stop.at.isoformat()})"[:_REASON_MAX]
+        await self._door.execute(OrderEmergency(order, stop.by, reason), f"local-stop-{stop.id}")

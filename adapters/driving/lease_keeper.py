@@ -1,0 +1,125 @@
+"""One device's lease: taken, renewed at a third, lost when nobody renewed it in time, released at the end.
+
+Held is what two clocks say: the one of the wall, under which it is on record, and one that never goes back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from adapters.driving.watched_door import WatchedDoor
+from dispatch.control.lease import Lease, ReleaseLease, RenewLease, TakeLease, lease_aggregate
+from ledger.refusal import Refused
+
+LASTS_S: Final = 900
+"""After a driver that died another waits up to so long, WRITE_MS and two seconds for its clock. The device
+is in its safe state long before: its own watchdog sees to that. A driver that ends in order releases."""
+RENEWED_PART: Final = 3
+WRITE_MS: Final = 5_000
+"""The longest that one setpoint's writes take: the executor gives up by then."""
+RETRY_S: Final = 1.0
+
+
+class LeaseKeeper:
+    """Of one device and holder: one run of one process."""
+
+    def __init__(
+        self,
+        device: str,
+        holder: str,
+        door: WatchedDoor,
+        clock: Callable[[], datetime],
+        *,
+        lasts_s: int = LASTS_S,
+        write_ms: int = WRITE_MS,
+    ) -> None:
+        self.token = 0
+        self.write_ms = write_ms
+        self._device = device
+        self._holder = holder
+        self._door = door
+        self._clock = clock
+        self._lasts_s = lasts_s
+        self._until: datetime | None = None
+        self._ends = 0.0
+        self._count = 0
+
+    def held(self) -> bool:
+        """Whether a write may begin now."""
+        return self._until is not None and self._clock() < self._until and time.monotonic() < self._ends
+
+    async def turn(self) -> float:
+        """Take or renew it; answers after how many seconds it is to be called again. Never raises for a lease
+        that is another's: it is taken when it is free.
+
+        Raises:
+            StoreLost: it stays held as long as it was.
+        """
+        return await (self._renew() if self.held() else self._take())
+
+    def lost(self) -> None:
+        """Somebody else says that it is not held."""
+        self._until = None
+
+    async def release(self) -> None:
+        """Begin no more writes; a lease that is lost by now needs no release.
+
+        Raises:
+            StoreLost: it ends by itself.
+        """
+        token, self._until = (self.token if self.held() else 0), None
+        if token:
+            try:
+                await self._door.execute(ReleaseLease(self._device, self._holder, token), self._id("release"))
+            except Refused as refused:
+                if refused.code != "lease_lost":
+                    raise
+
+    async def _take(self) -> float:
+        self._until = None
+        command = TakeLease(self._device, self._holder, self._lasts_s, self.write_ms)
+        try:
+            await self._door.execute(command, self._id("take"))
+        except Refused as refused:
+            if refused.code != "lease_held":
+                raise
+            self._count += 1
+            return await self._until_free()
+        return await self._keep()
+
+    async def _renew(self) -> float:
+        command = RenewLease(self._device, self._holder, self.token, self._lasts_s)
+        try:
+            await self._door.execute(command, self._id("renew"))
+        except Refused as refused:
+            if refused.code != "lease_lost":
+                raise
+            self._count += 1
+            self._until = None
+            return 0.0
+        return await self._keep()
+
+    async def _keep(self) -> float:
+        """What is on record now. `_count` goes on only then: a repeat has the same command id."""
+        lease = await self._door.state(lease_aggregate(self._device))
+        self._count += 1
+        if not isinstance(lease, Lease) or lease.holder != self._holder:
+            self._until = None
+            return RETRY_S
+        self.token, self._until = lease.token, lease.until
+        left = (lease.until - self._clock()) / timedelta(seconds=1)
+        self._ends = time.monotonic() + min(left, self._lasts_s)
+        return self._lasts_s / RENEWED_PART
+
+    async def _until_free(self) -> float:
+        lease = await self._door.state(lease_aggregate(self._device))
+        if not isinstance(lease, Lease):
+            return RETRY_S
+        left = (lease.free_at - self._clock()) / timedelta(seconds=1)
+        return min(max(left, 0.05), RETRY_S)
+
+    def _id(self, step: str) -> str:
+        return f"{self._holder}-{self._device}-{step}-{self._count}"

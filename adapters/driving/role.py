@@ -1,0 +1,253 @@
+"""The driving role: the devices of this machine's fleet file, driven until stopped.
+
+All that it must know of before is in the book and in its folder, so that it may be killed and started again
+at any moment: a device is read before it is written, and a write of which nobody knows is found out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import psycopg_pool
+import uvloop
+
+from adapters import continuity
+from adapters.awaited_door import AwaitedDoor
+from adapters.continuity import Discontinuity
+from adapters.driving.budget_file import BudgetFile
+from adapters.driving.device_state import millis
+from adapters.driving.driven_site import FleetBook, fleet_book
+from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer
+from adapters.driving.emergencies import EmergencyBoard
+from adapters.driving.fallback_file import FallbackFile
+from adapters.driving.fleet import Fleet
+from adapters.driving.fleet_file import FleetDevice
+from adapters.driving.journal import Journal
+from adapters.driving.plans import Plans
+from adapters.driving.port import DevicePort
+from adapters.driving.quiet_door import QuietDoor
+from adapters.driving.regulating import hear_signals
+from adapters.driving.stream_ear import StreamEar
+from adapters.driving.watched_door import StoreLost, WatchedDoor
+from adapters.front_door import FrontDoor
+from adapters.integrity import checkpoint_files
+from adapters.integrity.checked_recorder import CheckedRecorder
+from adapters.modbus.port import ports as modbus_ports
+from adapters.nats.log import Log
+from adapters.settling import Behind, lowest_position
+from adapters.stack import Stack
+from adapters.telemetry.forwarding import Forwarder
+from adapters.telemetry.outbox import Outbox
+from dispatch.commissioning.report import (
+    Commissioning,
+    address_sha256,
+    commissioning_aggregate,
+    profile_sha256,
+)
+from dispatch.control.emergency import AGGREGATE
+from ledger.refusal import Refused
+
+ACTOR: Final = "driver"
+OUTBOX_BYTES: Final = 1 << 30
+_APPEND_S: Final = 2.0
+_PLANS_S: Final = 2.0
+_COMMISSIONED_S: Final = 5.0
+_MEASURED_S: Final = 10.0
+_AWAY: Final = (psycopg.OperationalError, psycopg_pool.PoolTimeout)
+
+
+class DrivingRole:
+    """One fleet file's devices. `say` gets a line for each change that a person should know of."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        devices: Sequence[FleetDevice],
+        folder: DriverFolder,
+        say: Callable[[str], None],
+        *,
+        ports: Callable[[str], Mapping[str, DevicePort]] | None = None,
+    ) -> None:
+        self._stack = stack
+        self._devices = tuple(devices)
+        self._folder = folder
+        self._say = say
+        self._clock = stack.clock
+        self._ports = ports or self._modbus
+        self._said: dict[str, str] = {}
+        self.fleet: Fleet | None = None
+
+    def run(self, stop_with: Callable[[asyncio.Event], None]) -> None:
+        """Until the event is set that `stop_with` is given on the loop that this makes.
+
+        Raises:
+            Refused: a device of the file that is not registered, by its name; `driver_running`.
+        """
+        with self._folder.held(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run(stop_with))
+
+    async def _run(self, stop_with: Callable[[asyncio.Event], None]) -> None:
+        stopping = asyncio.Event()
+        stop_with(stopping)
+        await self.drive(stopping)
+
+    async def drive(self, stopping: asyncio.Event) -> None:
+        """As `run`, on a loop of the caller's, who holds the folder."""
+        stack, folder, book = self._stack, self._folder.path, self._stack.settings.book
+        run = f"drive-{secrets.token_hex(6)}"
+        known = await asyncio.to_thread(self._book)
+        log = Log(stack.client, book, deadline=_APPEND_S)
+        front = FrontDoor(CheckedRecorder(log, stack.database), self._clock, lambda: self._guard(log))
+        door = QuietDoor(AwaitedDoor(front), ACTOR)
+        outbox = Outbox(folder / "outbox", OUTBOX_BYTES)
+        journal = Journal(folder / "journal", run)
+        ports = self._ports(run)
+        plans = Plans(stack.database, book, frozenset(known.sites))
+        fleet = self.fleet = Fleet(
+            known, ports, plans, door, journal, FallbackFile(folder / "fallbacks"), self._clock, run,
+            outbox.put, self._say,
+        )  # fmt: skip
+        names = tuple(fleet.storages)
+        board = fleet.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
+        ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
+        forwarder = Forwarder(outbox, stack.client, book)
+        self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(work)
+                    for work in (
+                        fleet.run(),
+                        board.run(),
+                        ear.run(),
+                        forwarder.run(),
+                        self._planned(plans, fleet),
+                        self._commissioned(door, fleet),
+                        self._stopped_here(board, fleet),
+                        hear_signals(stack.client, book, fleet.signalled, self._say),
+                        self._measured(door, fleet),
+                    )
+                ]
+                await stopping.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await door.close()
+            await journal.close()
+            await asyncio.gather(*(port.close() for port in ports.values()), return_exceptions=True)
+            await asyncio.to_thread(outbox.close)
+
+    def _book(self) -> FleetBook:
+        self._stack.caught_up()
+        with self._stack.database.reading(self._stack.settings.book) as connection:
+            return fleet_book(connection, lowest_position(connection), self._devices, self._clock())
+
+    def _guard(self, log: Log) -> None:
+        continuity.guard(log, self._stack.database)
+        checkpoint_files.guard(self._stack.published, log)
+
+    def _modbus(self, run: str) -> Mapping[str, DevicePort]:
+        folder = self._folder.path / "budgets"
+        folder.mkdir(exist_ok=True)
+        made = modbus_ports(
+            self._devices,
+            run,
+            lambda: millis(self._clock()),
+            lambda name: BudgetFile(folder / f"{name}.json"),
+        )
+        found = {port.device: port for port in made}
+        missing = sorted({one.id for one in self._devices} - found.keys())
+        if missing:
+            raise Refused("device_address", "this driver speaks Modbus", place=missing[0])
+        return found
+
+    async def _planned(self, plans: Plans, fleet: Fleet) -> None:
+        """What the book says of plans, sites and terms, as soon as it is projected."""
+        while True:
+            try:
+                if await asyncio.to_thread(plans.refresh, self._clock()):
+                    fleet.reload(await asyncio.to_thread(self._reread))
+                    fleet.changed()
+            except (Behind, *_AWAY) as away:
+                self._tell("plans", f"not to be read now: {away}")
+            except (Discontinuity, Refused) as damaged:
+                self._tell("plans", f"what was known stays: {damaged}")
+            else:
+                self._tell("plans", "")
+            await asyncio.sleep(_PLANS_S)
+
+    def _reread(self) -> FleetBook:
+        with self._stack.database.reading(self._stack.settings.book) as connection:
+            return fleet_book(connection, lowest_position(connection), self._devices, self._clock())
+
+    async def _commissioned(self, door: WatchedDoor, fleet: Fleet) -> None:
+        """Which devices have passed their step test as they stand in the file."""
+        while True:
+            every = tuple(fleet.storages.values())
+            asked = (door.state(commissioning_aggregate(one.id)) for one in every)
+            try:
+                states = await asyncio.gather(*asked)
+            except StoreLost:
+                await door.until_back()
+                continue
+            for one, state in zip(every, states, strict=True):
+                device = one.one.fleet
+                permitted = isinstance(state, Commissioning) and state.permits(
+                    profile_sha256(device.profile), address_sha256(device.address)
+                )
+                one.executor.commissioned = permitted
+                self._tell(device.id, "" if permitted else "not commissioned: it is read and never raised")
+            await asyncio.sleep(_COMMISSIONED_S)
+
+    async def _measured(self, door: WatchedDoor, fleet: Fleet) -> None:
+        """What was measured of regulation, hour by hour, as facts for settlement."""
+        while True:
+            for trace in tuple(fleet.traces.values()):
+                try:
+                    await trace.tell(door, millis(self._clock()), self._say)
+                except StoreLost:
+                    await door.until_back()
+            await asyncio.sleep(_MEASURED_S)
+
+    async def _stopped_here(self, board: EmergencyBoard, fleet: Fleet) -> None:
+        """A stop that is ordered at the machine, from its file; what became of it is answered there."""
+        answered = ""
+        while True:
+            if board.local is None and self._folder.stop_file.path.exists():
+                stop = self._folder.stop_file.read()
+                if stop is not None:
+                    board.stop(stop)
+            local = board.local
+            if local is not None and local.id != answered:
+                begun = time.monotonic()
+                answered = local.id
+                board.stop(local)
+                self._say(f"STOP ordered here by {local.by}: {local.reason}")
+                outcomes = await fleet.until_stopped()
+                failed = {one.device: one.why for one in outcomes if not one.verified}
+                verified = sum(one.verified for one in outcomes)
+                took_ms = round((time.monotonic() - begun) * 1000)
+                self._folder.answer(
+                    StopAnswer(
+                        id=local.id, devices=len(outcomes), verified=verified, failed=failed, took_ms=took_ms
+                    )
+                )
+                self._say(f"{verified} of {len(outcomes)} devices stopped and read within {took_ms} ms")
+            await asyncio.sleep(LOOK_S)
+
+    def _tell(self, about: str, text: str) -> None:
+        """Say it, unless it is what was said last about that."""
+        if self._said.get(about, "") != text:
+            self._said[about] = text
+            self._say(f"{about}: {text or 'well again'}")
+
+
+def driver_folder(state: Path, book: str) -> DriverFolder:
+    """Where a driver of the book keeps what it needs."""
+    return DriverFolder(state / "driving" / book)

@@ -1,0 +1,268 @@
+"""One look at the whole fleet: from plans, emergencies and what devices can do to what each device is told.
+
+In this order, the later over the earlier: a site's plan split over its devices; what lost devices leave
+shared among the others of the portfolio; the peak guard; emergencies. No clock, no memory: the same turn has
+the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+
+from dispatch.control.emergency import Emergencies, Emergency
+from dispatch.control.emergency_setpoint import Wished, govern
+from dispatch.control.loss import Part, on_loss
+from dispatch.control.plan_share import share_plan
+from dispatch.control.reallocation import NO_GROUP, Capabilities, GroupLimit, Whole, share_out
+from dispatch.control.setpoint import Origin
+from dispatch.control.turn_parts import Standing, TurnDevice, TurnSite
+from dispatch.planning.guard import guard
+
+Why = Literal["plan", "others_share", "lost", "guard", "emergency", "fallback", "nothing_planned", "kept"]
+"""Why a device is told what it is told: its part of the plan; that, changed by what others cannot give or a
+connection allows; it is lost itself; the peak; an emergency; its fallback schedule; nothing says what to do;
+what it has stays."""
+
+ORIGINS: Final[Mapping[Why, Origin]] = {
+    "plan": "plan",
+    "others_share": "plan",
+    "lost": "plan",
+    "guard": "guard",
+    "emergency": "emergency",
+    "fallback": "fallback",
+    "nothing_planned": "plan",
+    "kept": "plan",
+}
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What one device is to be told, and why; `emergencies` are the numbers of those that decided it."""
+
+    device: str
+    setpoint_w: int
+    why: Why
+    emergencies: tuple[int, ...] = ()
+
+
+class Turned(msgspec.Struct, frozen=True, kw_only=True):
+    """What each device is told, in the order of the devices.
+
+    `missing_w` is by portfolio what of its plans its devices are not told (below 0: to charge), and
+    `unanswered_w` the same of each standing response. `groups_broken` are groups whose limits cannot be kept.
+    """
+
+    told: tuple[Told, ...]
+    missing_w: dict[str, int]
+    unanswered_w: dict[int, int]
+    groups_broken: tuple[int, ...] = ()
+
+
+def turn(
+    sites: Sequence[TurnSite],
+    devices: Sequence[TurnDevice],
+    emergencies: Emergencies,
+    now: datetime,
+    *,
+    groups: Sequence[GroupLimit] = (),
+    lost: frozenset[Part] = frozenset(),
+) -> Turned:
+    """What each device is told at `now`. `lost` is what of the house is lost (`dispatch.control.loss`).
+
+    A lost device is told to stop, so that what others give in its place is not given twice. The share of a
+    stopped device goes to the others, too; one that holds or responds is no part of the plan any more.
+
+    Raises:
+        Refused: `fleet_power`, `group_unknown`, `guard_step`.
+    """
+    by_site = {one.site: one for one in sites}
+    over = [emergencies.standing(one.device, one.site, now) for one in devices]
+    wishes = [_alone(device, by_site[device.site], lost) for device in devices]
+    standings = [
+        _standing(*each) for each in zip(devices, over, (w is not None for w in wishes), strict=True)
+    ]
+    own = np.array([0 if wish is None else wish[0] for wish in wishes], dtype=np.int64)
+    setpoint, plan_w = own.copy(), own.copy()
+    targets: dict[str, int] = {}
+    broken: set[int] = set()
+    exports = _exports(devices, over)
+    for portfolio in sorted({one.portfolio for one in sites}):
+        those = [one for one in sites if one.portfolio == portfolio]
+        names = {one.site for one in those}
+        at = [n for n, one in enumerate(devices) if one.site in names and wishes[n] is None]
+        shared = share_plan(those, [devices[n] for n in at], [standings[n] for n in at], exports, groups)
+        plan_w[at], setpoint[at] = shared.own_w, shared.setpoint_w
+        targets[portfolio] = shared.target_w
+        broken.update(shared.broken)
+    guarded = _guarded(sites, devices, standings, setpoint)
+    responses, unanswered = _responses(sites, devices, over, groups)
+    told: dict[int, Told] = {}
+    for site in sites:
+        at = [n for n, one in enumerate(devices) if one.site == site.site]
+        wished = [
+            Wished(
+                device=devices[n].device,
+                wish_w=int(guarded[n]),
+                standing_w=devices[n].standing_w,
+                power_w=devices[n].power_w,
+                response_w=responses.get(n),
+                emergencies=over[n],
+            )
+            for n in at
+        ]
+        for n, governed in zip(at, govern(wished, site.grid_w), strict=True):
+            device, alone = devices[n], wishes[n]
+            why: Why
+            if governed.by:
+                why = "emergency"
+            elif alone is not None:
+                why = alone[1]
+            elif device.lost:
+                why = "lost"
+            elif guarded[n] != setpoint[n]:
+                why = "guard"
+            else:
+                why = "plan" if setpoint[n] == plan_w[n] else "others_share"
+            told[n] = Told(
+                device=device.device,
+                setpoint_w=device.within(governed.setpoint_w),
+                why=why,
+                emergencies=governed.by,
+            )
+    missing = {
+        portfolio: target
+        - sum(
+            told[n].setpoint_w
+            for n, one in enumerate(devices)
+            if by_site[one.site].portfolio == portfolio and standings[n] == "free"
+        )
+        for portfolio, target in targets.items()
+    }
+    return Turned(
+        told=tuple(told[n] for n in range(len(devices))),
+        missing_w=missing,
+        unanswered_w=unanswered,
+        groups_broken=tuple(sorted(broken)),
+    )
+
+
+def _alone(device: TurnDevice, site: TurnSite, lost: frozenset[Part]) -> tuple[int, Why] | None:
+    """What it is told when it does not follow a plan; None when it does."""
+    parts: frozenset[Part] = lost if site.planned_w is not None else lost | {"plan"}
+    match on_loss(parts, agreed=device.fallback_w is not None, in_force=device.in_force).action:
+        case "follow_plan":
+            return None
+        case "keep_setpoint":
+            return device.within(device.standing_w or 0), "kept"
+        case "follow_fallback":
+            assert device.fallback_w is not None, "it is agreed"
+            return device.within(device.fallback_w), "fallback"
+        case "stop" | "revert":
+            return 0, "nothing_planned"
+
+
+def _standing(device: TurnDevice, over: Sequence[Emergency], alone: bool) -> Standing:  # noqa: FBT001
+    kinds = {one.order.kind for one in over}
+    if device.lost or "stop_all" in kinds:
+        return "out"
+    return "apart" if alone or kinds & {"hold", "respond_now"} else "free"
+
+
+def _exports(devices: Sequence[TurnDevice], over: Sequence[Sequence[Emergency]]) -> dict[str, int]:
+    """The most that may leave a site, of those for which an emergency says it."""
+    found: dict[str, int] = {}
+    for device, standing in zip(devices, over, strict=True):
+        for one in standing:
+            if one.order.kind == "limit_export" and one.order.power_w is not None:
+                found[device.site] = min(one.order.power_w, found.get(device.site, one.order.power_w))
+    return found
+
+
+def _guarded(
+    sites: Sequence[TurnSite], devices: Sequence[TurnDevice], standings: Sequence[Standing], setpoint: Whole
+) -> Whole:
+    """The same with each guarded site's peak held by its devices that are free to."""
+    guarded = setpoint.copy()
+    for site in sites:
+        if site.guard is None:
+            continue
+        at = [n for n, one in enumerate(devices) if one.site == site.site]
+        free = [n for n in at if standings[n] == "free"]
+        if not free:
+            continue
+        rest = sum(devices[n].standing_w or 0 for n in at if standings[n] == "apart")
+        found = site.guard
+        wish = rest + int(setpoint[free].sum())
+        now = guard(found.limits, found.billed, wish, found.behind_w, found.stored_wh)
+        if now.setpoint_w != wish:
+            fleet = _capabilities([devices[n] for n in free], setpoint[free])
+            guarded[free] = share_out(now.setpoint_w - rest, fleet).setpoint_w
+    return guarded
+
+
+def _responses(
+    sites: Sequence[TurnSite],
+    devices: Sequence[TurnDevice],
+    over: Sequence[Sequence[Emergency]],
+    groups: Sequence[GroupLimit],
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Each responding device's share of the strongest response that it is under, and by response what of it
+    nobody gives."""
+    under: dict[int, list[int]] = {}
+    orders: dict[int, Emergency] = {}
+    for n, standing in enumerate(over):
+        for one in standing:
+            if one.order.kind == "respond_now":
+                orders[one.number] = one
+                under.setdefault(one.number, [])
+        first = next((one for one in standing if one.order.kind != "limit_export"), None)
+        if first is not None and first.order.kind == "respond_now":
+            under[first.number].append(n)
+    shares: dict[int, int] = {}
+    unanswered: dict[int, int] = {}
+    exports = _exports(devices, over)
+    places = {one.site: n for n, one in enumerate(sites)}
+    for number, at in sorted(under.items()):
+        power = orders[number].order.power_w
+        assert power is not None, "a response has its power"
+        those = [devices[n] for n in at]
+        fleet = _capabilities(those, np.zeros(len(at), dtype=np.int64), places)
+        limits = [_room(site, devices, exports.get(site.site)) for site in sites]
+        found = share_out(power, fleet, limits, groups)
+        shares.update(zip(at, found.setpoint_w.tolist(), strict=True))
+        unanswered[number] = found.missing_w
+    return shares, unanswered
+
+
+def _room(site: TurnSite, devices: Sequence[TurnDevice], export_w: int | None) -> GroupLimit:
+    """What a site may be told in a response: its connection's limits; where what it draws is not known,
+    whatever its devices can."""
+    here = [one for one in devices if one.site == site.site]
+    low, high = sum(one.low_w for one in here), sum(one.high_w for one in here)
+    powers = [one.power_w for one in here if not one.lost]
+    known = [power for power in powers if power is not None]
+    if site.grid_w is None or len(known) < len(powers):
+        return GroupLimit(low, high)
+    drawn = site.grid_w + sum(known)
+    most_out = site.export_w if export_w is None else min(site.export_w, export_w)
+    return GroupLimit(max(low, min(drawn - site.import_w, 0)), min(high, max(drawn + most_out, 0)))
+
+
+def _capabilities(
+    devices: Sequence[TurnDevice], present: Whole, places: Mapping[str, int] | None = None
+) -> Capabilities:
+    count = len(devices)
+    none = np.full(count, NO_GROUP, dtype=np.int64)
+    return Capabilities(
+        device=tuple(one.device for one in devices),
+        present_w=present,
+        low_w=np.array([one.within(one.low_w) for one in devices], dtype=np.int64),
+        high_w=np.array([one.within(one.high_w) for one in devices], dtype=np.int64),
+        ramp_w=np.full(count, 2**31 - 1, dtype=np.int64),
+        feeder=none if places is None else np.array([places[one.site] for one in devices], dtype=np.int64),
+        industry=none if places is None else np.array([one.group for one in devices], dtype=np.int64),
+    )

@@ -1,0 +1,93 @@
+"""A portfolio's plan split over its devices, and what some cannot give shared among the others.
+
+Whole W: a site's power by what each device can do in its direction, largest remainders, ties by device id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from dispatch.control.reallocation import Capabilities, GroupLimit, Whole, proportional, share_out
+from dispatch.control.turn_parts import Standing, TurnDevice, TurnSite
+
+_UNLIMITED: Final = 2**31 - 1
+
+
+class PlanShared(msgspec.Struct, frozen=True, eq=False):
+    """By device, in the order of the devices: `own_w` of its site's plan as long as nobody is missing,
+    `setpoint_w` with what others cannot give. `target_w` is what all together are to give: the plans without
+    what is planned for devices apart. `broken` are groups whose limits cannot be kept."""
+
+    own_w: Whole
+    setpoint_w: Whole
+    target_w: int
+    broken: tuple[int, ...] = ()
+
+
+def share_plan(
+    sites: Sequence[TurnSite],
+    devices: Sequence[TurnDevice],
+    standings: Sequence[Standing],
+    export_w: Mapping[str, int],
+    groups: Sequence[GroupLimit] = (),
+) -> PlanShared:
+    """The setpoints of one portfolio; sites without a plan take no part. `export_w` is the most that may
+    leave a site where emergencies limit it.
+
+    A site's own devices come first: only what they cannot give goes to other sites, by headroom, never
+    beyond what a site's connection or a group allows. Where what a site draws is not known, it takes no more
+    than its own plan.
+
+    Raises:
+        Refused: `fleet_power`, `group_unknown`.
+    """
+    places = {site.site: n for n, site in enumerate(sites)}
+    of = np.array([places[one.site] for one in devices], dtype=np.int64)
+    planned = np.array([site.planned_w or 0 for site in sites], dtype=np.int64)
+    takes = [s != "out" and sites[n].planned_w is not None for s, n in zip(standings, of, strict=True)]
+    low = np.array([one.within(one.low_w) if t else 0 for one, t in zip(devices, takes, strict=True)])
+    high = np.array([one.within(one.high_w) if t else 0 for one, t in zip(devices, takes, strict=True)])
+    low, high = low.astype(np.int64), high.astype(np.int64)
+    order = np.argsort(np.array([one.device for one in devices], dtype=object), kind="stable")
+    own = np.zeros(len(devices), dtype=np.int64)
+    own[order] = proportional(np.maximum(planned, 0), high[order], of[order])
+    own[order] -= proportional(np.maximum(-planned, 0), -low[order], of[order])
+    free = np.array([standing == "free" for standing in standings], dtype=bool)
+    target = int(planned.sum()) - int(own[~free].sum())
+    given = np.where(free, own, 0)
+    if not free.any():
+        return PlanShared(own, given, target)
+    limits = [_limit(site, devices, given, of == n, export_w.get(site.site)) for n, site in enumerate(sites)]
+    fleet = Capabilities(
+        device=tuple(one.device for one in devices),
+        present_w=given,
+        low_w=np.where(free, low, 0),
+        high_w=np.where(free, high, 0),
+        ramp_w=np.full(len(devices), _UNLIMITED),
+        feeder=of,
+        industry=np.array([one.group for one in devices], dtype=np.int64),
+    )
+    shared = share_out(max(min(target, _UNLIMITED), -_UNLIMITED), fleet, limits, groups)
+    return PlanShared(own, shared.setpoint_w, target, shared.industries_broken)
+
+
+def _limit(
+    site: TurnSite, devices: Sequence[TurnDevice], given: Whole, here: np.ndarray, export_w: int | None
+) -> GroupLimit:
+    """From what to what a site's devices together may be set: within its connection, never so that they are
+    forced through 0. A lost device goes on doing what it does, and is part of what the site draws."""
+    wish = int(given[here].sum())
+    towards = (min(wish, 0), max(wish, 0))
+    powers = [one.power_w for one, at in zip(devices, here, strict=True) if at and not one.lost]
+    known = [power for power in powers if power is not None]
+    if site.grid_w is None or len(known) < len(powers):
+        return GroupLimit(towards[0], towards[1] if export_w is None else 0)
+    drawn = site.grid_w + sum(known)
+    most_out = site.export_w if export_w is None else min(site.export_w, export_w)
+    low = min(drawn - site.import_w, towards[1])
+    high = max(drawn + most_out, towards[0])
+    return GroupLimit(max(low, -_UNLIMITED), min(high, _UNLIMITED))

@@ -1,0 +1,124 @@
+"""`wattledger drive` as a user runs it, and its stop, which needs no server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.cli.drive import _stop
+from adapters.driving.driver_folder import DriverFolder, StopAnswer
+from adapters.driving.emergencies import local_stop
+from dispatch.control.emergency import AGGREGATE, Emergencies
+from ledger.refusal import Refused
+from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
+from tests.adapters.conftest import Bench
+from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, now, storage
+
+ROOT = Path(__file__).parents[3]
+METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
+PROGRAM = (sys.executable, "-m", "adapters.main", "drive")
+
+
+@pytest.fixture
+def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
+    with driver_book(bench, tmp_path) as made:
+        yield made
+
+
+def until(what: Callable[[], bool], seconds: float = 25.0) -> None:
+    give_up = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+@pytest.mark.fault
+def test_drive_and_stop_all_as_processes(book: DriverBook, tmp_path: Path) -> None:
+    with peer("bess_swapped", *METER) as running:
+        book.furnish((storage("a", running.ports[0]),))
+        book.plan(60 * KW, 60 * KW)
+        fleet = tmp_path / "fleet.toml"
+        fleet.write_text(
+            f"""[[devices]]
+id = "a"
+profile = "{EXAMPLES}/bess_swapped.toml"
+address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {running.ports[0]}, answer_ms = 500 }}
+[[devices]]
+id = "G1"
+profile = "{EXAMPLES}/meter_import_export.toml"
+address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {running.ports[0]}, unit = 2 }}
+meter = "GRID"
+"""
+        )
+        settings = book.stack.settings
+        given = {
+            "WATTLEDGER_BOOK": settings.book,
+            "WATTLEDGER_STATE": str(settings.state),
+            "WATTLEDGER_NATS_URL": settings.nats_url,
+            "WATTLEDGER_NATS_MONITOR_URL": settings.nats_monitor_url,
+            "WATTLEDGER_NATS_SEED": str(settings.nats_seed),
+            "WATTLEDGER_POSTGRES_URL": settings.postgres_url,
+            "WATTLEDGER_DEVICES": str(fleet),
+            "WATTLEDGER_LOG_KEY": str(settings.log_key),
+        }
+        environment = dict(os.environ) | {name: value for name, value in given.items() if value}
+        process = subprocess.Popen(PROGRAM, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            until(lambda: running.truth()["setpoint_w"] == 60 * KW)
+            # The second process knows no server at all.
+            alone = {name: environment[name] for name in ("WATTLEDGER_BOOK", "WATTLEDGER_STATE", "PATH")}
+            done = subprocess.run(
+                [*PROGRAM, "--stop-all", "smoke", "--as", "guard-1"],
+                cwd=ROOT, env=alone, capture_output=True, text=True, timeout=30, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith("1 of 1 devices stopped, and read so, within ")
+            assert running.truth()["setpoint_w"] == 0
+
+            def recorded() -> bool:
+                state = book.stack.door.state(AGGREGATE)
+                return isinstance(state, Emergencies) and [one.by for one in state.open] == ["guard-1"]
+
+            until(recorded)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "STOP ordered here by guard-1: smoke" in output
+
+
+def test_a_stop_without_a_driver_waits_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = DriverFolder(tmp_path / "driving")
+    assert _stop(folder, "guard-1", "smoke", now()) == 1
+    assert "stops everything first" in capsys.readouterr().err
+    first = folder.stop_file.read()
+    assert first is not None
+    assert folder.order(local_stop("guard-2", "again", now())) == first, "the first one stands"
+    with folder.held():
+        assert folder.driven
+        with pytest.raises(Refused) as refused, folder.held():
+            pass
+        assert refused.value.code == "driver_running"
+        answer = StopAnswer(id=first.id, devices=2, verified=1, failed={"b": "it does not answer"}, took_ms=9)
+        folder.answer(answer)
+        assert _stop(folder, "guard-2", "again", now()) == 1
+    told = capsys.readouterr()
+    assert "1 of 2 devices stopped" in told.out
+    assert "b is not stopped: it does not answer" in told.err
+    assert not folder.driven
+
+
+def test_who_stops_says_who_and_why(tmp_path: Path) -> None:
+    folder = DriverFolder(tmp_path / "driving")
+    for by, reason, code in (("", "smoke", "id"), ("guard-1", " ", "reason")):
+        with pytest.raises(Refused) as refused:
+            _stop(folder, by, reason, now())
+        assert refused.value.code == code
+    assert folder.stop_file.read() is None

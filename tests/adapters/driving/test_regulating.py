@@ -1,0 +1,123 @@
+"""A regulation signal followed on real storages within the band on record, and measured to the watt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from adapters.driving.device_state import millis
+from adapters.driving.regulating import AgcSignal, RegulationTrace, measured, signal_subject
+from adapters.driving.role import DrivingRole
+from dispatch.control.regulation_measure import OWN_RUN, Instruction, Samples
+from ledger.market_rule_file import parse
+from ledger.refusal import Refused
+from ledger.streams.regulation import AgcInstructions, RegulationRule
+from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
+from tests.adapters.conftest import Bench
+from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now, storage
+
+METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
+HOUR = datetime(2026, 8, 3, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
+    with driver_book(bench, tmp_path) as made:
+        yield made
+
+
+def hunan() -> RegulationRule:
+    file = Path(__file__).parents[3] / "examples/market_rules/regulation_hunan.toml"
+    rule = parse(file.read_bytes())
+    assert isinstance(rule, RegulationRule)
+    return rule
+
+
+def signal(ppm: int, at: datetime, **given: Any) -> AgcSignal:
+    fields = {"portfolio": "S1", "rule": "agc", "product": "agc", **given}
+    return AgcSignal(signal_ppm=ppm, at=at, **fields)
+
+
+def test_a_signal_is_followed_within_the_band_without_another_intent(book: DriverBook) -> None:
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.plan(50 * KW, 50 * KW, regulation_w=(40 * KW, 40 * KW))
+
+        def told(role: DrivingRole) -> int | None:
+            standing = role.fleet.storages["a"].executor.standing if role.fleet else None
+            return standing.target_w if standing is not None and standing.confirmed else None
+
+        async def send(ppm: int) -> None:
+            body = msgspec.json.encode(signal(ppm, now()))
+            subject = signal_subject(book.bench.book, "S1")
+            await asyncio.to_thread(book.stack.client.run, book.stack.client.publish(subject, body))
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+                await book.until(lambda: told(role) == 50 * KW)
+                assert role.fleet is not None
+                before = role.fleet.storages["a"].executor.standing
+                assert before is not None
+                assert (before.setpoint.band_w, before.setpoint.origin) == (40 * KW, "regulation")
+                for ppm, power_w in ((500_000, 70 * KW), (-1_000_000, 10 * KW)):
+                    await send(ppm)
+                    took = await book.until(lambda power_w=power_w: told(role) == power_w)  # type: ignore[misc]
+                    assert took < 2.0
+                    assert running.truth()["setpoint_w"] == power_w
+                after = role.fleet.storages["a"].executor.standing
+                assert after is not None
+                assert after.sequence == before.sequence, "its intent covers the band"
+                await asyncio.to_thread(
+                    book.stack.client.run,
+                    book.stack.client.publish(signal_subject(book.bench.book, "S1"), b"{}"),
+                )
+                await book.until(lambda: any("no signal" in line for line in book.said))
+                assert told(role) == 10 * KW
+
+        asyncio.run(driven())
+
+
+def test_an_hour_is_measured_once_over_and_forgotten() -> None:
+    trace, start = RegulationTrace("S1", 250 * KW), millis(HOUR)
+    for second in range(0, 40, 4):
+        trace.asked(signal(400_000, HOUR + timedelta(seconds=second)), 100 * KW)
+    trace.asked(signal(0, HOUR + timedelta(seconds=40)), 0)
+    trace.asked(signal(0, HOUR + timedelta(hours=1)), 60 * KW)
+    for second in range(3600):
+        ramp = min(50 * KW * second, 100 * KW) if second < 40 else 0
+        trace.sampled(start + second * 1000, ramp)
+    assert trace.over(start + 3_600_000) == [], "the last samples may be on their way"
+    assert trace.over(start + 3_604_000) == [("agc", "agc", start)]
+    instructions, samples = trace.hour("agc", "agc", start)
+    assert instructions == [Instruction(0, 40_000, 100 * KW), Instruction(40_000, 3_600_000, 0)]
+    fact = measured(hunan(), "agc", "S1", start, instructions, samples, 250 * KW)
+    assert isinstance(fact, AgcInstructions)
+    assert (fact.run, fact.mileage_w) == (OWN_RUN, (100 * KW,))
+    assert fact.started_s == (0,), "by the second the power was there already: nothing to measure"
+    trace.forget("agc", "agc", start)
+    assert trace.over(start + 2 * 3_604_000) == [("agc", "agc", start + 3_600_000)], "the next hour's is left"
+
+
+def test_nothing_is_measured_over_a_gap() -> None:
+    at = np.array([0, 1000, 20_000, 21_000], dtype=np.int64)
+    samples = Samples(at, np.array([0, 50 * KW, 100 * KW, 100 * KW], dtype=np.int64))
+    with pytest.raises(Refused) as refused:
+        measured(hunan(), "agc", "S1", millis(HOUR), [Instruction(0, 22_000, 100 * KW)], samples, 250 * KW)
+    assert refused.value.code == "telemetry_gap"
+    with pytest.raises(Refused) as refused:
+        measured(object(), "agc", "S1", millis(HOUR), [], samples, 250 * KW)
+    assert refused.value.code == "fact_kind"
+
+
+def test_a_signal_beyond_its_range_is_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        signal(1_000_001, HOUR)
+    assert (refused.value.code, refused.value.place) == ("signal", "signal_ppm")
