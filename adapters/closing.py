@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 import msgspec
 
@@ -39,6 +40,8 @@ class Checklist(msgspec.Struct, frozen=True):
 
     month: str
     closed: bool
+    closes_from: date
+    """The first day on which it can be closed, where the book is kept: the month has to be over."""
     contracts: tuple[ContractCheck, ...]
     open_disputes: tuple[str, ...]
     """Of the month, and those that the close before it carried."""
@@ -56,7 +59,7 @@ class Checklist(msgspec.Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Whether it can be closed, once the open disputes are named."""
+        """Whether it can be closed, once the month is over and the open disputes are named."""
         agrees = self.journal_balanced and not self.journal_differences
         finished = all(one.final and not one.not_issued for one in self.contracts)
         return agrees and finished and not self.open_imports
@@ -90,6 +93,7 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     return Checklist(
         str(month),
         last is not None and month <= last,
+        month.next().first_day,
         tuple(_check(settled.get(_run_of(name, month)), name, found) for name in spans),
         tuple(sorted({one.id for life in (*found, *waiting) for one in life.disputes if one.freezes})),
         tuple(name for (name,) in imports),

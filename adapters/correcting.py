@@ -14,7 +14,7 @@ from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.ended import ended
-from ledger.settlement.inputs import Part
+from ledger.settlement.inputs import Part, contract_digest
 from ledger.settlement.line import Source
 from ledger.settlement.result import Result
 
@@ -76,22 +76,58 @@ def before(
         " ORDER BY contract, run DESC",
         [list(corrected), str(month)],
     ).fetchall()
+    digests = {contract: msgspec.json.decode(text, type=dict[Part, str]) for contract, text, _ in rows}
+    amended = any(_amended(corrected[name], then) for name, then in digests.items())
+    versions = registered.load(connection, "contract", Contract, position).versions if amended else {}
     found: dict[str, Before] = {}
-    for contract, text, first in rows:
-        digests = msgspec.json.decode(text, type=dict[Part, str])
-        unamended = _unamended(connection, book, position, corrected[contract], digests)
-        found[contract] = Before(digests, first, unamended)
+    for contract, _, first in rows:
+        result, then = corrected[contract], digests[contract]
+        unamended: dict[Part, str] | None = None
+        if _amended(result, then):
+            documents = [one.document for one in versions.get(contract, ())]
+            unamended = reading_the_same(documents, result.inputs, then)
+            unamended = unamended or read_again(connection, book, position, result, then)
+        found[contract] = Before(then, first, unamended)
     return found
 
 
-def _unamended(
+def _amended(result: Result, then: Mapping[Part, str]) -> bool:
+    """Whether the contract is another one, and held on some day before and now."""
+    same = then.get("contract") == result.inputs.get("contract")
+    return not same and "site" in then and "site" in result.inputs
+
+
+def reading_the_same(
+    versions: Sequence[Contract], now: Mapping[Part, str], then: Mapping[Part, str]
+) -> dict[Part, str] | None:
+    """What `read_again` says, without reading: where the contract's versions, oldest first, changed since the
+    run before in their terms alone, the month rests on the same facts under both.
+
+    None where that cannot be told: of sites, days or policy that changed since.
+    """
+    newest = versions[-1] if versions else None
+    older = [number for number, one in enumerate(versions) if contract_digest(one) == then["contract"]]
+    if newest is None or not older or contract_digest(newest) != now["contract"]:
+        return None
+    if any(_what_is_read(one) != _what_is_read(newest) for one in versions[older[-1] :]):
+        return None
+    if "exclusivity" in then and "exclusivity" not in now:
+        return None
+    kept = {part: digest for part, digest in now.items() if part != "exclusivity" or part in then}
+    return {**kept, "contract": then["contract"]}
+
+
+def _what_is_read(one: Contract) -> tuple[object, ...]:
+    """What of a contract decides which readings, prices and facts a month of it is settled from."""
+    days = one.effective_from, one.effective_to, one.terminated_on
+    return one.id, one.sites, one.zone, days, one.exclusivity
+
+
+def read_again(
     connection: Connection, book: str, position: int, result: Result, then: Mapping[Part, str]
 ) -> dict[Part, str] | None:
-    """None where the contract is the same, held on no day before or now, or where the month cannot be settled
-    under the older version any more: the contract alone is the cause then."""
-    same = then.get("contract") == result.inputs.get("contract")
-    if same or "site" not in then or "site" not in result.inputs:
-        return None
+    """The digests of the month under the version of the run before; None where the month cannot be settled
+    under that one any more: the contract alone is the cause then."""
     try:
         (one,) = settlement_inputs.load(
             connection,

@@ -193,6 +193,10 @@ class FrontDoor:
         seen = self._load_all([aggregate])[aggregate].seen.get(command_id)
         return None if seen is None else Receipt(aggregate, seen.version, seen.sequence, repeated=True)
 
+    def accepted_ids(self, aggregate: str) -> Collection[str]:
+        """The ids of all commands that the aggregate has accepted."""
+        return self._load_all([aggregate])[aggregate].seen.keys()
+
     def state(self, aggregate: str) -> object:
         """The aggregate's state now; None when it does not exist."""
         return self._load_all([aggregate])[aggregate].state

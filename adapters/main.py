@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import nats.errors
@@ -13,43 +15,7 @@ from cyclopts import App, CycloptsError
 from eventsourcing.persistence import InterfaceError, OperationalError
 from rich.console import Console
 
-from adapters.cli import (
-    access,
-    access_log,
-    accounting,
-    analyst,
-    bid,
-    bundle,
-    capital,
-    clearing,
-    close,
-    contract_facts,
-    desk,
-    disputes,
-    facts,
-    forecast,
-    log,
-    market,
-    metering,
-    money,
-    netting,
-    plan,
-    position,
-    privacy,
-    proof,
-    questions,
-    reconcile,
-    record,
-    reports,
-    runs,
-    servers,
-    sharing,
-    storage,
-    story,
-    trade,
-    trading_units,
-    webhook,
-)
+from adapters.cli.groups import groups_of
 from adapters.cli.reads import put_on_record
 from adapters.cli.session import Session
 from adapters.cli.usage import usage_refusal
@@ -70,8 +36,9 @@ _PIPE_CLOSED = 141
 """As of a program that SIGPIPE ended; the signal itself would not let us stop the servers."""
 
 
-def application(session: Session) -> App:
-    """The command line of Wattledger."""
+def application(session: Session, words: Sequence[str] = ()) -> App:
+    """The command line of Wattledger; of it only the group of commands that `words` begin with, where they
+    begin with one: a group brings libraries along that take a second to load."""
     app = App(
         name="wattledger",
         help="Settlement ledger for aggregated battery storage: meter data in, partners' statements out.",
@@ -79,41 +46,8 @@ def application(session: Session) -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    servers.add_to(app, session)
-    facts.add_to(app, session)
-    metering.add_to(app, session)
-    money.add_to(app, session)
-    proof.add_to(app, session)
-    log.add_to(app, session)
-    bundle.add_to(app, session)
-    access.add_to(app, session)
-    access_log.add_to(app, session)
-    privacy.add_to(app, session)
-    close.add_to(app, session)
-    disputes.add_to(app, session)
-    accounting.add_to(app, session)
-    record.add_to(app, session)
-    capital.add_to(app, session)
-    contract_facts.add_to(app, session)
-    netting.add_to(app, session)
-    questions.add_to(app, session)
-    reconcile.add_to(app, session)
-    reports.add_to(app, session)
-    analyst.add_to(app, session)
-    runs.add_to(app, session)
-    story.add_to(app, session)
-    trading_units.add_to(app, session)
-    market.add_to(app, session)
-    desk.add_to(app, session)
-    bid.add_to(app, session)
-    position.add_to(app, session)
-    forecast.add_to(app, session)
-    plan.add_to(app, session)
-    storage.add_to(app, session)
-    clearing.add_to(app, session)
-    sharing.add_to(app, session)
-    trade.add_to(app, session)
-    webhook.add_to(app, session)
+    for group in groups_of(words):
+        importlib.import_module(f"adapters.cli.{group}").add_to(app, session)
     put_on_record(app)
     return app
 
@@ -140,7 +74,8 @@ def main() -> None:
 
 def _run(errors: Console) -> int:
     try:
-        app = application(Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC)))
+        session = Session(Settings.from_environment(os.environ), lambda: datetime.now(UTC))
+        app = application(session, sys.argv[1:])
         try:
             code = app(sys.argv[1:], print_error=False, exit_on_error=False)
         except CycloptsError as error:

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key stays destroyed.
 
     `gateways` is the TOML file of the ways to the markets that bids are sent by; without it none are sent.
+    `devices` is the TOML file of the devices that this machine drives; without it it drives none.
+    `mail_url` is where alarms are mailed to: smtp://user:password@host:port/?from=A&to=B, or smtps.
 
     Raises:
         Refused: `settings`, `book_id`.
@@ -62,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     access_days: int = access_stream.DAYS
     personal_keys: Path | None = None
     gateways: Path | None = None
+    devices: Path | None = None
+    mail_url: str | None = None
 
     def __post_init__(self) -> None:
         checked_book(self.book)

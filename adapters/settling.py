@@ -154,12 +154,22 @@ def settle_month(
     """
     if today is not None:
         check_over(month, through, today)
-    check = _Asked(month, tuple(contracts), through, today)
-    done, refused, _ = _settle_one_month(door, database, check, actor, timeout)
+    with _collecting_later():
+        return _settle_and_follow(
+            door, database, _Asked(month, tuple(contracts), through, today), actor, timeout
+        )
+
+
+def _settle_and_follow(
+    door: FrontDoor, database: Database, asked: _Asked, actor: str, timeout: float
+) -> MonthSettled:
+    """The month, and the later ones that follow it."""
+    month = asked.month
+    done, refused, _ = _settle_one_month(door, database, asked, actor, timeout)
     if refused and not done:
         raise _refusal_of(refused)
-    nobody = () if contracts or through else _falls_to_nobody(door, database, month)
-    names = [one.result.contract for one in done if one.recorded and through is None]
+    nobody = () if asked.contracts or asked.through else _falls_to_nobody(door, database, month)
+    names = [one.result.contract for one in done if one.recorded and asked.through is None]
     while names:
         with database.reading(door.book) as connection:
             names = _with_heirs(connection, names, month, done)
@@ -223,8 +233,7 @@ def _settle_one_month(
     log: Log = door.recorder.log
     position = log.client.run(log.last_sequence())
     wait_until(database, door.book, position, timeout)
-    with _collecting_later():
-        return _settle_as_of(door, database, asked, actor, position)
+    return _settle_as_of(door, database, asked, actor, position)
 
 
 def _settle_as_of(
@@ -264,6 +273,11 @@ def _settle_as_of(
         else:
             fresh.append(result)
     to_record = {one.contract for one in fresh}
+    voided = {
+        name: runs.paying.run
+        for name, runs in known.items()
+        if runs.paying is not None and (name, str(month), runs.paying.run) in void
+    }
     with database.reading(door.book) as connection:
         check_read(connection, Read.by(to_record, inputs), position)
         corrections = {
@@ -278,7 +292,7 @@ def _settle_as_of(
         chunk = fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [
             Wish(
-                _record(result, too_old, earlier),
+                _record(result, too_old, earlier, voided),
                 f"settle:{month}:{_number(known, result)}:{result.inputs_digest}",
             )
             for result in chunk
@@ -291,7 +305,7 @@ def _settle_as_of(
                 receipt.sequence,
                 recorded=not receipt.repeated,
                 kind=known.get(result.contract, _Runs()).next_kind(result.through),
-                causes=_causes(result, earlier),
+                causes=_causes(result, earlier, voided),
             )
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
@@ -319,17 +333,22 @@ def _number(known: Mapping[str, _Runs], result: Result) -> int:
     return known.get(result.contract, _Runs()).runs + 1
 
 
-def _record(result: Result, too_old: Mapping[str, str], earlier: Mapping[str, Before]) -> RecordSettlement:
-    known = earlier.get(result.contract)
-    return RecordSettlement(
-        result, too_old.get(result.contract, ""), None if known is None else known.unamended
-    )
+def _record(
+    result: Result, too_old: Mapping[str, str], earlier: Mapping[str, Before], voided: Mapping[str, int]
+) -> RecordSettlement:
+    name = result.contract
+    known = earlier.get(name)
+    unamended = None if known is None else known.unamended
+    return RecordSettlement(result, too_old.get(name, ""), unamended, voided.get(name) if known else None)
 
 
-def _causes(result: Result, earlier: Mapping[str, Before]) -> tuple[Cause, ...]:
+def _causes(result: Result, earlier: Mapping[str, Before], voided: Mapping[str, int]) -> tuple[Cause, ...]:
     """Why it corrects the run before it, as deciding it says too."""
     known = earlier.get(result.contract)
-    return () if known is None else causes(result, known.inputs, known.first_position, known.unamended)
+    if known is None:
+        return ()
+    void = result.contract in voided
+    return causes(result, known.inputs, known.first_position, known.unamended, void=void)
 
 
 class _LookedBack(NamedTuple):

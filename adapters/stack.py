@@ -17,7 +17,7 @@ from adapters.embedded.postgres_server import PostgresServer
 from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
 from adapters.integrity.checked_recorder import CheckedRecorder
-from adapters.nats import access_stream, stream
+from adapters.nats import access_stream, stream, telemetry_stream
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
 from adapters.personal.keys import PersonalKeys
@@ -89,6 +89,9 @@ class Stack:
                 max_bytes=self.max_bytes,
                 replicas=self.settings.nats_replicas,
                 days=self.settings.access_days,
+            )
+            telemetry_stream.create(
+                operator, self.settings.book, max_bytes=self.max_bytes, replicas=self.settings.nats_replicas
             )
             stream.once_there(
                 lambda: access_stream.keep(operator, self.settings.book, days=self.settings.access_days)

@@ -13,12 +13,16 @@ from benchmarks import (
     all_streams,
     append,
     as_of,
+    behind_the_meter,
+    bidding,
     cluster,
     csv_import,
     desk,
     documents,
     explaining,
+    forecasting,
     one_correction,
+    planning,
     readings,
     settling,
     transparency,
@@ -59,11 +63,20 @@ def main() -> None:
             transparency.measure,
             desk.measure,
             cluster.measure,
+            planning.measure,
         ):
             found = measure(servers, quick=quick)
             figures += found
             for figure in found:
                 print(row(figure), flush=True)
+    for worth in (forecasting, bidding, behind_the_meter):
+        if not worth.DATA.exists():
+            print(f"{worth.__name__} is left out: its data is not there: {worth.DATA}", flush=True)
+            continue
+        found = worth.measure(quick=quick)
+        figures += found
+        for figure in found:
+            print(row(figure), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     memory = Figure(
         "peak memory of this process", peak, _MEMORY_MIB_MAX, "limit", "MiB", _MEMORY_MIB_MAX / peak, 1.0

@@ -38,12 +38,13 @@ from ledger.interval import Month
 from ledger.tariff import prices_of_month
 
 _HOME: Final = Path(__file__).parents[1]
-_DATA: Final = _HOME.parent / "shared/data/meters/simbench_commercial_15min_2016.csv.gz"
+DATA: Final = _HOME.parent / "shared/data/meters/simbench_commercial_15min_2016.csv.gz"
 TUNED: Final = ("G0-A", "G1-B", "G2-A", "G4-B", "G5-A")
 REPORTED: Final = ("G0-M", "G1-A", "G1-C", "G3-A", "G3-M", "G4-A", "G4-H", "G6-A")
 MONTHS: Final = (8, 11)
 _WANTED: Final = 93.0
 _YEAR: Final = 2016
+_QUICK_DAYS: Final = 3
 _INTERVAL_S: Final = 900
 _A_DAY: Final = 96
 _KNOWN_DAYS: Final = 56
@@ -196,7 +197,7 @@ def _minutes(site: SiteMonth) -> list[list[int]]:
 
 def read_months(names: tuple[str, ...], month: int) -> list[SiteMonth]:
     """The named sites in one month."""
-    with gzip.open(_DATA, "rt", encoding="utf-8") as file:
+    with gzip.open(DATA, "rt", encoding="utf-8") as file:
         rows = {row["local_start"]: row for row in reversed(list(csv.DictReader(file)))}
     first = date(_YEAR, month, 1) - timedelta(days=_KNOWN_DAYS)
     count = _KNOWN_DAYS + monthrange(_YEAR, month)[1]
@@ -228,16 +229,34 @@ def _prices(month: int) -> tuple[Whole, int]:
     return prices.mantissa[:_A_DAY] * _MILLION // 10**prices.scale, 44_800_000
 
 
-def measure(names: tuple[str, ...], month: int) -> list[Figure]:
+def measure(*, quick: bool) -> list[Figure]:
+    """The months that are reported; quick: three days of one site, to see that it runs."""
+    if quick:
+        return _of_sites(
+            [_begun(site, _QUICK_DAYS) for site in read_months(TUNED[:1], 4)], f"{_YEAR}-04, 3 days"
+        )
+    return [figure for month in MONTHS for figure in of_month(REPORTED, month)]
+
+
+def of_month(names: tuple[str, ...], month: int) -> list[Figure]:
     """The month's saving of each way, in % of the perfect one, of all sites together and of each."""
-    sites = read_months(names, month)
+    return _of_sites(read_months(names, month), f"{_YEAR}-{month:02d}")
+
+
+def _begun(site: SiteMonth, days: int) -> SiteMonth:
+    """The month's first days alone."""
+    kept = len(site.known_w) // _A_DAY + days
+    return site._replace(load_w=site.load_w[: days * _A_DAY], kind=site.kind[:kept])
+
+
+def _of_sites(sites: list[SiteMonth], when: str) -> list[Figure]:
     best, rule, plan = [], [], []
     for site, net_w in zip(sites, planned(sites), strict=True):
         before = site.bill(site.load_w)
         best.append(before - site.bill(perfect(site)))
         rule.append(before - site.bill(by_rule(site)))
         plan.append(before - site.bill(net_w))
-    what, unit = f"{_YEAR}-{month:02d}: saving", "% of the perfect saving"
+    what, unit = f"{when}: saving", "% of the perfect saving"
     whole = 100 * sum(plan) / sum(best)
     beside = 100 * sum(rule) / sum(best)
     found = [
@@ -252,12 +271,12 @@ def measure(names: tuple[str, ...], month: int) -> list[Figure]:
 
 def main() -> None:
     """Measure the months and print the rows."""
-    if not _DATA.is_file():
-        sys.exit(f"the load file is not there: {_DATA}")
+    if not DATA.is_file():
+        sys.exit(f"the load file is not there: {DATA}")
     months = tuple(int(month) for month in sys.argv[1:2]) or MONTHS
     names = tuple(sys.argv[2:]) or REPORTED
     for month in months:
-        for figure in measure(names, month):
+        for figure in of_month(names, month):
             peer = "" if figure.peer is None else f"({figure.peer_name} {figure.peer:.1f})"
             met = "" if figure.wanted is None else figure.met
             print(f"{figure.what}: {figure.ours:.1f} {figure.unit} {peer} {met}", flush=True)

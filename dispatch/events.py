@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dispatch.commissioning.report import CommissioningBegun, CommissioningTested
 from dispatch.control.command_life import (
     CommandsSettled,
     ForeignWriterSeen,
@@ -20,6 +21,7 @@ from dispatch.control.emergency import EmergencyEnded, EmergencyOrdered
 from dispatch.control.fallback import FallbackAcknowledged, FallbackStored
 from dispatch.control.lease import LeaseReleased, LeaseRenewed, LeaseTaken
 from dispatch.forecasts.issued import ForecastIssued
+from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmRaised
 from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
@@ -49,4 +51,9 @@ DispatchEvent = (
     | EmergencyEnded
     | FallbackStored
     | FallbackAcknowledged
+    | CommissioningBegun
+    | CommissioningTested
+    | AlarmRaised
+    | AlarmAcknowledged
+    | AlarmCleared
 )

@@ -41,6 +41,7 @@ from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.settlement.voided import RunVoided
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
+from ledger.site_milestone import MilestoneStated
 from ledger.statement.dispute import DisputeCorrected, DisputeDecided, DisputeRaised
 from ledger.statement.invoice_number import InvoiceNumberUsed, InvoiceReversed
 from ledger.statement.issue import (
@@ -53,6 +54,7 @@ from ledger.statement.issue import (
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
 from ledger.statement.named_payment import PaymentNamed
 from ledger.trading_unit import TradingUnitRegistered
+from ledger.work_order import WorkAssigned, WorkCancelled, WorkDone, WorkOpened, WorkRated
 
 Event = (
     BookFounded
@@ -121,4 +123,10 @@ Event = (
     | BookRepaired
     | DisclosureCommitted
     | DisclosureSealed
+    | MilestoneStated
+    | WorkOpened
+    | WorkAssigned
+    | WorkDone
+    | WorkRated
+    | WorkCancelled
 )

@@ -133,7 +133,7 @@ def _check_calendar(contract: Contract, published: object) -> None:
         raise Refused(
             "run_calendar_missing",
             f"contract {contract.id} names run calendar {contract.run_calendar!r}, which is not published:"
-            f" publish it first, or name {PLAIN.id!r}",
+            f" publish it first (wattledger register run-calendar FILE --from DAY), or name {PLAIN.id!r}",
             place="run_calendar",
         )
 

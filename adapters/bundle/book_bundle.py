@@ -36,7 +36,7 @@ def book_bundle(database: Database, published: PublishedLog, up_to: int | None =
     if size == 0:
         raise Refused("empty_bundle", "there are no events to prove: name a position above 0", place="as_of")
     proof = published.consistency(size, checkpoint.size)
-    head = first_line("book", published.key()) + bundle_line(
+    head = first_line("book", published) + bundle_line(
         {"checkpoint": note.content().decode(), "path": path_text(proof.path), "size": size}
     )
     return _lines(database, published.book, head, size, proof.old_root)

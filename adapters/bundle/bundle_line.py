@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from adapters.transparency.published_log import PublishedLog
 from ledger.transparency.base64_text import base64_text
-from ledger.transparency.note_key import NoteKey
 
 FORMAT: Final = "wattledger.bundle.v1"
 
@@ -20,9 +20,18 @@ def bundle_line(fields: dict[str, object]) -> bytes:
     return _encode(fields) + b"\n"
 
 
-def first_line(kind: str, key: NoteKey) -> bytes:
-    """What a bundle begins with: its format, what it proves, and the key of the log."""
-    return bundle_line({"format": FORMAT, "key": str(key), "kind": kind})
+def first_line(kind: str, published: PublishedLog) -> bytes:
+    """What a bundle begins with: its format, what it proves, and the key of the log; where that is not its
+    first one, also how the log came to it.
+
+    Raises:
+        Refused: `log_key` without the key's file.
+    """
+    told: dict[str, object] = {"format": FORMAT, "key": str(published.key()), "kind": kind}
+    keys = published.keys()
+    if keys is not None and keys.handovers:
+        told["handovers"] = [one.note.content().decode() for one in keys.handovers]
+    return bundle_line(told)
 
 
 def path_text(path: Iterable[bytes]) -> list[str]:

@@ -64,7 +64,7 @@ def _content(
 ) -> bytes:
     return b"".join(
         [
-            first_line("statement", published.key()),
+            first_line("statement", published),
             bundle_line({"checkpoint": proof.checkpoint_text}),
             bundle_line({"contract": {"leaf": base64_text(contract.leaf), "path": path_text(contract.path)}}),
             bundle_line({"commitment": {"path": path_text(proof.path), "sequence": proof.sequence}}),

@@ -143,7 +143,7 @@ def add_to(app: App, session: Session) -> None:
             position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
                 found = closing.checklist(connection, Month.parse(month), position)
-        print(f"{month} is {'closed' if found.closed else 'open'}")
+        print(f"{month} is {'closed' if found.closed else f'open, to be closed from {found.closes_from} on'}")
         for one in found.contracts:
             run = (
                 "not settled"

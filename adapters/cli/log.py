@@ -15,6 +15,7 @@ from adapters.stack import Stack
 from adapters.transparency.log_key import make_seed, signer_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
+from ledger.setting_record import StateSetting
 from ledger.transparency.base64_text import base64_text
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
 from ledger.transparency.note import Note
@@ -53,6 +54,25 @@ def add_to(app: App, session: Session) -> None:
             text = f"{file} is not there: nothing was signed here; --make makes it"
             raise Refused("log_key", text, place="WATTLEDGER_LOG_KEY")
         print(signer.key)
+
+    @group.command(name="rotate-key")
+    def rotate_key(*, by: Annotated[str, Parameter(name="--as", help="who does it: an opaque id")]) -> None:
+        """Hand the log to a new key: both sign one checkpoint that names both, and the new one signs alone
+        from then on.
+
+        The new key is on record as an event before. Who keeps the former verifier key goes on with it.
+        """
+        with session.open() as stack:
+            stack.caught_up()
+
+            def state(key: NoteKey) -> None:
+                stack.door.record(StateSetting("log-key", str(key)), actor=by)
+                stack.caught_up()
+
+            found = stack.published.rotate_key(state)
+        print(
+            f"handed over at {counted(found.size, 'event')}\nformer {found.former}\nnow    {found.following}"
+        )
 
     @group.command
     def cosignature(
@@ -122,7 +142,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             stack.caught_up()
             published = stack.published
-            trusted = published.key() if key is None else NoteKey.parse(key)
+            trusted = _key_for(published, note) if key is None else NoteKey.parse(key)
             witnesses = [NoteKey.parse(one) for one in witness or ()]
             opened = open_checkpoint(note, published.origin, trusted, witnesses)
             for each in witnesses:
@@ -130,6 +150,12 @@ def add_to(app: App, session: Session) -> None:
                     raise Refused("note_unsigned", f"{each.name} did not cosign this", place="--witness")
             kept = opened.checkpoint
             return _check(stack, kept, note, file)
+
+
+def _key_for(published: PublishedLog, note: Note) -> NoteKey:
+    """The key under which our own log signed at the size of a note."""
+    current, keys = published.key(), published.keys()
+    return current if keys is None else keys.at(Checkpoint.parse(note.text).size)
 
 
 def _check(stack: Stack, kept: Checkpoint, note: Note, file: Path) -> int:

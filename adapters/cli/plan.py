@@ -16,6 +16,7 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
 from adapters.stack import running
+from dispatch.planning.plan_record import PlanHead
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 from ledger.site import Site
@@ -122,12 +123,15 @@ def _made(made: Made) -> str:
         f"plan {made.number} of {head.portfolio} for {head.day}: event {made.sequence}{known}",
         f"{head.count} intervals of {head.interval_s} s from {head.start:%Y-%m-%dT%H:%MZ}, {head.basis}",
     ]
-    return "\n".join([*rows, *_remarks(made.head.reason, head.notes, head.refused, head.violations)])
+    return "\n".join([*rows, *_remarks(head)])
 
 
-def _remarks(reason: str, *lists: tuple[str, ...]) -> list[str]:
-    rows = [f"reason: {reason}"] if reason else []
-    for name, texts in zip(("note", "left out", "broken"), lists, strict=True):
+def _remarks(head: PlanHead) -> list[str]:
+    rows = [f"reason: {head.reason}"] if head.reason else []
+    rows += [f"peak to hold at {site}: {power / _KW:.1f} kW" for site, power in sorted(head.peak_w.items())]
+    told = (("trades", head.streams), ("does not trade", head.streams_left_out), ("note", head.notes),
+            ("left out", head.refused), ("broken", head.violations))  # fmt: skip
+    for name, texts in told:
         rows += [f"{name}: {one}" for one in texts]
     return rows
 
@@ -138,7 +142,7 @@ def text(found: RecordedPlan, zone: str) -> list[str]:
     rows = [
         f"plan {found.number} of {head.portfolio} for {head.day} ({head.trigger}), event {found.sequence}",
         f"rests on the {head.basis} plan, {head.solver_ms} ms; inputs {head.inputs[:16]}",
-        *_remarks(head.reason, head.notes, head.refused, head.violations),
+        *_remarks(head),
         *(f"from: {one}" for one in head.rests_on),
         "kW, above 0 discharging / kWh stored at the end",
         f"{f'from ({zone})':26}" + "".join(f"{one.site:>22}" for one in found.sites),

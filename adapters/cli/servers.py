@@ -75,8 +75,9 @@ def add_to(app: App, session: Session) -> None:
     def up() -> int:
         """Run everything: servers, projector, API, what is told live and planning, each a process of its own.
 
-        Where WATTLEDGER_GATEWAYS names gateways, the trading role too. Where another command runs the
-        folder's servers it founds and starts nothing, and says how to join them.
+        Where WATTLEDGER_GATEWAYS names gateways, the trading role too; where WATTLEDGER_DEVICES names devices,
+        the driving role. Where another command runs the folder's servers it founds and starts nothing, and says
+        how to join them.
         """
         check_folder(settings, founding=True)
         if settings.embedded and StateFolder(settings.state).owned:
@@ -170,7 +171,9 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
-    roles = ("project", "serve", "tell", "plan", *(("trade",) if stack.settings.gateways is not None else ()))
+    roles = ["project", "serve", "tell", "plan"]
+    roles += ["trade"] if stack.settings.gateways is not None else []
+    roles += ["drive"] if stack.settings.devices is not None else []
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
         while not stopping.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +16,8 @@ from adapters.cli.session import ACTOR, Session, check_folder
 from adapters.live.interest import KINDS, Interest
 from adapters.live.publisher import LivePublisher
 from adapters.live.told_position import read_all
+from adapters.mail.mailbox import mailbox
+from adapters.mail.worker import MailWorker
 from adapters.settings import Settings
 from adapters.stack import running
 from adapters.webhooks import dead_letters
@@ -109,14 +112,18 @@ def add_to(app: App, session: Session) -> None:
     def tell(
         *, loopback: Annotated[bool, Parameter(help="let webhooks be on this machine", negative=())] = False
     ) -> int:
-        """Tell NATS and the webhooks what happens at the desk until stopped; ends with 1 when it halts."""
+        """Tell NATS and the webhooks what happens, and mail alarms to WATTLEDGER_MAIL_URL, until stopped;
+        ends with 1 when it halts."""
         check_folder(session.settings)
         with running(session.settings, session.clock) as stack:
             carrier = Carrier(signing_keys(session.settings), session.clock, loopback=loopback)
-            roles = (
-                LivePublisher(stack.client, stack.database, session.settings.book),
-                WebhookWorker(stack.database, session.settings.book, carrier, session.clock),
-            )
+            book, url = session.settings.book, session.settings.mail_url
+            roles: list[LivePublisher | WebhookWorker | MailWorker] = [
+                LivePublisher(stack.client, stack.database, book),
+                WebhookWorker(stack.database, book, carrier, session.clock),
+            ]
+            if url is not None:
+                roles.append(MailWorker(stack.database, book, mailbox(url), session.clock))
             return _run(roles)
 
 
@@ -125,7 +132,7 @@ def signing_keys(settings: Settings) -> SigningKeys:
     return SigningKeys(Path(settings.state) / "webhooks" / settings.book)
 
 
-def _run(roles: tuple[LivePublisher | WebhookWorker, ...]) -> int:
+def _run(roles: Sequence[LivePublisher | WebhookWorker | MailWorker]) -> int:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

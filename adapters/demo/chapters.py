@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 
 from rich.console import Console
 
-from adapters.demo import books, close, documents, four_sites, markets, portfolios, trading_week
+from adapters.demo import books, close, documents, four_sites, markets, portfolios, trading_week, week_value
 from adapters.demo.portfolio_book import portfolio_book
 from adapters.demo.trading_book import trading_book
 from adapters.stack import Stack
@@ -24,6 +24,7 @@ Chapter = Literal[
     "books",
     "documents",
     "trade",
+    "value",
     "all",
 ]
 
@@ -62,5 +63,9 @@ def run_demo(stack: Stack, part: Chapter) -> None:
         started = time.monotonic()
         with trading_book(stack, console) as traded:
             trading_week.tell(traded)
-        console.print(f"  chapter trade: {time.monotonic() - started:.1f} s")
+            console.print(f"  chapter trade: {time.monotonic() - started:.1f} s")
+            if _CHAPTERS.index("value") <= last:
+                started = time.monotonic()
+                week_value.tell(traded)
+                console.print(f"  chapter value: {time.monotonic() - started:.1f} s")
     console.print(f"done in {time.monotonic() - began:.1f} s")

@@ -63,8 +63,8 @@ def _sheet(document: RevenueDocument, words: Wording) -> Mapping[str, object]:
     return {
         "title": f"{words.label('page', 'revenue_report')} {report.month}",
         "issuer": document.issuer,
-        "provisional": words.label("page", "provisional") if report.provisional else "",
-        "provisional_note": words.label("page", "provisional_note"),
+        "stamp": words.label("page", "provisional") if report.provisional else "",
+        "stamp_note": words.label("page", "provisional_note"),
         "foot": f"{words.label('scope', report.scope)} {report.subject}  {report.month}",
         "currency": report.currency,
         "facts": facts(document, words),

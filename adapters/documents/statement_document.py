@@ -49,6 +49,13 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
         return self.statement.run_kind == PROVISIONAL
 
     @property
+    def stamp(self) -> str:
+        """The label of what stands across each page, and with `_note` above it; empty for one that counts."""
+        if self.void:
+            return "void"
+        return "provisional" if self.provisional else ""
+
+    @property
     def party(self) -> str:
         """The party's name and id."""
         party = self.statement.party

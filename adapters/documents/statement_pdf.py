@@ -70,8 +70,8 @@ def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
     return {
         "title": words.label("page", "statement"),
         "issuer": document.issuer,
-        "provisional": words.label("page", "provisional") if document.provisional else "",
-        "provisional_note": words.label("page", "provisional_note"),
+        "stamp": words.label("page", document.stamp) if document.stamp else "",
+        "stamp_note": words.label("page", f"{document.stamp}_note") if document.stamp else "",
         "foot": f"{one.contract}  {one.month}  {one.party}  run {one.run}  {one.outputs_digest[:16]}",
         "currency": one.currency,
         "facts": facts(document, words),

@@ -195,8 +195,8 @@ def _write_front(
 ) -> None:
     one = document.statement
     sheet.add(Styled(words.label("page", "statement"), "heavy"))
-    if document.provisional:
-        sheet.add(Styled(words.label("page", "provisional_note"), "heavy"))
+    if document.stamp:
+        sheet.add(Styled(words.label("page", f"{document.stamp}_note"), "heavy"))
     for label, value in (*facts(document, words), *evidence(document, words)):
         sheet.add(Styled(label, "faint"), value)
     sheet.skip()

@@ -32,7 +32,7 @@ accounts {{
     jetstream: enabled
     users: [
       {{ nkey: "{operator}" }}
-      {{ nkey: "{app}", permissions: {{ publish: [{publish}], subscribe: ["_INBOX.>"] }} }}
+      {{ nkey: "{app}", permissions: {{ publish: [{publish}], subscribe: ["_INBOX.>", "$AGC.>"] }} }}
       {{ nkey: "{listener}", permissions: {{ publish: {{ deny: ">" }}, subscribe: ["$LIVE.>"] }} }}
     ]
   }}

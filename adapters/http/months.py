@@ -38,7 +38,8 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class ChecklistAnswer(msgspec.Struct, frozen=True):
-    """`ready` when nothing is missing but the open disputes' names."""
+    """`ready` when nothing is missing but the open disputes' names, and the month's end before
+    `checklist.closes_from`."""
 
     position: int
     ready: bool

@@ -13,8 +13,8 @@ from adapters.transparency.published_log import PublishedLog
 from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
+from ledger.transparency.handover import LogKeys
 from ledger.transparency.note import Note
-from ledger.transparency.note_key import NoteKey
 
 _DEPTH: Final = 4
 _READ_MAX: Final = 1000
@@ -37,9 +37,9 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
     Raises:
         Refused: `log_key` for a key file that is not one.
     """
-    signer = published.signer()
+    keys = published.keys()
     files = _files(published.folder.path)
-    if signer is None:
+    if keys is None:
         return Signed((), None, ())
     found: list[Checkpoint] = []
     faults: list[Fault] = []
@@ -47,7 +47,7 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
     for size in sorted(files)[-at_most:]:
         file = files[size]
         try:
-            note, checkpoint = _opened(file, published.origin, signer.key)
+            note, checkpoint = _opened(file, published.origin, keys)
             if checkpoint.size != size:
                 raise Refused("checkpoint", f"it is of {checkpoint.size} envelopes", place="size")
         except Refused as refused:
@@ -55,7 +55,7 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
             continue
         newest = note
         found.append(checkpoint)
-    faults += _latest(published.folder.path / "latest", published.origin, signer.key, max(files, default=0))
+    faults += _latest(published.folder.path / "latest", published.origin, keys, max(files, default=0))
     return Signed(tuple(found), newest, tuple(faults))
 
 
@@ -117,17 +117,17 @@ def _text(note: bytes) -> bytes:
     return note.rpartition(b"\n\n")[0]
 
 
-def _opened(file: Path, origin: str, key: NoteKey) -> tuple[Note, Checkpoint]:
+def _opened(file: Path, origin: str, keys: LogKeys) -> tuple[Note, Checkpoint]:
     note = Note.parse(file.read_bytes())
-    return note, open_checkpoint(note, origin, key).checkpoint
+    return note, open_checkpoint(note, origin, keys.at(Checkpoint.parse(note.text).size)).checkpoint
 
 
-def _latest(file: Path, origin: str, key: NoteKey, newest: int) -> list[Fault]:
+def _latest(file: Path, origin: str, keys: LogKeys, newest: int) -> list[Fault]:
     """What others collect as the newest: it is the newest, unless it was put back."""
     if not file.is_file():
         return [Fault("checkpoint_file", str(file), "it is gone")] if newest else []
     try:
-        _, checkpoint = _opened(file, origin, key)
+        _, checkpoint = _opened(file, origin, keys)
     except Refused as refused:
         return [Fault("checkpoint_file", str(file), str(refused))]
     if checkpoint.size > newest:

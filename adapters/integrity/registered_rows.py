@@ -16,7 +16,8 @@ from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.projections.registered import document_of
 from ledger.effective import Period
-from ledger.interval import midnight, zone_of
+from ledger.interval import Interval, midnight, zone_of
+from ledger.market_fact import MarketFactRecorded
 from ledger.meter import MeterRegistered
 from ledger.published_tariff import TariffPublished
 from ledger.recorded_price import PricesRecorded
@@ -49,6 +50,11 @@ class _Plain(msgspec.Struct, frozen=True):
     site: object = None
     meter: object = None
     tariff: object = None
+    fact: object = None
+
+
+class _Spanning(msgspec.Struct, frozen=True):
+    interval: Interval
 
 
 class _Days(msgspec.Struct, frozen=True):
@@ -67,6 +73,7 @@ _PLAIN: Final = {
     str(SiteRegistered.__struct_config__.tag): "site",
     str(MeterRegistered.__struct_config__.tag): "meter",
     str(TariffPublished.__struct_config__.tag): "tariff",
+    str(MarketFactRecorded.__struct_config__.tag): "fact",
 }
 _Entry = tuple[object, object, object]
 """A document as JSON has it, and when it holds."""
@@ -238,7 +245,10 @@ def _quick(header: wire.Header, state: bytes) -> list[_Entry]:
 
 
 def _times(event: _Plain) -> tuple[object, object]:
-    """When the document of an event holds; a contract says so itself."""
+    """When the document of an event holds; a contract and what a market told say so themselves."""
+    if event.fact is not None:
+        interval = msgspec.convert(event.fact, _Spanning).interval
+        return interval.start, interval.end
     if event.contract is not None:
         days = msgspec.convert(event.contract, _Days)
         zone = zone_of(days.zone)

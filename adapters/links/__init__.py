@@ -17,13 +17,17 @@ from adapters.links import (
     disclosed_run,
     dispute_run,
     final_run,
+    follows_plan,
     hands_over,
     invoice_number,
+    obeys,
     of_contract,
     of_import,
     of_meter,
     paid_statement,
+    planned_for,
     rests_on,
+    seen_in,
     shares_award,
     shares_out,
     stands_on,
@@ -53,6 +57,10 @@ LINKS: Final[tuple[LinkKind, ...]] = (
     cleared_in.KIND,
     shares_award.KIND,
     hands_over.KIND,
+    planned_for.KIND,
+    follows_plan.KIND,
+    obeys.KIND,
+    seen_in.KIND,
 )
 
 FOLLOWS: Final = ("follows", "followed_by")

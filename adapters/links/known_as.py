@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from adapters.events import Event
+from dispatch.control.emergency import EmergencyOrdered
 from ledger.envelope import Envelope
+from ledger.meter_import import ReadingsRecorded
 from ledger.recorded_price import PricesRecorded
 from ledger.settlement.run import SettlementRecorded
 from ledger.statement.money import InvoiceRecorded, PaymentRecorded
@@ -44,6 +47,16 @@ def is_clearing(thing: str) -> bool:
     return thing.startswith(_CLEARING)
 
 
+def emergency_thing(number: int) -> str:
+    """The order of that emergency."""
+    return f"emergency/{number}"
+
+
+def metered_thing(meter: str, at: datetime) -> str:
+    """A meter's blocks of readings of the UTC month of an instant."""
+    return f"metered/{meter}/{at.astimezone(UTC):%Y-%m}"
+
+
 def statement_parts(aggregate: str) -> tuple[str, str]:
     """Contract and month of a statement's aggregate."""
     found = _STATEMENT.fullmatch(aggregate)
@@ -69,5 +82,9 @@ def known_as(aggregate: str, envelope: Envelope[Event]) -> Iterator[str]:
                 yield clearing_thing(event.clearing.id, event.clearing.run)
             case PricesRecorded():
                 yield f"prices.{event.market}_{event.node}_{event.product}"
+            case EmergencyOrdered():
+                yield emergency_thing(event.number)
+            case ReadingsRecorded():
+                yield from sorted({metered_thing(event.meter, run.start) for run in event.runs})
             case _:
                 pass

@@ -14,6 +14,7 @@ import msgspec
 from adapters.live.frames import StreamEnd
 from adapters.live.interest import ALL_TYPES
 from adapters.live.message import (
+    AlarmNews,
     AwardNews,
     BidNews,
     ClearingNews,
@@ -28,6 +29,7 @@ from adapters.live.subject import ADDRESS, NONE
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _NOUNS: Final[dict[str, type[msgspec.Struct]]] = {
+    "alarm": AlarmNews,
     "award": AwardNews,
     "bid": BidNews,
     "clearing": ClearingNews,

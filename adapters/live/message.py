@@ -109,6 +109,21 @@ class MarketNews(_About, frozen=True, kw_only=True, tag="market"):
     holds_to: Instant | None = None
 
 
+class AlarmNews(_About, frozen=True, kw_only=True, tag="alarm"):
+    """A device's alarm was raised, acknowledged or cleared, which the message's type says.
+
+    `since` is from when it is so; `severity` and `raised_by` are told as it is raised. `detail` is what was
+    found, what is done about it, or why it is over.
+    """
+
+    device: str
+    kind: str
+    since: Instant
+    detail: str
+    by: str
+    severity: str | None = None
+
+
 class GateNews(_About, frozen=True, kw_only=True, tag="gate"):
     """A gate opens or closes at `at`, in `minutes`; 0 as it happens.
 
@@ -123,7 +138,17 @@ class GateNews(_About, frozen=True, kw_only=True, tag="gate"):
     interval: int | None = None
 
 
-News = BidNews | CommitmentNews | ClearingNews | AwardNews | SwitchNews | PolicyNews | MarketNews | GateNews
+News = (
+    BidNews
+    | CommitmentNews
+    | ClearingNews
+    | AwardNews
+    | SwitchNews
+    | PolicyNews
+    | MarketNews
+    | AlarmNews
+    | GateNews
+)
 
 
 class LiveMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,6 +11,7 @@ import msgspec
 from adapters.events import Event
 from adapters.live.message import (
     SPECVERSION,
+    AlarmNews,
     AwardNews,
     BidNews,
     ClearingNews,
@@ -23,6 +24,7 @@ from adapters.live.message import (
     source_of,
 )
 from adapters.projections.projection import Projected
+from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmEvent, AlarmRaised
 from trading.award import AwardShared
 from trading.bid_life import (
     BidAcknowledged,
@@ -73,7 +75,9 @@ _BidEvent = (
 )
 _DayEvent = CommitmentMade | CommitmentReleased | DayEnvelopeStated
 _DeskEvent = PolicyPrepared | PolicyApproved | TradingStopped | TradingResumed
-_ToldEvent = _BidEvent | _DayEvent | _DeskEvent | ClearingRecorded | AwardShared | MarketPublished
+_ToldEvent = (
+    _BidEvent | _DayEvent | _DeskEvent | ClearingRecorded | AwardShared | MarketPublished | AlarmEvent
+)
 
 UNTOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(
     (
@@ -107,7 +111,7 @@ def _tag(event: type[msgspec.Struct]) -> str:
 
 TYPES: Final = tuple(sorted(_tag(event) for event in TOLD))
 """The `type` of every message that has a sequence: the event's own stored kind."""
-AGGREGATES: Final = tuple(sorted({"award", "bid", "clearing", "commitment", "market", "risk"}))
+AGGREGATES: Final = tuple(sorted({"alarm", "award", "bid", "clearing", "commitment", "market", "risk"}))
 """The kinds of aggregates that such events are of."""
 
 
@@ -212,8 +216,28 @@ def _news(item: Projected, event: _ToldEvent, bids: KnownBids) -> tuple[str | No
             return None, None, SwitchNews(stopped=stopped, by=event.by, reason=event.reason)
         case PolicyPrepared() | PolicyApproved():
             return None, None, PolicyNews(in_force=isinstance(event, PolicyApproved), by=event.by)
+        case AlarmRaised() | AlarmAcknowledged() | AlarmCleared():
+            return None, None, _alarm_news(event)
         case _:
             raise AssertionError(f"{type(event).__name__} is told of a bid")
+
+
+def _alarm_news(event: AlarmEvent) -> AlarmNews:
+    match event:
+        case AlarmRaised(device=device, alarm=one):
+            return AlarmNews(
+                device=device,
+                kind=one.kind,
+                since=one.since,
+                detail=one.detail,
+                by=one.raised_by,
+                severity=one.severity,
+            )
+        case AlarmAcknowledged() | AlarmCleared():
+            detail = event.note if isinstance(event, AlarmAcknowledged) else event.reason
+            return AlarmNews(
+                device=event.device, kind=event.alarm, since=event.since, detail=detail, by=event.by
+            )
 
 
 def _day_news(item: Projected, event: _DayEvent, bids: KnownBids) -> tuple[str | None, str, CommitmentNews]:

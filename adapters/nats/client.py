@@ -189,10 +189,14 @@ class NatsClient:
     async def listen(self, callback: Callable[[Msg], Awaitable[None]]) -> Inbox:
         """An inbox whose messages go straight to `callback`, without a bound on what waits."""
         inbox = self._nc.new_inbox()
+        return await self.hear(inbox, callback)
+
+    async def hear(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Inbox:
+        """What is sent on a subject goes straight to `callback`; after a reconnect, too."""
         subscription = await self._nc.subscribe(
-            inbox, cb=callback, pending_msgs_limit=-1, pending_bytes_limit=-1
+            subject, cb=callback, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
-        return Inbox(inbox, subscription.unsubscribe)
+        return Inbox(subject, subscription.unsubscribe)
 
     def close(self) -> None:
         """Whoever still asks is told so: without its loop it would wait for ever."""

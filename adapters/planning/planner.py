@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from adapters.front_door import FrontDoor, Wish
+from adapters.planning.peak_cases import Targets
 from adapters.planning.portfolio import (
     DAYS_MAX,
     Horizon,
@@ -27,6 +28,7 @@ from adapters.planning.solver_process import Answer, SolverProcess
 from adapters.postgres.database import Database
 from adapters.settling import lowest_position, wait_until
 from dispatch.optimiser.lp import SolverError
+from dispatch.optimiser.market_terms import Spot
 from dispatch.optimiser.request import PlanRequest
 from dispatch.plan_check import Markets, PlannedSite
 from dispatch.planning.choice import Before, Chosen, choose
@@ -36,11 +38,13 @@ from ledger.interval import zone_of
 from ledger.refusal import Refused
 
 ACTOR: Final = "planner"
-MODEL: Final = "plan.v1"
+MODEL: Final = "plan.v2"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
 _OVERTAKEN: Final = frozenset({"plan_overtaken", "command_id_reused", "conflict"})
+_K: Final = 1000
+_MICRO: Final = 1_000_000
 _SHORT_W: Final = 100
 """The check lets a plan be off by 20 Wh: 80 W of a quarter-hour."""
 _END_WH: Final = 100
@@ -66,6 +70,7 @@ class Planner:
         self._database = database
         self._solver = solver
         self._clock = clock
+        self._targets = Targets()
 
     def plan(
         self,
@@ -94,8 +99,9 @@ class Planner:
         if known is not None:
             return known
         request = PlanRequest(
-            sites=tuple(case.to_optimise() for case in cases.cases),
+            sites=tuple(case.to_optimise() for case in cases.guarded),
             interval_h=cases.horizon.interval_s / 3600,
+            spot=_spot(cases),
         )
         rolling = "" if trigger in ("day_ahead", "asked") else portfolio
         try:
@@ -104,7 +110,7 @@ class Planner:
             answer = Answer(None, "failed", str(error))
         chosen = choose(
             cases.cases,
-            Markets(),
+            Markets(spot_w_max=0 if cases.streams.spot is None else cases.streams.spot.most_w),
             answer.plan,
             _why(answer),
             start=cases.horizon.start,
@@ -139,7 +145,11 @@ class Planner:
             horizon = _horizon(portfolio.zone, at, days, length, self._clock())
             if portfolio.unit is not None:
                 portfolio = portfolio_of(connection, position, name, horizon.start)
-            cases = site_cases(connection, self._door.book, Asked(portfolio, horizon, position, stored_wh))
+            cases = site_cases(
+                connection,
+                self._door.book,
+                Asked(portfolio, horizon, position, stored_wh, self._targets, self._clock()),
+            )
         return cases, day_of(portfolio.zone, horizon.start)
 
     def _known(self, portfolio: str, day: date, inputs: str) -> Made | None:
@@ -175,11 +185,14 @@ class Planner:
             inputs=inputs,
             basis=chosen.basis,
             reason=chosen.reason,
-            objective="cost",
+            objective="cost" if cases.streams.spot is None else "cost less revenue",
             objective_micro=None if solved is None else solved.objective_micro,
             bound_micro=None if solved is None else solved.bound_micro,
             gap_ppm=None if solved is None else solved.gap_ppm,
             solver_ms=round(answer.seconds * 1000),
+            peak_w=cases.peak_w,
+            streams=cases.streams.used,
+            streams_left_out=cases.streams.left_out,
             rests_on=cases.rests_on,
             notes=(*cases.notes, *_ends(cases, chosen)),
             refused=refusals(cases.refused),
@@ -201,6 +214,13 @@ def _horizon(zone: str, at: date | datetime, days: int, interval_s: int, now: da
     if count <= 0:
         raise Refused("plan_horizon", f"{at} is over; plan a day that is to come", place="day")
     return Horizon(start, interval_s, count)
+
+
+def _spot(cases: Cases) -> Spot | None:
+    found = cases.streams.spot
+    if found is None:
+        return None
+    return Spot(price=found.price_micro / _MICRO, kw_max=found.most_w / _K)
 
 
 def _why(answer: Answer) -> str:

@@ -16,8 +16,10 @@ import numpy as np
 
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.planning import registers
-from adapters.planning.portfolio import Horizon, Portfolio, day_of
+from adapters.planning.peak_cases import PeakAsked, Targets
+from adapters.planning.portfolio import Horizon, Portfolio, day_of, horizon_of_days
 from adapters.planning.site_power import Expected, Metered, expected
+from adapters.planning.streams import Streams, StreamsAsked, streams_of
 from adapters.planning.taken import Taken, takings
 from adapters.postgres.database import Connection
 from adapters.queries import registered
@@ -59,17 +61,26 @@ class Asked(NamedTuple):
     horizon: Horizon
     position: int
     stored_wh: Mapping[str, int] = {}
+    targets: Targets | None = None
+    """Found before, where the asker keeps them."""
+    now: datetime | None = None
+    """When the plan is made: gates that are closed by then trade no more. None: nothing is traded."""
 
 
 class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """`cases` leave room for what is `taken`; `whole` are the same sites' limits without it.
 
+    `guarded` are the cases as they are to be solved: with the energy that is kept so that the peak in
+    `peak_w` can be held. A plan that has to use it is none the worse for that.
     `before` is the plan that holds at the start, `number` how many of the day there are by now. `refused`:
     the sites that cannot be planned, and why.
     """
 
     horizon: Horizon
     cases: tuple[SiteCase, ...]
+    guarded: tuple[SiteCase, ...]
+    peak_w: dict[str, int]
+    streams: Streams
     whole: tuple[SiteLimits, ...]
     taken: dict[str, Taken]
     refused: tuple[Refused, ...]
@@ -81,8 +92,18 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def digest(self, *also: str) -> str:
         """SHA-256 of all numbers that a plan is made from; not of the plans before it."""
         found = hashlib.sha256(" ".join((*also, self.horizon.start.isoformat())).encode())
-        for case, whole in zip(self.cases, self.whole, strict=True):
-            for struct in (case, case.limits, whole, self.taken.get(case.id, Taken.nothing(0))):
+        if self.streams.spot is not None:
+            found.update(f"spot={self.streams.spot.most_w};".encode())
+            found.update(np.ascontiguousarray(self.streams.spot.price_micro).tobytes())
+        for case, guarded, whole in zip(self.cases, self.guarded, self.whole, strict=True):
+            for struct in (
+                case,
+                case.limits,
+                guarded,
+                guarded.limits,
+                whole,
+                self.taken.get(case.id, Taken.nothing(0)),
+            ):
                 for name in struct.__struct_fields__:
                     value = getattr(struct, name)
                     if isinstance(value, np.ndarray):
@@ -131,11 +152,12 @@ class _Demand(NamedTuple):
     price_micro: int
     least_w: int
     since: datetime | None
+    until: datetime | None
     peak_s: int
     notes: tuple[str, ...] = ()
 
 
-_NO_DEMAND: Final = _Demand(0, 0, None, INTERVAL_S)
+_NO_DEMAND: Final = _Demand(0, 0, None, None, INTERVAL_S)
 
 
 class _Known(NamedTuple):
@@ -171,6 +193,7 @@ class _Reading:
         self._contracts = registers.contracts_of(connection, position, sites)
         self._tariffs = registered.load(connection, "tariff", Tariff, position)
         self._meters = _by_site(registers.meters_of(connection, position, sites), asked.horizon.start)
+        self._targets = asked.targets or Targets()
         self._prices: dict[tuple[str, datetime, int, int], _Priced] = {}
 
     def cases(self) -> Cases:
@@ -202,8 +225,12 @@ class _Reading:
             Metered(one.site.document, one.meters, one.demand.since, one.demand.peak_s)
             for one in known.values()
         ]
-        rests_on = list(taken.rests_on)
+        streams = self._streams(known, taken.of, horizon)
+        spot = frozenset[str]() if streams.spot is None else streams.spot.sites
+        rests_on = [*taken.rests_on, *streams.rests_on]
         cases: list[SiteCase] = []
+        guarded: list[SiteCase] = []
+        peaks: dict[str, int] = {}
         whole: list[SiteLimits] = []
         for name, power in expected(self._connection, self._book, metered, horizon, asked.position):
             try:
@@ -217,7 +244,14 @@ class _Reading:
             whole.append(case.limits)
             if left is not None:
                 case = msgspec.structs.replace(case, limits=left.left_of(case.limits))
+            if name in spot:
+                case = msgspec.structs.replace(case, spot=True)
             cases.append(case)
+            held, peak_w, note = self._guarded(known[name], power, case, horizon, left)
+            guarded.append(held)
+            if peak_w is not None:
+                peaks[name] = peak_w
+            notes += [note] if note else []
             rests_on += (*known[name].rests_on, *power.rests_on, source)
             notes += power.notes
         if not cases:
@@ -226,6 +260,9 @@ class _Reading:
         return Cases(
             horizon=horizon,
             cases=tuple(cases),
+            guarded=tuple(guarded),
+            peak_w=peaks,
+            streams=streams,
             whole=tuple(whole),
             taken=taken.of,
             refused=tuple(refused),
@@ -257,8 +294,23 @@ class _Reading:
             self._contract(name),
             tariffs[-1],
             self._meters.get(name, ()),
-            self._priced(tariffs[-1]),
+            self._priced(tariffs[-1], horizon),
             demand,
+        )
+
+    def _streams(self, known: Mapping[str, _Known], taken: Mapping[str, Taken], horizon: Horizon) -> Streams:
+        asked = self._asked
+        if asked.now is None:
+            return Streams()
+        sites = [
+            (one.site.document, one.tariff.document)
+            for name, one in known.items()
+            if name not in taken and "spot" not in _barred(one.contract)
+        ]
+        return streams_of(
+            self._connection,
+            asked.position,
+            StreamsAsked(portfolio=asked.portfolio, horizon=horizon, sites=sites, now=asked.now),
         )
 
     def _contract(self, site: str) -> Recorded[Contract] | None:
@@ -268,9 +320,32 @@ class _Reading:
                 return held
         return None
 
-    def _priced(self, tariff: Recorded[Tariff]) -> _Priced:
+    def _guarded(
+        self, one: _Known, power: Expected, case: SiteCase, horizon: Horizon, left: Taken | None
+    ) -> tuple[SiteCase, int | None, str]:
+        """The case with its reserve, the peak to hold, and why there is none."""
+        until, name = one.demand.until, one.site.id
+        if until is None or not case.peak_price_micro:
+            return case, None, ""
+        if power.seen is None:
+            return case, None, f"{name}: no peak target: no meter tells what it uses behind its storage"
+        zone = one.site.document.zone
+        day = self._priced(
+            one.tariff, horizon_of_days(zone, day_of(zone, horizon.start), 1, horizon.interval_s)
+        )
+        prices, slots = day.buy_micro, power.seen.per_day
+        moved = np.zeros(horizon.count, dtype=np.int64) if left is None else left.path_w
+        asked = PeakAsked(
+            case=case, seen=power.seen, until=until, zone=zone, moved_w=moved,
+            day_micro=np.pad(prices, (0, max(0, slots - len(prices))), "edge")[:slots],
+        )  # fmt: skip
+        found = self._targets.guarded(asked, horizon)
+        if isinstance(found, str):
+            return case, None, f"{name}: {found}"
+        return found.case, found.target_w, ""
+
+    def _priced(self, tariff: Recorded[Tariff], horizon: Horizon) -> _Priced:
         """Many sites share a tariff."""
-        horizon = self._asked.horizon
         key = (tariff.id, horizon.start, horizon.interval_s, horizon.count)
         if key not in self._prices:
             self._prices[key] = _prices(tariff.document, horizon)
@@ -468,7 +543,7 @@ def _demand(site: Site, tariff: Tariff, horizon: Horizon) -> _Demand:
     micro, least = _micro(price), 0
     if isinstance(terms, ContractDemand):
         micro, least = 2 * micro, int(_BAND * terms.charged_contract_w)
-    return _Demand(micro, least, since, terms.interval_s, tuple(notes))
+    return _Demand(micro, least, since, end, terms.interval_s, tuple(notes))
 
 
 def _cycle(instant: datetime, anchor_day: int, zone: str) -> tuple[Month, datetime, datetime]:

@@ -7,7 +7,7 @@ read, stand in, and the plan says so. What nobody knows is refused: missing is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
-from adapters.planning.portfolio import Horizon
+from adapters.planning.portfolio import Horizon, day_of
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month
 from adapters.queries.forecast_inputs import signs_of
@@ -25,12 +25,14 @@ from adapters.queries.meter_month import MISSING, Key
 from dispatch.forecasts.forecast import Forecast
 from dispatch.forecasts.issued import ForecastIssued
 from dispatch.plan_check import Whole
-from ledger.interval import Interval, zone_of
+from dispatch.planning.seen_load import DAYS, SeenLoad
+from ledger.interval import Interval, midnight, zone_of
 from ledger.meter import Meter
 from ledger.refusal import Refused
 from ledger.site import Site
 
 _WEEKS: Final = 4
+_DAY_S: Final = 86_400
 _SITES_AT_ONCE: Final = 64
 """Their month of quarter-hours is some ten megabytes."""
 _MAPPER: Final = EnvelopeMapper()
@@ -48,11 +50,15 @@ class Metered(NamedTuple):
 
 
 class Expected(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """W per interval. `peak_w` is the highest mean net import since the billing period began, 0 at least."""
+    """W per interval. `peak_w` is the highest mean net import since the billing period began, 0 at least.
+
+    `seen` is what the site used in the weeks before, where its peak is billed and its meters tell it.
+    """
 
     load_w: Whole
     pv_w: Whole
     peak_w: int
+    seen: SeenLoad | None
     rests_on: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -125,8 +131,9 @@ def _of(one: Metered, issued: Mapping[str, list[_Issued]], read: _Readings, hori
     if note:
         notes.append(note)
     return Expected(
-        load_w=powers["load"], pv_w=powers["pv"], peak_w=peak, rests_on=tuple(rests_on), notes=tuple(notes)
-    )
+        load_w=powers["load"], pv_w=powers["pv"], peak_w=peak, seen=read.seen(one),
+        rests_on=tuple(rests_on), notes=tuple(notes),
+    )  # fmt: skip
 
 
 def _issued(
@@ -152,13 +159,17 @@ def _forecast(found: Sequence[_Issued], horizon: Horizon) -> tuple[Whole, Flags]
     """What is expected per interval, the newest over older ones, and where anything is."""
     values, known = np.zeros(horizon.count, dtype=np.int64), np.zeros(horizon.count, dtype=np.bool_)
     for one in found:
-        forecast = one.forecast
-        own = np.array(forecast.expected, dtype=np.int64)
-        series = _Series(own, np.ones(len(own), dtype=np.bool_), forecast.start, forecast.interval_s)
-        told, there = _resampled(series, _seconds(horizon), horizon.interval_s)
+        told, there = resampled(one.forecast, horizon)
         values[there] = told[there]
         known |= there
     return values, known
+
+
+def resampled(forecast: Forecast, horizon: Horizon) -> tuple[Whole, Flags]:
+    """What a forecast expects of each interval, in its own unit, and where it reaches."""
+    own = np.array(forecast.expected, dtype=np.int64)
+    series = _Series(own, np.ones(len(own), dtype=np.bool_), forecast.start, forecast.interval_s)
+    return _resampled(series, _seconds(horizon), horizon.interval_s)
 
 
 def _resampled(own: _Series, at: Whole, step: int) -> tuple[Whole, Flags]:
@@ -201,6 +212,33 @@ def _weeks_earlier(horizon: Horizon, zone: str, weeks: int) -> Whole:
     return np.array(found, dtype=np.int64)
 
 
+def _first_seen(horizon: Horizon, zone: str) -> date:
+    return day_of(zone, horizon.start) - timedelta(days=DAYS)
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return midnight(day, zone_of(zone)).astimezone(UTC)
+
+
+@lru_cache(maxsize=8)
+def _wall_clock(horizon: Horizon, zone: str) -> tuple[Whole, int]:
+    """When the intervals of each day's wall clock begin, from the first day seen to the horizon's, in seconds
+    since 1970; and how many of the last day are over at its start."""
+    first, step = _first_seen(horizon, zone), horizon.interval_s
+    slots = _DAY_S // step
+    begins = [int(_midnight(first + timedelta(days=day), zone).timestamp()) for day in range(DAYS + 2)]
+    found = np.array(begins[:-1], dtype=np.int64)[:, None] + step * np.arange(slots, dtype=np.int64)
+    at = zone_of(zone)
+    for day in np.flatnonzero(np.diff(begins) != _DAY_S).tolist():
+        on = first + timedelta(days=day)
+        wall = datetime(on.year, on.month, on.day)  # noqa: DTZ001
+        for slot in range(slots):
+            local = (wall + timedelta(seconds=step * slot)).replace(tzinfo=at)
+            found[day, slot] = int(local.timestamp())
+    until = int((found[-1] < int(horizon.start.timestamp())).sum())
+    return found.ravel(), min(until, slots - 1)
+
+
 class _Readings:
     """The readings that a group of sites needs, read at once for each length of interval."""
 
@@ -221,6 +259,8 @@ class _Readings:
             wanted = set(_net_signs(one.meters)) if one.peak_since is not None else set()
             if one.peak_since is not None:
                 starts.append(one.peak_since)
+                wanted |= set(_behind_signs(one))
+                starts.append(_midnight(_first_seen(horizon, one.site.zone), one.site.zone))
             for quantity in ("load", "pv"):
                 _, known = _forecast(issued.get(f"{quantity}_{one.site.id}", []), horizon)
                 if not known.all():
@@ -273,6 +313,18 @@ class _Readings:
             note = f"{one.site.id}: the peak so far is of {int(there.sum())} of {count} intervals, as read"
         return max(0, int(means[there].max(initial=0))), note
 
+    def seen(self, one: Metered) -> SeenLoad | None:
+        """Load less PV of the weeks before the plan and of its day so far, by wall clock."""
+        own = None if one.peak_since is None else self._power(_behind_signs(one), one)
+        if own is None:
+            return None
+        at, until = _wall_clock(self._horizon, one.site.zone)
+        told, there = _resampled(own, at, self._horizon.interval_s)
+        there &= at + self._horizon.interval_s <= int(self._horizon.start.timestamp())
+        shape = (DAYS + 1, -1)
+        first = _first_seen(self._horizon, one.site.zone)
+        return SeenLoad(first=first, load_w=told.reshape(shape), known=there.reshape(shape), until=until)
+
     def _power(self, signs: Mapping[Key, int], one: Metered) -> _Series | None:
         """Mean W of the signed sum, where every meter was read."""
         rows = [(sign, *self._rows[key]) for key, sign in signs.items() if key in self._rows]
@@ -286,6 +338,16 @@ class _Readings:
         known = np.all([row[1] != MISSING for row in rows], axis=0)
         total = np.sum([row[0] * row[1] for row in rows], axis=0)
         return _Series(np.where(known, total, 0) * 3600 // length, known, start, length)
+
+
+def _behind_signs(one: Metered) -> dict[Key, int]:
+    """The registers that make up load less PV."""
+    found = signs_of(one.site, one.meters, "load", needed=False)
+    if not found:
+        return {}
+    for key, sign in signs_of(one.site, one.meters, "pv", needed=False).items():
+        found[key] = found.get(key, 0) - sign
+    return {key: sign for key, sign in found.items() if sign}
 
 
 def _net_signs(meters: Sequence[Meter]) -> dict[Key, int]:

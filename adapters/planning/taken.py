@@ -7,7 +7,7 @@ nothing was yet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,11 +16,12 @@ import numpy as np
 from adapters.planning.portfolio import Horizon, Portfolio, day_of
 from adapters.postgres.database import Connection
 from adapters.queries import registered
+from adapters.queries.folded import states
 from adapters.queries.shared_awards import shared_award
-from adapters.queries.unit_day import unit_day
 from dispatch.plan_check import SiteLimits, Whole
+from ledger.interval import midnight, zone_of
 from ledger.trading_unit import TradingUnit
-from trading.commitment import aggregate_of
+from trading.commitment import UnitDay, aggregate_of
 from trading.envelope import SLOT_S
 from trading.feasibility import Commitment
 
@@ -114,28 +115,37 @@ def takings(connection: Connection, position: int, portfolio: Portfolio, horizon
     units = registered.load(connection, "trading_unit", TradingUnit, position)
     found: dict[str, Taken] = {}
     rests_on: list[str] = []
+    days: dict[str, tuple[TradingUnit, date]] = {}
     for name in sorted(units.versions):
         held = units.at(name, horizon.start)
         if held is None:
             continue
-        members = {m.site: m.capability_w for m in held.document.members if m.stands_at(horizon.start)}
-        if not members.keys() & set(portfolio.sites):
+        if not _members(held.document, horizon).keys() & set(portfolio.sites):
             continue
         first = day_of(held.document.zone, horizon.start)
         last = day_of(held.document.zone, horizon.end - timedelta(seconds=1))
         for number in range((last - first).days + 1):
-            day = unit_day(connection, position, name, first + timedelta(days=number))
-            own = [one for one in day.commitments if one.of is None]
-            if not own:
-                continue
-            rests_on.append(f"{aggregate_of(name, day.day)}: {', '.join(one.bid for one in own)}")
-            offset = int((day.starts - horizon.start).total_seconds())
-            for one in own:
-                for site, parts in _parts(connection, position, one, members):
-                    if site in portfolio.sites:
-                        taken = found.setdefault(site, Taken.nothing(horizon.count))
-                        _add(taken, one, parts, offset, horizon)
+            day = first + timedelta(days=number)
+            days[aggregate_of(name, day)] = held.document, day
+    bound = states(connection, days, position)
+    for aggregate, (unit, day) in days.items():
+        state = bound.get(aggregate)
+        own = [one for one in state.commitments if one.of is None] if isinstance(state, UnitDay) else []
+        if not own:
+            continue
+        rests_on.append(f"{aggregate}: {', '.join(one.bid for one in own)}")
+        offset = int((midnight(day, zone_of(unit.zone)) - horizon.start).total_seconds())
+        members = _members(unit, horizon)
+        for one in own:
+            for site, parts in _parts(connection, position, one, members):
+                if site in portfolio.sites:
+                    taken = found.setdefault(site, Taken.nothing(horizon.count))
+                    _add(taken, one, parts, offset, horizon)
     return Takings({site: taken for site, taken in found.items() if taken.any}, tuple(rests_on))
+
+
+def _members(unit: TradingUnit, horizon: Horizon) -> dict[str, int]:
+    return {m.site: m.capability_w for m in unit.members if m.stands_at(horizon.start)}
 
 
 class _Parts(NamedTuple):

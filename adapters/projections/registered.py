@@ -10,7 +10,9 @@ import msgspec
 from adapters.events import Event
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
+from dispatch.commissioning.report import CommissioningTested
 from dispatch.forecasts.issued import ForecastIssued
+from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmRaised
 from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
@@ -40,7 +42,9 @@ from ledger.settlement.run_calendar import RunCalendarPublished
 from ledger.settlement.voided import RunVoided
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
+from ledger.site_milestone import MilestoneStated
 from ledger.trading_unit import TradingUnitRegistered
+from ledger.work_order import WorkAssigned, WorkCancelled, WorkDone, WorkOpened, WorkRated
 from trading.award import AwardShared
 from trading.clearing import ClearingRecorded
 from trading.envelope import EnvelopeStated
@@ -175,6 +179,12 @@ def document_of(event: Event) -> _Entry | None:
         case PlanMade():
             return event.head, None, None
         case SitesPlanned():
+            return event, None, None
+        case CommissioningTested():
+            return event.report, None, None
+        case AlarmRaised() | AlarmAcknowledged() | AlarmCleared() | MilestoneStated():
+            return event, None, None
+        case WorkOpened() | WorkAssigned() | WorkDone() | WorkRated() | WorkCancelled():
             return event, None, None
         case _:
             return None

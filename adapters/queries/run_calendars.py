@@ -35,6 +35,7 @@ class RunCalendars:
         return Refused(
             "run_calendar_missing",
             f"contract {contract.id} names run calendar {contract.run_calendar!r}, which is not published for"
-            f" {month}",
+            f" {month}: publish it with wattledger register run-calendar FILE --from {month.first_day} or an"
+            " earlier day (examples/calendars)",
             place="run_calendar",
         )

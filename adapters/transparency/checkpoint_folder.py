@@ -65,6 +65,21 @@ class CheckpointFolder:
         self._write(target, content)
         self._write(self.path / "latest", content)
 
+    def keep_handover(self, size: int, content: bytes) -> None:
+        """Write the checkpoint of a handover of the log's key once more, where it is found among many. The
+        caller holds the lock."""
+        self._make(self._handovers)
+        self._write(self._handovers / f"{size}", content)
+
+    def handovers(self) -> list[bytes]:
+        """What was kept of them, in no order."""
+        found = self._handovers.iterdir() if self._handovers.is_dir() else ()
+        return [one.read_bytes() for one in found]
+
+    @property
+    def _handovers(self) -> Path:
+        return self.path / "handovers"
+
     def with_signature(self, size: int, content: bytes) -> None:
         """Put a kept checkpoint with one more signature in the place of the one without. The caller holds the
         lock, and has made sure that the text is the same."""

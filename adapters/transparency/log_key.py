@@ -54,6 +54,21 @@ def make_seed(file: Path) -> None:
         partial.unlink()
 
 
+def next_key_file(file: Path) -> Path:
+    """Where the key that a log is handed to waits until it is."""
+    return file.with_name(f"{file.name}.next")
+
+
+def adopt(file: Path) -> None:
+    """Put the next key in the place of the one before, of which nothing is left: on the disk on return."""
+    next_key_file(file).rename(file)
+    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _no_seed(file: Path) -> Refused:
     return Refused(
         "log_key", f"{file} does not hold {SEED_BYTES} bytes in base64", place="WATTLEDGER_LOG_KEY"

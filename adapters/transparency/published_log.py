@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.inclusion import Inclusion
-from adapters.transparency.log_key import make_seed, signer_of
+from adapters.transparency.log_key import adopt, make_seed, next_key_file, signer_of
 from adapters.transparency.proven_root import path_checked, proven_root
 from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from adapters.transparency.stored_tree import StoredTree, check_event
@@ -20,6 +20,7 @@ from adapters.transparency.streamed import check_streamed
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
 from ledger.transparency.entry_bundle import EntryBundle, entry_of, envelope_leaf
+from ledger.transparency.handover import Handover, LogKeys
 from ledger.transparency.merkle import leaf_hash
 from ledger.transparency.note import Note, open_note
 from ledger.transparency.note_key import KeyKind, NoteKey, NoteSigner
@@ -92,6 +93,54 @@ class PublishedLog:
         """
         return self._signer().key
 
+    def keys(self) -> LogKeys | None:
+        """The key that signs, and those before it with the handovers between; None when this process has no
+        key.
+
+        Raises:
+            Refused: `log_key`; what `Handover.opened` refuses a kept handover for.
+        """
+        signer = self.signer()
+        if signer is None:
+            return None
+        kept = (Handover.opened(Note.parse(content)) for content in self.folder.handovers())
+        return LogKeys.leading_to(signer.key, kept)
+
+    def rotate_key(self, state: Callable[[NoteKey], object]) -> Handover:
+        """Hand the log to a new key: the checkpoint that both sign names both, and from then on the new one
+        signs alone. Of the former one's secret nothing is left here.
+
+        `state` puts the new key on record as an event and waits until it is projected; nobody signs
+        meanwhile. What was interrupted is done by asking again.
+
+        Raises:
+            Refused: as `sign`; `key_handover` when nothing new is there to sign, or where other books'
+                checkpoints lie beside: their key is in the same file.
+        """
+        self.sign()
+        beside = [one.name for one in self.folder.path.parent.iterdir() if self._is_of_another_book(one)]
+        if beside:
+            text = f"books {', '.join(sorted(beside))} may be signed with this key too: give each a key file"
+            raise Refused("key_handover", text, place="WATTLEDGER_LOG_KEY")
+        with self.folder.locked():
+            former = self._signer()
+            make_seed(next_key_file(self.key_file))
+            following = signer_of(next_key_file(self.key_file), self.origin)
+            assert following is not None, "it was just made"
+            state(following.key)
+            kept, new = self._checked()
+            if kept is not None and Checkpoint.parse(kept.text).size == new.size:
+                text = f"the checkpoint of {new.size} envelopes is signed already"
+                raise Refused("key_handover", text, place="size")
+            found = Handover.signed(new, former, following)
+            self._keep(new.size, found.note)
+            self.folder.keep_handover(new.size, found.note.content())
+            adopt(self.key_file)
+            return found
+
+    def _is_of_another_book(self, folder: Path) -> bool:
+        return folder != self.folder.path and CheckpointFolder(folder).newest() is not None
+
     def sign(self) -> Note:
         """The checkpoint of the whole tree, signed and kept unless it was already.
 
@@ -105,25 +154,34 @@ class PublishedLog:
                 `checkpoint_gone` when a newer one was there; `log_key`; the codes of `open_checkpoint` for a
                 kept file that is not ours.
         """
-        signer = self._signer()
+        self._signer()
         with self.folder.locked():
-            kept = self._newest(signer.key)
-            with self.database.reading(self.book) as connection:
-                tree = StoredTree.projected(connection, self.book)
-                _check_archive(connection, self.book, tree)
-                new = Checkpoint(self.origin, tree.size, tree.root(tree.size))
-                self._check_none_gone(connection, kept)
-                if kept is not None:
-                    _check_extends(Checkpoint.parse(kept.text), new, tree)
-                if self.stream is not None:
-                    signed = 0 if kept is None else Checkpoint.parse(kept.text).size
-                    check_streamed(self.stream, tree, signed)
+            signer = self._signer()
+            kept, new = self._checked()
             if kept is not None and Checkpoint.parse(kept.text).size == new.size:
                 return kept
             note = new.signed(signer)
-            self.folder.keep(new.size, note.content())
-            note_seen(self.database, self.book, new.size, note)
+            self._keep(new.size, note)
             return note
+
+    def _checked(self) -> tuple[Note | None, Checkpoint]:
+        """The newest checkpoint kept, and that of the whole tree, which may be signed on top of it."""
+        kept = self._newest(self.keys())
+        with self.database.reading(self.book) as connection:
+            tree = StoredTree.projected(connection, self.book)
+            _check_archive(connection, self.book, tree)
+            new = Checkpoint(self.origin, tree.size, tree.root(tree.size))
+            self._check_none_gone(connection, kept)
+            if kept is not None:
+                _check_extends(Checkpoint.parse(kept.text), new, tree)
+            if self.stream is not None:
+                signed = 0 if kept is None else Checkpoint.parse(kept.text).size
+                check_streamed(self.stream, tree, signed)
+        return kept, new
+
+    def _keep(self, size: int, note: Note) -> None:
+        self.folder.keep(size, note.content())
+        note_seen(self.database, self.book, size, note)
 
     def _check_none_gone(self, connection: Connection, newest: Note | None) -> None:
         seen = seen_checkpoint(connection)
@@ -141,21 +199,17 @@ class PublishedLog:
             raise Refused("log_key", text, place="WATTLEDGER_LOG_KEY")
         return signer
 
-    def _known_key(self) -> NoteKey | None:
-        signer = self.signer()
-        return None if signer is None else signer.key
-
-    def _newest(self, key: NoteKey | None) -> Note | None:
+    def _newest(self, keys: LogKeys | None) -> Note | None:
         found = self.folder.newest()
-        return None if found is None else self._opened(*found, key)
+        return None if found is None else self._opened(*found, keys)
 
-    def _opened(self, size: int, content: bytes, key: NoteKey | None) -> Note:
+    def _opened(self, size: int, content: bytes, keys: LogKeys | None) -> Note:
         """What was kept of a size, when it is of that size and log and, where we know the key, signed."""
         note = Note.parse(content)
-        if key is None:
+        if keys is None:
             checkpoint = Checkpoint.parse(note.text)
         else:
-            checkpoint = open_checkpoint(note, self.origin, key).checkpoint
+            checkpoint = open_checkpoint(note, self.origin, keys.at(size)).checkpoint
         if (checkpoint.origin, checkpoint.size) != (self.origin, size):
             text = f"the file of {self.origin} at {size} holds {checkpoint.origin} at {checkpoint.size}"
             raise Refused("checkpoint_origin", text, place=str(self.folder.path))
@@ -169,7 +223,7 @@ class PublishedLog:
         Raises:
             Refused: the codes of `open_checkpoint`.
         """
-        return self._newest(self._known_key())
+        return self._newest(self.keys())
 
     def covering(self, sequence: int) -> Note | None:
         """The first checkpoint that covers an envelope, signed now if need be; None while there is none.
@@ -181,7 +235,7 @@ class PublishedLog:
         """
         found = self.folder.covering(sequence)
         if found is not None:
-            return self._opened(*found, self._known_key())
+            return self._opened(*found, self.keys())
         if self.signer() is None:
             return None
         try:
@@ -238,7 +292,7 @@ class PublishedLog:
     def _root(self, connection: Connection, tree: StoredTree, size: int) -> bytes:
         """The root of the first `size`, under the first checkpoint that covers them, or the newest."""
         found = self.folder.covering(size) or self.folder.newest()
-        signed = None if found is None else Checkpoint.parse(self._opened(*found, self._known_key()).text)
+        signed = None if found is None else Checkpoint.parse(self._opened(*found, self.keys()).text)
         return proven_root(connection, self.book, tree, size, signed)
 
     def signed_at(self, size: int) -> Note | None:
@@ -248,7 +302,7 @@ class PublishedLog:
             Refused: the codes of `open_checkpoint`.
         """
         content = self.folder.at(size)
-        return None if content is None else self._opened(size, content, self._known_key())
+        return None if content is None else self._opened(size, content, self.keys())
 
     # ------------------------------------------------------------------ witnesses (C2SP tlog-cosignature)
 

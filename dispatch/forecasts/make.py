@@ -13,14 +13,14 @@ from dispatch.forecasts.day_table import DayTable, Index, day_starts, local_slot
 from dispatch.forecasts.forecast import UNITS, Drift, Forecast, MemberShare, QuantileRow, Scores
 from dispatch.forecasts.known import Known
 from dispatch.forecasts.past import Past
-from dispatch.forecasts.prediction import LEVELS_PERMILLE, Prediction
+from dispatch.forecasts.prediction import LEVELS_PERMILLE, Prediction, held_together
 from dispatch.forecasts.request import ForecastRequest
 from dispatch.forecasts.trained import trained
 from dispatch.forecasts.worth import worth_of
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 
-MODEL: Final = "blend.v1"
+MODEL: Final = "blend.v2"
 """Changes whenever the same request would be answered with other numbers."""
 
 _NEVER_BELOW_ZERO: Final = frozenset({"pv"})
@@ -151,6 +151,7 @@ def _integers(
 ) -> tuple[tuple[int, ...], tuple[QuantileRow, ...]]:
     low = 0.0 if floor else -np.inf
     day, slot = at
+    found = held_together(found)
     expected = np.rint(np.maximum(found.expected[day, slot], low)).astype(np.int64)
     rows = np.rint(np.maximum(found.quantiles[:, day, slot], low)).astype(np.int64)
     quantiles = tuple(

@@ -49,6 +49,18 @@ def monotone(quantiles: Values) -> Values:
     return np.sort(quantiles, axis=0)
 
 
+def held_together(found: Prediction) -> Prediction:
+    """The prediction with what is expected between its outermost quantiles, which never fall by level.
+
+    What is expected was chosen by the money that it captured, the quantiles were moved by past errors: the
+    two may part. The outermost quantiles then reach to what is expected, so that no less lies between them
+    than they claim, and what earns stays as it was chosen.
+    """
+    rows = monotone(found.quantiles)
+    low, high = np.minimum(rows[:1], found.expected[None]), np.maximum(rows[-1:], found.expected[None])
+    return Prediction(found.expected, np.concatenate([low, rows[1:-1], high]))
+
+
 def blended(parts: Sequence[Prediction], weights: Values) -> Prediction:
     """The weighted mean of members' predictions; weights are at least 0 and sum to 1."""
     assert (weights >= 0).all()

@@ -315,8 +315,10 @@ class _Decomposition:
         )
         if not np.isfinite(batch.cost).all():
             raise SolverError(f"site {self.request.sites[i].id} could not be solved alone")
-        mine = self.master.proposals.site == i
-        before = float(choice.taken[mine] @ self.master.proposals.cost[mine])
+        # What was proposed after the choice is no part of it.
+        known = len(choice.taken)
+        mine = self.master.proposals.site[:known] == i
+        before = float(choice.taken[mine] @ self.master.proposals.cost[:known][mine])
         flows.setpoint[i], flows.curtailed[i] = batch.setpoint[0], batch.curtailed[0]
         if mode == "spot":
             flows.spot[i] = batch.setpoint[0]

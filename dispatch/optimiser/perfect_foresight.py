@@ -45,13 +45,15 @@ def perfect_foresight(
     *,
     deviation_price: float = 0.0,
     position_kw_max: float | None = None,
+    sold_kw: Series | None = None,
 ) -> Foresight:
     """The value of a price series for one storage under two settlements (DOMAIN.md 3.5).
 
     Per interval R = Q_da P_da + (Q_rt - Q_da) P_rt, less `deviation_price` per kWh of |Q_rt - Q_da|; Q_rt is
     what the storage does, Q_da what is sold day-ahead, at most `position_kw_max` each way (None: what the
-    storage's power is). Prices are money per kWh, negative where they are. Without a real-time price the
-    plan is day-ahead alone. The storage ends with at least its `end_kwh`, exactly as it must.
+    storage's power is), or `sold_kw`, where it is sold already. Prices are money per kWh, negative where they
+    are. Without a real-time price the plan is day-ahead alone. The storage ends with at least its `end_kwh`,
+    exactly as it must.
 
     Raises:
         Refused: `series_shape`, `series_value`, `storage_capacity` or `stored_energy_limits`.
@@ -66,10 +68,13 @@ def perfect_foresight(
     checked_number(deviation_price, "deviation_price")
     if position_kw_max is not None:
         checked_number(position_kw_max, "position_kw_max")
+    if sold_kw is not None:
+        checked_series(sold_kw, "sold_kw", count)
     fleet = Fleet(PlanRequest(sites=(_alone(storage, count),), interval_h=interval_h))
     lp = Lp()
     charge, discharge = _storage(lp, fleet, storage)
-    sold = _positions(lp, fleet, (charge, discharge), 0.0 if real_time_price is None else position_kw_max)
+    most = 0.0 if real_time_price is None else position_kw_max
+    sold = _positions(lp, fleet, (charge, discharge), most, sold_kw)
     hours = interval_h
     for flow, sign in ((charge, 1.0), (discharge, -1.0)):
         lp.price("cost", flow, hours * (sign * real_time + storage.wear_price / 2))
@@ -129,12 +134,12 @@ def _storage(lp: Lp, fleet: Fleet, storage: Storage) -> Flow:
     return charge, discharge
 
 
-def _positions(lp: Lp, fleet: Fleet, flow: Flow, most: float | None) -> _Sold:
-    """Day-ahead positions up to `most` kW each way; None is what the storage's power is."""
+def _positions(lp: Lp, fleet: Fleet, flow: Flow, most: float | None, given: Series | None) -> _Sold:
+    """Day-ahead positions as `given`, or up to `most` kW each way; None is what the storage's power is."""
     shape = (fleet.shape[1],)
     up = fleet.discharge_max[0] if most is None else np.full(shape, most)
     down = fleet.charge_max[0] if most is None else np.full(shape, most)
-    position = lp.columns(shape, -down, up)
+    position = lp.columns(shape, -down, up) if given is None else lp.columns(shape, given, given)
     deviation = lp.columns((2, *shape), 0.0, INFINITE)
     charge, discharge = flow
     rows = lp.rows(shape, 0.0, 0.0, (discharge, 1.0), (charge, -1.0), (position, -1.0))

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from dispatch.plan_check import Whole
-from dispatch.planning.reserve import PeakStorage, holdable_w, needed_wh, reachable_wh, reserve_wh
+from dispatch.planning.reserve import PeakStorage, needed_wh, reachable_wh, reserve_wh, steadiest_w
 from dispatch.planning.site_case import SiteCase
 from ledger.refusal import Refused
 
@@ -18,7 +18,8 @@ _PPM: Final = 1_000_000
 
 
 class Caution(msgspec.Struct, frozen=True, kw_only=True):
-    """How sure to be, in permille of the paths: that the reserve suffices, and that a target can be held.
+    """In permille of the paths: how sure to be that the reserve suffices, and how many, the mildest, a target
+    is raised for.
 
     `recharge_permille` of a recharge at dear hours is counted on; `later_ppm` makes each interval's price
     higher than the last one's, by so much of it: of equal hours the later one discharges, the earlier one
@@ -26,7 +27,7 @@ class Caution(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     reserve_permille: int = 1000
-    hold_permille: int = 300
+    hold_permille: int = 600
     recharge_permille: int = 500
     later_ppm: int = 100
 
@@ -50,20 +51,22 @@ def peak_storage(case: SiteCase) -> PeakStorage:
     limits = case.limits
     return PeakStorage(
         interval_s=limits.interval_s,
-        charge_w=int(limits.charge_w_max[0]),
-        discharge_w=int(limits.discharge_w_max[0]),
+        charge_w=int(limits.charge_w_max.max()),
+        discharge_w=int(limits.discharge_w_max.max()),
         usable_wh=limits.ceiling_wh - int(limits.floor_wh.max()),
         charge_efficiency_ppm=limits.charge_efficiency_ppm,
         discharge_efficiency_ppm=limits.discharge_efficiency_ppm,
     )
 
 
-def peak_case(case: SiteCase, paths_w: Whole, target_w: int, caution: Caution = _DEFAULT) -> PeakCase:
+def peak_case(
+    case: SiteCase, paths_w: Whole, target_w: int, caution: Caution = _DEFAULT, *, keep_load: bool = False
+) -> PeakCase:
     """The case with a target of at least `target_w` and what must stay stored for it.
 
-    `paths_w` is paths x intervals of load less PV; their mean becomes the case's load. The target is raised
-    to the month's peak so far, and to what the stored energy can hold. A reserve that cannot be reached in
-    time is asked for as far as it can.
+    `paths_w` is paths x intervals of load less PV; their mean becomes the case's load, but with `keep_load`,
+    where a forecast tells it. The target is raised to the month's peak so far, and to what the stored energy
+    can hold. A reserve that cannot be reached in time is asked for as far as it can.
 
     Raises:
         Refused: `series_shape` where the paths have other intervals; `peak_storage`.
@@ -75,9 +78,12 @@ def peak_case(case: SiteCase, paths_w: Whole, target_w: int, caution: Caution = 
     above = limits.start_wh - int(limits.floor_wh.max())
     recharge = np.where(_cheap(case), _PERMILLE, caution.recharge_permille)
     least = max(target_w, case.peak_w)
-    target = holdable_w(storage, paths_w, max(above, 0), least, caution.hold_permille, recharge)
+    target = steadiest_w(storage, paths_w, max(above, 0), least, caution.hold_permille, recharge)
     needed = needed_wh(storage, paths_w, target, recharge)
     expected = np.rint(paths_w.mean(axis=0)).astype(np.int64)
+    load = np.maximum(expected, 0) + limits.pv_w
+    if keep_load:
+        load, expected = limits.load_w, limits.load_w - limits.pv_w
     kept = np.minimum(
         reserve_wh(storage, needed, caution.reserve_permille),
         reachable_wh(storage, expected, target, above),
@@ -88,7 +94,7 @@ def peak_case(case: SiteCase, paths_w: Whole, target_w: int, caution: Caution = 
             case,
             limits=msgspec.structs.replace(
                 limits,
-                load_w=np.maximum(expected, 0) + limits.pv_w,
+                load_w=load,
                 floor_wh=limits.floor_wh + kept,
             ),
             buy_micro=case.buy_micro * later // _PPM,

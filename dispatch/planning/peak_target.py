@@ -8,13 +8,16 @@ import msgspec
 import numpy as np
 
 from dispatch.plan_check import Whole
-from dispatch.planning.reserve import PeakStorage, needed_wh
+from dispatch.planning.reserve import PeakStorage, needed_wh, reached_w
 from ledger.refusal import Refused
 
 _CANDIDATES: Final = 48
 _PPM: Final = 1_000_000
 _K: Final = 1000
 _FULL: Final = 1000
+_PERMILLE: Final = 1000
+_LATE_PERMILLE: Final = 300
+"""Of the way from what a day could be held at, had it been known, to the peak once the storage is empty."""
 
 
 class PeakTarget(msgspec.Struct, frozen=True):
@@ -42,7 +45,8 @@ def peak_target(
 
     `days_w` is days x intervals; `buy_micro` 10^-6 of money per kWh of such a day, `peak_price_micro` per kW
     and month; `peak_w` the month's peak so far, below which no target makes sense. A day whose peak the full
-    storage cannot hold at the target reaches what it can hold. Energy kept across a fall of the price could
+    storage cannot hold at the target reaches what it can hold, and part of what is above: the target is
+    raised late. Energy kept across a fall of the price could
     have been sold before it and bought again after.
 
     Raises:
@@ -55,8 +59,12 @@ def peak_target(
     lowest = min(lowest, highest)
     levels = np.unique(np.linspace(lowest, highest, _CANDIDATES).astype(np.int64))
     recharge = np.full(days_w.shape[1], _FULL)
-    needs = np.array([needed_wh(storage, days_w, int(level), recharge) for level in levels])
+    each = np.tile(days_w, (len(levels), 1))
+    needs = needed_wh(storage, each, np.repeat(levels, len(days_w))[:, None], recharge)
+    needs = needs.reshape(len(levels), len(days_w), -1)
+    emptied = reached_w(storage, each, storage.usable_wh, np.repeat(levels, len(days_w)), recharge)
     reached = _reached(storage, days_w, levels, needs)
+    reached += (emptied.reshape(reached.shape) - reached).clip(min=0) * _LATE_PERMILLE // _PERMILLE
     demand = np.array([_expected_highest(np.maximum(row, peak_w), days_left) for row in reached])
     paid = demand * peak_price_micro / _K
     lost = _lost(storage, np.minimum(needs, storage.usable_wh), buy_micro) * days_left

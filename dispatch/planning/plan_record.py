@@ -34,6 +34,11 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan is of. Money in 10^-6 units: `objective_micro` was minimised, no plan has less than
     `bound_micro`.
 
+    `peak_w` has, of each site whose demand is charged, the mean import of a billed interval that is to be
+    held between this plan and the next (`dispatch/planning/guard.py`), W; a site that it lacks has no peak to
+    hold.
+    `streams` says on which markets the plan trades, at which prices, `streams_left_out` on which of the
+    unit's it does not, and why.
     `inputs` is a digest of all that it was made from but the plans before it.
     `basis` and `reason` say what it rests on, `passed_over` which plans did not pass the check and why.
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
@@ -55,6 +60,9 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     bound_micro: int | None
     gap_ppm: int | None
     solver_ms: int
+    peak_w: dict[str, int] = {}
+    streams: tuple[str, ...] = ()
+    streams_left_out: tuple[str, ...] = ()
     rests_on: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ _PPM: Final = 1_000_000
 _MILLI: Final = 1000
 _S_PER_HOUR: Final = 3600
 _PERMILLE: Final = 1000
+_LEVELS: Final = 24
 
 
 class PeakStorage(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +36,13 @@ class PeakStorage(msgspec.Struct, frozen=True, kw_only=True):
                 raise Refused("peak_storage", f"1 to {_PPM} millionths", place=place)
 
 
-def needed_wh(storage: PeakStorage, paths_w: Whole, target_w: int, recharge_permille: Whole) -> Whole:
+def needed_wh(storage: PeakStorage, paths_w: Whole, target_w: int | Whole, recharge_permille: Whole) -> Whole:
     """Stored energy above the floor that each path needs, at the beginning of each interval and at the end.
 
     One more column than intervals, the last 0. Above the target the storage gives what lies above it, as far
     as its power goes; below it recharges up to the target, of which `recharge_permille` per interval is
-    counted on (1000 where energy is cheap anyway). A path may need more than the storage holds: then the
-    target cannot be kept.
+    counted on (1000 where energy is cheap anyway). `target_w` may be a column, one target a path. A path may
+    need more than the storage holds: then the target cannot be kept.
     """
     over = np.minimum(paths_w - target_w, storage.discharge_w)
     under = np.minimum(target_w - paths_w, storage.charge_w)
@@ -87,29 +88,52 @@ def reachable_wh(storage: PeakStorage, load_w: Whole, target_w: int, stored_wh: 
     return found
 
 
-def holdable_w(
+def reached_w(
+    storage: PeakStorage, paths_w: Whole, stored_wh: int, target_w: Whole, recharge_permille: Whole
+) -> Whole:
+    """The peak that each path comes to when its target is held until the storage is empty.
+
+    `target_w` has one target a path. Below it the storage recharges as `needed_wh` counts on, up to
+    `usable_wh`; `stored_wh` is above the floor. A path that stays below its target comes to the target.
+    """
+    hour, out = _S_PER_HOUR, storage.discharge_efficiency_ppm
+    stored = np.full(len(paths_w), stored_wh * _MILLI, dtype=np.int64)
+    peak = target_w.copy()
+    full = storage.usable_wh * _MILLI
+    over = np.minimum(paths_w - target_w[:, None], storage.discharge_w)
+    asked = np.maximum(over, 0) * storage.interval_s * _MILLI // hour
+    under = np.clip(-over, 0, storage.charge_w)
+    gained = under * storage.interval_s * storage.charge_efficiency_ppm // (_MILLI * hour)
+    gained = gained * recharge_permille // _PERMILLE
+    for at in range(paths_w.shape[1]):
+        given = np.minimum(asked[:, at], stored * out // _PPM)
+        stored = np.minimum(stored - given * _PPM // out + gained[:, at], full)
+        served = given * hour // (storage.interval_s * _MILLI)
+        np.maximum(peak, paths_w[:, at] - served, out=peak)
+    return peak
+
+
+def steadiest_w(
     storage: PeakStorage, paths_w: Whole, stored_wh: int, target_w: int, level_permille: int,
     recharge_permille: Whole,
 ) -> int:  # fmt: skip
-    """The lowest target from `target_w` on that what is stored can hold in that share of the paths.
+    """The target from `target_w` on whose peak is the lowest on average, over that share of the paths.
 
     A target that cannot be held is worse than a higher one that can: the storage would be empty before the
-    spike's top.
+    spike's top. One that few paths ask for would be paid for nothing: of each target's peaks the lowest
+    count.
+
+    Raises:
+        Refused: `reserve_level` outside 1 to 1000.
     """
-    low, high = target_w, max(target_w, int(paths_w.max()))
-    if _holds(storage, paths_w, stored_wh, low, level_permille, recharge_permille):
-        return low
-    while high - low > _MILLI:
-        middle = (low + high) // 2
-        if _holds(storage, paths_w, stored_wh, middle, level_permille, recharge_permille):
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-def _holds(
-    storage: PeakStorage, paths_w: Whole, stored_wh: int, target_w: int, level: int, recharge: Whole
-) -> bool:
-    needed = np.sort(needed_wh(storage, paths_w, target_w, recharge)[:, 0])
-    return bool(needed[-(-level * len(needed) // _PERMILLE) - 1] <= stored_wh)
+    if not 0 < level_permille <= _PERMILLE:
+        raise Refused("reserve_level", "1 to 1000 permille", place="level_permille")
+    top = int(paths_w.max())
+    if top <= target_w:
+        return target_w
+    levels = np.unique(np.linspace(target_w, top, _LEVELS).astype(np.int64))
+    each = np.tile(paths_w, (len(levels), 1))
+    found = reached_w(storage, each, stored_wh, np.repeat(levels, len(paths_w)), recharge_permille)
+    ordered = np.sort(found.reshape(len(levels), -1), axis=1)
+    counted = ordered[:, : max(1, len(paths_w) * level_permille // _PERMILLE)]
+    return int(levels[int(np.argmin(counted.sum(axis=1)))])

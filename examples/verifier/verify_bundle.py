@@ -323,6 +323,45 @@ def checkpoint_of(note: Any, key: Key, place: str) -> Checkpoint:
     return Checkpoint(int(size), unbase64(root, place, 32))
 
 
+class Keys(NamedTuple):
+    """The keys that a log signed with: each up to and with a size, and the one that signs now."""
+
+    name: str
+    former: list[tuple[int, Key]]
+    now: Key
+
+
+def keys_of(head: Json, key: Key, place: str) -> Keys:
+    """How the log came to its key, from or to the one that is trusted: each handover is a checkpoint that
+    names two keys and that both signed, and each begins with the key that the one before ended with."""
+    former: list[tuple[int, Key]] = []
+    now = key
+    for at, note in enumerate(head.get("handovers", [])):
+        need(isinstance(note, str), place, "not a signed note")
+        named = re.search(r"\nformer-key ([^\n]*)\nnext-key ([^\n]*)\n\n", note)
+        need(named, place, f"handover {at + 1} does not name two keys")
+        before, after = (key_of(text, place) for text in named.groups())  # type: ignore[union-attr]
+        need(before.name == after.name == key.name, place, f"handover {at + 1} is of another log")
+        need(not former or before == now, place, f"handover {at + 1} does not follow the one before")
+        size = checkpoint_of(note, before, place).size
+        checkpoint_of(note, after, place)
+        need(not former or former[-1][0] < size, place, f"handover {at + 1} is not after the one before")
+        former.append((size, before))
+        now = after
+    trusted = key in [now, *(one for _, one in former)]
+    need(trusted and head["key"] == now.text, place, "it is of another log, or another key, than yours")
+    return Keys(key.name, former, now)
+
+
+def checkpoint_under(note: Any, keys: Keys, place: str) -> Checkpoint:
+    """As `checkpoint_of`, by the key that signed the log at that size."""
+    for size, key in keys.former:
+        lines = note.split("\n", 2) if isinstance(note, str) else []
+        if len(lines) > 1 and re.fullmatch(r"[1-9][0-9]{0,18}", lines[1], re.ASCII) and int(lines[1]) <= size:
+            return checkpoint_of(note, key, place)
+    return checkpoint_of(note, keys.now, place)
+
+
 # ------------------------------------------------------------------ envelopes
 
 
@@ -1114,10 +1153,10 @@ class Lines:
         return own_line(self.next(), self.place, names)
 
 
-def check_book(lines: Lines, key: Key, earlier: Checkpoint | None) -> Book:
+def check_book(lines: Lines, keys: Keys, earlier: Checkpoint | None) -> Book:
     """Every envelope, the tree over all of them under its signature, and what the settlement runs say."""
     head = lines.own("checkpoint path size")
-    checkpoint = checkpoint_of(head["checkpoint"], key, lines.place)
+    checkpoint = checkpoint_under(head["checkpoint"], keys, lines.place)
     size, path = whole(head["size"], lines.place), hashes(head["path"], lines.place)
     book = Book()
     while (first := lines.more()) is not None:
@@ -1138,9 +1177,9 @@ def check_book(lines: Lines, key: Key, earlier: Checkpoint | None) -> Book:
     return book
 
 
-def check_statement(lines: Lines, key: Key, earlier: Checkpoint | None, counts: Counter[str]) -> Json:
+def check_statement(lines: Lines, keys: Keys, earlier: Checkpoint | None, counts: Counter[str]) -> Json:
     """One party's document, in the commitment of its run, in the signed log."""
-    size, root = checkpoint_of(lines.own("checkpoint")["checkpoint"], key, lines.place)
+    size, root = checkpoint_under(lines.own("checkpoint")["checkpoint"], keys, lines.place)
     alone = f"this bundle shows the log at {size} only: check a book's bundle against yours"
     need(earlier in (None, (size, root)), "--earlier", alone)
     contract = with_names(lines.own("contract")["contract"], "leaf path", lines.place)
@@ -1149,7 +1188,7 @@ def check_statement(lines: Lines, key: Key, earlier: Checkpoint | None, counts: 
     proof_place, content = lines.place, lines.next() + b"\n" + lines.next()
     sequence, path = whole(proof["sequence"], proof_place), hashes(proof["path"], proof_place)
     check_inclusion(sequence - 1, size, leaf_of(content), path, root, proof_place)
-    event = committed_in(content, key, lines.place)
+    event = committed_in(content, keys, lines.place)
     opened = with_names(lines.own("disclosure")["disclosure"], "index parties path salt", lines.place)
     place, document = lines.place, lines.next()
     need(lines.more() is None, lines.place, "something follows the document")
@@ -1165,10 +1204,10 @@ def check_statement(lines: Lines, key: Key, earlier: Checkpoint | None, counts: 
     return dict(told["statement"])
 
 
-def committed_in(content: bytes, key: Key, place: str) -> Json:
+def committed_in(content: bytes, keys: Keys, place: str) -> Json:
     """The one commitment of an envelope."""
     envelope = envelope_of(content, place)
-    need(key.name.endswith(f"/{envelope.book}"), place, f"it is of the book {envelope.book!r}")
+    need(keys.name.endswith(f"/{envelope.book}"), place, f"it is of the book {envelope.book!r}")
     event = with_names(envelope.events[0], "kind contract month run recorded_by parties root", place)
     need(
         event["kind"] == "disclosure.committed.v1" and len(envelope.events) == 1,
@@ -1236,18 +1275,20 @@ def checked(file: BinaryIO, key: Key, earlier: Checkpoint | None) -> list[str]:
         Wrong: the first thing that does not hold.
     """
     lines = Lines(file)
-    head = lines.own("format key kind")
+    first = lines.next()
+    handed_over = b'"handovers":' in first
+    head = own_line(first, lines.place, "format key kind" + " handovers" * handed_over)
     need(head["format"] == BUNDLE, lines.place, f"the format is not {BUNDLE}")
-    need(head["key"] == key.text, lines.place, "it is of another log, or another key, than yours")
+    keys = keys_of(head, key, lines.place)
     names = ("entitlement", "held", "payable")
     if head["kind"] == "statement":
         counts: Counter[str] = Counter()
-        one = check_statement(lines, key, earlier, counts)
+        one = check_statement(lines, keys, earlier, counts)
         title = f"{one['contract']}, {one['month']}, run {one['run']} ({one['run_kind']}), {one['currency']}"
         cells = [money_text(one[name]["minor"], one["currency"]) for name in names]
         return [*report(counts), title, row("party", *names), row(one["party"], *cells)]
     need(head["kind"] == "book", lines.place, "it is neither a statement's bundle nor a book's")
-    book = check_book(lines, key, earlier)
+    book = check_book(lines, keys, earlier)
     told = report(book.counts)
     for runs in book.runs.values():
         for run in [run for run in runs if run.body["kind"] != "provisional"][-1:]:

@@ -8,9 +8,10 @@ from typing import Final, Literal
 from ledger.settlement.inputs import Part
 from ledger.settlement.result import Result
 
-Cause = Part | Literal["retroactive_amendment"]
+Cause = Part | Literal["retroactive_amendment", "void"]
 """What changed since the run before. `contract` is another text of a version that the month's first run
 knew already; a version recorded after that run, and in force in its month, is a `retroactive_amendment`.
+`void`: the run before was declared void, because it was recorded from altered rows.
 `rule` is our own rules of computing, `market_rule` a market's."""
 
 CorrectionClass = Literal["data_error", "rule_or_price_change"]
@@ -22,6 +23,7 @@ _CLASSES: Final[dict[Cause, CorrectionClass | None]] = {
     "rule": "rule_or_price_change",
     "contract": "data_error",
     "retroactive_amendment": "data_error",
+    "void": "data_error",
     "earlier_month": None,
     "site": "data_error",
     "price": "rule_or_price_change",
@@ -42,6 +44,8 @@ def causes(
     before: Mapping[Part, str],
     first_position: int,
     unamended: Mapping[Part, str] | None = None,
+    *,
+    void: bool = False,
 ) -> tuple[Cause, ...]:
     """What `result` corrects: the parts whose digests `before` has otherwise.
 
@@ -52,11 +56,13 @@ def causes(
     prices and facts although none of them changed. So where the contract changed, the other parts are
     compared as they would be now under the version before: `unamended`, or None where that one cannot be
     settled any more or held on no day. Then the contract alone is named.
+
+    With `void` the run before was declared void: that is the first cause, and may be the only one.
     """
     amended = result.inputs.get("contract") != before.get("contract")
     now = result.inputs if not amended else before if unamended is None else unamended
     told = now.get("market") != before.get("market")
-    found: list[Cause] = []
+    found: list[Cause] = ["void"] if void else []
     for part in dict.fromkeys((*result.inputs, *now, *before)):
         if part == "contract":
             found += [_contract_cause(result, first_position)] if amended else []

@@ -107,12 +107,14 @@ class RecordSettlement(msgspec.Struct, frozen=True):
 
     `too_old` says why a correction of this month now needs a waiver; empty where it needs none. `unamended`
     are the digests of what the month would be settled from now under the contract version of the run before,
-    where that is another one: see `causes`.
+    where that is another one: see `causes`. `voided` is the number of the run that it corrects, where that
+    one was declared void.
     """
 
     result: Result
     too_old: str = ""
     unamended: dict[Part, str] | None = None
+    voided: int | None = None
 
     @property
     def provisional(self) -> bool:
@@ -124,9 +126,13 @@ class RecordSettlement(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        return () if self.voided is None else (self._void,)
 
-    def decide(self, state: Runs | None, _: Mapping[str, object]) -> tuple[SettlementRecorded]:
+    @property
+    def _void(self) -> str:
+        return f"voided_run.{self.result.contract}_{self.result.month}_{self.voided}"
+
+    def decide(self, state: Runs | None, others: Mapping[str, object]) -> tuple[SettlementRecorded]:
         """Raises:
         Refused: `provisional` for a provisional run of a month that has an initial one; `through` for one
             that ends before the latest; `look_back` for a correction that needs a waiver and has none."""
@@ -140,12 +146,15 @@ class RecordSettlement(msgspec.Struct, frozen=True):
         else:
             if self.too_old and not runs.waiver:
                 raise Refused("look_back", self.too_old, place=f"contract {self.result.contract}")
+            void = paid.number == self.voided and others.get(self._void) is not None
             corrections = sum(1 for one in runs.runs if one.kind not in {PROVISIONAL, INITIAL})
             run = msgspec.structs.replace(
                 run,
                 kind=f"correction {corrections + 1}",
                 delta=_difference(self.result.payable, paid.result),
-                causes=causes(self.result, paid.result.inputs, first.result.position, self.unamended),
+                causes=causes(
+                    self.result, paid.result.inputs, first.result.position, self.unamended, void=void
+                ),
                 waiver=runs.waiver if self.too_old else "",
             )
         return (SettlementRecorded(run),)
@@ -242,7 +251,9 @@ def _check_corrected(key: StatementKey, life: object) -> None:
             raise Refused(
                 "dispute_upheld",
                 f"dispute {dispute.id} of run {key.run}'s statement of {key.party} is upheld and not"
-                " corrected: settle again, issue the correction and name its run",
+                f" corrected: settle again (wattledger settle {key.month}), review, approve and issue the"
+                f" correction, and name its run: wattledger dispute correct {key.contract} {key.month}"
+                f" {key.party} {dispute.id} --run {key.run} --as WHO",
                 place=f"contract {key.contract}",
             )
 

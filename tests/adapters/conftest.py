@@ -14,7 +14,7 @@ import pytest
 
 from adapters import continuity
 from adapters.front_door import FrontDoor
-from adapters.nats import access_stream, stream
+from adapters.nats import access_stream, stream, telemetry_stream
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
@@ -34,6 +34,7 @@ class Bench:
         self.operator = nats.operator()
         stream.create(self.operator, self.book, max_bytes=64 << 20)
         access_stream.create(self.operator, self.book, max_bytes=64 << 20)
+        telemetry_stream.create(self.operator, self.book, max_bytes=64 << 20)
         self.client: NatsClient = nats.app()
         self.log = Log(self.client, self.book)
         self.recorder = JetStreamApplicationRecorder(self.log)
@@ -62,7 +63,12 @@ class Bench:
         """The streams go too: a server promises each its whole size, and has no more than the disk."""
         self.client.close()
         if self.operator.connected:
-            for name in (stream.stream_name(self.book), access_stream.stream_name(self.book)):
+            for name in (
+                stream.stream_name(self.book),
+                access_stream.stream_name(self.book),
+                telemetry_stream.stream_name(self.book),
+                telemetry_stream.stream_name(self.book, "fast"),
+            ):
                 with suppress(stream.StreamError, TimeoutError, OSError, nats.errors.Error):
                     stream.alter(self.operator, f"STREAM.DELETE.{name}", {})
         self.operator.close()

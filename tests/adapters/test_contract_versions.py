@@ -8,14 +8,17 @@ from datetime import date
 import msgspec
 import pytest
 
+from adapters.correcting import read_again, reading_the_same
 from adapters.lives import terms
-from adapters.queries import runs_due, statements
+from adapters.queries import runs_due, settlement_inputs, statements
 from adapters.settling import MonthSettled, lowest_position, settle_month
 from ledger.clauses.early_termination import EarlyTermination
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
+from ledger.settlement.inputs import Part, contract_digest
 from ledger.settlement.run import Runs
+from ledger.settlement.settle import settle_all
 from ledger.signed_contract import RegisterContract
 from ledger.statement.life import StatementKey
 from tests.adapters.conftest import Bench
@@ -173,6 +176,55 @@ def test_a_correction_names_what_changed_beside_the_amendment(bench: Bench) -> N
     runs = bench.door.state(f"settlement.{WHOLE.id}_2026-08")
     assert isinstance(runs, Runs)
     assert runs.runs[-1].causes == august.causes, "told and recorded alike"
+
+
+_SHORTER = date(2026, 8, 16)
+
+
+@pytest.mark.parametrize(
+    ("changed", "in_terms_alone"),
+    [
+        ({"title": "Renamed"}, True),
+        ({"statement_terms": None}, True),
+        ({"effective_to": _SHORTER}, False),
+        ({"exclusivity": "another"}, False),
+    ],
+)
+def test_what_an_amendment_of_terms_alone_rests_on_is_told_without_reading_it_again(
+    bench: Bench, changed: dict[str, object], in_terms_alone: bool
+) -> None:
+    metered(bench)
+    settle(bench, JULY, AUGUST)
+    record(bench, AUGUST, 9_001, "revised")
+    amended = msgspec.structs.replace(WHOLE, **changed)
+    register(bench, WHOLE)
+    register(bench, amended)
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        position = lowest_position(connection)
+        (inputs,) = settlement_inputs.load(connection, bench.book, AUGUST, position)
+        (result,) = settle_all([inputs])
+        ((then,),) = connection.execute(
+            "SELECT result->'inputs' FROM ledger.settlement WHERE month = '2026-08'"
+        ).fetchall()
+        long_way = read_again(connection, bench.book, position, result, then)
+    short_way = reading_the_same([WHOLE, WHOLE, amended], result.inputs, then)
+    assert long_way is not None
+    assert long_way["contract"] == contract_digest(WHOLE) != result.inputs["contract"]
+    assert short_way == (long_way if in_terms_alone else None)
+
+
+def test_what_was_changed_and_changed_back_is_read_again() -> None:
+    shorter, renamed = until(_SHORTER), msgspec.structs.replace(WHOLE, title="Renamed")
+    then: dict[Part, str] = {"contract": contract_digest(WHOLE), "meter": "m"}
+    now: dict[Part, str] = {"contract": contract_digest(renamed), "meter": "m"}
+    assert reading_the_same([WHOLE, renamed], now, then) == then
+    assert reading_the_same([WHOLE, shorter, renamed], now, then) is None, "days of the months between"
+    assert reading_the_same([shorter, WHOLE, renamed], now, then) == then
+    assert reading_the_same([WHOLE, renamed, shorter], now, then) is None, "the newest is not what is settled"
+    assert reading_the_same([renamed], now, then) is None
+    assert reading_the_same([WHOLE, renamed], now, {**then, "exclusivity": "p"}) is None
+    assert reading_the_same([WHOLE, renamed], {**now, "exclusivity": "p"}, then) == then
 
 
 def test_nothing_is_settled_before_its_days_are_over(bench: Bench) -> None:

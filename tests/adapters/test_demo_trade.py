@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from adapters.demo import trading_week, week_money
+from adapters.demo import trading_week, week_money, week_value
 from adapters.demo.trading_book import DAYS, MARKET, POINT, PRICE_FILE, PRODUCT, TradingBook, trading_book
 from adapters.demo.week_bids import LATE, LOST_ANSWER
 from adapters.demo.week_money import Week
@@ -233,3 +233,19 @@ def test_the_market_s_tokens_are_for_nobody_else(told: Told) -> None:
     folder = told.book.folder / "reference-market"
     assert 'token = "' in (folder / "parameters.toml").read_text(encoding="utf-8")
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_week_is_led_from_the_best_to_what_was_settled(told: Told) -> None:
+    """The report's money is the pools', and its losses lead to it."""
+    told.book.console = once = Listening()
+    week_value.tell(told.book)
+    pools = sum(result.pool.minor for result in told.week.results)
+    (lost,) = [line for line in once.lines if line.strip().startswith("lost of ")]
+    assert lost.split() == ["lost", "of", lost.split()[2], "to", f"{pools / 100:.2f}:"]
+    (perfect,) = [line for line in once.lines if "had all prices been known" in line]
+    assert perfect.split()[-4] == lost.split()[2], "the backtest and the report know the same best"
+    parts = [line.split() for line in once.lines if line.startswith("    ") and len(line.split()) == 2]
+    assert [name for name, _ in parts] == ["forecast", "bid", "availability", "dispatch", "contract"]
+    by_part = {name: round(100 * float(money)) for name, money in parts}
+    assert sum(by_part.values()) == round(100 * float(lost.split()[2])) - pools
+    assert by_part["bid"] > 0, "the operator took less than was offered"

@@ -18,8 +18,9 @@ from adapters.verify import check_runs
 from ledger.book import Book, FoundBook
 from ledger.meter_import import ReadingsRecorded
 from ledger.refusal import Refused
-from ledger.settlement.run import FinaliseRun
+from ledger.settlement.run import FinaliseRun, RecordSettlement, Runs
 from ledger.settlement.voided import VoidRun
+from ledger.signed_contract import RegisterContract
 from ledger.statement.issue import ReviewStatement
 from ledger.statement.life import StatementKey
 from tests.adapters import sample
@@ -82,7 +83,7 @@ def test_a_poisoned_run_is_named_voided_and_corrected_from_right_rows(bench: Ben
     assert run_codes(bench) == [], "it is known, and settled again no more"
     (done,) = settle(bench)
     bench.project()
-    assert (done.recorded, done.run, done.kind, done.causes) == (True, 2, "correction 1", ("meter",))
+    assert (done.recorded, done.run, done.kind, done.causes) == (True, 2, "correction 1", ("void", "meter"))
     assert run_codes(bench) == []
 
 
@@ -92,9 +93,32 @@ def test_a_void_run_is_corrected_even_from_the_same_inputs(bench: Bench) -> None
     assert not settle(bench)[0].recorded
     void(bench)
     (done,) = settle(bench)
-    assert (done.recorded, done.run, done.kind, done.causes) == (True, 2, "correction 1", ())
+    assert (done.recorded, done.run, done.kind, done.causes) == (True, 2, "correction 1", ("void",))
+    runs = bench.door.state(f"settlement.{CONTRACT.id}_2026-08")
+    assert isinstance(runs, Runs)
+    assert (runs.runs[-1].causes, runs.runs[-1].classes) == (("void",), ("data_error",)), "recorded as told"
     assert done.result.payable == first.result.payable
     assert not settle(bench)[0].recorded, "the correction stands"
+
+
+def test_what_corrects_a_correction_of_a_void_run_does_not_say_void(bench: Bench) -> None:
+    filled(bench)
+    settle(bench)
+    void(bench)
+    settle(bench)
+    title = replace(CONTRACT, title="Renamed")
+    bench.door.execute(RegisterContract(title), command_id="renamed", actor="fay")
+    (done,) = settle(bench)
+    assert (done.run, done.causes) == (3, ("retroactive_amendment",))
+
+
+def test_a_run_is_void_by_what_is_on_record_not_by_what_is_claimed(bench: Bench) -> None:
+    filled(bench)
+    (first,) = settle(bench)
+    bench.door.execute(RecordSettlement(first.result, voided=1), command_id="claimed", actor="fay")
+    runs = bench.door.state(f"settlement.{CONTRACT.id}_2026-08")
+    assert isinstance(runs, Runs)
+    assert runs.runs[-1].causes == ()
 
 
 def test_a_void_run_is_neither_final_nor_reviewed_before_it_is_corrected(bench: Bench) -> None:

@@ -27,15 +27,19 @@ RUN: Final = (CONTRACT.id, "2026-08", "1")
 
 ASKED: Final[dict[str, tuple[str, ...]]] = {
     "account": ("operator",),
+    "alarm list": (),
     "bid list": (),
     "bid receipt": ("desk-bid",),
     "bid show": ("desk-bid",),
     "bundle book": ("--out", OUT),
     "capital show": (CONTRACT.id,),
+    "commission show": ("D9",),
     "desk show": (),
     "clearing show": ("shandong__spot_da_2026-12-01",),
     "desk unit-day": ("vpp-desk", "2026-12-01"),
+    "device show": ("D9",),
     "dispute list": (),
+    "emergency show": (),
     "exclusion list": (CONTRACT.id,),
     "explain": RUN,
     "forecast": ("load:S1", "2026-09-15"),
@@ -45,11 +49,14 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "market gates": ("shandong_spot", "2026-12-01"),
     "market list": (),
     "meter-data validate": ("2026-08",),
+    "milestone list": ("S1",),
     "month": ("2026-08",),
     "netting show": (),
+    "backtest": ("S1", "2026-08"),
     "plan show": ("S1", "2026-12-01"),
     "position profit": ("vpp-desk", "2026-12-01"),
     "position show": ("vpp-desk", "2026-12-01"),
+    "prequalification": ("vpp-desk", "--month", "2026-08"),
     "proposals": (),
     "report": ("2026-08",),
     "runs due": ("--all",),
@@ -70,6 +77,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "story unit-statement": ("dr1",),
     "trial-balance": ("2026-08",),
     "unit-statement": ("vpp", "2026-08"),
+    "value": ("S1", "2026-08"),
     "webhook list": (),
     "vouchers": (
         "2026-08",
@@ -78,6 +86,8 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
         *("--out", OUT),
     ),
     "what-if": (CONTRACT.id, "2026-08", "2026-08"),
+    "work list": (),
+    "work satisfaction": ("2026-08",),
 }
 """Every command that reads the ledger, and what it is asked."""
 
@@ -86,24 +96,28 @@ COUNT_DAYS: Final = ("account", "capital show", "journal", "netting show", "runs
 
 WRITES: Final = frozenset(
     {
-        "abandon", "allocate", "analyst add", "analyst remove", "approve", "bid acknowledge", "bid approve",
-        "bid draft", "bid override", "bid propose", "bid refuse", "bid send", "bid submit", "bid unsent",
-        "bid withdraw", "bid withdrawn", "bundle statement", "capital cash", "capital in-kind",
-        "capital return", "capital strike", "capital transfer", "clearing approve", "clearing record",
-        "close", "demo", "desk approve", "desk envelope", "desk policy", "desk resume", "desk stop",
-        "dispute correct", "dispute decide", "dispute raise", "exclusion record", "exclusion withdraw",
-        "finalise", "import", "key grant", "key revoke", "log checkpoint", "log cosignature",
-        "market register", "meter-data read", "meter-data substitute", "netting agree", "netting set-off",
-        "plan", "privacy erase", "privacy link", "privacy register-person", "project", "rebuild",
-        "reconcile bank", "reconcile statement", "record credit", "record handover", "record invoice",
-        "record market-receipt", "record payment", "record supplier-payment", "record write-off",
-        "register contract", "register exclusivity", "register market-facts", "register market-rule",
-        "register portfolio", "register prices", "register run-calendar", "register tariff",
-        "register trading-unit", "reject", "repair", "report availability", "report economics",
-        "report factors", "restore", "runs void", "runs waive-look-back", "serve", "service-score record",
-        "settle", "sharing out", "sharing sites", "sharing state", "statements accept-by-silence",
-        "statements approve", "statements confirm", "statements issue", "statements review", "storage limit",
-        "storage terms", "tell", "trade", "up", "webhook register", "webhook replay", "webhook stop",
+        "abandon", "alarm acknowledge", "alarm clear", "alarm raise", "allocate", "analyst add",
+        "analyst remove", "approve", "bid acknowledge", "bid approve", "bid draft", "bid override",
+        "bid propose", "bid refuse", "bid send", "bid submit", "bid unsent", "bid withdraw", "bid withdrawn",
+        "bundle statement", "capital cash", "capital in-kind", "capital return", "capital strike",
+        "capital transfer", "clearing approve", "clearing record", "close", "commission", "demo",
+        "desk approve", "desk envelope", "desk policy", "desk resume", "desk stop", "device acknowledge",
+        "device fallback", "dispute correct", "dispute decide", "dispute raise", "drive", "emergency end",
+        "emergency hold", "emergency limit-export", "emergency respond-now", "emergency stop-all",
+        "exclusion record", "exclusion withdraw", "finalise", "import", "key grant", "key revoke",
+        "log checkpoint", "log cosignature", "log rotate-key", "market register", "meter-data read",
+        "meter-data substitute", "milestone state", "netting agree", "netting set-off", "plan",
+        "privacy erase", "privacy link", "privacy register-person", "project", "rebuild", "reconcile bank",
+        "reconcile statement", "record credit", "record handover", "record invoice", "record market-receipt",
+        "record payment", "record supplier-payment", "record write-off", "register contract",
+        "register exclusivity", "register market-facts", "register market-rule", "register portfolio",
+        "register prices", "register run-calendar", "register tariff", "register trading-unit", "reject",
+        "repair", "report availability", "report economics", "report factors", "restore", "runs void",
+        "runs waive-look-back", "serve", "service-score record", "settle", "sharing out", "sharing sites",
+        "sharing state", "statements accept-by-silence", "statements approve", "statements confirm",
+        "statements issue", "statements review", "storage limit", "storage terms", "tell", "trade", "up",
+        "webhook register", "webhook replay", "webhook stop", "work assign", "work availability",
+        "work cancel", "work done", "work open", "work rate", "work score",
     }
 )  # fmt: skip
 """Those that record or start something."""
@@ -170,7 +184,7 @@ def test_a_suffix_never_changes_what_was_printed(
 
     for kind in (
         "settle", "issue", "party", "elsewhere", "market_fact", "unit", "bank", "capital", "bid", "clearing",
-        "key", "plan", "forecast",
+        "key", "plan", "forecast", "care",
     ):  # fmt: skip
         stream.take(kind)
     moments = [str(stream.api.bench.recorder.max_notification_id()), stream.api.bench.now.isoformat()]
@@ -180,7 +194,8 @@ def test_a_suffix_never_changes_what_was_printed(
     stream.seal()
     for kind, hours in (
         ("site", 24 * 40), ("reading", -24 * 50), ("settle", 24 * 10 - 1), ("capital", 0), ("close", 24),
-        ("cash", 0), ("unit", 0), ("contract", -1), ("calendar", 0), ("key", 0), ("elsewhere", 0),
+        ("cash", 0), ("unit", 0), ("contract", -1), ("calendar", 0), ("care", 0), ("key", 0),
+        ("elsewhere", 0),
         ("market_fact", 0), ("bid", 0), ("clearing", 0), ("plan", 0), ("forecast", 0),
     ):  # fmt: skip
         stream.turn_clock(timedelta(hours=hours))

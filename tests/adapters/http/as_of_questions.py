@@ -38,7 +38,12 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/clearings/{name}": (clearing_id("shandong_spot", "da", date(2026, 12, 1)),),
     "/v1/contracts/{name}": (CONTRACT.id,),
     "/v1/devices/{name}": ("D9",),
+    "/v1/devices/{name}/commands": ("D9",),
+    "/v1/devices/{name}/fallback": ("D9",),
+    "/v1/devices/{name}/lease": ("D9",),
+    "/v1/devices/{name}/commissioning": ("D9",),
     "/v1/exclusivity/{name}": ("rule_based",),
+    "/v1/telemetry/{name}": ("D9",),
     "/v1/forecasts/{name}": ("load_S1",),
     "/v1/market/facts/{name}": ("order-1",),
     "/v1/market/rules/{name}": ("service-throughput",),
@@ -48,7 +53,9 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/parties/{name}": (HOST, "P1"),
     "/v1/run-calendars/{name}": ("shaanxi_v2",),
     "/v1/sites/{name}": ("S1",),
+    "/v1/sites/{name}/milestones": ("S1",),
     "/v1/sites/{name}/validations/{month}": ("S1",),
+    "/v1/sites/{name}/value/{month}": ("S1",),
     "/v1/storage-limits/{name}": ("S1",),
     "/v1/storage-terms/{name}": ("S1",),
     "/v1/stories/actors/{name}": ("ada",),
@@ -68,6 +75,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/trading-units/{name}/statements/{month}": ("vpp",),
     "/v1/voucher-layouts/{name}": ("yonyou",),
     "/v1/webhooks/{name}/dead-letters": ("desk-hook",),
+    "/v1/work-orders/{name}": ("W0", "W1"),
 }
 """What `name` is, where it is not of a closed list or made on the way."""
 
@@ -82,6 +90,7 @@ OPTIONAL: Final[dict[str, tuple[str, ...]]] = {
     "market": ("shandong_spot",),
     "product": ("da",),
     "unit": ("vpp-desk",),
+    "device": ("D9",),
     "first_day": ("2026-12-01", "2026-12-02"),
     "last_day": ("2026-12-01",),
     "first": ("8",),

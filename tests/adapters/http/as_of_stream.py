@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,14 @@ import numpy as np
 from adapters.desk.desk import Desk
 from adapters.desk.sharing_out import SharingOut
 from adapters.front_door import Wish
+from dispatch.commissioning.report import BeginCommissioning, CommissioningReport, RecordCommissioning
+from dispatch.commissioning.step_plan import step_plan
+from dispatch.commissioning.step_result import STEPS as STEP_NAMES
+from dispatch.commissioning.step_result import StepResult
+from dispatch.control.command_steps import IntendSetpoint
+from dispatch.control.fallback import Fallback
+from dispatch.control.lease import TakeLease
+from dispatch.control.setpoint import Setpoint
 from dispatch.forecasts.forecast import Forecast, MemberShare, QuantileRow, Subject
 from dispatch.forecasts.issued import IssueForecast
 from dispatch.plan_check import PlannedSite
@@ -29,6 +38,7 @@ from ledger.meter import Meter, RegisterMeter
 from ledger.meter_import import RecordReadings
 from ledger.published_tariff import PublishTariff
 from ledger.readings import run_of
+from ledger.refusal import Refused
 from ledger.signed_contract import RegisterContract
 from ledger.site import RegisterSite, Site
 from ledger.tariff import prices_of_month
@@ -43,6 +53,7 @@ from tests.adapters.http.test_runs import CALENDAR, SINCE
 from tests.adapters.http.test_trading_units import unit
 from tests.adapters.http.test_vouchers import layout
 from tests.adapters.test_settling import AUGUST, EXAMPLES, TARIFF, record
+from tests.dispatch.devices.profile_samples import example
 from trading.clearing import Award, Clearing
 from trading.webhook import RegisterWebhook, Webhook
 
@@ -530,6 +541,67 @@ def _plan(stream: Stream, number: int) -> httpx.Response:
     return stream.api.get(f"/v1/plans/S1/{day}", "auditor")
 
 
+def _told_device(stream: Stream, number: int) -> httpx.Response:
+    """An emergency that stands and one that is over, a setpoint, a lease, a fallback that its site holds."""
+    _elsewhere(stream, number)
+    bench = stream.api.bench
+    hold = {"kind": "hold", "scope": {"kind": "site", "names": ["S1"]}, "reason": f"drill {number}"}
+    stream.api.post("/v1/emergencies", hold, "operator")
+    stream.api.post(f"/v1/emergencies/{max(number - 3, 1)}/ending", {"reason": "over"}, "operator")
+    point = Setpoint(
+        setpoint_w=number, expires_at=bench.now + timedelta(minutes=5), origin="person", cause="by hand"
+    )
+    for command in (
+        TakeLease("D9", f"driver-{number}", 1, 100),
+        IntendSetpoint("D9", bench.now.astimezone(UTC).date(), point, "ada"),
+    ):
+        with contextlib.suppress(Refused):
+            bench.door.execute(command, command_id=f"told-{number}", actor="driver")
+    # Far ahead: a clock that is turned back does not make it over.
+    schedule = {"start": "2030-01-01T00:00:00Z", "interval_s": 3600, "setpoint_w": [number, 0]}
+    answer = stream.api.post("/v1/devices/D9/fallback", schedule, "operator")
+    held = bench.door.state("fallback.D9")
+    assert isinstance(held, Fallback), answer.text
+    body = {"digest": held.stored.digest}
+    stream.api.post("/v1/devices/D9/fallback/acknowledgement", body, "gateway")
+    return answer
+
+
+def _care(stream: Stream, number: int) -> httpx.Response:
+    """A step test of a device, an alarm that stands and one that is over, a work order, a milestone."""
+    _elsewhere(stream, number)
+    bench = stream.api.bench
+    plan = step_plan(example("bess_swapped"))
+    since = bench.now - timedelta(hours=1)
+    digest = f"{number:064x}"
+    report = CommissioningReport(
+        device="D9", profile="bess_swapped", profile_sha256=digest, address_sha256=digest, meter="",
+        started_at=since, ended_at=since, plan=plan,
+        results=tuple(StepResult(step=step, verdict="passed") for step in STEP_NAMES),
+    )  # fmt: skip
+    commands = (BeginCommissioning("D9", "ada", digest, plan), RecordCommissioning(report, "ada"))
+    for part, command in enumerate(commands):
+        bench.door.execute(command, command_id=f"test-{number}-{part}", actor="ada")
+    milestone = {"kind": "installed", "due": f"2026-12-{1 + number % 30:02}"}
+    stream.api.post("/v1/sites/S1/milestones", milestone, "operator")
+    alarm = {"kind": "cell_spread", "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
+    raised = alarm | {"severity": "warning", "detail": f"{number} mV"}
+    stream.api.post("/v1/devices/D9/alarms", raised | {"kind": "clock_skew"}, "gateway")
+    seen = alarm | {"kind": "clock_skew", "note": "seen"}
+    stream.api.post("/v1/devices/D9/alarms/acknowledge", seen, "operator")
+    stream.api.post("/v1/devices/D9/alarms", raised, "gateway")
+    stream.api.post("/v1/devices/D9/alarms/clear", alarm | {"reason": "over"}, "operator")
+    name = f"W{number}" if number % 2 else "W0"
+    order = {"id": name, "site": "S1", "kind": "repair", "planned": False, "title": f"fan {number}"}
+    opened = stream.api.post("/v1/work-orders", order, "operator")
+    due = f"{bench.now + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    stream.api.post(f"/v1/work-orders/{name}/assign", {"party": HOST, "due": due}, "operator")
+    done = {"done_at": f"{since:%Y-%m-%dT%H:%M:%SZ}", "evidence": "report 7"}
+    stream.api.post(f"/v1/work-orders/{name}/done", done, "operator")
+    stream.api.post(f"/v1/work-orders/{name}/rate", {"rating": 1 + number % 5}, "finance")
+    return opened if opened.status_code < 300 else stream.api.get("/v1/work-orders", "auditor")
+
+
 def _webhook(stream: Stream, number: int) -> httpx.Response:
     hook = Webhook(id="desk-hook", url=f"https://desk.example/{number}", key_id="desk-key")
     stream.api.bench.door.execute(RegisterWebhook(hook, "ada"), command_id=f"hook-{number}", actor="ada")
@@ -584,5 +656,7 @@ STEPS: Final[dict[str, Step]] = {
     "forecast": _forecast,
     "plan": _plan,
     "webhook": _webhook,
+    "care": _care,
+    "told_device": _told_device,
 }
 """By kind, what one step does."""

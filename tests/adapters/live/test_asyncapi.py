@@ -12,13 +12,14 @@ from adapters.live.asyncapi import document, text
 from adapters.live.interest import ALL_TYPES, KINDS
 from adapters.live.message import LiveMessage, encode
 from adapters.live.told import TOLD, UNTOLD
+from dispatch.health.alarm import AlarmEvent
 from trading.events import TradingEvent
 
 KEPT = Path(__file__).parents[3] / "docs/asyncapi.json"
 
 
 def test_every_event_of_the_desk_is_told_or_said_not_to_be() -> None:
-    assert set(get_args(TradingEvent)) == TOLD | UNTOLD
+    assert {*get_args(TradingEvent), *get_args(AlarmEvent)} == TOLD | UNTOLD
     assert not TOLD & UNTOLD
 
 

@@ -17,9 +17,12 @@ from adapters.settling import wait_until
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from dispatch.planning.storage_terms import StateStorage
 from ledger.effective import Period
+from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.planning.plan_book import MIDNIGHT, NOON_BEFORE, TERMS, furnished, planner
+from tests.ledger.test_unit_allocation import RESPONSE
+from trading.response_call import Call, CalledInterval, HearCall, call_id
 
 ROOT = Path(__file__).parents[3]
 
@@ -111,3 +114,30 @@ def test_killed_at_any_step_nothing_is_planned_twice(
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [trigger for _, trigger, _ in roles.turn(NOON_BEFORE)] == left
     assert roles.turn(NOON_BEFORE) == []
+
+
+def test_a_called_response_is_planned_at_once(roles: Roles, bench: Bench) -> None:
+    """A call on the unit that has the site; the same call, or one on another unit, is not."""
+    unit = TradingUnit(
+        id="vpp", name="VPP", market="shandong", unit_code="C", operator="operator", zone="Asia/Shanghai",
+        members=(Member(site="S1", capability_w=100_000),), terms=(RESPONSE,), rounding_max="1",
+    )  # fmt: skip
+    bench.door.execute(RegisterTradingUnit(sample.FROM_2026, unit), command_id="unit", actor="ada")
+    at = NOON_BEFORE + timedelta(minutes=20)
+    roles.turn(at)
+    bench.door.execute(_heard("elsewhere", at), command_id="other", actor="ada")
+    assert roles.turn(at) == []
+    bench.door.execute(_heard("vpp", at), command_id="call", actor="ada")
+    assert roles.turn(at) == [("vpp", "response_called", NOON_BEFORE + timedelta(minutes=15))]
+    roles.role = roles.fresh()
+    assert roles.turn(at) == [], "it was handled, whoever did"
+
+
+def _heard(unit: str, at: datetime) -> HearCall:
+    first = at + timedelta(hours=1)
+    call = Call(
+        gateway="dr", market="shandong", product="response", unit=unit, programme="p", event=f"of-{unit}",
+        version=at, digest="d", received=at, start=first, end=first + timedelta(hours=1),
+        intervals=(CalledInterval(first, first + timedelta(hours=1), 50_000),),
+    )  # fmt: skip
+    return HearCall(call_id("dr", unit, call.event), call)

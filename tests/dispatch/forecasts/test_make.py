@@ -73,6 +73,10 @@ def _is_sound(made: Forecast) -> None:
     truth = 400_000 * (1 + 0.4 * np.sin((np.arange(24) - 9) / 24 * 2 * np.pi))
     assert np.abs(np.array(made.expected) / truth - 1).max() < 0.15
     assert [row.level_permille for row in made.quantiles] == [50, 250, 500, 750, 950]
+    rows = np.array([row.values for row in made.quantiles])
+    assert (np.diff(rows, axis=0) >= 0).all()
+    assert (rows[0] <= made.expected).all()
+    assert (made.expected <= rows[-1]).all()
 
 
 def test_three_days_over_the_hour_that_is_skipped() -> None:

@@ -68,7 +68,9 @@ def test_the_target_is_the_peak_so_far_or_what_can_be_held() -> None:
     assert peak_case(CASE, CALM, 300_000).target_w == 450_000
     empty = structs.replace(CASE, limits=structs.replace(LIMITS, start_wh=20_000))
     high = np.full((9, COUNT), 700_000, dtype=np.int64)
-    assert peak_case(empty, high, 500_000).target_w >= 699_000
+    assert peak_case(empty, high, 500_000).target_w == 500_000, "it can do nothing, and nothing is lost"
+    rising = np.minimum(high, 500_000 + 20_000 * np.arange(COUNT))
+    assert peak_case(CASE, rising, 500_000).target_w > 600_000, "it would be empty at the top"
 
 
 def test_a_reserve_that_cannot_be_reached_leaves_a_plan_possible() -> None:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from dispatch.planning.reserve import (
     PeakStorage,
-    holdable_w,
     needed_wh,
     reachable_wh,
+    reached_w,
     reserve_wh,
+    steadiest_w,
 )
 from ledger.refusal import Refused
 
@@ -76,10 +77,51 @@ def test_what_can_be_reached_charges_up_to_the_target_and_gives_above_it() -> No
 def test_a_target_that_cannot_be_held_is_raised_to_one_that_can() -> None:
     path = paths([560, 560, 560, 560])
     # 20 kWh give 16 at the meter: 16 kW for an hour, so that 544 kW are held.
-    found = holdable_w(STORAGE, path, 20_000, 500_000, 500, NONE)
-    assert 544_000 <= found <= 545_000
-    assert holdable_w(STORAGE, path, 80_000, 500_000, 500, NONE) == 500_000
-    assert holdable_w(STORAGE, path, 0, 500_000, 500, NONE) >= 560_000 - 1000
+    found = steadiest_w(STORAGE, path, 20_000, 500_000, 1000, NONE)
+    assert 544_000 <= found <= 547_000
+    assert steadiest_w(STORAGE, path, 80_000, 500_000, 1000, NONE) == 500_000
+    assert steadiest_w(STORAGE, path, 80_000, 570_000, 1000, NONE) == 570_000
+
+
+def test_a_target_is_not_raised_for_what_few_paths_do() -> None:
+    calm, spike = [500, 500, 500, 500], [560, 560, 560, 560]
+    two_of_five = paths(calm, calm, calm, spike, spike)
+    assert steadiest_w(STORAGE, two_of_five, 20_000, 500_000, 600, NONE) == 500_000
+    all_five = paths(spike, spike, spike, spike, spike)
+    assert steadiest_w(STORAGE, all_five, 20_000, 500_000, 600, NONE) > 540_000
+    assert steadiest_w(STORAGE, paths(calm, spike), 20_000, 500_000, 1000, NONE) == 500_000
+    with pytest.raises(Refused) as refused:
+        steadiest_w(STORAGE, two_of_five, 20_000, 500_000, 0, NONE)
+    assert refused.value.code == "reserve_level"
+
+
+def test_an_empty_storage_leaves_the_peak_as_it_is() -> None:
+    # 10 kWh give 8: the first quarter-hour's 40 kW are held for 32 kW of it, then nothing is left.
+    path = paths([540, 540, 560, 400])
+    assert reached_w(STORAGE, path, 10_000, np.array([500_000]), NONE).tolist() == [560_000]
+    assert reached_w(STORAGE, path, 100_000, np.array([500_000]), NONE).tolist() == [500_000]
+    assert reached_w(STORAGE, paths([900, 0, 0, 0]), 100_000, np.array([500_000]), NONE).tolist() == [800_000]
+
+
+@settings(derandomize=True, max_examples=200)
+@given(
+    st.lists(st.integers(0, 900_000), min_size=6, max_size=6),
+    st.lists(st.integers(0, 1000), min_size=6, max_size=6),
+    st.integers(0, 100_000),
+)
+def test_the_peak_that_is_reached_is_that_of_walking_on(
+    load: list[int], again: list[int], stored: int
+) -> None:
+    """A second model with exact energies; each step's whole mWh and W make a few W of difference."""
+    path = np.array([load], dtype=np.int64)
+    found = int(reached_w(STORAGE, path, stored, np.array([500_000]), np.array(again))[0])
+    now, peak = float(stored), 500_000.0
+    for power, permille in zip(load, again, strict=True):
+        given_wh = min(max(0, min(power - 500_000, 100_000)) / 4, now * 0.8)
+        charged = max(0, min(500_000 - power, 100_000)) / 4 * 0.8 * permille / 1000
+        now = min(now - given_wh / 0.8 + charged, 100_000)
+        peak = max(peak, power - given_wh * 4)
+    assert abs(found - peak) <= 5
 
 
 @pytest.mark.parametrize("place", ["interval_s", "usable_wh", "charge_efficiency_ppm"])

@@ -1,0 +1,163 @@
+"""What a trading unit's devices were proven to do: from their step tests and what was stated of their
+sites."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.queries import device_care, registered_page
+from dispatch.commissioning.report import CommissioningReport
+from ledger.device import Device
+from ledger.interval import Month, zone_of
+from ledger.kpi.kpi import Kpi
+from ledger.kpi.operation import NodeHours, availability
+from ledger.kpi.stated_availability import SiteAvailability
+from ledger.refusal import Refused
+from ledger.site import Site
+from ledger.trading_unit import TradingUnit
+
+
+class ProvenDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """Powers in W, ramp in W/s, latency in ms, as measured; None where the newest test did not measure it."""
+
+    site: str
+    device: str
+    passed: bool
+    failed_step: str
+    tested_at: str
+    discharge_w: int | None = None
+    charge_w: int | None = None
+    ramp_w_per_s: int | None = None
+    latency_ms: int | None = None
+
+
+class Prequalification(msgspec.Struct, frozen=True, kw_only=True):
+    """`discharge_w` and `charge_w` are of the devices that passed. `latency_ms` is the slowest one's.
+    `availability` is None without a month, or where a site's was not stated."""
+
+    position: int
+    unit: str
+    month: str
+    devices: tuple[ProvenDevice, ...]
+    discharge_w: int
+    charge_w: int
+    ramp_w_per_s: int
+    latency_ms: int | None
+    untested: tuple[str, ...]
+    availability: Kpi | None
+    not_stated: tuple[str, ...]
+
+
+def prequalification(
+    connection: Connection, position: int, unit: str, month: Month | None
+) -> Prequalification:
+    """Of the unit's newest version, and every battery and converter at its sites.
+
+    Raises:
+        Refused: `unknown_trading_unit`.
+    """
+    versions = registered_page.versions(connection, "trading_unit", TradingUnit, position, unit)
+    if not versions:
+        raise Refused("unknown_trading_unit", f"no trading unit {unit!r} is registered", place="unit")
+    sites = sorted({member.site for member in versions[-1].document.members})
+    devices: list[ProvenDevice] = []
+    untested: list[str] = []
+    for row in registered_page.page(connection, "device", Device, position, limit=100_000):
+        one = row.document
+        if one.site not in sites or one.type not in ("battery", "pcs", "ems"):
+            continue
+        tests = device_care.step_tests(connection, position, one.id)
+        if tests:
+            devices.append(_proven(one, tests[-1].report))
+        else:
+            untested.append(one.id)
+    passed = [one for one in devices if one.passed]
+    latencies = [one.latency_ms for one in passed if one.latency_ms is not None]
+    nodes, silent = ([], []) if month is None else _nodes(connection, position, sites, month)
+    return Prequalification(
+        position=position,
+        unit=unit,
+        month="" if month is None else str(month),
+        devices=tuple(devices),
+        discharge_w=sum(one.discharge_w or 0 for one in passed),
+        charge_w=sum(one.charge_w or 0 for one in passed),
+        ramp_w_per_s=sum(one.ramp_w_per_s or 0 for one in passed),
+        latency_ms=max(latencies) if latencies else None,
+        untested=tuple(untested),
+        availability=availability(nodes) if nodes and not silent else None,
+        not_stated=tuple(silent),
+    )
+
+
+def report_lines(found: Prequalification) -> list[str]:
+    """The report as text."""
+    lines = [f"prequalification of {found.unit} as of {found.position}"]
+    for one in found.devices:
+        verdict = "passed" if one.passed else f"failed at {one.failed_step}"
+        lines.append(
+            f"{one.site}/{one.device}  {verdict} {one.tested_at}  out {_or_none(one.discharge_w, 'W')}"
+            f"  in {_or_none(one.charge_w, 'W')}  ramp {_or_none(one.ramp_w_per_s, 'W/s')}"
+            f"  latency {_or_none(one.latency_ms, 'ms')}"
+        )
+    lines += [f"{name}  never tested" for name in found.untested]
+    lines.append(
+        f"proven: out {found.discharge_w} W, in {found.charge_w} W, ramp {found.ramp_w_per_s} W/s,"
+        f" slowest latency {_or_none(found.latency_ms, 'ms')}"
+    )
+    if found.month:
+        kpi = found.availability
+        if found.not_stated:
+            lines.append(f"availability of {found.month}: not stated of {', '.join(found.not_stated)}")
+        elif kpi is None or kpi.value is None:
+            lines.append(f"availability of {found.month}: no site has storage")
+        else:
+            lines.append(f"availability of {found.month}: {_percent(Fraction(kpi.value))} %, weighted by kWh")
+    return lines
+
+
+def _proven(device: Device, report: CommissioningReport) -> ProvenDevice:
+    by_step = {one.step: one for one in report.results}
+    whole = by_step["capability"].verdict == "passed"
+    return ProvenDevice(
+        site=device.site,
+        device=device.id,
+        passed=report.passed,
+        failed_step=report.failed_step,
+        tested_at=f"{report.ended_at:%Y-%m-%dT%H:%MZ}",
+        discharge_w=report.plan.discharge_w if whole else None,
+        charge_w=report.plan.charge_w if whole else None,
+        ramp_w_per_s=by_step["ramp"].measured,
+        latency_ms=by_step["latency"].measured,
+    )
+
+
+def _nodes(
+    connection: Connection, position: int, sites: list[str], month: Month
+) -> tuple[list[NodeHours], list[str]]:
+    nodes: list[NodeHours] = []
+    silent: list[str] = []
+    for name in sites:
+        site = registered_page.versions(connection, "site", Site, position, name)[-1].document
+        if not site.storage_energy_wh:
+            continue
+        key = f"{name}_{month}"
+        stated = registered_page.versions(connection, "availability", SiteAvailability, position, key)
+        if not stated:
+            silent.append(name)
+            continue
+        whole = month.interval(zone_of(site.zone)).seconds
+        out = stated[-1].document.unavailable_s
+        nodes.append(NodeHours(name, site.storage_energy_wh, whole - out, whole))
+    return nodes, silent
+
+
+def _or_none(value: int | None, unit: str) -> str:
+    return "none" if value is None else f"{value} {unit}"
+
+
+def _percent(value: Fraction) -> str:
+    hundredths = int(value * 100 + Fraction(1, 2))
+    return f"{hundredths // 100}.{hundredths % 100:02}"

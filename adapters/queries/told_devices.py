@@ -1,0 +1,124 @@
+"""What devices are told, as of a sequence number: a day's commands, leases, fallbacks, emergencies."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final, TypeVar
+
+import msgspec
+
+from adapters.postgres.database import Connection
+from adapters.queries import folded
+from dispatch.control.command_life import Command, DeviceDay, command_aggregate
+from dispatch.control.emergency import AGGREGATE, Emergencies, Emergency
+from dispatch.control.fallback import Fallback, FallbackSchedule, fallback_aggregate
+from dispatch.control.lease import Lease, lease_aggregate
+from ledger.effective import History
+from ledger.refusal import Refused
+
+T = TypeVar("T")
+_EMPTY: Final = DeviceDay()
+
+
+class EmergencyShown(msgspec.Struct, frozen=True):
+    """One that nobody ended. `stands`: its time is not over."""
+
+    emergency: Emergency
+    stands: bool
+
+
+class EmergenciesShown(msgspec.Struct, frozen=True):
+    """Those that nobody ended, the newest first; `count` is how many there ever were."""
+
+    position: int
+    count: int
+    items: tuple[EmergencyShown, ...]
+
+
+class CommandsShown(msgspec.Struct, frozen=True):
+    """A device's commands of a UTC day by sequence. `standing_w` is the setpoint that was read of it last, W
+    above 0 discharging, None while that is not known; `unknown` are writes of which nobody knows whether they
+    arrived."""
+
+    position: int
+    device: str
+    day: date
+    standing_w: int | None
+    unknown: tuple[int, ...]
+    items: tuple[Command, ...]
+
+
+class LeaseShown(msgspec.Struct, frozen=True):
+    """The last lease of a device; `free_at` is from when another may take it."""
+
+    position: int
+    device: str
+    lease: Lease
+    free_at: datetime
+
+
+class FallbackShown(msgspec.Struct, frozen=True):
+    """The schedule that was stored last with its SHA-256, and the one that the site holds. `agreed`: they are
+    the same."""
+
+    position: int
+    device: str
+    stored: FallbackSchedule
+    digest: str
+    acknowledged: FallbackSchedule | None
+    agreed: bool
+
+
+def emergencies(connection: Connection, position: int, now: datetime) -> EmergenciesShown:
+    """Those that nobody ended, as of then."""
+    found = _state(connection, position, AGGREGATE, Emergencies) or Emergencies()
+    items = (
+        EmergencyShown(one, one.order.until is None or now < one.order.until)
+        for one in sorted(found.open, key=lambda one: -one.number)
+    )
+    return EmergenciesShown(position, found.count, tuple(items))
+
+
+def commands(connection: Connection, position: int, device: str, day: date) -> CommandsShown:
+    """A device's commands of a UTC day; none where it was told nothing.
+
+    Raises:
+        Refused: `unknown_device`.
+    """
+    _check_registered(connection, position, device)
+    found = _state(connection, position, command_aggregate(device, day), DeviceDay) or _EMPTY
+    items = tuple(found.commands[number] for number in sorted(found.commands))
+    return CommandsShown(position, device, day, found.standing_w, found.unknown, items)
+
+
+def lease(connection: Connection, position: int, device: str) -> LeaseShown:
+    """Raises:
+    Refused: `unknown_device`; `unknown_lease` where nobody ever held it."""
+    _check_registered(connection, position, device)
+    found = _state(connection, position, lease_aggregate(device), Lease)
+    if found is None:
+        raise Refused("unknown_lease", f"nobody ever held the lease of {device}", place="device")
+    return LeaseShown(position, device, found, found.free_at)
+
+
+def fallback(connection: Connection, position: int, device: str) -> FallbackShown:
+    """Raises:
+    Refused: `unknown_device`; `unknown_fallback` where none was stored."""
+    _check_registered(connection, position, device)
+    found = _state(connection, position, fallback_aggregate(device), Fallback)
+    if found is None:
+        raise Refused("unknown_fallback", f"no fallback of {device!r} is stored", place="device")
+    return FallbackShown(
+        position, device, found.stored, found.stored.digest, found.acknowledged, found.agreed
+    )
+
+
+def _check_registered(connection: Connection, position: int, device: str) -> None:
+    if _state(connection, position, f"device.{device}", History) is None:
+        raise Refused("unknown_device", f"no device {device!r} is registered", place="device")
+
+
+def _state(connection: Connection, position: int, aggregate: str, kind: type[T]) -> T | None:
+    found = folded.states(connection, [aggregate], position).get(aggregate)
+    assert found is None or isinstance(found, kind), f"{aggregate} is one"
+    return found

@@ -1,0 +1,1 @@
+"""Other planners on the same data, each in an environment of its own."""

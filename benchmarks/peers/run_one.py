@@ -1,0 +1,132 @@
+"""Run within a peer's own environment: prices in as JSON, a schedule a day out, kW above 0 discharging.
+
+Imports nothing of this project, and of the peers only the one that is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tempfile
+import time
+from importlib import import_module
+from typing import Any, Final
+
+Asked = dict[str, Any]
+Schedules = list[list[float]]
+
+_FLEXMEASURES: Final = "flexmeasures.data.models.planning.linear_optimization"
+
+
+def energypylinear(asked: Asked) -> Schedules:
+    """One battery; its efficiency is the round trip's, taken when charging."""
+    epl = import_module("energypylinear")
+
+    found = []
+    for day in asked["prices"]:
+        battery = epl.Battery(
+            power_mw=asked["kw"] / 1000, capacity_mwh=asked["kwh"] / 1000,
+            efficiency_pct=asked["efficiency"] ** 2, initial_charge_mwh=0.0, final_charge_mwh=0.0,
+            electricity_prices=[1000 * price for price in day],
+            export_electricity_prices=[1000 * price for price in day], freq_mins=60,
+        )  # fmt: skip
+        results = battery.optimize(verbose=False).results
+        sold = results["site-export_power_mwh"] - results["site-import_power_mwh"]
+        found.append([1000 * float(one) for one in sold])
+    return found
+
+
+def pypsa(asked: Asked) -> Schedules:
+    """One bus; what is bought and sold are generators of the hour's price."""
+    peer = import_module("pypsa")
+
+    found = []
+    for day in asked["prices"]:
+        network = peer.Network()
+        network.set_snapshots(range(len(day)))
+        network.add("Bus", "bus")
+        network.add("Generator", "bought", bus="bus", p_nom=1e6, marginal_cost=day)
+        network.add("Generator", "sold", bus="bus", p_nom=1e6, p_min_pu=-1.0, p_max_pu=0.0, marginal_cost=day)
+        network.add(
+            "StorageUnit", "storage", bus="bus", p_nom=asked["kw"], max_hours=asked["kwh"] / asked["kw"],
+            efficiency_store=asked["efficiency"], efficiency_dispatch=asked["efficiency"],
+            state_of_charge_initial=0.0, cyclic_state_of_charge=False,
+        )  # fmt: skip
+        network.optimize(solver_name="highs")
+        found.append([float(one) for one in network.storage_units_t.p["storage"]])
+    return found
+
+
+def emhass(asked: Asked) -> Schedules:
+    """Its perfect-forecast optimisation of one battery at prices known."""
+    pd, made = import_module("pandas"), import_module("emhass.optimization").Optimization
+
+    found = []
+    for day in asked["prices"]:
+        index = pd.date_range("2021-01-01", periods=len(day), freq="h", tz="UTC")
+        frame = pd.DataFrame({"load": [0.0] * len(day), "pv": [0.0] * len(day)}, index=index)
+        frame["unit_load_cost"], frame["unit_prod_price"] = day, day
+        retrieve = {"optimization_time_step": pd.Timedelta("1h"), "time_zone": index.tz}
+        wanted = {
+            "set_use_battery": True, "number_of_deferrable_loads": 0, "lp_solver": "HiGHS",
+            "nominal_power_of_deferrable_loads": [], "set_total_pv_sell": False,
+        }  # fmt: skip
+        plant = {
+            "battery_discharge_power_max": asked["kw"] * 1000, "battery_charge_power_max": asked["kw"] * 1000,
+            "battery_nominal_energy_capacity": asked["kwh"] * 1000,
+            "battery_charge_efficiency": asked["efficiency"],
+            "battery_discharge_efficiency": asked["efficiency"],
+            "battery_minimum_state_of_charge": 0.0, "battery_maximum_state_of_charge": 1.0,
+            "battery_target_state_of_charge": 0.0, "maximum_power_from_grid": 1e9,
+            "maximum_power_to_grid": 1e9, "inverter_is_hybrid": False,
+        }  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            solver = made(
+                retrieve, wanted, plant, "unit_load_cost", "unit_prod_price", "profit",
+                {"data_path": folder, "root_path": folder}, logging.getLogger("emhass"),
+            )  # fmt: skip
+            done = solver.perform_perfect_forecast_optim(frame, frame.index)
+        found.append([float(one) / 1000 for one in done["P_batt"]])
+    return found
+
+
+def flexmeasures(asked: Asked) -> Schedules:
+    """Its device scheduler alone: one device within its power and stored energy, prices both ways."""
+    pd = import_module("pandas")
+    device_scheduler = import_module(_FLEXMEASURES).device_scheduler
+
+    found = []
+    for day in asked["prices"]:
+        index = pd.date_range("2021-01-01", periods=len(day), freq="h", tz="UTC")
+        kw, kwh, one_way = asked["kw"], asked["kwh"], asked["efficiency"]
+        device = pd.DataFrame(
+            {
+                "min": 0.0, "max": kwh, "equals": float("nan"), "derivative min": -kw, "derivative max": kw,
+                "derivative equals": float("nan"), "derivative down efficiency": one_way,
+                "derivative up efficiency": one_way,
+            },
+            index=index,
+        )  # fmt: skip
+        ems = pd.DataFrame({"derivative min": -kw, "derivative max": kw}, index=index)
+        price = pd.Series(day, index=index)
+        planned, *_ = device_scheduler(
+            [device], ems, commitment_quantities=[pd.Series(0.0, index=index)],
+            commitment_upwards_deviation_price=[price], commitment_downwards_deviation_price=[price],
+            initial_stock=0,
+        )  # fmt: skip
+        found.append([-float(one) for one in planned[0]])
+    return found
+
+
+def main() -> None:
+    """Answer the schedules and how long they took, as the last line."""
+    peers = {"energypylinear": energypylinear, "pypsa": pypsa, "emhass": emhass, "flexmeasures": flexmeasures}
+    asked = json.load(sys.stdin)
+    began = time.perf_counter()
+    schedules = peers[sys.argv[1]](asked)
+    print(json.dumps({"kw": schedules, "seconds": time.perf_counter() - began}))
+
+
+if __name__ == "__main__":
+    main()
