@@ -50,7 +50,6 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "plan": ("plan",),
         "backtest": ("backtest", "value"),
         "storage": ("storage",),
-        "drive": ("drive",),
         "commission": ("commission",),
         "care": ("alarm", "work", "milestone"),
         "device": ("device",),

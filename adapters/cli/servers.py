@@ -75,9 +75,9 @@ def add_to(app: App, session: Session) -> None:
     def up() -> int:
         """Run everything: servers, projector, API, what is told live and planning, each a process of its own.
 
-        Where WATTLEDGER_GATEWAYS names gateways, the trading role too; where WATTLEDGER_DEVICES names devices,
-        the driving role. Where another command runs the folder's servers it founds and starts nothing, and says
-        how to join them.
+        Where WATTLEDGER_GATEWAYS names gateways, the trading role too; where WATTLEDGER_DEVICES names
+        devices, the driving role. Where another command runs the folder's servers it founds and starts
+        nothing, and says how to join them.
         """
         check_folder(settings, founding=True)
         if settings.embedded and StateFolder(settings.state).owned:

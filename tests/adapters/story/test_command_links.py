@@ -30,8 +30,8 @@ DAY = NOON.date()
 def head(*rests_on: str) -> PlanHead:
     return PlanHead(
         portfolio="S1", day=date(2026, 8, 3), start=NOON, interval_s=900, count=4, trigger="asked",
-        inputs="i", basis="hold", reason="r", objective="cost", objective_micro=None, bound_micro=None, gap_ppm=None,
-        solver_ms=0, rests_on=rests_on,
+        inputs="i", basis="hold", reason="r", objective="cost", objective_micro=None, bound_micro=None,
+        gap_ppm=None, solver_ms=0, rests_on=rests_on,
     )  # fmt: skip
 
 
