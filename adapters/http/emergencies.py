@@ -41,7 +41,7 @@ class Ending(msgspec.Struct, frozen=True):
     "/emergencies",
     summary="Emergencies that nobody ended, the newest first, and whether each still stands",
     responses=READ_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def list_emergencies(view: NamedDependency[View]) -> EmergenciesShown:
@@ -54,7 +54,7 @@ def list_emergencies(view: NamedDependency[View]) -> EmergenciesShown:
     "/emergencies",
     summary="Order an emergency: stop everything, hold, limit export, or respond now",
     responses=WRITE_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def order_emergency(intake: NamedDependency[Intake], data: JSONBody[Ordering]) -> Response[Stored]:
@@ -66,7 +66,7 @@ def order_emergency(intake: NamedDependency[Intake], data: JSONBody[Ordering]) -
     "/emergencies/{number:int}/ending",
     summary="End an emergency; a stop is ended by another person than who ordered it",
     responses=WRITE_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def end_emergency(

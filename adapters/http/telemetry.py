@@ -25,7 +25,7 @@ _SPAN: Final = timedelta(minutes=10)
     "/telemetry/{name:str}",
     summary="The newest samples of a device, the quality of each value, and the gaps between them",
     responses=READ_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def show_telemetry(

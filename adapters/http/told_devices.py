@@ -41,7 +41,7 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     "/devices/{name:str}/commands",
     summary="What a device was told on a UTC day: each setpoint, how far it came, and what forbade it",
     responses=READ_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def list_commands(view: NamedDependency[View], name: DeviceName, day: CommandDay) -> CommandsShown:
@@ -53,7 +53,7 @@ def list_commands(view: NamedDependency[View], name: DeviceName, day: CommandDay
     "/devices/{name:str}/lease",
     summary="Who may write to a device, or could last",
     responses=READ_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def show_lease(view: NamedDependency[View], name: DeviceName) -> LeaseShown:
@@ -65,7 +65,7 @@ def show_lease(view: NamedDependency[View], name: DeviceName) -> LeaseShown:
     "/devices/{name:str}/fallback",
     summary="The schedule that a device's site follows when nobody can tell it anything",
     responses=READ_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def show_fallback(view: NamedDependency[View], name: DeviceName) -> FallbackShown:
@@ -77,7 +77,7 @@ def show_fallback(view: NamedDependency[View], name: DeviceName) -> FallbackShow
     "/devices/{name:str}/fallback",
     summary="Store a device's fallback schedule, before it is sent to the site",
     responses=WRITE_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def store_fallback(
@@ -93,7 +93,7 @@ def store_fallback(
     "/devices/{name:str}/fallback/acknowledgement",
     summary="Tell the hash of the fallback schedule that the site holds",
     responses=WRITE_PROBLEMS,
-    tags=["Dispatch"],
+    tags=["Devices"],
     sync_to_thread=True,
 )
 def acknowledge_fallback(

@@ -28,14 +28,21 @@ AlarmKind = Literal[
     "commissioning_failed",
     "communication_lost",
     "device_fault",
+    "device_refused",
+    "driver_fault",
     "efficiency_low",
+    "foreign_writer",
+    "interlock",
     "meter_disagrees",
+    "start_blocked",
     "unavailable",
+    "watchdog",
     "trend_cell_spread",
     "trend_efficiency",
     "trend_temperature_rise",
 ]
-"""A kind that begins with trend_ tells of what is not so yet."""
+"""A kind that begins with trend_ tells of what is not so yet. driver_fault: of the program that drives it.
+start_blocked: device and record do not agree, so that nothing is raised."""
 Severity = Literal["notice", "warning", "critical"]
 ALARM_KINDS: Final[tuple[AlarmKind, ...]] = get_args(AlarmKind)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
