@@ -27,7 +27,7 @@ from adapters.nats.log import BATCH_MESSAGES_MAX, Unverified
 from adapters.nats.recorder import JetStreamApplicationRecorder
 from adapters.shared_reading import SharedReading
 from adapters.together import Together
-from ledger.command import Command, TimedCommand
+from ledger.command import Command, SaysItself, TimedCommand
 from ledger.effective import Period
 from ledger.envelope import SCHEMA, Envelope
 from ledger.refusal import Refused
@@ -371,12 +371,17 @@ def _is_timed(kind: type) -> bool:
     return hasattr(kind, "decide_at")
 
 
+@functools.cache
+def _says_itself(kind: type) -> bool:
+    return hasattr(kind, "asked")
+
+
 def _touched(command: Command | TimedCommand) -> tuple[str, ...]:
     return (command.aggregate, *command.reads)
 
 
 def _digest_of(command: Command | TimedCommand) -> str:
-    body = msgspec.json.encode(command)
+    body = cast("SaysItself", command).asked if _says_itself(type(command)) else msgspec.json.encode(command)
     if b"\\u0000" in body:
         raise Refused("control_character", "text holds a NUL character, which no projection can keep")
     named = type(command).__name__.encode() + b" " + body

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table, and keep it in RESULTS.md."""
+"""`python -m benchmarks [NAME ...]`: measure, print the table, and keep it in RESULTS.md when it is all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import argparse
 import os
 import platform
 import resource
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from benchmarks import (
     all_streams,
@@ -18,13 +22,16 @@ from benchmarks import (
     cluster,
     csv_import,
     desk,
+    devices,
     documents,
+    driving,
     explaining,
     forecasting,
     one_correction,
     planning,
     readings,
     settling,
+    telemetry,
     transparency,
 )
 from benchmarks.figure import Figure
@@ -41,49 +48,80 @@ on one event loop too; threads pay for crossing into that loop. One writer is ju
 recorder, as the program uses it. Each settled site is checked against the peer's own sums."""
 
 
+_ON_SERVERS: Final[Mapping[str, Callable[..., list[Figure]]]] = MappingProxyType(
+    {
+        "append": append.measure,
+        "readings": readings.measure,
+        "csv-import": csv_import.measure,
+        "settling": settling.measure,
+        "all-streams": all_streams.measure,
+        "one-correction": one_correction.measure,
+        "explaining": explaining.measure,
+        "as-of": as_of.measure,
+        "documents": documents.measure,
+        "transparency": transparency.measure,
+        "desk": desk.measure,
+        "cluster": cluster.measure,
+        "planning": planning.measure,
+        "telemetry": telemetry.measure,
+        "driving": driving.measure,
+    }
+)
+_ALONE: Final[Mapping[str, Callable[..., list[Figure]]]] = MappingProxyType({"devices": devices.measure})
+_WORTH: Final = MappingProxyType(
+    {"forecasting": forecasting, "bidding": bidding, "behind-the-meter": behind_the_meter}
+)
+"""These need the data beside the checkout."""
+
+
 def main() -> None:
-    """Measure everything; `--quick` is a smoke test on small amounts that keeps no results."""
+    """Measure what is named, else everything; `--quick` is a smoke test on small amounts.
+
+    Only a whole run that is not quick is kept.
+    """
+    known = (*_ON_SERVERS, *_ALONE, *_WORTH)
     parser = argparse.ArgumentParser(description="Ratios against limits and peers, taken in one run.")
     parser.add_argument("--quick", action="store_true", help="small amounts, no results kept")
-    quick = parser.parse_args().quick
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(known):
+        parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
+    wanted = frozenset(asked.names or known)
     figures: list[Figure] = []
+
+    def take(measure: Callable[..., list[Figure]]) -> None:
+        found = measure(quick=asked.quick)
+        figures.extend(found)
+        for figure in found:
+            print(row(figure), flush=True)
+
     with rig() as servers:
         where = machine(servers)
         print(where)
-        for measure in (
-            append.measure,
-            readings.measure,
-            csv_import.measure,
-            settling.measure,
-            all_streams.measure,
-            one_correction.measure,
-            explaining.measure,
-            as_of.measure,
-            documents.measure,
-            transparency.measure,
-            desk.measure,
-            cluster.measure,
-            planning.measure,
-        ):
-            found = measure(servers, quick=quick)
-            figures += found
-            for figure in found:
-                print(row(figure), flush=True)
-    for worth in (forecasting, bidding, behind_the_meter):
-        if not worth.DATA.exists():
-            print(f"{worth.__name__} is left out: its data is not there: {worth.DATA}", flush=True)
-            continue
-        found = worth.measure(quick=quick)
-        figures += found
-        for figure in found:
-            print(row(figure), flush=True)
+        for name, on_servers in _ON_SERVERS.items():
+            if name in wanted:
+                take(partial(on_servers, servers))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     memory = Figure(
-        "peak memory of this process", peak, _MEMORY_MIB_MAX, "limit", "MiB", _MEMORY_MIB_MAX / peak, 1.0
+        "peak memory of this process, settling 1,000 sites among others",
+        peak,
+        _MEMORY_MIB_MAX,
+        "limit",
+        "MiB",
+        _MEMORY_MIB_MAX / peak,
+        1.0,
     )
     figures.append(memory)
     print(row(memory))
-    if not quick:
+    for name, alone in _ALONE.items():
+        if name in wanted:
+            take(alone)
+    for name, worth in _WORTH.items():
+        if name in wanted and worth.DATA.exists():
+            take(worth.measure)
+        elif name in wanted:
+            print(f"{name} is left out: its data is not there: {worth.DATA}", flush=True)
+    if not (asked.quick or asked.names):
         _RESULTS.write_text(page(where, figures), encoding="utf-8")
 
 

@@ -36,7 +36,6 @@ from ledger.party import Party, RegisterParty
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from trading import market_file
 from trading.bid import Bid, Curve
-from trading.bid_commands import digest_of as bid_digest
 from trading.clearing import Award, Clearing
 from trading.envelope import StateEnvelope, UnitEnvelope
 from trading.market_answer import AcknowledgeBid
@@ -160,7 +159,7 @@ def _clearing(rig: Rig, *, quick: bool) -> Figure:
         one = msgspec.json.decode(_body(f"b{number}", f"u{number}", day), type=dict[str, object])["bid"]
         bid = msgspec.convert(one, Bid)
         desk.draft(bid, revision=0, command_id=f"d{number}", actor="anna")
-        desk.approve(bid.id, 1, bid_digest(bid), command_id=f"a{number}", actor="bert")
+        desk.approve(bid.id, 1, bid.digest, command_id=f"a{number}", actor="bert")
         desk.submit(bid.id, 1, command_id=f"s{number}", actor="anna")
         desk.send(bid.id, 1, command_id=f"n{number}", actor="gateway")
         desk.acknowledge(AcknowledgeBid(bid.id, 1, f"R{number}"), command_id=f"k{number}", actor="gateway")

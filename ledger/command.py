@@ -68,6 +68,16 @@ class TimedCommand(Protocol):
         ...
 
 
+@runtime_checkable
+class SaysItself(Protocol):
+    """A command of much text that has this text at hand, so that it is not written again to be recognised."""
+
+    @property
+    def asked(self) -> bytes:
+        """All that it asks for: no two commands of one kind that ask for different things say the same."""
+        ...
+
+
 def known(others: Mapping[str, object], aggregate: str, kind: type[T]) -> T:
     """The state of another aggregate that must exist.
 

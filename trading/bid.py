@@ -11,8 +11,10 @@ one segment from -10 MW to 10 MW.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date
-from typing import Literal
+from functools import cached_property
+from typing import Final, Literal
 
 import msgspec
 
@@ -24,6 +26,8 @@ Segment = tuple[int, int, int]
 """From W, to W, price in millionths of the currency per kWh (kW·h, kW)."""
 Curve = tuple[Segment, ...]
 Origin = Literal["desk", "file", "optimiser"]
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +49,9 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 checked_id(getattr(self, place), place)
 
 
-class Bid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Bid(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, dict=True
+):
     """What a trading unit offers for one delivery day of one product.
 
     `curves`: one for each interval of the day, empty where nothing is offered. `schedule_w`: what the desk
@@ -66,6 +72,16 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     def __post_init__(self) -> None:
         for place in ("id", "unit", "market", "product"):
             checked_id(getattr(self, place), place)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """What it says, as JSON in one order; kept, because a day in ten segments has thousands of numbers."""
+        return _encode(self)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what it says; approvals and receipts name it."""
+        return hashlib.sha256(self.encoded).hexdigest()
 
     @property
     def first(self) -> int:

@@ -5,10 +5,8 @@ The commitments and limits that go with a submission are commands of the same sa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
 
 import msgspec
 
@@ -35,14 +33,6 @@ from trading.gate import gate_of
 from trading.moment import IntervalMoment
 from trading.product import Id, Market, Product, market_at
 from trading.risk import check_running, checked_reason, policy_of
-
-_encode: Final = msgspec.json.Encoder(order="deterministic").encode
-
-
-def digest_of(bid: Bid) -> str:
-    """SHA-256 of what a bid says; approvals and receipts name it."""
-    return hashlib.sha256(_encode(bid)).hexdigest()
-
 
 class OnBid(msgspec.Struct, frozen=True):
     bid: Id
@@ -71,6 +61,11 @@ class DraftBid(msgspec.Struct, frozen=True):
     def reads(self) -> tuple[str, ...]:
         return (f"market.{self.bid.market}", f"trading_unit.{self.bid.unit}")
 
+    @property
+    def asked(self) -> bytes:
+        """See `SaysItself`."""
+        return b"%s %d %s" % (msgspec.json.encode(self.by), self.revision, self.bid.encoded)
+
     def decide_at(
         self, now: datetime, state: BidState | None, others: Mapping[str, object]
     ) -> tuple[BidDrafted]:
@@ -95,11 +90,11 @@ class DraftBid(msgspec.Struct, frozen=True):
         if self.revision != before:
             wrong = f"bid {self.bid.id} is at revision {before}; read it first" if before else "it is new"
             raise Refused("bid_revision", wrong, place="revision")
-        return (BidDrafted(self.bid, before + 1, digest_of(self.bid), self.by, now),)
+        return (BidDrafted(self.bid, before + 1, self.bid.digest, self.by, now),)
 
     def _check_revises(self, state: BidState) -> None:
         old, new = state.draft.bid, self.bid
-        if self.revision == 0 and state.draft.digest == digest_of(new):
+        if self.revision == 0 and state.draft.digest == new.digest:
             wrong = f"bid {new.id} was written already with this content, as revision {state.draft.revision}"
             raise Refused("bid_exists", wrong, place="id")
         if self.revision == 0:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import Final
@@ -81,8 +83,10 @@ def whole_numbers(values: Sequence[int], place: str) -> Whole:
     """
     if not values:
         return np.zeros(0, dtype=np.int64)
-    column = np.array(values)
-    if column.dtype != np.int64 or not -WHOLE_MAX <= column.min() <= column.max() <= WHOLE_MAX:
+    column: Whole | None = None
+    with suppress(struct.error):
+        column = np.frombuffer(struct.pack(f"{len(values)}q", *values), dtype=np.int64)
+    if column is None or not -WHOLE_MAX <= column.min() <= column.max() <= WHOLE_MAX:
         raise Refused("quantity_range", f"powers and prices are whole numbers up to {WHOLE_MAX}", place=place)
     return column
 

@@ -24,7 +24,6 @@ from adapters.desk.sender import Done, Sender
 from ledger.market_price import Product as PriceProduct
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import digest_of
 from trading.bid_life import BidState
 
 LOST_ANSWER: Final = date(2026, 1, 28)
@@ -43,7 +42,7 @@ def bid_for(book: TradingBook, day: date) -> None:
     desk, name = book.desk, one.id
     desk.draft(one, revision=0, command_id=f"demo:draft:{name}", actor=PREPARES)
     book.at(before, "09:40")
-    desk.approve(name, 1, digest_of(one), command_id=f"demo:approve:{name}", actor=APPROVES)
+    desk.approve(name, 1, one.digest, command_id=f"demo:approve:{name}", actor=APPROVES)
     book.at(before, "09:45")
     submission = f"demo:submit:{name}"
     try:
@@ -119,7 +118,7 @@ def bid_late(book: TradingBook, day: date) -> None:
         one = _planned(book, day, "real_time", before - _DAY)
     desk, name = book.desk, one.id
     desk.draft(one, revision=1, command_id=f"demo:draft:{name}:2", actor=PREPARES)
-    desk.approve(name, 2, digest_of(one), command_id=f"demo:approve:{name}:2", actor=APPROVES)
+    desk.approve(name, 2, one.digest, command_id=f"demo:approve:{name}:2", actor=APPROVES)
     book.at(before, "10:59:59")
     try:
         desk.submit(name, 2, command_id=f"demo:submit:{name}:2", actor=PREPARES)

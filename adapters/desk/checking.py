@@ -18,7 +18,7 @@ from ledger.quantity import decimal_text, round_half_away
 from ledger.refusal import Refused
 from trading import risk
 from trading.bid import Bid
-from trading.bid_commands import DraftBid, SubmitBid, digest_of, limit_values
+from trading.bid_commands import DraftBid, SubmitBid, limit_values
 from trading.commitment import Commit, UnitDay
 from trading.exposure import exposure_of
 from trading.gate import gate_of
@@ -102,7 +102,7 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
             code = "limit_volume" if limit.measure == "volume_wh" else f"limit_{limit.measure}"
             problems.append(BidProblem(code, "limits", f"limit {limit.id} of {limit.each} {value}"))
     return CheckedBid(
-        digest_of(bid),
+        bid.digest,
         bid.day,
         len(bid.curves),
         gate.opens,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from dispatch.control.reallocation import FLEET_W_MAX
 from dispatch.devices.profile import UNIT_MAX, Profile
 from dispatch.devices.profile_file import parse as parse_profile
 from ledger.clauses.flow import one_of
@@ -80,9 +81,24 @@ class Mqtt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 Address = ModbusTcp | ModbusRtu | Mqtt
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """What devices together may be told at most, W: behind one feeder or transformer, of one industry."""
+
+    id: str
+    charge_w: int
+    discharge_w: int
+
+    def __post_init__(self) -> None:
+        checked_id(self.id, "id")
+        for place in ("charge_w", "discharge_w"):
+            if not 0 <= getattr(self, place) <= FLEET_W_MAX:
+                raise Refused("group_limit", f"0 to {FLEET_W_MAX} W", place=place)
+
+
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
     """`id`: as registered. `meter`: the ledger's meter whose readings this device gives, being its revenue
     meter; empty: none. `safe_w`: the power that the device is at in its safe state, W, above 0 discharging.
+    `group`: whose limit it shares with others.
     """
 
     id: str
@@ -90,6 +106,7 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     meter: str = ""
     safe_w: int = 0
+    group: Group | None = None
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -107,16 +124,24 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
         return self.profile.unit_id if stated is None else stated
 
 
+class _StatedGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    id: str
+    charge_w: int
+    discharge_w: int
+
+
 class _Stated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: str
     profile: str
     address: ModbusTcp | ModbusRtu | Mqtt
     meter: str = ""
     safe_w: int = 0
+    group: str = ""
 
 
 class _Fleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     devices: tuple[_Stated, ...]
+    groups: tuple[_StatedGroup, ...] = ()
 
 
 def parse(text: str | bytes, folder: Path = Path()) -> tuple[FleetDevice, ...]:
@@ -130,6 +155,7 @@ def parse(text: str | bytes, folder: Path = Path()) -> tuple[FleetDevice, ...]:
     if not fleet.devices:
         raise file.refusal("empty", "a fleet has devices", ("devices",))
     profiles: dict[str, Profile] = {}
+    groups = _groups(file, fleet)
     found: list[FleetDevice] = []
     for number, stated in enumerate(fleet.devices):
         at = ("devices", number)
@@ -141,6 +167,9 @@ def parse(text: str | bytes, folder: Path = Path()) -> tuple[FleetDevice, ...]:
             except Refused as refused:
                 wrong = f"{stated.profile}: {refused}"
                 raise file.refusal(refused.code, wrong, (*at, "profile")) from None
+        if stated.group and stated.group not in groups:
+            allowed = ", ".join(sorted(groups)) or "none is stated"
+            raise file.refusal("group_unknown", allowed, (*at, "group"))
         try:
             device = FleetDevice(
                 id=stated.id,
@@ -148,12 +177,26 @@ def parse(text: str | bytes, folder: Path = Path()) -> tuple[FleetDevice, ...]:
                 address=stated.address,
                 meter=stated.meter,
                 safe_w=stated.safe_w,
+                group=groups.get(stated.group),
             )
             _check_against(device, found)
         except Refused as refused:
             raise file.refusal(refused.code, refused.reason, (*at, refused.place)) from None
         found.append(device)
     return tuple(found)
+
+
+def _groups(file: TomlFile, fleet: _Fleet) -> dict[str, Group]:
+    found: dict[str, Group] = {}
+    for number, one in enumerate(fleet.groups):
+        at = ("groups", number)
+        if one.id in found:
+            raise file.refusal("fleet_duplicate", f"{one.id} is there twice", (*at, "id"))
+        try:
+            found[one.id] = Group(id=one.id, charge_w=one.charge_w, discharge_w=one.discharge_w)
+        except Refused as refused:
+            raise file.refusal(refused.code, refused.reason, (*at, refused.place)) from None
+    return found
 
 
 def load(path: Path) -> tuple[FleetDevice, ...]:

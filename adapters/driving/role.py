@@ -28,6 +28,7 @@ from adapters.driving.emergencies import EmergencyBoard
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.fleet import Fleet
 from adapters.driving.fleet_file import FleetDevice
+from adapters.driving.health_watch import HealthWatch
 from adapters.driving.journal import Journal
 from adapters.driving.plans import Plans
 from adapters.driving.port import DevicePort
@@ -51,6 +52,9 @@ from dispatch.commissioning.report import (
     profile_sha256,
 )
 from dispatch.control.emergency import AGGREGATE
+from dispatch.health.alarm import AlarmKind
+from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
+from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
 ACTOR: Final = "driver"
@@ -73,6 +77,7 @@ class DrivingRole:
         say: Callable[[str], None],
         *,
         ports: Callable[[str], Mapping[str, DevicePort]] | None = None,
+        alarm_rules: Mapping[AlarmKind, AlarmRule] = ALARM_RULES,
     ) -> None:
         self._stack = stack
         self._devices = tuple(devices)
@@ -80,6 +85,7 @@ class DrivingRole:
         self._say = say
         self._clock = stack.clock
         self._ports = ports or self._modbus
+        self._alarm_rules = alarm_rules
         self._said: dict[str, str] = {}
         self.fleet: Fleet | None = None
 
@@ -109,12 +115,15 @@ class DrivingRole:
         journal = Journal(folder / "journal", run)
         ports = self._ports(run)
         plans = Plans(stack.database, book, frozenset(known.sites))
+        heard: list[Callable[[Sample], object]] = [outbox.put]
         fleet = self.fleet = Fleet(
             known, ports, plans, door, journal, FallbackFile(folder / "fallbacks"), self._clock, run,
-            outbox.put, self._say,
+            lambda sample: [hear(sample) for hear in heard], self._say,
         )  # fmt: skip
+        health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules)
+        heard.append(health.seen)
         names = tuple(fleet.storages)
-        board = fleet.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
+        board = fleet.stops.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
         ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
         forwarder = Forwarder(outbox, stack.client, book)
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
@@ -124,13 +133,14 @@ class DrivingRole:
                     group.create_task(work)
                     for work in (
                         fleet.run(),
+                        health.run(),
                         board.run(),
                         ear.run(),
                         forwarder.run(),
                         self._planned(plans, fleet),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
-                        hear_signals(stack.client, book, fleet.signalled, self._say),
+                        hear_signals(stack.client, book, fleet.regulation.signalled, self._say),
                         self._measured(door, fleet),
                     )
                 ]
@@ -208,7 +218,7 @@ class DrivingRole:
     async def _measured(self, door: WatchedDoor, fleet: Fleet) -> None:
         """What was measured of regulation, hour by hour, as facts for settlement."""
         while True:
-            for trace in tuple(fleet.traces.values()):
+            for trace in tuple(fleet.regulation.traces.values()):
                 try:
                     await trace.tell(door, millis(self._clock()), self._say)
                 except StoreLost:
@@ -229,7 +239,7 @@ class DrivingRole:
                 answered = local.id
                 board.stop(local)
                 self._say(f"STOP ordered here by {local.by}: {local.reason}")
-                outcomes = await fleet.until_stopped()
+                outcomes = await fleet.stops.outcomes()
                 failed = {one.device: one.why for one in outcomes if not one.verified}
                 verified = sum(one.verified for one in outcomes)
                 took_ms = round((time.monotonic() - begun) * 1000)

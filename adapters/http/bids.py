@@ -34,7 +34,7 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import DraftBid, digest_of
+from trading.bid_commands import DraftBid
 from trading.bid_life import Standing, Status
 from trading.market_answer import AcknowledgeBid
 from trading.product import PriceUnit
@@ -245,7 +245,7 @@ async def draft_bid(
     written = BidStored(
         data.bid.id,
         data.revision + 1,
-        digest_of(data.bid),
+        data.bid.digest,
         "draft",
         receipt.aggregate,
         receipt.version,

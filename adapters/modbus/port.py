@@ -121,12 +121,13 @@ class ModbusPort:
     async def write_setpoint(self, power_w: int, revert_s: int) -> None:
         """Raises:
         Unreachable, WriteRefused, WriteUncertain; Refused: as `setpoint_writes`, and `write_budget_spent`:
-            nothing was written.
+            nothing was written. No write budget holds back a stop.
         """
         reverts = "revert_timer" in self.profile.roles
         writes = writing.setpoint_writes(self.profile, power_w, revert_s if reverts else None, self._scales)
-        self._budget.spend(self.profile, writes, self._today())
-        await self._write_all(writes)
+        spend = self._budget.spend if power_w else self._budget.spend_anyway
+        spend(self.profile, writes, self._today())
+        await self._write_all(writing.in_requests(self.profile, writes))
 
     async def release(self) -> None:
         """Raises as `write_setpoint`; Refused: `control_missing` where the profile knows no release. No write

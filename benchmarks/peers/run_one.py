@@ -20,13 +20,14 @@ _FLEXMEASURES: Final = "flexmeasures.data.models.planning.linear_optimization"
 
 
 def energypylinear(asked: Asked) -> Schedules:
-    """One battery; its efficiency is the round trip's, taken when charging."""
+    """One battery; its efficiency is the round trip's, taken when charging, so that its stored energy is what can
+    be delivered: the room is given in that."""
     epl = import_module("energypylinear")
 
     found = []
     for day in asked["prices"]:
         battery = epl.Battery(
-            power_mw=asked["kw"] / 1000, capacity_mwh=asked["kwh"] / 1000,
+            power_mw=asked["kw"] / 1000, capacity_mwh=asked["efficiency"] * asked["kwh"] / 1000,
             efficiency_pct=asked["efficiency"] ** 2, initial_charge_mwh=0.0, final_charge_mwh=0.0,
             electricity_prices=[1000 * price for price in day],
             export_electricity_prices=[1000 * price for price in day], freq_mins=60,

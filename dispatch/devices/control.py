@@ -65,8 +65,12 @@ class Control(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     release: tuple[WriteStep, ...] = ()
     """Gives the device back to its own control."""
     watchdog: Watchdog | None = None
+    together: bool = False
+    """Whether it applies at once what one request of function 16 writes: steps side by side are one then."""
 
     def __post_init__(self) -> None:
+        if self.together and 16 not in self.functions:
+            raise Refused("write_function", "16, where steps are written together", place="together")
         if (
             not self.functions
             or set(self.functions) - {6, 16}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,10 @@ from dispatch.devices.reading import reading_of
 from dispatch.devices.register_type import SCALE_MAX
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
+
+
+WORDS_MAX: Final = 123
+"""What one request of function 16 holds (MODBUS Application Protocol 1.1b3, 6.12)."""
 
 
 class RegisterWrite(msgspec.Struct, frozen=True):
@@ -103,6 +108,23 @@ def setpoint_writes(
     if setpoint.unit == "%":
         values["setpoint"] = percent_of(power_w, limits)
     return _writes(profile, control, control.steps, values, scales)
+
+
+def in_requests(profile: Profile, writes: Sequence[RegisterWrite]) -> tuple[RegisterWrite, ...]:
+    """The same writes in as few requests as the device bears: those side by side in one, in their order,
+    where it applies together what it gets together. Elsewhere each is its own."""
+    if profile.control is None or not profile.control.together:
+        return tuple(writes)
+    made: list[RegisterWrite] = []
+    for write in writes:
+        last = made[-1] if made else None
+        beside = last is not None and last.address + len(last.words) == write.address
+        if last is not None and beside and len(last.words) + len(write.words) <= WORDS_MAX:
+            words = last.words + write.words
+            made[-1] = RegisterWrite(f"{last.point}, {write.point}", 16, last.address, words)
+        else:
+            made.append(write)
+    return tuple(made)
 
 
 def release_writes(profile: Profile, scales: Mapping[str, int]) -> tuple[RegisterWrite, ...]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dispatch.health.alarm import AlarmKind, Severity
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
+
+
+INSIDE_MC: Final = 2_000
+SPREAD_MV: Final = 50
+HOTTEST_MC: Final = 55_000
+COLDEST_MC: Final = 0
+"""What holds of lithium iron phosphate where a device's limits state nothing else."""
 
 
 class CellLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +31,27 @@ class CellLimits(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.spread_mv < 1 or self.rest_w < 0 or self.coldest_mc >= self.hottest_mc:
             raise Refused("cell_limits", "a spread above 0, the coldest below the hottest", place="spread_mv")
+
+    @property
+    def well_within(self) -> CellLimits:
+        """A tenth of the spread and 2 °C inside: where a value is that is no longer at its limit."""
+        middle = (self.hottest_mc + self.coldest_mc) // 2
+        return msgspec.structs.replace(
+            self,
+            spread_mv=max(self.spread_mv * 9 // 10, 1),
+            hottest_mc=max(self.hottest_mc - INSIDE_MC, middle + 1),
+            coldest_mc=min(self.coldest_mc + INSIDE_MC, middle),
+        )
+
+
+def cell_limits(power_w: int, hottest_mc: int | None = None, coldest_mc: int | None = None) -> CellLimits:
+    """Of a device of `power_w`, standing still below a fiftieth of it; None: the usual temperature."""
+    return CellLimits(
+        spread_mv=SPREAD_MV,
+        hottest_mc=HOTTEST_MC if hottest_mc is None else hottest_mc,
+        coldest_mc=COLDEST_MC if coldest_mc is None else coldest_mc,
+        rest_w=power_w // 50,
+    )
 
 
 class CellFinding(NamedTuple):

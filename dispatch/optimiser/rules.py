@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -22,6 +23,22 @@ class Rules(msgspec.Struct, frozen=True):
     spot_scope: SpotScope = "horizon"
     response_bars_spot: bool = True
     regulation_alone: bool = False
+
+
+def strictest(rules: Iterable[Rules]) -> Rules:
+    """What holds where each of these must: those of the model's defaults where there are none.
+
+    >>> strictest([Rules(regulation_alone=True), Rules(spot_scope="interval", response_bars_spot=False)])
+    Rules(spot_scope='horizon', response_bars_spot=True, regulation_alone=True)
+    """
+    every = tuple(rules)
+    if not every:
+        return Rules()
+    return Rules(
+        spot_scope="horizon" if any(one.spot_scope == "horizon" for one in every) else "interval",
+        response_bars_spot=any(one.response_bars_spot for one in every),
+        regulation_alone=any(one.regulation_alone for one in every),
+    )
 
 
 def rules_of(policy: Policy) -> Rules:

@@ -6,7 +6,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -76,17 +76,18 @@ def choose(
     *,
     start: Instant,
     before: Before | None = None,
-    conflicts: Conflicts | None = None,
+    conflicts: Mapping[str, Conflicts] | None = None,
 ) -> Chosen:
     """The best of the plans that can be commanded.
 
     `solved` is what the solver found, None with the reason in `why`. A plan of the solver's is taken, as
     relaxed, where its sites break no other limits than the same sites standing still: those that gave way,
     or what a storage holds above its ceiling.
-    `conflicts` is the exclusivity matrix that settlement obeys; None where every claim is granted.
+    `conflicts` has of each site the exclusivity matrix that settlement obeys; of a site that it lacks every
+    claim is granted.
     """
     passed: list[str] = []
-    asked = _Asked(tuple(cases), markets, start, conflicts)
+    asked = _Asked(tuple(cases), markets, start, conflicts or {})
     for candidate in _candidates(asked, solved, why, before):
         broken = asked.broken(candidate)
         excused = candidate.basis in _SOLVED and _no_worse(asked, broken)
@@ -107,14 +108,15 @@ class _Asked(NamedTuple):
     cases: tuple[SiteCase, ...]
     markets: Markets
     start: Instant
-    conflicts: Conflicts | None
+    conflicts: Mapping[str, Conflicts]
 
     def broken(self, candidate: _Candidate) -> tuple[Violation, ...]:
         found: list[Violation] = []
         for case, planned in zip(self.cases, candidate.sites, strict=True):
             found += check_site(case.limits, self.markets, planned)
-            if self.conflicts is not None:
-                found += check_exclusivity(self.conflicts, case.limits, self.markets, planned, self.start)
+            matrix = self.conflicts.get(case.id)
+            if matrix is not None:
+                found += check_exclusivity(matrix, case.limits, self.markets, planned, self.start)
         offers = candidate.offers
         shared = check_portfolio(
             self.markets, candidate.sites, offers.regulation_w, offers.response_w, offers.shortfall_w

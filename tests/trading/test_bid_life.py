@@ -10,7 +10,6 @@ import pytest
 from ledger.refusal import Refused
 from tests.adapters.desk.desk_book import CLOSES, DAY, MARKET, MW, OPEN, POLICY, bid
 from tests.adapters.desk.pure_desk import PureDesk, furnished
-from trading.bid_commands import digest_of
 from trading.bid_life import Standing
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
@@ -30,7 +29,7 @@ def offer(desk: PureDesk, powers: dict[int, int], name: str = "b1", *, author: s
     number = 0 if state is None else state.draft.revision
     one = bid(name, schedule=SMALL | powers)
     desk.draft(one, revision=number, command_id=f"d{number}{name}", actor=author)
-    desk.approve(name, number + 1, digest_of(one), command_id=f"a{number}{name}", actor="bert")
+    desk.approve(name, number + 1, one.digest, command_id=f"a{number}{name}", actor="bert")
     desk.submit(name, number + 1, command_id=f"s{number}{name}", actor=author)
     return number + 1
 
@@ -204,7 +203,7 @@ def test_a_draft_from_before_the_clearing_is_not_submitted_over_the_award() -> N
     acknowledge(desk, first)
     one = bid(schedule=SMALL | {73: MW})
     desk.draft(one, revision=first, command_id="d", actor="anna")
-    desk.approve("b1", 2, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 2, one.digest, command_id="a", actor="bert")
     desk.record_clearing(cleared({72: 2 * MW}), command_id="c", actor="gateway")
     assert code_of(lambda: desk.submit("b1", 2, command_id="s", actor="anna")) == "bid_status"
     assert bound(desk, 72) == 2 * MW
@@ -237,7 +236,7 @@ def test_what_changes_between_reading_and_saving_is_decided_again() -> None:
     refuse(desk, first)
     one = bid(schedule=SMALL | {73: MW})
     desk.draft(one, revision=first, command_id="d", actor="anna")
-    desk.approve("b1", 2, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 2, one.digest, command_id="a", actor="bert")
     door, asked = desk.pure, desk.pure.execute_all
 
     def meanwhile(*given: object, **how: object) -> object:
@@ -257,7 +256,7 @@ def test_what_is_sent_while_its_successor_is_submitted_stays_bound() -> None:
     offer(desk, {72: 2 * MW})
     one = bid(schedule=SMALL | {73: MW})
     desk.draft(one, revision=1, command_id="d", actor="anna")
-    desk.approve("b1", 2, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 2, one.digest, command_id="a", actor="bert")
     door, asked = desk.pure, desk.pure.execute_all
 
     def meanwhile(*given: object, **how: object) -> object:
@@ -295,15 +294,15 @@ def test_an_approval_of_one_revision_is_none_of_the_next() -> None:
     desk = furnished()
     one = bid()
     desk.draft(one, revision=0, command_id="d", actor="anna")
-    desk.approve("b1", 1, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 1, one.digest, command_id="a", actor="bert")
     other = bid(note="another")
     desk.draft(other, revision=1, command_id="d2", actor="anna")
     assert code_of(lambda: desk.submit("b1", 2, command_id="s", actor="anna")) == "approval_missing"
-    again = code_of(lambda: desk.approve("b1", 1, digest_of(one), command_id="a2", actor="bert"))
-    old_digest = code_of(lambda: desk.approve("b1", 2, digest_of(one), command_id="a3", actor="bert"))
+    again = code_of(lambda: desk.approve("b1", 1, one.digest, command_id="a2", actor="bert"))
+    old_digest = code_of(lambda: desk.approve("b1", 2, one.digest, command_id="a3", actor="bert"))
     assert (again, old_digest) == ("bid_revision", "bid_revision")
-    desk.approve("b1", 2, digest_of(other), command_id="a4", actor="bert")
-    twice = code_of(lambda: desk.approve("b1", 2, digest_of(other), command_id="a5", actor="bert"))
+    desk.approve("b1", 2, other.digest, command_id="a4", actor="bert")
+    twice = code_of(lambda: desk.approve("b1", 2, other.digest, command_id="a5", actor="bert"))
     assert twice == "four_eyes"
     desk.submit("b1", 2, command_id="s2", actor="anna")
 
@@ -322,7 +321,7 @@ def test_who_submits_is_a_name() -> None:
     desk = furnished()
     one = bid()
     desk.draft(one, revision=0, command_id="d", actor="anna")
-    desk.approve("b1", 1, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 1, one.digest, command_id="a", actor="bert")
     code = code_of(lambda: desk.submit("b1", 1, command_id="s", actor="anna\nsubmitted_at 2020"))
     assert code == "id"
 

@@ -15,7 +15,6 @@ from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.ledger.test_unit_allocation import RESPONSE
 from trading.bid import Bid, Curve
-from trading.bid_commands import digest_of
 from trading.envelope import StateEnvelope, UnitEnvelope
 from trading.moment import DayMoment
 from trading.product import Market, Product
@@ -178,7 +177,7 @@ def approved(desk: Desk, one: Bid, *, revision: int = 0, author: str = "anna") -
     """Write and approve a bid; answers its revision."""
     desk.draft(one, revision=revision, command_id=f"draft-{one.id}-{revision}", actor=author)
     desk.approve(
-        one.id, revision + 1, digest_of(one), command_id=f"approve-{one.id}-{revision + 1}", actor="bert"
+        one.id, revision + 1, one.digest, command_id=f"approve-{one.id}-{revision + 1}", actor="bert"
     )
     return revision + 1
 

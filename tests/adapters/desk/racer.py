@@ -22,7 +22,6 @@ from adapters.nats.recorder import JetStreamApplicationRecorder
 from adapters.postgres.database import Database
 from ledger.refusal import Refused
 from trading.bid import Bid
-from trading.bid_commands import digest_of
 from trading.market_answer import AcknowledgeBid
 
 
@@ -59,7 +58,7 @@ def act(desk: Desk, one: Act) -> None:
             desk.draft(one.bid, revision=one.revision, **how)
         case "approve":
             assert one.bid is not None, "an approval says what was read"
-            digest = digest_of(one.bid)
+            digest = one.bid.digest
             desk.approve(one.name, one.revision, digest, command_id=one.id, actor="bert")
         case "submit":
             desk.submit(one.name, one.revision, **how)

@@ -16,7 +16,6 @@ from ledger.refusal import Refused
 from tests.adapters.desk.desk_book import CLOSES, DAY, MW, after, bid
 from tests.adapters.desk.pure_desk import PureDesk, furnished
 from trading.bid import Bid, Block
-from trading.bid_commands import digest_of
 
 _QUICK_S: Final = 3.0
 
@@ -144,11 +143,11 @@ def test_a_revision_of_anothers_bid_needs_an_approval_of_its_own() -> None:
     desk = furnished()
     one = bid()
     desk.draft(one, revision=0, command_id="d", actor="anna")
-    desk.approve("b1", 1, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 1, one.digest, command_id="a", actor="bert")
     draft(desk, bid(note="mine now"), 1)
     assert desk.bids()["b1"].status == "draft"
     assert code_of(lambda: desk.submit("b1", 2, command_id="s", actor="eve")) == "approval_missing"
-    digest = digest_of(bid(note="mine now"))
+    digest = bid(note="mine now").digest
     assert code_of(lambda: desk.approve("b1", 2, digest, command_id="e", actor="eve")) == "four_eyes"
 
 
@@ -158,7 +157,7 @@ def test_two_submissions_under_one_command_id_are_not_one() -> None:
         curves = (((0, 1000, 0),),) * 96
         one = bid(name, product=product, curves=curves, schedule_w=None)
         desk.draft(one, revision=0, command_id=f"d{name}", actor="anna")
-        desk.approve(name, 1, digest_of(one), command_id=f"a{name}", actor="bert")
+        desk.approve(name, 1, one.digest, command_id=f"a{name}", actor="bert")
     desk.submit("b1", 1, command_id="same", actor="anna")
     assert code_of(lambda: desk.submit("b2", 1, command_id="same", actor="anna")) == "command_id_reused"
     assert desk.submit("b1", 1, command_id="same", actor="anna").repeated
@@ -168,7 +167,7 @@ def test_no_bid_is_in_time_by_being_repeated() -> None:
     desk = furnished(CLOSES - after(10))
     one = bid()
     desk.draft(one, revision=0, command_id="d", actor="anna")
-    desk.approve("b1", 1, digest_of(one), command_id="a", actor="bert")
+    desk.approve("b1", 1, one.digest, command_id="a", actor="bert")
     desk.pure.now = CLOSES
     assert code_of(lambda: desk.submit("b1", 1, command_id="s", actor="anna")) == "gate_closed"
     assert code_of(lambda: desk.submit("b1", 1, command_id="s", actor="anna")) == "gate_closed"

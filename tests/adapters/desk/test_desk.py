@@ -25,7 +25,6 @@ from tests.adapters.desk.desk_book import (
     submitted,
     unit,
 )
-from trading.bid_commands import digest_of
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
 from trading.market_answer import AcknowledgeBid
@@ -94,7 +93,7 @@ def test_who_writes_a_bid_does_not_approve_it(bench: Bench) -> None:
     one = bid()
     desk.draft(one, revision=0, command_id="k", actor="anna")
     with pytest.raises(Refused) as refused:
-        desk.approve("b1", 1, digest_of(one), command_id="a", actor="anna")
+        desk.approve("b1", 1, one.digest, command_id="a", actor="anna")
     assert refused.value.code == "four_eyes"
     with pytest.raises(Refused) as refused:
         desk.submit("b1", 1, command_id="s", actor="anna")

@@ -31,7 +31,6 @@ from tests.adapters.desk.desk_book import (
 )
 from tests.adapters.desk.pure_desk import PureDesk, PureDoor
 from trading.bid import Bid
-from trading.bid_commands import digest_of
 from trading.bid_life import LIVE, BidState
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
@@ -239,7 +238,7 @@ class BidLives(RuleBasedStateMachine):
             expected.add("four_eyes")
         if by != "bert" and not expected:
             return
-        digest = digest_of(state.draft.bid)
+        digest = state.draft.bid.digest
         done = self.ask(
             lambda key: self.desk.approve(name, number, digest, command_id=key, actor=by), expected
         )

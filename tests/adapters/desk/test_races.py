@@ -43,7 +43,6 @@ from tests.adapters.desk.racer import Act, Outcomes, Race, run
 from tests.adapters.desk.trading_floor import Market, local, on_the_floor
 from tests.faults.seeds import seeds
 from trading.bid import Bid
-from trading.bid_commands import digest_of
 from trading.bid_life import BidState, with_behind
 from trading.clearing import Award, Clearing
 from trading.commitment import UnitDay, aggregate_of
@@ -291,7 +290,7 @@ def test_no_clock_within_the_margin_submits_late(bench: Bench, seed: int) -> Non
         try:
             door.desk.draft(one, revision=revision, command_id=f"d{true}", actor="anna")
             revision += 1
-            door.desk.approve("b1", revision, digest_of(one), command_id=f"a{true}", actor="bert")
+            door.desk.approve("b1", revision, one.digest, command_id=f"a{true}", actor="bert")
             door.desk.submit("b1", revision, command_id=f"s{true}", actor="anna")
         except Refused as refused:
             refused_codes.add(refused.code)

@@ -120,9 +120,9 @@ class DriverBook:
         return self.stack.door.execute_all(wishes, actor="planner")[0].sequence
 
     @asynccontextmanager
-    async def driving(self, *devices: FleetDevice) -> AsyncIterator[DrivingRole]:
+    async def driving(self, *devices: FleetDevice, **given: Any) -> AsyncIterator[DrivingRole]:
         """The role on this loop; what it raises is raised here."""
-        role = DrivingRole(self.stack, devices, self.folder, self.said.append)
+        role = DrivingRole(self.stack, devices, self.folder, self.said.append, **given)
         stopping = asyncio.Event()
         with self.folder.held():
             task = asyncio.create_task(role.drive(stopping))

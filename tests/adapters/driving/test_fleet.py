@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.driving.driven import Driven
 from adapters.driving.emergencies import local_stop
-from adapters.driving.fleet import Driven
 from adapters.driving.role import DrivingRole
 from dispatch.control.emergency import (
     AGGREGATE,

@@ -171,7 +171,7 @@ def test_a_turn_has_its_own_end() -> None:
 
 
 def test_a_register_is_written_as_often_as_it_bears_and_not_once_more(tmp_path: Path) -> None:
-    """Over a restart too; a release is never held back."""
+    """Over a restart too; a stop and a release are never held back."""
     profile = example("bess_swapped")
     points = tuple(
         msgspec.structs.replace(point, writes_per_day=120) if point.name == "revert_after" else point
@@ -194,8 +194,11 @@ def test_a_register_is_written_as_often_as_it_bears_and_not_once_more(tmp_path: 
                 await again.write_setpoint(1_000, 60)
             assert (refused.value.code, refused.value.place) == ("write_budget_spent", "revert_after")
             assert len(server.asked) == 300
+            await again.write_setpoint(0, 60)
+            assert len(server.asked) == 303
+            assert server.asked[-3:][0].pdu[6:] == bytes(4)
             await again.release()
-            assert len(server.asked) == 301
+            assert len(server.asked) == 304
             await again.close()
 
     asyncio.run(check())

@@ -1,0 +1,99 @@
+"""What emergencies mean for a fleet: stops go out before anything else, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from adapters.driving.device_state import millis
+from adapters.driving.driven import Driven
+from adapters.driving.emergencies import EmergencyBoard, LocalStop
+from adapters.driving.executor import Stopped
+from adapters.driving.quiet_door import QuietDoor
+from adapters.links.obeys import emergency_cause
+from dispatch.control.emergency import Emergencies, Emergency, EmergencyOrder, Scope
+
+_STOPS_AT_ONCE: Final = 48
+_END_S: Final = 5.0
+
+
+class Stops:
+    """Of one fleet; `board` is where its emergencies stand, once there is one."""
+
+    def __init__(
+        self, storages: Mapping[str, Driven], door: QuietDoor, clock: Callable[[], datetime]
+    ) -> None:
+        self.board: EmergencyBoard | None = None
+        self._storages = storages
+        self._door = door
+        self._clock = clock
+        self._at_once = asyncio.Semaphore(_STOPS_AT_ONCE)
+        self._under_way: set[asyncio.Task[Stopped]] = set()
+
+    @property
+    def under_way(self) -> bool:
+        return bool(self._under_way)
+
+    async def outcomes(self) -> tuple[Stopped, ...]:
+        """What became of the stops that are under way."""
+        return tuple(await asyncio.gather(*self._under_way))
+
+    async def ended(self) -> None:
+        """A stop that has begun is ended, however the fleet ends."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_END_S)
+
+    def standing(self, now: datetime) -> Emergencies:
+        """What stands, with what was ordered at the machine."""
+        if self.board is None:
+            return Emergencies()
+        if self.board.local is None:
+            return self.board.standing
+        return _with_local(self.board.standing, self.board.local, now)
+
+    def stop_and_allow(self) -> None:
+        """Stop what is to be stopped now, and let go what is no longer."""
+        now = self._clock()
+        standing = self.standing(now)
+        local = None if self.board is None else self.board.local
+        stops: list[tuple[Driven, str]] = []
+        for one in self._storages.values():
+            over = standing.standing(one.id, one.site, now)
+            stop = next((each for each in over if each.order.kind == "stop_all"), None)
+            cause = "" if stop is None else emergency_cause(stop.number)
+            if local is not None:
+                cause = local.cause
+            if bool(cause) == bool(one.stopped):
+                # A stop stands, whoever else orders one.
+                continue
+            one.stopped = cause
+            if cause:
+                stops.append((one, cause))
+            else:
+                one.executor.allow()
+        if stops:
+            self._door.hold()
+        # Those that answered last come first: a silent one takes its whole deadline.
+        now_ms = millis(now)
+        for one, cause in sorted(stops, key=lambda each: each[0].lost(now_ms)):
+            task = asyncio.get_running_loop().create_task(self._stop(one, cause))
+            self._under_way.add(task)
+            task.add_done_callback(self._stop_ended)
+
+    def _stop_ended(self, task: asyncio.Task[Stopped]) -> None:
+        self._under_way.discard(task)
+        if not self._under_way:
+            self._door.go()
+
+    async def _stop(self, one: Driven, cause: str) -> Stopped:
+        """So many at once that answers are read before their deadline is over."""
+        async with self._at_once:
+            return await one.executor.stop(cause)
+
+
+def _with_local(standing: Emergencies, stop: LocalStop, now: datetime) -> Emergencies:
+    order = EmergencyOrder(kind="stop_all", scope=Scope("book"))
+    made = Emergency(standing.count + 1, order, stop.by, stop.reason, now)
+    return Emergencies(standing.count + 1, (*standing.open, made))
