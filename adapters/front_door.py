@@ -373,7 +373,7 @@ def _is_timed(kind: type) -> bool:
 
 @functools.cache
 def _says_itself(kind: type) -> bool:
-    return hasattr(kind, "asked")
+    return hasattr(kind, "asked_in_full")
 
 
 def _touched(command: Command | TimedCommand) -> tuple[str, ...]:
@@ -381,7 +381,10 @@ def _touched(command: Command | TimedCommand) -> tuple[str, ...]:
 
 
 def _digest_of(command: Command | TimedCommand) -> str:
-    body = cast("SaysItself", command).asked if _says_itself(type(command)) else msgspec.json.encode(command)
+    if _says_itself(type(command)):
+        body = cast("SaysItself", command).asked_in_full
+    else:
+        body = msgspec.json.encode(command)
     if b"\\u0000" in body:
         raise Refused("control_character", "text holds a NUL character, which no projection can keep")
     named = type(command).__name__.encode() + b" " + body

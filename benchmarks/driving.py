@@ -24,10 +24,11 @@ from typing import Any, Final
 import uvloop
 
 from adapters.awaited_door import AwaitedDoor
-from adapters.driving.executor import Executor, stop_all
+from adapters.driving.executor import Executor
 from adapters.driving.fleet_file import FleetDevice, ModbusTcp
 from adapters.driving.journal import Journal
 from adapters.driving.poller import Poller
+from adapters.driving.stop_all import stop_all
 from adapters.driving.watched_door import WatchedDoor
 from adapters.front_door import Wish
 from adapters.modbus.port import ModbusPort
@@ -83,7 +84,7 @@ async def _driving(book: Book, ports: Sequence[int], folder: Path, rounds: int) 
         one.want(_setpoint(50 * _KW, 0))
     await _until(lambda: all(_stands(one, 50 * _KW) for one in executors), tasks)
     began = time.perf_counter()
-    stopped = await stop_all(executors, "bench")
+    stopped = await stop_all(executors, "bench", [poller for _, poller in made])
     took_s = time.perf_counter() - began
     assert all(one.verified for one in stopped), [one for one in stopped if not one.verified][:3]
     await _until(lambda: all(not one.untold for one in executors), tasks)

@@ -22,13 +22,16 @@ from dispatch.control.fallback import FallbackAcknowledged, FallbackStored
 from dispatch.control.lease import LeaseReleased, LeaseRenewed, LeaseTaken
 from dispatch.forecasts.issued import ForecastIssued
 from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmRaised
+from dispatch.health.record import CapacityTested, HealthDayRecorded
 from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
+from dispatch.planning.stored_seen import StoredSeen
 
 DispatchEvent = (
     ForecastIssued
     | LimitImposed
+    | StoredSeen
     | StorageStated
     | PlanMade
     | SitesPlanned
@@ -56,4 +59,6 @@ DispatchEvent = (
     | AlarmRaised
     | AlarmAcknowledged
     | AlarmCleared
+    | HealthDayRecorded
+    | CapacityTested
 )

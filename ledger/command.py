@@ -73,7 +73,7 @@ class SaysItself(Protocol):
     """A command of much text that has this text at hand, so that it is not written again to be recognised."""
 
     @property
-    def asked(self) -> bytes:
+    def asked_in_full(self) -> bytes:
         """All that it asks for: no two commands of one kind that ask for different things say the same."""
         ...
 

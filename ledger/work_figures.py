@@ -22,8 +22,10 @@ from ledger.work_order import WorkOrder
 
 Planned = Literal["counts", "excluded"]
 """Whether planned work makes storage unavailable: the contract's measure of service says which."""
-Measure = Literal["done", "on_time", "ratings"]
+Counted = Literal["done", "on_time", "ratings"]
 """O&M tickets as a party's score of a month: those done, those done in time, or the sum of their ratings."""
+Measure = Literal[Counted, "satisfaction", "availability"]
+"""What a score can be made of (ledger.work_score)."""
 
 
 class Satisfaction(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ def evidence_of(orders: Iterable[WorkOrder], site: str, interval: Interval, plan
     return f"work orders {', '.join(named) or 'none'}; planned work {planned}"
 
 
-def service_score(orders: Sequence[WorkOrder], party: str, interval: Interval, measure: Measure) -> int:
+def service_score(orders: Sequence[WorkOrder], party: str, interval: Interval, measure: Counted) -> int:
     """What a party rendered in the interval by that measure; orders count when they were done."""
     done = [
         order

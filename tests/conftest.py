@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 from adapters.nats import stream
@@ -14,6 +17,23 @@ from tests.stack import NatsServer, PostgresServer
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.register_profile("new", deadline=None, database=None, print_blob=True)
 settings.load_profile(os.environ.get("PROPERTY_SEEDS", "fixed"))
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path,
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Tests have no doctests; to look for some in each costs every worker a second."""
+    found = yield
+    return [one for one in found if not (isinstance(one, DoctestModule) and _HERE in file_path.parents)]
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: garbage need not be looked for in it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

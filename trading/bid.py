@@ -75,7 +75,7 @@ class Bid(
 
     @cached_property
     def encoded(self) -> bytes:
-        """What it says, as JSON in one order; kept, because a day in ten segments has thousands of numbers."""
+        """What it says, as JSON in one order; kept, because a day can have thousands of numbers."""
         return _encode(self)
 
     @cached_property

@@ -34,6 +34,7 @@ from trading.moment import IntervalMoment
 from trading.product import Id, Market, Product, market_at
 from trading.risk import check_running, checked_reason, policy_of
 
+
 class OnBid(msgspec.Struct, frozen=True):
     bid: Id
 
@@ -62,7 +63,7 @@ class DraftBid(msgspec.Struct, frozen=True):
         return (f"market.{self.bid.market}", f"trading_unit.{self.bid.unit}")
 
     @property
-    def asked(self) -> bytes:
+    def asked_in_full(self) -> bytes:
         """See `SaysItself`."""
         return b"%s %d %s" % (msgspec.json.encode(self.by), self.revision, self.bid.encoded)
 

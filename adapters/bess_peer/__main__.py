@@ -6,7 +6,6 @@ import asyncio
 import resource
 import signal
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ import uvloop
 from cyclopts import App
 
 from adapters.bess_peer import control_port, server
+from adapters.bess_peer.peer_clock import PeerClock
 from adapters.bess_peer.storage import Storage
 from dispatch.devices.profile_file import parse
 from ledger.refusal import Refused
@@ -34,6 +34,7 @@ def start(
     *,
     profile: Path,
     meter: Path | None = None,
+    storage_meter: Path | None = None,
     count: int = 1,
     port: int = 5020,
     control: int = 5010,
@@ -41,12 +42,14 @@ def start(
     one_port: bool = False,
     soc: int = 50_000,
     load_w: int = 0,
+    ahead_ms: int = 0,
 ) -> None:
     """Serve until Ctrl-C.
 
     Args:
         profile: a storage's profile (examples/devices)
         meter: a revenue meter's profile, whose unit id is another; served on the storage's port
+        storage_meter: one that measures the storage itself, under the unit id after the other meter's
         count: how many storages
         port: the first one's port, the others follow; 0 takes free ones, which are printed
         control: the port that takes faults and tells the truth, a JSON object a line; 0 takes a free one
@@ -54,6 +57,7 @@ def start(
         one_port: all on one port, as units 1, 2 ...; without the meters
         soc: the state of charge to begin with, in thousandths of a percent
         load_w: what the site takes, in W
+        ahead_ms: how far their clock is ahead of the machine's
     """
     if not 1 <= count <= (_UNITS_MAX if one_port else 5000):
         raise Refused("peer_profile", f"1 to {_UNITS_MAX if one_port else 5000}", place="count")
@@ -61,14 +65,19 @@ def start(
         raise Refused("peer_profile", "0 to 100000", place="soc")
     own = parse(profile.read_bytes())
     its = None if meter is None else parse(meter.read_bytes())
-    clock = _clock()
-    storages = [Storage(own, its, clock(), soc=soc, load_w=load_w) for _ in range(count)]
-    _allow_files(4 * count + 64)
+    beside = None if storage_meter is None else parse(storage_meter.read_bytes())
+    if beside is not None:
+        beside = msgspec.structs.replace(beside, unit_id=(own if its is None else its).unit_id + 1)
+    clock = PeerClock(ahead_ms)
+    storages = [
+        Storage(own, its, clock(), storage_meter=beside, soc=soc, load_w=load_w) for _ in range(count)
+    ]
+    _allow_files(6 * count + 64)
     uvloop.run(_serve(storages, host=host, port=port, control=control, one_port=one_port, clock=clock))
 
 
 async def _serve(
-    storages: list[Storage], *, host: str, port: int, control: int, one_port: bool, clock: server.Clock
+    storages: list[Storage], *, host: str, port: int, control: int, one_port: bool, clock: PeerClock
 ) -> None:
     servers = await server.listen(storages, host, port, clock, one_port=one_port)
     asked = await control_port.listen(storages, host, control, clock)
@@ -81,12 +90,6 @@ async def _serve(
     await ended.wait()
     for each in (*servers, asked):
         each.close()
-
-
-def _clock() -> server.Clock:
-    """Milliseconds since 1970 that never go back, whatever is done to the machine's clock."""
-    off = time.time_ns() - time.monotonic_ns()
-    return lambda: (time.monotonic_ns() + off) // 1_000_000
 
 
 def _allow_files(needed: int) -> None:

@@ -12,8 +12,8 @@ _STEP_MS: Final = 1000
 class Battery:
     """Powers in W at the AC side, above zero discharging.
 
-    Each way through the converter keeps `kept_permille` of the energy. The meter counts what the site takes
-    from the grid and gives to it.
+    Each way through the converter keeps `kept_permille` of the energy. One meter counts what the site takes
+    from the grid and gives to it, another what the storage takes and gives at its AC side.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Battery:
         self.availability_permille = 1000
         self.load_w = load_w
         self.import_uj = self.export_uj = 0
+        self.charged_uj = self.discharged_uj = 0
         self._ramp = ramp_w_per_s
         self._kept = kept_permille
         self._most_uj = energy_wh * UJ_PER_WH
@@ -101,6 +102,8 @@ class Battery:
         moved = (self._power_mw + end) * took // 2
         self._power_mw = end
         self._store(moved)
+        self.discharged_uj += max(moved, 0)
+        self.charged_uj -= min(moved, 0)
         site = moved - 1000 * self.load_w * took
         if site >= 0:
             self.export_uj += site

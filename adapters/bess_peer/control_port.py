@@ -9,9 +9,13 @@ from typing import Any, Final, cast
 import msgspec
 
 from adapters.bess_peer.fault import Fault
-from adapters.bess_peer.server import Clock
+from adapters.bess_peer.peer_clock import PeerClock
 from adapters.bess_peer.storage import Storage
 from ledger.refusal import Refused
+
+
+_LINE_MAX: Final = 65_536
+_LAPSE_MS_MAX: Final = 86_400_000
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
@@ -43,18 +47,30 @@ class Put(_Asked, frozen=True, kw_only=True, tag="put"):
             raise Refused("peer_fault", "0 to 100000", place="soc")
 
 
-_DECODER: Final = msgspec.json.Decoder(Break | Clear | Tell | Put)
-_LINE_MAX: Final = 65_536
+class Lapse(_Asked, frozen=True, kw_only=True, tag="lapse"):
+    """So many milliseconds pass at once, for all storages: the clock is one."""
+
+    ms: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ms <= _LAPSE_MS_MAX or self.storage is not None:
+            raise Refused("peer_fault", f"1 to {_LAPSE_MS_MAX} ms, of all storages", place="ms")
 
 
-def answer(line: bytes, storages: Sequence[Storage], now_ms: int) -> dict[str, Any]:
+_DECODER: Final = msgspec.json.Decoder(Break | Clear | Tell | Put | Lapse)
+
+
+def answer(line: bytes, storages: Sequence[Storage], clock: PeerClock) -> dict[str, Any]:
     """What a line asks for is done, and the answer to it."""
+    now_ms = clock()
     try:
         asked = _DECODER.decode(line)
         if asked.storage is not None and not 0 <= asked.storage < len(storages):
             raise Refused("peer_fault", f"0 to {len(storages) - 1}", place="storage")
         chosen = storages if asked.storage is None else [storages[asked.storage]]
         told = [_done(asked, storage, now_ms) for storage in chosen]
+        if isinstance(asked, Lapse):
+            clock.lapse(asked.ms)
     except Refused as refused:
         return {"ok": False, "code": refused.code, "place": refused.place, "message": refused.reason}
     except msgspec.MsgspecError as error:
@@ -62,9 +78,11 @@ def answer(line: bytes, storages: Sequence[Storage], now_ms: int) -> dict[str, A
     return {"ok": True, "storages": told} if isinstance(asked, Tell) else {"ok": True}
 
 
-def _done(asked: Break | Clear | Tell | Put, storage: Storage, now_ms: int) -> dict[str, Any]:
+def _done(asked: Break | Clear | Tell | Put | Lapse, storage: Storage, now_ms: int) -> dict[str, Any]:
     storage.advance(now_ms)
     match asked:
+        case Lapse():
+            storage.lapse(now_ms, asked.ms)
         case Break():
             storage.begin(asked.fault, now_ms)
         case Clear():
@@ -92,6 +110,8 @@ def _truth(storage: Storage) -> dict[str, Any]:
         "grid_w": battery.grid_w,
         "import_uj": battery.import_uj,
         "export_uj": battery.export_uj,
+        "charged_uj": battery.charged_uj,
+        "discharged_uj": battery.discharged_uj,
         "requests": storage.requests,
         "writes": storage.writes,
         "beats": storage.beats,
@@ -102,7 +122,7 @@ def _truth(storage: Storage) -> dict[str, Any]:
 class ControlConnection(asyncio.Protocol):
     """One client: a line, an answer."""
 
-    def __init__(self, storages: Sequence[Storage], clock: Clock) -> None:
+    def __init__(self, storages: Sequence[Storage], clock: PeerClock) -> None:
         self._storages = storages
         self._clock = clock
         self._buffer = bytearray()
@@ -117,13 +137,13 @@ class ControlConnection(asyncio.Protocol):
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = rest
         for line in lines:
-            told = answer(bytes(line), self._storages, self._clock())
+            told = answer(bytes(line), self._storages, self._clock)
             self._transport.write(msgspec.json.encode(told) + b"\n")
         if len(rest) > _LINE_MAX:
             self._transport.close()
 
 
-async def listen(storages: Sequence[Storage], host: str, port: int, clock: Clock) -> asyncio.Server:
+async def listen(storages: Sequence[Storage], host: str, port: int, clock: PeerClock) -> asyncio.Server:
     """Serve the control port; port 0 takes a free one."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(lambda: ControlConnection(storages, clock), host, port)

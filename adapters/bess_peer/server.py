@@ -62,6 +62,11 @@ class Connection(asyncio.Protocol):
             return
         now = self._clock()
         storage = served.storage
+        if served.unit != storage.profile.unit_id:
+            # What is wrong is the storage's; the meters beside it answer.
+            answer = Frame(frame.transaction, frame.unit, storage.answer(served.unit, frame.pdu, now))
+            self._send(answer)
+            return
         if self._held or storage.faults.find(Stall, now) is not None:
             if not self._held:
                 asyncio.get_running_loop().call_later(_STALL_POLL_S, self._go_on, storage)

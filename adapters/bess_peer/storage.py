@@ -9,6 +9,7 @@ from typing import Final
 from adapters.bess_peer.battery import UJ_PER_WH, Battery
 from adapters.bess_peer.fault import (
     AcknowledgeOnly,
+    BlackHole,
     ClockOff,
     Fault,
     HeartbeatStopped,
@@ -56,18 +57,30 @@ _EVEN: Final[Mapping[Role, int]] = MappingProxyType(
 )
 """What does not change here: 25 °C, cells within 10 mV and 2 °C, 50 Hz, 400 V, remote control, no alarm."""
 
+_METERED: Final[frozenset[Role]] = frozenset({"meter_power", "meter_import_wh", "meter_export_wh"})
+
 
 class Storage:
     """Times are milliseconds since 1970, told by whoever asks; powers in W, above zero discharging."""
 
     def __init__(
-        self, profile: Profile, meter: Profile | None, now_ms: int, *, soc: int = 50_000, load_w: int = 0
+        self,
+        profile: Profile,
+        meter: Profile | None,
+        now_ms: int,
+        *,
+        storage_meter: Profile | None = None,
+        soc: int = 50_000,
+        load_w: int = 0,
     ) -> None:
         limits = profile.limits
         if profile.kind != "bess" or limits is None or profile.control is None:
             raise Refused("peer_profile", f"{profile.id} is no storage", place="profile")
-        if meter is not None and (meter.kind != "meter" or meter.unit_id == profile.unit_id):
-            raise Refused("peer_profile", "a meter with a unit id of its own", place="meter")
+        units = [profile.unit_id]
+        for place, one in (("meter", meter), ("storage_meter", storage_meter)):
+            if one is not None and (one.kind != "meter" or one.unit_id in units):
+                raise Refused("peer_profile", "a meter with a unit id of its own", place=place)
+            units += [] if one is None else [one.unit_id]
         self.profile = profile
         self.battery = Battery(
             charge_w_max=limits.charge_w_max,
@@ -87,8 +100,10 @@ class Storage:
         self._functions: Final = profile.control.functions
         self._watchdog: Final = profile.control.watchdog
         self._maps: Final = {profile.unit_id: RegisterMap(profile, power, limits.energy_wh)}
-        if meter is not None:
-            self._maps[meter.unit_id] = RegisterMap(meter, power, limits.energy_wh)
+        for one in (meter, storage_meter):
+            if one is not None:
+                self._maps[one.unit_id] = RegisterMap(one, power, limits.energy_wh)
+        self._at_storage: Final = None if storage_meter is None else self._maps[storage_meter.unit_id]
         self._own: Final = self._maps[profile.unit_id]
         self._changing: list[tuple[RegisterMap, Role, Point]] = [
             (shown, role, point)
@@ -137,6 +152,21 @@ class Storage:
                 self._still()
         if now_ms - self._shown >= _FRESH_MS:
             self._show()
+
+    def lapse(self, now_ms: int, by_ms: int) -> None:
+        """So much time passes at once: what is due in it happens, but that a heart that beats now, and is
+        heard, goes on beating in it.
+
+        Who calls it moves the clock on by as much.
+        """
+        self.advance(now_ms)
+        silent = any(self.faults.find(kind, now_ms) is not None for kind in (BlackHole, Stall))
+        beat = None if silent else self._beat_at
+        if beat is not None:
+            self._beat_at = None
+        self.advance(now_ms + by_ms)
+        if beat is not None:
+            self._beat_at = beat + by_ms
 
     def begin(self, fault: Fault, now_ms: int) -> None:
         """Let something be wrong from now on.
@@ -330,8 +360,17 @@ class Storage:
         elif role == "device_heartbeat":
             if self.faults.find(HeartbeatStopped, self._at) is None:
                 shown.put_raw(point, self._at // 1000 % 65_535 + 1)
+        elif shown is self._at_storage and role in _METERED:
+            shown.put_fast(point, self._at_ac(role))
         else:
             shown.put_fast(point, self._value(role))
+
+    def _at_ac(self, role: Role) -> int:
+        """What the meter at the storage itself shows."""
+        battery = self.battery
+        if role == "meter_power":
+            return battery.power_w
+        return (battery.charged_uj if role == "meter_import_wh" else battery.discharged_uj) // UJ_PER_WH
 
     def _value(self, role: Role) -> int:
         battery = self.battery

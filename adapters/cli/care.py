@@ -17,13 +17,13 @@ from adapters.postgres.database import Connection
 from adapters.queries import device_care, registered_page
 from adapters.stack import Stack
 from dispatch.health.alarm import AcknowledgeAlarm, AlarmKind, ClearAlarm, RaiseAlarm, Severity
-from ledger.clauses.facts import ServiceScore
 from ledger.command import TimedCommand
+from ledger.contract import Contract
 from ledger.device import Device
 from ledger.effective import History
-from ledger.interval import Instant, Interval, Month, zone_of
+from ledger.interval import Instant, Month, zone_of
 from ledger.kpi.stated_availability import SiteAvailability, StateAvailability
-from ledger.recorded_service import RecordServiceScore
+from ledger.recorded_service import RecordServiceScore, ServiceScores
 from ledger.refusal import Refused
 from ledger.site import Site
 from ledger.site_milestone import Milestone, MilestoneKind, StateMilestone
@@ -32,7 +32,6 @@ from ledger.work_figures import (
     Planned,
     evidence_of,
     satisfaction,
-    service_score,
     unavailable_s,
 )
 from ledger.work_order import (
@@ -46,6 +45,7 @@ from ledger.work_order import (
     WorkOrder,
     WorkStatus,
 )
+from ledger.work_score import Served, work_score
 
 Since = Annotated[str, Parameter(help="the instant with its offset from which it is so")]
 
@@ -215,19 +215,29 @@ def _work_figures(app: App, session: Session) -> None:
         party: str,
         *,
         measure: Annotated[Measure, Parameter(help="the contract's measure of service")],
+        planned: Annotated[
+            Planned | None, Parameter(help="of availability: whether planned work counts against it")
+        ] = None,
         zone: Annotated[str, Parameter(help="whose month it is")] = "Asia/Shanghai",
         by: As,
     ) -> None:
-        """Record PARTY's score of MONTH for a contract that divides by service, as its work orders tell."""
+        """Record PARTY's score of MONTH for a contract that divides by service, as its work orders tell.
+
+        A score that is on record already, with the same evidence, is not recorded again.
+        """
         with session.open() as stack:
             of = Month.parse(month)
             interval = of.interval(zone_of(zone))
-            orders, _ = _orders(stack)
-            value = service_score(orders, party, interval, measure)
-            evidence = f"{measure} of {party}'s work orders done in {of}: {_done(orders, party, interval)}"
-            found = ServiceScore(party=party, score=str(value), evidence=evidence)
+            orders, devices = _orders(stack)
+            served = Served(_contract_sites(stack, contract), devices)
+            found = work_score(orders, party, interval, measure, served=served, planned=planned)
+            held = stack.door.state(f"service.{contract}")
+            if isinstance(held, ServiceScores) and held.scores.get(str(of), {}).get(party) == found:
+                print(f"score {found.score} of {party} for {of}: on record already")
+                return
             command = RecordServiceScore(contract, of, found)
-            submit_to(stack, command, by, f"score {value} of {party} for {of}")
+            submit_to(stack, command, by, f"score {found.score} of {party} for {of}")
+        print(found.evidence)
 
     @group.command(name="satisfaction")
     def show_satisfaction(
@@ -301,15 +311,14 @@ def _site(stack: Stack, name: str) -> Site:
     return document
 
 
-def _done(orders: tuple[WorkOrder, ...], party: str, interval: Interval) -> str:
-    names = [
-        order.id
-        for order in orders
-        if order.party == party
-        and order.done_at is not None
-        and interval.start <= order.done_at < interval.end
-    ]
-    return ", ".join(names) or "none"
+def _contract_sites(stack: Stack, contract: str) -> dict[str, int]:
+    """The Wh of each site of the contract's newest version."""
+    history = stack.door.state(f"contract.{contract}")
+    if not isinstance(history, History):
+        raise Refused("unknown_contract", f"no contract {contract!r} is registered", place="CONTRACT")
+    document = history.latest.document
+    assert isinstance(document, Contract)
+    return {name: _site(stack, name).storage_energy_wh for name in document.sites}
 
 
 def _outage(text: str) -> Outage:

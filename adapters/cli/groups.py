@@ -52,6 +52,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "storage": ("storage",),
         "commission": ("commission",),
         "care": ("alarm", "work", "milestone"),
+        "health": ("health",),
         "device": ("device",),
         "emergency": ("emergency",),
         "drive": ("drive",),

@@ -21,7 +21,14 @@ from dispatch.commissioning.report import (
 )
 from dispatch.commissioning.step_plan import StepPlan
 from dispatch.commissioning.step_result import StepResult
-from dispatch.control.lease import Lease, ReleaseLease, TakeLease, lease_aggregate
+from dispatch.control.lease import (
+    Lease,
+    ReleaseLease,
+    TakeLease,
+    day_of_token,
+    lease_aggregate,
+    midnight_after,
+)
 from ledger.refusal import Refused
 
 LEASE_S: Final = 1800
@@ -49,15 +56,16 @@ def commission(
     """
     holder = f"commission-{secrets.token_hex(6)}"
     digest = profile_sha256(device.profile)
-    take = TakeLease(device.id, holder, LEASE_S, _WRITE_MS)
-    door.execute(take, command_id=f"{holder}-take", actor=by)
-    lease = door.state(lease_aggregate(device.id))
-    assert isinstance(lease, Lease), "it was taken"
+    lease = _taken(door, device.id, holder, clock(), by)
     try:
         begin = BeginCommissioning(device.id, by, digest, plan)
         door.execute(begin, command_id=f"{holder}-begin", actor=by)
 
         async def held() -> None:
+            nonlocal lease
+            if clock() >= lease.until == midnight_after(day_of_token(lease.token)):
+                # None lasts past midnight UTC: who had it up to then may have it after that, too.
+                lease = _taken(door, device.id, holder, clock(), by)
             if not lease.held(holder, lease.token, clock()):
                 raise Refused("lease_lost", f"the lease of {device.id} is over", place="device")
 
@@ -83,6 +91,15 @@ def commission(
         _release(door, device.id, holder, lease.token, by)
     record = RecordCommissioning(report, by)
     return report, door.execute(record, command_id=f"{holder}-record", actor=by)
+
+
+def _taken(door: FrontDoor, device: str, holder: str, now: datetime, by: str) -> Lease:
+    day = now.astimezone(UTC).date()
+    take = TakeLease(device, holder, day, LEASE_S, _WRITE_MS)
+    door.execute(take, command_id=f"{holder}-take-{day}", actor=by)
+    lease = door.state(lease_aggregate(device, day))
+    assert isinstance(lease, Lease), "it was taken"
+    return lease
 
 
 async def _closing(test: StepTest, *ports: DevicePort | None) -> CommissioningReport:

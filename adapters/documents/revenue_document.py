@@ -22,6 +22,7 @@ DIGITS: Final[dict[KpiName, int]] = {
     "availability": 2,
     "equivalent_cycles": 2,
     "round_trip_efficiency": 2,
+    "satisfaction": 2,
     "bill_saving": 2,
     "co2_avoided": 0,
     "simple_return": 2,

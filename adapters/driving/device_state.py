@@ -55,6 +55,8 @@ class DeviceState:
         self._read_ms: int | None = None
         self._clock_ms: int | None = None
         self._grid: tuple[int, int] | None = None
+        self.unbeaten = True
+        """Nobody refreshed its watchdog in time since it was written last, as far as is known."""
 
     def take(self, sample: Sample) -> None:
         """A turn in which the device did not answer changes nothing: what is known grows old."""
@@ -95,7 +97,21 @@ class DeviceState:
             if enabled == _ENABLED_NOT:
                 return self._device.safe_w
         value = self._value("setpoint", now_ms)
-        return None if value is None else in_w(self._profile, value)
+        return None if value is None else self.obeyed_w(in_w(self._profile, value), now_ms)
+
+    def obeyed_w(self, register_w: int, now_ms: int) -> int:
+        """What it obeys where its register holds that: its safe state where it has no enable that would fall
+        with its watchdog, nobody refreshed that in time, and its power is that of the safe state."""
+        control, limits = self._profile.control, self._profile.limits
+        told = control is None or control.watchdog is None or "enable" in self._profile.roles
+        if told or limits is None or not self.unbeaten:
+            return register_w
+        power = self._value("active_power", now_ms)
+        most = max(limits.charge_w_max, limits.discharge_w_max) * TOLERANCE_PPM // 1_000_000
+        safe_w = self._device.safe_w
+        if power is None or abs(power - safe_w) > most or abs(power - register_w) <= most:
+            return register_w
+        return safe_w
 
     def _mode(self, now_ms: int) -> Mode | None:
         raw = self._value("state", now_ms)

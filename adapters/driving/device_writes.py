@@ -128,3 +128,15 @@ def revert_s_max(profile: Profile) -> int:
     points = {profile.point(step.point).name: profile.point(step.point) for step in profile.control.steps}
     bears = min(profile.writes_per_day(point) for point in points.values())
     return min(most, WATCHDOG_S_MAX) if bears >= 2 * refreshes else most
+
+
+def falls_back_s(profile: Profile, lasts: timedelta) -> int | None:
+    """How long after a write that was to last so long a device may be in its safe state by itself, at the
+    earliest; None where it never goes there."""
+    found: list[int] = []
+    if "revert_timer" in profile.roles:
+        found.append(max(min(lasts // timedelta(seconds=1), revert_s_max(profile)), 1))
+    if profile.control is not None and profile.control.watchdog is not None:
+        watchdog = profile.control.watchdog
+        found.append(watchdog.timeout_s - watchdog.period_s)
+    return min(found, default=None)

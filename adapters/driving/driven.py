@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from adapters.driving.driven_site import DrivenDevice
@@ -30,3 +31,10 @@ class Driven:
 
     def lost(self, now_ms: int) -> bool:
         return self.good_ms is None or abs(now_ms - self.good_ms) > LOST_MS
+
+    def held_w(self, now: datetime) -> int | None:
+        """What it goes on doing when it is lost, as far as anybody knows: its setpoint, until it expires."""
+        standing = self.executor.standing
+        if standing is None or now >= standing.setpoint.expires_at:
+            return None
+        return standing.target_w

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -17,7 +18,9 @@ from adapters.driving.driven_site import DrivenDevice, FleetBook, MeteredSite, d
 from adapters.driving.executor import Executor
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.grouped import grouped
+from adapters.driving.guarded import site_guard
 from adapters.driving.journal import Journal
+from adapters.driving.lease_keeper import LASTS_S
 from adapters.driving.plans import Plans, SitePlan
 from adapters.driving.poller import Poller
 from adapters.driving.port import DevicePort
@@ -29,13 +32,13 @@ from adapters.driving.watched_door import WatchedDoor
 from adapters.driving.wished import wished
 from dispatch.control.fleet_turn import Told, Turned, turn
 from dispatch.control.reallocation import NO_GROUP
-from dispatch.control.turn_parts import SiteGuard, TurnDevice, TurnSite, able_range
+from dispatch.control.turn_parts import LOST_MS, SiteGuard, TurnDevice, TurnSite, able_range
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
 TURN_S: Final = 1.0
 _SPREAD_S: Final = 60
-_SOC_WHOLE: Final = 100_000
+_READ_S: Final = 2.0
 
 
 class Fleet:
@@ -55,6 +58,7 @@ class Fleet:
         say: Callable[[str], None],
         *,
         watch: ClockWatch | None = None,
+        lease_s: int = LASTS_S,
     ) -> None:
         self.book = book
         self.plans: Final = plans
@@ -64,6 +68,8 @@ class Fleet:
         self._say = say
         self._said: dict[str, str] = {}
         self._woken = asyncio.Event()
+        self._turned_ms: int | None = None
+        self._lease_s = lease_s
         self._watch = watch or ClockWatch(clock)
         self.storages: Final[dict[str, Driven]] = {}
         self.stops: Final = Stops(self.storages, door, clock)
@@ -106,12 +112,18 @@ class Fleet:
             holder,
             fallbacks=fallbacks,
             read=self._read_by_executor,
+            lease_s=self._lease_s,
         )
         self.storages[one.fleet.id] = Driven(one, executor, poller)
 
     @property
     def executors(self) -> tuple[Executor, ...]:
         return tuple(one.executor for one in self.storages.values())
+
+    @property
+    def pollers(self) -> tuple[Poller, ...]:
+        """Those of the storages, then those of the meters."""
+        return (*(one.poller for one in self.storages.values()), *self._meters)
 
     async def run(self) -> None:
         """Until it is cancelled; what one of its parts raises ends it."""
@@ -161,13 +173,20 @@ class Fleet:
             now.take(sample)
             for one in here:
                 one.executor.site_draws(now.draws_w(sample.at_ms), sample.at)
-        elif of.position == "storage" and len(here) == 1 and value is not None:
-            here[0].executor.metered(of.fleet.meter, -value, sample.at)
+        elif of.position == "storage" and value is not None:
+            of_it = [
+                one
+                for one in here
+                if one.id == of.fleet.measures or (not of.fleet.measures and len(here) == 1)
+            ]
+            for one in of_it:
+                one.executor.metered(of.fleet.meter, value, sample.at)
 
     async def _turns(self) -> None:
         while True:
             self._ask_clock()
             self.stops.stop_and_allow()
+            await self._after_absence()
             try:
                 if not self.stops.under_way:
                     self._turn(self._clock())
@@ -180,6 +199,21 @@ class Fleet:
                 pass
             self._woken.clear()
 
+    def behind(self, now_ms: int) -> bool:
+        """Whether it has not looked for so long that how old its readings are says nothing of a device."""
+        return self._turned_ms is None or abs(now_ms - self._turned_ms) > LOST_MS
+
+    async def _after_absence(self) -> None:
+        """Where it was us who were away, such as on a machine that slept, nobody else is lost for that: who
+        answered before is read once more before it is judged."""
+        before = self._turned_ms
+        if before is not None and self.behind(millis(self._clock())):
+            answered = [one.poller for one in self.storages.values() if not one.lost(before)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_READ_S):
+                    await asyncio.gather(*(poller.fresh() for poller in (*answered, *self._meters)))
+        self._turned_ms = millis(self._clock())
+
     def _ask_clock(self) -> None:
         lost = self._watch.lost
         for one in self.storages.values():
@@ -190,7 +224,7 @@ class Fleet:
     def _turn(self, now: datetime) -> None:
         now_ms = millis(now)
         plans = {name: self.plans.of(name, now) for name in self.book.sites}
-        devices = [self._turn_device(one, now_ms) for one in self.storages.values()]
+        devices = [self._turn_device(one, now) for one in self.storages.values()]
         sites = [self._turn_site(name, plans[name], now_ms) for name in self.book.sites]
         turned = turn(sites, devices, self.stops.standing(now), now, groups=self._groups.limits)
         self.turned = turned
@@ -201,9 +235,9 @@ class Fleet:
         self.regulation.turn(now, now_ms)
         self._tell_missing(turned)
 
-    def _turn_device(self, one: Driven, now_ms: int) -> TurnDevice:
+    def _turn_device(self, one: Driven, now: datetime) -> TurnDevice:
         snapshot = one.executor.snapshot
-        lost = one.lost(now_ms)
+        lost = one.lost(millis(now))
         low, high = (0, 0) if lost else able_range(snapshot, one.executor.limits)
         if not one.executor.commissioned:
             low, high = 0, 0
@@ -212,7 +246,7 @@ class Fleet:
             site=one.site,
             low_w=low,
             high_w=high,
-            standing_w=snapshot.setpoint_w,
+            standing_w=one.held_w(now) if lost else snapshot.setpoint_w,
             power_w=None if lost else snapshot.power_w,
             lost=lost,
             group=self._groups.of.get(one.id, NO_GROUP),
@@ -233,26 +267,11 @@ class Fleet:
         )
 
     def _guard(self, name: str, plan: SitePlan, now_ms: int) -> SiteGuard | None:
-        """None where something that it needs is not known: then the interlocks are what is left."""
-        assert plan.peak_w is not None, "there is a peak to hold"
-        site, now = self.book.sites[name], self._sites[name]
-        limits = site.guard_limits(plan.peak_w, plan.interval_s)
-        here = [one for one in self.storages.values() if one.site == name]
-        snapshots = [one.executor.snapshot for one in here]
-        draws = now.draws_w(now_ms)
-        powers = [one.power_w for one in snapshots if one.power_w is not None]
-        socs = [one.soc_millipercent for one in snapshots if one.soc_millipercent is not None]
-        whole = site.site.storage_energy_wh
-        if limits is None or draws is None or not (len(powers) == len(socs) == len(here) > 0):
-            return None
-        billed = now.billed(millis(plan.start), now_ms, plan.peak_w)
-        if not 0 <= billed.elapsed_s < plan.interval_s:
-            return None
-        energies = [one.one.fleet.profile.limits for one in here]
-        capacity = sum(one.energy_wh for one in energies if one is not None)
-        held = sum(soc * one.energy_wh for soc, one in zip(socs, energies, strict=True) if one is not None)
-        stored = held * whole // (capacity * _SOC_WHOLE)
-        return SiteGuard(limits=limits, billed=billed, behind_w=draws + sum(powers), stored_wh=stored)
+        return site_guard(self.book.sites[name], self._sites[name], self.of(name), plan, now_ms)
+
+    def of(self, site: str) -> list[Driven]:
+        """The storages of a site."""
+        return [one for one in self.storages.values() if one.site == site]
 
     def _want(self, one: Driven, told: Told, plan: SitePlan | None, now: datetime, band_w: int) -> None:
         rated_w = one.one.device.power_w

@@ -98,7 +98,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
     """`id`: as registered. `meter`: the ledger's meter whose readings this device gives, being its revenue
     meter; empty: none. `safe_w`: the power that the device is at in its safe state, W, above 0 discharging.
-    `group`: whose limit it shares with others.
+    `group`: whose limit it shares with others. `measures`: of a storage's own meter the storage, where several
+    stand at its site.
     """
 
     id: str
@@ -107,11 +108,14 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
     meter: str = ""
     safe_w: int = 0
     group: Group | None = None
+    measures: str = ""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
         if self.meter:
             checked_id(self.meter, "meter")
+        if self.measures and self.profile.kind != "meter":
+            raise Refused("fleet_meter", "only a meter measures a storage", place="measures")
         limits = self.profile.limits
         lowest, highest = (0, 0) if limits is None else (-limits.charge_w_max, limits.discharge_w_max)
         if not lowest <= self.safe_w <= highest:
@@ -137,6 +141,7 @@ class _Stated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     meter: str = ""
     safe_w: int = 0
     group: str = ""
+    measures: str = ""
 
 
 class _Fleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -178,11 +183,16 @@ def parse(text: str | bytes, folder: Path = Path()) -> tuple[FleetDevice, ...]:
                 meter=stated.meter,
                 safe_w=stated.safe_w,
                 group=groups.get(stated.group),
+                measures=stated.measures,
             )
             _check_against(device, found)
         except Refused as refused:
             raise file.refusal(refused.code, refused.reason, (*at, refused.place)) from None
         found.append(device)
+    storages = {device.id for device in found if device.profile.kind == "bess"}
+    for number, device in enumerate(found):
+        if device.measures and device.measures not in storages:
+            raise file.refusal("unknown_device", "a storage of this file", ("devices", number, "measures"))
     return tuple(found)
 
 

@@ -81,8 +81,10 @@ class HealthWatch:
                 self._watches[name] = await self._watch(name)
             while True:
                 now = self._clock()
+                looked = not self._fleet.behind(millis(now))
                 for number, (name, one) in enumerate(self._fleet.storages.items()):
-                    self._look(one, self._watches[name], now)
+                    if looked:
+                        self._look(one, self._watches[name], now)
                     if number % _AT_ONCE == _AT_ONCE - 1:
                         # Nobody who polls waits for all of them.
                         await asyncio.sleep(0)

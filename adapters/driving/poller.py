@@ -26,6 +26,9 @@ class Poller:
         self._on_sample: Final = on_sample
         self._phase_s: Final = phase_s
         self._woken = asyncio.Event()
+        self._may = asyncio.Event()
+        self._may.set()
+        self._awaited: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
         """Until it is cancelled; whatever is raised but a device's failure ends it."""
@@ -34,7 +37,9 @@ class Poller:
         while True:
             while await self._hurried(turns.next_at - loop.time()):
                 turns.hurry(loop.time())
+            await self._may.wait()
             async with self.lock:
+                awaited, self._awaited = self._awaited, []
                 self.late_s = loop.time() - turns.next_at
                 try:
                     sample = await self.port.read(turns.due())
@@ -46,10 +51,27 @@ class Poller:
             else:
                 turns.answered(loop.time())
             self._on_sample(sample)
+            for each in awaited:
+                if not each.done():
+                    each.set_result(None)
 
     def hurry(self) -> None:
         """Read it soon, whatever is waited for: something was written, or what became of it is unknown."""
         self._woken.set()
+
+    async def fresh(self) -> None:
+        """Until a turn is over that began after this was called, answered or not."""
+        turned = asyncio.get_running_loop().create_future()
+        self._awaited.append(turned)
+        self.hurry()
+        await turned
+
+    def pause(self) -> None:
+        """Begin no turn until `go_on`."""
+        self._may.clear()
+
+    def go_on(self) -> None:
+        self._may.set()
 
     async def _hurried(self, seconds: float) -> bool:
         """Wait so long; True when it was cut short."""

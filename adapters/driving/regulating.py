@@ -67,16 +67,26 @@ class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
         return abs(now - self.at) <= timedelta(seconds=FRESH_S)
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """A driver's answer to a signal: how many devices follow it."""
+
+    devices: int
+
+
 def signal_subject(book: str, portfolio: str) -> str:
     """Where a portfolio's signals are; `*` for all."""
     return f"$AGC.{book}.{portfolio}"
 
 
 async def hear_signals(
-    client: NatsClient, book: str, told: Callable[[AgcSignal], None], say: Callable[[str], None]
+    client: NatsClient, book: str, told: Callable[[AgcSignal], int], say: Callable[[str], None]
 ) -> None:
-    """Until it is cancelled; `told` is called on this loop. The client subscribes again by itself."""
+    """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow is
+    answered to who asks. The client subscribes again by itself."""
     loop = asyncio.get_running_loop()
+
+    async def tell(signal: AgcSignal) -> int:
+        return told(signal)
 
     async def receive(message: Msg) -> None:
         try:
@@ -86,7 +96,11 @@ async def hear_signals(
         except Refused as refused:
             loop.call_soon_threadsafe(say, f"{message.subject}: refused ({refused.code}): {refused}")
         else:
-            loop.call_soon_threadsafe(told, signal)
+            following = asyncio.run_coroutine_threadsafe(tell(signal), loop)
+            answer = Followed(await asyncio.wrap_future(following))
+            if message.reply:
+                with contextlib.suppress(nats.errors.Error):
+                    await client.publish(message.reply, msgspec.json.encode(answer))
 
     while True:
         with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):

@@ -41,15 +41,18 @@ class Regulation:
         self._say = say
         self._signals: dict[str, AgcSignal] = {}
 
-    def signalled(self, signal: AgcSignal) -> None:
-        """A market's regulation signal came: its portfolio follows at once, within the bands that stand."""
-        before = self._signals.get(signal.portfolio)
-        if before is not None and signal.at <= before.at:
-            return
-        self._signals[signal.portfolio] = signal
-        self._follow(signal)
+    def signalled(self, signal: AgcSignal) -> int:
+        """A market's regulation signal came: its portfolio follows at once, within the bands that stand.
 
-    def _follow(self, signal: AgcSignal) -> None:
+        Answers how many devices follow it; none where it is old, or a newer one came before.
+        """
+        before = self._signals.get(signal.portfolio)
+        if not signal.fresh(self._clock()) or (before is not None and signal.at <= before.at):
+            return 0
+        self._signals[signal.portfolio] = signal
+        return self._follow(signal)
+
+    def _follow(self, signal: AgcSignal) -> int:
         now_ms = millis(self._clock())
         found: list[tuple[Driven, AtDevice, int, int]] = []
         for one in self._storages.values():
@@ -60,7 +63,7 @@ class Regulation:
                 low, high = able_range(one.executor.snapshot, one.executor.limits)
                 found.append((one, standing, low, high))
         if not found:
-            return
+            return 0
         shared = follow_signal(signal.signal_ppm, *_regulated(found))
         for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
             one.executor.follow(power_w)
@@ -68,6 +71,7 @@ class Regulation:
             here = [standing.setpoint for one, standing, _, _ in found if one.site == name]
             band = sum(point.band_w for point in here) * signal.signal_ppm // SIGNAL_PPM_MAX
             self._trace(name).asked(signal, sum(point.setpoint_w for point in here) + band)
+        return len(found)
 
     def _trace(self, site: str) -> RegulationTrace:
         if site not in self.traces:

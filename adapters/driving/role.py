@@ -21,30 +21,36 @@ from adapters import continuity
 from adapters.awaited_door import AwaitedDoor
 from adapters.continuity import Discontinuity
 from adapters.driving.budget_file import BudgetFile
+from adapters.driving.clock_watch import ClockWatch
 from adapters.driving.device_state import millis
 from adapters.driving.driven_site import FleetBook, fleet_book
 from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer
 from adapters.driving.emergencies import EmergencyBoard
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.fleet import Fleet
-from adapters.driving.fleet_file import FleetDevice
+from adapters.driving.fleet_file import FleetDevice, Mqtt
 from adapters.driving.health_watch import HealthWatch
 from adapters.driving.journal import Journal
+from adapters.driving.lease_keeper import LASTS_S
 from adapters.driving.plans import Plans
 from adapters.driving.port import DevicePort
 from adapters.driving.quiet_door import QuietDoor
 from adapters.driving.regulating import hear_signals
+from adapters.driving.site_states import SiteStates
 from adapters.driving.stream_ear import StreamEar
 from adapters.driving.watched_door import StoreLost, WatchedDoor
 from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
 from adapters.integrity.checked_recorder import CheckedRecorder
 from adapters.modbus.port import ports as modbus_ports
+from adapters.mqtt.port import MqttPort
 from adapters.nats.log import Log
 from adapters.settling import Behind, lowest_position
 from adapters.stack import Stack
 from adapters.telemetry.forwarding import Forwarder
+from adapters.telemetry.history import History
 from adapters.telemetry.outbox import Outbox
+from adapters.telemetry.settling_readings import SettlingReadings
 from dispatch.commissioning.report import (
     Commissioning,
     address_sha256,
@@ -55,6 +61,7 @@ from dispatch.control.emergency import AGGREGATE
 from dispatch.health.alarm import AlarmKind
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
 from dispatch.telemetry.sample import Sample
+from dispatch.telemetry.settlement_interval import REGISTER_ROLES
 from ledger.refusal import Refused
 
 ACTOR: Final = "driver"
@@ -63,6 +70,7 @@ _APPEND_S: Final = 2.0
 _PLANS_S: Final = 2.0
 _COMMISSIONED_S: Final = 5.0
 _MEASURED_S: Final = 10.0
+_OF_METER: Final = "readings "
 _AWAY: Final = (psycopg.OperationalError, psycopg_pool.PoolTimeout)
 
 
@@ -78,16 +86,21 @@ class DrivingRole:
         *,
         ports: Callable[[str], Mapping[str, DevicePort]] | None = None,
         alarm_rules: Mapping[AlarmKind, AlarmRule] = ALARM_RULES,
+        lease_s: int = LASTS_S,
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stack = stack
         self._devices = tuple(devices)
         self._folder = folder
         self._say = say
         self._clock = stack.clock
-        self._ports = ports or self._modbus
+        self._ports = ports or self._reached
+        self._lease_s = lease_s
+        self._steady_s = steady_s
         self._alarm_rules = alarm_rules
         self._said: dict[str, str] = {}
         self.fleet: Fleet | None = None
+        self.readings: SettlingReadings | None = None
 
     def run(self, stop_with: Callable[[asyncio.Event], None]) -> None:
         """Until the event is set that `stop_with` is given on the loop that this makes.
@@ -119,13 +132,18 @@ class DrivingRole:
         fleet = self.fleet = Fleet(
             known, ports, plans, door, journal, FallbackFile(folder / "fallbacks"), self._clock, run,
             lambda sample: [hear(sample) for hear in heard], self._say,
+            watch=ClockWatch(self._clock, self._steady_s), lease_s=self._lease_s,
         )  # fmt: skip
         health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules)
         heard.append(health.seen)
+        states = SiteStates(fleet, door, self._clock, self._say)
         names = tuple(fleet.storages)
         board = fleet.stops.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
         ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
         forwarder = Forwarder(outbox, stack.client, book)
+        readings = self.readings = SettlingReadings(
+            front, History(stack.client, book), _settled_meters(self._devices), self._clock
+        )
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
         try:
             async with asyncio.TaskGroup() as group:
@@ -134,9 +152,12 @@ class DrivingRole:
                     for work in (
                         fleet.run(),
                         health.run(),
+                        states.run(),
                         board.run(),
                         ear.run(),
                         forwarder.run(),
+                        readings.run(),
+                        self._settled(readings),
                         self._planned(plans, fleet),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
@@ -162,20 +183,17 @@ class DrivingRole:
         continuity.guard(log, self._stack.database)
         checkpoint_files.guard(self._stack.published, log)
 
-    def _modbus(self, run: str) -> Mapping[str, DevicePort]:
+    def _reached(self, run: str) -> Mapping[str, DevicePort]:
         folder = self._folder.path / "budgets"
         folder.mkdir(exist_ok=True)
-        made = modbus_ports(
-            self._devices,
-            run,
-            lambda: millis(self._clock()),
-            lambda name: BudgetFile(folder / f"{name}.json"),
-        )
-        found = {port.device: port for port in made}
-        missing = sorted({one.id for one in self._devices} - found.keys())
-        if missing:
-            raise Refused("device_address", "this driver speaks Modbus", place=missing[0])
-        return found
+
+        def clock_ms() -> int:
+            return millis(self._clock())
+
+        by_mqtt = [one for one in self._devices if isinstance(one.address, Mqtt)]
+        made: list[DevicePort] = [MqttPort(one, run, clock_ms) for one in by_mqtt]
+        made += modbus_ports(self._devices, run, clock_ms, lambda name: BudgetFile(folder / f"{name}.json"))
+        return {port.device: port for port in made}
 
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
         """What the book says of plans, sites and terms, as soon as it is projected."""
@@ -214,6 +232,13 @@ class DrivingRole:
                 one.executor.commissioned = permitted
                 self._tell(device.id, "" if permitted else "not commissioned: it is read and never raised")
             await asyncio.sleep(_COMMISSIONED_S)
+
+    async def _settled(self, readings: SettlingReadings) -> None:
+        """Why a meter's telemetry does not become readings of the book, if it does not."""
+        while True:
+            for name in {*readings.problems, *(about[9:] for about in self._said if about.startswith(_OF_METER))}:
+                self._tell(f"{_OF_METER}{name}", readings.problems.get(name, ""))
+            await asyncio.sleep(_MEASURED_S)
 
     async def _measured(self, door: WatchedDoor, fleet: Fleet) -> None:
         """What was measured of regulation, hour by hour, as facts for settlement."""
@@ -256,6 +281,11 @@ class DrivingRole:
         if self._said.get(about, "") != text:
             self._said[about] = text
             self._say(f"{about}: {text or 'well again'}")
+
+
+def _settled_meters(devices: Sequence[FleetDevice]) -> dict[str, str]:
+    """The ledger's meter of each device whose registers are settled from."""
+    return {one.id: one.meter for one in devices if one.meter and set(REGISTER_ROLES) & set(one.profile.roles)}
 
 
 def driver_folder(state: Path, book: str) -> DriverFolder:

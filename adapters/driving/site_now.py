@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from dispatch.control.turn_parts import LOST_MS
 from dispatch.planning.guard import Billed
 from dispatch.telemetry.sample import Sample
 
-_GAP_MS_MAX: Final = 5_000
-"""Between two readings of a meter: what lies in a longer gap is taken to be the target, not nothing."""
+KNOWN_MS: Final = 12_000
+"""What a meter read longer ago than two of its polls is not known any more; of a longer gap between two
+readings it is taken to have been the target, not nothing."""
 
 
 class SiteNow:
@@ -29,16 +29,17 @@ class SiteNow:
         value = sample.value("meter_power")
         if value is None or sample.device not in self._meters:
             return
-        self._read[sample.device] = (value, sample.at_ms)
+        # A meter's power is above 0 into the grid, as a storage's is above 0 discharging.
+        self._read[sample.device] = (-value, sample.at_ms)
         draws = self.draws_w(sample.at_ms)
         if draws is not None:
             self._count(draws, sample.at_ms)
 
     def draws_w(self, now_ms: int) -> int | None:
-        """At the connection, above 0 importing; None where a meter has not told it for `LOST_MS`."""
+        """At the connection, above 0 importing; None where a meter has not told it for `KNOWN_MS`."""
         if not self._meters or self._read.keys() != self._meters:
             return None
-        if any(abs(now_ms - at) > LOST_MS for _, at in self._read.values()):
+        if any(abs(now_ms - at) > KNOWN_MS for _, at in self._read.values()):
             return None
         return sum(value for value, _ in self._read.values())
 
@@ -62,6 +63,6 @@ class SiteNow:
         if last is None or self._start_ms < 0:
             return
         since = max(last[1], self._start_ms)
-        if 0 < at_ms - since <= _GAP_MS_MAX and at_ms - last[1] <= _GAP_MS_MAX:
+        if 0 < at_ms - since <= KNOWN_MS and at_ms - last[1] <= KNOWN_MS:
             self._import_mws += max(last[0], 0) * (at_ms - since)
             self._known_ms += at_ms - since

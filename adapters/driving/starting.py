@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from adapters.driving.device_writes import Found
+from adapters.driving.device_state import DrivenDevice
+from adapters.driving.device_writes import Found, falls_back_s
 from adapters.driving.journal import Journal
 from adapters.driving.watched_door import WatchedDoor
 from adapters.driving.written_first import tell_written_first
@@ -30,14 +31,17 @@ class Standing(NamedTuple):
 
 
 class Resolver(NamedTuple):
-    """One device's; `tolerance_w`, `safe_w` as in `RecordReadBack`, `remote` whether it obeys us."""
+    """One device's; `tolerance_w` as in `RecordReadBack`, `remote` whether it obeys us."""
 
     door: WatchedDoor
     journal: Journal
-    device: str
+    driven: DrivenDevice
     tolerance_w: int
-    safe_w: int
     remote: bool
+
+    @property
+    def device(self) -> str:
+        return self.driven.id
 
     async def resolve(self, found: Found, now: datetime) -> Standing | None:
         """Bring record and device to agree; what goes on from there.
@@ -75,6 +79,8 @@ class Resolver(NamedTuple):
         return Standing(day, last) if now < last.setpoint.expires_at else None
 
     async def _read(self, day: date, command: Command, found: Found) -> None:
+        assert command.written_at is not None, "it may have been written"
+        lasts = command.setpoint.expires_at - command.written_at
         told = RecordReadBack(
             self.device,
             day,
@@ -82,8 +88,9 @@ class Resolver(NamedTuple):
             found.w,
             found.at,
             tolerance_w=self.tolerance_w,
-            safe_w=self.safe_w,
+            safe_w=self.driven.safe_w,
             remote=self.remote,
+            fallback_s=falls_back_s(self.driven.profile, lasts),
         )
         name = step_id(self.device, f"{day}", command.sequence, "read", f"{found.w} {found.at.isoformat()}")
         await self.door.execute(told, name)

@@ -79,12 +79,29 @@ class Steps:
 
         self._teller.tell(tell)
 
-    def tell_read(self, at: AtDevice, found: Found, *, tolerance_w: int, safe_w: int, remote: bool) -> None:
+    def tell_read(
+        self,
+        at: AtDevice,
+        found: Found,
+        *,
+        tolerance_w: int,
+        safe_w: int,
+        remote: bool,
+        fallback_s: int | None,
+    ) -> None:
         """What the device shows; what that means is found by the record."""
 
         async def tell() -> None:
             command = RecordReadBack(
-                self._device, at.day, at.sequence, found.w, found.at, tolerance_w, safe_w, remote
+                self._device,
+                at.day,
+                at.sequence,
+                found.w,
+                found.at,
+                tolerance_w=tolerance_w,
+                safe_w=safe_w,
+                remote=remote,
+                fallback_s=fallback_s,
             )
             name = self._id(at.day, at.sequence, "read", f"{found.w} {found.at.isoformat()}")
             await self._door.execute(command, name)

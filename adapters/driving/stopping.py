@@ -10,7 +10,8 @@ from typing import Final
 from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
 from adapters.driving.emergencies import EmergencyBoard, LocalStop
-from adapters.driving.executor import Stopped
+from adapters.driving.lowering import Stopped
+from adapters.driving.pause import Pause
 from adapters.driving.quiet_door import QuietDoor
 from adapters.links.obeys import emergency_cause
 from dispatch.control.emergency import Emergencies, Emergency, EmergencyOrder, Scope
@@ -31,6 +32,7 @@ class Stops:
         self._clock = clock
         self._at_once = asyncio.Semaphore(_STOPS_AT_ONCE)
         self._under_way: set[asyncio.Task[Stopped]] = set()
+        self._pause = Pause()
 
     @property
     def under_way(self) -> bool:
@@ -75,6 +77,7 @@ class Stops:
                 one.executor.allow()
         if stops:
             self._door.hold()
+            self._pause.begin(one.poller for one, _ in stops)
         # Those that answered last come first: a silent one takes its whole deadline.
         now_ms = millis(now)
         for one, cause in sorted(stops, key=lambda each: each[0].lost(now_ms)):
@@ -86,6 +89,7 @@ class Stops:
         self._under_way.discard(task)
         if not self._under_way:
             self._door.go()
+            self._pause.end()
 
     async def _stop(self, one: Driven, cause: str) -> Stopped:
         """So many at once that answers are read before their deadline is over."""

@@ -52,5 +52,5 @@ class AtDevice(msgspec.Struct, kw_only=True):
     confirmed: bool = False
     seen: bool = False
     refreshed_at: float = 0.0
-    expected_at: float = 0.0
-    """When the meter ought to show it, on the clock that never goes back."""
+    expected_at: datetime
+    """When the meter ought to show it."""

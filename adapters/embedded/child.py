@@ -50,18 +50,29 @@ class Child:
         self.log = log
         self._stop_signal = stop_signal
         self._grace = grace
+        self._command = tuple(command)
+        self._lock = lock
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again after it was stopped or killed, with the same command.
+
+        Raises:
+            ChildFailed: the predecessor did not end in time.
+        """
+        stop_signal = self._stop_signal
 
         def detach() -> None:
             os.setsid()
             _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop_signal))
 
         with ExitStack() as files:
-            sink = files.enter_context(log.open("ab"))
-            held = None if lock is None else files.enter_context(lock.open("ab"))
+            sink = files.enter_context(self.log.open("ab"))
+            held = None if self._lock is None else files.enter_context(self._lock.open("ab"))
             if held is not None:
-                _wait_for(held, name)
+                _wait_for(held, self.name)
             self.process = subprocess.Popen(
-                command,
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,

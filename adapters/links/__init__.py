@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.links import (
     approved,
+    binds_for,
     calls_bid,
     cleared_in,
     closed_run,
@@ -53,6 +54,7 @@ LINKS: Final[tuple[LinkKind, ...]] = (
     paid_statement.KIND,
     credit.KIND,
     closed_run.KIND,
+    binds_for.KIND,
     calls_bid.KIND,
     cleared_in.KIND,
     shares_award.KIND,

@@ -1,16 +1,16 @@
-"""Under which exclusivity matrix a portfolio's sites are planned: the one that settlement will apply to them."""
+"""Under which exclusivity matrix a portfolio's sites are planned: the one that settlement applies to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from adapters.queries.registered import Recorded, Register
 from dispatch.optimiser.rules import Rules, rules_of, strictest
 from ledger.contract import DEFAULT_POLICY
 from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.policy import Policy
 from ledger.refusal import Refused
-from adapters.queries.registered import Recorded, Register
 
 
 class Matrix(NamedTuple):
@@ -19,6 +19,10 @@ class Matrix(NamedTuple):
     rules: Rules
     conflicts: dict[str, Conflicts]
     rests_on: tuple[str, ...]
+
+
+NO_MATRIX: Final = Matrix(Rules(), {}, ())
+"""Of a plan that trades nothing."""
 
 
 def policy_of(policies: Register[Policy], name: str) -> Recorded[Policy]:

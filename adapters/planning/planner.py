@@ -28,7 +28,7 @@ from adapters.planning.solver_process import Answer, SolverProcess
 from adapters.postgres.database import Database
 from adapters.settling import lowest_position, wait_until
 from dispatch.optimiser.lp import SolverError
-from dispatch.optimiser.market_terms import Spot
+from dispatch.optimiser.market_terms import Regulation, Spot
 from dispatch.optimiser.request import PlanRequest
 from dispatch.plan_check import Markets, PlannedSite
 from dispatch.planning.choice import Before, Chosen, choose
@@ -38,12 +38,13 @@ from ledger.interval import zone_of
 from ledger.refusal import Refused
 
 ACTOR: Final = "planner"
-MODEL: Final = "plan.v2"
+MODEL: Final = "plan.v3"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
 _OVERTAKEN: Final = frozenset({"plan_overtaken", "command_id_reused", "conflict"})
 _K: Final = 1000
+_S_PER_HOUR: Final = 3600
 _MICRO: Final = 1_000_000
 _SHORT_W: Final = 100
 """The check lets a plan be off by 20 Wh: 80 W of a quarter-hour."""
@@ -101,7 +102,9 @@ class Planner:
         request = PlanRequest(
             sites=tuple(case.to_optimise() for case in cases.guarded),
             interval_h=cases.horizon.interval_s / 3600,
+            regulation=_regulation(cases),
             spot=_spot(cases),
+            rules=cases.streams.matrix.rules,
         )
         rolling = "" if trigger in ("day_ahead", "asked") else portfolio
         try:
@@ -110,11 +113,12 @@ class Planner:
             answer = Answer(None, "failed", str(error))
         chosen = choose(
             cases.cases,
-            Markets(spot_w_max=0 if cases.streams.spot is None else cases.streams.spot.most_w),
+            _markets(cases),
             answer.plan,
             _why(answer),
             start=cases.horizon.start,
             before=_before(cases),
+            conflicts=cases.streams.matrix.conflicts,
         )
         sites, short = _physical(cases, chosen)
         head = self._head(portfolio, day, trigger, inputs, cases, answer, chosen, short)
@@ -184,8 +188,8 @@ class Planner:
             trigger=trigger,
             inputs=inputs,
             basis=chosen.basis,
-            reason=chosen.reason,
-            objective="cost" if cases.streams.spot is None else "cost less revenue",
+            reason="; ".join((*cases.reasons, *((chosen.reason,) if chosen.reason else ()))),
+            objective="cost less revenue" if cases.streams.any else "cost",
             objective_micro=None if solved is None else solved.objective_micro,
             bound_micro=None if solved is None else solved.bound_micro,
             gap_ppm=None if solved is None else solved.gap_ppm,
@@ -198,6 +202,7 @@ class Planner:
             refused=refusals(cases.refused),
             passed_over=chosen.passed_over,
             violations=(*broken, *short),
+            regulation_w=tuple(chosen.offers.regulation_w.tolist()),
         )
 
 
@@ -221,6 +226,34 @@ def _spot(cases: Cases) -> Spot | None:
     if found is None:
         return None
     return Spot(price=found.price_micro / _MICRO, kw_max=found.most_w / _K)
+
+
+def _regulation(cases: Cases) -> Regulation | None:
+    terms = cases.streams.regulation
+    if terms is None:
+        return None
+    return Regulation(
+        block=terms.block,
+        price=terms.price_micro / _MICRO,
+        sustain_h=terms.sustain_s / _S_PER_HOUR,
+        call_kwh=terms.call_wh / _K,
+        kw_min=terms.least_w / _K,
+    )
+
+
+def _markets(cases: Cases) -> Markets:
+    """As the check has them."""
+    spot, terms = cases.streams.spot, cases.streams.regulation
+    most = 0 if spot is None else spot.most_w
+    if terms is None:
+        return Markets(spot_w_max=most)
+    return Markets(
+        block=terms.block,
+        sustain_s=terms.sustain_s,
+        call_wh_per_kw=terms.call_wh,
+        regulation_w_min=terms.least_w,
+        spot_w_max=most,
+    )
 
 
 def _why(answer: Answer) -> str:

@@ -16,10 +16,13 @@ import numpy as np
 
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.planning import registers
+from adapters.planning.matrix import policy_name
 from adapters.planning.peak_cases import PeakAsked, Targets
 from adapters.planning.portfolio import Horizon, Portfolio, day_of, horizon_of_days
+from adapters.planning.redispatching import AdjustAsked, AtSite, adjusted
+from adapters.planning.seen_storage import seen_at, stored_at
 from adapters.planning.site_power import Expected, Metered, expected
-from adapters.planning.streams import Streams, StreamsAsked, streams_of
+from adapters.planning.streams import FreeSite, Streams, StreamsAsked, streams_of
 from adapters.planning.taken import Taken, takings
 from adapters.postgres.database import Connection
 from adapters.queries import registered
@@ -72,6 +75,7 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     `guarded` are the cases as they are to be solved: with the energy that is kept so that the peak in
     `peak_w` can be held. A plan that has to use it is none the worse for that.
+    `reasons` say what is done about commitments otherwise than was sold.
     `before` is the plan that holds at the start, `number` how many of the day there are by now. `refused`:
     the sites that cannot be planned, and why.
     """
@@ -83,6 +87,7 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     streams: Streams
     whole: tuple[SiteLimits, ...]
     taken: dict[str, Taken]
+    reasons: tuple[str, ...]
     refused: tuple[Refused, ...]
     rests_on: tuple[str, ...]
     notes: tuple[str, ...]
@@ -95,6 +100,11 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         if self.streams.spot is not None:
             found.update(f"spot={self.streams.spot.most_w};".encode())
             found.update(np.ascontiguousarray(self.streams.spot.price_micro).tobytes())
+        if self.streams.regulation is not None:
+            terms = self.streams.regulation
+            found.update(f"regulation={terms.sustain_s} {terms.call_wh} {terms.least_w};".encode())
+            found.update(terms.block.tobytes() + terms.price_micro.tobytes())
+        found.update(f"rules={self.streams.matrix.rules};".encode())
         for case, guarded, whole in zip(self.cases, self.guarded, self.whole, strict=True):
             for struct in (
                 case,
@@ -193,6 +203,7 @@ class _Reading:
         self._contracts = registers.contracts_of(connection, position, sites)
         self._tariffs = registered.load(connection, "tariff", Tariff, position)
         self._meters = _by_site(registers.meters_of(connection, position, sites), asked.horizon.start)
+        self._seen = seen_at(connection, position, sites, asked.horizon.start)
         self._targets = asked.targets or Targets()
         self._prices: dict[tuple[str, datetime, int, int], _Priced] = {}
 
@@ -218,7 +229,7 @@ class _Reading:
             later = self._terms.at(name, horizon.end)
             if later is not one.terms:
                 notes.append(f"{name}: the terms of its storage change within the horizon; the first hold")
-        before = plan_at(self._connection, asked.position, asked.portfolio.id, horizon.start)
+        before = self._holding()
         led = plan_at(self._connection, asked.position, asked.portfolio.id, horizon.start, leading=True)
         taken = takings(self._connection, asked.position, asked.portfolio, horizon)
         metered = [
@@ -227,11 +238,10 @@ class _Reading:
         ]
         streams = self._streams(known, taken.of, horizon)
         spot = frozenset[str]() if streams.spot is None else streams.spot.sites
+        offers = {} if streams.regulation is None else streams.regulation.site_w
         rests_on = [*taken.rests_on, *streams.rests_on]
-        cases: list[SiteCase] = []
-        guarded: list[SiteCase] = []
-        peaks: dict[str, int] = {}
-        whole: list[SiteLimits] = []
+        offered: list[AtSite] = []
+        powers: dict[str, Expected] = {}
         for name, power in expected(self._connection, self._book, metered, horizon, asked.position):
             try:
                 if isinstance(power, Refused):
@@ -240,20 +250,35 @@ class _Reading:
             except Refused as problem:
                 refused.append(_of_site(problem, name))
                 continue
-            left = taken.of.get(name)
-            whole.append(case.limits)
+            powers[name] = power
+            offered.append(AtSite(case, known[name].site.document))
+            rests_on += (*known[name].rests_on, *power.rests_on, source)
+            notes += power.notes
+        shared = frozenset(known) - taken.others
+        again = adjusted(
+            self._connection,
+            asked.position,
+            AdjustAsked(asked.portfolio, horizon, asked.now, shared),
+            offered,
+            taken.of,
+        )
+        rests_on += again.rests_on
+        notes += again.notes
+        cases: list[SiteCase] = []
+        guarded: list[SiteCase] = []
+        peaks: dict[str, int] = {}
+        for case, site in offered:
+            name = site.id
+            left = again.taken.get(name)
             if left is not None:
                 case = msgspec.structs.replace(case, limits=left.left_of(case.limits))
-            if name in spot:
-                case = msgspec.structs.replace(case, spot=True)
+            case = msgspec.structs.replace(case, spot=name in spot, regulation_w_max=offers.get(name, 0))
             cases.append(case)
-            held, peak_w, note = self._guarded(known[name], power, case, horizon, left)
+            held, peak_w, note = self._guarded(known[name], powers[name], case, horizon, left)
             guarded.append(held)
             if peak_w is not None:
                 peaks[name] = peak_w
             notes += [note] if note else []
-            rests_on += (*known[name].rests_on, *power.rests_on, source)
-            notes += power.notes
         if not cases:
             raise refused[-1]
         day = day_of(asked.portfolio.zone, horizon.start)
@@ -263,8 +288,9 @@ class _Reading:
             guarded=tuple(guarded),
             peak_w=peaks,
             streams=streams,
-            whole=tuple(whole),
-            taken=taken.of,
+            whole=tuple(one.case.limits for one in offered),
+            taken=again.taken,
+            reasons=again.reasons,
             refused=tuple(refused),
             rests_on=tuple(dict.fromkeys(rests_on)),
             notes=tuple(notes),
@@ -303,9 +329,14 @@ class _Reading:
         if asked.now is None:
             return Streams()
         sites = [
-            (one.site.document, one.tariff.document)
+            FreeSite(
+                one.site.document,
+                one.tariff.document,
+                _barred(one.contract),
+                policy_name(None if one.contract is None else one.contract.document.exclusivity),
+            )
             for name, one in known.items()
-            if name not in taken and "spot" not in _barred(one.contract)
+            if name not in taken
         ]
         return streams_of(
             self._connection,
@@ -409,6 +440,10 @@ class _Reading:
         )
         return _imposed(limits, one.imposed, horizon), source
 
+    def _holding(self) -> RecordedPlan | None:
+        asked = self._asked
+        return plan_at(self._connection, asked.position, asked.portfolio.id, asked.horizon.start)
+
     def _start(self, one: _Known, led: RecordedPlan | None) -> tuple[int, int, str]:
         """What is stored and runs at the start, and who says so: telemetry, the plan before, or the terms."""
         name = one.site.id
@@ -423,6 +458,13 @@ class _Reading:
                 wrong = f"{told} Wh are said to be stored; 0 to the nameplate's {most} can be"
                 raise Refused("stored_energy", wrong, place=f"site {name}")
             return told, setpoint, f"start of {name}: telemetry, {told} Wh"
+        seen = self._seen.get(name)
+        if seen is not None:
+            moved = led if seen.stored.at <= start else self._holding()
+            stored = stored_at(
+                seen.stored, start, moved, name, one.terms.document, one.site.document.storage_energy_wh
+            )
+            return stored, setpoint, f"start of {name}: {seen.name}, {stored} Wh"
         if led is not None and planned is not None and last is not None:
             stored = max(0, planned.stored_wh[last])
             return stored, setpoint, f"start of {name}: {led.name}, {stored} Wh"

@@ -33,7 +33,8 @@ class Taken(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Per interval and at least 0, but `path_w`: what is planned of it, above 0 discharging.
 
     `up_w` and `down_w` are held ready, with energy for `held_s` each; `asked_up_w` and `asked_down_w` may be
-    asked for throughout. `spot_w` is the part of the path that is settled at spot.
+    asked for throughout. `spot_w` is the part of the path that is settled at spot. `held` is 1 where the path
+    is all that is done, also where it is 0.
     """
 
     path_w: Whole
@@ -44,6 +45,7 @@ class Taken(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     asked_down_w: Whole
     up_ws: Whole
     down_ws: Whole
+    held: Whole
 
     @classmethod
     def nothing(cls, count: int) -> Taken:
@@ -56,7 +58,7 @@ class Taken(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     @property
     def bound(self) -> Whole:
         """1 where the storage does what is committed and nothing else."""
-        busy = (self.path_w != 0) | (self.asked_up_w > 0) | (self.asked_down_w > 0)
+        busy = (self.path_w != 0) | (self.asked_up_w > 0) | (self.asked_down_w > 0) | (self.held > 0)
         return np.asarray(busy, dtype=np.int64)
 
     def left_of(self, limits: SiteLimits) -> SiteLimits:
@@ -100,10 +102,12 @@ def _until(asked: Whole) -> Whole:
 
 
 class Takings(NamedTuple):
-    """By site, those from whom something is taken; and what it rests on."""
+    """By site, those from whom something is taken; what it rests on; and the sites of which another unit than
+    the portfolio has bound something."""
 
     of: dict[str, Taken]
     rests_on: tuple[str, ...]
+    others: frozenset[str]
 
 
 def takings(connection: Connection, position: int, portfolio: Portfolio, horizon: Horizon) -> Takings:
@@ -115,6 +119,7 @@ def takings(connection: Connection, position: int, portfolio: Portfolio, horizon
     units = registered.load(connection, "trading_unit", TradingUnit, position)
     found: dict[str, Taken] = {}
     rests_on: list[str] = []
+    others: set[str] = set()
     days: dict[str, tuple[TradingUnit, date]] = {}
     for name in sorted(units.versions):
         held = units.at(name, horizon.start)
@@ -139,9 +144,11 @@ def takings(connection: Connection, position: int, portfolio: Portfolio, horizon
         for one in own:
             for site, parts in _parts(connection, position, one, members):
                 if site in portfolio.sites:
+                    others |= {site} if unit.id != portfolio.id else set()
                     taken = found.setdefault(site, Taken.nothing(horizon.count))
                     _add(taken, one, parts, offset, horizon)
-    return Takings({site: taken for site, taken in found.items() if taken.any}, tuple(rests_on))
+    of = {site: taken for site, taken in found.items() if taken.any}
+    return Takings(of, tuple(rests_on), frozenset(others))
 
 
 def _members(unit: TradingUnit, horizon: Horizon) -> dict[str, int]:

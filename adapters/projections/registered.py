@@ -13,9 +13,11 @@ from adapters.projections.projection import Projected
 from dispatch.commissioning.report import CommissioningTested
 from dispatch.forecasts.issued import ForecastIssued
 from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmRaised
+from dispatch.health.record import CapacityTested, HealthDayRecorded
 from dispatch.planning.imposed_limit import LimitImposed
 from dispatch.planning.plan_record import PlanMade, SitesPlanned
 from dispatch.planning.storage_terms import StorageStated
+from dispatch.planning.stored_seen import StoredSeen
 from ledger.access import KeyGranted, KeyRevoked
 from ledger.accounting.voucher_layout import VoucherLayoutPublished
 from ledger.allocation.record import AllocationRecorded
@@ -174,6 +176,8 @@ def document_of(event: Event) -> _Entry | None:
             return event.forecast, event.forecast.start, event.forecast.end
         case StorageStated():
             return event.terms, event.period.start, event.period.end
+        case StoredSeen():
+            return event, None, None
         case LimitImposed():
             return event.limit, event.period.start, event.period.end
         case PlanMade():
@@ -183,6 +187,8 @@ def document_of(event: Event) -> _Entry | None:
         case CommissioningTested():
             return event.report, None, None
         case AlarmRaised() | AlarmAcknowledged() | AlarmCleared() | MilestoneStated():
+            return event, None, None
+        case HealthDayRecorded() | CapacityTested():
             return event, None, None
         case WorkOpened() | WorkAssigned() | WorkDone() | WorkRated() | WorkCancelled():
             return event, None, None

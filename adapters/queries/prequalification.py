@@ -3,12 +3,14 @@ sites."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import msgspec
 
 from adapters.postgres.database import Connection
 from adapters.queries import device_care, registered_page
+from adapters.queries.device_health import health_record
 from dispatch.commissioning.report import CommissioningReport
 from ledger.device import Device
 from ledger.interval import Month, zone_of
@@ -34,9 +36,18 @@ class ProvenDevice(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: int | None = None
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What telemetry told of a month: on how many days the devices were seen, in which part of those days
+    they were available, weighted by kWh, and which of them were never seen."""
+
+    device_days: int
+    availability: Kpi | None
+    never: tuple[str, ...]
+
+
 class Prequalification(msgspec.Struct, frozen=True, kw_only=True):
     """`discharge_w` and `charge_w` are of the devices that passed. `latency_ms` is the slowest one's.
-    `availability` is None without a month, or where a site's was not stated."""
+    `availability` is None without a month, or where a site's was not stated; `seen` without a month."""
 
     position: int
     unit: str
@@ -49,6 +60,7 @@ class Prequalification(msgspec.Struct, frozen=True, kw_only=True):
     untested: tuple[str, ...]
     availability: Kpi | None
     not_stated: tuple[str, ...]
+    seen: Seen | None
 
 
 def prequalification(
@@ -65,10 +77,12 @@ def prequalification(
     sites = sorted({member.site for member in versions[-1].document.members})
     devices: list[ProvenDevice] = []
     untested: list[str] = []
+    nameplates: dict[str, int] = {}
     for row in registered_page.page(connection, "device", Device, position, limit=100_000):
         one = row.document
         if one.site not in sites or one.type not in ("battery", "pcs", "ems"):
             continue
+        nameplates[one.id] = one.energy_wh
         tests = device_care.step_tests(connection, position, one.id)
         if tests:
             devices.append(_proven(one, tests[-1].report))
@@ -89,6 +103,7 @@ def prequalification(
         untested=tuple(untested),
         availability=availability(nodes) if nodes and not silent else None,
         not_stated=tuple(silent),
+        seen=None if month is None else _seen(connection, position, nameplates, month),
     )
 
 
@@ -115,6 +130,8 @@ def report_lines(found: Prequalification) -> list[str]:
             lines.append(f"availability of {found.month}: no site has storage")
         else:
             lines.append(f"availability of {found.month}: {_percent(Fraction(kpi.value))} %, weighted by kWh")
+    if found.seen is not None:
+        lines.append(_seen_text(found.month, found.seen))
     return lines
 
 
@@ -152,6 +169,36 @@ def _nodes(
         out = stated[-1].document.unavailable_s
         nodes.append(NodeHours(name, site.storage_energy_wh, whole - out, whole))
     return nodes, silent
+
+
+def _seen(connection: Connection, position: int, nameplates: Mapping[str, int], month: Month) -> Seen:
+    nodes: list[NodeHours] = []
+    device_days = 0
+    for name, energy_wh in nameplates.items():
+        days = [
+            one
+            for one in health_record(connection, position, name).days
+            if Month(one.day.year, one.day.month) == month
+        ]
+        device_days += len(days)
+        if days and energy_wh > 0:
+            available, whole = sum(one.available_s for one in days), sum(one.whole_s for one in days)
+            nodes.append(NodeHours(name, energy_wh, available, whole))
+    seen = {one.node for one in nodes}
+    return Seen(
+        device_days=device_days,
+        availability=availability(nodes) if nodes else None,
+        never=tuple(name for name in nameplates if name not in seen),
+    )
+
+
+def _seen_text(month: str, seen: Seen) -> str:
+    never = f"; never seen: {', '.join(seen.never)}" if seen.never else ""
+    kpi = seen.availability
+    if kpi is None or kpi.value is None:
+        return f"telemetry of {month}: none{never}"
+    percent = _percent(Fraction(kpi.value))
+    return f"telemetry of {month}: available {percent} % of {seen.device_days} device days{never}"
 
 
 def _or_none(value: int | None, unit: str) -> str:

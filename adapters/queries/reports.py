@@ -12,16 +12,18 @@ from adapters.documents.revenue_document import RevenueDocument
 from adapters.integrity.published import recorded_runs
 from adapters.integrity.run_rows import Asked, check_runs
 from adapters.postgres.database import Connection
-from adapters.queries import month_operation, registered
+from adapters.queries import device_care, month_operation, registered
 from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.documents import issuer, names_of, recorded_at
-from ledger.interval import Month
+from ledger.interval import Month, zone_of
 from ledger.kpi.aggregation import aggregation
 from ledger.kpi.carbon import FactorSet, Method
 from ledger.kpi.economics import Economics
+from ledger.kpi.kpi import Kpi
 from ledger.kpi.month_figures import Earned, Stated, month_figures
 from ledger.kpi.monthly_revenue import RevenueReport, partner_report, portfolio_report, site_report
 from ledger.kpi.partner_figures import own_capital, partner_figures
+from ledger.kpi.satisfaction import satisfaction_figure
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import PROVISIONAL, Run
@@ -59,7 +61,8 @@ def site(
     sites = month_operation.load(connection, book, month, position, [name])
     lines = (run for run in runs if any(line.site == name for line in run.result.lines))
     kpis = month_figures(month, sites, _earned(lines, name), _stated(connection, position, choice))
-    whole = msgspec.structs.replace(report, kpis=(*report.kpis, *kpis))
+    rated = _satisfaction(connection, position, month, [name])
+    whole = msgspec.structs.replace(report, kpis=(*report.kpis, *kpis, *rated))
     names = registered.load(connection, "site", Site, position).versions
     return _document(connection, position, whole, _sequences(found, month), names[name][-1].document.name)
 
@@ -81,8 +84,9 @@ def portfolio(
     stated = _stated(connection, position, choice)
     kpis = month_figures(month, sites, _earned(runs, None), stated)
     together = aggregation(sites, lines, stated.economics)
+    rated = _satisfaction(connection, position, month, names)
     whole = msgspec.structs.replace(
-        report, kpis=(*report.kpis, *kpis, *together.missing), comparisons=together.compared
+        report, kpis=(*report.kpis, *kpis, *rated, *together.missing), comparisons=together.compared
     )
     return _document(connection, position, whole, _sequences(found, month), "")
 
@@ -162,6 +166,15 @@ def _runs(
             raise Discontinuity(f"event {sequence} recorded another run", code="row_altered", place=place)
         found.append(_InForce(run, sequence))
     return found
+
+
+def _satisfaction(connection: Connection, position: int, month: Month, sites: Sequence[str]) -> list[Kpi]:
+    """Of the work that was done at the sites, each in its own month; nothing where none of it was rated."""
+    versions = registered.load(connection, "site", Site, position).versions
+    months = {name: month.interval(zone_of(versions[name][-1].document.zone)) for name in sites}
+    orders = (one.order for one in device_care.work_orders(connection, position))
+    found = satisfaction_figure((order, months[order.site]) for order in orders if order.site in months)
+    return [] if found is None else [found]
 
 
 def _earned(runs: Iterable[Run], site: str | None) -> list[Earned]:

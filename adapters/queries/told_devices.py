@@ -95,7 +95,8 @@ def lease(connection: Connection, position: int, device: str) -> LeaseShown:
     """Raises:
     Refused: `unknown_device`; `unknown_lease` where nobody ever held it."""
     _check_registered(connection, position, device)
-    found = _state(connection, position, lease_aggregate(device), Lease)
+    day = _last_day(connection, position, device)
+    found = None if day is None else _state(connection, position, lease_aggregate(device, day), Lease)
     if found is None:
         raise Refused("unknown_lease", f"nobody ever held the lease of {device}", place="device")
     return LeaseShown(position, device, found, found.free_at)
@@ -111,6 +112,17 @@ def fallback(connection: Connection, position: int, device: str) -> FallbackShow
     return FallbackShown(
         position, device, found.stored, found.stored.digest, found.acknowledged, found.agreed
     )
+
+
+def _last_day(connection: Connection, position: int, device: str) -> date | None:
+    """The last UTC day on which somebody took the device's lease."""
+    first, last = (lease_aggregate(device, day) for day in (date.min, date.max))
+    row = connection.execute(
+        "SELECT max(aggregate) FROM ledger.envelope WHERE book = current_setting('app.book')"
+        ' AND aggregate COLLATE "C" BETWEEN %s AND %s AND length(aggregate) = %s AND sequence <= %s',
+        [first, last, len(first), position],
+    ).fetchone()
+    return None if row is None or row[0] is None else date.fromisoformat(row[0][-len("0001-01-01") :])
 
 
 def _check_registered(connection: Connection, position: int, device: str) -> None:

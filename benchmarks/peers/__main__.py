@@ -11,7 +11,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -55,13 +55,20 @@ def main() -> None:
     prices = prices[~np.isnan(prices).any(axis=1)] / 1000
     began = time.perf_counter()
     ours = np.array([perfect_foresight(_STORAGE, 1.0, day).day_ahead_w / 1000 for day in prices])
-    print(f"ours: {_money(ours, prices):,.2f} USD in {time.perf_counter() - began:.1f} s")
+    seconds = time.perf_counter() - began
+    mine = _Row(_money(ours, prices), seconds)
+    print(f"ours: {mine.money:,.2f} USD in {mine.seconds:.1f} s, {len(prices)} days")
     for name in wanted:
-        print(f"{name}: {_of(name, prices)}", flush=True)
+        print(f"{name}: {_of(name, prices, mine)}", flush=True)
 
 
-def _of(name: str, prices: Values) -> str:
-    """The peer's row; what goes wrong with it is what is told."""
+class _Row(NamedTuple):
+    money: float
+    seconds: float
+
+
+def _of(name: str, prices: Values, ours: _Row) -> str:
+    """The peer's row with what ours is of it; what goes wrong with it is what is told."""
     home = _INTO / name
     python = home / "bin/python"
     steps = [] if python.is_file() else [[str(_UV), "venv", "--python", sys.executable, str(home)]]
@@ -80,8 +87,12 @@ def _of(name: str, prices: Values) -> str:
     told = json.loads(done.stdout.strip().splitlines()[-1])
     schedule = np.array(told["kw"])
     broken = _broken(schedule)
-    money = f"{_money(schedule, prices):,.2f} USD in {told['seconds']:.1f} s"
-    return f"{money}, breaks limits by {broken:.1f} kWh" if broken > _TOLERANCE_KWH else money
+    peer = _Row(_money(schedule, prices), told["seconds"])
+    row = (
+        f"{peer.money:,.2f} USD in {peer.seconds:.1f} s; ours {100 * ours.money / peer.money:.2f} % of its money"
+        f" in 1/{peer.seconds / ours.seconds:.0f} of its time"
+    )
+    return f"{row}; it breaks limits by {broken:.1f} kWh" if broken > _TOLERANCE_KWH else row
 
 
 def _money(schedule_kw: Values, prices: Values) -> float:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 Asked = dict[str, Any]
@@ -60,43 +61,53 @@ def pypsa(asked: Asked) -> Schedules:
 
 
 def emhass(asked: Asked) -> Schedules:
-    """Its perfect-forecast optimisation of one battery at prices known."""
-    pd, made = import_module("pandas"), import_module("emhass.optimization").Optimization
+    """Its optimisation of one battery at prices known, everything else as its defaults have it."""
+    pd, np = import_module("pandas"), import_module("numpy")
+    made = import_module("emhass.optimization").Optimization
+    package = Path(import_module("emhass").__file__).parent
+    defaults = json.loads((package / "data/config_defaults.json").read_text(encoding="utf-8"))
 
     found = []
     for day in asked["prices"]:
-        index = pd.date_range("2021-01-01", periods=len(day), freq="h", tz="UTC")
-        frame = pd.DataFrame({"load": [0.0] * len(day), "pv": [0.0] * len(day)}, index=index)
-        frame["unit_load_cost"], frame["unit_prod_price"] = day, day
-        retrieve = {"optimization_time_step": pd.Timedelta("1h"), "time_zone": index.tz}
-        wanted = {
-            "set_use_battery": True, "number_of_deferrable_loads": 0, "lp_solver": "HiGHS",
+        hours = len(day)
+        index = pd.date_range("2021-01-01", periods=hours, freq="h", tz="UTC")
+        settings = defaults | {
+            "optimization_time_step": pd.Timedelta("1h"), "time_zone": index.tz,
+            "delta_forecast_daily": pd.Timedelta("1D"),
+            "sensor_power_photovoltaics": "pv", "sensor_power_load_no_var_loads": "load",
+            "set_use_battery": True, "set_use_pv": False, "number_of_deferrable_loads": 0,
             "nominal_power_of_deferrable_loads": [], "set_total_pv_sell": False,
-        }  # fmt: skip
-        plant = {
+            "weight_battery_discharge": 0.0, "weight_battery_charge": 0.0, "set_battery_dynamic": False,
+            "set_nodischarge_to_grid": False, "set_nocharge_from_grid": False,
             "battery_discharge_power_max": asked["kw"] * 1000, "battery_charge_power_max": asked["kw"] * 1000,
             "battery_nominal_energy_capacity": asked["kwh"] * 1000,
             "battery_charge_efficiency": asked["efficiency"],
             "battery_discharge_efficiency": asked["efficiency"],
             "battery_minimum_state_of_charge": 0.0, "battery_maximum_state_of_charge": 1.0,
             "battery_target_state_of_charge": 0.0, "maximum_power_from_grid": 1e9,
-            "maximum_power_to_grid": 1e9, "inverter_is_hybrid": False,
+            "maximum_power_to_grid": 1e9, "inverter_is_hybrid": False, "compute_curtailment": False,
         }  # fmt: skip
+        data = pd.DataFrame({"pv": 0.0, "load_positive": 0.0, "cost": day, "price": day}, index=index)
         with tempfile.TemporaryDirectory() as folder:
             solver = made(
-                retrieve, wanted, plant, "unit_load_cost", "unit_prod_price", "profit",
-                {"data_path": folder, "root_path": folder}, logging.getLogger("emhass"),
+                settings, settings, settings, "cost", "price", "profit",
+                {"data_path": Path(folder), "root_path": Path(folder)}, logging.getLogger("emhass"),
             )  # fmt: skip
-            done = solver.perform_perfect_forecast_optim(frame, frame.index)
+            nothing = np.zeros(hours)
+            done = solver.perform_optimization(
+                data, nothing, nothing, np.array(day), np.array(day), soc_init=0.0, soc_final=0.0
+            )
         found.append([float(one) / 1000 for one in done["P_batt"]])
     return found
 
 
 def flexmeasures(asked: Asked) -> Schedules:
     """Its device scheduler alone: one device within its power and stored energy, prices both ways."""
-    pd = import_module("pandas")
+    pd, flask = import_module("pandas"), import_module("flask")
     device_scheduler = import_module(_FLEXMEASURES).device_scheduler
 
+    app = flask.Flask("peer")
+    app.config |= {"FLEXMEASURES_LP_SOLVER": "appsi_highs", "LOGGING_LEVEL": "WARNING"}
     found = []
     for day in asked["prices"]:
         index = pd.date_range("2021-01-01", periods=len(day), freq="h", tz="UTC")
@@ -111,11 +122,12 @@ def flexmeasures(asked: Asked) -> Schedules:
         )  # fmt: skip
         ems = pd.DataFrame({"derivative min": -kw, "derivative max": kw}, index=index)
         price = pd.Series(day, index=index)
-        planned, *_ = device_scheduler(
-            [device], ems, commitment_quantities=[pd.Series(0.0, index=index)],
-            commitment_upwards_deviation_price=[price], commitment_downwards_deviation_price=[price],
-            initial_stock=0,
-        )  # fmt: skip
+        with app.app_context():
+            planned, *_ = device_scheduler(
+                [device], ems, commitment_quantities=[pd.Series(0.0, index=index)],
+                commitment_upwards_deviation_price=[price], commitment_downwards_deviation_price=[price],
+                initial_stock=0,
+            )  # fmt: skip
         found.append([-float(one) for one in planned[0]])
     return found
 

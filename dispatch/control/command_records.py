@@ -22,7 +22,7 @@ from dispatch.control.command_life import (
 )
 from dispatch.control.fallback import Fallback, fallback_aggregate
 from dispatch.control.foreign_writer import read_back
-from dispatch.control.lease import Lease, lease_aggregate
+from dispatch.control.lease import Lease, day_of_token, lease_aggregate
 from dispatch.control.on_day import (
     OnDay,
     check_day,
@@ -53,7 +53,7 @@ class RecordWritten(OnDay, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (lease_aggregate(self.device),)
+        return (lease_aggregate(self.device, day_of_token(self.token)),)
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, others: Mapping[str, object]
@@ -69,9 +69,8 @@ class RecordWritten(OnDay, frozen=True):
             raise Refused("command_status", f"{self.sequence} is written already", place="sequence")
         if not command.token:
             raise Refused("command_status", f"{self.sequence} was never leased", place="sequence")
-        lease = others.get(lease_aggregate(self.device))
-        assert isinstance(lease, Lease), "what was leased has a lease"
-        if not 0 < self.token <= lease.token:
+        lease = others.get(lease_aggregate(self.device, day_of_token(self.token)))
+        if not isinstance(lease, Lease) or self.token > lease.token:
             raise Refused("unknown_lease", f"{self.device} has no lease {self.token}", place="token")
         over = self.token < lease.token and self.at >= lease.since
         fenced = over or (self.token == lease.token and self.at >= lease.until)
@@ -85,7 +84,8 @@ class RecordReadBack(OnDay, frozen=True):
     """Tell what the device's setpoint register showed `at`; what that means is found here.
 
     `tolerance_w` is half a step of the register, `safe_w` what the device falls back to by itself, `remote`
-    whether it obeys us.
+    whether it obeys us. `fallback_s`: how long after a write it may be in its safe state by itself; None:
+    never.
     """
 
     sequence: int
@@ -94,6 +94,7 @@ class RecordReadBack(OnDay, frozen=True):
     tolerance_w: int = 0
     safe_w: int | None = None
     remote: bool = True
+    fallback_s: int | None = None
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, _: Mapping[str, object]
@@ -123,6 +124,8 @@ class RecordReadBack(OnDay, frozen=True):
             safe_w=self.safe_w,
             remote=self.remote,
             earlier_w=earlier,
+            fallback_s=self.fallback_s,
+            after=self.at - command.written_at,
         )
         match found.answer:
             case "applied" if shown:

@@ -22,7 +22,7 @@ from dispatch.control.command_life import (
 from dispatch.control.emergency import AGGREGATE as EMERGENCY
 from dispatch.control.emergency import Emergencies
 from dispatch.control.interlock import INTERLOCKS, Interlock
-from dispatch.control.lease import held_lease, lease_aggregate
+from dispatch.control.lease import day_of_token, held_lease, lease_aggregate
 from dispatch.control.on_day import OnDay, check_day, check_status, command_of, device_of, next_sequence
 from dispatch.control.setpoint import Setpoint, lowers
 from ledger.device import Device
@@ -71,7 +71,12 @@ class LeaseSetpoint(OnDay, frozen=True):
     @property
     def reads(self) -> tuple[str, ...]:
         around = (command_aggregate(self.device, self.day + days) for days in (_BEFORE, _AFTER))
-        return (f"device.{self.device}", lease_aggregate(self.device), EMERGENCY, *around)
+        return (
+            f"device.{self.device}",
+            lease_aggregate(self.device, day_of_token(self.token)),
+            EMERGENCY,
+            *around,
+        )
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, others: Mapping[str, object]
@@ -84,7 +89,8 @@ class LeaseSetpoint(OnDay, frozen=True):
         check_status(command, "intended", "leased")
         if command.status == "leased" and command.token == self.token:
             raise Refused("command_status", f"{self.sequence} is leased under that token", place="sequence")
-        held_lease(others.get(lease_aggregate(self.device)), self.device, self.holder, self.token, now)
+        lease = others.get(lease_aggregate(self.device, day_of_token(self.token)))
+        held_lease(lease, self.device, self.holder, self.token, now)
         command.setpoint.check_lasting(now)
         device = device_of(others, self.device)
         if command.setpoint.power_w_max and (stop := _stop(others, device, now)):

@@ -20,7 +20,7 @@ from dispatch.control.loss import Part, on_loss
 from dispatch.control.plan_share import share_plan
 from dispatch.control.reallocation import NO_GROUP, Capabilities, GroupLimit, Whole, share_out
 from dispatch.control.setpoint import Origin
-from dispatch.control.turn_parts import Standing, TurnDevice, TurnSite
+from dispatch.control.turn_parts import Standing, TurnDevice, TurnSite, group_room
 from dispatch.planning.guard import guard
 
 Why = Literal["plan", "others_share", "lost", "guard", "emergency", "fallback", "nothing_planned", "kept"]
@@ -94,12 +94,14 @@ def turn(
         those = [one for one in sites if one.portfolio == portfolio]
         names = {one.site for one in those}
         at = [n for n, one in enumerate(devices) if one.site in names and wishes[n] is None]
-        shared = share_plan(those, [devices[n] for n in at], [standings[n] for n in at], exports, groups)
+        free = {n for n in at if standings[n] == "free"}
+        room = group_room(groups, devices, free, setpoint, standings)
+        shared = share_plan(those, [devices[n] for n in at], [standings[n] for n in at], exports, room)
         plan_w[at], setpoint[at] = shared.own_w, shared.setpoint_w
         targets[portfolio] = shared.target_w
         broken.update(shared.broken)
-    guarded = _guarded(sites, devices, standings, setpoint)
-    responses, unanswered = _responses(sites, devices, over, groups)
+    guarded = _guarded(sites, devices, standings, setpoint, groups)
+    responses, unanswered = _responses(sites, devices, over, (groups, guarded, standings))
     told: dict[int, Told] = {}
     for site in sites:
         at = [n for n, one in enumerate(devices) if one.site == site.site]
@@ -183,7 +185,11 @@ def _exports(devices: Sequence[TurnDevice], over: Sequence[Sequence[Emergency]])
 
 
 def _guarded(
-    sites: Sequence[TurnSite], devices: Sequence[TurnDevice], standings: Sequence[Standing], setpoint: Whole
+    sites: Sequence[TurnSite],
+    devices: Sequence[TurnDevice],
+    standings: Sequence[Standing],
+    setpoint: Whole,
+    groups: Sequence[GroupLimit],
 ) -> Whole:
     """The same with each guarded site's peak held by its devices that are free to."""
     guarded = setpoint.copy()
@@ -199,8 +205,9 @@ def _guarded(
         wish = rest + int(setpoint[free].sum())
         now = guard(found.limits, found.billed, wish, found.behind_w, found.stored_wh)
         if now.setpoint_w != wish:
-            fleet = _capabilities([devices[n] for n in free], setpoint[free])
-            guarded[free] = share_out(now.setpoint_w - rest, fleet).setpoint_w
+            fleet = _capabilities([devices[n] for n in free], guarded[free])
+            room = group_room(groups, devices, set(free), guarded, standings)
+            guarded[free] = share_out(now.setpoint_w - rest, fleet, industries=room).setpoint_w
     return guarded
 
 
@@ -208,7 +215,7 @@ def _responses(
     sites: Sequence[TurnSite],
     devices: Sequence[TurnDevice],
     over: Sequence[Sequence[Emergency]],
-    groups: Sequence[GroupLimit],
+    grouped: tuple[Sequence[GroupLimit], Whole, Sequence[Standing]],
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Each responding device's share of the strongest response that it is under, and by response what of it
     nobody gives."""
@@ -232,7 +239,8 @@ def _responses(
         those = [devices[n] for n in at]
         fleet = _capabilities(those, np.zeros(len(at), dtype=np.int64), places)
         limits = [_room(site, devices, exports.get(site.site)) for site in sites]
-        found = share_out(power, fleet, limits, groups)
+        groups, told_w, standings = grouped
+        found = share_out(power, fleet, limits, group_room(groups, devices, set(at), told_w, standings))
         shares.update(zip(at, found.setpoint_w.tolist(), strict=True))
         unanswered[number] = found.missing_w
     return shares, unanswered
@@ -264,5 +272,5 @@ def _capabilities(
         high_w=np.array([one.within(one.high_w) for one in devices], dtype=np.int64),
         ramp_w=np.full(count, 2**31 - 1, dtype=np.int64),
         feeder=none if places is None else np.array([places[one.site] for one in devices], dtype=np.int64),
-        industry=none if places is None else np.array([one.group for one in devices], dtype=np.int64),
+        industry=np.array([one.group for one in devices], dtype=np.int64),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
 
 Writer = Literal["watchdog", "local_panel", "another_driver", "stranger"]
 """Who is held to have written: the device's own watchdog or revert timer; somebody at the device, which is
 not in remote mode; a driver that had the lease before; nobody that is known."""
 
 Answer = Literal["applied", "not_applied", "foreign"]
+
+
+_AT_ONCE: Final = timedelta()
 
 
 class ReadBack(NamedTuple):
@@ -27,12 +31,18 @@ def read_back(
     safe_w: int | None = None,
     remote: bool = True,
     earlier_w: tuple[int, ...] = (),
+    fallback_s: int | None = None,
+    after: timedelta = _AT_ONCE,
 ) -> ReadBack:
     """Judge a reading `found_w` after `written_w`, where `before_w` stood; W, above 0 discharging.
 
     `tolerance_w` is half a step of the register. `safe_w` is what the device falls back to by itself,
     `remote` whether it obeys us, `earlier_w` what else was written that day. Unknown `before_w` proves
     nothing: a value that is not ours is then somebody else's.
+
+    `after` is how long after the write it was read. What is found in its safe state `fallback_s` or more
+    after it may have held ours and fallen back, even where the same stood before: that nothing was applied is
+    said only of what was read in time.
 
     >>> read_back(500, 0, 500).answer, read_back(500, 200, 200).answer
     ('applied', 'not_applied')
@@ -41,11 +51,13 @@ def read_back(
     """
     if abs(found_w - written_w) <= tolerance_w:
         return ReadBack("applied")
-    if before_w is not None and abs(found_w - before_w) <= tolerance_w:
+    safe = safe_w is not None and abs(found_w - safe_w) <= tolerance_w
+    may_have_held = safe and fallback_s is not None and after >= timedelta(seconds=fallback_s)
+    if before_w is not None and abs(found_w - before_w) <= tolerance_w and not may_have_held:
         return ReadBack("not_applied")
     if not remote:
         return ReadBack("foreign", "local_panel")
-    if safe_w is not None and abs(found_w - safe_w) <= tolerance_w:
+    if safe:
         return ReadBack("foreign", "watchdog")
     if any(abs(found_w - earlier) <= tolerance_w for earlier in earlier_w):
         return ReadBack("foreign", "another_driver")

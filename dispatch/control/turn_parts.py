@@ -5,12 +5,13 @@ W throughout, at the AC side, above 0 discharging.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from dispatch.control.interlock import SOC_WHOLE, DeviceLimits, DeviceSnapshot
-from dispatch.control.reallocation import NO_GROUP
+from dispatch.control.reallocation import FLEET_W_MAX, NO_GROUP, GroupLimit, Whole
 from dispatch.planning.guard import Billed, GuardLimits
 from ledger.refusal import Refused
 
@@ -25,10 +26,10 @@ plan wanted of it is wanted of nobody."""
 class TurnDevice(msgspec.Struct, frozen=True, kw_only=True):
     """A device now. `low_w` to `high_w` (`able_range`) is what it could be told.
 
-    `standing_w` is the setpoint that it has, `power_w` what it does; None is not known. `lost`: no good
-    reading for `LOST_MS`. `group` is the place of its group's limit, -1 for none. `fallback_w` is what its
-    acknowledged fallback schedule says of now, None without one; `in_force` whether a setpoint is written and
-    has not expired.
+    `standing_w` is the setpoint that it has, of a lost device until it expires; `power_w` what it does; None
+    is not known. `lost`: no good reading for `LOST_MS`. `group` is the place of its group's limit, -1 for
+    none. `fallback_w` is what its acknowledged fallback schedule says of now, None without one; `in_force`
+    whether a setpoint is written and has not expired.
     """
 
     device: str
@@ -75,6 +76,30 @@ class TurnSite(msgspec.Struct, frozen=True, kw_only=True):
     import_w: int
     export_w: int
     guard: SiteGuard | None = None
+
+
+def group_room(
+    groups: Sequence[GroupLimit],
+    devices: Sequence[TurnDevice],
+    shared: Collection[int],
+    told_w: Whole,
+    standings: Sequence[Standing],
+) -> tuple[GroupLimit, ...]:
+    """What is left of the groups' limits for the devices that are `shared` out, by place.
+
+    The others of a group go on: with what their plan tells them, or, lost or told something else, with the
+    setpoint that they have. Nobody is forced through 0 by what others do.
+    """
+    used = [0] * len(groups)
+    for n, one in enumerate(devices):
+        if n not in shared and 0 <= one.group < len(groups):
+            used[one.group] += int(told_w[n]) if standings[n] == "free" else one.standing_w or 0
+    return tuple(
+        GroupLimit(
+            max(min(limit.low_w - taken, 0), -FLEET_W_MAX), min(max(limit.high_w - taken, 0), FLEET_W_MAX)
+        )
+        for limit, taken in zip(groups, used, strict=True)
+    )
 
 
 def able_range(device: DeviceSnapshot, limits: DeviceLimits) -> tuple[int, int]:

@@ -17,7 +17,6 @@ from dispatch.devices.register_type import SCALE_MAX
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
 
-
 WORDS_MAX: Final = 123
 """What one request of function 16 holds (MODBUS Application Protocol 1.1b3, 6.12)."""
 

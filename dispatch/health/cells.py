@@ -11,7 +11,6 @@ from dispatch.health.alarm import AlarmKind, Severity
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
-
 INSIDE_MC: Final = 2_000
 SPREAD_MV: Final = 50
 HOTTEST_MC: Final = 55_000

@@ -43,15 +43,16 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one device at `now_ms`, our clock in milliseconds since 1970.
 
     `good_ms`: when it was read well last; None since `begun_ms`, when its driver began. `why`: what the last
-    turn without a good reading said. `driver`: what the driver finds wrong, in words. `mode`: the device's, None
-    where it is not known. `clock_ms`: by how much its clock is ahead. `cells`: the newest sample of its cells.
+    turn without a good reading said. `driver`: what the driver finds wrong, in words. `mode`: the device's,
+    None where it is not known. `clock_ms`: by how much its clock is ahead. `cells`: the newest sample of its
+    cells.
     """
 
     now_ms: int
     begun_ms: int
     good_ms: int | None
     why: str
-    driver: Mapping[str, str]
+    driver: Mapping[DriverAlarm, str]
     mode: str | None
     clock_ms: int | None
     cells: Sample | None

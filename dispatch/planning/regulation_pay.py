@@ -103,7 +103,9 @@ def regulation_pay(
 
 def _needed(value: Fraction | None, rule: RegulationRule) -> Fraction:
     if value is None:
-        wrong = f"no award of the unit's sites under {rule.id} was measured in {DAYS} days: its K is not known"
+        wrong = (
+            f"no award of the unit's sites under {rule.id} was measured in {DAYS} days: its K is not known"
+        )
         raise Refused("performance_missing", wrong, place="regulation")
     return value
 

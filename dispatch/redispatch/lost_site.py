@@ -15,6 +15,8 @@ from ledger.refusal import Refused
 _PPM: Final = 1_000_000
 _MILLI: Final = 1000
 _S_PER_HOUR: Final = 3600
+_ROUNDING_WH: Final = 8
+"""What whole W and Wh may lose on the way."""
 
 
 class CommittedSite(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -80,6 +82,24 @@ def reallocated(
         for number, one in enumerate(sites):
             stored[number] -= _taken(one.limits, int(shared.setpoint_w[number]))
     return Reallocated(tuple(found), missing)
+
+
+def prepared(limits: SiteLimits, target_w: Whole) -> SiteLimits:
+    """The site with what it can hold by the first interval of `target_w` that is not 0, where it prepares for
+    that: as much as the whole target would take out of it, or leave room for, and not more."""
+    first = int(np.argmax(target_w != 0)) if target_w.any() else 0
+    whole = CommittedSite(limits=limits, path_w=target_w)
+    need, fill = (int(of(whole)[0]) // _MILLI for of in (_own_need, _own_fill))
+    meter = limits.load_w - limits.pv_w
+    into = np.minimum(limits.charge_w_max, np.maximum(limits.import_w_max - meter, 0))[:first].sum()
+    out = np.minimum(limits.discharge_w_max, np.maximum(meter + limits.export_w_max, 0))[:first].sum()
+    gained = int(into) * limits.interval_s * limits.charge_efficiency_ppm // (_PPM * _S_PER_HOUR)
+    given = int(out) * limits.interval_s * _PPM // (limits.discharge_efficiency_ppm * _S_PER_HOUR)
+    wanted = max(limits.start_wh, min(int(limits.floor_wh[first]) + need + _ROUNDING_WH, limits.ceiling_wh))
+    start = min(wanted, max(limits.start_wh, limits.start_wh + gained))
+    room = max(limits.ceiling_wh - fill - _ROUNDING_WH, int(limits.floor_wh[first]))
+    start = max(min(start, room), min(start, limits.start_wh - given))
+    return msgspec.structs.replace(limits, start_wh=start)
 
 
 def _room(one: CommittedSite, at: int, stored: int, need: Whole, fill: Whole) -> tuple[int, int]:

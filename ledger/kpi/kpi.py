@@ -15,6 +15,7 @@ KpiName = Literal[
     "availability",
     "equivalent_cycles",
     "round_trip_efficiency",
+    "satisfaction",
     "bill_saving",
     "co2_avoided",
     "simple_return",

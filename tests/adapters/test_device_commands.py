@@ -18,7 +18,7 @@ from dispatch.control.command_records import RecordReadBack, RecordSeen, RecordW
 from dispatch.control.command_steps import IntendSetpoint, LeaseSetpoint, RefuseSetpoint, SettleCommands
 from dispatch.control.emergency import EmergencyOrder, EndEmergency, OrderEmergency, Scope
 from dispatch.control.fallback import AcknowledgeFallback, FallbackSchedule, StoreFallback
-from dispatch.control.lease import TakeLease
+from dispatch.control.lease import TakeLease, first_token
 from dispatch.control.regulation_measure import Instruction, Samples, Subject, instructions_fact
 from dispatch.control.setpoint import Setpoint, reaction_id, step_id
 from ledger.device import Device, RegisterDevice
@@ -72,10 +72,10 @@ def step(sequence: int, name: str) -> str:
 
 def test_a_setpoint_from_intent_to_settlement_each_step_told_twice(floor: Bench) -> None:
     steps: list[tuple[Any, str]] = [
-        (TakeLease("a", "driver-1", 600, 500), "take-1"),
+        (TakeLease("a", "driver-1", DAY, 600, 500), "take-1"),
         (IntendSetpoint("a", DAY, setpoint(200 * KW), "planner"), reaction_id("follow-plan", 17, "a")),
-        (LeaseSetpoint("a", DAY, 1, "driver-1", 1), step(1, "leased")),
-        (RecordWritten("a", DAY, 1, 1, 0, NOON + timedelta(seconds=3), "no answer"), step(1, "written")),
+        (LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)), step(1, "leased")),
+        (RecordWritten("a", DAY, 1, first_token(DAY), 0, NOON + timedelta(seconds=3), "no answer"), step(1, "written")),
         (RecordReadBack("a", DAY, 1, 200 * KW, NOON + timedelta(seconds=4)), step(1, "read")),
         (RecordSeen("a", DAY, 1, "M1", 199 * KW, NOON + timedelta(seconds=6), 5 * KW), step(1, "seen")),
         (SettleCommands("a", DAY, "C_2026-08_1"), "settle-a"),
@@ -92,7 +92,7 @@ def test_a_setpoint_from_intent_to_settlement_each_step_told_twice(floor: Bench)
 def test_one_of_many_takes_the_lease_and_the_loser_writes_nothing(floor: Bench) -> None:
     def take(holder: str) -> str:
         try:
-            do(floor, TakeLease("a", holder, 600, 500), f"take-{holder}")
+            do(floor, TakeLease("a", holder, DAY, 600, 500), f"take-{holder}")
         except Refused as refused:
             return refused.code
         return "taken"
@@ -103,10 +103,10 @@ def test_one_of_many_takes_the_lease_and_the_loser_writes_nothing(floor: Bench) 
 
 
 def test_an_emergency_stop_holds_for_what_was_intended_before_it(floor: Bench) -> None:
-    do(floor, TakeLease("a", "driver-1", 600, 500), "take")
+    do(floor, TakeLease("a", "driver-1", DAY, 600, 500), "take")
     do(floor, IntendSetpoint("a", DAY, setpoint(200 * KW), "planner"), "intend-a")
     do(floor, OrderEmergency(EmergencyOrder(kind="stop_all", scope=Scope("book")), "anna", "smoke"), "stop")
-    assert code_of(floor, LeaseSetpoint("a", DAY, 1, "driver-1", 1), "lease-1") == "emergency_stop"
+    assert code_of(floor, LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)), "lease-1") == "emergency_stop"
     assert code_of(floor, IntendSetpoint("b", DAY, setpoint(1), "planner"), "intend-b") == "emergency_stop"
     stopped = NOON + timedelta(seconds=1)
     told = RecordWrittenFirst("a", DAY, setpoint(0, "emergency"), "j-1", 200 * KW, stopped, "driver-1")

@@ -1,4 +1,5 @@
-"""The story of a bid, to the cent: life, calls, award, the shares, the facts, the meters, the money."""
+"""The story of a bid, to the cent: life, what it bound, calls, award, what storages were told for it, the
+shares, the facts, the meters, the money."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ def bid(connection: Connection, position: int, name: str, *, part: Part = WHOLE)
     notes = {run.sequence: tuple(_earned(result_of(connection, run), facts)) for run in runs}
     read = _readings(connection, position, state, shares) & followed(connection, position, used, "rests_on")
     events = own | calls | clearings | shares | facts | used | read
+    events |= followed(connection, position, own, "binds") | _driven(connection, position, own)
     paid = after_runs(connection, position, used)
     events |= before_events(connection, position, events) | paid
     return tell(
@@ -61,6 +63,16 @@ def bid(connection: Connection, position: int, name: str, *, part: Part = WHOLE)
         ),
         part,
     )
+
+
+def _driven(connection: Connection, position: int, own: Collection[int]) -> set[int]:
+    """The plans for the bid that setpoints followed, all that their devices were told that day, and where
+    the meters show it."""
+    plans = followed(connection, position, own, "planned_in")
+    setpoints = followed(connection, position, plans, "followed_as")
+    told = threads(connection, position, setpoints, ("command",))
+    done = plans & followed(connection, position, setpoints, "follows_plan")
+    return done | told | followed(connection, position, told, "seen_in")
 
 
 def _told(connection: Connection, position: int, name: str, state: BidState) -> Iterator[str]:

@@ -12,10 +12,14 @@ from adapters.desk.desk import Desk
 from adapters.desk.handing_over import HandingOver
 from adapters.desk.sharing_out import SharingOut
 from adapters.desk.unit_results import unit_positions, unit_profit
+from adapters.links.follows_plan import plan_cause
 from adapters.queries.story.bid import bid as bid_story
 from adapters.queries.story.entry import Link
-from adapters.queries.story.event import event as event_story
+from dispatch.control.command_records import RecordReadBack, RecordSeen, RecordWrittenFirst
+from dispatch.control.setpoint import Setpoint
+from dispatch.planning.plan_record import MakePlan, PlanHead
 from ledger.demand import ActualDemand
+from ledger.device import Device, RegisterDevice
 from ledger.effective import Period
 from ledger.grid_account import Account
 from ledger.interval import Interval
@@ -30,6 +34,7 @@ from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import DAY_AHEAD, MARKET, POLICY, bid, flat, market, submitted
 from tests.adapters.desk.test_sharing_out import FROM_AUGUST
+from tests.adapters.story.link_walk import WALKED, walked
 from tests.adapters.test_market_settling import does, lines, policy, rule, told
 from tests.adapters.test_settling import START, TARIFF, filled, settle
 from tests.ledger.test_unit_allocation import RESPONSE
@@ -38,6 +43,7 @@ from trading.envelope import StateEnvelope, UnitEnvelope
 from trading.market_answer import AcknowledgeBid
 from trading.product import Product
 from trading.published_market import PublishMarket
+from trading.response_call import Call, CalledInterval, DecideCall, HearCall
 from trading.risk import ApprovePolicy, PreparePolicy
 from trading.settles_as import SettlesAs
 from trading.sharing import SharingTerms, StateSharing
@@ -150,6 +156,42 @@ def rest_of_the_month(bench: Bench) -> None:
         does(bench, *told(fact))
 
 
+def driven(bench: Bench) -> None:
+    """A call on the bid, a plan for it that a setpoint followed and the meter showed, and one in vain."""
+    bench.now = at = BEGINS + timedelta(hours=20)
+    called = CalledInterval(at + timedelta(hours=1), at + timedelta(hours=2), -100 * KW)
+    call = Call(
+        gateway="dr", market=MARKET, product="day_ahead", unit="vpp", programme="p", event="e", version=at,
+        digest="0" * 64, received=at, start=called.start, end=called.end, intervals=(called,),
+    )  # fmt: skip
+    device = Device("a", "S1", "battery", 500_000, 250 * KW)
+    does(
+        bench, HearCall("dr_vpp_e", call), DecideCall("dr_vpp_e", at, "accepted", bids={DAY: "b1"}),
+        RegisterDevice(Period(START), device),
+    )  # fmt: skip
+    planned: list[int] = []
+    for portfolio in ("S1", "S1-again"):
+        head = PlanHead(
+            portfolio=portfolio, day=DAY, start=at, interval_s=900, count=4, trigger="asked", inputs="i",
+            basis="hold", reason="r", objective="cost", objective_micro=None, bound_micro=None, gap_ppm=None,
+            solver_ms=0, rests_on=("commitment.vpp_2026-08-12: b1",),
+        )  # fmt: skip
+        made = bench.door.execute(MakePlan(head, 1), command_id=portfolio, actor="planner")
+        planned.append(made.sequence)
+    cause = plan_cause("plan.S1_2026-08-12 v1", planned[0])
+    setpoint = Setpoint(
+        setpoint_w=-100 * KW, expires_at=at + timedelta(minutes=15), origin="plan", cause=cause
+    )
+    later = at + timedelta(seconds=9)
+    for number, command in enumerate((
+        RecordWrittenFirst("a", DAY, setpoint, "j-1", 0, at + timedelta(seconds=3), "driver-1"),
+        RecordReadBack("a", DAY, 1, -100 * KW, at + timedelta(seconds=4)),
+        RecordSeen("a", DAY, 1, "S1-STORAGE", -100 * KW, later, 0),
+    )):  # fmt: skip
+        bench.door.execute(command, command_id=f"told-{number}", actor="driver-1")
+    bench.project()
+
+
 def test_a_bid_is_paid_and_every_step_is_reached_from_both_ends(bench: Bench) -> None:
     desk = traded(bench)
     assert followed_up(bench, desk) == [
@@ -157,6 +199,7 @@ def test_a_bid_is_paid_and_every_step_is_reached_from_both_ends(bench: Bench) ->
         "bid b1: 1 facts handed over",
     ]
     assert followed_up(bench, desk) == [], "a run is followed up once"
+    driven(bench)
     rest_of_the_month(bench)
     bench.now = datetime(2026, 9, 5, tzinfo=UTC)
     (settled,) = settle(bench)
@@ -172,7 +215,11 @@ def test_a_bid_is_paid_and_every_step_is_reached_from_both_ends(bench: Bench) ->
         assert {
             "bid.drafted.v1", "bid.cleared.v1", "clearing.recorded.v1", "award.shared.v1",
             "market.fact_recorded.v1", "settlement.recorded.v1", "meter.readings_recorded.v1",
+            "commitment.made.v1", "plan.made.v1", "command.written_first.v1", "command.seen.v1",
+            "call.heard.v1", "call.decided.v1",
         } <= kinds  # fmt: skip
+        plans = [entry.aggregate for entry in story.entries if "plan.made.v1" in entry.kinds]
+        assert plans == ["plan.S1_2026-08-12"], "the plan that was followed, not one that nothing did"
         assert "awarded in shandong_day_ahead_2026-08-12: 150000 Wh toward the grid" in story.facts
         [run] = [entry for entry in story.entries if "settlement.recorded.v1" in entry.kinds]
         assert len(run.notes) == len(paid)
@@ -180,16 +227,7 @@ def test_a_bid_is_paid_and_every_step_is_reached_from_both_ends(bench: Bench) ->
         ends = {entry.sequence: set(entry.links) for entry in story.entries}
         seen = _walked(set(ends), ends)
         assert seen == set(ends), "each event of the story is reached from each other one"
-        for sequence in ends:
-            own = event_story(connection, position, sequence)
-            whole = next(entry for entry in own.entries if entry.sequence == sequence)
-            for link in whole.links:
-                other = next(
-                    entry
-                    for entry in event_story(connection, position, link.sequence).entries
-                    if entry.sequence == link.sequence
-                )
-                assert sequence in {back.sequence for back in other.links}, (sequence, link)
+        assert walked(connection, position, set(ends)) >= WALKED["bid"]
         profit = unit_profit(connection, bench.book, position, "vpp", DAY, DAY)
     [day] = profit.days
     assert day.basis == "settled"

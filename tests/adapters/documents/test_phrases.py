@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -253,12 +254,15 @@ SAMPLES: Final[dict[str, str]] = {
 """Texts that need other values than the fillers, and parts of a text within all of it."""
 
 
-FOUND: Final = [
-    text
-    for source in SOURCES
-    for path in sorted((ROOT / source).rglob("*.py") if (ROOT / source).is_dir() else [ROOT / source])
-    for text in texts(path)
-]
+@cache
+def found() -> list[Text]:
+    """The texts of all sources; read by the tests and not by every process that only collects them."""
+    return [
+        text
+        for source in SOURCES
+        for path in sorted((ROOT / source).rglob("*.py") if (ROOT / source).is_dir() else [ROOT / source])
+        for text in texts(path)
+    ]
 
 
 def in_chinese(text: str) -> bool:
@@ -275,14 +279,14 @@ def said(template: str) -> bool:
 def test_every_text_that_the_ledger_writes_is_said_in_chinese() -> None:
     silent = [
         f"{one.where}: {one.template}"
-        for one in FOUND
+        for one in found()
         if one.template not in NO_DOCUMENT and not said(one.template)
     ]
     assert not silent, "\n".join(silent)
 
 
 def test_what_is_listed_is_still_written() -> None:
-    written = {one.template for one in FOUND}
+    written = {one.template for one in found()}
     assert not (NO_DOCUMENT | SAMPLES.keys()) - written
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from adapters.driving.fleet_file import ModbusRtu, ModbusTcp, Mqtt, load, parse
+from adapters.driving.fleet_file import Group, ModbusRtu, ModbusTcp, Mqtt, load, parse
+from adapters.driving.grouped import grouped
+from dispatch.control.reallocation import GroupLimit
 from ledger.refusal import Refused
 from tests.dispatch.devices.profile_samples import EXAMPLES
 
@@ -34,6 +36,24 @@ def test_the_example_is_two_storages_and_a_meter() -> None:
     assert (meter.profile.kind, meter.unit, meter.meter) == ("meter", 2, "M1")
     assert isinstance(two.address, ModbusTcp)
     assert (two.address.port, two.address.answer_ms, two.address.turn_ms) == (5021, 500, 2000)
+
+
+def test_devices_of_one_group_share_its_limit() -> None:
+    text = PLAIN.replace("safe_w = -1000", 'group = "F1"')
+    stated = '[[groups]]\nid = "F1"\ncharge_w = 300000\ndischarge_w = 200000\n'
+    one, two, _ = parse(text + stated, EXAMPLES)
+    assert (one.group, two.group) == (Group(id="F1", charge_w=300_000, discharge_w=200_000), None)
+    found = grouped((one, two))
+    assert (found.names, found.of) == (("F1",), {"B1": 0})
+    assert found.limits == (GroupLimit(-300_000, 200_000),)
+    for wrong, code, place in (
+        (text, "group_unknown", "line 5, devices[0].group"),
+        (text + stated * 2, "fleet_duplicate", "line 20, groups[1].id"),
+        (text + stated.replace("300000", "-1"), "group_limit", "line 17, groups[0].charge_w"),
+    ):
+        with pytest.raises(Refused) as refused:
+            parse(wrong, EXAMPLES)
+        assert (refused.value.code, refused.value.place) == (code, place)
 
 
 def test_each_kind_of_address() -> None:

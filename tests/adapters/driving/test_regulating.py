@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import numpy as np
 import pytest
 
+import adapters.driving.role as role_module
+import tests.adapters.driving.driver_book as driver_book_module
 from adapters.driving.device_state import millis
 from adapters.driving.regulating import AgcSignal, RegulationTrace, measured, signal_subject
 from adapters.driving.role import DrivingRole
 from dispatch.control.regulation_measure import OWN_RUN, Instruction, Samples
+from ledger.market_fact import PublishMarketRule
 from ledger.market_rule_file import parse
 from ledger.refusal import Refused
 from ledger.streams.regulation import AgcInstructions, RegulationRule
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.http.conftest import Api, problem
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 HOUR = datetime(2026, 8, 3, 12, tzinfo=UTC)
@@ -83,6 +89,65 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
                 assert told(role) == 10 * KW
 
         asyncio.run(driven())
+
+
+@pytest.mark.fault
+def test_an_hour_is_on_record_and_signals_come_by_http(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the test begins 28 s before an hour ends, and is set once by less than a driver minds; the
+    storage has no clock of its own."""
+    begun = datetime.now(UTC)
+    turned = [begun.replace(minute=59, second=32, microsecond=0) - begun]
+    monkeypatch.setattr(driver_book_module, "now", lambda: datetime.now(UTC) + turned[0])
+    monkeypatch.setattr(role_module, "_MEASURED_S", 0.5)
+    hour = begun.replace(minute=0, second=0, microsecond=0)
+    end = hour + timedelta(hours=1)
+    with driver_book(bench, tmp_path) as book, peer("bess_single", *METER) as running:
+        a = storage("a", running.ports[0], "bess_single")
+        book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
+        book.plan(*(25 * KW,) * 4, regulation_w=(20 * KW,) * 4)
+        api = Api(bench)
+        clock = driver_book_module.now
+
+        def send(ppm: int, **given: Any) -> httpx.Response:
+            bench.now = clock() - timedelta(seconds=1)
+            told = {"portfolio": "S1", "rule": "hunan-regulation-2025", "product": "regulation"}
+            at = f"{clock():%Y-%m-%dT%H:%M:%S.%fZ}"
+            return api.post("/v1/regulation-signals", told | {"signal_ppm": ppm, "at": at} | given, "gateway")
+
+        def stands(role: DrivingRole, power_w: int) -> bool:
+            standing = role.fleet.storages["a"].executor.standing if role.fleet else None
+            return standing is not None and standing.confirmed and standing.target_w == power_w
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+                await book.until(lambda: stands(role, 25 * KW) and running.truth()["power_w"] == 25 * KW)
+                await asyncio.sleep(2)
+                answer = await asyncio.to_thread(send, 500_000)
+                assert (answer.status_code, answer.json()) == (200, {"heard": True, "devices": 1}), (
+                    answer.text
+                )
+                await book.until(lambda: stands(role, 35 * KW))
+                await asyncio.sleep(3)
+                assert (await asyncio.to_thread(send, -500_000)).json()["devices"] == 1
+                await book.until(lambda: stands(role, 15 * KW))
+                old = f"{clock() - timedelta(seconds=13):%Y-%m-%dT%H:%M:%SZ}"
+                problem(await asyncio.to_thread(partial(send, 0, at=old)), 422, "signal_old", "at")
+                problem(await asyncio.to_thread(send, 1_000_001), 422, "signal", "signal_ppm")
+                turned[0] += max(end - timedelta(seconds=1) - clock(), timedelta())
+                await book.until(lambda: any("measured as" in line for line in book.said))
+
+        try:
+            assert send(0).json() == {"heard": False, "devices": 0}
+            asyncio.run(driven())
+            fact = bench.door.state(f"market_fact.agc-S1-regulation-{hour:%Y%m%dT%H}")
+        finally:
+            api.close()
+    assert isinstance(fact, AgcInstructions)
+    assert fact.run == OWN_RUN
+    assert fact.mileage_w == (10 * KW,), "from 25 to 35 kW; the other one's telemetry has a gap"
 
 
 def test_an_hour_is_measured_once_over_and_forgotten() -> None:

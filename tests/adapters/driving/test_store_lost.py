@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.driving.executor import stop_all
 from adapters.driving.fallback_file import FallbackFile
+from adapters.driving.stop_all import stop_all
 from dispatch.control.fallback import Fallback, FallbackSchedule, StoreFallback, fallback_aggregate
 from tests.adapters.bess_peer.running_peer import RunningPeer, peer
 from tests.adapters.conftest import Bench

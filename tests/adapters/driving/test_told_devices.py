@@ -12,7 +12,7 @@ import pytest
 
 from dispatch.control.command_steps import IntendSetpoint, LeaseSetpoint, RefuseSetpoint
 from dispatch.control.fallback import FallbackSchedule
-from dispatch.control.lease import TakeLease
+from dispatch.control.lease import TakeLease, first_token
 from dispatch.control.setpoint import Setpoint
 from ledger.device import Device, RegisterDevice
 from ledger.effective import Period
@@ -97,9 +97,9 @@ def test_a_devices_day_lease_and_fallback_are_shown_as_they_were_known(
     point = Setpoint(
         setpoint_w=9_000, expires_at=NOON + timedelta(minutes=5), origin="plan", cause="plan.S1 v1"
     )
-    told(bench, TakeLease("a", "driver-1", 60, 500), "take")
+    told(bench, TakeLease("a", "driver-1", day, 60, 500), "take")
     told(bench, IntendSetpoint("a", day, point, "driver-1"), "intend")
-    first = told(bench, LeaseSetpoint("a", day, 1, "driver-1", 1), "lease")
+    first = told(bench, LeaseSetpoint("a", day, 1, "driver-1", first_token(day)), "lease")
     told(bench, RefuseSetpoint("a", day, 1, ("telemetry_stale", "soc_low")), "refuse")
     schedule = {"start": "2026-08-03T12:00:00Z", "interval_s": 900, "setpoint_w": [-5, 3]}
     assert api.post(f"{path}/fallback", schedule, "operator").status_code == 201

@@ -42,6 +42,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/devices/{name}/fallback": ("D9",),
     "/v1/devices/{name}/lease": ("D9",),
     "/v1/devices/{name}/commissioning": ("D9",),
+    "/v1/devices/{name}/health": ("D9",),
     "/v1/exclusivity/{name}": ("rule_based",),
     "/v1/telemetry/{name}": ("D9",),
     "/v1/forecasts/{name}": ("load_S1",),
@@ -116,9 +117,18 @@ class Question(NamedTuple):
     role: Role
 
 
+_KNOWN: Final[dict[str, list[dict[str, Any]]]] = {}
+"""The description is the same for every book, and dear to make."""
+
+
 def routes(api: Api) -> dict[str, list[dict[str, Any]]]:
     """Every route that reads, and its parameters."""
-    schema = api.client.app.openapi_schema.to_schema()
+    if not _KNOWN:
+        _KNOWN.update(_described(api.client.app.openapi_schema.to_schema()))
+    return _KNOWN
+
+
+def _described(schema: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {
         path: operations["get"].get("parameters", [])
         for path, operations in schema["paths"].items()

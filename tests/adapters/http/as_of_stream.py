@@ -25,6 +25,7 @@ from dispatch.control.lease import TakeLease
 from dispatch.control.setpoint import Setpoint
 from dispatch.forecasts.forecast import Forecast, MemberShare, QuantileRow, Subject
 from dispatch.forecasts.issued import IssueForecast
+from dispatch.health.record import EnergyRead, HealthDay, RecordHealthDay
 from dispatch.plan_check import PlannedSite
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from dispatch.planning.plan_record import NumberedPlan, PlanHead, commands_of, plan_aggregate
@@ -63,6 +64,9 @@ NEXT: Final = datetime(2026, 8, 31, 16, 30, tzinfo=UTC)
 GAP: Final = ("2026-08-31T16:00:00Z", "2026-08-31T16:30:00Z")
 """The first half hour of September was not read, but what follows was."""
 _TICK: Final = timedelta(seconds=1)
+_LAST: Final = datetime(2026, 11, 20, tzinfo=UTC)
+"""No clock is turned farther: December's gates are open until then, and nobody knows the holidays of 2027, by
+which a statement's due day is counted."""
 
 
 def founded(bench: Bench) -> Api:
@@ -109,7 +113,7 @@ class Stream:
         self.api.wait()
 
     def turn_clock(self, by: timedelta) -> None:
-        self.api.bench.now += by
+        self.api.bench.now = min(self.api.bench.now + by, _LAST)
 
     def seal(self) -> None:
         """A fact that is recorded after every instant up to now."""
@@ -582,6 +586,15 @@ def _care(stream: Stream, number: int) -> httpx.Response:
     commands = (BeginCommissioning("D9", "ada", digest, plan), RecordCommissioning(report, "ada"))
     for part, command in enumerate(commands):
         bench.door.execute(command, command_id=f"test-{number}-{part}", actor="ada")
+    read = EnergyRead(at=since, charge_wh=number, discharge_wh=number, stored_wh=number)
+    night = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    day = HealthDay(
+        day=night.date(), start=night - timedelta(days=1), end=night, samples=number + 1, available_s=80_000,
+        spread_mv=9, opened=read, closed=read,
+    )  # fmt: skip
+    bench.door.execute(RecordHealthDay("D9", day), command_id=f"health-{number}", actor="health")
+    tested = {"usable_wh": 90_000 - number, "tested_at": f"{since:%Y-%m-%dT%H:%M:%SZ}", "evidence": "r"}
+    stream.api.post("/v1/devices/D9/capacity-tests", tested, "operator")
     milestone = {"kind": "installed", "due": f"2026-12-{1 + number % 30:02}"}
     stream.api.post("/v1/sites/S1/milestones", milestone, "operator")
     alarm = {"kind": "cell_spread", "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}

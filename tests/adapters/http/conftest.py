@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -39,10 +40,15 @@ class Api:
         self.published = published_log(bench, bench.nats.folder)
         keys = PersonalKeys(bench.nats.folder / "personal" / bench.book)
         self.people = People(bench.door, bench.database, keys, bench.clock)
-        self.client = TestClient(self.app())
-        self.client.__enter__()
         self.secrets: dict[str, str] = {}
         self._numbers = itertools.count()
+
+    @cached_property
+    def client(self) -> TestClient[Litestar]:
+        """Made when it is first asked: an application costs more than many a test that only projects."""
+        made = TestClient(self.app())
+        made.__enter__()
+        return made
 
     def app(self) -> Litestar:
         bench = self.bench
@@ -58,9 +64,12 @@ class Api:
 
     def restart(self) -> None:
         """The API anew, as another process would serve it: what it remembers itself is gone."""
-        self.client.__exit__(None, None, None)
-        self.client = TestClient(self.app())
-        self.client.__enter__()
+        self._end_client()
+
+    def _end_client(self) -> None:
+        if "client" in self.__dict__:
+            self.client.__exit__(None, None, None)
+            del self.client
 
     def grant(self, role: Role, party: str | None = None, actor: str | None = None) -> str:
         """A new key's secret; it is in force when this returns."""
@@ -101,7 +110,7 @@ class Api:
         return self.client.post(path, headers=headers, **more)
 
     def close(self) -> None:
-        self.client.__exit__(None, None, None)
+        self._end_client()
         self.projector.stop()
         self._thread.join()
 

@@ -11,6 +11,7 @@ import pytest
 from dispatch.commissioning.report import BeginCommissioning, CommissioningReport, RecordCommissioning
 from dispatch.commissioning.step_plan import step_plan
 from dispatch.commissioning.step_result import STEPS, StepResult
+from dispatch.health.record import HealthDay, RecordHealthDay
 from ledger.allocation.spot import SpotTerms
 from ledger.device import Device, RegisterDevice
 from ledger.effective import Period
@@ -121,6 +122,14 @@ def test_a_unit_is_as_able_as_its_devices_were_proven(api: Api, capsys: pytest.C
     for number, command in enumerate((*commands, RecordCommissioning(report, "ada"))):
         door.execute(command, command_id=f"p{number}", actor="setup")
     api.wait()
+    days = (
+        HealthDay(day=begin.date(), start=begin, end=begin + timedelta(days=1), samples=1, available_s=seen)
+        for begin, seen in ((sample.AUGUST, 86_400), (sample.AUGUST + timedelta(days=30), 84_672),
+                            (sample.AUGUST - timedelta(days=1), 0))
+    )  # fmt: skip
+    for number, day in enumerate(sorted(days, key=lambda one: one.day)):
+        door.execute(RecordHealthDay("B1", day), command_id=f"h{number}", actor="health")
+    api.wait()
     shown = terminal_of(api.bench, capsys)("prequalification", "vpp", "--month", "2026-08")
     assert (
         "S1/B1  passed 2026-08-01T00:00Z  out 250000 W  in 250000 W  ramp 49800 W/s  latency 250 ms" in shown
@@ -128,6 +137,7 @@ def test_a_unit_is_as_able_as_its_devices_were_proven(api: Api, capsys: pytest.C
     assert "B2  never tested" in shown
     assert "proven: out 250000 W, in 250000 W, ramp 49800 W/s, slowest latency 250 ms" in shown
     assert "availability of 2026-08: 99.00 %, weighted by kWh" in shown
+    assert "telemetry of 2026-08: available 99.00 % of 2 device days; never seen: B2" in shown
 
 
 def code(answer: httpx.Response) -> str:

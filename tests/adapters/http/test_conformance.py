@@ -59,7 +59,7 @@ def test_the_api_answers_as_it_is_described(settled: Api) -> None:
     load_all_checks()
     failures: list[str] = []
     with listening(settled) as address, requests.Session() as session:
-        schema = schemathesis.openapi.from_url(f"{address}/docs/openapi.json")
+        schema = schemathesis.openapi.from_url(f"{address}/docs/openapi.json", timeout=60)
         schema.validate()
         headers = {"Authorization": f"Bearer {settled.secret('admin')}"}
         for found in schema.get_all_operations():

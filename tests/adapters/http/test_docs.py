@@ -8,8 +8,13 @@ from adapters.http.permissions import PERMISSIONS
 from tests.adapters.http.conftest import Api
 
 BODYLESS = ("/revoke", "/approve", "/review", "/issue", "/confirm", "/accept-by-silence")
-ASKING = {"POST /v1/what-if", "POST /v1/appraisals", "POST /v1/bids/check"}
-"""Questions whose documents do not fit into an address; they record nothing."""
+ASKING = {
+    "POST /v1/what-if",
+    "POST /v1/appraisals",
+    "POST /v1/bids/check",
+    "POST /v1/regulation-signals",
+}
+"""Questions whose documents do not fit into an address, and a signal that is handed on; they record nothing."""
 
 
 def test_the_page_loads_nothing_from_elsewhere(settled: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,33 @@ def test_what_is_stated_becomes_key_figures(settled: Api) -> None:
     assert settled.post("/v1/economics?check=true", ECONOMICS, "finance", headers=TOML).status_code == 200
     wrong = ECONOMICS.replace(b"years = 10", b"years = 0")
     problem(settled.post("/v1/economics", wrong, "finance", headers=TOML), 422, "economics")
+
+
+def test_satisfaction_is_of_the_work_that_was_rated(settled: Api) -> None:
+    """Two orders of August rated 4 and 5 are 4.5; September's is another month's; before, there is none."""
+    assert "satisfaction" not in kpis(report(settled))
+    bench = settled.bench
+    before = bench.recorder.max_notification_id()
+    due = f"{bench.now + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"
+    month = Month(2026, 8).interval(zone_of("Asia/Shanghai"))
+    for name, rating, done in (
+        ("W1", 4, month.start), ("W2", 5, month.end - timedelta(hours=1)), ("W3", 1, month.end),
+    ):  # fmt: skip
+        body = {"id": name, "site": "S1", "kind": "repair", "planned": False, "title": "fan"}
+        for path, given, role in (
+            ("", body, "operator"),
+            (f"/{name}/assign", {"party": "operator", "due": due}, "operator"),
+            (f"/{name}/done", {"done_at": done.isoformat(), "evidence": "report"}, "operator"),
+            (f"/{name}/rate", {"rating": rating}, "finance"),
+        ):
+            answer = settled.post(f"/v1/work-orders{path}", given, role)
+            assert answer.status_code == 201, answer.text
+    body = report(settled, after=answer.json()["sequence"])
+    found = kpis(body)["satisfaction"]
+    assert (found["value"], found["unit"]) == ("4.5", "of 5")
+    assert [one["value"] for one in found["inputs"]] == ["9", "2"]
+    assert kpis(report(settled, site="S1"))["satisfaction"] == found
+    assert "satisfaction" not in kpis(report(settled, as_of=before))
 
 
 def test_files_hold_what_the_answer_says(settled: Api) -> None:

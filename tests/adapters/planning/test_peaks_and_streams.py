@@ -15,6 +15,7 @@ from dispatch.forecasts.issued import IssueForecast
 from dispatch.planning.peak_case import peak_storage
 from dispatch.planning.peak_target import peak_target
 from ledger.allocation.spot import SpotTerms
+from ledger.exclusivity.published import PublishExclusivity
 from ledger.interval import Month
 from ledger.meter import Meter, RegisterMeter
 from ledger.site import MarketPoint, RegisterSite, Site
@@ -36,6 +37,7 @@ from tests.adapters.planning.plan_book import (
 )
 from tests.adapters.planning.test_site_cases import cases
 from tests.adapters.test_settling import TARIFF
+from tests.dispatch.optimiser.test_rules import policy
 from tests.ledger.test_unit_allocation import RESPONSE
 from trading.published_market import PublishMarket
 
@@ -120,7 +122,12 @@ def _trading(bench: Bench, *terms: Any) -> None:
         members=members, terms=terms, rounding_max="1",
     )  # fmt: skip
     period = sample.FROM_2026
-    commands = RegisterSite(period, point), PublishMarket(period, market()), RegisterTradingUnit(period, vpp)
+    commands = (
+        RegisterSite(period, point),
+        PublishMarket(period, market()),
+        RegisterTradingUnit(period, vpp),
+        PublishExclusivity(policy("rule_based")),
+    )
     for number, command in enumerate(commands):
         bench.door.execute(command, command_id=f"trade-{number}", actor="ada")
 

@@ -74,7 +74,7 @@ def test_a_solver_that_is_killed_leaves_the_last_plan_going_on(bench: Bench) -> 
         before = on_record(bench)
         assert solver.pid is not None
         os.kill(solver.pid, signal.SIGSTOP)
-        threading.Timer(0.5, os.kill, (solver.pid, signal.SIGKILL)).start()
+        threading.Timer(1.5, os.kill, (solver.pid, signal.SIGKILL)).start()
         later = MIDNIGHT + timedelta(hours=3)
         made = one.plan("S1", later, trigger="rolling")
         after = on_record(bench)
@@ -96,7 +96,7 @@ def test_without_a_plan_before_the_rule_stands_in(bench: Bench) -> None:
         one.plan("S1", DAY)
         assert solver.pid is not None
         os.kill(solver.pid, signal.SIGSTOP)
-        threading.Timer(0.5, os.kill, (solver.pid, signal.SIGKILL)).start()
+        threading.Timer(1.5, os.kill, (solver.pid, signal.SIGKILL)).start()
         made = one.plan("S1", DAY + timedelta(days=1))
     assert made.head.basis == "rule"
     assert made.head.day == DAY + timedelta(days=1)

@@ -9,8 +9,10 @@ import numpy as np
 
 from adapters import approving
 from adapters.closing import checklist, close_command, final_run
+from adapters.disclosing import disclosed
 from adapters.front_door import Wish
 from adapters.netting import net
+from adapters.queries import statements
 from adapters.spreading import Paying, pay
 from ledger.approval import Approvable
 from ledger.command import Command
@@ -18,6 +20,7 @@ from ledger.contract import Contract
 from ledger.device import Device, RegisterDevice
 from ledger.interval import Interval
 from ledger.meter_import import CompleteImport, ImportOpened, OpenImport, RecordReadings
+from ledger.metering.register_read import RecordRegisterReads, RegisterRead
 from ledger.netting import AgreeNetting, NettingAgreement
 from ledger.quantity import Money
 from ledger.readings import run_of
@@ -78,6 +81,11 @@ def _live(api: Api) -> None:
         check = checklist(connection, AUGUST, _last(api))
         close = close_command(connection, check, _last(api), (), "ada")
     _by_two(api, close, "close")
+    _do(api, RecordRegisterReads("S3-M", MONTH, (RegisterRead("discharge", sample.AUGUST, 5, 1),)), "reads")
+    api.wait()
+    with bench.database.reading(bench.book) as connection:
+        first = statements.runs(connection, _last(api), month=MONTH, contract=OURS.id)[0]
+    disclosed(bench.door, bench.database, first.sequence)
     api.wait()
 
 

@@ -13,7 +13,7 @@ from adapters.queries.story.event import event
 from dispatch.control.command_records import RecordReadBack, RecordSeen, RecordWritten, RecordWrittenFirst
 from dispatch.control.command_steps import IntendSetpoint, LeaseSetpoint
 from dispatch.control.emergency import EmergencyOrder, OrderEmergency, Scope
-from dispatch.control.lease import TakeLease
+from dispatch.control.lease import TakeLease, first_token
 from dispatch.control.setpoint import Setpoint
 from dispatch.planning.plan_record import MakePlan, PlanHead
 from ledger.device import Device, RegisterDevice
@@ -22,6 +22,7 @@ from ledger.meter_import import RecordReadings
 from ledger.readings import run_of
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
+from tests.adapters.story.link_walk import WALKED, walked
 
 NOON = datetime(2026, 8, 3, 12, tzinfo=UTC)
 DAY = NOON.date()
@@ -51,14 +52,14 @@ def test_from_the_plan_to_the_setpoint_to_the_reading_and_back(bench: Bench) -> 
     first = do(MakePlan(head("site.S1 v1", "commitment.vpp_2026-08-03: b1, b2"), 1))
     do(MakePlan(head(), 2))
     bench.now = NOON
-    do(TakeLease("a", "driver-1", 900, 500))
+    do(TakeLease("a", "driver-1", DAY, 900, 500))
     until = NOON + timedelta(minutes=15)
     plan = Setpoint(
         setpoint_w=500, expires_at=until, origin="plan", cause=plan_cause("plan.S1_2026-08-03 v1", first)
     )
     intended = do(IntendSetpoint("a", DAY, plan, "driver-1"))
-    do(LeaseSetpoint("a", DAY, 1, "driver-1", 1))
-    do(RecordWritten("a", DAY, 1, 1, 0, NOON + timedelta(seconds=3)))
+    do(LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)))
+    do(RecordWritten("a", DAY, 1, first_token(DAY), 0, NOON + timedelta(seconds=3)))
     do(RecordReadBack("a", DAY, 1, 500, NOON + timedelta(seconds=4)))
     seen = do(RecordSeen("a", DAY, 1, "M1", 500, NOON + timedelta(seconds=9), 0))
     ordered = do(OrderEmergency(EmergencyOrder(kind="stop_all", scope=Scope("book")), "anna", "smoke"))
@@ -82,3 +83,4 @@ def test_from_the_plan_to_the_setpoint_to_the_reading_and_back(bench: Bench) -> 
         assert ("obeyed_by", stopped) in of(ordered)
         assert ("seen_in", read) in of(seen), "though the readings came later"
         assert ("shows_command", seen) in of(read)
+        assert walked(connection, read, range(1, read + 1)) >= WALKED["driven"]

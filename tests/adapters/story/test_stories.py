@@ -24,7 +24,6 @@ from adapters.queries.story.document import document
 from adapters.queries.story.entry import Entry, Story
 from adapters.queries.story.event import event
 from adapters.queries.story.line import line
-from adapters.queries.story.links_of import back_of
 from adapters.queries.story.meter import meter
 from adapters.queries.story.reading import reading
 from adapters.queries.story.site import site
@@ -37,6 +36,7 @@ from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api, problem
 from tests.adapters.http.test_netting import OURS, THEIRS
 from tests.adapters.story.books import DIGEST, INVOICE, MONTH, lived
+from tests.adapters.story.link_walk import WALKED, walked
 from tests.stack import NatsServer, PostgresServer
 
 AT = sample.AUGUST + timedelta(hours=10)
@@ -172,17 +172,11 @@ def test_what_is_not_there_is_named(connection: Connection, last: int) -> None:
 
 def test_every_link_is_there_from_both_ends(connection: Connection, last: int) -> None:
     """A walk from any event along any of its links, and back by the other name."""
-    links: dict[int, set[tuple[str, int]]] = {}
+    found = walked(connection, last, range(1, last + 1))
+    assert found >= WALKED["lived"]
     for sequence in range(1, last + 1):
         own = next(one for one in event(connection, last, sequence).entries if one.sequence == sequence)
         assert not own.more, "the event's own story leaves nothing out"
-        links[sequence] = {(one.link, one.sequence) for one in own.links}
-    walked = {name for found in links.values() for name, _ in found}
-    assert {"rests_on", "pays", "number_of", "closes", "makes_final", "states_run", "corrected_in"} <= walked
-    assert {"approved_by", "of_import", "stands_on", "follows"} <= walked
-    for sequence, found in links.items():
-        for name, other in found:
-            assert (back_of(name), sequence) in links[other], (sequence, name, other)
 
 
 def test_every_source_of_a_run_is_linked(connection: Connection, last: int) -> None:

@@ -16,6 +16,7 @@ from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api
 from tests.adapters.http.test_contract_facts import ok
 from tests.adapters.http.test_trading_units import unit
+from tests.adapters.story.link_walk import WALKED, walked
 from tests.adapters.test_allocating import event, two_sites
 
 
@@ -50,6 +51,7 @@ def test_a_units_statement_to_its_sites_lines(api: Api) -> None:
         assert granted == ["200.00", "400.00"]
         told = by_kind["market.fact_recorded.v1"]
         assert {"shared_out_by", "told_under", "used_by"} <= {link.link for link in told.links}
+        assert walked(connection, position, range(1, position + 1)) >= WALKED["unit"]
         by_fact = market_fact(connection, position, "dr1")
         assert by_fact.entries == found.entries
         assert told.sequence in naming(connection, position, "market_fact.dr1")

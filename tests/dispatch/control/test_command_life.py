@@ -19,10 +19,12 @@ from dispatch.control.command_steps import (
     SettleCommands,
 )
 from dispatch.control.emergency import EmergencyOrder, EndEmergency, OrderEmergency, Scope
-from dispatch.control.lease import TakeLease
+from dispatch.control.lease import TakeLease, first_token
 from dispatch.control.setpoint import Setpoint, lowers, reaction_id, step_id
 from ledger.refusal import Refused
 from tests.dispatch.control.pure_book import DAY, DEVICE, KW, START, PureBook
+
+TOKEN = first_token(DAY)
 
 
 def setpoint(power_w: int = 300 * KW, *, lasts_s: int = 900, **changes: Any) -> Setpoint:
@@ -31,9 +33,9 @@ def setpoint(power_w: int = 300 * KW, *, lasts_s: int = 900, **changes: Any) -> 
 
 
 def leased(book: PureBook, power_w: int = 300 * KW, **changes: Any) -> int:
-    """Intend and lease a setpoint under token 1; answers its sequence."""
+    """Intend and lease a setpoint under the first token; answers its sequence."""
     sequence = intend(book, power_w, **changes)
-    book.do(LeaseSetpoint(DEVICE, DAY, sequence, "driver", 1))
+    book.do(LeaseSetpoint(DEVICE, DAY, sequence, "driver", TOKEN))
     return sequence
 
 
@@ -55,14 +57,14 @@ def command(book: PureBook, sequence: int) -> Command:
 
 def driven(lasts_s: int = 3600) -> PureBook:
     book = PureBook()
-    book.do(TakeLease(DEVICE, "driver", lasts_s, 500))
+    book.do(TakeLease(DEVICE, "driver", DAY, lasts_s, 500))
     return book
 
 
 def test_from_intent_to_settlement() -> None:
     book = driven()
     one = leased(book)
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 0, book.now))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now))
     book.do(RecordReadBack(DEVICE, DAY, one, 299_950, book.now, tolerance_w=50))
     assert day_of(book).standing_w == 299_950
     book.do(RecordSeen(DEVICE, DAY, one, "M1", 298 * KW, book.now, 5 * KW))
@@ -76,14 +78,14 @@ def test_no_step_is_left_out() -> None:
     book = driven()
     one = intend(book)
     at = book.now
-    assert book.refused(RecordWritten(DEVICE, DAY, one, 1, 0, at)) == "command_status"
+    assert book.refused(RecordWritten(DEVICE, DAY, one, TOKEN, 0, at)) == "command_status"
     assert book.refused(RecordReadBack(DEVICE, DAY, one, 0, at)) == "command_status"
     assert book.refused(RecordSeen(DEVICE, DAY, one, "M1", 0, at, 1)) == "command_status"
-    assert book.refused(RecordWritten(DEVICE, DAY, 7, 1, 0, at)) == "unknown_command"
-    book.do(LeaseSetpoint(DEVICE, DAY, one, "driver", 1))
-    assert book.refused(RecordWritten(DEVICE, DAY, one, 2, 0, at)) == "unknown_lease"
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 0, at))
-    assert book.refused(RecordWritten(DEVICE, DAY, one, 1, 0, at)) == "command_status", "once"
+    assert book.refused(RecordWritten(DEVICE, DAY, 7, TOKEN, 0, at)) == "unknown_command"
+    book.do(LeaseSetpoint(DEVICE, DAY, one, "driver", TOKEN))
+    assert book.refused(RecordWritten(DEVICE, DAY, one, TOKEN + 1, 0, at)) == "unknown_lease"
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, at))
+    assert book.refused(RecordWritten(DEVICE, DAY, one, TOKEN, 0, at)) == "command_status", "once"
     assert book.refused(RecordSeen(DEVICE, DAY, one, "M1", 300 * KW, at, 1)) == "command_status"
     early = at - timedelta(seconds=1)
     assert book.refused(RecordReadBack(DEVICE, DAY, one, 300 * KW, early)) == "read_before_written"
@@ -111,12 +113,12 @@ def test_a_newer_setpoint_takes_the_place_of_one_that_waits() -> None:
     first = leased(book)
     second = intend(book, 100 * KW)
     assert (command(book, first).status, command(book, first).superseded_by) == ("superseded", second)
-    assert book.refused(LeaseSetpoint(DEVICE, DAY, first, "driver", 1)) == "command_status"
-    book.do(RecordWritten(DEVICE, DAY, first, 1, 0, book.now))
+    assert book.refused(LeaseSetpoint(DEVICE, DAY, first, "driver", TOKEN)) == "command_status"
+    book.do(RecordWritten(DEVICE, DAY, first, TOKEN, 0, book.now))
     assert command(book, first).status == "written", "it was on its way: a fact"
     book.do(RecordReadBack(DEVICE, DAY, first, 300 * KW, book.now))
-    book.do(LeaseSetpoint(DEVICE, DAY, second, "driver", 1))
-    book.do(RecordWritten(DEVICE, DAY, second, 1, 300 * KW, book.now))
+    book.do(LeaseSetpoint(DEVICE, DAY, second, "driver", TOKEN))
+    book.do(RecordWritten(DEVICE, DAY, second, TOKEN, 300 * KW, book.now))
     assert command(book, first).status == "superseded"
     assert book.refused(RecordReadBack(DEVICE, DAY, first, 300 * KW, book.now)) == "command_status"
     book.do(RecordSeen(DEVICE, DAY, first, "M1", 300 * KW, book.now, 0))
@@ -127,26 +129,26 @@ def test_a_doubtful_write_is_ended_by_a_reading_only() -> None:
     for found, status in ((300 * KW, "read_back"), (0, "intended"), (123 * KW, "overridden")):
         book = driven()
         one = leased(book)
-        book.do(RecordWritten(DEVICE, DAY, one, 1, 0, book.now, uncertain="no answer in 500 ms"))
+        book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now, uncertain="no answer in 500 ms"))
         assert command(book, one).status == "unknown"
         book.wait(1000)
         assert book.refused(ExpireSetpoint(DEVICE, DAY, one)) == "command_status"
         assert book.refused(SettleCommands(DEVICE, DAY, "C")) == "command_unknown"
         two = intend(book, 200 * KW, lasts_s=3000)
-        assert book.refused(LeaseSetpoint(DEVICE, DAY, two, "driver", 1)) == "command_unknown"
+        assert book.refused(LeaseSetpoint(DEVICE, DAY, two, "driver", TOKEN)) == "command_unknown"
         book.do(RecordReadBack(DEVICE, DAY, one, found, book.now))
         wanted = "superseded" if status == "intended" else status
         assert command(book, one).status == wanted
         assert day_of(book).standing_w == found
-        book.do(LeaseSetpoint(DEVICE, DAY, two, "driver", 1))
+        book.do(LeaseSetpoint(DEVICE, DAY, two, "driver", TOKEN))
 
 
 def test_a_stop_is_written_though_a_write_is_in_doubt_and_its_reading_ends_the_doubt() -> None:
     book = driven()
     one = leased(book)
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 0, book.now, uncertain="closed"))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now, uncertain="closed"))
     stop = leased(book, 0)
-    book.do(RecordWritten(DEVICE, DAY, stop, 1, None, book.now))
+    book.do(RecordWritten(DEVICE, DAY, stop, TOKEN, None, book.now))
     assert command(book, one).status == "unknown"
     book.do(RecordReadBack(DEVICE, DAY, stop, 0, book.now))
     assert command(book, one).status == "superseded"
@@ -155,11 +157,11 @@ def test_a_stop_is_written_though_a_write_is_in_doubt_and_its_reading_ends_the_d
 def test_midnight_ends_neither_doubt_nor_order() -> None:
     book = driven()
     book.wait(57_580)
-    book.do(TakeLease(DEVICE, "driver", 3600, 500))
+    book.do(TakeLease(DEVICE, "driver", DAY, 3600, 500))
     one = book.do(IntendSetpoint(DEVICE, DAY, setpoint(lasts_s=60_000), "planner")).sequence
     two = book.do(IntendSetpoint(DEVICE, DAY, setpoint(7, lasts_s=60_000), "planner")).sequence
-    book.do(LeaseSetpoint(DEVICE, DAY, two, "driver", 2))
-    book.do(RecordWritten(DEVICE, DAY, two, 2, 0, book.now, uncertain="no answer"))
+    book.do(LeaseSetpoint(DEVICE, DAY, two, "driver", TOKEN + 1))
+    book.do(RecordWritten(DEVICE, DAY, two, TOKEN + 1, 0, book.now, uncertain="no answer"))
     assert command(book, one).status == "superseded"
     left = book.do(IntendSetpoint(DEVICE, DAY, setpoint(8, lasts_s=60_000), "planner")).sequence
     book.wait(30)
@@ -167,29 +169,45 @@ def test_midnight_ends_neither_doubt_nor_order() -> None:
     next_one = IntendSetpoint(DEVICE, tomorrow, setpoint(9, lasts_s=60_000), "planner")
     assert book.refused(IntendSetpoint(DEVICE, DAY, setpoint(9, lasts_s=60_000), "p")) == "command_day"
     assert book.do(next_one).sequence == 1
-    lease = LeaseSetpoint(DEVICE, tomorrow, 1, "driver", 2)
+    assert book.refused(LeaseSetpoint(DEVICE, tomorrow, 1, "driver", TOKEN + 1)) == "lease_lost"
+    book.do(TakeLease(DEVICE, "driver", tomorrow, 3600, 500))
+    token = first_token(tomorrow)
+    lease = LeaseSetpoint(DEVICE, tomorrow, 1, "driver", token)
     assert book.refused(lease) == "command_unknown"
     book.do(RecordReadBack(DEVICE, DAY, two, 7, book.now))
-    assert book.refused(LeaseSetpoint(DEVICE, DAY, left, "driver", 2)) == "command_status"
+    assert book.refused(LeaseSetpoint(DEVICE, DAY, left, "driver", token)) == "command_status"
     book.do(lease)
 
 
 def test_not_applied_may_be_written_again() -> None:
     book = driven()
     one = leased(book)
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 20, book.now))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 20, book.now))
     book.do(RecordReadBack(DEVICE, DAY, one, 20, book.now))
     assert command(book, one).status == "intended"
-    book.do(LeaseSetpoint(DEVICE, DAY, one, "driver", 1))
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 20, book.now))
+    book.do(LeaseSetpoint(DEVICE, DAY, one, "driver", TOKEN))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 20, book.now))
     book.do(RecordReadBack(DEVICE, DAY, one, 300 * KW, book.now))
     assert command(book, one).confirmed
+
+
+def test_a_write_that_is_read_late_is_not_said_to_have_done_nothing() -> None:
+    """A watchdog of 30 s: after it nobody knows whether 0 W is what stood before, or what it fell back to."""
+    for seconds, answer in ((19, "not_applied"), (20, "foreign_written")):
+        book = driven()
+        one = leased(book)
+        book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now, uncertain="no answer"))
+        book.wait(seconds)
+        event = book.do(RecordReadBack(DEVICE, DAY, one, 0, book.now, safe_w=0, fallback_s=20))
+        assert event.__struct_config__.tag == f"command.{answer}.v1"
+    assert event.writer == "watchdog"
+    assert command(book, one).status == "overridden"
 
 
 def test_a_hold_that_was_silently_reverted_is_found() -> None:
     book = driven()
     one = leased(book)
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 0, book.now))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now))
     book.do(RecordReadBack(DEVICE, DAY, one, 300 * KW, book.now))
     book.do(RecordSeen(DEVICE, DAY, one, "M1", 300 * KW, book.now, 0))
     assert book.refused(RecordReadBack(DEVICE, DAY, one, 300 * KW, book.now)) == "command_status"
@@ -204,26 +222,26 @@ def test_a_write_under_a_lost_lease_is_on_record_as_such() -> None:
     book = driven(lasts_s=10)
     one = leased(book)
     book.wait(10)
-    assert book.refused(LeaseSetpoint(DEVICE, DAY, intend(book), "driver", 1)) == "lease_lost"
+    assert book.refused(LeaseSetpoint(DEVICE, DAY, intend(book), "driver", TOKEN)) == "lease_lost"
     late = book.now
     book.wait(10)
-    book.do(TakeLease(DEVICE, "other", 600, 500))
-    in_time = RecordWritten(DEVICE, DAY, one, 1, 0, START + timedelta(seconds=9))
+    book.do(TakeLease(DEVICE, "other", DAY, 600, 500))
+    in_time = RecordWritten(DEVICE, DAY, one, TOKEN, 0, START + timedelta(seconds=9))
     assert PureBook.do(book, in_time).fenced is False
     book = driven(lasts_s=10)
     one = leased(book)
     book.wait(10)
-    assert book.do(RecordWritten(DEVICE, DAY, one, 1, 0, late)).fenced is True
+    assert book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, late)).fenced is True
 
 
 def test_a_stop_is_written_first_and_recorded_later_with_its_true_time() -> None:
     book = driven()
     one = leased(book)
-    book.do(RecordWritten(DEVICE, DAY, one, 1, 0, book.now))
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, 0, book.now))
     stopped = book.now + timedelta(seconds=5)
     book.wait(600)
     two = leased(book, 100 * KW)
-    book.do(RecordWritten(DEVICE, DAY, two, 1, 0, book.now))
+    book.do(RecordWritten(DEVICE, DAY, two, TOKEN, 0, book.now))
     stop = setpoint(0, origin="guard", cause="export")
     told = RecordWrittenFirst(DEVICE, DAY, stop, "j1", 300 * KW, stopped, "driver")
     event = book.do(told)
@@ -250,7 +268,7 @@ def test_refused_with_reasons_and_expired() -> None:
     two = intend(book)
     assert book.refused(ExpireSetpoint(DEVICE, DAY, two)) == "setpoint_in_force"
     book.wait(900)
-    assert book.refused(LeaseSetpoint(DEVICE, DAY, two, "driver", 1)) == "setpoint_expired"
+    assert book.refused(LeaseSetpoint(DEVICE, DAY, two, "driver", TOKEN)) == "setpoint_expired"
     book.do(ExpireSetpoint(DEVICE, DAY, two))
     assert command(book, two).status == "expired"
 
@@ -259,7 +277,7 @@ def test_an_emergency_stop_leaves_only_stops() -> None:
     book = driven()
     one = intend(book)
     book.do(OrderEmergency(EmergencyOrder(kind="stop_all", scope=Scope("site", ("S1",))), "anna", "smoke"))
-    assert book.refused(LeaseSetpoint(DEVICE, DAY, one, "driver", 1)) == "emergency_stop"
+    assert book.refused(LeaseSetpoint(DEVICE, DAY, one, "driver", TOKEN)) == "emergency_stop"
     assert book.refused(IntendSetpoint(DEVICE, DAY, setpoint(), "planner")) == "emergency_stop"
     leased(book, 0)
     book.do(EndEmergency(1, "bert", "aired"))
@@ -313,7 +331,7 @@ class Device(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 20))
     def lease(self, place: int) -> None:
-        self.tell(LeaseSetpoint(DEVICE, DAY, self.any_of(place), "driver", 1))
+        self.tell(LeaseSetpoint(DEVICE, DAY, self.any_of(place), "driver", TOKEN))
 
     @precondition(lambda self: any(one.status == "leased" for one in self.day.commands.values()))
     @rule(arrives=st.booleans(), answered=st.booleans())
@@ -324,7 +342,7 @@ class Device(RuleBasedStateMachine):
         if arrives:
             self.register = self.day.commands[sequence].setpoint.setpoint_w
         doubt = "" if answered else "no answer"
-        told = self.tell(RecordWritten(DEVICE, DAY, sequence, 1, before, self.book.now, doubt))
+        told = self.tell(RecordWritten(DEVICE, DAY, sequence, TOKEN, before, self.book.now, doubt))
         assert told is not None
         self.written[sequence] = self.written.get(sequence, 0) + 1
 

@@ -96,6 +96,27 @@ def test_others_take_a_share_no_further_than_their_connection_and_group_allow() 
     assert refused.value.code == "group_unknown"
 
 
+def test_a_group_is_one_limit_over_portfolios_and_whatever_its_other_devices_do() -> None:
+    """100 W of a feeder: 60 W of the first portfolio leave 40 W to the second; a lost device goes on with its
+    50 W until they expire, one that holds with its 30 W."""
+    other = TurnSite(site="T", portfolio="W", planned_w=60, grid_w=0, import_w=FAR, export_w=FAR)
+    fleet = [device("a", "S", group=0), device("b", "T", group=0)]
+    feeder = [GroupLimit(-100, 100)]
+    found = turn([site("S", 60), other], fleet, Emergencies(), NOW, groups=feeder)
+    assert powers(found) == [60, 40]
+    assert found.missing_w == {"VPP": 0, "W": 20}
+    lost = [device("a", "S", lost=True, standing_w=50, group=0), device("b", "S", group=0)]
+    assert powers(turn([site("S", 100)], lost, Emergencies(), NOW, groups=feeder)) == [0, 50]
+    over = [device("a", "S", lost=True, group=0), device("b", "S", group=0)]
+    assert powers(turn([site("S", 100)], over, Emergencies(), NOW, groups=feeder)) == [0, 100]
+    holds = [device("a", "S", standing_w=30, group=0), device("b", "T", group=0)]
+    held = emergencies(order("hold", Scope("device", ("a",))))
+    found = turn([site("S", 60), site("T", 90)], holds, held, NOW, groups=feeder)
+    assert powers(found) == [30, 70]
+    beyond = [device("a", "S", lost=True, standing_w=150, group=0), device("b", "S", group=0)]
+    assert powers(turn([site("S", 100)], beyond, Emergencies(), NOW, groups=feeder)) == [0, 0], "not forced"
+
+
 def test_a_connection_cuts_a_plan_and_never_reverses_it() -> None:
     fleet = [device("a", "S", standing_w=-20)]
     found = turn([site("S", -80, grid_w=90, import_w=100)], fleet, Emergencies(), NOW)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,13 @@ def test_who_is_held_to_have_written() -> None:
     assert read_back(500, 100, 0, safe_w=0) == ("foreign", "watchdog")
     assert read_back(500, 100, 0, safe_w=0, remote=False) == ("foreign", "local_panel")
     assert read_back(500, 100, 250, earlier_w=(1, 250)) == ("foreign", "another_driver")
+    at_once, late = (
+        read_back(500, 0, 0, safe_w=0, fallback_s=30, after=timedelta(seconds=s)) for s in (29, 30)
+    )
+    assert (at_once, late) == (("not_applied", None), ("foreign", "watchdog")), "it may have held in between"
+    later = timedelta(hours=1)
+    assert read_back(500, 100, 100, safe_w=0, fallback_s=30, after=later).answer == "not_applied"
+    assert read_back(500, 0, 500, safe_w=0, fallback_s=30, after=later).answer == "applied"
     assert read_back(500, None, 0) == ("foreign", "stranger"), "not known is not the same as before"
 
 

@@ -29,8 +29,8 @@ def told(holds: Sequence[bool | None], watch: AlarmWatch | None = None) -> list[
     watch = watch or AlarmWatch(rules=RULES)  # type: ignore[arg-type]
     found = []
     for second, one in enumerate(holds):
-        for step in watch.turn([Finding("cell_temperature_high", one, "56 °C")], at(second)):
-            found.append((second, type(step).__name__, step.since))
+        steps = watch.turn([Finding("cell_temperature_high", one, "56 °C")], at(second))
+        found += [(second, type(step).__name__, step.since) for step in steps]
     return found
 
 

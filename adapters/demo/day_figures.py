@@ -1,0 +1,232 @@
+"""What the driven day came to: planned, commanded, metered, in the ledger, settled; and how it was told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from adapters.demo.driven_book import DAY, END, QUARTER, QUARTERS, SITES, START, STORAGES, DrivenBook
+from adapters.integrity import proven_events
+from adapters.mapper import EnvelopeMapper
+from adapters.queries import meter_month
+from adapters.queries.recorded_plans import RecordedPlan
+from adapters.telemetry.history import History
+from dispatch.control.command_life import (
+    Command,
+    DeviceDay,
+    SetpointReadBack,
+    SetpointWritten,
+    WrittenFirst,
+    command_aggregate,
+)
+from dispatch.devices.role import Role
+from dispatch.health.alarm import AlarmRaised, alarm_aggregate
+from dispatch.telemetry.gaps import GapWatch
+from dispatch.telemetry.settlement_interval import interval_energies, register_reads
+from ledger.interval import Interval
+from ledger.quantity import exact, round_half_away
+from ledger.readings import Register
+from ledger.refusal import Refused
+from ledger.settlement.result import Result
+
+_MAPPER: Final = EnvelopeMapper()
+_DAYS: Final = (DAY - timedelta(days=1), DAY)
+"""The UTC days that the local day is part of."""
+_ROLES: Final[tuple[tuple[Role, Register], ...]] = (
+    ("meter_import_wh", "charge"),
+    ("meter_export_wh", "discharge"),
+)
+
+
+class Energy(NamedTuple):
+    """Wh of the day, both at least 0."""
+
+    charged: int
+    discharged: int
+
+    def plus(self, other: Energy) -> Energy:
+        return Energy(self.charged + other.charged, self.discharged + other.discharged)
+
+
+class SiteDay(NamedTuple):
+    """`registers` is what the storages' meters counted from midnight to midnight, `ledger` the sum of the
+    book's quarter-hours, `settled` what settlement priced."""
+
+    site: str
+    planned: Energy
+    commanded: Energy
+    registers: Energy
+    ledger: Energy
+    settled: Energy
+
+
+class DayFigures(NamedTuple):
+    """`missing`: quarter-hours of a storage's register without a reading. `latencies_ms`: from the write to the
+    reading that shows it. `gaps`: marks of telemetry by kind. `alarms`: a device and a kind."""
+
+    sites: tuple[SiteDay, ...]
+    missing: int
+    statuses: Mapping[str, int]
+    latencies_ms: tuple[int, ...]
+    gaps: Mapping[str, int]
+    samples: int
+    alarms: Mapping[str, int]
+
+
+def day_figures(book: DrivenBook, plan: RecordedPlan, result: Result) -> DayFigures:
+    """Raises:
+    Refused: `demo_agreement` for a register that was not seen at midnight."""
+    commands = {name: list(_commands(book, name)) for name in STORAGES}
+    ledger, missing = _ledger(book)
+    registers, gaps, samples = _telemetry(book)
+    sites = tuple(
+        SiteDay(
+            site=site,
+            planned=_of_powers(plan, site),
+            commanded=_sum(_commanded(commands[name]) for name in _at(site)),
+            registers=_sum(registers[name] for name in _at(site)),
+            ledger=_sum(ledger[name] for name in _at(site)),
+            settled=_settled(result, site),
+        )
+        for site in SITES
+    )
+    statuses = Counter(one.status for told in commands.values() for one in told)
+    latencies, alarms = _told(book)
+    return DayFigures(sites, missing, statuses, latencies, gaps, samples, alarms)
+
+
+def check_agreement(figures: DayFigures) -> None:
+    """Registers, ledger and settlement have the same Wh at every site.
+
+    Raises:
+        Refused: `demo_agreement`, with the site.
+    """
+    for one in figures.sites:
+        if not one.registers == one.ledger == one.settled:
+            wrong = f"meters {one.registers}, ledger {one.ledger}, settled {one.settled}"
+            raise Refused("demo_agreement", wrong, place=f"site {one.site}")
+
+
+def _at(site: str) -> tuple[str, ...]:
+    return tuple(name for name, its in STORAGES.items() if its == site)
+
+
+def _sum(parts: Iterator[Energy]) -> Energy:
+    found = Energy(0, 0)
+    for one in parts:
+        found = found.plus(one)
+    return found
+
+
+def _energy(power_w: int, lasts: timedelta) -> Energy:
+    wh = round_half_away(Fraction(abs(power_w) * (lasts // timedelta(microseconds=1)), 3600 * 10**6))
+    return Energy(0, wh) if power_w > 0 else Energy(wh, 0)
+
+
+def _of_powers(plan: RecordedPlan, site: str) -> Energy:
+    planned = plan.of(site)
+    assert planned is not None, "it is a member of the unit"
+    return _sum(_energy(power_w, QUARTER) for power_w in planned.setpoint_w)
+
+
+def _commands(book: DrivenBook, device: str) -> Iterator[Command]:
+    for day in _DAYS:
+        state = book.stack.door.state(command_aggregate(device, day))
+        if isinstance(state, DeviceDay):
+            yield from (one for _, one in sorted(state.commands.items()))
+
+
+def _commanded(commands: list[Command]) -> Energy:
+    """Each setpoint from its write to the next one, or to its end."""
+    written = sorted((one for one in commands if one.written_at is not None), key=_written_at)
+    ends: list[datetime] = [_written_at(one) for one in written[1:]] + [END]
+    return _sum(
+        _energy(one.setpoint.setpoint_w, max(min(end, one.setpoint.expires_at) - _written_at(one), timedelta(0)))
+        for one, end in zip(written, ends, strict=True)
+    )
+
+
+def _written_at(command: Command) -> datetime:
+    assert command.written_at is not None, "only those that were written"
+    return command.written_at
+
+
+def _ledger(book: DrivenBook) -> tuple[dict[str, Energy], int]:
+    keys = [(f"STORAGE-{name}", register) for name in STORAGES for _, register in _ROLES]
+    with book.reading() as (connection, position):
+        month = meter_month.load(
+            connection, book.stack.settings.book, keys, Interval(START, END), QUARTER.seconds, position
+        )
+    there = month.wh != meter_month.MISSING
+    sums = (month.wh * there).sum(axis=1).tolist()
+    found = {name: Energy(sums[2 * n], sums[2 * n + 1]) for n, name in enumerate(STORAGES)}
+    return found, int((~there).sum())
+
+
+def _telemetry(book: DrivenBook) -> tuple[dict[str, Energy], Counter[str], int]:
+    history = History(book.stack.client, book.stack.settings.book)
+    found: dict[str, Energy] = {}
+    gaps: Counter[str] = Counter()
+    count = 0
+    first, last = (round(at.timestamp() * 1000) for at in (START, END))
+    for name in STORAGES:
+        for device in (name, f"M-{name}"):
+            samples = [one for _, batch in history.batches(device) for one in batch.samples]
+            watch = GapWatch(device)
+            gaps.update(mark.kind for one in samples for mark in watch.seen(one))
+            count += len(samples)
+        sums: list[int] = []
+        for role, register in _ROLES:
+            reads = register_reads(samples, role)
+            (whole,) = interval_energies(
+                reads, first_ms=first, end_ms=last, interval_s=QUARTERS * QUARTER.seconds
+            )
+            if whole.wh is None:
+                raise Refused("demo_agreement", f"{whole.missing}", place=f"STORAGE-{name}.{register}")
+            sums.append(whole.wh)
+        found[name] = Energy(*sums)
+    return found, gaps, count
+
+
+def _settled(result: Result, site: str) -> Energy:
+    sums = {"charged": 0, "discharged": 0}
+    for line in result.lines:
+        if (line.kind, line.code, line.site) != ("stream", "arbitrage", site):
+            continue
+        for term in line.basis:
+            label = term.label.partition(",")[0]
+            if label in sums and term.unit == "Wh":
+                sums[label] += int(exact(term.quantity))
+    return Energy(**sums)
+
+
+def _told(book: DrivenBook) -> tuple[tuple[int, ...], Counter[str]]:
+    """From the events themselves: latencies and alarms."""
+    names = [command_aggregate(name, day) for name in STORAGES for day in _DAYS]
+    written: dict[tuple[str, int], datetime] = {}
+    found: list[int] = []
+    alarms: Counter[str] = Counter()
+    with book.reading() as (connection, position):
+        of_commands = list(proven_events.of_aggregates(connection, names, position))
+        of_alarms = list(
+            proven_events.of_aggregates(connection, [alarm_aggregate(name) for name in STORAGES], position)
+        )
+    for proven in of_commands:
+        for event in _MAPPER.to_envelope(proven.header.topic, proven.state).events:
+            match event:
+                case SetpointWritten() | WrittenFirst():
+                    written[proven.header.aggregate, event.sequence] = event.at
+                case SetpointReadBack():
+                    begun = written.pop((proven.header.aggregate, event.sequence), None)
+                    if begun is not None:
+                        found.append((event.at - begun) // timedelta(milliseconds=1))
+                case _:
+                    pass
+    for proven in of_alarms:
+        for event in _MAPPER.to_envelope(proven.header.topic, proven.state).events:
+            if isinstance(event, AlarmRaised):
+                alarms[f"{event.device} {event.alarm.kind}"] += 1
+    return tuple(sorted(found)), alarms

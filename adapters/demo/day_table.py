@@ -1,0 +1,43 @@
+"""The driven day as a table: a line a site, then how it was commanded and told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from adapters.demo.day_figures import DayFigures, Energy
+from adapters.demo.driven_book import DrivenBook
+from adapters.settling import Settled
+from ledger.quantity import decimal_text
+
+
+def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
+    """kWh charged and discharged: as planned, as commanded, by the meters, in the ledger, as settled."""
+    say = book.console.print
+    say("  kWh in/out    planned            commanded               meters               ledger              settled")
+    for one in figures.sites:
+        columns = (one.planned, one.commanded, one.registers, one.ledger, one.settled)
+        say(f"  {one.site:<5}" + "".join(f"{_kwh(energy):>21}" for energy in columns))
+    result = settled.result
+    recorded = "recorded" if settled.recorded else "unchanged"
+    say(
+        f"  {result.contract} {result.month} through {result.through}: run {settled.run}, {settled.kind},"
+        f" {recorded}, pool {result.pool} {result.currency}\n"
+        f"  meters, ledger and settlement agree to the Wh; {figures.missing} quarter-hours without a reading\n"
+        f"  commands    {_counts(figures.statuses)}\n"
+        f"  latency     write to readback p50 {_at(figures.latencies_ms, 50)} ms,"
+        f" p99 {_at(figures.latencies_ms, 99)} ms, of {len(figures.latencies_ms)}\n"
+        f"  telemetry   {figures.samples:,} samples; marks: {_counts(figures.gaps)} (unseen, stuck: the lapses)\n"
+        f"  alarms      {_counts(figures.alarms)}"
+    )
+
+
+def _kwh(energy: Energy) -> str:
+    return f"{decimal_text(energy.charged, 3)}/{decimal_text(energy.discharged, 3)}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
+
+
+def _at(ordered: Sequence[int], percent: int) -> str:
+    return f"{ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]}" if ordered else "-"

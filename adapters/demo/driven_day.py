@@ -1,0 +1,95 @@
+"""The last chapter: a fleet of storages is driven through a planned day, and ledger, meter and settlement agree.
+
+The storages are a process of their own, spoken to by Modbus TCP; a day passes in lapses (`day_lapse`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Final
+
+from adapters.demo import day_table
+from adapters.demo.day_drive import DrivenDay
+from adapters.demo.day_figures import check_agreement, day_figures
+from adapters.demo.day_story import story_of
+from adapters.demo.driven_book import (
+    ACTOR,
+    BEGIN,
+    DAY,
+    END,
+    METER,
+    PROFILE,
+    SOC,
+    STORAGES,
+    DrivenBook,
+    fleet,
+    found,
+    permit,
+    plan_day,
+)
+from adapters.demo.peer_process import peer_process
+from adapters.settling import Settled, settle_month
+from dispatch.control.command_life import command_aggregate
+from ledger.interval import Month
+from ledger.refusal import Refused
+
+_MORNING: Final = timedelta(hours=9)
+
+
+def tell(book: DrivenBook) -> None:
+    """Raises:
+    Refused: what a step is refused for; `demo_drive`, `demo_agreement` when registers, ledger and
+        settlement differ."""
+    book.console.rule("12. six storages are driven through a day")
+    book.console.print(
+        "  real       the driver, its leases, commands and journal; Modbus TCP; telemetry, store and forward;\n"
+        "             the planner; NATS, killed and started; State Grid Shanghai's tariff of August 2026\n"
+        "  simulated  the storages, their meters and loads, a process of its own; the day passes in lapses\n"
+        "             between the boundaries of its quarter-hours, at which everything is in real time"
+    )
+    found(book)
+    if _driven(book):
+        book.console.print("  driven before: nothing of it is repeated")
+    else:
+        _drive(book)
+    book.clock.move_to(END + _MORNING)
+    settled = _settle(book)
+    plan = book.plan()
+    assert plan is not None, "it was driven"
+    figures = day_figures(book, plan, settled.result)
+    check_agreement(figures)
+    day_table.show(book, figures, settled)
+
+
+def _driven(book: DrivenBook) -> bool:
+    days = (DAY - timedelta(days=1), DAY)
+    return any(
+        book.stack.door.state(command_aggregate(name, day)) is not None for name in STORAGES for day in days
+    )
+
+
+def _drive(book: DrivenBook) -> None:
+    made = plan_day(book)
+    plan = book.plan()
+    assert plan is not None, "it was made"
+    book.say(f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours, {made.head.solver_ms} ms")
+    began = time.monotonic()
+    book.clock.move_to(BEGIN)
+    with peer_process(
+        book.folder / "storages", PROFILE, METER, count=len(STORAGES), soc=SOC, ahead_ms=book.clock.ahead_ms
+    ) as peers:
+        permit(book, fleet(peers.ports))
+        day = DrivenDay(book, peers, plan, story_of(plan))
+        asyncio.run(day.live())
+    book.console.print(f"  the day took {time.monotonic() - began:.1f} s")
+
+
+def _settle(book: DrivenBook) -> Settled:
+    done = settle_month(
+        book.stack.door, book.stack.database, Month.of(DAY), actor=ACTOR, through=DAY, today=DAY + timedelta(days=1)
+    )
+    if not done.runs:
+        raise Refused("demo_agreement", f"the day was not settled: {done.refused}")
+    return done.runs[0]

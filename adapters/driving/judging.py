@@ -1,0 +1,136 @@
+"""What a device has of us, judged by each reading of it and of its meter."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from adapters.driving.device_state import meter_tolerance_w, millis, shown_w
+from adapters.driving.device_writes import Found, Outcome, falls_back_s
+from adapters.driving.one_device import Alarm, OneDevice
+from adapters.driving.tried import AtDevice, Wish
+from adapters.driving.wishes import Wishes
+from dispatch.control.foreign_writer import read_back
+from dispatch.telemetry.sample import Sample
+
+METER_LATE: Final = timedelta(seconds=10)
+_EARLY: Final = timedelta(seconds=2)
+"""A revert timer counts whole seconds: a device falls back so much before its setpoint is over."""
+_OVER: Final[tuple[Alarm, ...]] = ("device_refused", "interlock", "intent_refused")
+"""Over when a setpoint holds."""
+
+
+class Judging:
+    """Of one device."""
+
+    def __init__(self, one: OneDevice, wishes: Wishes) -> None:
+        self._one = one
+        self._wishes = wishes
+        self._metered = False
+
+    def written(self, wish: Wish, before_w: int | None, outcome: Outcome) -> AtDevice:
+        """It was written; what a reading says of that is to be judged."""
+        one, setpoint = self._one, wish.setpoint
+        limits = one.device.profile.limits
+        assert limits is not None, "a storage has limits"
+        away = abs(setpoint.setpoint_w - (before_w or 0))
+        ramp = timedelta(seconds=away // max(limits.ramp_w_per_s, 1) + 1)
+        one.standing = AtDevice(
+            setpoint=setpoint,
+            day=wish.day,
+            target_w=setpoint.setpoint_w,
+            before_w=before_w,
+            written_at=outcome.at,
+            refreshed_at=one.seconds(),
+            expected_at=outcome.at + ramp + METER_LATE,
+        )
+        one.alarms.pop("unreachable", None)
+        one.state.unbeaten = not one.beaten_in_time()
+        return one.standing
+
+    def expire(self, now: datetime) -> None:
+        """What stands is over when its time is."""
+        standing = self._one.standing
+        if standing is None or now < standing.setpoint.expires_at or not standing.confirmed:
+            return
+        self._one.standing = None
+        if not standing.seen:
+            self._one.steps.tell_expired(standing)
+
+    def take(self, sample: Sample) -> None:
+        """A sample of the device, whoever read it."""
+        one = self._one
+        one.state.take(sample)
+        standing = one.standing
+        if one.writing or standing is None or sample.lost or sample.at < standing.written_at:
+            return
+        shown = shown_w(one.device, sample)
+        if shown is not None:
+            self.judge(standing, Found(one.state.obeyed_w(shown, millis(sample.at)), sample.at))
+        power = sample.value("active_power")
+        if power is not None and not self._metered:
+            self._compare(one.device.meter, Found(power, sample.at))
+
+    def metered(self, meter: str, measured: Found) -> None:
+        """What another device says, which is the storage's own meter."""
+        self._metered = True
+        self._compare(meter, measured)
+
+    def judge(self, standing: AtDevice, found: Found) -> None:
+        """What a reading after a write says; on record, and for what is done next."""
+        one = self._one
+        if found.at < standing.written_at or self._falling_back(standing, found):
+            return
+        setpoint, remote = standing.setpoint, one.snapshot.mode in (None, "remote")
+        fallback_s = falls_back_s(one.device.profile, setpoint.expires_at - standing.written_at)
+        answer = read_back(
+            setpoint.setpoint_w,
+            None if standing.confirmed else standing.before_w,
+            found.w,
+            tolerance_w=one.tolerance_w + (setpoint.band_w if standing.confirmed else 0),
+            safe_w=one.device.safe_w,
+            remote=remote,
+            fallback_s=fallback_s,
+            after=found.at - standing.written_at,
+        )
+        if answer.answer == "applied" and standing.confirmed:
+            return
+        one.steps.tell_read(
+            standing,
+            found,
+            tolerance_w=one.tolerance_w,
+            safe_w=one.device.safe_w,
+            remote=remote,
+            fallback_s=fallback_s,
+        )
+        if answer.answer == "applied":
+            standing.confirmed = True
+            for alarm in _OVER:
+                one.alarms.pop(alarm, None)
+            return
+        one.standing = None
+        if answer.answer == "foreign" and answer.writer != "watchdog":
+            one.alarm("foreign_writer", f"{answer.writer} set {found.w} W")
+        self._wishes.not_held(setpoint, answer, found)
+        one.woken.set()
+
+    def _falling_back(self, standing: AtDevice, found: Found) -> bool:
+        """Its own timer ended it, as it was told to."""
+        timed = standing.confirmed and "revert_timer" in self._one.device.profile.roles
+        ending = found.at >= standing.setpoint.expires_at - _EARLY
+        return timed and ending and abs(found.w - self._one.device.safe_w) <= self._one.tolerance_w
+
+    def _compare(self, meter: str, measured: Found) -> None:
+        """Whether what is measured is what stands."""
+        one = self._one
+        standing = one.standing
+        if standing is None or not standing.confirmed or standing.seen or measured.at < standing.written_at:
+            return
+        tolerance = meter_tolerance_w(one.limits)
+        if abs(measured.w - standing.setpoint.setpoint_w) <= tolerance + standing.setpoint.band_w:
+            standing.seen = True
+            one.alarms.pop("meter_disagrees", None)
+            if meter:
+                one.steps.tell_seen(standing, meter, measured, tolerance)
+        elif measured.at > standing.expected_at:
+            one.alarm("meter_disagrees", f"{measured.w} W in place of {standing.setpoint.setpoint_w} W")

@@ -1,0 +1,99 @@
+"""What all parts of one device's executor share: the device, what is known of it, and what it has of us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+from adapters.driving.device_state import DeviceState, DrivenDevice, millis, register_tolerance_w
+from adapters.driving.journal import Journal
+from adapters.driving.lease_keeper import LeaseKeeper
+from adapters.driving.port import DevicePort
+from adapters.driving.steps import Steps
+from adapters.driving.telling import Teller
+from adapters.driving.tried import AtDevice
+from adapters.driving.watched_door import WatchedDoor
+from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
+
+Alarm = Literal[
+    "foreign_writer", "device_refused", "unreachable", "meter_disagrees", "watchdog", "record_refused",
+    "start", "journal", "intent_refused", "interlock",
+]  # fmt: skip
+
+BEAT_S: Final = 1.0
+"""What a watchdog's time may seem shorter to us than to the device."""
+
+
+class OneDevice:
+    """`lock` is the poller's: one request at a time. `clock` is the wall's, `seconds` one that never goes
+    back."""
+
+    def __init__(
+        self,
+        port: DevicePort,
+        lock: asyncio.Lock,
+        door: WatchedDoor,
+        device: DrivenDevice,
+        limits: DeviceLimits,
+        clock: Callable[[], datetime],
+        seconds: Callable[[], float],
+        journal: Journal,
+        holder: str,
+        lease_s: int,
+    ) -> None:
+        self.device: Final = device
+        self.port: Final = port
+        self.lock: Final = lock
+        self.door: Final = door
+        self.clock: Final = clock
+        self.seconds: Final = seconds
+        self.journal: Final = journal
+        self.limits = limits
+        self.commissioned = False
+        self.clock_lost = False
+        self.stop_cause = ""
+        self.alarms: dict[Alarm, str] = {}
+        self.keeper: Final = LeaseKeeper(device.id, holder, door, clock, lasts_s=lease_s, seconds=seconds)
+        self.state: Final = DeviceState(device)
+        self.telling: Final = Teller(door, lambda refused: self.alarm("record_refused", str(refused)))
+        self.steps: Final = Steps(door, self.telling, journal, device.id, holder)
+        self.tolerance_w: Final = register_tolerance_w(device.profile)
+        self.standing: AtDevice | None = None
+        """The last setpoint that was written, while it is not over."""
+        self.resolved = 0
+        """Under which unbroken lease device and record were brought to agree."""
+        self.writing = False
+        self.beaten_at: float | None = None
+        """When its watchdog was refreshed last."""
+        self.woken: Final = asyncio.Event()
+
+    @property
+    def snapshot(self) -> DeviceSnapshot:
+        return self.state.snapshot(self.clock())
+
+    @property
+    def ready(self) -> bool:
+        """It holds the lease, and device and record agree."""
+        return self.keeper.held() and self.resolved == self.keeper.unbroken
+
+    @property
+    def doubtful(self) -> bool:
+        """A write of which nobody knows whether it arrived."""
+        return self.standing is not None and not self.standing.confirmed
+
+    def beaten_in_time(self) -> bool:
+        """Whether its watchdog cannot have found us silent; one without a watchdog never does."""
+        control = self.device.profile.control
+        if control is None or control.watchdog is None:
+            return True
+        most = control.watchdog.timeout_s - BEAT_S
+        return self.beaten_at is not None and self.seconds() - self.beaten_at < most
+
+    def standing_w(self) -> int | None:
+        """The setpoint that the device obeys now; None where that is not known."""
+        return self.state.standing_w(millis(self.clock()))
+
+    def alarm(self, alarm: Alarm, text: str) -> None:
+        self.alarms[alarm] = text

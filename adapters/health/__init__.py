@@ -1,0 +1,1 @@
+"""Devices' health at work: days taken from telemetry, and what follows from them."""

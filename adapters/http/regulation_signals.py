@@ -1,0 +1,49 @@
+"""A market's regulation signal, handed on to the drivers as it comes: no event, and nothing waits for one."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+import msgspec
+import nats.errors
+from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from adapters.driving.regulating import AgcSignal, Followed, signal_subject
+from adapters.http.problem import WRITE_PROBLEMS
+from adapters.http.service import Service
+from ledger.refusal import Refused
+
+_ANSWER_S: Final = 1.0
+
+
+class SignalHeard(msgspec.Struct, frozen=True):
+    """Whether a driver listens, and how many devices follow the signal: those whose setpoint has a band."""
+
+    heard: bool
+    devices: int
+
+
+@post(
+    "/regulation-signals",
+    summary="Follow a market's regulation signal until the next one comes, for 12 s at most",
+    status_code=200,
+    responses=WRITE_PROBLEMS,
+    tags=["Devices"],
+    sync_to_thread=True,
+)
+def signal_regulation(service: NamedDependency[Service], data: JSONBody[AgcSignal]) -> SignalHeard:
+    if not data.fresh(service.clock()):
+        raise Refused("signal_old", "a signal of the last 12 s by our clock", place="at")
+    client = service.log.client
+    subject = signal_subject(service.book, data.portfolio)
+    asked = client.request(subject, msgspec.json.encode(data), timeout=_ANSWER_S)
+    with contextlib.suppress(nats.errors.NoRespondersError):
+        answer = client.run(asked)
+        return SignalHeard(True, msgspec.json.decode(answer.data, type=Followed).devices)
+    return SignalHeard(False, 0)
+
+
+ROUTES: Final = (signal_regulation,)

@@ -1,0 +1,1 @@
+"""Tests of devices' health at work."""

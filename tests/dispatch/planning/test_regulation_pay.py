@@ -1,0 +1,106 @@
+"""What a kW of regulation is expected to earn, by hand (DOMAIN.md 3.6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dispatch.planning.regulation_pay import Told, regulation_pay
+from ledger.interval import Interval
+from ledger.refusal import Refused
+from ledger.streams.performance_factor import GivenScore
+from ledger.streams.regulation import (
+    CapacityPart,
+    MileagePart,
+    RegulationAward,
+    RegulationPerformance,
+    RegulationPrices,
+    RegulationRule,
+)
+
+MIDNIGHT = datetime(2026, 8, 18, 16, tzinfo=UTC)
+"""Of 19 August in Shanghai."""
+
+
+def rule(capacity: CapacityPart | None = None, mileage: MileagePart | None = None) -> RegulationRule:
+    return RegulationRule(
+        id="agc", title="AGC", source="made up for the tests", currency="CNY", zone="Asia/Shanghai",
+        period_s=3600, products=("regulation",), unawarded="refused", uninstructed="capacity_paid",
+        energy="real_time", factor=GivenScore(score_max="1"), settled_max="0.95", capacity=capacity,
+        mileage=mileage,
+    )  # fmt: skip
+
+
+def prices(back: int, kind: Any, *values: int) -> RegulationPrices:
+    """Hundredths, an hour each from the midnight so many days back."""
+    start = MIDNIGHT - timedelta(days=back)
+    end = start + timedelta(hours=len(values))
+    return RegulationPrices(
+        id=f"{kind}-{back}", rule="agc", run="1", interval=Interval(start, end),
+        product="regulation", kind=kind, currency="CNY", scale=2, mantissas=values,
+    )  # fmt: skip
+
+
+def own(back: int = 1) -> tuple[RegulationAward, RegulationPerformance]:
+    """50 kW in two hours, moved by 10 and 20 kW at K 0.8 and 1.00, of which 0.95 is settled."""
+    start = MIDNIGHT - timedelta(days=back)
+    told: dict[str, Any] = {
+        "rule": "agc", "run": "1", "interval": Interval(start, start + timedelta(hours=2)), "site": "S1",
+        "product": "regulation",
+    }  # fmt: skip
+    done = RegulationPerformance(
+        id="done", instructions=(3, 2), mileage_w=(10_000, 20_000), score=(80, 100), score_scale=2, **told
+    )
+    return RegulationAward(id="award", capacity_w=(50_000, 50_000), **told), done
+
+
+def pay(of: RegulationRule, *told: Told) -> list[int]:
+    starts = [MIDNIGHT + timedelta(hours=one) for one in range(2)]
+    found: list[int] = regulation_pay(of, "regulation", told, starts, 3600).price_micro.tolist()
+    return found
+
+
+def test_capacity_is_the_mean_of_each_hour_and_a_weight_takes_of_it() -> None:
+    """(3 + 5) / 2 = 4 and 7 per MW.h; K is (0.8 + 0.95) / 2 = 0.875: 3.5 and 6.125 per MW.h."""
+    plain = rule(CapacityPart(performance_weight="0", hours="awarded"))
+    told = prices(1, "capacity", 300, 600), prices(2, "capacity", 500, 800)
+    assert pay(plain, *told) == [4_000, 7_000]
+    weighed = rule(CapacityPart(performance_weight="1", hours="awarded"))
+    assert pay(weighed, *told, *own()) == [3_500, 6_125]
+    twice = rule(CapacityPart(performance_weight="2", hours="awarded"))
+    assert pay(twice, *told, *own()) == [3_000, 5_250]
+
+
+def test_a_posted_price_needs_no_history() -> None:
+    assert pay(rule(CapacityPart(performance_weight="0", hours="awarded", price="12.5"))) == [12_500, 12_500]
+
+
+def test_mileage_is_what_the_sites_moved_for_each_awarded_kw() -> None:
+    """30 of 100 awarded kW; 0.3 x 6 per MW x 0.875 = 1.575. An award that was not measured tells nothing."""
+    moved = rule(mileage=MileagePart(quantity="measured", shared=False))
+    award, done = own()
+    later = RegulationAward(
+        id="later", rule="agc", run="1", site="S1", product="regulation", capacity_w=(90_000,),
+        interval=Interval(MIDNIGHT, MIDNIGHT + timedelta(hours=1)),
+    )  # fmt: skip
+    told = prices(1, "mileage", 600, 600)
+    assert pay(moved, told, award, done, later) == [1_575, 1_575]
+    by_ratio = rule(mileage=MileagePart(quantity="award_x_ratio", shared=False))
+    assert pay(by_ratio, told, prices(1, "mileage_ratio", 200, 400), award, done) == [10_500, 21_000]
+    shared = rule(
+        CapacityPart(performance_weight="0", hours="awarded", price="1"),
+        MileagePart(quantity="measured", shared=True),
+    )
+    assert pay(shared, told, award, done) == [1_000, 1_000]
+
+
+def test_nothing_is_guessed() -> None:
+    weighed = rule(CapacityPart(performance_weight="1", hours="awarded"))
+    with pytest.raises(Refused) as found:
+        pay(weighed, prices(1, "capacity", 300, 600))
+    assert found.value.code == "performance_missing"
+    with pytest.raises(Refused, match="01:00") as found:
+        pay(weighed, prices(1, "capacity", 300), *own())
+    assert found.value.code == "price_missing"
