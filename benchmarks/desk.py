@@ -50,6 +50,8 @@ _PRODUCT: Final = "da"
 _CLIENTS: Final = 50
 _P99_MS_MAX: Final = 20
 _BIDS_A_SECOND: Final = 500
+_RATES: Final = (50, 100, 150, 200, 300, 400)
+"""Bids a second offered, to see up to which the answers come in time; 200 is each client's 4."""
 _CLEARING_S_MAX: Final = 2
 _SITE_W: Final = 1_000_000
 
@@ -79,6 +81,7 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
         _until_projected(book)
         cpu_ms = used.ms_a_bid(_CLIENTS * each) | {"clients": 1000 * full.cpu_s / (_CLIENTS * each)}
         alone = measured(_load(port, secrets[:1], "alone", 5 * each))
+        offered_p99 = {rate: _offered_p99(port, secrets, rate, quick=quick) for rate in _RATES}
     book.close()
     rate = _CLIENTS * each / full.elapsed_s
     p99 = _ms(paced, 99)
@@ -88,7 +91,8 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
         f"the same, {offered}, median": _ms(paced, 50),
         "the same, as fast as they are answered, p99": _ms(full, 99),
         "the same, one client, median": _ms(alone, 50),
-    } | {f"CPU of a bid, as fast as they are answered: {role}": used for role, used in cpu_ms.items()}
+    } | {f"the same, {rate} bids a second offered, p99": p99_ms for rate, p99_ms in offered_p99.items()}
+    beside |= {f"CPU of a bid, as fast as they are answered: {role}": used for role, used in cpu_ms.items()}
     return [
         Figure(f"{name}, {offered}, p99", p99, _P99_MS_MAX, "limit", "ms", _P99_MS_MAX / p99, 1.0),
         Figure(
@@ -100,8 +104,26 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
             rate / _BIDS_A_SECOND,
             1.0,
         ),
+        _in_time(name, offered_p99 | {_BIDS_A_SECOND: p99}),
         *(Figure(what, value, None, "", "ms", round(value, 2), None) for what, value in beside.items()),
     ]
+
+
+def _offered_p99(port: int, secrets: list[str], rate: int, *, quick: bool) -> float:
+    """Milliseconds, of some seconds at that rate."""
+    each = 2 if quick else max(4, 8 * rate // _CLIENTS)
+    return _ms(measured(_load(port, secrets, f"r{rate}-", each, every_s=_CLIENTS / rate)), 99)
+
+
+def _in_time(name: str, p99_ms: dict[int, float]) -> Figure:
+    """The highest rate up to which each lower one, too, is answered in time; 0 where the lowest is not."""
+    best = 0
+    for rate, took in sorted(p99_ms.items()):
+        if took >= _P99_MS_MAX:
+            break
+        best = rate
+    what = f"{name}: the rate offered at which p99 stays under {_P99_MS_MAX} ms"
+    return Figure(what, best, _BIDS_A_SECOND, "limit", "bids/s", best / _BIDS_A_SECOND, None)
 
 
 def _ms(found: Measured, percent: int) -> float:

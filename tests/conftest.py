@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ settings.register_profile("new", deadline=None, database=None, print_blob=True)
 settings.load_profile(os.environ.get("PROPERTY_SEEDS", "fixed"))
 
 _HERE = Path(__file__).parent
+
+# Otherwise each test process, and each command that one starts, compiles anew all that it loads.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(wrapper=True)

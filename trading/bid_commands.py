@@ -174,8 +174,8 @@ class SubmitBid(OnBid, frozen=True):
     ) -> tuple[BidSubmitted]:
         """Raises:
         Refused: `unknown_bid`, `kill_switch`, `bid_revision`, `bid_status`, `gate_not_open`, `gate_closed`,
-            `contract_forbids`, `risk_policy_missing`, `approval_missing`; `conflict` when the limits, or what
-            stands, changed meanwhile.
+            `awards_unsettled`, `contract_forbids`, `risk_policy_missing`, `approval_missing`; `conflict` when
+            the limits, or what stands, changed meanwhile.
         """
         desk = others.get(risk.AGGREGATE)
         checked_id(self.by, "by")
@@ -189,6 +189,7 @@ class SubmitBid(OnBid, frozen=True):
         market, product = _product_of(draft.bid, others)
         gate = gate_of(market, product, draft.bid.day, draft.bid.first)
         gate.check(now)
+        product.check_settles()
         check_bid(draft.bid, market, product)
         self.check_contracts(draft.bid, product, others)
         policy = policy_of(desk)

@@ -146,16 +146,17 @@ class RecordClearing(msgspec.Struct, frozen=True):
         self, now: datetime, state: ClearingState | None, others: Mapping[str, object]
     ) -> tuple[ClearingRecorded]:
         """Raises:
-        Refused: `unknown_market`, `market_gap`, `unknown_product`; `clearing_intervals` for a count of prices
-            that the day does not have; by hand `clearing_future` of `check_published`, `clearing_gate` while
-            bids may still come in, and `price_limit` for energy beyond what the product clears at;
-            `clearing_run` for a run that was told with other content, or one that is older than the run in
-            force.
+        Refused: `unknown_market`, `market_gap`, `unknown_product`, `awards_unsettled`; `clearing_intervals`
+            for a count of prices that the day does not have; by hand `clearing_future` of `check_published`,
+            `clearing_gate` while bids may still come in, and `price_limit` for energy beyond what the product
+            clears at; `clearing_run` for a run that was told with other content, or one that is older than
+            the run in force.
         """
         one = self.clearing
         history: History[Market] = known(others, f"market.{one.market}", History)
         market = market_at(history, history.latest.document.start_of(one.day))
         product = market.product(one.product)
+        product.check_settles()
         count = market.intervals(product, one.day)
         if len(one.price_u) != count:
             wrong = f"{one.day} has {count} intervals, not {len(one.price_u)}"

@@ -106,6 +106,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     settles_as: SettlesAs | None = None
     """The market rule under which the sites' parts of its awards are settled, and its stream; None where they
     are settled as the market's statement about the trading unit, or not by award."""
+    unsettled: str = ""
+    """Why nothing settles its awards: no bid is submitted, and nothing cleared, before that is known."""
     cleared_floor: Signed | None = None
     cleared_cap: Signed | None = None
     """Between which the market clears, where that is wider than what may be bid."""
@@ -199,6 +201,16 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         if not self.blocks_max and (self.exclusive_groups or self.linked_blocks):
             raise Refused("not_allowed", "a product without blocks groups and links none", place="blocks_max")
 
+    def check_settles(self) -> None:
+        """That there is a way to settle its awards.
+
+        Raises:
+            Refused: `awards_unsettled`.
+        """
+        if self.unsettled:
+            wrong = f"no rule settles an award of {self.id}: {self.unsettled}"
+            raise Refused("awards_unsettled", wrong, place="product")
+
     def _check_settled(self) -> None:
         if self.joint_with is not None:
             checked_id(self.joint_with, "joint_with")
@@ -206,6 +218,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
                 raise Refused("joint_with", "for mileage and capacity of regulation", place="joint_with")
         if self.settles_as is None:
             return
+        if self.unsettled:
+            raise Refused("settles_as", "either the rule, or why there is none", place="unsettled")
         if self.settles_as.stream != self.stream:
             wrong = f"{self.kind} settles as {self.stream}, not {self.settles_as.stream}"
             raise Refused("settles_as", wrong, place="settles_as.stream")

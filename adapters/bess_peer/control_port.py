@@ -13,7 +13,6 @@ from adapters.bess_peer.peer_clock import PeerClock
 from adapters.bess_peer.storage import Storage
 from ledger.refusal import Refused
 
-
 _LINE_MAX: Final = 65_536
 _LAPSE_MS_MAX: Final = 86_400_000
 

@@ -1,4 +1,4 @@
-"""The time of the storages: it never goes back, whatever is done to the machine's clock, and may be moved on."""
+"""The storages' time: it never goes back, whatever is done to the machine's clock, and may be moved on."""
 
 from __future__ import annotations
 

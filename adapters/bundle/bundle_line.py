@@ -25,8 +25,9 @@ def first_line(kind: str, published: PublishedLog) -> bytes:
     first one, also how the log came to it.
 
     Raises:
-        Refused: `log_key` without the key's file.
+        Refused: `log_key` without the key's file; `key_handover` where a file of one is gone.
     """
+    published.check_handovers()
     told: dict[str, object] = {"format": FORMAT, "key": str(published.key()), "kind": kind}
     keys = published.keys()
     if keys is not None and keys.handovers:

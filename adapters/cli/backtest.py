@@ -12,9 +12,14 @@ from cyclopts import App, Parameter
 from adapters.cli import given_file
 from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import Session
+from adapters.documents.language import Language
+from adapters.founded import book_at
+from adapters.queries.as_of import recorded_at_max
 from ledger.interval import Month
+from ledger.refusal import Refused
 
 Format = Literal["text", "csv", "json"]
+ValueFormat = Literal["text", "csv", "json", "pdf", "xlsx"]
 Through = Annotated[date | None, Parameter(help="the last day, of a month that is not over")]
 Issued = Annotated[str, Parameter(help="HH:MM of the day before: when a day at spot is planned")]
 Published = Annotated[str, Parameter(help="HH:MM of the day before: when a day's prices are told")]
@@ -64,7 +69,14 @@ def add_to(app: App, session: Session) -> None:
 
     @app.command
     def value(
-        site: str, month: str, *, through: Through = None, format: Format = "text", as_of: AsOf = None
+        site: Annotated[str, Parameter(help="a site, or a trading unit: all its sites")],
+        month: str,
+        *,
+        through: Through = None,
+        format: ValueFormat = "text",
+        out: Annotated[Path | None, Parameter(help="where a pdf or xlsx is written")] = None,
+        language: Language = "zh",
+        as_of: AsOf = None,
     ) -> None:
         """What a site's month was worth: planned, awarded, delivered, settled, and where money was lost.
 
@@ -72,14 +84,23 @@ def add_to(app: App, session: Session) -> None:
         and contract.
         """
         from adapters.backtest.book import Question
-        from adapters.backtest.value import value as value_of
+        from adapters.backtest.unit_value import value_of_any
         from adapters.backtest.value_text import table, text
+        from adapters.documents.value_document import ValueDocument
+        from adapters.documents.value_pdf import value_pdf
+        from adapters.documents.value_xlsx import value_xlsx
 
+        if format in ("pdf", "xlsx") and out is None:
+            raise Refused("out", "name the file with --out", place="--out")
+        if out is not None:
+            given_file.check_new(out, (f".{format}",))
         with session.open() as stack:
             position = moment(stack, as_of).position
             asked = Question(site, Month.parse(month), position, through)
             with stack.database.reading(stack.settings.book) as connection:
-                report = value_of(connection, stack.settings.book, asked)
+                report = value_of_any(connection, stack.settings.book, asked)
+                recorded_at = recorded_at_max(connection, position)
+                issuer = book_at(connection, position).name
         match format:
             case "text":
                 print(text(report))
@@ -87,6 +108,12 @@ def add_to(app: App, session: Session) -> None:
                 print(table(report), end="")
             case "json":
                 print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+            case "pdf" | "xlsx":
+                assert out is not None, "refused before"
+                document = ValueDocument(report=report, subject=site, recorded_at=recorded_at, issuer=issuer)
+                made = value_pdf(document, language) if format == "pdf" else value_xlsx(document, language)
+                given_file.write(out, made)
+                print(f"written to {out}")
 
 
 def _print_backtest(answer: object, format: Format) -> None:

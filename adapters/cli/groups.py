@@ -50,7 +50,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "plan": ("plan",),
         "backtest": ("backtest", "value"),
         "storage": ("storage",),
-        "commission": ("commission",),
+        "commission": ("commission", "prequalification"),
         "care": ("alarm", "work", "milestone"),
         "health": ("health",),
         "device": ("device",),

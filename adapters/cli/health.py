@@ -92,6 +92,7 @@ def _run(session: Session) -> None:
     with running(session.settings, session.clock, founding=False) as stack, projecting(stack):
         book = stack.settings.book
         history = History(stack.client, book)
+        _say(f"the days of {path} are taken from now on")
         DayTaking(stack.door, stack.database, book, history, devices, stack.clock, _say).run(stopping)
 
 

@@ -18,6 +18,7 @@ from ledger.refusal import Refused
 from ledger.setting_record import StateSetting
 from ledger.transparency.base64_text import base64_text
 from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
+from ledger.transparency.handover import LogKeys
 from ledger.transparency.note import Note
 from ledger.transparency.note_key import NoteKey
 
@@ -127,7 +128,8 @@ def add_to(app: App, session: Session) -> None:
         file: Path,
         *,
         key: Annotated[
-            str | None, Parameter(help="the verifier key, where the key's file is not here")
+            str | None,
+            Parameter(help="a verifier key of the log, former or present, where the key's file is not here"),
         ] = None,
         witness: Annotated[
             list[str] | None, Parameter(help="the verifier key of a witness that must have cosigned it")
@@ -142,7 +144,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             stack.caught_up()
             published = stack.published
-            trusted = _key_for(published, note) if key is None else NoteKey.parse(key)
+            trusted = _keys(published, key).at(Checkpoint.parse(note.text).size)
             witnesses = [NoteKey.parse(one) for one in witness or ()]
             opened = open_checkpoint(note, published.origin, trusted, witnesses)
             for each in witnesses:
@@ -152,10 +154,13 @@ def add_to(app: App, session: Session) -> None:
             return _check(stack, kept, note, file)
 
 
-def _key_for(published: PublishedLog, note: Note) -> NoteKey:
-    """The key under which our own log signed at the size of a note."""
-    current, keys = published.key(), published.keys()
-    return current if keys is None else keys.at(Checkpoint.parse(note.text).size)
+def _keys(published: PublishedLog, given: str | None) -> LogKeys:
+    """The keys of our own log, or those that it handed itself over by to or from the given one."""
+    own = published.keys()
+    if given is None:
+        return LogKeys(published.key()) if own is None else own
+    key = NoteKey.parse(given)
+    return own if own is not None and key in own.known else LogKeys.holding(key, published.handovers())
 
 
 def _check(stack: Stack, kept: Checkpoint, note: Note, file: Path) -> int:

@@ -1,4 +1,5 @@
-"""The demo's chapters in their order: four sites, then two portfolios and a trading week in own books."""
+"""The demo's chapters in their order: four sites, then two portfolios, a trading week and a driven day in own
+books."""
 
 from __future__ import annotations
 
@@ -7,7 +8,18 @@ from typing import Final, Literal, get_args
 
 from rich.console import Console
 
-from adapters.demo import books, close, documents, four_sites, markets, portfolios, trading_week, week_value
+from adapters.demo import (
+    books,
+    close,
+    documents,
+    driven_day,
+    four_sites,
+    markets,
+    portfolios,
+    trading_week,
+    week_value,
+)
+from adapters.demo.driven_book import driven_book
 from adapters.demo.portfolio_book import portfolio_book
 from adapters.demo.trading_book import trading_book
 from adapters.stack import Stack
@@ -25,6 +37,7 @@ Chapter = Literal[
     "documents",
     "trade",
     "value",
+    "drive",
     "all",
 ]
 
@@ -68,4 +81,9 @@ def run_demo(stack: Stack, part: Chapter) -> None:
                 started = time.monotonic()
                 week_value.tell(traded)
                 console.print(f"  chapter value: {time.monotonic() - started:.1f} s")
+    if _CHAPTERS.index("drive") <= last:
+        started = time.monotonic()
+        with driven_book(stack, console) as driven:
+            driven_day.tell(driven)
+        console.print(f"  chapter drive: {time.monotonic() - started:.1f} s")
     console.print(f"done in {time.monotonic() - began:.1f} s")

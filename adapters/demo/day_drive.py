@@ -37,7 +37,7 @@ _AFTER: Final = timedelta(seconds=75)
 _SOON_S: Final = 12.0
 _LOOKED_S: Final = 3.0
 _ALARM_LOOK_S: Final = 1.1
-_ALARM_LASTS: Final = timedelta(seconds=45)
+_ALARM_LASTS: Final = timedelta(seconds=75)
 
 
 class DrivenDay:
@@ -125,7 +125,8 @@ class DrivenDay:
         done = await lapse.settled(_SOON_S)
         self.book.say(
             f"NATS killed and started while the fleet goes from {told_w // 1000} kW to charging:"
-            f" {lapse.total_w() // 1000} kW {loop.time() - begun:.2f} s later{'' if done else ', not all of it'}"
+            f" {lapse.total_w() // 1000} kW {loop.time() - begun:.2f} s later"
+            f"{'' if done else ', not all of it'}"
         )
 
     async def _die(self, lapse: DayLapse, number: int) -> None:
@@ -147,6 +148,7 @@ class DrivenDay:
             f"{took_s:.2f} s later the others of {UNIT} are told {others_w() // 1000} kW"
             f"{'' if taken else ': not all of its share can be given'}"
         )
+        await self._raised(lapse, f"{DEAD}: alarm communication_lost")
 
     async def _come_back(self, lapse: DayLapse) -> None:
         one = lapse.fleet.storages[DEAD]
@@ -171,13 +173,15 @@ class DrivenDay:
         alarms = lapse.fleet.storages[LIAR].executor.alarms
         await lapse.to(self.book.clock() + timedelta(seconds=20))
         await lapse.until(lambda: "meter_disagrees" in alarms, _LOOKED_S)
-        self.book.say(
-            f"{LIAR} acknowledged and shows its setpoint; its meter: {alarms.get('meter_disagrees', 'agrees')}"
-        )
-        # An alarm is what lasts; it is looked for each second.
+        metered = alarms.get("meter_disagrees", "agrees")
+        self.book.say(f"{LIAR} acknowledged its setpoint and shows it; its meter: {metered}")
+        await self._raised(lapse, f"{LIAR}: alarm meter_disagrees")
+
+    async def _raised(self, lapse: DayLapse, alarm: str) -> None:
+        """Until the driver says that it raised it: it looks each second, and an alarm is what lasts."""
         await asyncio.sleep(_ALARM_LOOK_S)
         await lapse.to(self.book.clock() + _ALARM_LASTS)
-        await lapse.until(lambda: any("alarm meter_disagrees" in line for line in self._said), _LOOKED_S)
+        await lapse.until(lambda: any(alarm in line for line in self._said), _LOOKED_S)
 
     async def _recorded(self, lapse: DayLapse) -> None:
         """Until all that was told and metered is in the book."""

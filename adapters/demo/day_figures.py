@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -25,6 +25,7 @@ from dispatch.control.command_life import (
 from dispatch.devices.role import Role
 from dispatch.health.alarm import AlarmRaised, alarm_aggregate
 from dispatch.telemetry.gaps import GapWatch
+from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.settlement_interval import interval_energies, register_reads
 from ledger.interval import Interval
 from ledger.quantity import exact, round_half_away
@@ -64,11 +65,13 @@ class SiteDay(NamedTuple):
 
 
 class DayFigures(NamedTuple):
-    """`missing`: quarter-hours of a storage's register without a reading. `latencies_ms`: from the write to the
-    reading that shows it. `gaps`: marks of telemetry by kind. `alarms`: a device and a kind."""
+    """`missing`: quarter-hours of a storage's register without a reading. `short_wh`: by storage what it
+    was told to discharge and did not. `latencies_ms`: from the write to the reading that shows it. `gaps`:
+    marks of telemetry by kind. `alarms`: a device and a kind."""
 
     sites: tuple[SiteDay, ...]
     missing: int
+    short_wh: Mapping[str, int]
     statuses: Mapping[str, int]
     latencies_ms: tuple[int, ...]
     gaps: Mapping[str, int]
@@ -86,16 +89,19 @@ def day_figures(book: DrivenBook, plan: RecordedPlan, result: Result) -> DayFigu
         SiteDay(
             site=site,
             planned=_of_powers(plan, site),
-            commanded=_sum(_commanded(commands[name]) for name in _at(site)),
-            registers=_sum(registers[name] for name in _at(site)),
-            ledger=_sum(ledger[name] for name in _at(site)),
+            commanded=total(_commanded(commands[name]) for name in _at(site)),
+            registers=total(registers[name] for name in _at(site)),
+            ledger=total(ledger[name] for name in _at(site)),
             settled=_settled(result, site),
         )
         for site in SITES
     )
-    statuses = Counter(one.status for told in commands.values() for one in told)
+    statuses: Counter[str] = Counter(one.status for told in commands.values() for one in told)
+    short = {
+        name: _commanded(told).discharged - registers[name].discharged for name, told in commands.items()
+    }
     latencies, alarms = _told(book)
-    return DayFigures(sites, missing, statuses, latencies, gaps, samples, alarms)
+    return DayFigures(sites, missing, short, statuses, latencies, gaps, samples, alarms)
 
 
 def check_agreement(figures: DayFigures) -> None:
@@ -114,7 +120,8 @@ def _at(site: str) -> tuple[str, ...]:
     return tuple(name for name, its in STORAGES.items() if its == site)
 
 
-def _sum(parts: Iterator[Energy]) -> Energy:
+def total(parts: Iterable[Energy]) -> Energy:
+    """Of all of them."""
     found = Energy(0, 0)
     for one in parts:
         found = found.plus(one)
@@ -129,7 +136,7 @@ def _energy(power_w: int, lasts: timedelta) -> Energy:
 def _of_powers(plan: RecordedPlan, site: str) -> Energy:
     planned = plan.of(site)
     assert planned is not None, "it is a member of the unit"
-    return _sum(_energy(power_w, QUARTER) for power_w in planned.setpoint_w)
+    return total(_energy(power_w, QUARTER) for power_w in planned.setpoint_w)
 
 
 def _commands(book: DrivenBook, device: str) -> Iterator[Command]:
@@ -143,8 +150,10 @@ def _commanded(commands: list[Command]) -> Energy:
     """Each setpoint from its write to the next one, or to its end."""
     written = sorted((one for one in commands if one.written_at is not None), key=_written_at)
     ends: list[datetime] = [_written_at(one) for one in written[1:]] + [END]
-    return _sum(
-        _energy(one.setpoint.setpoint_w, max(min(end, one.setpoint.expires_at) - _written_at(one), timedelta(0)))
+    return total(
+        _energy(
+            one.setpoint.setpoint_w, max(min(end, one.setpoint.expires_at) - _written_at(one), timedelta(0))
+        )
         for one, end in zip(written, ends, strict=True)
     )
 
@@ -174,13 +183,14 @@ def _telemetry(book: DrivenBook) -> tuple[dict[str, Energy], Counter[str], int]:
     first, last = (round(at.timestamp() * 1000) for at in (START, END))
     for name in STORAGES:
         for device in (name, f"M-{name}"):
-            samples = [one for _, batch in history.batches(device) for one in batch.samples]
+            samples = _samples(history, device)
             watch = GapWatch(device)
             gaps.update(mark.kind for one in samples for mark in watch.seen(one))
             count += len(samples)
         sums: list[int] = []
+        of_meter = _samples(history, f"M-{name}")
         for role, register in _ROLES:
-            reads = register_reads(samples, role)
+            reads = register_reads(of_meter, role)
             (whole,) = interval_energies(
                 reads, first_ms=first, end_ms=last, interval_s=QUARTERS * QUARTER.seconds
             )
@@ -189,6 +199,10 @@ def _telemetry(book: DrivenBook) -> tuple[dict[str, Energy], Counter[str], int]:
             sums.append(whole.wh)
         found[name] = Energy(*sums)
     return found, gaps, count
+
+
+def _samples(history: History, device: str) -> list[Sample]:
+    return [one for _, batch in history.batches(device) for one in batch.samples]
 
 
 def _settled(result: Result, site: str) -> Energy:

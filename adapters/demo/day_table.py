@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.demo.day_figures import DayFigures, Energy
+from adapters.demo.day_figures import DayFigures, Energy, total
 from adapters.demo.driven_book import DrivenBook
 from adapters.settling import Settled
 from ledger.quantity import decimal_text
@@ -13,26 +13,35 @@ from ledger.quantity import decimal_text
 def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
     """kWh charged and discharged: as planned, as commanded, by the meters, in the ledger, as settled."""
     say = book.console.print
-    say("  kWh in/out    planned            commanded               meters               ledger              settled")
+    heads = ("planned", "commanded", "meters", "ledger", "settled")
+    say("  kWh in/out" + "".join(f"{head:>20}" for head in heads))
     for one in figures.sites:
         columns = (one.planned, one.commanded, one.registers, one.ledger, one.settled)
-        say(f"  {one.site:<5}" + "".join(f"{_kwh(energy):>21}" for energy in columns))
+        say(f"  {one.site:<10}" + "".join(f"{_kwh(energy):>20}" for energy in columns))
+    sums = [total(column) for column in zip(*(one[1:] for one in figures.sites), strict=True)]
+    say(f"  {'all':<10}" + "".join(f"{_kwh(energy):>20}" for energy in sums))
     result = settled.result
     recorded = "recorded" if settled.recorded else "unchanged"
     say(
         f"  {result.contract} {result.month} through {result.through}: run {settled.run}, {settled.kind},"
         f" {recorded}, pool {result.pool} {result.currency}\n"
-        f"  meters, ledger and settlement agree to the Wh; {figures.missing} quarter-hours without a reading\n"
+        f"  meters, ledger and settlement agree to the Wh;"
+        f" {figures.missing} quarter-hours without a reading\n"
+        f"  not given   {_short(figures.short_wh)}: told to discharge, and not metered\n"
         f"  commands    {_counts(figures.statuses)}\n"
         f"  latency     write to readback p50 {_at(figures.latencies_ms, 50)} ms,"
         f" p99 {_at(figures.latencies_ms, 99)} ms, of {len(figures.latencies_ms)}\n"
-        f"  telemetry   {figures.samples:,} samples; marks: {_counts(figures.gaps)} (unseen, stuck: the lapses)\n"
+        f"  telemetry   {figures.samples:,} samples; {_counts(figures.gaps)} (unseen, stuck: the lapses)\n"
         f"  alarms      {_counts(figures.alarms)}"
     )
 
 
 def _kwh(energy: Energy) -> str:
     return f"{decimal_text(energy.charged, 3)}/{decimal_text(energy.discharged, 3)}"
+
+
+def _short(short_wh: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {decimal_text(wh, 3)}" for name, wh in sorted(short_wh.items())) + " kWh"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

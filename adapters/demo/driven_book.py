@@ -1,4 +1,4 @@
-"""The book of the driven day: six storages at three sites, registered, with terms, a week of load, and a plan."""
+"""The book of the driven day: six storages at three sites, their terms, the load of a week before, a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last chapter: a fleet of storages is driven through a planned day, and ledger, meter and settlement agree.
+"""The last chapter: storages are driven through a planned day, and ledger, meter and settlement agree.
 
 The storages are a process of their own, spoken to by Modbus TCP; a day passes in lapses (`day_lapse`).
 """
@@ -44,7 +44,7 @@ def tell(book: DrivenBook) -> None:
         settlement differ."""
     book.console.rule("12. six storages are driven through a day")
     book.console.print(
-        "  real       the driver, its leases, commands and journal; Modbus TCP; telemetry, store and forward;\n"
+        "  real       the driver, its leases, commands and journal; Modbus TCP; telemetry, outbox;\n"
         "             the planner; NATS, killed and started; State Grid Shanghai's tariff of August 2026\n"
         "  simulated  the storages, their meters and loads, a process of its own; the day passes in lapses\n"
         "             between the boundaries of its quarter-hours, at which everything is in real time"
@@ -74,7 +74,9 @@ def _drive(book: DrivenBook) -> None:
     made = plan_day(book)
     plan = book.plan()
     assert plan is not None, "it was made"
-    book.say(f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours, {made.head.solver_ms} ms")
+    book.say(
+        f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours, {made.head.solver_ms} ms"
+    )
     began = time.monotonic()
     book.clock.move_to(BEGIN)
     with peer_process(
@@ -88,7 +90,12 @@ def _drive(book: DrivenBook) -> None:
 
 def _settle(book: DrivenBook) -> Settled:
     done = settle_month(
-        book.stack.door, book.stack.database, Month.of(DAY), actor=ACTOR, through=DAY, today=DAY + timedelta(days=1)
+        book.stack.door,
+        book.stack.database,
+        Month.of(DAY),
+        actor=ACTOR,
+        through=DAY,
+        today=DAY + timedelta(days=1),
     )
     if not done.runs:
         raise Refused("demo_agreement", f"the day was not settled: {done.refused}")

@@ -1,4 +1,4 @@
-"""The storages of the driven day: a process of its own, with a port each and one on which faults are asked for."""
+"""The storages of the driven day: a process of its own, with a port each and one for what goes wrong."""
 
 from __future__ import annotations
 

@@ -174,11 +174,8 @@ class Fleet:
             for one in here:
                 one.executor.site_draws(now.draws_w(sample.at_ms), sample.at)
         elif of.position == "storage" and value is not None:
-            of_it = [
-                one
-                for one in here
-                if one.id == of.fleet.measures or (not of.fleet.measures and len(here) == 1)
-            ]
+            alone = not of.fleet.measures and len(here) == 1
+            of_it = here if alone else [one for one in here if one.id == of.fleet.measures]
             for one in of_it:
                 one.executor.metered(of.fleet.meter, value, sample.at)
 

@@ -98,8 +98,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True):
     """`id`: as registered. `meter`: the ledger's meter whose readings this device gives, being its revenue
     meter; empty: none. `safe_w`: the power that the device is at in its safe state, W, above 0 discharging.
-    `group`: whose limit it shares with others. `measures`: of a storage's own meter the storage, where several
-    stand at its site.
+    `group`: whose limit it shares with others. `measures`: of a storage's own meter the storage, where
+    several stand at its site.
     """
 
     id: str

@@ -67,8 +67,8 @@ class LeaseKeeper:
         return self._until is not None and self._clock() < self._until and self._seconds() < self._ends
 
     def due(self, now: datetime) -> bool:
-        """Whether it is to be renewed, or to be taken again, by the clock of the wall: where that was moved on,
-        before `turn`'s seconds are over."""
+        """Whether it is to be renewed, or to be taken again, by the clock of the wall: where that was moved
+        on, before `turn`'s seconds are over."""
         return self._until is not None and self._due is not None and now >= self._due
 
     async def turn(self) -> float:

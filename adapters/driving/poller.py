@@ -23,6 +23,8 @@ class Poller:
         self.lock: Final = asyncio.Lock()
         self.late_s = 0.0
         """How much later than planned the last turn began; what waiting for `lock` took is in it."""
+        self.silent = False
+        """Whether the last turn was not answered."""
         self._on_sample: Final = on_sample
         self._phase_s: Final = phase_s
         self._woken = asyncio.Event()
@@ -45,6 +47,7 @@ class Poller:
                     sample = await self.port.read(turns.due())
                 except (Unreachable, WrongAnswer) as error:
                     sample = self.port.lost(str(error))
+            self.silent = bool(sample.lost)
             # The turn is over before anybody is told of it, who may ask for the next one.
             if sample.lost:
                 turns.failed(loop.time())

@@ -236,7 +236,8 @@ class DrivingRole:
     async def _settled(self, readings: SettlingReadings) -> None:
         """Why a meter's telemetry does not become readings of the book, if it does not."""
         while True:
-            for name in {*readings.problems, *(about[9:] for about in self._said if about.startswith(_OF_METER))}:
+            told = {about.removeprefix(_OF_METER) for about in self._said if about.startswith(_OF_METER)}
+            for name in sorted(told | readings.problems.keys()):
                 self._tell(f"{_OF_METER}{name}", readings.problems.get(name, ""))
             await asyncio.sleep(_MEASURED_S)
 
@@ -285,7 +286,8 @@ class DrivingRole:
 
 def _settled_meters(devices: Sequence[FleetDevice]) -> dict[str, str]:
     """The ledger's meter of each device whose registers are settled from."""
-    return {one.id: one.meter for one in devices if one.meter and set(REGISTER_ROLES) & set(one.profile.roles)}
+    roles = set(REGISTER_ROLES)
+    return {one.id: one.meter for one in devices if one.meter and roles & one.profile.roles.keys()}
 
 
 def driver_folder(state: Path, book: str) -> DriverFolder:

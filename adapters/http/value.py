@@ -1,4 +1,4 @@
-"""What a site's month was worth, from plan to settlement; counted in memory, nothing of it is recorded."""
+"""What a month of a site or trading unit was worth, from plan to settlement; nothing of it is recorded."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def show_value(
 ) -> ValueAnswer:
     # The optimiser takes a second to import: no other route waits for it.
     from adapters.backtest.book import Question
-    from adapters.backtest.value import value
+    from adapters.backtest.unit_value import value_of_any
 
     with view.reading() as (connection, position):
         asked = Question(name, Month.parse(month_of(month)), position, through)
-        report = value(connection, view.service.book, asked)
+        report = value_of_any(connection, view.service.book, asked)
     return ValueAnswer(position, report)
 
 

@@ -42,7 +42,9 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
     if keys is None:
         return Signed((), None, ())
     found: list[Checkpoint] = []
-    faults: list[Fault] = []
+    lost = published.lost_handovers()
+    faults = [_lost(published, one.size) for one in lost]
+    keys = LogKeys.leading_to(keys.current, [*keys.handovers, *lost])
     newest: Note | None = None
     for size in sorted(files)[-at_most:]:
         file = files[size]
@@ -106,6 +108,11 @@ def check_not_rolled_back(connection: Connection, published: PublishedLog) -> li
     if _text(kept) != _text(content):
         return [Fault("checkpoint_file", place, f"the checkpoint of {size} envelopes is another than before")]
     return []
+
+
+def _lost(published: PublishedLog, size: int) -> Fault:
+    place = str(published.folder.handover_file(size))
+    return Fault("checkpoint_file", place, published.put_back_text(size))
 
 
 def _gone(folder: Path, size: int) -> Fault:

@@ -18,6 +18,19 @@ _SEAL: Final = (
 )
 
 
+_ARCHIVED: Final = "SELECT 1 FROM ledger.envelope WHERE book = %s LIMIT 1"
+
+
+def make(connection: Connection, book: str) -> None:
+    """What whoever archives a book's first envelope writes, unless it is there: from then on it is missed."""
+    connection.execute(
+        "INSERT INTO ledger.compared_stream (book, created, seal)"
+        " VALUES (%(book)s, '', sha256(convert_to("
+        "jsonb_build_array(%(book)s::text, '', 0, '', '', '', '')::text, 'UTF8'))) ON CONFLICT DO NOTHING",
+        {"book": book},
+    )
+
+
 @contextmanager
 def changing(connection: Connection, book: str, *, anew: bool = False) -> Iterator[None]:
     """The program changes the row inside: what was whole before is sealed after; `anew` whatever it was."""
@@ -25,8 +38,12 @@ def changing(connection: Connection, book: str, *, anew: bool = False) -> Iterat
         f"SELECT seal = {_SEAL} FROM ledger.compared_stream WHERE book = %s FOR UPDATE",  # noqa: S608
         [book],
     ).fetchone()
+    if before is None:
+        whole = connection.execute(_ARCHIVED, [book]).fetchone() is None
+    else:
+        whole = bool(before[0])
     yield
-    if anew or before is None or before[0]:
+    if anew or whole:
         connection.execute(
             f"UPDATE ledger.compared_stream SET seal = {_SEAL} WHERE book = %s",  # noqa: S608
             [book],
@@ -34,9 +51,16 @@ def changing(connection: Connection, book: str, *, anew: bool = False) -> Iterat
 
 
 def fault(connection: Connection) -> Fault | None:
-    """What is wrong with the row of the book that `connection` reads, if anything is."""
+    """What is wrong with the row of the book that `connection` reads, if anything is: it was changed, or
+    there are events and no row."""
     found = connection.execute(
-        f"SELECT 1 FROM ledger.compared_stream WHERE seal IS DISTINCT FROM {_SEAL}"  # noqa: S608
+        "SELECT CASE"  # noqa: S608
+        f" WHEN EXISTS (SELECT 1 FROM ledger.compared_stream WHERE seal IS DISTINCT FROM {_SEAL})"
+        " THEN 'changed'"
+        " WHEN NOT EXISTS (SELECT 1 FROM ledger.compared_stream) AND EXISTS (SELECT 1 FROM ledger.envelope)"
+        " THEN 'taken away' END"
     ).fetchone()
-    text = "it was changed by something else than the program: what it knew of damage may be gone"
-    return None if found is None else Fault("row_altered", "table compared_stream", text)
+    assert found is not None
+    (how,) = found
+    text = f"it was {how} by something else than the program: what it knew of damage may be gone"
+    return None if how is None else Fault("row_altered", "table compared_stream", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from adapters.integrity import compared_row
 from adapters.postgres import binary_copy as field
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
@@ -40,3 +41,5 @@ class Archive:
                     )
                 )
             copy.write(field.TRAILER)
+        if batch[0].sequence == 1:
+            compared_row.make(connection, book)

@@ -24,16 +24,34 @@ from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.site import MarketPoint, Site
 from ledger.streams import Fact, Rule
-from ledger.streams.demand_response import DemandResponseRule
+from ledger.streams.capacity_compensation import CapacityLeased
+from ledger.streams.demand_response import (
+    DemandResponseAnnualCut,
+    DemandResponseInstruction,
+    DemandResponseInvitation,
+    DemandResponseOutage,
+    DemandResponseRule,
+)
 from ledger.streams.regulation import AgcInstructions, RegulationPerformance, RegulationRule
+from ledger.streams.service_income import ServiceOrdered
 from ledger.streams.spot import SpotGeneration, SpotRule
 
 _decode_fact: Final = msgspec.json.Decoder(Fact).decode
 _TICK: Final = timedelta(microseconds=1)
+_LOOKED_BACK: Final = (
+    DemandResponseInvitation,
+    DemandResponseInstruction,
+    DemandResponseOutage,
+    DemandResponseAnnualCut,
+    CapacityLeased,
+    ServiceOrdered,
+)
+"""Facts of earlier days that a month's settling looks at; what is told of other ones pays their own month."""
 
 
 class Told(NamedTuple):
-    """The facts about a site and market-wide ones of its rules, and the rules; before what they need.
+    """The facts about a site and market-wide ones of its rules, and the rules; before what they need. Of
+    earlier days only those that settling the month looks back at.
 
     `allocated`: its shares of what was told about the trading units that it stood in.
     """
@@ -164,6 +182,7 @@ def _told(
     rules: registered.Register[Rule],
     interval: Interval,
 ) -> Told:
+    own = [one for one in own if isinstance(one[2], _LOOKED_BACK) or one[2].interval.overlaps(interval)]
     names = sorted({fact.rule for _, _, fact in own})
     found: dict[str, Rule] = {}
     sources: list[Source] = []

@@ -42,9 +42,18 @@ class CheckpointFolder:
         """The smallest of at least `sequence` envelopes: always the same one, once it is there."""
         return self._first(sequence, reverse=False)
 
+    def oldest(self) -> tuple[int, bytes] | None:
+        """The size and content of the smallest that was kept."""
+        return self._first(0, reverse=False)
+
+    def every(self) -> Iterator[bytes]:
+        """What was kept, the smallest first."""
+        for size in _sizes(self.path, _GROUPS, 0, 0, reverse=False):
+            yield self.file(size).read_bytes()
+
     def at(self, size: int) -> bytes | None:
         """What was kept of this very size."""
-        file = self._file(size)
+        file = self.file(size)
         return file.read_bytes() if file.is_file() else None
 
     def keep(self, size: int, content: bytes) -> None:
@@ -57,10 +66,10 @@ class CheckpointFolder:
         if before is not None:
             if before != content:
                 raise Refused(
-                    "split_view", f"another checkpoint of {size} is kept", place=f"{self._file(size)}"
+                    "split_view", f"another checkpoint of {size} is kept", place=f"{self.file(size)}"
                 )
             return
-        target = self._file(size)
+        target = self.file(size)
         self._make(target.parent)
         self._write(target, content)
         self._write(self.path / "latest", content)
@@ -68,13 +77,18 @@ class CheckpointFolder:
     def keep_handover(self, size: int, content: bytes) -> None:
         """Write the checkpoint of a handover of the log's key once more, where it is found among many. The
         caller holds the lock."""
-        self._make(self._handovers)
-        self._write(self._handovers / f"{size}", content)
+        file = self.handover_file(size)
+        self._make(file.parent)
+        self._write(file, content)
 
     def handovers(self) -> list[bytes]:
         """What was kept of them, in no order."""
         found = self._handovers.iterdir() if self._handovers.is_dir() else ()
         return [one.read_bytes() for one in found]
+
+    def handover_file(self, size: int) -> Path:
+        """Where the handover of this size is kept."""
+        return self._handovers / f"{size}"
 
     @property
     def _handovers(self) -> Path:
@@ -86,7 +100,7 @@ class CheckpointFolder:
         before = self.at(size)
         assert before is not None
         assert before.rpartition(b"\n\n")[0] == content.rpartition(b"\n\n")[0]
-        self._write(self._file(size), content)
+        self._write(self.file(size), content)
         newest = self.newest()
         if newest is not None and newest[0] == size:
             self._write(self.path / "latest", content)
@@ -107,7 +121,8 @@ class CheckpointFolder:
         folder.mkdir()
         _sync(folder.parent)
 
-    def _file(self, size: int) -> Path:
+    def file(self, size: int) -> Path:
+        """Where the checkpoint of this size is kept."""
         names = []
         for _ in range(_GROUPS - 1):
             size, group = divmod(size, _GROUP)
@@ -116,7 +131,7 @@ class CheckpointFolder:
 
     def _first(self, least: int, *, reverse: bool) -> tuple[int, bytes] | None:
         found = next(_sizes(self.path, _GROUPS, 0, least, reverse=reverse), None)
-        return None if found is None else (found, self._file(found).read_bytes())
+        return None if found is None else (found, self.file(found).read_bytes())
 
 
 def _sizes(folder: Path, depth: int, before: int, least: int, *, reverse: bool) -> Iterator[int]:

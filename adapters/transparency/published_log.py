@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -103,8 +103,44 @@ class PublishedLog:
         signer = self.signer()
         if signer is None:
             return None
-        kept = (Handover.opened(Note.parse(content)) for content in self.folder.handovers())
-        return LogKeys.leading_to(signer.key, kept)
+        return LogKeys.leading_to(signer.key, self.handovers())
+
+    def handovers(self) -> list[Handover]:
+        """What is kept of how the log came to its key.
+
+        Raises:
+            Refused: as `Handover.opened`.
+        """
+        return [Handover.opened(Note.parse(content)) for content in self.folder.handovers()]
+
+    def lost_handovers(self) -> tuple[Handover, ...]:
+        """Those whose file is gone: the checkpoint of that size is the same note and is still there.
+
+        Without one nothing before it is under a known key, not even the oldest checkpoint.
+        """
+        keys, oldest = self.keys(), self.folder.oldest()
+        if keys is None or oldest is None:
+            return ()
+        try:
+            self._opened(*oldest, keys)
+        except Refused:
+            among = (one for one in self.folder.every() if b"\nformer-key " in one)
+            whole = LogKeys.leading_to(keys.current, [*keys.handovers, *_handovers(among)])
+            return tuple(one for one in whole.handovers if one not in keys.handovers)
+        return ()
+
+    def put_back_text(self, size: int) -> str:
+        """How the file of a lost handover is put back."""
+        kept, lost = self.folder.file(size), self.folder.handover_file(size)
+        return f"the handover of the log's key at {size} is gone; copy {kept} to {lost}, it is the same note"
+
+    def check_handovers(self) -> None:
+        """Raises:
+        Refused: `key_handover` where one is gone: what was signed before it could not be told from a
+            forgery."""
+        for lost in self.lost_handovers():
+            place = str(self.folder.handover_file(lost.size))
+            raise Refused("key_handover", self.put_back_text(lost.size), place=place)
 
     def rotate_key(self, state: Callable[[NoteKey], object]) -> Handover:
         """Hand the log to a new key: the checkpoint that both sign names both, and from then on the new one
@@ -392,6 +428,15 @@ class PublishedLog:
             tree = StoredTree.projected(connection, self.book)
             check_held(checkpoint, tree.size, tree.peaks(min(checkpoint.size, tree.size)))
         return tree.size
+
+
+def _handovers(contents: Iterable[bytes]) -> Iterator[Handover]:
+    """Those of the notes that hand a log over; what is none was not written by the program."""
+    for content in contents:
+        try:
+            yield Handover.opened(Note.parse(content))
+        except Refused:
+            continue
 
 
 def _check_extends(old: Checkpoint, new: Checkpoint, tree: StoredTree) -> None:

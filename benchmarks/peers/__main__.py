@@ -78,10 +78,13 @@ def _of(name: str, prices: Values, ours: _Row) -> str:
         if done.returncode:
             return f"could not be installed: {_last(done.stderr)}"
     asked = json.dumps({"prices": prices.tolist(), "efficiency": _EFFICIENCY, "kw": 1000.0, "kwh": 2000.0})
-    done = subprocess.run(
-        [str(python), str(_RUN), name], input=asked, capture_output=True, text=True, timeout=_TIMEOUT_S,
-        check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [str(python), str(_RUN), name], input=asked, capture_output=True, text=True, timeout=_TIMEOUT_S,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"was not done with {len(prices)} days in {_TIMEOUT_S} s"
     if done.returncode:
         return f"could not be run: {_last(done.stderr)}"
     told = json.loads(done.stdout.strip().splitlines()[-1])
@@ -89,8 +92,8 @@ def _of(name: str, prices: Values, ours: _Row) -> str:
     broken = _broken(schedule)
     peer = _Row(_money(schedule, prices), told["seconds"])
     row = (
-        f"{peer.money:,.2f} USD in {peer.seconds:.1f} s; ours {100 * ours.money / peer.money:.2f} % of its money"
-        f" in 1/{peer.seconds / ours.seconds:.0f} of its time"
+        f"{peer.money:,.2f} USD in {peer.seconds:.1f} s; ours {100 * ours.money / peer.money:.2f} % of its"
+        f" money in 1/{peer.seconds / ours.seconds:.0f} of its time"
     )
     return f"{row}; it breaks limits by {broken:.1f} kWh" if broken > _TOLERANCE_KWH else row
 

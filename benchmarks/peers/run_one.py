@@ -21,8 +21,7 @@ _FLEXMEASURES: Final = "flexmeasures.data.models.planning.linear_optimization"
 
 
 def energypylinear(asked: Asked) -> Schedules:
-    """One battery; its efficiency is the round trip's, taken when charging, so that its stored energy is what can
-    be delivered: the room is given in that."""
+    """One battery; its efficiency is the round trip's, taken when charging: its room is what can be delivered."""
     epl = import_module("energypylinear")
 
     found = []
@@ -64,7 +63,7 @@ def emhass(asked: Asked) -> Schedules:
     """Its optimisation of one battery at prices known, everything else as its defaults have it."""
     pd, np = import_module("pandas"), import_module("numpy")
     made = import_module("emhass.optimization").Optimization
-    package = Path(import_module("emhass").__file__).parent
+    package = Path(str(import_module("emhass").__file__)).parent
     defaults = json.loads((package / "data/config_defaults.json").read_text(encoding="utf-8"))
 
     found = []

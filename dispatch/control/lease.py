@@ -4,9 +4,9 @@ Modbus cannot check a token. So nobody takes a lease over before the last one is
 begun under it has come to its end, by clocks that may differ.
 
 Each UTC day has an aggregate of its own, so that none grows for ever, and no lease lasts past midnight. What
-another day's aggregate holds may change unseen while this one's is decided. So in the first minute of a day only
-he may take the lease who had it up to midnight, which nobody can have changed; whoever had another is over by
-then, with every write.
+another day's aggregate holds may change unseen while this one's is decided. So in the first minute of a day
+only he may take the lease who had it up to midnight, which nobody can have changed; whoever had another is
+over by then, with every write.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class LeaseReleased(msgspec.Struct, frozen=True, tag_field="kind", tag="lease.re
 
 
 class TakeLease(msgspec.Struct, frozen=True):
-    """Take a device's lease for `lasts_s`, and not past the UTC `day`, once nobody else can still be writing to
-    it."""
+    """Take a device's lease for `lasts_s`, and not past the UTC `day`, once nobody else can still be writing
+    to it."""
 
     device: str
     holder: str

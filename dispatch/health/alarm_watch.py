@@ -1,7 +1,7 @@
 """When what is found of a device becomes an alarm, and when an alarm is over.
 
 A finding that lasts `on_s` is an alarm, since when it was first found. An alarm is over when the opposite was
-found for `off_s` without a break: a value that goes to and fro is one alarm. What is not known changes
+found for `off_s` without a break: a value that comes and goes is one alarm. What is not known changes
 neither, and is no opposite.
 """
 

@@ -1268,8 +1268,8 @@ def row(*cells: str) -> str:
     return f"  {cells[0]:<24}" + "".join(f"{cell:>18}" for cell in cells[1:])
 
 
-def checked(file: BinaryIO, key: Key, earlier: Checkpoint | None) -> list[str]:
-    """What was checked, in lines for people.
+def checked(file: BinaryIO, key: Key, kept: str | None) -> list[str]:
+    """What was checked, in lines for people; `kept` is an earlier checkpoint, signed by any of the log's keys.
 
     Raises:
         Wrong: the first thing that does not hold.
@@ -1280,6 +1280,7 @@ def checked(file: BinaryIO, key: Key, earlier: Checkpoint | None) -> list[str]:
     head = own_line(first, lines.place, "format key kind" + " handovers" * handed_over)
     need(head["format"] == BUNDLE, lines.place, f"the format is not {BUNDLE}")
     keys = keys_of(head, key, lines.place)
+    earlier = None if kept is None else checkpoint_under(kept, keys, "--earlier")
     names = ("entitlement", "held", "payable")
     if head["kind"] == "statement":
         counts: Counter[str] = Counter()
@@ -1311,13 +1312,12 @@ def main() -> int:
     given = parser.parse_args()
     try:
         key = key_of(given.key.read_text("utf-8").removesuffix("\n"), str(given.key))
-        note = given.earlier and given.earlier.read_bytes().decode("utf-8")
-        earlier = checkpoint_of(note, key, str(given.earlier)) if given.earlier else None
+        kept = given.earlier.read_bytes().decode("utf-8") if given.earlier else None
         with given.bundle.open("rb") as plain:
             packed = plain.read(2) == b"\x1f\x8b"
             plain.seek(0)
             with gzip.open(plain) if packed else plain as file:
-                told = checked(file, key, earlier)
+                told = checked(file, key, kept)
     except (Wrong, OSError, UnicodeDecodeError) as wrong:
         print(f"REFUSED {wrong}")
         return 1

@@ -81,6 +81,19 @@ class LogKeys(msgspec.Struct, frozen=True):
                 due = one.former
         return cls(current, tuple(reversed(found)))
 
+    @classmethod
+    def holding(cls, key: NoteKey, kept: Iterable[Handover]) -> Self:
+        """The keys of the log of which `key` is one: of the handovers that were kept those that lead to it
+        and on from it."""
+        handovers = sorted(kept, key=lambda one: one.size, reverse=True)
+        chains = (cls.leading_to(one.following, handovers) for one in handovers)
+        return next((one for one in chains if key in one.known), cls(key))
+
+    @property
+    def known(self) -> tuple[NoteKey, ...]:
+        """All of them, the oldest first."""
+        return (*(one.former for one in self.handovers), self.current)
+
     def at(self, size: int) -> NoteKey:
         """Whose signature a checkpoint of `size` envelopes must have: a former key's counts no further than
         its handover, whoever holds it by now."""

@@ -158,6 +158,21 @@ def test_an_earlier_spot_month_asks_no_prices_of_a_later_one(bench: Bench) -> No
     assert not [one for one in result.sources if one.aggregate.startswith("prices.")]
 
 
+def test_a_line_rests_on_facts_of_its_own_month_alone(bench: Bench) -> None:
+    """What was cleared in July is no source of August's lines; a call of July is, whose day the baseline
+    leaves out."""
+    filled(bench)
+    spot_in_july(bench)
+    third, july = hours(3, 10, 11), hours(-3, 10, 11)
+    discharging(bench, third)
+    does(bench, rule(OWN_ACCOUNT), *call("e0", july), *call("e1", third))
+    result = results(bench)["eaas-s1"]
+    (line,) = lines(result, "demand_response")
+    rests_on = {result.sources[at].aggregate for at in line.sources}
+    told_of = {one for one in rests_on if one.startswith("market_fact.")}
+    assert told_of == {f"market_fact.{name}" for name in ("e0", "e0-go", "e1", "e1-go")}
+
+
 def test_a_rule_that_changes_between_two_events_is_refused(bench: Bench) -> None:
     """Both were settled by the version of the month's end."""
     filled(bench)

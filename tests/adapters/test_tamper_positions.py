@@ -163,6 +163,52 @@ def test_what_is_known_beside_the_book_is_not_forgotten_by_a_changed_row(
             known_damage.check(connection)
 
 
+def test_known_damage_is_not_forgotten_by_a_row_that_was_taken_away(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    founded(bench)
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        known_damage.check(connection)
+    known_damage.note(bench.database, bench.book, [Fault("row_altered", "table registered", "it differs")])
+    bench.query("DELETE FROM ledger.compared_stream RETURNING 1")
+    for again in (False, True):
+        if again:
+            continuity.note_compared(
+                bench.client, bench.database, bench.book, continuity.standing_of(bench.log)
+            )
+        with bench.database.reading(bench.book) as connection, pytest.raises(Discontinuity) as refused:
+            known_damage.check(connection)
+        assert (refused.value.fault.code, refused.value.fault.place) == (
+            "row_altered",
+            "table compared_stream",
+        )
+        faults = verify(bench.log, bench.database, bench.nats.monitor_url).faults
+        assert ("row_altered", "table compared_stream") in {(one.code, one.place) for one in faults}
+        assert "FAULT" in terminal_of(bench, capsys)("status")
+    known_damage.note(bench.database, bench.book, ())
+    with bench.database.reading(bench.book) as connection:
+        known_damage.check(connection)
+
+
+def test_a_book_projected_into_an_empty_database_has_its_row(bench: Bench) -> None:
+    founded(bench)
+    with bench.database.reading(bench.book) as connection:
+        known_damage.check(connection)
+    bench.query("DELETE FROM ledger.compared_stream RETURNING 1")
+    with bench.database.reading(bench.book) as connection:
+        assert connection.execute("SELECT 1 FROM ledger.envelope").fetchone() is None
+        known_damage.check(connection)
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        known_damage.check(connection)
+        assert connection.execute("SELECT 1 FROM ledger.compared_stream").fetchone() is not None
+    continuity.guard(bench.log, bench.database)
+    assert verify(bench.log, bench.database, bench.nats.monitor_url).faults == ()
+    with bench.database.reading(bench.book) as connection:
+        known_damage.check(connection)
+
+
 def test_nothing_the_program_writes_beside_seals_what_was_changed(bench: Bench) -> None:
     founded(bench)
     bench.project()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
+from ledger.effective import Period, extended
 from ledger.refusal import Refused
-from tests.adapters.desk.desk_book import CLOSES, DAY, MARKET, MW, OPEN, POLICY, bid
+from tests.adapters.desk.desk_book import CLOSES, DAY, DAY_AHEAD, MARKET, MW, OPEN, POLICY, bid, market
 from tests.adapters.desk.pure_desk import PureDesk, furnished
 from trading.bid_life import Standing
 from trading.clearing import Award, Clearing
@@ -334,3 +336,27 @@ def test_a_policy_without_the_limit_takes_nothing_back() -> None:
     send(desk, first)
     refuse(desk, first)
     assert bound(desk, 72) == 0
+
+
+def test_what_nothing_settles_is_drafted_and_neither_submitted_nor_cleared() -> None:
+    told = "no rule was read"
+    desk = furnished()
+    published(desk, told)
+    refused = code_of(lambda: offer(desk, {72: MW}))
+    assert (refused, desk.bids()["b1"].status) == ("awards_unsettled", "approved")
+    published(desk, "")
+    desk.submit("b1", 1, command_id="again", actor="anna")
+    send(desk, 1)
+    acknowledge(desk, 1)
+    published(desk, told)
+    assert code_of(lambda: desk.record_clearing(cleared({72: MW}), command_id="c", actor="g")) == (
+        "awards_unsettled"
+    )
+
+
+def published(desk: PureDesk, unsettled: str) -> None:
+    """The market's rules, in which this is why nothing settles the product."""
+    product = msgspec.structs.replace(DAY_AHEAD, unsettled=unsettled)
+    desk.pure.states[f"market.{MARKET}"] = extended(
+        None, Period(datetime(2026, 1, 1, tzinfo=UTC)), market(product)
+    )

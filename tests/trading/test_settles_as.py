@@ -20,8 +20,8 @@ from trading.published_market import PublishMarket
 from trading.settles_as import SettlesAs
 
 RULES = Path(__file__).parents[2] / "examples/market_rules"
-BY_STATEMENT = {("jiangsu_demand_response", "cut_day_ahead"), ("jiangsu_demand_response", "cut_intraday")}
-"""Bid for per kW: no rule has prices that are cleared per kW."""
+UNSETTLED = {("jiangsu_demand_response", "cut_day_ahead"), ("jiangsu_demand_response", "cut_intraday")}
+"""Bid for per kW: no rule of prices that are cleared per kW was read."""
 SINCE = Period(datetime(2026, 1, 1, tzinfo=UTC))
 
 
@@ -45,8 +45,12 @@ def test_every_product_of_the_examples_settles_under_a_rule_of_the_examples() ->
         one = example(file.stem)
         for item in one.products:
             if item.settles_as is None:
-                assert (one.id, item.id) in BY_STATEMENT
+                assert (one.id, item.id) in UNSETTLED
+                with pytest.raises(Refused) as refused:
+                    item.check_settles()
+                assert refused.value.code == "awards_unsettled"
                 continue
+            item.check_settles()
             item.settles_as.check(known[item.settles_as.rule], one.currency, one.zone, item.id)
         PublishMarket(SINCE, one).decide(None, histories(*known.values()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 
 import psycopg
 import pytest
@@ -64,7 +65,7 @@ def test_without_nats(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_a_server_that_ends_meanwhile(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def ends(_: Session) -> None:
+    def ends(_: Session, __: Sequence[str]) -> None:
         raise error
 
     monkeypatch.setattr(main, "application", ends)
@@ -73,7 +74,7 @@ def test_a_server_that_ends_meanwhile(monkeypatch: pytest.MonkeyPatch, error: Ex
 
 
 def test_damage_of_the_log_is_no_fault_of_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(_: object) -> None:
+    def damaged(_: object, __: Sequence[str]) -> None:
         raise Refused("tile_content", "the tile of level 0 and index 0 is stored damaged")
 
     monkeypatch.setattr(main, "application", damaged)

@@ -74,7 +74,7 @@ def test_a_pass_is_on_record_and_permits_and_a_failure_takes_it_away(book: Bench
     assert not permits(ModbusTcp(host="10.0.0.7"))
     rig.time.ms += 60_000
     rig.port.commanded.clear()
-    door.execute(TakeLease("bess-1", "driver-1", 60, 100), command_id="l", actor="driver-1")
+    door.execute(TakeLease("bess-1", "driver-1", clock().date(), 60, 100), command_id="l", actor="driver-1")
     with pytest.raises(Refused, match="driver-1 may write"):
         test()
     assert rig.port.commanded == [], "a device that another drives is not touched"

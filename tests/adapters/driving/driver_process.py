@@ -1,4 +1,5 @@
-"""A driver as a process of its own, which dies at once after it has written, before it reads back, or later.
+"""A driver as a process of its own, which dies at once after it has written, before it reads back, or later;
+or which goes on (`held`), for as long as nobody ends it.
 
 `python -m tests.adapters.driving.driver_process NATS SEED BOOK POSTGRES PROFILE PORT FOLDER RUN POWER WHEN`
 """
@@ -33,8 +34,11 @@ async def _drive(arguments: list[str]) -> None:
 
     if when == "written":
         ModbusPort.write_setpoint = write_and_die  # type: ignore[method-assign]
-    async with driving(store, device, Journal(Path(folder), run), run, lease_s=4) as driven:
+    journal, ready = Journal(Path(folder), run), when != "held"
+    async with driving(store, device, journal, run, lease_s=4, ready=ready) as driven:
         driven.executor.want(setpoint(int(power)))
+        if when == "held":
+            await asyncio.Event().wait()
         await driven.until(lambda: stands(driven.executor, int(power)))
         await driven.until(lambda: not driven.executor.untold)
         _die()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatch.control.lease import TOKENS_A_DAY
 from tests.adapters.bess_peer.running_peer import EXAMPLES, ROOT, RunningPeer, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import KW, Journals, Store, driving, fleet_device, furnish, now, stands
@@ -61,7 +62,11 @@ def test_killed_between_write_and_read_back_device_and_record_agree_after_the_re
                 assert executor.snapshot.setpoint_w == 100 * KW
                 await driven.until(lambda: not executor.untold)
                 told = (await store.told("a"))[0]
-                assert (told.found_w, told.token, told.status in ("read_back", "seen")) == (100 * KW, 1, True)
+                assert (told.found_w, told.token % TOKENS_A_DAY, told.status in ("read_back", "seen")) == (
+                    100 * KW,
+                    1,
+                    True,
+                )
                 beats = bess.truth(0)["beats"]
                 # Not one setpoint was written by the second driver: only its heartbeats.
                 assert bess.truth(0)["writes"] - writes <= beats

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.driving import journal as journal_file
 from adapters.driving.journal import Journal
 from dispatch.control.setpoint import Setpoint
 
@@ -79,3 +80,37 @@ def test_a_file_goes_when_all_in_it_is_told(tmp_path: Path) -> None:
 
     asyncio.run(tell())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_file_begins_anew_once_all_in_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never before: what is not on record yet stays on the disk."""
+    monkeypatch.setattr(journal_file, "_BYTES_MAX", 2_000)
+    file = tmp_path / "run-1.jsonl"
+
+    async def one() -> tuple[int, int]:
+        journal = Journal(tmp_path, "run-1")
+        largest = 0
+        waiting, kept = journal.begin("a", STOP, 100, AT)
+        await kept
+        await journal.end(waiting, "certain")
+        for second in range(1, 30):
+            entry, kept = journal.begin("a", STOP, 100, AT + timedelta(seconds=second))
+            await kept
+            await journal.end(entry, "certain")
+            await journal.told(entry.journal)
+            largest = max(largest, file.stat().st_size)
+        await journal.told(waiting.journal)
+        await asyncio.sleep(0.05)
+        emptied = file.stat().st_size
+        last, kept = journal.begin("a", STOP, 100, AT + timedelta(seconds=40))
+        await kept
+        await journal.end(last, "uncertain")
+        await journal.close()
+        return largest, emptied
+
+    largest, emptied = asyncio.run(one())
+    assert largest > 6_000, "one entry that is not told keeps all of it"
+    assert emptied == 0
+    assert _left(tmp_path, "run-2") == [("run-1-31", False)]

@@ -275,8 +275,11 @@ def _stated(stream: Stream, number: int) -> httpx.Response:
 
 def _issue(stream: Stream, number: int) -> httpx.Response:
     """One party's statement of the latest run, as far as it can go."""
-    party = CONTRACT.party_ids[number % len(CONTRACT.party_ids)]
-    path = f"{_RUN}/{party}/{stream.run()}"
+    return _issue_run(stream, CONTRACT.party_ids[number % len(CONTRACT.party_ids)], stream.run())
+
+
+def _issue_run(stream: Stream, party: str, run: int) -> httpx.Response:
+    path = f"{_RUN}/{party}/{run}"
     stream.api.post(f"{path}/review", role="finance")
     stream.api.post(f"{path}/approve", role="admin")
     return stream.submit(f"{path}/issue")
@@ -343,7 +346,13 @@ def _finalise(stream: Stream, _: int) -> httpx.Response:
 
 
 def _close(stream: Stream, _: int) -> httpx.Response:
-    """All that a close waits for, then the close; disputes that are open are carried."""
+    """All that a close waits for, then the close; disputes that are open are carried.
+
+    A corrected run's statement is a difference to the one before: that of each run is issued.
+    """
+    for run in range(1, stream.run()):
+        for party in CONTRACT.party_ids:
+            _issue_run(stream, party, run)
     _finalise(stream, 0)
     stream.api.wait()
     check = stream.api.get("/v1/months/2026-08", "auditor").json()["checklist"]
@@ -556,7 +565,7 @@ def _told_device(stream: Stream, number: int) -> httpx.Response:
         setpoint_w=number, expires_at=bench.now + timedelta(minutes=5), origin="person", cause="by hand"
     )
     for command in (
-        TakeLease("D9", f"driver-{number}", 1, 100),
+        TakeLease("D9", f"driver-{number}", bench.now.astimezone(UTC).date(), 1, 100),
         IntendSetpoint("D9", bench.now.astimezone(UTC).date(), point, "ada"),
     ):
         with contextlib.suppress(Refused):

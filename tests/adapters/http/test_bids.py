@@ -13,18 +13,34 @@ from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import CLOSES, bid, furnish
 from tests.adapters.http.conftest import HOST, Api, problem
+from tests.stack import NatsServer, PostgresServer
 from trading.bid import Bid
 from trading.receipt import BidReceipt
 
 
 @pytest.fixture
 def desk(bench: Bench) -> Iterator[Api]:
+    made = opened(bench)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def bare(nats_server: NatsServer, migrated: PostgresServer) -> Iterator[Api]:
+    """A desk that never has a bid: for tests of what is refused."""
+    bench = Bench(nats_server, migrated)
+    made = opened(bench)
+    yield made
+    made.close()
+    bench.close()
+
+
+def opened(bench: Bench) -> Api:
     furnish(bench)
     made = Api(bench)
     for actor in ("anna", "bert"):
         made.secrets[actor] = made.grant("market_desk", actor=actor)  # type: ignore[index]
-    yield made
-    made.close()
+    return made
 
 
 def body(one: Bid, revision: int = 0) -> dict[str, Any]:
@@ -90,12 +106,12 @@ def test_lists_filter_and_answer_as_of(desk: Api) -> None:
     ],
 )
 def test_what_is_wrong_is_named_and_not_stored(
-    desk: Api, change: dict[str, Any], code: str, place: str
+    bare: Api, change: dict[str, Any], code: str, place: str
 ) -> None:
     wrong = body(bid())
     wrong["bid"] |= change
-    problem(desk.post("/v1/bids", wrong, "anna"), 422, code, place)
-    problem(desk.get("/v1/bids/b1"), 404, "unknown_bid")
+    problem(bare.post("/v1/bids", wrong, "anna"), 422, code, place)
+    problem(bare.get("/v1/bids/b1"), 404, "unknown_bid")
 
 
 def test_the_same_key_with_another_bid_is_refused(desk: Api) -> None:

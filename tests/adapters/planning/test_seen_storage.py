@@ -34,6 +34,7 @@ def test_a_plan_begins_with_what_was_seen_and_with_what_was_planned_from_then_on
     power = before.setpoint_w[7]
     inside = power * 10**6 // TERMS.discharge_ppm if power >= 0 else -(-power * TERMS.charge_ppm // 10**6)
     expected = 200_000 - inside * 180_000 // 3_600_000
+    assert power, "something moves between then and the start"
     name = f"stored.S1_{(start - timedelta(minutes=3)).date()}"
     assert [one for one in rolled.head.rests_on if one.startswith("start of")] == [
         f"start of S1: {name} v{'2' if name.endswith('19') else '1'}, {expected} Wh"

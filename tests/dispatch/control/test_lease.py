@@ -27,8 +27,8 @@ WRITE_MS = 700
 TOKEN = first_token(DAY)
 NEXT = DAY + timedelta(days=1)
 MIDNIGHT = datetime(NEXT.year, NEXT.month, NEXT.day, tzinfo=UTC)
-AHEAD_MS = {"a": -CLOCK_MS // 2, "b": 0, "c": CLOCK_MS // 2}
-"""Three drivers' clocks, as far apart as two may be."""
+AHEAD_MS = {"a": -CLOCK_MS // 2, "c": CLOCK_MS // 2}
+"""Two drivers' clocks, as far apart as two may be."""
 
 
 def test_a_lease_is_taken_held_renewed_and_released() -> None:
@@ -115,13 +115,15 @@ class Asked(NamedTuple):
 
 
 class Drivers(RuleBasedStateMachine):
-    """Drivers that go by what they were last told, and by their own clocks, around midnight; writes take up to
-    `WRITE_MS`, and a lease may be stored long after it was decided: only its own aggregate is looked at then."""
+    """Drivers that go by what they were last told, and by their own clocks, around midnight; writes take up
+    to
+    `WRITE_MS`, and a lease may be stored long after it was decided: only its own aggregate is looked at
+    then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.book = PureBook()
-        self.book.now = MIDNIGHT - timedelta(seconds=3)
+        self.book.now = MIDNIGHT - timedelta(seconds=2)
         self.believed: dict[str, tuple[int, datetime]] = {}
         self.asked: list[Asked] = []
         self.writes: list[tuple[str, int, datetime, datetime]] = []
@@ -131,10 +133,10 @@ class Drivers(RuleBasedStateMachine):
         return self.book.now + timedelta(milliseconds=AHEAD_MS[driver])
 
     @rule(
-        driver=st.sampled_from("abc"),
-        ask=st.sampled_from(["take", "take", "take_late", "renew", "release", "nothing"]),
-        lasts=st.sampled_from([1, 5, 600]),
-        seconds=st.sampled_from([0, 0.1, 0.7, 1.5, 3.0, 10.0, 61.0]),
+        driver=st.sampled_from("ac"),
+        ask=st.sampled_from(["take", "nothing", "take_late", "renew", "release"]),
+        lasts=st.sampled_from([600, 2]),
+        seconds=st.sampled_from([0, 0.5, 1.0, 0.2, 2.0, 61.0]),
     )
     def drive(self, driver: str, ask: str, lasts: int, seconds: float) -> None:
         """It asks, and writes when it believes that it may; then time goes by."""
@@ -213,5 +215,5 @@ class Drivers(RuleBasedStateMachine):
 
 TestDrivers = Drivers.TestCase
 TestDrivers.settings = settings(
-    derandomize=True, max_examples=150, stateful_step_count=25, deadline=None, database=None
+    derandomize=True, max_examples=250, stateful_step_count=12, deadline=None, database=None
 )

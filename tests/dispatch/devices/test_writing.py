@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from dispatch.devices.writing import (
     absent_words,
     encoded,
     heartbeat_write,
+    in_requests,
     nearest_within,
     release_writes,
     setpoint_writes,
@@ -204,3 +206,20 @@ def test_each_heartbeat_is_another_number() -> None:
     with pytest.raises(Refused) as refused:
         heartbeat_write(example("meter_import_export"), 0)
     assert refused.value.code == "control_missing"
+
+
+def test_steps_side_by_side_are_one_request_where_the_device_applies_them_together() -> None:
+    profile = example("bess_swapped")
+    writes = setpoint_writes(profile, 5_000, 60, {})
+    assert in_requests(profile, writes) == writes, "not unless the profile says so"
+    assert profile.control is not None
+    control = msgspec.structs.replace(profile.control, together=True)
+    together = msgspec.structs.replace(profile, control=control)
+    (one,) = in_requests(together, writes)
+    assert (one.point, one.function, one.address) == ("setpoint, revert_after, enable", 16, 2000)
+    assert one.words == sum((write.words for write in writes), ())
+    apart = (writes[0], writes[2], writes[1])
+    assert in_requests(together, apart) == apart, "their order is kept, and nothing is written between them"
+    with pytest.raises(Refused) as refused:
+        msgspec.structs.replace(control, functions=(6,))
+    assert refused.value.place == "together"

@@ -1,0 +1,90 @@
+"""While a setpoint stands: its timer is refreshed, and its own meter says whether it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
+from tests.adapters.conftest import Bench
+from tests.adapters.driving.driven import (
+    KW,
+    Journals,
+    Store,
+    driving,
+    fleet_device,
+    furnish,
+    now,
+    setpoint,
+    stands,
+)
+
+
+@pytest.fixture
+def store(bench: Bench) -> Iterator[Store]:
+    bench.now = now()
+    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
+    furnish(made.front, ("a",))
+    yield made
+    made.client.close()
+
+
+@pytest.mark.fault
+def test_a_timer_shorter_than_the_setpoint_is_refreshed_without_another_intent(
+    store: Store, tmp_path: Path, journals: Journals
+) -> None:
+    text = (EXAMPLES / "bess_swapped.toml").read_text()
+    profile = tmp_path / "short"
+    profile.with_suffix(".toml").write_text(text.replace("maximum = 3600", "maximum = 6"))
+
+    async def drive(port: int) -> None:
+        journal = journals(tmp_path / "journal", "run-1")
+        async with driving(store, fleet_device("a", port, str(profile)), journal, "run-1") as driven:
+            executor = driven.executor
+            executor.want(setpoint(50 * KW, lasts_s=60))
+            await driven.until(lambda: stands(executor, 50 * KW))
+            before = bess.truth(0)
+            for _ in range(18):
+                await asyncio.sleep(0.5)
+                assert bess.truth(0)["target_w"] == 50 * KW, "the device's timer of 6 s ended it"
+            after = bess.truth(0)
+            written = after["writes"] - before["writes"] - (after["beats"] - before["beats"])
+            assert 6 <= written <= 15, "three registers, a third of the timer apart"
+            await driven.until(lambda: not executor.untold)
+        (one,) = await store.told("a")
+        assert one.status == "seen"
+
+    with peer(str(profile)) as bess:
+        asyncio.run(drive(bess.ports[0]))
+
+
+def test_where_the_storage_has_a_meter_of_its_own_that_says_whether_it_is_done(
+    store: Store, tmp_path: Path, journals: Journals
+) -> None:
+    async def drive(port: int) -> None:
+        journal = journals(tmp_path / "journal", "run-1")
+        async with driving(store, fleet_device("a", port), journal, "run-1") as driven:
+            executor = driven.executor
+            executor.metered("M1", 0, now())
+            executor.want(setpoint(20 * KW))
+            await driven.until(lambda: stands(executor, 20 * KW))
+            await driven.until(lambda: executor.snapshot.power_w == 20 * KW)
+            standing = executor.standing
+            assert standing is not None
+            assert not standing.seen, "what the device says of itself is not asked for"
+            executor.metered("M1", 0, standing.expected_at)
+            assert "meter_disagrees" not in executor.alarms, "it may ramp up to then"
+            executor.metered("M1", 9 * KW, standing.expected_at.replace(year=now().year + 1))
+            assert executor.alarms["meter_disagrees"] == "9000 W in place of 20000 W"
+            executor.metered("M1", 19 * KW, now())
+            assert standing.seen
+            assert "meter_disagrees" not in executor.alarms
+            await driven.until(lambda: not executor.untold)
+        (one,) = await store.told("a")
+        assert (one.status, one.meter, one.measured_w) == ("seen", "M1", 19 * KW)
+
+    with peer("bess_swapped") as bess:
+        asyncio.run(drive(bess.ports[0]))
