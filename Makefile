@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 export PYTHON ?= python3
 export TMPDIR := $(CURDIR)/.uv/tmp
+unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 PART ?= all
 ROUNDS ?= 5

@@ -144,7 +144,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             stack.caught_up()
             published = stack.published
-            trusted = _keys(published, key).at(Checkpoint.parse(note.text).size)
+            trusted = keys_of(published, key).at(Checkpoint.parse(note.text).size)
             witnesses = [NoteKey.parse(one) for one in witness or ()]
             opened = open_checkpoint(note, published.origin, trusted, witnesses)
             for each in witnesses:
@@ -154,7 +154,7 @@ def add_to(app: App, session: Session) -> None:
             return _check(stack, kept, note, file)
 
 
-def _keys(published: PublishedLog, given: str | None) -> LogKeys:
+def keys_of(published: PublishedLog, given: str | None) -> LogKeys:
     """The keys of our own log, or those that it handed itself over by to or from the given one."""
     own = published.keys()
     if given is None:

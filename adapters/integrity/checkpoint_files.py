@@ -44,7 +44,7 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
     found: list[Checkpoint] = []
     lost = published.lost_handovers()
     faults = [_lost(published, one.size) for one in lost]
-    keys = LogKeys.leading_to(keys.current, [*keys.handovers, *lost])
+    keys = LogKeys.leading_to(keys.current, [*published.handovers(), *lost])
     newest: Note | None = None
     for size in sorted(files)[-at_most:]:
         file = files[size]

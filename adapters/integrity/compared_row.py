@@ -38,10 +38,9 @@ def changing(connection: Connection, book: str, *, anew: bool = False) -> Iterat
         f"SELECT seal = {_SEAL} FROM ledger.compared_stream WHERE book = %s FOR UPDATE",  # noqa: S608
         [book],
     ).fetchone()
-    if before is None:
-        whole = connection.execute(_ARCHIVED, [book]).fetchone() is None
-    else:
-        whole = bool(before[0])
+    # Where events are archived the row was there: what stands in its place now knows of no damage.
+    fresh = before is None and connection.execute(_ARCHIVED, [book]).fetchone() is None
+    whole = fresh if before is None else bool(before[0])
     yield
     if anew or whole:
         connection.execute(

@@ -124,9 +124,10 @@ class PublishedLog:
         try:
             self._opened(*oldest, keys)
         except Refused:
+            kept = self.handovers()
             among = (one for one in self.folder.every() if b"\nformer-key " in one)
-            whole = LogKeys.leading_to(keys.current, [*keys.handovers, *_handovers(among)])
-            return tuple(one for one in whole.handovers if one not in keys.handovers)
+            whole = LogKeys.leading_to(keys.current, [*kept, *_handovers(among)])
+            return tuple(one for one in whole.handovers if one.size not in {old.size for old in kept})
         return ()
 
     def put_back_text(self, size: int) -> str:

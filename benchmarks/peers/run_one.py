@@ -21,7 +21,7 @@ _FLEXMEASURES: Final = "flexmeasures.data.models.planning.linear_optimization"
 
 
 def energypylinear(asked: Asked) -> Schedules:
-    """One battery; its efficiency is the round trip's, taken when charging: its room is what can be delivered."""
+    """One battery; the round trip is lost in charging, so that its room is what it can deliver."""
     epl = import_module("energypylinear")
 
     found = []

@@ -1269,7 +1269,7 @@ def row(*cells: str) -> str:
 
 
 def checked(file: BinaryIO, key: Key, kept: str | None) -> list[str]:
-    """What was checked, in lines for people; `kept` is an earlier checkpoint, signed by any of the log's keys.
+    """What was checked, in lines for people; `kept` is an earlier checkpoint, by any of the log's keys.
 
     Raises:
         Wrong: the first thing that does not hold.

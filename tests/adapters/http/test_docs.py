@@ -14,7 +14,7 @@ ASKING = {
     "POST /v1/bids/check",
     "POST /v1/regulation-signals",
 }
-"""Questions whose documents do not fit into an address, and a signal that is handed on: nothing is recorded."""
+"""Questions whose documents do not fit into an address, and a signal that is handed on; not recorded."""
 
 
 def test_the_page_loads_nothing_from_elsewhere(settled: Api) -> None:

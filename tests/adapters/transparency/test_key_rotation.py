@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from adapters.bundle.book_bundle import book_bundle
+from adapters.cli.log import keys_of
 from adapters.integrity import checkpoint_files
 from adapters.transparency.log_key import next_key_file, signer_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
 from ledger.setting_record import StateSetting
-from ledger.transparency.checkpoint import Checkpoint
-from ledger.transparency.handover import Handover
-from ledger.transparency.note_key import NoteKey
+from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
+from ledger.transparency.handover import Handover, LogKeys
+from ledger.transparency.note import Note
+from ledger.transparency.note_key import KeyKind, NoteKey, NoteSigner
 from tests.adapters.conftest import Bench
 from tests.adapters.transparency.books import append_parties, published_log
 from tests.ledger.transparency.refusal_code import code
@@ -37,8 +39,8 @@ def rotated(bench: Bench, log: PublishedLog) -> Handover:
     return log.rotate_key(state)
 
 
-def checked(bundle: bytes, key: NoteKey) -> list[str]:
-    told: list[str] = verifier().checked(io.BytesIO(bundle), verifier().key_of(str(key), "key"), None)
+def checked(bundle: bytes, key: NoteKey, earlier: str | None = None) -> list[str]:
+    told: list[str] = verifier().checked(io.BytesIO(bundle), verifier().key_of(str(key), "key"), earlier)
     return told
 
 
@@ -102,6 +104,69 @@ def test_the_verifier_takes_any_of_the_keys(bench: Bench, tmp_path: Path) -> Non
     assert checked(before, keys[0])
     with pytest.raises(verifier().Wrong, match="another key"):
         checked(before, keys[2])
+
+
+def thrice(bench: Bench, log: PublishedLog) -> tuple[list[NoteKey], list[Note]]:
+    """Three keys, each with a checkpoint of its own, of 2, 5 and 8 envelopes."""
+    keys, notes = [], []
+    for number in (0, 2, 4):
+        grown(bench, number, number + 2)
+        notes.append(log.sign())
+        keys.append(log.key())
+        if number < 4:
+            rotated(bench, log)
+    return keys, notes
+
+
+def test_an_earlier_checkpoint_may_be_under_any_of_the_keys(bench: Bench, tmp_path: Path) -> None:
+    log = published_log(bench, tmp_path)
+    stolen = signer_of(log.key_file, log.origin) if log.signer() else None
+    assert stolen is not None
+    keys, notes = thrice(bench, log)
+    made = bundle(bench, log)
+    for key in keys:
+        for note in notes:
+            assert checked(made, key, note.content().decode())
+    forged = Checkpoint.parse(notes[1].text).signed(stolen).content().decode()
+    with pytest.raises(verifier().Wrong, match="--earlier: .* did not sign it"):
+        checked(made, keys[0], forged)
+
+
+def test_log_check_takes_any_of_the_keys_of_what_any_of_them_signed(bench: Bench, tmp_path: Path) -> None:
+    log = published_log(bench, tmp_path)
+    keys, notes = thrice(bench, log)
+    for away in (False, True):
+        if away:
+            log.key_file.unlink()
+        for key in keys:
+            for note in notes:
+                size = Checkpoint.parse(note.text).size
+                opened = open_checkpoint(note, log.origin, keys_of(log, str(key)).at(size))
+                assert opened.checkpoint.size == size
+    other = NoteSigner.of_seed(log.origin, KeyKind.ED25519, bytes(32)).key
+    assert keys_of(log, str(other)) == LogKeys(other), "no key of this log says nothing of another's"
+
+
+@pytest.mark.parametrize("lost", [[3], [6], [3, 6]])
+def test_a_lost_handover_is_named_and_nothing_is_bundled(
+    bench: Bench, tmp_path: Path, lost: list[int]
+) -> None:
+    log = published_log(bench, tmp_path)
+    keys, _ = thrice(bench, log)
+    assert sorted(one.size for one in log.handovers()) == [3, 6]
+    for size in lost:
+        log.folder.handover_file(size).unlink()
+    faults = checkpoint_files.signed(log).faults
+    assert [(one.code, one.place) for one in faults] == [
+        ("checkpoint_file", str(log.folder.handover_file(size))) for size in lost
+    ]
+    assert code(partial(bundle, bench, log)) == "key_handover"
+    for size, fault in zip(lost, faults, strict=True):
+        kept, target = log.folder.file(size), log.folder.handover_file(size)
+        assert f"copy {kept} to {target}" in fault.message
+        target.write_bytes(kept.read_bytes())
+    assert checkpoint_files.signed(log).faults == ()
+    assert checked(bundle(bench, log), keys[0])
 
 
 def tampered(made: bytes, name: str) -> bytes:
