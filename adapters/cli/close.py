@@ -37,6 +37,12 @@ from ledger.statement.life import Life, StatementKey
 As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
 
 
+_INVOICE = "record what is missing with `wattledger record invoice`, before or after the close"
+_ISSUE = "`wattledger statements issue` of their months asks for them"
+_MATCH = "`wattledger record` what it belongs to, before or after the close"
+"""What is done about what is shown and does not stop a close."""
+
+
 def add_to(app: App, session: Session) -> None:
     """Add the commands."""
     statements = App(
@@ -226,14 +232,25 @@ def _wanting(check: Checklist) -> list[str]:
     """What `month` and `close` both tell of a month that has not everything."""
     lists = [
         *((f"{one.contract}, not issued", one.not_issued) for one in check.contracts),
-        *((f"{one.contract}, invoices do not add up", one.not_invoiced) for one in check.contracts),
         ("open disputes", check.open_disputes),
         ("open imports", check.open_imports),
-        ("corrections of earlier months, not issued", check.late_corrections),
         ("journal and statements differ", check.journal_differences),
-        ("unmatched", check.unmatched),
     ]
-    return [f"{title}: {', '.join(names)}" for title, names in lists if names]
+    warnings = [
+        *(
+            (f"{one.contract}, invoices do not add up", one.not_invoiced, _INVOICE)
+            for one in check.contracts
+        ),
+        ("corrections of earlier months, not issued", check.late_corrections, _ISSUE),
+        ("unmatched", check.unmatched, _MATCH),
+    ]
+    told = [f"{title}: {', '.join(names)}" for title, names in lists if names]
+    told += [
+        f"warning, it closes all the same: {title}: {', '.join(names)}; {todo}"
+        for title, names, todo in warnings
+        if names
+    ]
+    return told
 
 
 def _journal(session: Session, as_of: str | None) -> Journal:
