@@ -237,10 +237,7 @@ def _wanting(check: Checklist) -> list[str]:
         ("journal and statements differ", check.journal_differences),
     ]
     warnings = [
-        *(
-            (f"{one.contract}, invoices do not add up", one.not_invoiced, _INVOICE)
-            for one in check.contracts
-        ),
+        *((f"{one.contract}, invoices do not add up", one.not_invoiced, _INVOICE) for one in check.contracts),
         ("corrections of earlier months, not issued", check.late_corrections, _ISSUE),
         ("unmatched", check.unmatched, _MATCH),
     ]

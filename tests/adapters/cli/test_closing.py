@@ -47,6 +47,8 @@ def test_close_tells_what_month_tells(run: Terminal, bench: Bench) -> None:
     assert run("finalise", MONTH, "--as", "ada") == f"{CONTRACT.id}: run 2 of {MONTH} final\n"
     warned = [line for line in told(run, "month", MONTH) if "invoices do not add up" in line]
     assert warned
+    assert all(line.startswith("  warning, it closes all the same: ") for line in warned)
+    assert all("`wattledger record invoice`" in line for line in warned), "what to do"
     *shown, closed = run("close", MONTH, "--as", "ada").splitlines()
     assert (shown, closed) == (warned, f"{MONTH} is closed")
 

@@ -128,7 +128,7 @@ def test_an_earlier_checkpoint_may_be_under_any_of_the_keys(bench: Bench, tmp_pa
         for note in notes:
             assert checked(made, key, note.content().decode())
     forged = Checkpoint.parse(notes[1].text).signed(stolen).content().decode()
-    with pytest.raises(verifier().Wrong, match="--earlier: .* did not sign it"):
+    with pytest.raises(verifier().Wrong, match=r"--earlier: .* did not sign it"):
         checked(made, keys[0], forged)
 
 
