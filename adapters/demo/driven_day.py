@@ -42,7 +42,7 @@ def tell(book: DrivenBook) -> None:
     """Raises:
     Refused: what a step is refused for; `demo_drive`, `demo_agreement` when registers, ledger and
         settlement differ."""
-    book.console.rule("12. six storages are driven through a day")
+    book.console.rule("13. six storages are driven through a day")
     book.console.print(
         "  real       the driver, its leases, commands and journal; Modbus TCP; telemetry, outbox;\n"
         "             the planner; NATS, killed and started; State Grid Shanghai's tariff of August 2026\n"

@@ -41,7 +41,7 @@ class PeerProcess:
         self._control.sendall(msgspec.json.encode(asked) + b"\n")
         answer: dict[str, Any] = msgspec.json.decode(self._lines.readline())
         if not answer["ok"]:
-            raise Refused(answer["code"], answer["message"], place=answer["place"])
+            raise Refused("demo_drive", f"{answer['code']}: {answer['message']}", place=answer["place"])
         return answer
 
     def close(self) -> None:

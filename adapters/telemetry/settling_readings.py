@@ -1,8 +1,7 @@
 """From a revenue meter's telemetry to the ledger's readings, an interval at a time, by the ordinary command.
 
 An interval is decided once: when it is over and what came after it has come, or when its registers are known
-and
-`WAIT_S` have passed. One without a value is left to metering, which estimates it. Its command's id is that of
+and `WAIT_S` have passed. One without a value is left to metering, which estimates it. Its command's id is that of
 the meter and the interval: after a restart nothing is recorded twice, and late telemetry is settled when it
 comes.
 """
@@ -10,6 +9,7 @@ comes.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -80,6 +80,7 @@ class SettlingReadings:
         self.problems: dict[str, str] = {}
         self._clock = clock
         self._door = door
+        self._turning = threading.Lock()
         self._meters = {
             meter: _MeterTelemetry(door, history, device, meter, on_decided)
             for device, meter in meters.items()
@@ -97,11 +98,16 @@ class SettlingReadings:
             await asyncio.sleep(TURN_S)
 
     def turn(self) -> int:
-        """Decide what can be decided now, and answer how many intervals were recorded.
+        """Decide what can be decided now, and answer how many intervals were recorded. Whoever else calls it
+        meanwhile waits.
 
         Raises:
             Unread, StoreFull, StoreUnavailable: NATS is away; to be called again.
         """
+        with self._turning:
+            return self._turn()
+
+    def _turn(self) -> int:
         recorded = 0
         known = KnownMeters(self._door)
         for name, meter in self._meters.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -111,6 +112,14 @@ def test_intervals_are_recorded_when_they_are_over_and_once(metered: Metered) ->
     metered.read(3 * STEP + WAIT_S, 4 * STEP + WAIT_S)
     assert again.turn() == 1
     assert metered.rows() == wanted | {("charge", 3): [STEP], ("discharge", 3): [2 * STEP]}
+
+
+def test_two_who_ask_for_a_turn_at_once_skip_nothing(metered: Metered) -> None:
+    metered.read(-10, 24 * STEP + WAIT_S + 10)
+    with ThreadPoolExecutor(4) as pool:
+        recorded = sum(pool.map(lambda _: metered.settling.turn(), range(8)))
+    assert recorded == 24
+    assert sorted({number for _, number in metered.rows()}) == list(range(24))
 
 
 def test_a_restart_that_forgot_repeats_nothing(metered: Metered, monkeypatch: pytest.MonkeyPatch) -> None:
