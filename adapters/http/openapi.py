@@ -33,8 +33,8 @@ _DESCRIPTION: Final = """\
 A settlement ledger for aggregated battery storage: facts in, statements out, every cent explained.
 
 * Every command needs an `Idempotency-Key`; sent again, it answers the first result. `POST /v1/what-if`,
-  `POST /v1/appraisals` and `POST /v1/bids/check` only ask, `POST /v1/regulation-signals` hands a signal on: they
-  need none, answer 200, and record nothing.
+  `POST /v1/appraisals` and `POST /v1/bids/check` only ask, `POST /v1/regulation-signals` hands a signal on:
+  they need none, answer 200, and record nothing.
 * Every query takes `as_of` (recorded time: a sequence number or an instant) and answers as it would have
   then, and `after`, which waits for a fact just stored. `position` says what an answer was read at. What
   holds at some time takes `effective` too (effective time), or is of a month or an interval. Rights are

@@ -1,9 +1,9 @@
 """From a revenue meter's telemetry to the ledger's readings, an interval at a time, by the ordinary command.
 
 An interval is decided once: when it is over and what came after it has come, or when its registers are known
-and `WAIT_S` have passed. One without a value is left to metering, which estimates it. Its command's id is that of
-the meter and the interval: after a restart nothing is recorded twice, and late telemetry is settled when it
-comes.
+and `WAIT_S` have passed. One without a value is left to metering, which estimates it. Its command's id is
+that of the meter and the interval: after a restart nothing is recorded twice, and late telemetry is settled
+when it comes.
 """
 
 from __future__ import annotations

@@ -75,7 +75,10 @@ def test_a_setpoint_from_intent_to_settlement_each_step_told_twice(floor: Bench)
         (TakeLease("a", "driver-1", DAY, 600, 500), "take-1"),
         (IntendSetpoint("a", DAY, setpoint(200 * KW), "planner"), reaction_id("follow-plan", 17, "a")),
         (LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)), step(1, "leased")),
-        (RecordWritten("a", DAY, 1, first_token(DAY), 0, NOON + timedelta(seconds=3), "no answer"), step(1, "written")),
+        (
+            RecordWritten("a", DAY, 1, first_token(DAY), 0, NOON + timedelta(seconds=3), "no answer"),
+            step(1, "written"),
+        ),
         (RecordReadBack("a", DAY, 1, 200 * KW, NOON + timedelta(seconds=4)), step(1, "read")),
         (RecordSeen("a", DAY, 1, "M1", 199 * KW, NOON + timedelta(seconds=6), 5 * KW), step(1, "seen")),
         (SettleCommands("a", DAY, "C_2026-08_1"), "settle-a"),
@@ -106,7 +109,10 @@ def test_an_emergency_stop_holds_for_what_was_intended_before_it(floor: Bench) -
     do(floor, TakeLease("a", "driver-1", DAY, 600, 500), "take")
     do(floor, IntendSetpoint("a", DAY, setpoint(200 * KW), "planner"), "intend-a")
     do(floor, OrderEmergency(EmergencyOrder(kind="stop_all", scope=Scope("book")), "anna", "smoke"), "stop")
-    assert code_of(floor, LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)), "lease-1") == "emergency_stop"
+    assert (
+        code_of(floor, LeaseSetpoint("a", DAY, 1, "driver-1", first_token(DAY)), "lease-1")
+        == "emergency_stop"
+    )
     assert code_of(floor, IntendSetpoint("b", DAY, setpoint(1), "planner"), "intend-b") == "emergency_stop"
     stopped = NOON + timedelta(seconds=1)
     told = RecordWrittenFirst("a", DAY, setpoint(0, "emergency"), "j-1", 200 * KW, stopped, "driver-1")

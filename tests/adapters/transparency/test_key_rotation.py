@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,10 @@ import pytest
 
 from adapters.bundle.book_bundle import book_bundle
 from adapters.cli.log import keys_of
+from adapters.cli.session import Session
 from adapters.integrity import checkpoint_files
+from adapters.main import application
+from adapters.settings import Settings
 from adapters.transparency.log_key import next_key_file, signer_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
@@ -236,3 +242,47 @@ def test_a_key_that_signs_another_book_too_is_not_handed_over(bench: Bench, tmp_
     beside.mkdir(parents=True)
     (beside / "001").write_text("of another book")
     assert code(partial(rotated, bench, log)) == "key_handover"
+
+
+def test_log_check_of_a_former_keys_checkpoint_under_the_new_key(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(
+        state=tmp_path / "state",
+        book=bench.book,
+        nats_url=bench.nats.url,
+        nats_monitor_url=bench.nats.monitor_url,
+        nats_seed=bench.nats.app_seed,
+        nats_operator_seed=bench.nats.operator_seed,
+        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        log_origin="ledger.example",
+    )
+    app: Any = application(Session(settings, bench.clock))
+
+    def run(*arguments: str) -> str:
+        capsys.readouterr()
+        assert app(arguments, exit_on_error=False) in (None, 0)
+        return capsys.readouterr().out
+
+    with projecting(bench):
+        append_parties(bench, range(2))
+        former = run("log", "key", "--make").strip()
+        kept = tmp_path / "kept"
+        kept.write_text(run("log", "checkpoint"))
+        run("log", "rotate-key", "--as", "ada")
+        following = run("log", "key").strip()
+        assert following != former
+        for key in (former, following):
+            assert "go on from the 2" in run("log", "check", str(kept), "--key", key)
+
+
+@contextmanager
+def projecting(bench: Bench) -> Iterator[None]:
+    projector = bench.projector()
+    thread = threading.Thread(target=projector.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        projector.stop()
+        thread.join()
