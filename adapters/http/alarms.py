@@ -35,13 +35,13 @@ class AlarmBody(msgspec.Struct, frozen=True):
     detail: Text
 
 
-class AcknowledgementBody(msgspec.Struct, frozen=True):
+class AlarmAcknowledgement(msgspec.Struct, frozen=True):
     kind: AlarmKind
     since: Instant
     note: Text
 
 
-class ClearingBody(msgspec.Struct, frozen=True):
+class AlarmClearing(msgspec.Struct, frozen=True):
     kind: AlarmKind
     since: Instant
     reason: Text
@@ -82,7 +82,7 @@ def raise_alarm(intake: NamedDependency[Intake], name: Name, data: JSONBody[Alar
     sync_to_thread=True,
 )
 def acknowledge_alarm(
-    intake: NamedDependency[Intake], name: Name, data: JSONBody[AcknowledgementBody]
+    intake: NamedDependency[Intake], name: Name, data: JSONBody[AlarmAcknowledgement]
 ) -> Response[Stored]:
     return intake.execute(AcknowledgeAlarm(name, data.kind, data.since, intake.actor, data.note))
 
@@ -95,7 +95,7 @@ def acknowledge_alarm(
     sync_to_thread=True,
 )
 def clear_alarm(
-    intake: NamedDependency[Intake], name: Name, data: JSONBody[ClearingBody]
+    intake: NamedDependency[Intake], name: Name, data: JSONBody[AlarmClearing]
 ) -> Response[Stored]:
     return intake.execute(ClearAlarm(name, data.kind, data.since, intake.actor, data.reason))
 

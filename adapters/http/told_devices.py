@@ -31,7 +31,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     setpoint_w: tuple[int, ...]
 
 
-class Acknowledgement(msgspec.Struct, frozen=True):
+class FallbackAcknowledgement(msgspec.Struct, frozen=True):
     """`digest` is the SHA-256 that the site worked out itself from the schedule that it holds."""
 
     digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -97,7 +97,7 @@ def store_fallback(
     sync_to_thread=True,
 )
 def acknowledge_fallback(
-    intake: NamedDependency[Intake], name: DeviceName, data: JSONBody[Acknowledgement]
+    intake: NamedDependency[Intake], name: DeviceName, data: JSONBody[FallbackAcknowledgement]
 ) -> Response[Stored]:
     return intake.execute(AcknowledgeFallback(name, data.digest))
 

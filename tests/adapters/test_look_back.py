@@ -170,7 +170,7 @@ def test_a_contract_without_its_calendar_is_refused_alone(
     assert told(found) == [("agency-s3", "correction 1")]
     (missing,) = found.refused
     assert (missing.contract, missing.code) == ("eaas-s1", "run_calendar_missing")
-    assert missing.reason.endswith("'later_v1', which is not published for 2026-08")
+    assert "'later_v1', which is not published for 2026-08: publish it with wattledger" in missing.reason
     with pytest.raises(Refused) as caught:
         settle(bench, LATE, "eaas-s1")
     assert (caught.value.code, caught.value.place) == ("run_calendar_missing", "contract eaas-s1")

@@ -80,3 +80,10 @@ def test_every_reference_resolves(settled: Api) -> None:
     schemas = settled.client.get("/docs/openapi.json").json()["components"]["schemas"]
     assert set(re.findall(r'"#/components/schemas/([^"]+)"', text)) <= schemas.keys()
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", name) for name in schemas)
+
+
+def test_no_two_schemas_have_one_title(settled: Api) -> None:
+    """Generated clients name their models by it."""
+    schemas = settled.client.get("/docs/openapi.json").json()["components"]["schemas"]
+    titles = [schema["title"] for schema in schemas.values() if "title" in schema]
+    assert sorted(titles) == sorted(set(titles))
