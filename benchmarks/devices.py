@@ -25,6 +25,7 @@ import uvloop
 
 from adapters.driving.fleet_file import FleetDevice, ModbusTcp
 from adapters.driving.poller import Poller
+from adapters.loaded import keep_what_is_loaded
 from adapters.modbus.port import ModbusPort
 from benchmarks.figure import Figure
 from dispatch.devices.control import Control, Limits, WriteStep
@@ -73,6 +74,7 @@ async def _reading(profile: Profile, ports: Sequence[int], control: int, seconds
         Poller(_port(profile, number, port), partial(seen, number), number / count * 60)
         for number, port in enumerate(ports)
     ]
+    keep_what_is_loaded()
     tasks = [asyncio.create_task(poller.run()) for poller in pollers]
     await asyncio.sleep(_WARM_S)
     for each in late_ms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 import sys
@@ -27,6 +26,7 @@ from adapters.gateway.configured import gateway_file
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
 from adapters.integrity import known_damage, position_rows
+from adapters.loaded import keep_what_is_loaded
 from adapters.projections import PROJECTIONS
 from adapters.projector import Position, Projector
 from adapters.queries import imports_page
@@ -37,7 +37,6 @@ from adapters.stated_settings import state_settings
 from ledger.refusal import Refused
 
 _RESTART_S = 1.0
-_YOUNG_MAX: Final = 50_000
 _IMPORTS_SHOWN: Final = 20
 _ROLE_OPTIONS: Final = {"plan": ("--role",), "health": ("watch",)}
 _WIDTH: Final = 2 + max(len(name) for name in ("open import", *(one.name for one in PROJECTIONS)))
@@ -106,7 +105,7 @@ def add_to(app: App, session: Session) -> None:
         check_folder(settings)
         with running(settings, session.clock) as stack:
             projector = stack.projector()
-            _keep_what_is_loaded()
+            keep_what_is_loaded()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: projector.stop())
             access, ended = AccessLog(stack.client, settings.book, session.clock), threading.Event()
@@ -154,19 +153,8 @@ def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
         stack.people,
         signing_keys(session.settings),
     )
-    _keep_what_is_loaded()
+    keep_what_is_loaded()
     serve_http(app, session.settings.http_host, session.settings.http_port)
-
-
-def _keep_what_is_loaded() -> None:
-    """What was imported and wired stays to the end. A full collection of garbage that looks through it takes
-    a tenth of a second, in which nothing is answered, and a bid's thousands of numbers bring one about.
-
-    What is new is looked through once for fifty bids of a thousand segments, not for each.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG_MAX)
 
 
 def _supervise(stack: Stack, stopping: threading.Event) -> int:

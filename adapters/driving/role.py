@@ -42,6 +42,7 @@ from adapters.driving.watched_door import StoreLost, WatchedDoor
 from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
 from adapters.integrity.checked_recorder import CheckedRecorder
+from adapters.loaded import keep_what_is_loaded
 from adapters.modbus.port import ports as modbus_ports
 from adapters.mqtt.port import MqttPort
 from adapters.nats.log import Log
@@ -137,6 +138,7 @@ class DrivingRole:
         health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules)
         heard.append(health.seen)
         states = SiteStates(fleet, door, self._clock, self._say)
+        keep_what_is_loaded()
         names = tuple(fleet.storages)
         board = fleet.stops.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
         ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
