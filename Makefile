@@ -22,7 +22,7 @@ client: setup ## A typed Python client of the API, generated into var/client
 	PATH="$(CURDIR)/.venv/bin:$$PATH" openapi-python-client generate --path .uv/tmp/openapi.json --meta none \
 		--output-path var/client/wattledger_client --overwrite --fail-on-warning --config examples/desk/client.yaml
 
-TEST := $(PY) -m pytest -n 5 --dist worksteal -o tmp_path_retention_policy=failed
+TEST := $(PY) -m pytest -n 4 --dist worksteal -o tmp_path_retention_policy=failed
 
 test: setup ## The tests, fixed seeds, real servers
 	$(TEST) -m "not fault" $(ARGS)
