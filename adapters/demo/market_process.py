@@ -104,7 +104,7 @@ def market_process(
         "reference market",
         [
             *(sys.executable, "-m", "adapters.reference_market", "--prices", str(prices), "--port", "0"),
-            *("--parameters", str(parameters), "--admin-token", admin_token, "--state", str(folder)),
+            *("--parameters", str(parameters), f"--admin-token={admin_token}", "--state", str(folder)),
             *("--clock", clock.isoformat()),
         ],
         log,

@@ -202,9 +202,11 @@ def test_while_nats_is_away_the_problem_is_told_and_putting_goes_on(way: Way) ->
         for number in range(1, 30):
             assert way.outbox.put(sample(number))
             await asyncio.sleep(0.01)
-        async with asyncio.timeout(30):
-            while not forwarder.problem:
-                await asyncio.sleep(0.01)
+        for _ in range(3000):
+            if forwarder.problem:
+                break
+            await asyncio.sleep(0.01)
+        assert forwarder.problem
         assert forwarder.acknowledged == 0
         running.cancel()
         with suppress(asyncio.CancelledError):
