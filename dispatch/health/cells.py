@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -79,9 +79,3 @@ def findings(sample: Sample, limits: CellLimits) -> Iterator[CellFinding]:
         yield CellFinding("cell_temperature_high", "critical", f"{hot} m°C, allowed {limits.hottest_mc} m°C")
     if cold is not None and cold < limits.coldest_mc:
         yield CellFinding("cell_temperature_low", "warning", f"{cold} m°C, allowed {limits.coldest_mc} m°C")
-
-
-def daily_spread(samples: Iterable[Sample], rest_w: int) -> int | None:
-    """The middle spread of a day's samples at rest: what a trend is made of; None without any."""
-    found = sorted(spread for one in samples if (spread := spread_mv(one, rest_w)) is not None)
-    return found[len(found) // 2] if found else None

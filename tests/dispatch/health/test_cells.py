@@ -8,7 +8,7 @@ import pytest
 
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import Role
-from dispatch.health.cells import CellLimits, daily_spread, findings, spread_mv
+from dispatch.health.cells import CellLimits, findings, spread_mv
 from dispatch.health.state_of_health import CapacityTest, state_of_health
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
@@ -50,12 +50,6 @@ def test_what_is_not_known_is_not_found_wrong_and_never_zero() -> None:
     assert kinds(cell_voltage_min=None, cell_temperature_max=None, cell_temperature_min=None) == []
     assert spread_mv(sample(cell_voltage_max=3_900, active_power=1_001), 1_000) is None, "under power"
     assert spread_mv(sample(active_power=None), 1_000) is None
-
-
-def test_a_days_spread_is_the_middle_one_at_rest() -> None:
-    day = [sample(cell_voltage_max=3_320 + mv) for mv in (10, 12, 500)] + [sample(active_power=90_000)]
-    assert daily_spread(day, 1_000) == 12
-    assert daily_spread([sample(active_power=90_000)], 1_000) is None
 
 
 def test_health_is_the_last_test_less_the_fade_since() -> None:
