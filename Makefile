@@ -9,7 +9,7 @@ ARGS ?=
 PART ?= all
 ROUNDS ?= 5
 
-.PHONY: demo cluster client test faults soak check setup bench format lock clean
+.PHONY: demo cluster client test faults soak check setup bench peers format lock clean
 
 demo: setup ## Run the main job on embedded servers and leave the API running (ARGS=--exit stops after printing)
 	.venv/bin/wattledger demo --part $(PART) $(ARGS)
@@ -47,6 +47,9 @@ check: setup ## Format, lint, types, import rules, spelling, dependencies, migra
 
 bench: setup ## Ratios against limits and peers, taken in one run
 	$(PY) -m benchmarks $(ARGS)
+
+peers: setup ## Other planners in environments of their own (.uv/peers), the same days given to each (ARGS="pypsa emhass")
+	$(PY) -m benchmarks.peers $(ARGS)
 
 format: setup
 	.venv/bin/ruff format .

@@ -1,4 +1,4 @@
-"""The front door for whoever awaits: commands and reads that come at the same time share a thread."""
+"""The front door for whoever awaits: commands and reads that come at the same time share a turn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AwaitedDoor:
 
     def __init__(self, door: FrontDoor) -> None:
         self._door = door
-        self._saves = Turns[Save](door.accept)
+        self._saves = Turns[Save](door.accepted_together)
         self._asked = Turns[_Asked](self._answer)
 
     async def execute_all(self, wishes: Sequence[Wish], *, actor: str) -> list[Receipt]:
@@ -43,7 +43,10 @@ class AwaitedDoor:
         await self._asked(asked)
         return asked.state
 
-    def _answer(self, together: Sequence[_Asked]) -> None:
-        states = self._door.states({one.aggregate for one in together})
+    async def _answer(self, together: Sequence[_Asked]) -> None:
+        names = {one.aggregate for one in together}
+        states = await self._door.held(names)
+        if len(states) < len(names):
+            states |= await asyncio.to_thread(self._door.states, names - states.keys())
         for one in together:
             one.state = states[one.aggregate]

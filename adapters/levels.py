@@ -6,22 +6,25 @@ A session of fifty clients has fifty keys and as many units, and none of them ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from adapters.nats.log import Log, StoreUnavailable
-
-T = TypeVar("T")
 
 _SELDOM: Final = frozenset({"key", "market", "trading_unit"})
 """Kinds with few and short events; the last one of a kind is sent with the answer."""
 
 
-def last_of_kinds(log: Log, aggregates: Sequence[str]) -> dict[str, int]:
-    """Of each aggregate of a kind that seldom changes, the sequence of that kind's last event.
+def seldom(aggregates: Iterable[str]) -> list[str]:
+    """Those of kinds that seldom change."""
+    return [name for name in aggregates if name.partition(".")[0] in _SELDOM]
 
-    Only where several of a kind are asked for: one costs as much itself. Read through the leader, so that an
-    aggregate whose events were all known up to there has not changed.
+
+async def last_of_kinds(log: Log, aggregates: Collection[str]) -> dict[str, int]:
+    """Of each of these aggregates, whose kinds seldom change, the sequence of the kind's last event.
+
+    Read through the leader, so that an aggregate whose events were all known up to there has not changed. All
+    kinds are asked for at the same time.
 
     Raises:
         StoreUnavailable, nats.errors.Error: NATS does not answer.
@@ -29,26 +32,23 @@ def last_of_kinds(log: Log, aggregates: Sequence[str]) -> dict[str, int]:
     kinds: dict[str, list[str]] = {}
     for name in aggregates:
         kinds.setdefault(name.partition(".")[0], []).append(name)
-    found: dict[str, int] = {}
-    for kind, names in kinds.items():
-        if kind in _SELDOM and len(names) > 1:
-            found |= dict.fromkeys(names, _answer(log, log.last_of_noun(kind)))
-    return found
+    try:
+        lasts = await asyncio.gather(*map(log.last_of_noun, kinds))
+    except OSError as error:
+        raise _unanswered(error) from error
+    return {name: last for names, last in zip(kinds.values(), lasts, strict=True) for name in names}
 
 
-def confirmed(log: Log, versions: Mapping[str, int]) -> set[str]:
+async def confirmed(log: Log, versions: Mapping[str, int]) -> set[str]:
     """Of which the leader knows no later version: another server that was read from may lag behind it.
 
     Raises:
         StoreUnavailable, nats.errors.Error: NATS does not answer.
     """
-    if not versions:
-        return set()
-    return _answer(log, _confirmed(log, versions))
-
-
-async def _confirmed(log: Log, versions: Mapping[str, int]) -> set[str]:
-    lasts = await asyncio.gather(*map(log.last_of, versions))
+    try:
+        lasts = await asyncio.gather(*map(log.last_of, versions))
+    except OSError as error:
+        raise _unanswered(error) from error
     return {
         name
         for (name, version), last in zip(versions.items(), lasts, strict=True)
@@ -56,8 +56,5 @@ async def _confirmed(log: Log, versions: Mapping[str, int]) -> set[str]:
     }
 
 
-def _answer(log: Log, question: Coroutine[Any, Any, T]) -> T:
-    try:
-        return log.client.run(question)
-    except OSError as error:
-        raise StoreUnavailable(f"NATS did not answer a read: {error!r}") from error
+def _unanswered(error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"NATS did not answer a read: {error!r}")

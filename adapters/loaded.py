@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 from typing import Final
 
-_YOUNG_MAX: Final = 50_000
-"""So many new objects before they are looked through: once for fifty bids of a thousand segments."""
+_YOUNG_MAX: Final = 250_000
+"""So many new objects before they are looked through, which stops everything. A bid has a thousand segments,
+each an object, and none of them is garbage: what fifty clients have under way at once never comes to this."""
 
 
 def keep_what_is_loaded() -> None:

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 import msgspec
 
-from adapters.nats import access_stream
+from adapters.nats import access_stream, telemetry_stream
 from adapters.nats.wire import checked_book
 from ledger.refusal import Refused
 
@@ -35,7 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `checkpoints` is the folder of the signed checkpoints of every book's transparency log, `log_key` the seed
     file of the key that signs them, and `log_origin` with the book behind it is a log's name for good.
 
-    `access_days` is for how many days it stays on record who saw what. `personal_keys` is the folder of the
+    `access_days` is for how many days it stays on record who saw what, `telemetry_days` for how many days the
+    devices' telemetry is kept. `personal_keys` is the folder of the
     keys that natural persons' data are encrypted under, of every book: outside backups, so that a destroyed
     key stays destroyed.
 
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_key: Path | None = None
     log_origin: str = "wattledger"
     access_days: int = access_stream.DAYS
+    telemetry_days: int = telemetry_stream.DAYS
     personal_keys: Path | None = None
     gateways: Path | None = None
     devices: Path | None = None
@@ -74,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _check_range("http_port", self.http_port, 0, _PORT_MAX)
         _check_range("nats_replicas", self.nats_replicas, 1, _REPLICAS_MAX)
         _check_range("access_days", self.access_days, access_stream.DAYS_MIN, _DAYS_MAX)
+        _check_range("telemetry_days", self.telemetry_days, telemetry_stream.DAYS_MIN, _DAYS_MAX)
         if self.stream_max_bytes is not None:
             _check_range("stream_max_bytes", self.stream_max_bytes, 1, _BYTES_MAX)
         if not self.http_host or any(letter.isspace() for letter in self.http_host):

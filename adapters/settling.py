@@ -30,7 +30,6 @@ from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
-from ledger.settlement.inputs import Inputs
 from ledger.settlement.provisional import check_over
 from ledger.settlement.result import Result
 from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement, Runs
@@ -244,18 +243,23 @@ def _settle_as_of(
         check_runs(connection, AskedRuns(position, last=str(month), contracts=asked.contracts or None))
         gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
         names = tuple(name for name in asked.contracts if name not in gone.results)
-        inputs: list[Inputs] = []
+        results: list[Result] = []
+        settled: dict[str, Contract] = {}
+        read: dict[str, Read] = {}
         if gone.others:
-            load = settlement_inputs.load
-            inputs = load(connection, door.book, month, position, names, through=asked.through)
-        settled = {one.contract.id: one.contract for one in inputs} | gone.contracts
+            load = settlement_inputs.batches
+            for batch in load(connection, door.book, month, position, names, through=asked.through):
+                results += settle_all(batch)
+                settled |= {one.contract.id: one.contract for one in batch}
+                read |= {one.contract.id: Read.by([one.contract.id], [one]) for one in batch}
+        results += gone.results.values()
+        settled |= gone.contracts
         known = _known_runs(connection, sorted(settled), month, position)
         void = void_runs(connection, position)
         corrected = [contract for name, contract in settled.items() if name in known]
         today = None if asked.through else asked.today
         looked = _looked_back(connection, position, corrected, month, today)
         too_old = looked.too_old
-    results = [*settle_all(inputs), *gone.results.values()]
     done: list[Settled] = []
     refused: list[NotSettled] = []
     fresh: list[Result] = []
@@ -272,14 +276,14 @@ def _settle_as_of(
             refused.append(late)
         else:
             fresh.append(result)
-    to_record = {one.contract for one in fresh}
+    to_record = [read.get(one.contract) or Read.by([one.contract], ()) for one in fresh]
     voided = {
         name: runs.paying.run
         for name, runs in known.items()
         if runs.paying is not None and (name, str(month), runs.paying.run) in void
     }
     with database.reading(door.book) as connection:
-        check_read(connection, Read.by(to_record, inputs), position)
+        check_read(connection, Read.of(to_record), position)
         corrections = {
             one.contract: one
             for one in fresh

@@ -91,10 +91,17 @@ class Stack:
                 days=self.settings.access_days,
             )
             telemetry_stream.create(
-                operator, self.settings.book, max_bytes=self.max_bytes, replicas=self.settings.nats_replicas
+                operator,
+                self.settings.book,
+                max_bytes=self.max_bytes,
+                replicas=self.settings.nats_replicas,
+                days=self.settings.telemetry_days,
             )
             stream.once_there(
                 lambda: access_stream.keep(operator, self.settings.book, days=self.settings.access_days)
+            )
+            stream.once_there(
+                lambda: telemetry_stream.keep(operator, self.settings.book, days=self.settings.telemetry_days)
             )
             stream.once_there(lambda: stream.standing(operator, self.settings.book))
         finally:

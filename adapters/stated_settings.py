@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from adapters.front_door import FrontDoor
-from adapters.nats import access_stream, stream
+from adapters.nats import access_stream, stream, telemetry_stream
 from adapters.transparency.published_log import PublishedLog
 from ledger.setting_record import StateSetting
 
 
 def state_settings(door: FrontDoor, published: PublishedLog, *, actor: str) -> tuple[StateSetting, ...]:
     """Record the streams' bounds and copies as the servers have them, for how long it stays on record who saw
-    what, and which key signs the log; answers what was new.
+    what and telemetry is kept, and which key signs the log; answers what was new.
 
     Raises:
         StreamError: a stream is not there.
@@ -26,6 +26,7 @@ def state_settings(door: FrontDoor, published: PublishedLog, *, actor: str) -> t
         StateSetting("stream-replicas", str(config.get("num_replicas", 1))),
         StateSetting("access-log-days", str(kept.days)),
         StateSetting("access-log-max-bytes", str(kept.max_bytes)),
+        StateSetting("telemetry-days", str(telemetry_stream.verify(client, book).seconds // 86_400)),
         *([StateSetting("log-key", str(signer.key))] if signer is not None else []),
     ]
     return tuple(one for one in stated if not door.record(one, actor=actor).repeated)

@@ -1,4 +1,4 @@
-"""As `Together`, for work that is awaited: of all that waits on an event loop one thread does a turn.
+"""As `Together`, for work that is awaited: all that waits on an event loop is done in one turn.
 
 A request then costs no thread of its own to wait in, nor the processor's way there and back.
 """
@@ -6,7 +6,7 @@ A request then costs no thread of its own to wait in, nor the processor's way th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,9 +17,9 @@ _ITEMS_MAX: Final = 100
 
 
 class Turns(Generic[T]):
-    """`work` is done on all items of a turn, in a thread. Items come from one event loop."""
+    """`work` is done on all items of a turn. Items come from one event loop."""
 
-    def __init__(self, work: Callable[[Sequence[T]], None]) -> None:
+    def __init__(self, work: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._work = work
         self._running = 0
         self._waiting: list[tuple[T, asyncio.Future[bool]]] = []
@@ -39,7 +39,7 @@ class Turns(Generic[T]):
         if self._running < _AT_ONCE:
             self._begin()
         if not await done:
-            await asyncio.to_thread(self._work, [item])
+            await self._work([item])
 
     def _begin(self) -> None:
         self._running += 1
@@ -59,7 +59,7 @@ class Turns(Generic[T]):
     async def _one(self, turn: Sequence[tuple[T, asyncio.Future[bool]]]) -> None:
         worked: BaseException | None = None
         try:
-            await asyncio.to_thread(self._work, [item for item, _ in turn])
+            await self._work([item for item, _ in turn])
         except Exception as error:
             worked = error
         for _, done in turn:

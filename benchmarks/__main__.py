@@ -18,6 +18,7 @@ from benchmarks import (
     append,
     as_of,
     behind_the_meter,
+    beside_ledger,
     bidding,
     cluster,
     csv_import,
@@ -28,8 +29,10 @@ from benchmarks import (
     explaining,
     forecasting,
     one_correction,
+    optimising,
     planning,
     readings,
+    reallocating,
     settling,
     telemetry,
     transparency,
@@ -65,9 +68,13 @@ _ON_SERVERS: Final[Mapping[str, Callable[..., list[Figure]]]] = MappingProxyType
         "planning": planning.measure,
         "telemetry": telemetry.measure,
         "driving": driving.measure,
+        "reallocating": reallocating.measure,
+        "beside-ledger": beside_ledger.measure,
     }
 )
-_ALONE: Final[Mapping[str, Callable[..., list[Figure]]]] = MappingProxyType({"devices": devices.measure})
+_ALONE: Final[Mapping[str, Callable[..., list[Figure]]]] = MappingProxyType(
+    {"devices": devices.measure, "optimising": optimising.measure}
+)
 _WORTH: Final = MappingProxyType(
     {"forecasting": forecasting, "bidding": bidding, "behind-the-meter": behind_the_meter}
 )
@@ -127,13 +134,17 @@ def main() -> None:
 
 def row(figure: Figure) -> str:
     """A Markdown row."""
-    peer = "" if figure.peer is None else f"{figure.peer:,.0f}"
-    value = f"{figure.value:.2f}" if figure.peer is not None else f"{figure.value:,.0f}"
+    peer = "" if figure.peer is None else _amount(figure.peer)
+    value = f"{figure.value:.2f}" if figure.peer is not None else _amount(figure.value)
     wanted = "" if figure.wanted is None else f"{figure.wanted:,}"
     return (
-        f"| {figure.what} | {figure.ours:,.0f} | {peer} | {figure.peer_name} | {figure.unit}"
+        f"| {figure.what} | {_amount(figure.ours)} | {peer} | {figure.peer_name} | {figure.unit}"
         f" | {value} | {wanted} | {figure.met} |"
     )
+
+
+def _amount(figure: float) -> str:
+    return f"{figure:,.0f}" if abs(figure) >= 100 or figure == int(figure) else f"{figure:.2f}"
 
 
 def machine(servers: Rig) -> str:

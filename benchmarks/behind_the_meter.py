@@ -6,6 +6,10 @@ known. A plan a quarter-hour from what was known then, a guard a minute; the loa
 SIMULATED around its metered mean. The saving is of the month's bill, in % of what
 knowing the whole month saves.
 
+Each month is taken twice. From its first minute on, with no peak to hold yet: which peak is to be held is
+then most of what there is to know. And underway, with a peak so far that is 95 % of the month's highest load:
+the guard has what to hold from the beginning, and the demand charge is lost by a mistake alone.
+
 What is chosen below was chosen on `TUNED` in April and June; figures are of other sites in other months.
 """
 
@@ -55,14 +59,27 @@ _FLOOR_WH: Final = 25_000
 _CEILING_WH: Final = 500_000
 _PPM: Final = 955_000
 _MILLION: Final = 1_000_000
+_UNDERWAY_PERMILLE: Final = 950
 _RULE_PERMILLE: Final = 600
 """Of the last four weeks' highest load: the peak that the rule's guard begins a month with, tuned for it."""
+
+
+class Bill(NamedTuple):
+    """Energy and demand charge, in money."""
+
+    energy: float
+    demand: float
+
+    @property
+    def total(self) -> float:
+        return self.energy + self.demand
 
 
 class SiteMonth(NamedTuple):
     """A site's load: `known_w` of the weeks before, `load_w` of the month, W; `day_micro` a day's prices.
 
-    `kind` is the kind of each day of both: 0 a working day, 1 a Saturday, 2 a Sunday.
+    `kind` is the kind of each day of both: 0 a working day, 1 a Saturday, 2 a Sunday. `peak_w` is the peak
+    that the billing period had when the month's first interval began, W.
     """
 
     name: str
@@ -71,15 +88,27 @@ class SiteMonth(NamedTuple):
     kind: Whole
     day_micro: Whole
     peak_micro: int
+    peak_w: int = 0
 
     @property
     def buy_micro(self) -> Whole:
         return np.tile(self.day_micro, len(self.load_w) // _A_DAY)
 
-    def bill(self, net_w: Whole) -> float:
-        """Energy and demand charge of the month, in money."""
+    @property
+    def underway(self) -> SiteMonth:
+        """The same with a peak that nothing below it can lower any more."""
+        return self._replace(peak_w=int(self.load_w.max()) * _UNDERWAY_PERMILLE // 1000)
+
+    def bill(self, net_w: Whole) -> Bill:
+        """What the month costs, in money."""
         energy = float((net_w * self.buy_micro).sum()) / 4 / 1000 / _MILLION
-        return energy + float(net_w.max()) / 1000 * self.peak_micro / _MILLION
+        highest = max(float(net_w.max()), self.peak_w)
+        return Bill(energy, highest / 1000 * self.peak_micro / _MILLION)
+
+    def saved(self, net_w: Whole) -> Bill:
+        """What the month costs less than without a storage."""
+        before, after = self.bill(self.load_w), self.bill(net_w)
+        return Bill(before.energy - after.energy, before.demand - after.demand)
 
     def case(self, load_w: Whole, buy_micro: Whole, stored_wh: int, peak_w: int) -> SiteCase:
         count = len(load_w)
@@ -134,7 +163,7 @@ class Running(msgspec.Struct):
 
 def perfect(site: SiteMonth) -> Whole:
     """The month's net load when all of it is known."""
-    case = site.case(site.load_w, site.buy_micro, _FLOOR_WH, 0)
+    case = site.case(site.load_w, site.buy_micro, _FLOOR_WH, site.peak_w)
     plan = solve(PlanRequest(sites=(case.to_optimise(),), interval_h=0.25))
     found: Whole = site.load_w - plan.sites[0].setpoint_w
     return found
@@ -147,7 +176,7 @@ def by_rule(site: SiteMonth) -> Whole:
     asked = schedule(endless, day, site.day_micro, _INTERVAL_S, stored_wh=5 * 10**11, ceiling_wh=10**12)
     wish = 4 * (asked.discharge_wh - asked.charge_wh)
     first = int(site.known_w[-28 * _A_DAY :].max()) * _RULE_PERMILLE // 1000
-    state = Running(net_w=[])
+    state = Running(peak_w=site.peak_w, net_w=[])
     for at, minutes in enumerate(_minutes(site)):
         state.through(minutes, int(wish[at % _A_DAY]), max(first, state.peak_w))
     return np.array(state.net_w, dtype=np.int64)
@@ -155,7 +184,7 @@ def by_rule(site: SiteMonth) -> Whole:
 
 def planned(sites: list[SiteMonth]) -> list[Whole]:
     """A plan every quarter-hour with target and reserve, all sites in one program, under the guard."""
-    states = [Running(net_w=[]) for _ in sites]
+    states = [Running(peak_w=site.peak_w, net_w=[]) for site in sites]
     minutes = [_minutes(site) for site in sites]
     rolling = RollingPlan()
     for at in range(len(sites[0].load_w)):
@@ -240,7 +269,9 @@ def measure(*, quick: bool) -> list[Figure]:
 
 def of_month(names: tuple[str, ...], month: int) -> list[Figure]:
     """The month's saving of each way, in % of the perfect one, of all sites together and of each."""
-    return _of_sites(read_months(names, month), f"{_YEAR}-{month:02d}")
+    sites = read_months(names, month)
+    when = f"{_YEAR}-{month:02d}"
+    return [*_of_sites(sites, when), *_of_sites([site.underway for site in sites], f"{when}, underway")]
 
 
 def _begun(site: SiteMonth, days: int) -> SiteMonth:
@@ -250,23 +281,29 @@ def _begun(site: SiteMonth, days: int) -> SiteMonth:
 
 
 def _of_sites(sites: list[SiteMonth], when: str) -> list[Figure]:
-    best, rule, plan = [], [], []
-    for site, net_w in zip(sites, planned(sites), strict=True):
-        before = site.bill(site.load_w)
-        best.append(before - site.bill(perfect(site)))
-        rule.append(before - site.bill(by_rule(site)))
-        plan.append(before - site.bill(net_w))
+    best = [site.saved(perfect(site)) for site in sites]
+    rule = [site.saved(by_rule(site)) for site in sites]
+    plan = [site.saved(net_w) for site, net_w in zip(sites, planned(sites), strict=True)]
     what, unit = f"{when}: saving", "% of the perfect saving"
-    whole = 100 * sum(plan) / sum(best)
-    beside = 100 * sum(rule) / sum(best)
+    whole, beside = _share(plan, best), _share(rule, best)
     found = [
         Figure(f"{what}, plan, reserve, guard", whole, _WANTED, "wanted", unit, whole / _WANTED, 1.0),
         Figure(f"{what}, rule and guard", beside, None, "", unit, beside, None),
     ]
-    for site, one, other, most in zip(sites, plan, rule, best, strict=True):
-        ours, peer = 100 * one / most, 100 * other / most
-        found.append(Figure(f"{what} at {site.name}", ours, peer, "rule and guard", unit, ours / peer, 1.0))
+    for part in ("energy", "demand"):
+        most = sum(getattr(one, part) for one in best)
+        for way, saved in (("plan", plan), ("rule", rule)):
+            share = 100 * sum(getattr(one, part) for one in saved) / most
+            found.append(Figure(f"{what} of {part} alone, {way}", share, None, "", unit, share, None))
+    for site, ours, other, most_of in zip(sites, plan, rule, best, strict=True):
+        mine, peer = _share([ours], [most_of]), _share([other], [most_of])
+        name = f"{what} at {site.name}"
+        found.append(Figure(name, mine, peer, "rule and guard", unit, mine / peer, 1.0))
     return found
+
+
+def _share(saved: list[Bill], best: list[Bill]) -> float:
+    return 100 * sum(one.total for one in saved) / sum(one.total for one in best)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -75,11 +75,12 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
             }
         )
         measured(_load(port, secrets, "warm", 4))
+        used.begin()
         paced = measured(_load(port, secrets, "paced", each, every_s=_CLIENTS / _BIDS_A_SECOND))
+        paced_cpu = _cpu_of(used, book, paced)
         used.begin()
         full = measured(_load(port, secrets, "full", each))
-        _until_projected(book)
-        cpu_ms = used.ms_a_bid(_CLIENTS * each) | {"clients": 1000 * full.cpu_s / (_CLIENTS * each)}
+        full_cpu = _cpu_of(used, book, full)
         alone = measured(_load(port, secrets[:1], "alone", 5 * each))
         offered_p99 = {rate: _offered_p99(port, secrets, rate, quick=quick) for rate in _RATES}
     book.close()
@@ -92,7 +93,11 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
         "the same, as fast as they are answered, p99": _ms(full, 99),
         "the same, one client, median": _ms(alone, 50),
     } | {f"the same, {rate} bids a second offered, p99": p99_ms for rate, p99_ms in offered_p99.items()}
-    beside |= {f"CPU of a bid, as fast as they are answered: {role}": used for role, used in cpu_ms.items()}
+    beside |= {f"CPU of a bid, as fast as they are answered: {role}": ms for role, ms in full_cpu.ms.items()}
+    beside |= {
+        f"CPU of a bid, {_BIDS_A_SECOND} a second offered: {role}": ms for role, ms in paced_cpu.ms.items()
+    }
+    others = {"as fast as they are answered": full_cpu, f"{_BIDS_A_SECOND} a second offered": paced_cpu}
     return [
         Figure(f"{name}, {offered}, p99", p99, _P99_MS_MAX, "limit", "ms", _P99_MS_MAX / p99, 1.0),
         Figure(
@@ -106,7 +111,28 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
         ),
         _in_time(name, offered_p99 | {_BIDS_A_SECOND: p99}),
         *(Figure(what, value, None, "", "ms", round(value, 2), None) for what, value in beside.items()),
-    ]
+        *(
+            Figure(
+                f"processors that other programs kept busy meanwhile, of {os.cpu_count()}: {what}",
+                cpu.others, None, "", "processors", round(cpu.others, 2), None,
+            )
+            for what, cpu in others.items()
+        ),
+    ]  # fmt: skip
+
+
+class _Cpu(NamedTuple):
+    """Milliseconds of a bid by role until it was projected, and how many processors others kept busy."""
+
+    ms: dict[str, float]
+    others: float
+
+
+def _cpu_of(used: _Used, book: Book, load: Measured) -> _Cpu:
+    _until_projected(book)
+    bids = len(load.took_s)
+    ms = used.ms_a_bid(bids) | {"clients": 1000 * load.cpu_s / bids}
+    return _Cpu(ms, max(0.0, used.busy_processors() - sum(ms.values()) * bids / 1000 / used.elapsed_s()))
 
 
 def _offered_p99(port: int, secrets: list[str], rate: int, *, quick: bool) -> float:
@@ -145,9 +171,18 @@ class _Used:
     def __init__(self, roots: dict[str, int]) -> None:
         self._roots = roots
         self._before: dict[str, float] = {}
+        self._busy_before = self._began = 0.0
 
     def begin(self) -> None:
-        self._before = self._seconds()
+        self._before, self._busy_before, self._began = self._seconds(), _busy_s(), time.monotonic()
+
+    def elapsed_s(self) -> float:
+        """Since `begin`."""
+        return time.monotonic() - self._began
+
+    def busy_processors(self) -> float:
+        """How many of the machine's were busy on average since `begin`, whoever used them."""
+        return (_busy_s() - self._busy_before) / self.elapsed_s()
 
     def ms_a_bid(self, bids: int) -> dict[str, float]:
         """Since `begin`."""
@@ -166,6 +201,12 @@ class _Used:
                 family |= more
             found[name] = sum(ticks[pid][1] for pid in family if pid in ticks) / os.sysconf("SC_CLK_TCK")
         return found
+
+
+def _busy_s() -> float:
+    """Seconds that the machine's processors worked: /proc/stat without idle, waiting and stolen."""
+    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _until_projected(book: Book) -> None:

@@ -36,6 +36,7 @@ from benchmarks.figure import Figure
 from benchmarks.rig import FROM, Book, Rig
 from dispatch.control.interlock import DeviceLimits
 from dispatch.control.setpoint import Setpoint
+from dispatch.control.site_load import PowerRange
 from dispatch.devices.profile import Profile
 from dispatch.devices.profile_file import parse
 from dispatch.telemetry.sample import Sample
@@ -124,7 +125,7 @@ def _device(
     made: list[Executor] = []
 
     def seen(sample: Sample) -> None:
-        made[0].site_draws(0, sample.at)
+        made[0].site_draws(PowerRange(0, 0), sample.at)
         made[0].seen(sample)
 
     poller = Poller(link, seen, number / count * 60)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import psycopg
 
 from adapters.projections import PROJECTIONS
-from adapters.replay import rebuild
+from adapters.replay import rebuild, replay
+from adapters.verify import verify
 from benchmarks.figure import Figure, median_ratio, seconds
 from benchmarks.rig import Book, Rig, utc_day_blocks, utc_month_blocks
 
@@ -24,6 +25,7 @@ class Round(NamedTuple):
     bare: float
     superseding: float
     rebuilt: float
+    verified: float
 
 
 def measure(rig: Rig, *, quick: bool) -> list[Figure]:
@@ -33,6 +35,7 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
     readings = meters * _PER_MONTH
     append = readings / statistics.median(one.append for one in taken)
     rate = 2 * readings / statistics.median(one.rebuilt for one in taken)
+    verified = 2 * readings / statistics.median(one.verified for one in taken)
     loads = [(readings / one.load, readings / one.bare) for one in taken]
     superseding = [(readings / one.superseding, readings / one.bare) for one in taken]
     return [
@@ -41,11 +44,14 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
         _projecting("first load", loads, 0.6),
         _projecting("superseding load", superseding, None),
         Figure("full replay and rebuild", rate, None, "", "readings/s", rate, 1_000_000),
+        Figure(
+            "verify: all copies, every row replayed", verified, None, "", "readings/s", verified, 1_000_000
+        ),
     ]
 
 
 def one_book(rig: Rig, meters: int) -> Round:
-    """A month appended, projected, and again with other values; then all of it rebuilt."""
+    """A month appended, projected, and again with other values; then all of it rebuilt and verified."""
     book = rig.book()
     book.register_sites(meters, "none")
     book.projector().catch_up()
@@ -56,8 +62,15 @@ def one_book(rig: Rig, meters: int) -> Round:
     book.execute_all(again)
     superseding = seconds(lambda: book.projector().catch_up())
     rebuilt = seconds(lambda: rebuild(book.log, book.database, PROJECTIONS))
+    verified = seconds(lambda: _verify(rig, book))
     book.close()
-    return Round(append, load, bare, superseding, rebuilt)
+    return Round(append, load, bare, superseding, rebuilt, verified)
+
+
+def _verify(rig: Rig, book: Book) -> None:
+    """What `wattledger verify` does."""
+    assert not verify(book.log, book.database, rig.nats.monitor_url).faults
+    assert replay(book.log, book.database).equal
 
 
 def _projecting(what: str, pairs: list[tuple[float, float]], wanted: float | None) -> Figure:

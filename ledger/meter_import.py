@@ -17,7 +17,7 @@ from ledger.command import known
 from ledger.effective import History
 from ledger.interval import Interval
 from ledger.metering.coverage import Coverage
-from ledger.readings import Run, instant_text, validate
+from ledger.readings import Register, Run, instant_text, validate
 from ledger.refusal import Refused
 
 Status = Literal["open", "completed", "abandoned"]
@@ -28,6 +28,7 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=15)
 Meters and gateways that keep time at all are seconds to minutes apart. An hour, the smallest mistake of
 a time zone or of summer time, must not pass.
 """
+_PPM: Final = 1_000_000
 
 
 def latest_end(recorded_at: datetime) -> datetime:
@@ -136,24 +137,39 @@ def _must_be_open(state: Import | None, import_id: str) -> None:
         raise Refused("import_status", f"import {import_id} is {status}, not open", place="import")
 
 
-class ReadingsRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="meter.readings_recorded.v1"):
-    """What one meter read; later facts for the same interval supersede earlier ones."""
+class ReadingsRecorded(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="meter.readings_recorded.v1",
+):
+    """What one meter read; later facts for the same interval supersede earlier ones.
+
+    `evidence_ppm`, of readings that come from telemetry: by register the share of their interval, in
+    millionths, that was watched; what flowed in the rest is known in total and not when.
+    """
 
     meter: str
     import_id: str
     runs: tuple[Run, ...]
+    evidence_ppm: dict[Register, int] = {}
 
     def apply(self, state: Coverage | None) -> Coverage:
         return (state or Coverage()).after(self.runs)
 
 
-class RecordReadings(msgspec.Struct, frozen=True):
-    """Store one block of a meter's readings within one UTC month (`YYYY-MM`)."""
+class RecordReadings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Store one block of a meter's readings within one UTC month (`YYYY-MM`).
+
+    `evidence_ppm` as in `ReadingsRecorded`: of none, or of each register that is read.
+    """
 
     meter: str
     month: str
     import_id: str
     runs: tuple[Run, ...]
+    evidence_ppm: dict[Register, int] = {}
 
     @property
     def aggregate(self) -> str:
@@ -169,4 +185,14 @@ class RecordReadings(msgspec.Struct, frozen=True):
             validate(run, meter.spec)
             if run.start.strftime("%Y-%m") != self.month:
                 raise Refused("readings", f"{run.start} is not in UTC month {self.month}", place=run.register)
-        return (ReadingsRecorded(self.meter, self.import_id, self.runs),)
+        self._check_evidence()
+        return (ReadingsRecorded(self.meter, self.import_id, self.runs, self.evidence_ppm),)
+
+    def _check_evidence(self) -> None:
+        if not self.evidence_ppm:
+            return
+        if self.evidence_ppm.keys() != {run.register for run in self.runs}:
+            raise Refused("evidence_share", "of each register that is read", place="evidence_ppm")
+        for register, ppm in self.evidence_ppm.items():
+            if not 0 <= ppm <= _PPM:
+                raise Refused("evidence_share", f"0 to {_PPM} millionths", place=f"evidence_ppm.{register}")

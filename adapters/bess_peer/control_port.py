@@ -47,9 +47,11 @@ class Put(_Asked, frozen=True, kw_only=True, tag="put"):
 
 
 class Lapse(_Asked, frozen=True, kw_only=True, tag="lapse"):
-    """So many milliseconds pass at once, for all storages: the clock is one."""
+    """So many milliseconds pass at once, for all storages: the clock is one. Without `beats` no heart beats
+    in it."""
 
     ms: int
+    beats: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.ms <= _LAPSE_MS_MAX or self.storage is not None:
@@ -81,7 +83,7 @@ def _done(asked: Break | Clear | Tell | Put | Lapse, storage: Storage, now_ms: i
     storage.advance(now_ms)
     match asked:
         case Lapse():
-            storage.lapse(now_ms, asked.ms)
+            storage.lapse(now_ms, asked.ms, beats=asked.beats)
         case Break():
             storage.begin(asked.fault, now_ms)
         case Clear():

@@ -153,15 +153,15 @@ class Storage:
         if now_ms - self._shown >= _FRESH_MS:
             self._show()
 
-    def lapse(self, now_ms: int, by_ms: int) -> None:
-        """So much time passes at once: what is due in it happens, but that a heart that beats now, and is
-        heard, goes on beating in it.
+    def lapse(self, now_ms: int, by_ms: int, *, beats: bool = True) -> None:
+        """So much time passes at once: what is due in it happens, but that with `beats` a heart that beats
+        now, and is heard, goes on beating in it.
 
         Who calls it moves the clock on by as much.
         """
         self.advance(now_ms)
         silent = any(self.faults.find(kind, now_ms) is not None for kind in (BlackHole, Stall))
-        beat = None if silent else self._beat_at
+        beat = None if silent or not beats else self._beat_at
         if beat is not None:
             self._beat_at = None
         self.advance(now_ms + by_ms)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,12 +15,17 @@ from adapters.cli.as_of import AsOf, moment
 from adapters.cli.close import As
 from adapters.cli.session import Session
 from adapters.commissioning.commissioning import clock_ms, commission
+from adapters.commissioning.connection import Bearing, Bounded, OnRecord, bounded, on_record, unmeasured
+from adapters.commissioning.other_tests import refuse_beside
 from adapters.driving import fleet_file
+from adapters.driving.driver_folder import DriverFolder
 from adapters.driving.fleet_file import FleetDevice
-from adapters.modbus.port import ModbusPort
+from adapters.driving.port import DevicePort
+from adapters.driving.reached import reached
 from adapters.queries import device_care
 from adapters.queries.prequalification import prequalification as read_prequalification
 from adapters.queries.prequalification import report_lines
+from adapters.settling import lowest_position
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.report_text import report_text
 from dispatch.commissioning.step_plan import step_plan
@@ -60,26 +67,50 @@ def add_to(app: App, session: Session) -> None:
         devices = _fleet(fleet or session.settings.devices)
         found = _of(devices, device, "DEVICE")
         beside = None if meter is None else _of(devices, meter, "--meter")
-        plan = step_plan(
-            found.profile, step_w=step_w, discharge_w=discharge_w, charge_w=charge_w, safe_w=found.safe_w
-        )
         run = f"commission-{secrets.token_hex(4)}"
 
         def told(result: StepResult) -> None:
             if format == "text":
                 print(f"{result.step}: {result.verdict}", flush=True)
 
+        settings = session.settings
+        folder = DriverFolder(settings.state / "driving" / settings.book)
         with session.open() as stack:
+            stack.caught_up()
+            moment_now = stack.clock()
+            with stack.database.reading(settings.book) as connection:
+                record = on_record(connection, lowest_position(connection), found.id, devices, moment_now)
+            # Before its power is read, which tells nothing of the connection while the other runs.
+            refuse_beside(stack.door, record.others, moment_now)
+
+            def reach(*each: FleetDevice) -> dict[str, DevicePort]:
+                return reached(each, run, lambda: clock_ms(stack.clock))
+
+            stated = {"discharge_w": discharge_w, "charge_w": charge_w}
+            bounds = _bounds(record, found, reach, stated)
+            if bounds.why and format == "text":
+                print(f"{bounds.discharge_w or 'all'} W out, {bounds.charge_w or 'all'} W in: {bounds.why}")
+            plan = step_plan(
+                found.profile,
+                step_w=step_w,
+                discharge_w=bounds.discharge_w,
+                charge_w=bounds.charge_w,
+                safe_w=found.safe_w,
+            )
+            ports = reach(found, *([] if beside is None else [beside]), *record.meters)
             report, receipt = commission(
                 stack.door,
                 stack.clock,
                 found,
-                ModbusPort(found, run, lambda: clock_ms(stack.clock)),
+                ports[found.id],
                 plan,
                 by=by,
-                meter_port=None if beside is None else ModbusPort(beside, run, lambda: clock_ms(stack.clock)),
+                meter_port=None if beside is None else ports[beside.id],
                 meter=meter or "",
                 told=told,
+                bearing=_bearing(record, ports, found),
+                holders=folder.holders,
+                others=record.others,
             )
         if format == "text":
             print()
@@ -128,6 +159,36 @@ def _print(report: CommissioningReport, format: Format) -> None:
     verdict = {"passed": report.passed, "failed_step": report.failed_step}
     whole = verdict | msgspec.to_builtins(report)
     print(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+
+
+def _bearing(record: OnRecord, ports: Mapping[str, DevicePort], device: FleetDevice) -> Bearing | None:
+    if record.terms is None or not record.meters:
+        return None
+    meters = [ports[one.id] for one in record.meters]
+    return Bearing(record.site, record.terms.import_w, record.terms.export_w, ports[device.id], meters)
+
+
+def _bounds(
+    record: OnRecord,
+    device: FleetDevice,
+    reach: Callable[..., dict[str, DevicePort]],
+    stated: Mapping[str, int | None],
+) -> Bounded:
+    """The full powers that the connection bears now, read before anything is on record."""
+    unmeasured(record, stated)
+    ports = reach(device, *record.meters)
+    bearing = _bearing(record, ports, device)
+    if bearing is None:
+        return Bounded(stated["discharge_w"], stated["charge_w"], "")
+
+    async def measured(bearing: Bearing) -> Bounded:
+        try:
+            return await bounded(bearing, device.profile, stated)
+        finally:
+            for port in ports.values():
+                await port.close()
+
+    return asyncio.run(measured(bearing))
 
 
 def _fleet(file: Path | None) -> tuple[FleetDevice, ...]:

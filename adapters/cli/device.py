@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,7 +59,29 @@ def add_to(app: App, session: Session) -> None:
         if format == "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         else:
-            print("\n".join(_rows(found)))
+            print("\n".join(_rows(found, instant)))
+
+    @group.command
+    def undriven(*, format: Literal["text", "json"] = "text", as_of: AsOf = None) -> None:
+        """Show the registered storages that no living driver holds: nobody tells them anything.
+
+        A driver that died holds its leases for a quarter of an hour at most. A battery that is driven
+        through its converter, which is registered beside it, is among them.
+        """
+        with session.open() as stack:
+            at = moment(stack, as_of)
+            with stack.database.reading(stack.settings.book) as connection:
+                instant = at.instant or recorded_at_max(connection, at.position)
+                found = told_devices.undriven(connection, at.position, instant)
+        if format == "json":
+            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            return
+        for one in found.items:
+            last = (
+                "never driven" if one.since is None else f"{one.holder} up to {one.since:%Y-%m-%dT%H:%M:%SZ}"
+            )
+            print(f"{one.device} at {one.site}: {last}")
+        print(f"{len(found.items)} of {found.count} storages have no driver")
 
     @group.command
     def fallback(file: Path, *, by: As) -> None:
@@ -105,10 +127,9 @@ def _told(connection: Connection, position: int, name: str, day: date) -> Device
     return DeviceTold(commands, lease, fallback)
 
 
-def _rows(found: DeviceTold) -> list[str]:
+def _rows(found: DeviceTold, now: datetime) -> list[str]:
     told = found.commands
-    stands = "nobody knows what stands" if told.standing_w is None else f"{told.standing_w} W stand"
-    rows = [f"device {told.device} on {told.day} UTC: {stands}"]
+    rows = [f"device {told.device} on {told.day} UTC: {_read(found, now)}"]
     if found.lease is None:
         rows.append("nobody ever held its lease")
     else:
@@ -124,6 +145,24 @@ def _rows(found: DeviceTold) -> list[str]:
         rows.append(f"fallback: SHA-256 {found.fallback.digest[:16]}, {held}")
     rows += [_row(one) for one in told.items] or ["it was told nothing"]
     return rows
+
+
+def _read(found: DeviceTold, now: datetime) -> str:
+    """What the record says of the setpoint: what was read last, and whether anybody would know of another."""
+    told = found.commands
+    written = [one for one in told.items if one.written_at is not None]
+    if told.standing_w is None or not written:
+        return "nobody knows what it has"
+    last = max(written, key=lambda one: (one.written_at, one.sequence))
+    expires_at, lease = last.setpoint.expires_at, found.lease
+    read = f"{told.standing_w} W was read back last, of {last.sequence} of {last.written_at:%H:%M:%S}"
+    if expires_at <= now:
+        return f"nobody knows what it has; {read}, which was over at {expires_at:%H:%M:%S}"
+    if lease is None or lease.lease.until <= now:
+        return f"nobody knows what it has; {read}, and nobody drives it now"
+    return (
+        f"{read}, which holds to {expires_at:%H:%M:%S}; a change that no driver has read since is not in it"
+    )
 
 
 def _row(one: Command) -> str:

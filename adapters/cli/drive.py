@@ -65,7 +65,10 @@ def _stop(folder: DriverFolder, by: str, reason: str, now: datetime) -> int:
     if answer is None:
         print(f"the driver has not answered within {_ANSWER_S:.0f} s: stop at the devices", file=sys.stderr)
         return 1
-    print(f"{answer.verified} of {answer.devices} devices stopped, and read so, within {answer.took_ms} ms")
+    print(
+        f"{answer.verified} of {answer.devices} devices show a setpoint of 0 W, read back within"
+        f" {answer.took_ms} ms; their power goes down as fast as they ramp"
+    )
     for name, why in sorted(answer.failed.items()):
         print(f"{name} is not stopped: {why}", file=sys.stderr)
     return 0 if answer.verified == answer.devices else 1

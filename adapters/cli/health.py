@@ -66,6 +66,7 @@ def add_to(app: App, session: Session) -> None:
         """Take each day of this machine's devices out of their telemetry, and watch their trends, until
         stopped.
 
+        The setpoints of the book that meters showed become settled here, by the runs that cover their days.
         WATTLEDGER_DEVICES names the file of the devices. It may be killed at any moment.
         """
         _run(session)
@@ -74,6 +75,7 @@ def add_to(app: App, session: Session) -> None:
 def _run(session: Session) -> None:
     # Telemetry takes a while to import: no other command pays for it.
     from adapters.driving.fleet_file import load
+    from adapters.driving.settling_commands import SettlingCommands
     from adapters.health.day_taking import DayTaking
     from adapters.telemetry.history import History
 
@@ -93,7 +95,11 @@ def _run(session: Session) -> None:
         book = stack.settings.book
         history = History(stack.client, book)
         _say(f"the days of {path} are taken from now on")
-        DayTaking(stack.door, stack.database, book, history, devices, stack.clock, _say).run(stopping)
+        days = session.settings.telemetry_days
+        taking = DayTaking(
+            stack.door, stack.database, book, history, devices, stack.clock, _say, kept_days=days
+        )
+        taking.run(stopping, beside=SettlingCommands(stack.door, stack.database, _say).turn)
 
 
 def _say(line: str) -> None:

@@ -39,6 +39,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "desk show": "bid",
     "desk unit-day": "bid",
     "device show": "report",
+    "device undriven": "report",
     "dispute list": "account",
     "exclusion list": "contract",
     "emergency show": "report",

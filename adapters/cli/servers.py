@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,8 @@ from adapters.cli.session import ACTOR, Session, check_folder, projecting
 from adapters.cli.webhook import signing_keys
 from adapters.continuity import Discontinuity
 from adapters.demo import Chapter, run_demo
-from adapters.embedded.child import Child, ChildFailed, accepts
+from adapters.embedded.child import Child, accepts
+from adapters.embedded.revived import Revived
 from adapters.gateway.configured import gateway_file
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
@@ -37,6 +39,8 @@ from adapters.stated_settings import state_settings
 from ledger.refusal import Refused
 
 _RESTART_S = 1.0
+_PROJECTOR_NICE: Final = 5
+"""Who waits for an answer comes first: what is projected a moment later is read a moment later."""
 _IMPORTS_SHOWN: Final = 20
 _ROLE_OPTIONS: Final = {"plan": ("--role",), "health": ("watch",)}
 _WIDTH: Final = 2 + max(len(name) for name in ("open import", *(one.name for one in PROJECTIONS)))
@@ -76,8 +80,9 @@ def add_to(app: App, session: Session) -> None:
         """Run everything: servers, projector, API, what is told live and planning, each a process of its own.
 
         Where WATTLEDGER_GATEWAYS names gateways, the trading role too; where WATTLEDGER_DEVICES names
-        devices, the driving role and the one that watches their health. Where another command runs the
-        folder's servers it founds and starts nothing, and says how to join them.
+        devices, the driving role and the one that watches their health. Whatever dies is started again, the
+        servers where they were. Where another command runs the folder's servers it founds and starts
+        nothing, and says how to join them.
         """
         check_folder(settings, founding=True)
         if settings.embedded and StateFolder(settings.state).owned:
@@ -106,6 +111,7 @@ def add_to(app: App, session: Session) -> None:
         with running(settings, session.clock) as stack:
             projector = stack.projector()
             keep_what_is_loaded()
+            os.nice(_PROJECTOR_NICE)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: projector.stop())
             access, ended = AccessLog(stack.client, settings.book, session.clock), threading.Event()
@@ -154,25 +160,25 @@ def _serve(stack: Stack, projector: Projector | None, session: Session) -> None:
         signing_keys(session.settings),
     )
     keep_what_is_loaded()
-    serve_http(app, session.settings.http_host, session.settings.http_port)
+    serve_http(app, session.settings.http_host, session.settings.http_port, stack.client)
 
 
 def _supervise(stack: Stack, stopping: threading.Event) -> int:
-    """One process a role; one that dies is started again, a server that dies ends everything."""
+    """One process a role; a role or server that dies is started again, and the others ride through it."""
     if stack.settings.embedded and not stack.children:
         raise _runs_already(stack.settings)
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     children: dict[str, Child] = {}
+    servers = [Revived(server, lambda line: print(line, flush=True)) for server in stack.children]
     roles = ["project", "serve", "tell", "plan"]
     roles += ["trade"] if stack.settings.gateways is not None else []
     roles += ["drive", "health"] if stack.settings.devices is not None else []
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
         while not stopping.is_set():
-            for server in stack.children:
-                if not server.alive:
-                    raise ChildFailed(f"{server.name} died; see {server.log}")
+            for server in servers:
+                server.look()
             for role in roles:
                 child = children.get(role)
                 if child is None or not child.alive:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Final
 
+from adapters.commissioning.connection import Bearing
+from adapters.commissioning.other_tests import HOLDER, LEASE_S, refuse_beside
 from adapters.commissioning.step_test import Sleep, StepTest, Subject
 from adapters.driving.fleet_file import FleetDevice
+from adapters.driving.holder_files import SETTLED_S, HolderFiles
 from adapters.driving.port import DevicePort
 from adapters.front_door import FrontDoor, Receipt
 from dispatch.commissioning.report import (
@@ -31,8 +36,6 @@ from dispatch.control.lease import (
 )
 from ledger.refusal import Refused
 
-LEASE_S: Final = 1800
-"""Longer than any test takes; given back as it ends."""
 _WRITE_MS: Final = 5_000
 
 
@@ -48,55 +51,102 @@ def commission(
     meter: str = "",
     told: Callable[[StepResult], None] = lambda _: None,
     sleep: Sleep = asyncio.sleep,
+    bearing: Bearing | None = None,
+    holders: HolderFiles | None = None,
+    others: Sequence[str] = (),
 ) -> tuple[CommissioningReport, Receipt]:
-    """Test the device and record what was found; `meter` is the id of what `meter_port` reads.
+    """Test the device and record what was found; `meter` is the id of what `meter_port` reads. `bearing`:
+    what its site's connection bears. `holders` are those of this machine's folder: one of them that has ended
+    is not waited for. `others` are the site's other devices, none of which may be under test.
 
     Raises:
-        Refused: `unknown_device`; `lease_held` while another may write to the device; `lease_lost`.
+        Refused: `unknown_device`; `lease_held` while another may write to the device; `lease_lost`;
+            `step_test_running`.
     """
-    holder = f"commission-{secrets.token_hex(6)}"
+    holder = f"{HOLDER}{secrets.token_hex(6)}"
     digest = profile_sha256(device.profile)
-    lease = _taken(door, device.id, holder, clock(), by)
-    try:
-        begin = BeginCommissioning(device.id, by, digest, plan)
-        door.execute(begin, command_id=f"{holder}-begin", actor=by)
+    with nullcontext() if holders is None else holders.living(holder):
+        lease = _taken_over(door, device.id, holder, clock, by, holders)
+        try:
+            refuse_beside(door, others, clock())
+            begin = BeginCommissioning(device.id, by, digest, plan)
+            door.execute(begin, command_id=f"{holder}-begin", actor=by)
 
-        async def held() -> None:
-            nonlocal lease
-            if clock() >= lease.until == midnight_after(day_of_token(lease.token)):
-                # None lasts past midnight UTC: who had it up to then may have it after that, too.
-                lease = _taken(door, device.id, holder, clock(), by)
-            if not lease.held(holder, lease.token, clock()):
-                raise Refused("lease_lost", f"the lease of {device.id} is over", place="device")
+            async def held() -> None:
+                nonlocal lease
+                if clock() >= lease.until == midnight_after(day_of_token(lease.token)):
+                    # None lasts past midnight UTC: who had it up to then may have it after that, too.
+                    lease = _taken(door, device.id, holder, clock(), by)
+                if not lease.held(holder, lease.token, clock()):
+                    raise Refused("lease_lost", f"the lease of {device.id} is over", place="device")
 
-        test = StepTest(
-            port,
-            Subject(
-                device=device.id,
-                profile=device.profile.id,
-                profile_sha256=digest,
-                address_sha256=address_sha256(device.address),
-                meter=meter,
-                has_beat="device_heartbeat" in device.profile.roles,
-            ),
-            plan,
-            clock_ms=lambda: clock_ms(clock),
-            meter=meter_port,
-            before_write=held,
-            told=told,
-            sleep=sleep,
-        )
-        report = asyncio.run(_closing(test, port, meter_port))
-    finally:
-        _release(door, device.id, holder, lease.token, by)
+            test = StepTest(
+                port,
+                Subject(
+                    device=device.id,
+                    profile=device.profile.id,
+                    profile_sha256=digest,
+                    address_sha256=address_sha256(device.address),
+                    meter=meter,
+                    has_beat="device_heartbeat" in device.profile.roles,
+                ),
+                plan,
+                clock_ms=lambda: clock_ms(clock),
+                meter=meter_port,
+                before_write=held,
+                told=told,
+                sleep=sleep,
+                bearing=bearing,
+            )
+            beside = () if bearing is None else bearing.ports
+            report = asyncio.run(_closing(test, port, meter_port, *beside))
+        finally:
+            _release(door, device.id, holder, lease.token, by)
     record = RecordCommissioning(report, by)
     return report, door.execute(record, command_id=f"{holder}-record", actor=by)
 
 
-def _taken(door: FrontDoor, device: str, holder: str, now: datetime, by: str) -> Lease:
+def _taken_over(
+    door: FrontDoor,
+    device: str,
+    holder: str,
+    clock: Callable[[], datetime],
+    by: str,
+    holders: HolderFiles | None,
+) -> Lease:
+    """Taken, from a holder of this folder that has ended, too."""
+    try:
+        return _taken(door, device, holder, clock(), by)
+    except Refused as refused:
+        lease = door.state(lease_aggregate(device, clock().astimezone(UTC).date()))
+        if refused.code != "lease_held" or not isinstance(lease, Lease):
+            raise
+        if holders is None or not _ended(holders, lease.holder):
+            raise _held(refused, device, lease.holder) from None
+        return _taken(door, device, holder, clock(), by, lease.holder)
+
+
+def _ended(holders: HolderFiles, holder: str) -> bool:
+    if not holders.ended(holder):
+        # It may be seen for the first time, and what it sent be on its way still.
+        time.sleep(SETTLED_S)
+    return holders.ended(holder)
+
+
+def _held(refused: Refused, device: str, holder: str) -> Refused:
+    """With what a person may do: who runs renews its lease, so that the instant never comes."""
+    more = (
+        "another step test of it runs, or was killed"
+        if holder.startswith(HOLDER)
+        else f"a driver renews that while it runs: stop it first, or leave {device} out of its fleet file"
+    )
+    return Refused("lease_held", f"{refused.reason}; {more}", place=refused.place)
+
+
+def _taken(door: FrontDoor, device: str, holder: str, now: datetime, by: str, after: str = "") -> Lease:
     day = now.astimezone(UTC).date()
-    take = TakeLease(device, holder, day, LEASE_S, _WRITE_MS)
-    door.execute(take, command_id=f"{holder}-take-{day}", actor=by)
+    take = TakeLease(device, holder, day, LEASE_S, _WRITE_MS, after)
+    door.execute(take, command_id=f"{holder}-take{after and '-over'}-{day}", actor=by)
     lease = door.state(lease_aggregate(device, day))
     assert isinstance(lease, Lease), "it was taken"
     return lease

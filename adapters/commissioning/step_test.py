@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.commissioning.connection import Bearing
 from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
 from dispatch.commissioning import judging
 from dispatch.commissioning.observed import Moved, Observed
@@ -24,6 +25,8 @@ Sleep = Callable[[float], Awaitable[None]]
 _REST_MS: Final = 1_500
 """How long the device is watched before anything is written: a counter of seconds goes on within it."""
 _REVERT_MS_EARLY: Final = 1_000
+_BEYOND: Final = 2
+"""So many readings in a row of a connection beyond its limit end the test."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PORT_ERRORS: Final = (Unreachable, WrongAnswer, WriteRefused, WriteUncertain)
 
@@ -45,7 +48,9 @@ class _Failed(Exception):
 
 class StepTest:
     """One run of the test. `meter` is read beside the device; `before_write` is awaited before each write of
-    a setpoint above zero, and raises when it must not be written any more (a lease that was lost)."""
+    a setpoint above zero, and raises when it must not be written any more (a lease that was lost). What
+    `bearing` does not bear is not commanded; where the site's load changes so that it bears no more what was,
+    the step fails."""
 
     def __init__(
         self,
@@ -58,8 +63,10 @@ class StepTest:
         sleep: Sleep = asyncio.sleep,
         before_write: Callable[[], Awaitable[None]] | None = None,
         told: Callable[[StepResult], None] = lambda _: None,
+        bearing: Bearing | None = None,
     ) -> None:
         self._port = port
+        self._bearing = bearing
         self._tested = tested
         self._plan = plan
         self._clock = clock_ms
@@ -177,18 +184,31 @@ class StepTest:
         settable = self._port.settable_w(power_w)
         if power_w and self._before_write is not None:
             await self._before_write()
+        if power_w and self._bearing is not None:
+            self._bear(await self._bearing.refuses(settable, self._sleep))
         await self._beat()
         written = self._clock()
         await self._port.write_setpoint(settable, revert_s or -(-2 * wait_ms // 1000) + 10)
         seen: list[Observed] = []
+        beyond = 0
         while True:
             seen.append(await self._next())
+            if self._bearing is not None:
+                why = await self._bearing.beyond()
+                beyond = beyond + 1 if why else 0
+                self._bear(why if beyond >= _BEYOND else "")
             last = [one.power_w for one in seen[-3:]]
             there = len(last) == 3 and all(
                 one is not None and abs(one - settable) <= plan.allowed_w(settable) for one in last
             )
             if there or self._clock() - written >= wait_ms:
                 return Moved(commanded_w=settable, written_ms=written, before=before, seen=tuple(seen))
+
+    def _bear(self, why: str) -> None:
+        """A connection that does not bear it fails the step that is under way."""
+        if why:
+            step = next(name for name in STEPS if name not in self._results)
+            self._need(failed(step, f"connection: {why}"))
 
     async def _until_safe(self, since_ms: int, after_ms: int) -> int | None:
         """How long after `since_ms` the device was in its safe state; None when it was not by then."""

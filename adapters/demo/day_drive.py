@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 
 from adapters.demo.day_lapse import DayLapse, just_after, just_before
-from adapters.demo.day_story import DEAD, LIAR, RESPONSE_W, Story
+from adapters.demo.day_programme import OFFERED_W, ResponseProgramme
+from adapters.demo.day_story import DEAD, LIAR, Story, lying_later
 from adapters.demo.driven_book import (
-    ACTOR,
     END,
     QUARTER,
     QUARTERS,
+    SITES,
     START,
     STORAGES,
     UNIT,
@@ -23,12 +24,12 @@ from adapters.demo.driven_book import (
     DrivenBook,
     fleet,
     load_w,
+    plan_day,
 )
 from adapters.demo.peer_process import PeerProcess
 from adapters.driving.driver_folder import DriverFolder
 from adapters.driving.role import DrivingRole
 from adapters.queries.recorded_plans import RecordedPlan
-from dispatch.control.emergency import EmergencyOrder, OrderEmergency, Scope
 from dispatch.control.lease import LASTS_S_MAX
 
 _NUMBERS: Final = {name: number for number, name in enumerate(STORAGES)}
@@ -43,10 +44,18 @@ _ALARM_LASTS: Final = timedelta(seconds=75)
 class DrivenDay:
     """One driver, from the last minute before the day to the first one after it."""
 
-    def __init__(self, book: DrivenBook, peers: PeerProcess, plan: RecordedPlan, story: Story) -> None:
+    def __init__(
+        self,
+        book: DrivenBook,
+        peers: PeerProcess,
+        plan: RecordedPlan,
+        story: Story,
+        programme: ResponseProgramme,
+    ) -> None:
         self.book = book
         self.peers = peers
         self.story = story
+        self.programme = programme
         self._planned_w = np.sum(list(plan.setpoints().values()), axis=0)
         self._said: list[str] = []
         self.unsettled = 0
@@ -107,9 +116,11 @@ class DrivenDay:
         elif number == story.alive:
             await self._come_back(lapse)
         elif number == story.called:
-            await self._respond(lapse, begin + QUARTER)
+            self._responded(lapse, begin)
         elif number == story.lies:
             await self._found_lying(lapse)
+        if number == story.called - 1:
+            await self._called(lapse)
 
     async def _restart_nats(self, lapse: DayLapse) -> None:
         """While the storages are being raised, their intents under way."""
@@ -155,19 +166,38 @@ class DrivenDay:
         back = await lapse.until(lambda: bool(one.executor.ready) and not one.lost(_now(self.book)), _SOON_S)
         self.book.say(f"{DEAD} answers again{'' if back else ', but is not read yet'}")
 
-    async def _respond(self, lapse: DayLapse, until: datetime) -> None:
-        door, loop = self.book.stack.door, asyncio.get_running_loop()
-        order = EmergencyOrder(kind="respond_now", scope=Scope("book"), power_w=RESPONSE_W, until=until)
-        command = OrderEmergency(order, ACTOR, "demand response, the operator's call by telephone")
+    async def _called(self, lapse: DayLapse) -> None:
+        """A call comes through the programme, and what was offered is planned beside the rest."""
+        book, loop, called = self.book, asyncio.get_running_loop(), self.story.called
         begun = loop.time()
-        await asyncio.to_thread(door.execute, command, command_id="demo:response", actor=ACTOR)
-        recorded_s = loop.time() - begun
-        given = await lapse.until(lambda: lapse.total_w() >= RESPONSE_W, _SOON_S)
-        self.book.say(
-            f"called for {RESPONSE_W // 1000} kW until {until.astimezone(ZONE):%H:%M}: on record after"
-            f" {recorded_s:.2f} s, {lapse.total_w() // 1000} kW read back after {loop.time() - begun:.2f} s"
-            f"{'' if given else ', not all of it'}"
+        found = await asyncio.to_thread(self.programme.call, called, OFFERED_W)
+        answered_s = loop.time() - begun
+        made = await asyncio.to_thread(plan_day, book, "response_called")
+        plan = await asyncio.to_thread(book.plan)
+        assert plan is not None, "it was made"
+        begins, ends = (START + n * QUARTER for n in (called, called + 1))
+        heard = await lapse.until(lambda: plan.name in self._cause(lapse, begins), _SOON_S)
+        latest = found.state.latest
+        assert latest is not None, "it was answered"
+        book.say(
+            f"OpenADR event {found.event}: {OFFERED_W // 1000} kW from {begins.astimezone(ZONE):%H:%M}"
+            f" to {ends.astimezone(ZONE):%H:%M}; {latest.decision}, cleared, shared out among"
+            f" {', '.join(SITES)} and answered after {answered_s:.2f} s"
         )
+        book.say(
+            f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours; the driver has it"
+            f" {loop.time() - begun:.2f} s after the call{'' if heard else ': not yet'}"
+        )
+        self.story = lying_later(self.story, plan, STORAGES[LIAR])
+
+    def _cause(self, lapse: DayLapse, at: datetime) -> str:
+        """What the driver will follow then."""
+        planned = lapse.fleet.plans.of(SITES[0], at)
+        return "" if planned is None else planned.cause
+
+    def _responded(self, lapse: DayLapse, begin: datetime) -> None:
+        late_s = (self.book.clock() - begin) / timedelta(seconds=1)
+        self.book.say(f"the call: {lapse.total_w() // 1000} kW read back {late_s:.2f} s after it begins")
 
     async def _found_lying(self, lapse: DayLapse) -> None:
         alarms = lapse.fleet.storages[LIAR].executor.alarms

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from adapters.demo.day_programme import BID
+from adapters.demo.day_story import power_at
 from adapters.demo.driven_book import DAY, END, QUARTER, QUARTERS, SITES, START, STORAGES, DrivenBook
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
@@ -24,14 +28,16 @@ from dispatch.control.command_life import (
 )
 from dispatch.devices.role import Role
 from dispatch.health.alarm import AlarmRaised, alarm_aggregate
+from dispatch.plan_check import Whole
 from dispatch.telemetry.gaps import GapWatch
 from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.settlement_interval import interval_energies, register_reads
 from ledger.interval import Interval
-from ledger.quantity import exact, round_half_away
+from ledger.quantity import decimal_text, exact, round_half_away
 from ledger.readings import Register
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
+from trading.bid_life import BidState
 
 _MAPPER: Final = EnvelopeMapper()
 _DAYS: Final = (DAY - timedelta(days=1), DAY)
@@ -64,10 +70,21 @@ class SiteDay(NamedTuple):
     settled: Energy
 
 
+class ResponseFigures(NamedTuple):
+    """Of the call, Wh: what was awarded, what the storages' meters gave in the ledger, what settlement paid
+    for; and the money."""
+
+    awarded: int
+    ledger: int
+    settled: int
+    amount: str
+
+
 class DayFigures(NamedTuple):
     """`missing`: quarter-hours of a storage's register without a reading. `short_wh`: by storage what it
     was told to discharge and did not. `latencies_ms`: from the write to the reading that shows it. `gaps`:
-    marks of telemetry by kind. `alarms`: a device and a kind."""
+    marks of telemetry by kind. `alarms`: a device and a kind. `waiting`: setpoints of the day that the meters
+    showed and that no settlement holds."""
 
     sites: tuple[SiteDay, ...]
     missing: int
@@ -77,18 +94,22 @@ class DayFigures(NamedTuple):
     gaps: Mapping[str, int]
     samples: int
     alarms: Mapping[str, int]
+    waiting: int = 0
+    response: ResponseFigures = ResponseFigures(0, 0, 0, "")
 
 
-def day_figures(book: DrivenBook, plan: RecordedPlan, result: Result) -> DayFigures:
+def day_figures(book: DrivenBook, result: Result) -> DayFigures:
     """Raises:
     Refused: `demo_agreement` for a register that was not seen at midnight."""
+    plans = book.plans()
     commands = {name: list(_commands(book, name)) for name in STORAGES}
-    ledger, missing = _ledger(book)
+    readings = _readings(book)
+    ledger, missing = _ledger(readings)
     registers, gaps, samples = _telemetry(book)
     sites = tuple(
         SiteDay(
             site=site,
-            planned=_of_powers(plan, site),
+            planned=_of_powers(plans, site),
             commanded=total(_commanded(commands[name]) for name in _at(site)),
             registers=total(registers[name] for name in _at(site)),
             ledger=total(ledger[name] for name in _at(site)),
@@ -101,11 +122,28 @@ def day_figures(book: DrivenBook, plan: RecordedPlan, result: Result) -> DayFigu
         name: _commanded(told).discharged - registers[name].discharged for name, told in commands.items()
     }
     latencies, alarms = _told(book)
-    return DayFigures(sites, missing, short, statuses, latencies, gaps, samples, alarms)
+    waiting = sum(
+        one.awaits_settlement and START <= _written_at(one) < END
+        for told in commands.values()
+        for one in told
+    )
+    return DayFigures(
+        sites,
+        missing,
+        short,
+        statuses,
+        latencies,
+        gaps,
+        samples,
+        alarms,
+        waiting,
+        _response(book, readings, result),
+    )
 
 
 def check_agreement(figures: DayFigures) -> None:
-    """Registers, ledger and settlement have the same Wh at every site.
+    """Registers, ledger and settlement have the same Wh at every site, and every setpoint of the day that the
+    meters showed is settled.
 
     Raises:
         Refused: `demo_agreement`, with the site.
@@ -114,6 +152,13 @@ def check_agreement(figures: DayFigures) -> None:
         if not one.registers == one.ledger == one.settled:
             wrong = f"meters {one.registers}, ledger {one.ledger}, settled {one.settled}"
             raise Refused("demo_agreement", wrong, place=f"site {one.site}")
+    response = figures.response
+    if response.ledger != response.settled:
+        wrong = f"{response.ledger} Wh in the ledger, {response.settled} Wh settled as a response"
+        raise Refused("demo_agreement", wrong, place="response")
+    if figures.waiting:
+        wrong = f"{figures.waiting} setpoints that the meters showed are not settled"
+        raise Refused("demo_agreement", wrong, place="commands")
 
 
 def _at(site: str) -> tuple[str, ...]:
@@ -133,10 +178,11 @@ def _energy(power_w: int, lasts: timedelta) -> Energy:
     return Energy(0, wh) if power_w > 0 else Energy(wh, 0)
 
 
-def _of_powers(plan: RecordedPlan, site: str) -> Energy:
-    planned = plan.of(site)
-    assert planned is not None, "it is a member of the unit"
-    return total(_energy(power_w, QUARTER) for power_w in planned.setpoint_w)
+def _of_powers(plans: Sequence[RecordedPlan], site: str) -> Energy:
+    """By the plan of each quarter-hour."""
+    return total(
+        _energy(power_at(plan, site, START + number * QUARTER), QUARTER) for number, plan in enumerate(plans)
+    )
 
 
 def _commands(book: DrivenBook, device: str) -> Iterator[Command]:
@@ -163,16 +209,38 @@ def _written_at(command: Command) -> datetime:
     return command.written_at
 
 
-def _ledger(book: DrivenBook) -> tuple[dict[str, Energy], int]:
+def _readings(book: DrivenBook) -> Whole:
+    """Wh, a row a storage and register, a column a quarter-hour."""
     keys = [(f"STORAGE-{name}", register) for name in STORAGES for _, register in _ROLES]
     with book.reading() as (connection, position):
         month = meter_month.load(
             connection, book.stack.settings.book, keys, Interval(START, END), QUARTER.seconds, position
         )
-    there = month.wh != meter_month.MISSING
-    sums = (month.wh * there).sum(axis=1).tolist()
+    return np.asarray(month.wh, dtype=np.int64)
+
+
+def _ledger(wh: Whole) -> tuple[dict[str, Energy], int]:
+    there = wh != meter_month.MISSING
+    sums = (wh * there).sum(axis=1).tolist()
     found = {name: Energy(sums[2 * n], sums[2 * n + 1]) for n, name in enumerate(STORAGES)}
     return found, int((~there).sum())
+
+
+def _response(book: DrivenBook, wh: Whole, result: Result) -> ResponseFigures:
+    state = book.stack.door.state(f"bid.{BID}")
+    assert isinstance(state, BidState)
+    assert state.standing is not None, "it was awarded"
+    awarded_w = np.array(state.standing.awarded_w, dtype=np.int64)
+    given = (wh[1::2] - wh[::2]).sum(axis=0)[awarded_w > 0]
+    lines = [line for line in result.lines if (line.kind, line.code) == ("stream", "demand_response")]
+    settled = sum((exact(term.quantity) * 1000 for line in lines for term in line.basis), Fraction(0))
+    amount = sum(line.amount.minor for line in lines)
+    return ResponseFigures(
+        awarded=int(awarded_w.sum()) * QUARTER.seconds // 3600,
+        ledger=int(given.sum()),
+        settled=round_half_away(settled),
+        amount=f"{decimal_text(amount, 2)} {result.currency}",
+    )
 
 
 def _telemetry(book: DrivenBook) -> tuple[dict[str, Energy], Counter[str], int]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
+from adapters.demo.driven_book import QUARTER, QUARTERS, START
 from adapters.queries.recorded_plans import RecordedPlan
 from ledger.refusal import Refused
 
 DEAD = "B2"
 LIAR = "B5"
-RESPONSE_W = 600_000
 
 
 class Story(NamedTuple):
     """Numbers of quarter-hours. `nats`: NATS is killed and started again while storages are raised. `dead` to
-    `alive`: a storage does not answer. `called`: the fleet responds to a call. `lies` to `honest`: a storage
-    acknowledges and does nothing."""
+    `alive`: a storage does not answer. `called`: the unit responds to a call that it hears a quarter-hour
+    before. `lies` to `honest`: a storage acknowledges and does nothing."""
 
     nats: int
     dead: int
@@ -47,6 +48,25 @@ def story_of(plan: RecordedPlan) -> Story:
         lies=second[0],
         honest=second[0] + 1,
     )
+
+
+def lying_later(story: Story, plan: RecordedPlan, site: str) -> Story:
+    """As that plan, made for the call, has it: the liar is to discharge after it.
+
+    Raises:
+        Refused: `demo_drive` for one that does not discharge at its site any more.
+    """
+    for number in range(story.called + 1, QUARTERS - 1):
+        if power_at(plan, site, START + number * QUARTER) > 0:
+            return story._replace(lies=number, honest=number + 1)
+    raise Refused("demo_drive", f"the plan does not discharge at {site} after the call")
+
+
+def power_at(plan: RecordedPlan, site: str, instant: datetime) -> int:
+    """What it plans for a site then, W, above zero discharging."""
+    planned = plan.of(site)
+    assert planned is not None, "it is a member of the unit"
+    return planned.setpoint_w[plan.at(instant)]
 
 
 def _runs(signs: Sequence[int], sign: int) -> list[tuple[int, int]]:

@@ -20,11 +20,13 @@ def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
         say(f"  {one.site:<10}" + "".join(f"{_kwh(energy):>20}" for energy in columns))
     sums = [total(column) for column in zip(*(one[1:] for one in figures.sites), strict=True)]
     say(f"  {'all':<10}" + "".join(f"{_kwh(energy):>20}" for energy in sums))
-    result = settled.result
+    result, response = settled.result, figures.response
     recorded = "recorded" if settled.recorded else "unchanged"
     say(
         f"  {result.contract} {result.month} through {result.through}: run {settled.run}, {settled.kind},"
         f" {recorded}, pool {result.pool} {result.currency}\n"
+        f"  response    {decimal_text(response.awarded, 3)} kWh awarded,"
+        f" {decimal_text(response.settled, 3)} kWh given and paid: {response.amount}\n"
         f"  meters, ledger and settlement agree to the Wh;"
         f" {figures.missing} quarter-hours without a reading\n"
         f"  not given   {_short(figures.short_wh)}: told to discharge, and not metered\n"

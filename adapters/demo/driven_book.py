@@ -22,20 +22,10 @@ from adapters.importing import import_file
 from adapters.planning.planner import Made, Planner
 from adapters.planning.solver_process import SolverProcess
 from adapters.postgres.database import Connection
-from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
+from adapters.queries.recorded_plans import RecordedPlan, plan_at, plan_of_day
 from adapters.stack import Stack, running
-from dispatch.commissioning.report import (
-    BeginCommissioning,
-    Commissioning,
-    CommissioningReport,
-    RecordCommissioning,
-    address_sha256,
-    commissioning_aggregate,
-    profile_sha256,
-)
-from dispatch.commissioning.step_plan import step_plan
-from dispatch.commissioning.step_result import STEPS, StepResult
 from dispatch.devices.profile_file import parse as parse_profile
+from dispatch.planning.plan_record import Trigger
 from dispatch.planning.storage_terms import StateStorage, StorageTerms
 from ledger import contract_file
 from ledger.allocation.response import ResponseTerms
@@ -65,9 +55,9 @@ STORAGES: Final = {f"B{number}": SITES[(number - 1) // 2] for number in range(1,
 SOC: Final = 15_000
 """What they hold as the day begins, in thousandths of a percent."""
 _EVENING: Final = datetime.combine(DAY - timedelta(days=1), time(18), tzinfo=ZONE).astimezone(UTC)
-_SINCE: Final = Period(midnight(date(2026, 7, 1), ZONE).astimezone(UTC))
+SINCE: Final = Period(midnight(date(2026, 7, 1), ZONE).astimezone(UTC))
 _WEEK: Final = timedelta(weeks=1)
-_TERMS: Final = StorageTerms(
+TERMS: Final = StorageTerms(
     charge_w=400_000, discharge_w=400_000, floor_wh=100_000, ceiling_wh=900_000, end_wh=150_000,
     charge_ppm=960_000, discharge_ppm=950_000, import_w=1_900_000, export_w=0, wear_micro=30_000,
 )  # fmt: skip
@@ -110,9 +100,16 @@ class DrivenBook:
             yield connection, position
 
     def plan(self) -> RecordedPlan | None:
-        """The day's plan on record."""
+        """The plan that was made last."""
         with self.reading() as (connection, position):
             return plan_of_day(connection, position, UNIT, DAY)
+
+    def plans(self) -> tuple[RecordedPlan, ...]:
+        """For each quarter-hour of the day the plan that was followed: the last one made that covers it."""
+        with self.reading() as (connection, position):
+            found = [plan_at(connection, position, UNIT, START + n * QUARTER) for n in range(QUARTERS)]
+        assert all(found), "the first plan is of the whole day"
+        return tuple(one for one in found if one is not None)
 
 
 @contextmanager
@@ -149,8 +146,8 @@ def found(book: DrivenBook) -> None:
         door.record(PublishTariff(tariff), actor=ACTOR)
     door.record(RegisterContract(contract_file.parse((FOLDER / "contract.toml").read_bytes())), actor=ACTOR)
     for site in SITES:
-        door.record(StateStorage(site, _SINCE, _TERMS), actor=ACTOR)
-    door.record(RegisterTradingUnit(_SINCE, _unit()), actor=ACTOR)
+        door.record(StateStorage(site, SINCE, TERMS), actor=ACTOR)
+    door.record(RegisterTradingUnit(SINCE, _unit()), actor=ACTOR)
     import_file(
         door,
         "\n".join(["meter,register,start,wh", *_week_before()]).encode() + b"\n",
@@ -160,15 +157,15 @@ def found(book: DrivenBook) -> None:
     )
 
 
-def plan_day(book: DrivenBook) -> Made:
-    """The planner's plan of the day, made the evening before.
+def plan_day(book: DrivenBook, trigger: Trigger) -> Made:
+    """The planner's plan of the day, or of what is left of it.
 
     Raises:
         Refused: as `Planner.plan`.
     """
     with SolverProcess() as solver:
         planner = Planner(book.stack.door, book.stack.database, solver, book.clock)
-        return planner.plan(UNIT, DAY, trigger="day_ahead")
+        return planner.plan(UNIT, DAY, trigger=trigger)
 
 
 def fleet(ports: tuple[int, ...]) -> tuple[FleetDevice, ...]:
@@ -186,29 +183,6 @@ def fleet(ports: tuple[int, ...]) -> tuple[FleetDevice, ...]:
     return tuple(found)
 
 
-def permit(book: DrivenBook, devices: tuple[FleetDevice, ...]) -> None:
-    """Step tests as passed: they take minutes a storage, and are not run here."""
-    door = book.stack.door
-    for one in devices:
-        if one.profile.kind != "bess":
-            continue
-        digest, address = profile_sha256(one.profile), address_sha256(one.address)
-        held = door.state(commissioning_aggregate(one.id))
-        if isinstance(held, Commissioning) and held.permits(digest, address):
-            continue
-        plan, now = step_plan(one.profile), book.clock()
-        report = CommissioningReport(
-            device=one.id, profile=one.profile.id, profile_sha256=digest, address_sha256=address, meter="",
-            started_at=now, ended_at=now, plan=plan,
-            results=tuple(StepResult(step=step, verdict="passed", note="stated") for step in STEPS),
-        )  # fmt: skip
-        for step, command in (
-            ("begin", BeginCommissioning(one.id, ACTOR, digest, plan)),
-            ("end", RecordCommissioning(report, ACTOR)),
-        ):
-            door.execute(command, command_id=f"demo:step-test:{one.id}:{address[:16]}:{step}", actor=ACTOR)
-
-
 def _unit() -> TradingUnit:
     terms = ResponseTerms(
         delivered_cap="1.2", eligibility="80%", under_performer="paid", when_nobody_delivered="operator",
@@ -217,7 +191,7 @@ def _unit() -> TradingUnit:
     return TradingUnit(
         id=UNIT, name="Six storages in Shanghai", market="shanghai", unit_code="SH-STORAGE-06",
         operator="operator", zone="Asia/Shanghai", rounding_max="1", terms=(terms,),
-        members=tuple(Member(site=site, capability_w=_TERMS.discharge_w) for site in SITES),
+        members=tuple(Member(site=site, capability_w=TERMS.discharge_w) for site in SITES),
     )  # fmt: skip
 
 

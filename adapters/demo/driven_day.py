@@ -13,7 +13,9 @@ from typing import Final
 from adapters.demo import day_table
 from adapters.demo.day_drive import DrivenDay
 from adapters.demo.day_figures import check_agreement, day_figures
+from adapters.demo.day_programme import found_programme, response_programme
 from adapters.demo.day_story import story_of
+from adapters.demo.day_tests import step_tests
 from adapters.demo.driven_book import (
     ACTOR,
     BEGIN,
@@ -26,10 +28,10 @@ from adapters.demo.driven_book import (
     DrivenBook,
     fleet,
     found,
-    permit,
     plan_day,
 )
-from adapters.demo.peer_process import peer_process
+from adapters.demo.peer_process import PeerProcess, peer_process
+from adapters.driving.settling_commands import SettlingCommands
 from adapters.settling import Settled, settle_month
 from dispatch.control.command_life import command_aggregate
 from ledger.interval import Month
@@ -45,20 +47,22 @@ def tell(book: DrivenBook) -> None:
     book.console.rule("13. six storages are driven through a day")
     book.console.print(
         "  real       the driver, its leases, commands and journal; Modbus TCP; telemetry, outbox;\n"
-        "             the planner; NATS, killed and started; State Grid Shanghai's tariff of August 2026\n"
-        "  simulated  the storages, their meters and loads, a process of its own; the day passes in lapses\n"
-        "             between the boundaries of its quarter-hours, at which everything is in real time"
+        "             the planner, the desk and OpenADR 3.1; NATS, killed and started; step tests;\n"
+        "             State Grid Shanghai's tariff of August 2026\n"
+        "  simulated  the storages, their meters and loads, a process of its own; the programme that calls;\n"
+        "             the day passes in lapses between the boundaries of its quarter-hours, at which all is\n"
+        "             in real time, and the step tests in lapses between two looks"
     )
     found(book)
+    found_programme(book)
     if _driven(book):
         book.console.print("  driven before: nothing of it is repeated")
     else:
         _drive(book)
     book.clock.move_to(END + _MORNING)
     settled = _settle(book)
-    plan = book.plan()
-    assert plan is not None, "it was driven"
-    figures = day_figures(book, plan, settled.result)
+    SettlingCommands(book.stack.door, book.stack.database, book.say).turn()
+    figures = day_figures(book, settled.result)
     check_agreement(figures)
     day_table.show(book, figures, settled)
 
@@ -71,21 +75,40 @@ def _driven(book: DrivenBook) -> bool:
 
 
 def _drive(book: DrivenBook) -> None:
-    made = plan_day(book)
+    made = plan_day(book, "day_ahead")
     plan = book.plan()
     assert plan is not None, "it was made"
     book.say(
         f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours, {made.head.solver_ms} ms"
     )
     began = time.monotonic()
-    book.clock.move_to(BEGIN)
-    with peer_process(
-        book.folder / "storages", PROFILE, METER, count=len(STORAGES), soc=SOC, ahead_ms=book.clock.ahead_ms
-    ) as peers:
-        permit(book, fleet(peers.ports))
-        day = DrivenDay(book, peers, plan, story_of(plan))
+    story = story_of(plan)
+    with (
+        response_programme(book) as programme,
+        peer_process(
+            book.folder / "storages",
+            PROFILE,
+            METER,
+            count=len(STORAGES),
+            soc=SOC,
+            ahead_ms=book.clock.ahead_ms,
+        ) as peers,
+    ):
+        programme.offer(story.called)
+        step_tests(book, peers, fleet(peers.ports))
+        _let_it_be(book, peers)
+        day = DrivenDay(book, peers, plan, story, programme)
         asyncio.run(day.live())
     book.console.print(f"  the day took {time.monotonic() - began:.1f} s")
+
+
+def _let_it_be(book: DrivenBook, peers: PeerProcess) -> None:
+    """The begin of the day, the storages as full as the plan takes them to be."""
+    by_ms = (BEGIN - book.clock()) // timedelta(milliseconds=1)
+    if by_ms > 0:
+        peers.ask(do="lapse", ms=by_ms)
+        book.clock.lapse(by_ms / 1000)
+    peers.ask(do="put", soc=SOC)
 
 
 def _settle(book: DrivenBook) -> Settled:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from dispatch.control.interlock import DeviceLimits, DeviceSnapshot, Mode
+from dispatch.control.site_load import PowerRange
 from dispatch.devices.profile import Period, Profile
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import Role
@@ -54,7 +55,7 @@ class DeviceState:
         self._readings: dict[Role, tuple[Reading, int]] = {}
         self._read_ms: int | None = None
         self._clock_ms: int | None = None
-        self._grid: tuple[int, int] | None = None
+        self._load: tuple[PowerRange, int] | None = None
         self.unbeaten = True
         """Nobody refreshed its watchdog in time since it was written last, as far as is known."""
 
@@ -69,13 +70,13 @@ class DeviceState:
         if sample.device_ms is not None:
             self._clock_ms = sample.device_ms - sample.at_ms
 
-    def grid(self, draws_w: int | None, at_ms: int) -> None:
-        """What the site draws at its connection, above 0 importing; None when nobody knows."""
-        self._grid = None if draws_w is None else (draws_w, at_ms)
+    def site(self, load: PowerRange | None, at_ms: int) -> None:
+        """What the site draws behind its storage, above 0 importing; None when nobody knows."""
+        self._load = None if load is None else (load, at_ms)
 
     def snapshot(self, now: datetime) -> DeviceSnapshot:
         now_ms = millis(now)
-        grid = self._grid
+        load = self._load
         return DeviceSnapshot(
             read_at=None if self._read_ms is None else instant(self._read_ms),
             mode=self._mode(now_ms),
@@ -84,7 +85,7 @@ class DeviceState:
             soc_millipercent=self._value("soc", now_ms),
             hottest_mc=self._value("temperature", now_ms),
             coldest_mc=self._value("temperature", now_ms),
-            grid_w=None if grid is None or abs(now_ms - grid[1]) > SETPOINT_MS_MAX else grid[0],
+            load=None if load is None or abs(now_ms - load[1]) > SETPOINT_MS_MAX else load[0],
             clock_ms=self._clock_ms,
         )
 
@@ -145,6 +146,11 @@ def shown_w(device: DrivenDevice, sample: Sample) -> int | None:
             return None if enabled is None else device.safe_w
     value = sample.value("setpoint")
     return None if value is None else in_w(device.profile, value)
+
+
+def switched_off(device: DrivenDevice, sample: Sample) -> bool:
+    """That this one sample shows it not to be enabled: it obeys no setpoint, whatever the register holds."""
+    return "enable" in device.profile.roles and sample.value("enable") == _ENABLED_NOT
 
 
 def setpoint_periods(profile: Profile) -> tuple[Period, ...]:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-from adapters.driving.device_state import DrivenDevice, instant, millis, setpoint_periods, shown_w
+from adapters.driving.device_state import (
+    DrivenDevice,
+    instant,
+    millis,
+    setpoint_periods,
+    shown_w,
+    switched_off,
+)
 from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
 from dispatch.devices.control import WATCHDOG_S_MAX
 from dispatch.devices.profile import Profile
@@ -22,10 +29,11 @@ Certainty = Literal["certain", "uncertain", "refused", "void"]
 
 
 class Found(NamedTuple):
-    """The setpoint that a reading showed."""
+    """The setpoint that a reading showed. `fallen`: it is in its safe state by itself, and obeys none."""
 
     w: int
     at: datetime
+    fallen: bool = False
 
 
 class Outcome(NamedTuple):
@@ -91,7 +99,7 @@ class DeviceWrites:
         if sample is None:
             return None
         shown = shown_w(self._device, sample)
-        return None if shown is None else Found(shown, sample.at)
+        return None if shown is None else Found(shown, sample.at, switched_off(self._device, sample))
 
     async def sample(self) -> Sample | None:
         """What is read of the setpoint's blocks; None where the device does not answer."""

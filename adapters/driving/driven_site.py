@@ -10,6 +10,7 @@ from adapters.driving.fleet_file import FleetDevice
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from dispatch.control.interlock import SOC_WHOLE, DeviceLimits
+from dispatch.control.response_part import Rated
 from dispatch.planning.guard import GuardLimits
 from dispatch.planning.storage_terms import StorageTerms
 from ledger.device import Device
@@ -17,7 +18,8 @@ from ledger.meter import Meter
 from ledger.refusal import Refused
 from ledger.site import Site
 
-_STORAGES: Final = ("battery", "pcs", "ems")
+STORAGES: Final = ("battery", "pcs", "ems")
+"""The types of device that a driver may drive."""
 
 
 class DrivenDevice(NamedTuple):
@@ -68,9 +70,12 @@ class DrivenSite(NamedTuple):
 
 
 class FleetBook(NamedTuple):
+    """`others` are the book's storages that other drivers drive (`adapters.driving.other_storages`)."""
+
     storages: tuple[DrivenDevice, ...]
     meters: tuple[MeteredSite, ...]
     sites: dict[str, DrivenSite]
+    others: tuple[Rated, ...] = ()
 
 
 def fleet_book(
@@ -95,8 +100,8 @@ def fleet_book(
             if held is None:
                 wrong = f"no device {one.id!r} is registered: register it first, with its site"
                 raise Refused("unknown_device", wrong, place=one.id)
-            if held.document.type not in _STORAGES:
-                raise Refused("device_type", f"one of {', '.join(_STORAGES)}", place=one.id)
+            if held.document.type not in STORAGES:
+                raise Refused("device_type", f"one of {', '.join(STORAGES)}", place=one.id)
             storages.append(DrivenDevice(one, held.document))
             continue
         if not one.meter:

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from adapters.driving.emergencies import LocalStop, StopFile
+from adapters.driving.holder_files import HolderFiles
 from adapters.embedded.child import private_folder
 from ledger.refusal import Refused
 
@@ -23,7 +24,8 @@ LOOK_S: Final = 0.1
 
 
 class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a local stop: how many devices, how many were read and showed it, and why not."""
+    """What became of a local stop: how many devices, how many were read anew and showed it, and why not. `id`
+    is of who asked (`LocalStop.asked`)."""
 
     id: str
     devices: int
@@ -37,6 +39,7 @@ class DriverFolder:
         self.path: Final = path
         self.stop_file: Final = StopFile(path / "stop.json")
         self._answer: Final = path / "stopped.json"
+        self.holders: Final = HolderFiles(path / "holders")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -74,12 +77,12 @@ class DriverFolder:
         new.replace(self._answer)
 
     def order(self, stop: LocalStop) -> LocalStop:
-        """Order it; one that was ordered before and is not in the book yet is the same."""
+        """Order it; one that was ordered before and is not in the book yet is the same, asked for anew."""
         private_folder(self.path)
         standing = self.stop_file.read()
-        if standing is None:
-            self.stop_file.write(stop)
-        return standing or stop
+        ordered = stop if standing is None else msgspec.structs.replace(standing, asked=stop.asked)
+        self.stop_file.write(ordered)
+        return ordered
 
     def answered(self, stop: LocalStop, seconds: float) -> StopAnswer | None:
         """What became of it, once the driver tells; None where it does not in time."""
@@ -87,7 +90,7 @@ class DriverFolder:
         while True:
             if self._answer.exists():
                 found = msgspec.json.decode(self._answer.read_bytes(), type=StopAnswer)
-                if found.id == stop.id:
+                if found.id == stop.asked:
                     return found
             if time.monotonic() > give_up:
                 return None

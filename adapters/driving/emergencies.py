@@ -35,15 +35,19 @@ _REASON_MAX: Final = 2000
 
 
 class LocalStop(msgspec.Struct, frozen=True, kw_only=True):
-    """A stop of everything that this driver drives, as it was ordered at the machine."""
+    """A stop of everything that this driver drives, as it was ordered at the machine.
+
+    `asked` is of who asks what became of it: another one each time that it is ordered while it stands."""
 
     id: str
     by: str
     reason: str
     at: Instant
+    asked: str
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
+        checked_id(self.asked, "asked")
         checked_id(self.by, "by")
         if not 0 < len(self.reason.strip()) <= _REASON_MAX:
             raise Refused("reason", f"say why, in at most {_REASON_MAX} characters", place="reason")
@@ -56,7 +60,8 @@ class LocalStop(msgspec.Struct, frozen=True, kw_only=True):
 def local_stop(by: str, reason: str, now: datetime) -> LocalStop:
     """Raises:
     Refused: `id`, `reason`."""
-    return LocalStop(id=secrets.token_hex(8), by=by, reason=reason, at=now)
+    name = secrets.token_hex(8)
+    return LocalStop(id=name, by=by, reason=reason, at=now, asked=name)
 
 
 class StopFile:
@@ -99,6 +104,8 @@ class EmergencyBoard:
         self._look = asyncio.Event()
         self.standing = Emergencies()
         self.local = file.read()
+        self.asked = self.local
+        """The last order of a stop at the machine: whoever gave it waits for what became of it."""
         self.known = False
         """Whether the book was asked once."""
 
@@ -108,7 +115,8 @@ class EmergencyBoard:
 
     def stop(self, stop: LocalStop) -> None:
         """Ordered at the machine; what is on the disk already comes first."""
-        if self.local is None:
+        self.asked = stop
+        if self.local is None or self.local.id == stop.id:
             self.local = stop
         self._changed()
         self._look.set()
@@ -138,6 +146,8 @@ class EmergencyBoard:
         self.standing = found or Emergencies()
         self.known = True
         if self.local is not None:
+            # Whoever asked anew while it was put on record waits, too.
+            self.asked = self._file.read() or self.asked
             self._file.remove()
             self.local = None
             changed = True

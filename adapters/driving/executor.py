@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from adapters.driving.beating import TICK_S, Beating, goes_on
@@ -37,16 +37,20 @@ from adapters.driving.watched_door import StoreLost, WatchedDoor
 from adapters.driving.wishes import Wishes
 from dispatch.control.interlock import DeviceLimits
 from dispatch.control.setpoint import Setpoint, lowers
+from dispatch.control.site_load import PowerRange
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
 _END_S: Final = 5.0
+_THERE: Final = timedelta(seconds=2)
+"""So long after its ramp a device does what it does."""
 _BEGIN_S: Final = 0.1
 
 
 class Executor(OneDevice):
     """Of one event loop. `lock` is the poller's: one request at a time. `limits` are the device's now;
-    `holder` names this run of this process; `journal` and `door` are shared by all devices. `seconds` is a
+    `holder` names this run of this process, and `ended` says whether another is proven to have ended;
+    `journal` and `door` are shared by all devices. `seconds` is a
     clock that never goes back.
 
     `read` gets every sample that is read here, beside those that `seen` is given: for telemetry.
@@ -66,9 +70,10 @@ class Executor(OneDevice):
         fallbacks: FallbackFile | None = None,
         read: Callable[[Sample], None] | None = None,
         lease_s: int = LASTS_S,
+        ended: Callable[[str], bool] = lambda _: False,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(port, lock, door, device, limits, clock, seconds, journal, holder, lease_s)
+        super().__init__(port, lock, door, device, limits, clock, seconds, journal, holder, lease_s, ended)
         self._fallbacks = fallbacks
         self._reads = read
         self._wishes = Wishes(self)
@@ -79,6 +84,7 @@ class Executor(OneDevice):
         self._following = Following(self, self._judging, self._writes)
         self._beating = Beating(self)
         self._wanted: tuple[Setpoint, datetime | None] | None = None
+        self._said = False
         self._due = asyncio.Event()
 
     @property
@@ -92,7 +98,8 @@ class Executor(OneDevice):
         `plan_until` is how long the plan holds that it rests on; not stated, as long as the setpoint.
         """
         wanted = None if setpoint is None else (setpoint, plan_until or setpoint.expires_at)
-        if wanted != self._wanted:
+        if wanted != self._wanted or not self._said:
+            self._said = True
             self._wanted, self._following.signal_w = wanted, None
             self.woken.set()
 
@@ -105,9 +112,28 @@ class Executor(OneDevice):
         """A sample of the poller."""
         self._judging.take(sample)
 
-    def site_draws(self, grid_w: int | None, at: datetime) -> None:
-        """At the site's connection, above 0 importing; None when that is not known."""
-        self.state.grid(grid_w, millis(at))
+    def site_draws(self, load: PowerRange | None, at: datetime) -> None:
+        """Behind its storage, above 0 importing; None when that is not known."""
+        self.state.site(load, millis(at))
+
+    def aims(self, measured_w: int | None = None) -> PowerRange:
+        """From the least to the most that the device goes for: what it was told, what it is being told, and,
+        unless it is on its way there, what it does: `measured_w` where its own power is not believed."""
+        powers: list[int] = []
+        standing, wish = self.standing, self._wishes.now
+        if standing is not None:
+            powers.append(standing.target_w)
+        elif (told_w := self.standing_w()) is not None:
+            powers.append(told_w)
+        moving = standing is not None and self.clock() < standing.expected_at - METER_LATE + _THERE
+        if self.writing:
+            band = [] if standing is None else [standing.setpoint]
+            for setpoint in [*band, *([] if wish is None else [wish.setpoint])]:
+                powers += [setpoint.setpoint_w - setpoint.band_w, setpoint.setpoint_w + setpoint.band_w]
+        does_w = self.snapshot.power_w if measured_w is None else measured_w
+        if not moving and does_w is not None:
+            powers.append(does_w)
+        return PowerRange(min(powers, default=0), max(powers, default=0))
 
     def metered(self, meter: str, power_w: int, at: datetime) -> None:
         """The storage's own meter, where it is another device: W at its AC side, above 0 discharging."""
@@ -150,6 +176,8 @@ class Executor(OneDevice):
             except StoreLost:
                 await self.door.until_back()
                 continue
+            if self.keeper.waits:
+                self.alarm("start", self.keeper.waits)
             if self._fallbacks is not None and self.keeper.held():
                 with suppress(StoreLost):
                     await self._fallbacks.agree(self.device.id, self.door)
@@ -188,7 +216,8 @@ class Executor(OneDevice):
         if found is None:
             self.alarm("start", "the device does not show its setpoint")
             return False
-        found = Found(self.state.obeyed_w(found.w, millis(found.at)), found.at)
+        obeyed_w = self.state.obeyed_w(found.w, millis(found.at))
+        found = Found(obeyed_w, found.at, found.fallen or obeyed_w != found.w)
         remote = self.snapshot.mode == "remote"
         resolver = Resolver(self.door, self.journal, self.device, self.tolerance_w, remote)
         standing = await resolver.resolve(found, self.clock())
@@ -225,6 +254,9 @@ class Executor(OneDevice):
         elif (goal.agreed and self.door.lost) or lowers(wish.setpoint, self.standing_w()):
             await self._lowering.write(wish)
         else:
+            if not self.beaten_in_time():
+                # A device whose watchdog has tripped may follow nothing that is written before a heartbeat.
+                await self._beating.beat()
             self._raising.begin(wish)
 
     def _goal(self, now: datetime) -> Goal:
@@ -239,6 +271,7 @@ class Executor(OneDevice):
             agreed=agreed,
             nats_lost=self.door.lost,
             clock_lost=self.clock_lost,
+            said=self._said,
             stop_cause=self.stop_cause,
         )
         return goal_of(case, None if self._wishes.now is None else self._wishes.now.setpoint)

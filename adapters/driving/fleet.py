@@ -6,13 +6,15 @@ One event loop. Nothing here waits for the store: what it said last stands until
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from adapters.driving.clock_watch import ClockWatch
-from adapters.driving.device_state import millis
+from adapters.driving.device_state import instant, meter_tolerance_w, millis
+from adapters.driving.device_writes import Found
 from adapters.driving.driven import Driven
 from adapters.driving.driven_site import DrivenDevice, FleetBook, MeteredSite, device_limits
 from adapters.driving.executor import Executor
@@ -29,9 +31,12 @@ from adapters.driving.regulation import Regulation
 from adapters.driving.site_now import SiteNow
 from adapters.driving.stopping import Stops
 from adapters.driving.watched_door import WatchedDoor
-from adapters.driving.wished import wished
-from dispatch.control.fleet_turn import Told, Turned, turn
+from adapters.driving.wished import STEADY_PERMILLE, wished
+from dispatch.control.fleet_turn import Told, Turned, Why, turn
+from dispatch.control.given import Handed, given
 from dispatch.control.reallocation import NO_GROUP
+from dispatch.control.response_part import Rated, ResponsePart, response_parts, with_parts
+from dispatch.control.site_load import MARGIN_PERMILLE, PowerRange
 from dispatch.control.turn_parts import LOST_MS, SiteGuard, TurnDevice, TurnSite, able_range
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
@@ -39,6 +44,13 @@ from ledger.refusal import Refused
 TURN_S: Final = 1.0
 _SPREAD_S: Final = 60
 _READ_S: Final = 2.0
+_AGAIN_S: Final = 10.0
+"""What is missing is said again with other figures no sooner than that."""
+_NAMED: Final = 10
+_NO_PART: Final = ResponsePart(0, 0)
+"""Of a response that no storage is under: a stronger emergency stands for each."""
+_FOLLOWS: Final[frozenset[Why]] = frozenset({"plan", "others_share", "lost", "guard"})
+"""Why a device is told its share of a plan."""
 
 
 class Fleet:
@@ -59,6 +71,7 @@ class Fleet:
         *,
         watch: ClockWatch | None = None,
         lease_s: int = LASTS_S,
+        ended: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.book = book
         self.plans: Final = plans
@@ -66,28 +79,40 @@ class Fleet:
         self._clock = clock
         self._keep = keep
         self._say = say
-        self._said: dict[str, str] = {}
+        self._said: dict[str, tuple[str, datetime]] = {}
+        self.others: tuple[Rated, ...] = book.others
         self._woken = asyncio.Event()
         self._turned_ms: int | None = None
         self._lease_s = lease_s
+        self._ended = ended
         self._watch = watch or ClockWatch(clock)
         self.storages: Final[dict[str, Driven]] = {}
         self.stops: Final = Stops(self.storages, door, clock)
         self.regulation: Final = Regulation(self.storages, plans, clock, say)
         self._groups: Final = grouped([one.fleet for one in book.storages])
-        self._meters: list[Poller] = []
+        self._meters: dict[str, Poller] = {}
         self._sites: dict[str, SiteNow] = {}
+        self._at: dict[str, tuple[Driven, ...]] = {}
+        self._loads: dict[str, PowerRange | None] = {}
         everyone: list[DrivenDevice | MeteredSite] = [*book.storages, *book.meters]
+        phases: dict[str, float] = {}
         for number, one in enumerate(everyone):
             phase_s = number * _SPREAD_S / len(everyone)
             port = ports[one.fleet.id]
             if isinstance(one, DrivenDevice):
                 self._add(one, port, phase_s, door, journal, fallbacks, holder)
             else:
-                self._meters.append(Poller(port, self._metered, phase_s))
+                # Those of a site are read together: what they show is of one moment.
+                phase_s = phases.setdefault(one.site, phase_s)
+                self._meters[one.fleet.id] = Poller(port, self._metered, phase_s)
         for name in book.sites:
             grid = [m.fleet.id for m in book.meters if m.site == name and m.position == "grid"]
-            self._sites[name] = SiteNow(grid)
+            here = self._at[name] = tuple(one for one in self.storages.values() if one.site == name)
+            rated_w = sum(one.one.device.power_w for one in here)
+            tolerance_w = {one.id: meter_tolerance_w(one.executor.limits) for one in here}
+            self._sites[name] = SiteNow(grid, rated_w * MARGIN_PERMILLE // 1000, tolerance_w)
+            for driven in here:
+                driven.executor.beside = partial(self._beside, driven)
 
     def _add(
         self,
@@ -113,6 +138,7 @@ class Fleet:
             fallbacks=fallbacks,
             read=self._read_by_executor,
             lease_s=self._lease_s,
+            ended=self._ended,
         )
         self.storages[one.fleet.id] = Driven(one, executor, poller)
 
@@ -123,7 +149,7 @@ class Fleet:
     @property
     def pollers(self) -> tuple[Poller, ...]:
         """Those of the storages, then those of the meters."""
-        return (*(one.poller for one in self.storages.values()), *self._meters)
+        return (*(one.poller for one in self.storages.values()), *self._meters.values())
 
     async def run(self) -> None:
         """Until it is cancelled; what one of its parts raises ends it."""
@@ -132,11 +158,16 @@ class Fleet:
                 for one in self.storages.values():
                     group.create_task(one.executor.run())
                     group.create_task(one.poller.run())
-                for poller in self._meters:
+                for poller in self._meters.values():
                     group.create_task(poller.run())
                 group.create_task(self._turns())
         finally:
             await self.stops.ended()
+
+    @property
+    def responding(self) -> bool:
+        """Whether a response stands, for whomever."""
+        return any(one.order.kind == "respond_now" for one in self.stops.standing(self._clock()).open)
 
     def reload(self, book: FleetBook) -> None:
         """What the book says now of the same devices: limits and terms."""
@@ -160,24 +191,65 @@ class Fleet:
     def _note(self, driven: Driven, sample: Sample) -> None:
         if not sample.lost and sample.value("active_power") is not None:
             driven.good_ms = sample.at_ms
+            now = self._sites[driven.site]
+            now.stored(sample, driven.told_w())
+            if now.waits:
+                self._look_at_load(driven.site, sample.at_ms)
         self._keep(sample)
+
+    def _look_at_load(self, site: str, now_ms: int) -> PowerRange | None:
+        """What the site draws behind its storage, for everyone; a turn at once where its connection bears
+        less than its storage was told."""
+        here = self._at[site]
+        load = self._sites[site].load([one.id for one in here if not one.apart(now_ms)], now_ms)
+        for one in here:
+            one.disagrees = self._sites[site].disagrees(one.id)
+            wrong = f"it is not believed: {one.disagrees}" if one.disagrees else ""
+            self._tell(f"power of {one.id}", wrong, loud=False, well="it agrees with its meter again")
+            one.executor.site_draws(load, instant(now_ms))
+        before, self._loads[site] = self._loads.get(site), load
+        if load is not None and load != before:
+            ours = [one for one in here if not one.apart(now_ms)]
+            aims, connection = _sum(one.aims() for one in ours), self.book.sites[site]
+            most_out, most_in = aims.high_w - load.low_w, load.high_w - aims.low_w
+            if most_out > connection.export_w or most_in > connection.import_w:
+                self._woken.set()
+        return load
+
+    def _beside(self, one: Driven) -> PowerRange:
+        """What the others of its site go for; what one does that is lost or another's is part of what the
+        site draws."""
+        now_ms = millis(self._clock())
+        return _sum(
+            other.aims() for other in self._at[one.site] if other is not one and not other.apart(now_ms)
+        )
 
     def _metered(self, sample: Sample) -> None:
         """A meter of the fleet: at a site's connection, or of its storage."""
         self._keep(sample)
         of = next(one for one in self.book.meters if one.fleet.id == sample.device)
         value = sample.value("meter_power")
-        here = [one for one in self.storages.values() if one.site == of.site]
+        here = self._at[of.site]
         if of.position == "grid":
             now = self._sites[of.site]
             now.take(sample)
-            for one in here:
-                one.executor.site_draws(now.draws_w(sample.at_ms), sample.at)
+            self._look_at_load(of.site, sample.at_ms)
+            if now.moved:
+                for one in here:
+                    one.poller.hurry()
         elif of.position == "storage" and value is not None:
             alone = not of.fleet.measures and len(here) == 1
             of_it = here if alone else [one for one in here if one.id == of.fleet.measures]
             for one in of_it:
+                one.metered = Found(value, sample.at)
                 one.executor.metered(of.fleet.meter, value, sample.at)
+                self._sites[of.site].measured(one.id, sample.at_ms, value)
+
+    def _hurry_meters(self, site: str) -> None:
+        """What its storages do is wanted each second, as their meters measure it."""
+        for one in self.book.meters:
+            if one.site == site and one.position == "storage":
+                self._meters[one.fleet.id].hurry()
 
     async def _turns(self) -> None:
         while True:
@@ -185,7 +257,7 @@ class Fleet:
             self.stops.stop_and_allow()
             await self._after_absence()
             try:
-                if not self.stops.under_way:
+                if self.stops.known and not self.stops.under_way:
                     self._turn(self._clock())
             except Refused as refused:
                 self._tell("turn", f"refused ({refused.code}): {refused}")
@@ -208,7 +280,7 @@ class Fleet:
             answered = [one.poller for one in self.storages.values() if not one.lost(before)]
             with suppress(TimeoutError):
                 async with asyncio.timeout(_READ_S):
-                    await asyncio.gather(*(poller.fresh() for poller in (*answered, *self._meters)))
+                    await asyncio.gather(*(poller.fresh() for poller in (*answered, *self._meters.values())))
         self._turned_ms = millis(self._clock())
 
     def _ask_clock(self) -> None:
@@ -221,21 +293,29 @@ class Fleet:
     def _turn(self, now: datetime) -> None:
         now_ms = millis(now)
         plans = {name: self.plans.of(name, now) for name in self.book.sites}
+        for one in self.storages.values():
+            one.look(now)
         devices = [self._turn_device(one, now) for one in self.storages.values()]
         sites = [self._turn_site(name, plans[name], now_ms) for name in self.book.sites]
-        turned = turn(sites, devices, self.stops.standing(now), now, groups=self._groups.limits)
+        standing = self.stops.standing(now)
+        own = [Rated(one.id, one.site, one.one.device.power_w) for one in self.storages.values()]
+        parts = response_parts(standing, own, self.others, now)
+        turned = turn(sites, devices, with_parts(standing, parts), now, groups=self._groups.limits)
         self.turned = turned
         bands = self.regulation.bands(turned, plans)
+        ends = {one.number: one.order.until for one in standing.open}
         for told in turned.told:
             one = self.storages[told.device]
-            self._want(one, told, plans[one.site], now, bands.get(told.device, 0))
-        self.regulation.turn(now, now_ms)
-        self._tell_missing(turned)
+            ends_at = ends.get(told.emergencies[0]) if told.emergencies else None
+            self._want(one, told, plans[one.site], now, bands.get(told.device, 0), ends_at)
+        for name in self.regulation.turn(now, now_ms):
+            self._hurry_meters(name)
+        self._tell_missing(turned, parts, now)
 
     def _turn_device(self, one: Driven, now: datetime) -> TurnDevice:
         snapshot = one.executor.snapshot
-        lost = one.lost(millis(now))
-        low, high = (0, 0) if lost else able_range(snapshot, one.executor.limits)
+        lost, apart = one.lost(millis(now)), one.apart(millis(now))
+        low, high = (0, 0) if apart else one.follower.within(*able_range(snapshot, one.executor.limits))
         if not one.executor.commissioned:
             low, high = 0, 0
         return TurnDevice(
@@ -244,53 +324,121 @@ class Fleet:
             low_w=low,
             high_w=high,
             standing_w=one.held_w(now) if lost else snapshot.setpoint_w,
-            power_w=None if lost else snapshot.power_w,
-            lost=lost,
+            power_w=None if lost else one.does_w(),
+            lost=apart,
             group=self._groups.of.get(one.id, NO_GROUP),
         )
 
     def _turn_site(self, name: str, plan: SitePlan | None, now_ms: int) -> TurnSite:
-        site, now = self.book.sites[name], self._sites[name]
+        site, load = self.book.sites[name], self._look_at_load(name, now_ms)
         if plan is not None:
-            now.begin(millis(plan.start))
+            self._sites[name].begin(millis(plan.start))
         return TurnSite(
             site=name,
             portfolio=self.plans.portfolio(name),
             planned_w=None if plan is None else plan.planned_w,
-            grid_w=now.draws_w(now_ms),
+            load=load,
             import_w=site.import_w,
             export_w=site.export_w,
-            guard=None if plan is None or plan.peak_w is None else self._guard(name, plan, now_ms),
+            guard=None if plan is None or plan.peak_w is None else self._guard(name, load, plan, now_ms),
         )
 
-    def _guard(self, name: str, plan: SitePlan, now_ms: int) -> SiteGuard | None:
-        return site_guard(self.book.sites[name], self._sites[name], self.of(name), plan, now_ms)
+    def _guard(self, name: str, load: PowerRange | None, plan: SitePlan, now_ms: int) -> SiteGuard | None:
+        return site_guard(self.book.sites[name], self._sites[name], load, self.of(name), plan, now_ms)
 
-    def of(self, site: str) -> list[Driven]:
+    def of(self, site: str) -> tuple[Driven, ...]:
         """The storages of a site."""
-        return [one for one in self.storages.values() if one.site == site]
+        return self._at[site]
 
-    def _want(self, one: Driven, told: Told, plan: SitePlan | None, now: datetime, band_w: int) -> None:
+    def _want(
+        self,
+        one: Driven,
+        told: Told,
+        plan: SitePlan | None,
+        now: datetime,
+        band_w: int,
+        ends_at: datetime | None,
+    ) -> None:
+        if not one.ours(millis(now)):
+            # It cannot be told; what it has of before stays until there is somebody to say what else.
+            one.wanted = None
+            if one.was_ours:
+                one.executor.want(None)
+            return
         rated_w = one.one.device.power_w
         one.wanted = (
-            None if one.stopped else wished(one.wanted, told, plan, now, band_w=band_w, rated_w=rated_w)
+            None
+            if one.stopped
+            else wished(one.wanted, told, plan, now, band_w=band_w, rated_w=rated_w, ends_at=ends_at)
         )
         holds_until = None if plan is None or one.wanted is None else plan.holds_until
         one.executor.want(one.wanted, holds_until)
 
-    def _tell_missing(self, turned: Turned) -> None:
+    def _tell_missing(self, turned: Turned, parts: Mapping[int, ResponsePart], now: datetime) -> None:
+        handed = {told.device: self._handed(told, now) for told in turned.told}
         for name, missing in turned.missing_w.items():
-            self._tell(name, f"{missing} W of its plan are given by nobody" if missing else "", loud=False)
+            follows = [
+                handed[told.device]
+                for told in turned.told
+                if told.why in _FOLLOWS and self.plans.portfolio(self.storages[told.device].site) == name
+            ]
+            found = given(missing, follows)
+            if found.missing_w:
+                self._tell(name, f"{found.missing_w} W of its plan are given by nobody", loud=False)
+            elif found.whole:
+                self._tell(name, "")
         for place, name in enumerate(self._groups.names):
             broken = "its limit cannot be kept" if place in turned.groups_broken else ""
             self._tell(f"group {name}", broken, well="its limit is kept")
         for number, missing in turned.unanswered_w.items():
-            self._tell(f"emergency {number}", f"{missing} W of it are given by nobody" if missing else "")
+            under = [handed[told.device] for told in turned.told if number in told.emergencies]
+            found, part = given(missing, under), parts.get(number, _NO_PART)
+            missing_w = found.missing_w + part.undriven_w
+            idle = (
+                f", {part.undriven_w} W of that by {', '.join(part.undriven[:_NAMED])}: no driver holds them"
+            )
+            if missing_w:
+                wrong = f"{missing_w} W of it are given by nobody{idle if part.undriven else ''}"
+                self._tell(f"emergency {number}", wrong, again=True)
+            elif found.whole:
+                well = "all of it is given"
+                if part.own_w != part.whole_w:
+                    well = f"{part.own_w} W of {part.whole_w} W fall to devices of this driver: all is given"
+                self._tell(f"emergency {number}", "", well=well, again=True)
 
-    def _tell(self, about: str, text: str, *, loud: bool = True, well: str = "all of it is given") -> None:
-        """Say it, unless it is what was said last about that; with other numbers only where it is `loud`."""
-        before = self._said.get(about, "")
-        if before == text or (not loud and bool(before) == bool(text)):
-            return
-        self._said[about] = text
+    def _handed(self, told: Told, now: datetime) -> Handed:
+        """What it was told, and what of that it was read to have; within the steps in which it is raised."""
+        one = self.storages[told.device]
+        tolerance_w = one.one.device.power_w * STEADY_PERMILLE // 1000 + one.executor.tolerance_w
+        return one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
+
+    def _tell(
+        self,
+        about: str,
+        text: str,
+        *,
+        loud: bool = True,
+        well: str = "all of it is given",
+        again: bool = False,
+    ) -> None:
+        """Say it, unless it is what was said last about that; with other numbers only where it is `loud`.
+        `again`: that all is well is said the first time, too, and other figures only after `_AGAIN_S`."""
+        now = self._clock()
+        said = self._said.get(about)
+        if said is None:
+            if not text and not again:
+                return
+        else:
+            before, at = said
+            if before == text or (not loud and bool(before) == bool(text)):
+                return
+            soon = abs((now - at).total_seconds()) < _AGAIN_S
+            if again and soon and before and text:
+                return
+        self._said[about] = (text, now)
         self._say(f"{about}: {text or well}")
+
+
+def _sum(ranges: Iterable[PowerRange]) -> PowerRange:
+    every = tuple(ranges)
+    return PowerRange(sum(each.low_w for each in every), sum(each.high_w for each in every))

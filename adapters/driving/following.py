@@ -73,4 +73,4 @@ class Following:
             unknown=False,
             plan_until=plan_until,
         )
-        return check_interlocks(told, one.snapshot, one.limits, permission, one.clock())
+        return check_interlocks(told, one.last_look(), one.limits, permission, one.clock())

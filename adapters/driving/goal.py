@@ -16,7 +16,8 @@ STOP_LASTS: Final = timedelta(hours=1)
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """`wanted` with how long its plan holds; `standing` the setpoint that is written; `agreed` the fallback
-    schedule that covers now. `stop_cause`: an emergency's, "" for none."""
+    schedule that covers now. `said`: somebody has said what is wanted, if anything, since the driver began.
+    `stop_cause`: an emergency's, "" for none."""
 
     now: datetime
     wanted: Setpoint | None
@@ -26,6 +27,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     agreed: FallbackSchedule | None
     nats_lost: bool
     clock_lost: bool
+    said: bool
     stop_cause: str = ""
 
 
@@ -46,7 +48,7 @@ def goal_of(case: Situation, before: Setpoint | None) -> Goal:
     if case.stop_cause:
         return Goal(setpoint=_stop(case.now, "emergency", case.stop_cause, before), urgent=True)
     wanted = case.wanted if case.wanted is not None and case.now < case.wanted.expires_at else None
-    standing = case.standing if case.standing is not None and _in_force(case.standing, case.now) else None
+    standing = case.standing if case.standing is not None and _in_force(case.standing, case) else None
     found = {"nats": case.nats_lost, "plan": wanted is None, "clock": case.clock_lost, "driver": False}
     lost = frozenset(part for part in PARTS if found[part])
     row = on_loss(lost, agreed=case.agreed is not None, in_force=standing is not None)
@@ -67,10 +69,13 @@ def goal_of(case: Situation, before: Setpoint | None) -> Goal:
             return Goal(setpoint=_stop(case.now, "fallback", cause, before), idle=True)
 
 
-def _in_force(standing: Setpoint, now: datetime) -> bool:
-    """A stop that an emergency or a loss was the cause of is nothing to keep once that is over."""
+def _in_force(standing: Setpoint, case: Situation) -> bool:
+    """What an emergency was the cause of is nothing to keep once that is over, whatever its power; nor is a
+    stop for a loss."""
     stopped = standing.power_w_max == 0 and standing.origin in ("emergency", "fallback")
-    return now < standing.expires_at and not stopped
+    obeyed = case.wanted is not None and case.wanted.origin == "emergency"
+    over = standing.origin == "emergency" and case.said and not obeyed
+    return case.now < standing.expires_at and not stopped and not over
 
 
 def _stop(now: datetime, origin: Origin, cause: str, before: Setpoint | None) -> Setpoint:

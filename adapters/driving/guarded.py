@@ -10,6 +10,7 @@ from adapters.driving.driven import Driven
 from adapters.driving.driven_site import DrivenSite
 from adapters.driving.plans import SitePlan
 from adapters.driving.site_now import SiteNow
+from dispatch.control.site_load import PowerRange
 from dispatch.control.turn_parts import SiteGuard
 
 _SOC_WHOLE: Final = 100_000
@@ -29,17 +30,19 @@ def stored_wh(site: DrivenSite, here: Sequence[Driven]) -> int | None:
 
 
 def site_guard(
-    site: DrivenSite, now: SiteNow, here: Sequence[Driven], plan: SitePlan, now_ms: int
+    site: DrivenSite,
+    now: SiteNow,
+    load: PowerRange | None,
+    here: Sequence[Driven],
+    plan: SitePlan,
+    now_ms: int,
 ) -> SiteGuard | None:
     """None where something that it needs is not known: then the interlocks are what is left."""
     assert plan.peak_w is not None, "there is a peak to hold"
-    limits, draws = site.guard_limits(plan.peak_w, plan.interval_s), now.draws_w(now_ms)
-    snapshots = [one.executor.snapshot for one in here]
-    powers = [one.power_w for one in snapshots if one.power_w is not None]
-    stored = stored_wh(site, here)
-    if limits is None or draws is None or stored is None or len(powers) < len(here):
+    limits, stored = site.guard_limits(plan.peak_w, plan.interval_s), stored_wh(site, here)
+    if limits is None or load is None or stored is None:
         return None
     billed = now.billed(millis(plan.start), now_ms, plan.peak_w)
     if not 0 <= billed.elapsed_s < plan.interval_s:
         return None
-    return SiteGuard(limits=limits, billed=billed, behind_w=draws + sum(powers), stored_wh=stored)
+    return SiteGuard(limits=limits, billed=billed, behind_w=load.high_w, stored_wh=stored)

@@ -106,12 +106,18 @@ class HealthWatch:
     def _look(self, one: Driven, watch: AlarmWatch, now: datetime) -> None:
         executor = one.executor
         snapshot = executor.snapshot
+        driver = dict(executor.alarms)
+        if one.disagrees:
+            driver["meter_disagrees"] = f"its own power is not believed: {one.disagrees}"
+        if one.follower.why:
+            # It is told no more than it does by now, so that nothing else disagrees.
+            driver["meter_disagrees"] = one.follower.why
         seen = Seen(
             now_ms=millis(now),
             begun_ms=self._begun_ms,
             good_ms=one.good_ms,
             why=self._why.get(one.id, ""),
-            driver=dict(executor.alarms),
+            driver=driver,
             mode=snapshot.mode,
             clock_ms=snapshot.clock_ms,
             cells=self._cells.get(one.id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from adapters.driving.device_state import meter_tolerance_w, millis, shown_w
+from adapters.driving.device_state import meter_tolerance_w, millis, shown_w, switched_off
 from adapters.driving.device_writes import Found, Outcome, falls_back_s
 from adapters.driving.one_device import Alarm, OneDevice
 from adapters.driving.tried import AtDevice, Wish
@@ -66,7 +66,9 @@ class Judging:
             return
         shown = shown_w(one.device, sample)
         if shown is not None:
-            self.judge(standing, Found(one.state.obeyed_w(shown, millis(sample.at)), sample.at))
+            obeyed_w = one.state.obeyed_w(shown, millis(sample.at))
+            fallen = switched_off(one.device, sample) or obeyed_w != shown
+            self.judge(standing, Found(obeyed_w, sample.at, fallen))
         power = sample.value("active_power")
         if power is not None and not self._metered:
             self._compare(one.device.meter, Found(power, sample.at))
@@ -92,6 +94,7 @@ class Judging:
             remote=remote,
             fallback_s=fallback_s,
             after=found.at - standing.written_at,
+            fallen=found.fallen and bool(setpoint.power_w_max),
         )
         if answer.answer == "applied" and standing.confirmed:
             return
@@ -109,6 +112,8 @@ class Judging:
                 one.alarms.pop(alarm, None)
             return
         one.standing = None
+        if answer.writer == "watchdog":
+            one.beaten_at = None
         if answer.answer == "foreign" and answer.writer != "watchdog":
             one.alarm("foreign_writer", f"{answer.writer} set {found.w} W")
         self._wishes.not_held(setpoint, answer, found)

@@ -1,6 +1,7 @@
 """One device's lease: taken, renewed at a third, lost when nobody renewed it in time, released at the end.
 
 Held is what two clocks say: the one of the wall, under which it is on record, and one that never goes back.
+A holder that is known to have ended is not waited for.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from dispatch.control.lease import (
 from ledger.refusal import Refused
 
 LASTS_S: Final = 900
-"""After a driver that died another waits up to so long, WRITE_MS and two seconds for its clock. The device
-is in its safe state long before: its own watchdog sees to that. A driver that ends in order releases."""
+"""After a driver that died one elsewhere waits up to so long, WRITE_MS and two seconds for its clock. The
+device is in its safe state long before: its own watchdog sees to that. A driver that ends in order releases,
+and one that starts again in the folder of one that died does not wait."""
 RENEWED_PART: Final = 3
 WRITE_MS: Final = 5_000
 """The longest that one setpoint's writes take: the executor gives up by then."""
@@ -46,10 +48,14 @@ class LeaseKeeper:
         lasts_s: int = LASTS_S,
         write_ms: int = WRITE_MS,
         seconds: Callable[[], float] = time.monotonic,
+        ended: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        """`ended`: whether a holder is proven to have ended, with all that it had begun."""
         self.token = 0
         self.unbroken = 0
         """The token since which nobody else can have held it: at midnight it goes on under another one."""
+        self.waits = ""
+        """Why it is not held, and until when: whose it is, or what may still be written under another."""
         self._seconds = seconds
         self.write_ms = write_ms
         self._device = device
@@ -61,6 +67,8 @@ class LeaseKeeper:
         self._due: datetime | None = None
         self._ends = 0.0
         self._count = 0
+        self._ended = ended
+        self._after = ""
 
     def held(self) -> bool:
         """Whether a write may begin now."""
@@ -105,7 +113,7 @@ class LeaseKeeper:
     async def _take(self) -> float:
         before, self._until = self._until, None
         day = self._today()
-        command = TakeLease(self._device, self._holder, day, self._lasts_s, self.write_ms)
+        command = TakeLease(self._device, self._holder, day, self._lasts_s, self.write_ms, self._after)
         try:
             await self._door.execute(command, self._id("take"))
         except Refused as refused:
@@ -114,6 +122,7 @@ class LeaseKeeper:
             self._count += 1
             # At midnight it may still be the day before, by the store's clock.
             self._until = before if refused.code == "command_day" else None
+            self.waits = "" if self.held() else refused.reason
             return await self._until_free(day)
         carried_on = before is not None and before == midnight_after(day - timedelta(days=1))
         return await self._keep(day, carried_on=carried_on)
@@ -137,7 +146,7 @@ class LeaseKeeper:
         if not isinstance(lease, Lease) or lease.holder != self._holder:
             self._until = None
             return RETRY_S
-        self.token, self._until = lease.token, lease.until
+        self.token, self._until, self.waits = lease.token, lease.until, ""
         if not carried_on or (day_of_token(self.unbroken) != day and lease.token != first_token(day)):
             self.unbroken = lease.token
         pause = self._pause(lease.until)
@@ -153,9 +162,13 @@ class LeaseKeeper:
         return max(left, _SOON_S) if last else self._lasts_s / RENEWED_PART
 
     async def _until_free(self, day: date) -> float:
+        self._after = ""
         lease = await self._door.state(lease_aggregate(self._device, day))
         if not isinstance(lease, Lease):
             return RETRY_S
+        if lease.holder != self._holder and self._ended(lease.holder):
+            self._after = lease.holder
+            return _SOON_S
         left = (lease.free_at - self._clock()) / timedelta(seconds=1)
         return min(max(left, _SOON_S), RETRY_S)
 

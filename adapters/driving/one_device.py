@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
 
+import msgspec
+
 from adapters.driving.device_state import DeviceState, DrivenDevice, millis, register_tolerance_w
 from adapters.driving.journal import Journal
 from adapters.driving.lease_keeper import LeaseKeeper
@@ -16,6 +18,7 @@ from adapters.driving.telling import Teller
 from adapters.driving.tried import AtDevice
 from adapters.driving.watched_door import WatchedDoor
 from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
+from dispatch.control.site_load import PowerRange
 
 Alarm = Literal[
     "foreign_writer", "device_refused", "unreachable", "meter_disagrees", "watchdog", "record_refused",
@@ -42,6 +45,7 @@ class OneDevice:
         journal: Journal,
         holder: str,
         lease_s: int,
+        ended: Callable[[str], bool],
     ) -> None:
         self.device: Final = device
         self.port: Final = port
@@ -55,7 +59,9 @@ class OneDevice:
         self.clock_lost = False
         self.stop_cause = ""
         self.alarms: dict[Alarm, str] = {}
-        self.keeper: Final = LeaseKeeper(device.id, holder, door, clock, lasts_s=lease_s, seconds=seconds)
+        self.keeper: Final = LeaseKeeper(
+            device.id, holder, door, clock, lasts_s=lease_s, seconds=seconds, ended=ended
+        )
         self.state: Final = DeviceState(device)
         self.telling: Final = Teller(door, lambda refused: self.alarm("record_refused", str(refused)))
         self.steps: Final = Steps(door, self.telling, journal, device.id, holder)
@@ -65,6 +71,8 @@ class OneDevice:
         self.resolved = 0
         """Under which unbroken lease device and record were brought to agree."""
         self.writing = False
+        self.beside: Callable[[], PowerRange] = lambda: PowerRange(0, 0)
+        """What the others of its site's storage go for."""
         self.beaten_at: float | None = None
         """When its watchdog was refreshed last."""
         self.woken: Final = asyncio.Event()
@@ -72,6 +80,10 @@ class OneDevice:
     @property
     def snapshot(self) -> DeviceSnapshot:
         return self.state.snapshot(self.clock())
+
+    def last_look(self) -> DeviceSnapshot:
+        """The same with what the others of its site do: what the interlocks look at."""
+        return msgspec.structs.replace(self.snapshot, beside=self.beside())
 
     @property
     def ready(self) -> bool:

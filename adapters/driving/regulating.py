@@ -141,6 +141,11 @@ class RegulationTrace:
         if self._asked:
             self._samples[at_ms] = power_w
 
+    @property
+    def open(self) -> bool:
+        """Something was asked that is not told yet."""
+        return bool(self._asked)
+
     def over(self, now_ms: int) -> list[tuple[str, str, int]]:
         """Rules, products and begins of hours that are over, and in which something was asked."""
         found = {

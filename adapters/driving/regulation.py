@@ -23,6 +23,9 @@ from dispatch.control.regulation_following import (
 )
 from dispatch.control.turn_parts import able_range
 
+_METERED_MS: Final = 2_000
+"""Meters are read each second while a signal is followed: what one showed earlier is not of this moment."""
+
 
 class Regulation:
     """Of one fleet. `traces` are what each regulated site was asked and did, until it is told."""
@@ -79,8 +82,9 @@ class Regulation:
             self.traces[site] = RegulationTrace(site, rated)
         return self.traces[site]
 
-    def turn(self, now: datetime, now_ms: int) -> None:
-        """Signals that stopped coming are followed no longer; what sites did is noted for measuring."""
+    def turn(self, now: datetime, now_ms: int) -> tuple[str, ...]:
+        """Signals that stopped coming are followed no longer; what sites did is noted for measuring. Answers
+        the sites that are being measured: their storages' meters are wanted each second."""
         for portfolio, signal in tuple(self._signals.items()):
             if not signal.fresh(now):
                 del self._signals[portfolio]
@@ -89,11 +93,10 @@ class Regulation:
                     if self._plans.portfolio(one.site) == portfolio:
                         one.executor.follow(None)
         for name, trace in self.traces.items():
-            here = [one for one in self._storages.values() if one.site == name and not one.lost(now_ms)]
-            powers = [one.executor.snapshot.power_w for one in here]
-            known = [power for power in powers if power is not None]
-            if len(known) == sum(one.site == name for one in self._storages.values()):
-                trace.sampled(now_ms, sum(known))
+            did = _did([one for one in self._storages.values() if one.site == name], now_ms)
+            if did is not None:
+                trace.sampled(*did)
+        return tuple(name for name, trace in self.traces.items() if trace.open)
 
     def bands(self, turned: Turned, plans: Mapping[str, SitePlan | None]) -> dict[str, int]:
         """Each device's part of the regulation that its site's plan offers, by the room around its
@@ -115,6 +118,19 @@ class Regulation:
         executor = self._storages[told.device].executor
         low, high = able_range(executor.snapshot, executor.limits)
         return max(min(high - told.setpoint_w, told.setpoint_w - low), 0)
+
+
+def _did(here: Sequence[Driven], now_ms: int) -> tuple[int, int] | None:
+    """When, and what all a site's storages did then: by its own meter where one has it, whatever it says
+    itself; None where one was not read just now."""
+    metered = [one.metered for one in here if one.metered is not None]
+    own = [one.executor.snapshot.power_w for one in here if one.metered is None and not one.lost(now_ms)]
+    known = [power for power in own if power is not None]
+    at = [millis(one.at) for one in metered] or [now_ms]
+    apart = max(now_ms, *at) - min(now_ms, *at) if metered else 0
+    if len(known) + len(metered) < len(here) or apart > _METERED_MS:
+        return None
+    return max(at), sum(known) + sum(one.w for one in metered)
 
 
 def _regulated(

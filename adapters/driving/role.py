@@ -28,13 +28,15 @@ from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer
 from adapters.driving.emergencies import EmergencyBoard
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.fleet import Fleet
-from adapters.driving.fleet_file import FleetDevice, Mqtt
+from adapters.driving.fleet_file import FleetDevice
 from adapters.driving.health_watch import HealthWatch
 from adapters.driving.journal import Journal
 from adapters.driving.lease_keeper import LASTS_S
+from adapters.driving.other_storages import other_storages
 from adapters.driving.plans import Plans
 from adapters.driving.port import DevicePort
 from adapters.driving.quiet_door import QuietDoor
+from adapters.driving.reached import reached
 from adapters.driving.regulating import hear_signals
 from adapters.driving.site_states import SiteStates
 from adapters.driving.stream_ear import StreamEar
@@ -43,8 +45,6 @@ from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
 from adapters.integrity.checked_recorder import CheckedRecorder
 from adapters.loaded import keep_what_is_loaded
-from adapters.modbus.port import ports as modbus_ports
-from adapters.mqtt.port import MqttPort
 from adapters.nats.log import Log
 from adapters.settling import Behind, lowest_position
 from adapters.stack import Stack
@@ -59,6 +59,7 @@ from dispatch.commissioning.report import (
     profile_sha256,
 )
 from dispatch.control.emergency import AGGREGATE
+from dispatch.control.response_part import Rated
 from dispatch.health.alarm import AlarmKind
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
 from dispatch.telemetry.sample import Sample
@@ -69,6 +70,7 @@ ACTOR: Final = "driver"
 OUTBOX_BYTES: Final = 1 << 30
 _APPEND_S: Final = 2.0
 _PLANS_S: Final = 2.0
+_OTHERS_S: Final = 20.0
 _COMMISSIONED_S: Final = 5.0
 _MEASURED_S: Final = 10.0
 _OF_METER: Final = "readings "
@@ -119,8 +121,12 @@ class DrivingRole:
 
     async def drive(self, stopping: asyncio.Event) -> None:
         """As `run`, on a loop of the caller's, who holds the folder."""
-        stack, folder, book = self._stack, self._folder.path, self._stack.settings.book
         run = f"drive-{secrets.token_hex(6)}"
+        with self._folder.holders.living(run):
+            await self._drive(stopping, run)
+
+    async def _drive(self, stopping: asyncio.Event, run: str) -> None:
+        stack, folder, book = self._stack, self._folder.path, self._stack.settings.book
         known = await asyncio.to_thread(self._book)
         log = Log(stack.client, book, deadline=_APPEND_S)
         front = FrontDoor(CheckedRecorder(log, stack.database), self._clock, lambda: self._guard(log))
@@ -134,6 +140,7 @@ class DrivingRole:
             known, ports, plans, door, journal, FallbackFile(folder / "fallbacks"), self._clock, run,
             lambda sample: [hear(sample) for hear in heard], self._say,
             watch=ClockWatch(self._clock, self._steady_s), lease_s=self._lease_s,
+            ended=self._folder.holders.ended,
         )  # fmt: skip
         health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules)
         heard.append(health.seen)
@@ -144,8 +151,9 @@ class DrivingRole:
         ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
         forwarder = Forwarder(outbox, stack.client, book)
         readings = self.readings = SettlingReadings(
-            front, History(stack.client, book), _settled_meters(self._devices), self._clock
-        )
+            front, History(stack.client, book), _settled_meters(self._devices), self._clock,
+            look_back_days=stack.settings.telemetry_days,
+        )  # fmt: skip
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
         try:
             async with asyncio.TaskGroup() as group:
@@ -161,6 +169,7 @@ class DrivingRole:
                         readings.run(),
                         self._settled(readings),
                         self._planned(plans, fleet),
+                        self._others(fleet),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
                         hear_signals(stack.client, book, fleet.regulation.signalled, self._say),
@@ -178,8 +187,7 @@ class DrivingRole:
 
     def _book(self) -> FleetBook:
         self._stack.caught_up()
-        with self._stack.database.reading(self._stack.settings.book) as connection:
-            return fleet_book(connection, lowest_position(connection), self._devices, self._clock())
+        return self._reread()._replace(others=self._reread_others())
 
     def _guard(self, log: Log) -> None:
         continuity.guard(log, self._stack.database)
@@ -192,10 +200,7 @@ class DrivingRole:
         def clock_ms() -> int:
             return millis(self._clock())
 
-        by_mqtt = [one for one in self._devices if isinstance(one.address, Mqtt)]
-        made: list[DevicePort] = [MqttPort(one, run, clock_ms) for one in by_mqtt]
-        made += modbus_ports(self._devices, run, clock_ms, lambda name: BudgetFile(folder / f"{name}.json"))
-        return {port.device: port for port in made}
+        return reached(self._devices, run, clock_ms, lambda name: BudgetFile(folder / f"{name}.json"))
 
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
         """What the book says of plans, sites and terms, as soon as it is projected."""
@@ -216,8 +221,30 @@ class DrivingRole:
         with self._stack.database.reading(self._stack.settings.book) as connection:
             return fleet_book(connection, lowest_position(connection), self._devices, self._clock())
 
+    def _reread_others(self) -> tuple[Rated, ...]:
+        own = frozenset(one.id for one in self._devices)
+        with self._stack.database.reading(self._stack.settings.book) as connection:
+            return other_storages(connection, lowest_position(connection), own, self._clock())
+
+    async def _others(self, fleet: Fleet) -> None:
+        """Which storages other drivers hold: those with which a response is shared."""
+        asked = time.monotonic()
+        while True:
+            await asyncio.sleep(_PLANS_S)
+            if not fleet.responding and time.monotonic() - asked < _OTHERS_S:
+                continue
+            asked = time.monotonic()
+            try:
+                fleet.others = await asyncio.to_thread(self._reread_others)
+            except (Behind, *_AWAY) as away:
+                self._tell("other drivers", f"not to be read now: {away}")
+            except Discontinuity as damaged:
+                self._tell("other drivers", f"what was known stays: {damaged}")
+            else:
+                self._tell("other drivers", "")
+
     async def _commissioned(self, door: WatchedDoor, fleet: Fleet) -> None:
-        """Which devices have passed their step test as they stand in the file."""
+        """Which devices have passed their step test as they stand in the file; which are another's still."""
         while True:
             every = tuple(fleet.storages.values())
             asked = (door.state(commissioning_aggregate(one.id)) for one in every)
@@ -233,6 +260,7 @@ class DrivingRole:
                 )
                 one.executor.commissioned = permitted
                 self._tell(device.id, "" if permitted else "not commissioned: it is read and never raised")
+                self._tell(f"{device.id}: its lease", one.executor.keeper.waits)
             await asyncio.sleep(_COMMISSIONED_S)
 
     async def _settled(self, readings: SettlingReadings) -> None:
@@ -257,26 +285,26 @@ class DrivingRole:
         """A stop that is ordered at the machine, from its file; what became of it is answered there."""
         answered = ""
         while True:
-            if board.local is None and self._folder.stop_file.path.exists():
-                stop = self._folder.stop_file.read()
-                if stop is not None:
-                    board.stop(stop)
-            local = board.local
-            if local is not None and local.id != answered:
+            stop = self._folder.stop_file.read()
+            if stop is not None and stop.asked != answered:
+                board.stop(stop)
+            asked = board.asked
+            if asked is not None and asked.asked != answered:
                 begun = time.monotonic()
-                answered = local.id
-                board.stop(local)
-                self._say(f"STOP ordered here by {local.by}: {local.reason}")
-                outcomes = await fleet.stops.outcomes()
+                answered = asked.asked
+                self._say(f"STOP ordered here by {asked.by}: {asked.reason}")
+                outcomes = await fleet.stops.verified()
                 failed = {one.device: one.why for one in outcomes if not one.verified}
                 verified = sum(one.verified for one in outcomes)
                 took_ms = round((time.monotonic() - begun) * 1000)
                 self._folder.answer(
                     StopAnswer(
-                        id=local.id, devices=len(outcomes), verified=verified, failed=failed, took_ms=took_ms
+                        id=answered, devices=len(outcomes), verified=verified, failed=failed, took_ms=took_ms
                     )
                 )
-                self._say(f"{verified} of {len(outcomes)} devices stopped and read within {took_ms} ms")
+                self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W within {took_ms} ms")
+                for name, why in sorted(failed.items()):
+                    self._say(f"{name} is not stopped: {why}")
             await asyncio.sleep(LOOK_S)
 
     def _tell(self, about: str, text: str) -> None:

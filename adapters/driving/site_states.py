@@ -4,7 +4,7 @@ whose devices are lost or cannot."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -71,7 +71,7 @@ class SiteStates:
             await self._impose(site, able, now)
 
     async def _record(
-        self, site: str, here: list[Driven], able: SiteAble, now: datetime, slot: datetime
+        self, site: str, here: Sequence[Driven], able: SiteAble, now: datetime, slot: datetime
     ) -> None:
         stored = stored_wh(self._fleet.book.sites[site], here)
         if stored is None:

@@ -91,6 +91,7 @@ class Resolver(NamedTuple):
             safe_w=self.driven.safe_w,
             remote=self.remote,
             fallback_s=falls_back_s(self.driven.profile, lasts),
+            fallen=found.fallen,
         )
         name = step_id(self.device, f"{day}", command.sequence, "read", f"{found.w} {found.at.isoformat()}")
         await self.door.execute(told, name)
@@ -109,7 +110,10 @@ def _to_be_read(command: Command, found: Found, tolerance_w: int, now: datetime)
     """Whether a reading says something new of it: it is in doubt, or is no longer shown while it holds."""
     if command.status in ("written", "unknown"):
         return True
-    shown = abs(found.w - command.setpoint.setpoint_w) <= tolerance_w + command.setpoint.band_w
+    setpoint = command.setpoint
+    # A band may hold the safe state, too: what fell back follows nothing within it.
+    fallen = found.fallen and bool(setpoint.power_w_max)
+    shown = abs(found.w - setpoint.setpoint_w) <= tolerance_w + setpoint.band_w and not fallen
     return command.status in ("read_back", "seen") and not shown and now < command.setpoint.expires_at
 
 

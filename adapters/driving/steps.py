@@ -102,6 +102,7 @@ class Steps:
                 safe_w=safe_w,
                 remote=remote,
                 fallback_s=fallback_s,
+                fallen=found.fallen,
             )
             name = self._id(at.day, at.sequence, "read", f"{found.w} {found.at.isoformat()}")
             await self._door.execute(command, name)

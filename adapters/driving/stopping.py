@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from adapters.driving.device_state import millis
@@ -31,21 +32,31 @@ class Stops:
         self._door = door
         self._clock = clock
         self._at_once = asyncio.Semaphore(_STOPS_AT_ONCE)
-        self._under_way: set[asyncio.Task[Stopped]] = set()
+        self._under_way: dict[str, asyncio.Task[Stopped]] = {}
         self._pause = Pause()
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what stands: nothing is told to devices before."""
+        return self.board is None or self.board.known
 
     @property
     def under_way(self) -> bool:
         return bool(self._under_way)
 
-    async def outcomes(self) -> tuple[Stopped, ...]:
-        """What became of the stops that are under way."""
-        return tuple(await asyncio.gather(*self._under_way))
+    async def verified(self) -> tuple[Stopped, ...]:
+        """Every device of the fleet, stopped now or before: each is read anew, and written where it does not
+        show it."""
+        self.stop_and_allow()
+        self._begin(one for one in self._storages.values() if one.stopped and one.id not in self._under_way)
+        free = (one.id for one in self._storages.values() if not one.stopped)
+        found = await asyncio.gather(*self._under_way.values())
+        return (*found, *(Stopped(name, verified=False, why="no stop stands for it") for name in free))
 
     async def ended(self) -> None:
         """A stop that has begun is ended, however the fleet ends."""
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=_END_S)
+            await asyncio.wait(self._under_way.values(), timeout=_END_S)
 
     def standing(self, now: datetime) -> Emergencies:
         """What stands, with what was ordered at the machine."""
@@ -60,7 +71,7 @@ class Stops:
         now = self._clock()
         standing = self.standing(now)
         local = None if self.board is None else self.board.local
-        stops: list[tuple[Driven, str]] = []
+        stops: list[Driven] = []
         for one in self._storages.values():
             over = standing.standing(one.id, one.site, now)
             stop = next((each for each in over if each.order.kind == "stop_all"), None)
@@ -68,25 +79,31 @@ class Stops:
             if local is not None:
                 cause = local.cause
             if bool(cause) == bool(one.stopped):
-                # A stop stands, whoever else orders one.
+                # A stop stands, whoever else orders one: `verified` looks at it anew.
                 continue
             one.stopped = cause
             if cause:
-                stops.append((one, cause))
+                stops.append(one)
             else:
                 one.executor.allow()
-        if stops:
-            self._door.hold()
-            self._pause.begin(one.poller for one, _ in stops)
-        # Those that answered last come first: a silent one takes its whole deadline.
-        now_ms = millis(now)
-        for one, cause in sorted(stops, key=lambda each: each[0].lost(now_ms)):
-            task = asyncio.get_running_loop().create_task(self._stop(one, cause))
-            self._under_way.add(task)
-            task.add_done_callback(self._stop_ended)
+        self._begin(stops)
 
-    def _stop_ended(self, task: asyncio.Task[Stopped]) -> None:
-        self._under_way.discard(task)
+    def _begin(self, stops: Iterable[Driven]) -> None:
+        """Those that answered last come first: a silent one takes its whole deadline."""
+        now_ms = millis(self._clock())
+        ordered = sorted(stops, key=lambda each: each.lost(now_ms))
+        if not ordered:
+            return
+        self._door.hold()
+        self._pause.begin(one.poller for one in ordered)
+        for one in ordered:
+            task = asyncio.get_running_loop().create_task(self._stop(one, one.stopped))
+            self._under_way[one.id] = task
+            task.add_done_callback(partial(self._stop_ended, one.id))
+
+    def _stop_ended(self, name: str, task: asyncio.Task[Stopped]) -> None:
+        if self._under_way.get(name) is task:
+            del self._under_way[name]
         if not self._under_way:
             self._door.go()
             self._pause.end()

@@ -14,16 +14,25 @@ from dispatch.control.setpoint import Setpoint
 
 OVERLAP: Final = timedelta(seconds=60)
 """A setpoint holds so much longer than its interval: the next one takes its place, none leaves a hole."""
+ENDING: Final = timedelta(seconds=5)
+"""As OVERLAP, where an emergency ends at an instant: nothing of it goes on for a minute without a driver."""
 STEADY_PERMILLE: Final = 10
 """A setpoint is not raised by less than this part of the rating: each raise is an intent on record."""
 _QUARTER: Final = timedelta(minutes=15)
 
 
 def wished(
-    before: Setpoint | None, told: Told, plan: SitePlan | None, now: datetime, *, band_w: int, rated_w: int
+    before: Setpoint | None,
+    told: Told,
+    plan: SitePlan | None,
+    now: datetime,
+    *,
+    band_w: int,
+    rated_w: int,
+    ends_at: datetime | None = None,
 ) -> Setpoint | None:
     """The setpoint of a device that follows a plan or obeys an emergency; None where its executor goes by the
-    loss table itself. `before` is what it was given last."""
+    loss table itself. `before` is what it was given last; `ends_at` is when the emergency ends by itself."""
     if told.why in ("fallback", "nothing_planned", "kept"):
         return None
     if told.why == "emergency":
@@ -31,11 +40,13 @@ def wished(
     else:
         assert plan is not None, "it follows one"
         cause = plan.cause
-    until = _quarter_after(now) if plan is None else plan.until
+    expires_at = (_quarter_after(now) if plan is None else plan.until) + OVERLAP
+    if ends_at is not None:
+        expires_at = min(expires_at, ends_at + ENDING)
     step_w = rated_w * STEADY_PERMILLE // 1000
     setpoint = Setpoint(
         setpoint_w=told.setpoint_w,
-        expires_at=until + OVERLAP,
+        expires_at=expires_at,
         origin="regulation" if band_w else ORIGINS[told.why],
         cause=cause,
         band_w=_band(before, told, band_w, step_w),

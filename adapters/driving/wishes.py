@@ -69,7 +69,7 @@ class Wishes:
             unknown=one.doubtful,
             plan_until=wish.plan_until,
         )
-        return check_interlocks(wish.setpoint, one.snapshot, one.limits, permission, one.clock())
+        return check_interlocks(wish.setpoint, one.last_look(), one.limits, permission, one.clock())
 
     def later(self, wish: Wish, seconds: float = AGAIN_S) -> None:
         """It is tried again after that."""

@@ -54,11 +54,11 @@ class Child:
         self._lock = lock
         self.start()
 
-    def start(self) -> None:
+    def start(self, patience_s: float = _PREDECESSOR_SECONDS) -> None:
         """Start it, or start it again after it was stopped or killed, with the same command.
 
         Raises:
-            ChildFailed: the predecessor did not end in time.
+            ChildFailed: the predecessor did not end in `patience_s`.
         """
         stop_signal = self._stop_signal
 
@@ -70,7 +70,7 @@ class Child:
             sink = files.enter_context(self.log.open("ab"))
             held = None if self._lock is None else files.enter_context(self._lock.open("ab"))
             if held is not None:
-                _wait_for(held, self.name)
+                _wait_for(held, self.name, patience_s)
             self.process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -118,8 +118,8 @@ class Child:
         self.process.wait()
 
 
-def _wait_for(lock: BinaryIO, name: str) -> None:
-    give_up = time.monotonic() + _PREDECESSOR_SECONDS
+def _wait_for(lock: BinaryIO, name: str, patience_s: float) -> None:
+    give_up = time.monotonic() + patience_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,6 +143,34 @@ def free_ports(count: int) -> list[int]:
 def free_port() -> int:
     """A loopback port that nobody listens on at this moment."""
     return free_ports(1)[0]
+
+
+def kept_ports(file: Path, count: int) -> list[int]:
+    """The ports that `keep_ports` wrote there, so that who knows them finds the server again; free ones where
+    that is the first time, or another has one of them now."""
+    try:
+        kept = [int(word) for word in file.read_text().split()]
+    except (FileNotFoundError, ValueError):
+        return free_ports(count)
+    return kept if len(kept) == count and all(map(_free, kept)) else free_ports(count)
+
+
+def keep_ports(file: Path, ports: Sequence[int]) -> None:
+    """For the next start of the server."""
+    partial = file.with_name(file.name + ".new")
+    partial.write_text(" ".join(map(str, ports)) + "\n")
+    partial.rename(file)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # What is left of the last server's connections does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True
 
 
 def on_free_ports(start: Callable[[], None], log: Path) -> None:

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from adapters.embedded.child import Child, free_ports, on_free_ports, private_folder
+from adapters.embedded.child import Child, keep_ports, kept_ports, on_free_ports, private_folder
 from adapters.embedded.nats_accounts import NatsAccounts
 from adapters.nats.client import NatsClient
 
@@ -25,7 +25,8 @@ jetstream {{ store_dir: "{store}", sync_interval: always }}
 
 
 class NatsServer:
-    """A running NATS server whose data and keys lie under `folder`."""
+    """A running NATS server whose data and keys lie under `folder`. It has the same ports each time, while
+    nobody else takes them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = private_folder(folder)
@@ -36,8 +37,9 @@ class NatsServer:
         on_free_ports(self._begin, self.folder / "server.log")
 
     def _begin(self) -> None:
-        self.port, self.monitor_port = free_ports(2)
+        self.port, self.monitor_port = kept_ports(self.folder / "ports", 2)
         self.start()
+        keep_ports(self.folder / "ports", (self.port, self.monitor_port))
 
     def start(self) -> None:
         """Start, or start again on the same ports and data after a stop or a kill."""

@@ -12,7 +12,15 @@ from typing import Final
 
 import psycopg
 
-from adapters.embedded.child import Child, ChildFailed, free_port, on_free_ports, private_folder, secret_file
+from adapters.embedded.child import (
+    Child,
+    ChildFailed,
+    keep_ports,
+    kept_ports,
+    on_free_ports,
+    private_folder,
+    secret_file,
+)
 
 _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -28,7 +36,8 @@ _SETTINGS: Final = {
 
 
 class PostgresServer:
-    """A running PostgreSQL whose data and superuser password lie under `folder`."""
+    """A running PostgreSQL whose data and superuser password lie under `folder`. It has the same port each
+    time, while nobody else takes it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = private_folder(folder)
@@ -40,8 +49,9 @@ class PostgresServer:
         on_free_ports(self._begin, self.folder / "server.log")
 
     def _begin(self) -> None:
-        self.port = free_port()
+        (self.port,) = kept_ports(self.folder / "ports", 1)
         self.start()
+        keep_ports(self.folder / "ports", (self.port,))
 
     def _initialise(self) -> None:
         secret_file(self._password_file, secrets.token_urlsafe(24).encode() + b"\n")

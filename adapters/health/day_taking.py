@@ -17,6 +17,7 @@ from adapters.driving.device_state import instant, millis
 from adapters.driving.driven_site import DrivenDevice, FleetBook, fleet_book
 from adapters.driving.fleet_file import FleetDevice
 from adapters.front_door import FrontDoor
+from adapters.nats.telemetry_stream import DAYS
 from adapters.postgres.database import Database
 from adapters.settling import Behind, lowest_position
 from adapters.telemetry.history import History, Unread
@@ -38,8 +39,6 @@ from ledger.refusal import Refused
 
 ACTOR: Final = "health"
 TURN_S: Final = 60.0
-KEPT_DAYS: Final = 7
-"""As long as telemetry is kept (adapters.nats.telemetry_stream)."""
 WAIT: Final = timedelta(days=2)
 _REGISTERS: Final = ("meter_import_wh", "meter_export_wh")
 
@@ -51,7 +50,8 @@ class Taken(NamedTuple):
 
 
 class DayTaking:
-    """The storages of a fleet file. `say` gets a line for each day, each alarm, and each trouble once."""
+    """The storages of a fleet file. `say` gets a line for each day, each alarm, and each trouble once.
+    `kept_days`: for how long telemetry is kept."""
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class DayTaking:
         devices: Sequence[FleetDevice],
         clock: Callable[[], datetime],
         say: Callable[[str], None],
+        *,
+        kept_days: int = DAYS,
     ) -> None:
         assert history.channel == "seconds", "the fast channel keeps minutes"
         self._door = door
@@ -71,17 +73,21 @@ class DayTaking:
         self._devices = tuple(devices)
         self._clock = clock
         self._say = say
+        self._kept_days = kept_days
         self._empty: dict[str, date] = {}
         self._said: dict[str, str] = {}
 
-    def run(self, stopping: threading.Event) -> None:
-        """A turn each `TURN_S` until asked to stop; a device that has begun is ended.
+    def run(
+        self, stopping: threading.Event, beside: Callable[[threading.Event], object] = lambda _: None
+    ) -> None:
+        """A turn each `TURN_S`, and one of `beside`, until asked to stop; a device that has begun is ended.
 
         Raises:
             StoreUnavailable, psycopg.OperationalError: the servers are gone; start it again.
         """
         while not stopping.is_set():
             self.turn(stopping)
+            beside(stopping)
             stopping.wait(TURN_S)
 
     def turn(self, stopping: threading.Event | None = None) -> tuple[Taken, ...]:
@@ -132,7 +138,7 @@ class DayTaking:
         zone = zone_of(fleet.sites[one.device.site].site.zone)
         now = self._clock()
         today = now.astimezone(zone).date()
-        first = today - timedelta(days=KEPT_DAYS)
+        first = today - timedelta(days=self._kept_days)
         behind = [state.days[-1].day] if state.days else []
         if one.fleet.id in self._empty:
             behind.append(self._empty[one.fleet.id])

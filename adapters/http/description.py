@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from litestar import Litestar, Router
@@ -16,11 +16,8 @@ from litestar.di import Provide
 from litestar.serialization import encode_json
 
 from adapters.http import health, log, openapi
-from adapters.http.app import ROUTES, request_dependencies
+from adapters.http.app import GIVEN, ROUTES, request_dependencies
 from adapters.http.strict_body import StrictRequest
-
-_NEEDED: Final = ("service", "feed", "progress", "access", "people", "published", "signing_keys")
-"""What handlers are given by a running server; to describe them nobody has to give it."""
 
 
 def description() -> dict[str, Any]:
@@ -35,7 +32,7 @@ def description() -> dict[str, Any]:
                 dependencies=request_dependencies(),
             ),
         ],
-        dependencies={name: Provide(_needed(name), sync_to_thread=False) for name in _NEEDED},
+        dependencies={name: Provide(_needed(name), sync_to_thread=False) for name in GIVEN},
         openapi_config=openapi.config(),
         request_class=StrictRequest,
         logging_config=None,

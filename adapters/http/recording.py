@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -19,6 +18,8 @@ from ledger.access_record import AccessRecord, Action, checked_request, shortene
 from ledger.refusal import Refused
 
 REQUEST_ID: Final = "Request-Id"
+ACCESS: Final = "access"
+"""Under which name the application's state has the access log."""
 _POSITION: Final = "access_log_position"
 _PARAMETERS_MAX: Final = 40
 
@@ -166,20 +167,17 @@ def action_of(route: str) -> Action | None:
     return "other" if route.startswith("GET ") else None
 
 
-def recording(access: AccessLog) -> Callable[[ASGIApp], ASGIApp]:
-    """The middleware around every route that needs a key."""
+def recording(app: ASGIApp) -> ASGIApp:
+    """The middleware around every route that needs a key; it writes the log of the application's state."""
 
-    def around(app: ASGIApp) -> ASGIApp:
-        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == ScopeType.HTTP:
-                action = action_of(f"{scope['method']} {scope['path_template']}")
-                if action is not None:
-                    send = _Held(access, scope, action, send)
-            await app(scope, receive, send)
+    async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            action = action_of(f"{scope['method']} {scope['path_template']}")
+            if action is not None:
+                send = _Held(scope["litestar_app"].state[ACCESS], scope, action, send)
+        await app(scope, receive, send)
 
-        return recorded
-
-    return around
+    return recorded
 
 
 class _Held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +15,13 @@ import uvicorn
 import uvloop
 from litestar import Litestar
 
+from adapters.nats.client import NatsClient
+
 _GRACE_S: Final = 3
 _KEEP_ALIVE_S: Final = 30
 _THREADS: Final = 32
 """Handlers block: a few that wait for a settlement must not keep the others from their turn."""
+_SWITCH_S: Final = 0.0005
 
 
 class Server(uvicorn.Server):
@@ -53,20 +57,59 @@ def server(app: Litestar, host: str, port: int) -> Server:
     )
 
 
-def serve(app: Litestar, host: str, port: int) -> None:
+def serve(app: Litestar, host: str, port: int, client: NatsClient | None = None) -> None:
     """Serve until SIGINT or SIGTERM, or until the process's main program ends.
+
+    With a `client` the API runs on its event loop: a question to NATS then costs no other thread's turn, of
+    which a command has several to wait for.
 
     Raises:
         OSError: the address cannot be taken.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(server(app, host, port)))
+    running = server(app, host, port)
+    with _stopped_by_signals(running), _switching_often():
+        if client is None:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                ended = runner.run(_serve(running))
+        else:
+            ended = client.run(_serve(running))
+    if ended:
+        sys.exit(ended)
 
 
-async def _serve(running: Server) -> None:
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "http"))
-    if threading.current_thread() is threading.main_thread():
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, running.stop)
-    await running.serve()
+async def _serve(running: Server) -> int:
+    """The exit code that uvicorn asks for: raised here it would end the loop of a client, too."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, "http"))
+    try:
+        await running.serve()
+    except SystemExit as asked:
+        return asked.code if isinstance(asked.code, int) else 1
+    finally:
+        await loop.shutdown_default_executor()
+    return 0
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(running: Server) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: running.stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _switching_often() -> Iterator[None]:
+    """A thread that computes gives way sooner than Python's 5 ms: what is awaited has many short turns."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

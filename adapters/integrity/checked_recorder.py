@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import nats.errors
 from eventsourcing.persistence import Notification, StoredEvent
+from psycopg import sql
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
@@ -41,23 +42,20 @@ class CheckedRecorder(JetStreamApplicationRecorder):
             Discontinuity: messages were deleted from it, a projection does not stand where it says, or
             damage is known that was not repaired.
         """
-        self._look_again()
+        if self.look_due():
+            self.look()
         return super().insert_events(stored_events)
 
-    def insert_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
-        """As its parent's, after the same look as `insert_events`.
+    def look_due(self) -> bool:
+        """See `JetStreamApplicationRecorder.look_due`."""
+        return time.monotonic() - self._looked > _LOOK_S
+
+    def look(self) -> None:
+        """See `JetStreamApplicationRecorder.look`.
 
         Raises:
             WeakStream, Discontinuity: as `insert_events`.
         """
-        self._look_again()
-        return super().insert_each(saves)
-
-    def _look_again(self) -> None:
-        if time.monotonic() - self._looked > _LOOK_S:
-            self._look()
-
-    def _look(self) -> None:
         with self._database.reading(self.log.book) as connection:
             known_damage.check(connection)
             position_rows.check(connection)
@@ -82,15 +80,16 @@ class CheckedRecorder(JetStreamApplicationRecorder):
             self._compare({name: found[name] for name in fresh})
         return found
 
-    def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
+    async def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
         """Those of which the archive has nothing: what the stream lost it still has."""
         if not aggregates:
             return frozenset()
-        with self._database.reading(self.log.book) as connection:
-            known = connection.execute(
-                "SELECT DISTINCT aggregate FROM ledger.envelope WHERE book = %s AND aggregate = ANY(%s)",
-                [self.log.book, list(aggregates)],
-            ).fetchall()
+        known = await self._database.ask(
+            self.log.book,
+            sql.SQL(
+                "SELECT DISTINCT aggregate FROM ledger.envelope WHERE book = {} AND aggregate = ANY({})"
+            ).format(self.log.book, list(aggregates)),
+        )
         return frozenset(aggregates) - {name for (name,) in known}
 
     def _compare(self, found: Mapping[str, Sequence[Notification]]) -> None:

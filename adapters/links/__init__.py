@@ -29,6 +29,7 @@ from adapters.links import (
     planned_for,
     rests_on,
     seen_in,
+    settled_in,
     shares_award,
     shares_out,
     stands_on,
@@ -63,6 +64,7 @@ LINKS: Final[tuple[LinkKind, ...]] = (
     follows_plan.KIND,
     obeys.KIND,
     seen_in.KIND,
+    settled_in.KIND,
 )
 
 FOLLOWS: Final = ("follows", "followed_by")

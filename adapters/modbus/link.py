@@ -197,6 +197,7 @@ class Link:
         if not done:
             self._drop()
             raise Unreachable(f"{what}: no connection to {_shown(self.address)}")
+        _send_nothing_after_the_end(client)
         self._connections += 1
         return client
 
@@ -243,19 +244,23 @@ class Link:
             self._quiet_until = asyncio.get_running_loop().time() + self.address.answer_ms / 1000
 
     def _drop(self) -> None:
-        """Close without goodbye: else what the kernel still holds would be delivered when the peer is
-        back."""
         client, self._client = self._client, None
         if client is None:
             return
         wire = cast("_Wire | None", client.ctx.transport)
         if wire is not None:
-            raw = wire.get_extra_info("socket")
-            if raw is not None:
-                with contextlib.suppress(OSError):  # The peer was faster.
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
             wire.abort()
         client.close()
+
+
+def _send_nothing_after_the_end(client: AsyncModbusTcpClient | AsyncModbusSerialClient) -> None:
+    """However it ends, by a kill too, it ends without goodbye: else what the kernel still holds would be
+    delivered when the peer is back."""
+    wire = cast("_Wire | None", client.ctx.transport)
+    raw = None if wire is None else wire.get_extra_info("socket")
+    if raw is not None:
+        with contextlib.suppress(OSError):  # The peer was faster.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
 
 
 async def _exchanged(transactions: TransactionManager, request: ModbusPDU, seconds: float) -> ModbusPDU:

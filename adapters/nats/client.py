@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -87,12 +87,15 @@ class NatsClient:
 
     async def _disconnected(self) -> None:
         self.epoch += 1
-        # nats-py would send these on the next connection, to a stream that nobody has verified.
-        self._nc._pending.clear()  # noqa: SLF001
-        self._nc._pending_data_size = 0  # noqa: SLF001
+        # nats-py would send it on the next connection, to a stream that nobody has verified.
+        self._drop_unsent()
         for asked in self._asked.values():
             if not asked.done.done():
                 asked.done.set_exception(Disconnected("the connection to NATS was lost"))
+
+    def _drop_unsent(self) -> None:
+        self._nc._pending.clear()  # noqa: SLF001
+        self._nc._pending_data_size = 0  # noqa: SLF001
 
     async def _answered(self, message: Msg) -> None:
         asked = self._asked.get(message.subject.rpartition(".")[2])
@@ -121,14 +124,46 @@ class NatsClient:
         Raises:
             Disconnected: the connection was closed meanwhile, by another thread.
         """
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        assert threading.current_thread() is not self._thread, "its own loop would wait for itself"
+        future = self.begin(work)
         try:
-            return future.result(timeout)
-        except CancelledError as error:
-            raise Disconnected("the connection to NATS was closed") from error
+            return self.result(future, timeout)
         except TimeoutError:
             future.cancel()
             raise
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have `work` done on the connection's loop, while the caller does something else."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    @staticmethod
+    def result(begun: Future[T], timeout: float | None = None) -> T:
+        """Wait for what `begin` answered.
+
+        Raises:
+            Disconnected: as `run`.
+        """
+        try:
+            return begun.result(timeout)
+        except CancelledError as error:
+            raise Disconnected("the connection to NATS was closed") from error
+
+    async def awaited(self, work: Coroutine[Any, Any, T]) -> T:
+        """As `run`, for whoever awaits, on this loop or another one.
+
+        Raises:
+            Disconnected: as `run`.
+        """
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        begun = self.begin(work)
+        try:
+            return await asyncio.wrap_future(begun)
+        except asyncio.CancelledError as error:
+            asking = asyncio.current_task()
+            if asking is not None and asking.cancelling():
+                raise
+            raise Disconnected("the connection to NATS was closed") from error
 
     async def request(
         self, subject: str, payload: bytes, *, timeout: float, headers: dict[str, str] | None = None
@@ -204,7 +239,14 @@ class NatsClient:
         self._stop_loop()
 
     async def _end(self) -> None:
-        await self._nc.close()
+        if not self._nc.is_connected:
+            # nats-py would write it to the connection that was lost.
+            self._drop_unsent()
+        try:
+            await self._nc.close()
+        except (RuntimeError, OSError):
+            # It was lost at this moment: there is nobody left to say goodbye to.
+            self._drop_unsent()
         asking = asyncio.all_tasks() - {asyncio.current_task()}
         for task in asking:
             task.cancel()

@@ -71,7 +71,7 @@ class JetStreamAggregateRecorder(AggregateRecorder):
         """For each aggregate, its events from the given stream sequence on; read side by side."""
         return self.log.client.run(self.log.read_aggregates(positions))
 
-    def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
+    async def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
         """Which of these an archive is asked about and does not know; none where there is no archive."""
         del aggregates
         return frozenset()
@@ -84,9 +84,19 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
         """Store all or none; the answer is each one's sequence."""
         return self._insert(stored_events)
 
-    def insert_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
-        """Store several saves side by side, each all or none; for each its sequences or why it was not."""
-        return self.log.client.run(self.log.append_each(saves))
+    async def insert_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
+        """Store several saves side by side, each all or none; for each its sequences or why it was not.
+
+        Once `look_due` said that nothing is to be looked at first.
+        """
+        return await self.log.append_each(saves)
+
+    def look_due(self) -> bool:
+        """Whether `look` comes before the next `insert_each`; never where nothing is checked."""
+        return False
+
+    def look(self) -> None:
+        """Check what is written to; it blocks."""
 
     def select_notifications(
         self,

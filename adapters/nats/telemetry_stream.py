@@ -12,12 +12,15 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.nats.client import NatsClient
-from adapters.nats.stream import WeakStream, compression_of, configuration, ensure
+from adapters.nats.stream import WeakStream, alter, compression_of, configuration, ensure
 
 Channel = Literal["seconds", "fast"]
 
 _NS: Final = 10**9
 DAYS: Final = 7
+"""Unless the settings say otherwise."""
+DAYS_MIN: Final = 3
+"""A silent device's day is waited for two days (adapters.health.day_taking), and then read."""
 FAST_MINUTES: Final = 10
 BYTES_SHARE: Final = 8
 """A book's telemetry may take an eighth of what the book itself may."""
@@ -64,6 +67,20 @@ def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1, 
         ensure(client, config | {"max_msg_size": _MSG_BYTES})
 
 
+def keep(client: NatsClient, book: str, *, days: int) -> int:
+    """Let samples stay for `days` from now on; answers for how many they did. Needs the operator's identity.
+
+    Raises:
+        StreamError: the stream is not there, or the server refuses.
+    """
+    name = stream_name(book)
+    config = configuration(client, name)
+    before = int(config.get("max_age", 0)) // (86_400 * _NS)
+    if before != days:
+        alter(client, f"STREAM.UPDATE.{name}", config | {"max_age": days * 86_400 * _NS})
+    return before
+
+
 def _guarantees(book: str, channel: Channel) -> dict[str, object]:
     return {
         "name": stream_name(book, channel),
@@ -74,6 +91,7 @@ def _guarantees(book: str, channel: Channel) -> dict[str, object]:
         "deny_delete": True,
         "deny_purge": True,
         "allow_direct": True,
+        "allow_atomic": True,
     }
 
 

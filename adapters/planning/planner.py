@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from adapters.front_door import FrontDoor, Wish
+from adapters.planning.cases import Cases
 from adapters.planning.peak_cases import Targets
 from adapters.planning.portfolio import (
     DAYS_MAX,
@@ -23,7 +24,7 @@ from adapters.planning.portfolio import (
     horizon_of_days,
     portfolio_of,
 )
-from adapters.planning.site_cases import Asked, Cases, interval_of, refusals, site_cases
+from adapters.planning.site_cases import Asked, interval_of, refusals, site_cases
 from adapters.planning.solver_process import Answer, SolverProcess
 from adapters.postgres.database import Database
 from adapters.settling import lowest_position, wait_until
@@ -53,11 +54,14 @@ _END_WH: Final = 100
 
 
 class Made(msgspec.Struct, frozen=True):
-    """The plan on record; `repeated` where the same inputs had been planned before."""
+    """The plan on record; `repeated` where the same inputs had been planned before.
+
+    `read_through`: the sequence number up to which the book was read for it, this time."""
 
     number: int
     sequence: int
     head: PlanHead
+    read_through: int
     repeated: bool = False
 
 
@@ -96,7 +100,7 @@ class Planner:
         """
         cases, day = self._read(portfolio, at, days, stored_wh or {})
         inputs = cases.digest(MODEL, portfolio, trigger)
-        known = self._known(portfolio, day, inputs)
+        known = self._known(portfolio, day, inputs, cases.position)
         if known is not None:
             return known
         request = PlanRequest(
@@ -127,12 +131,14 @@ class Planner:
         try:
             receipts = self._door.execute_all(wishes, actor=ACTOR)
         except Refused as refused:
-            known = self._known(portfolio, day, inputs) if refused.code in _OVERTAKEN else None
+            overtaken = refused.code in _OVERTAKEN
+            known = self._known(portfolio, day, inputs, cases.position) if overtaken else None
             if known is None:
                 raise
             return known
         made = msgspec.structs.replace(head, parts=len(commands) - 1)
-        return Made(cases.number + 1, receipts[0].sequence, made, receipts[0].repeated)
+        receipt = receipts[0]
+        return Made(cases.number + 1, receipt.sequence, made, cases.position, receipt.repeated)
 
     def _read(
         self, name: str, at: date | datetime, days: int, stored_wh: Mapping[str, int]
@@ -156,7 +162,7 @@ class Planner:
             )
         return cases, day_of(portfolio.zone, horizon.start)
 
-    def _known(self, portfolio: str, day: date, inputs: str) -> Made | None:
+    def _known(self, portfolio: str, day: date, inputs: str, position: int) -> Made | None:
         """The day's newest plan, where it was made of the same inputs."""
         aggregate = plan_aggregate(portfolio, day)
         state = self._door.state(aggregate)
@@ -164,7 +170,7 @@ class Planner:
             return None
         receipt = self._door.accepted(aggregate, f"plan:{inputs}:{state.number}")
         assert receipt is not None, "a plan's command id is made of its inputs"
-        return Made(state.number, receipt.sequence, state.head, repeated=True)
+        return Made(state.number, receipt.sequence, state.head, position, repeated=True)
 
     def _head(
         self,
@@ -203,6 +209,7 @@ class Planner:
             passed_over=chosen.passed_over,
             violations=(*broken, *short),
             regulation_w=tuple(chosen.offers.regulation_w.tolist()),
+            read_through=cases.position,
         )
 
 

@@ -7,24 +7,27 @@ All that it knows is in the book, so that it may be killed and started again at 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
 
+from adapters.desk.calling import is_called
 from adapters.planning.planner import Made, Planner, next_day
 from adapters.planning.portfolio import boundary, day_of, portfolio_of, to_be_planned
 from adapters.planning.site_cases import interval_of
 from adapters.postgres.database import Connection, Database
 from adapters.queries import registered
 from adapters.queries.kept import kept
+from adapters.queries.registered import Register
 from adapters.settling import Behind, lowest_position
 from dispatch.planning.imposed_limit import ImposedLimit
 from dispatch.planning.plan_record import Trigger, plan_aggregate
 from dispatch.planning.storage_terms import StorageTerms
 from ledger.interval import zone_of
 from ledger.refusal import Refused
+from ledger.streams.demand_response import DemandResponseInstruction
 from ledger.trading_unit import TradingUnit
 
 PERIOD_S: Final = 2
@@ -36,9 +39,33 @@ _RETRY: Final = timedelta(minutes=5)
 """After a refusal; what stands in the way is mended by people."""
 _ROLLING_S: Final = 20.0
 _DAY_AHEAD_S: Final = 60.0
-_KINDS: Final = ("storage", "storage_limit", "response_call", "award")
+_KINDS: Final = ("storage", "storage_limit", "response_call", "clearing", "award", "market_fact")
 _LISTING: Final = ("site", "storage", "trading_unit")
 _decode_limit: Final = msgspec.json.Decoder(ImposedLimit).decode
+_INSTRUCTION: Final = DemandResponseInstruction.__struct_config__.tag
+_HAPPENED: Final = """\
+SELECT one.kind, one.document::text
+FROM ledger.envelope AS said
+JOIN ledger.registered AS one
+    ON one.book = said.book AND one.kind = split_part(said.aggregate, '.', 1)
+    AND one.id = substr(said.aggregate, strpos(said.aggregate, '.') + 1) AND one.version = said.version
+WHERE said.sequence > %(since)s AND said.sequence <= %(at)s
+    AND split_part(said.aggregate, '.', 1) = ANY(%(kinds)s)
+    AND CASE one.kind
+        WHEN 'storage' THEN one.id = ANY(%(sites)s)
+        WHEN 'storage_limit' THEN one.id = ANY(%(sites)s)
+        WHEN 'market_fact'
+            THEN one.document ->> 'type' = %(instruction)s AND one.document ->> 'site' = ANY(%(sites)s)
+        WHEN 'clearing' THEN EXISTS (
+            SELECT 1 FROM ledger.bid AS offered
+            WHERE offered.book = one.book AND offered.day = (one.document ->> 'day')::date
+                AND offered.unit = ANY(%(units)s) AND offered.product = one.document ->> 'product'
+                AND offered.market = one.document ->> 'market'
+        )
+        ELSE one.document ->> 'unit' = ANY(%(units)s)
+    END
+ORDER BY said.sequence"""
+"""By the archive, which knows what came when: of the registered rows there are many, and most are old."""
 
 
 class _Planned(NamedTuple):
@@ -48,14 +75,25 @@ class _Planned(NamedTuple):
     zone: str
     sites: tuple[str, ...]
     interval_s: int
+    units: tuple[str, ...]
+    """Those that have any of its sites."""
 
 
 class _Row(NamedTuple):
-    """A plan on record."""
+    """A plan on record, and up to which sequence number it knows the book."""
 
     start: datetime
     end: datetime
-    sequence: int
+    read_through: int
+
+
+class _Run(msgspec.Struct, frozen=True):
+    """Of a clearing or an award, the market's run."""
+
+    run: str
+
+
+_decode_run: Final = msgspec.json.Decoder(_Run).decode
 
 
 class _Due(NamedTuple):
@@ -88,6 +126,7 @@ class PlanningRole:
         self._period_s = period_s
         self._listed: tuple[tuple[int, datetime], tuple[_Planned, ...]] | None = None
         self._handled: dict[str, int] = {}
+        self._quiet: dict[str, int] = {}
         self._again: dict[tuple[str, Trigger], datetime] = {}
         self._said: dict[str, str] = {}
 
@@ -122,7 +161,8 @@ class PlanningRole:
                 self._again[one.portfolio, one.trigger] = now + _RETRY
                 self._tell(f"{one.portfolio} {one.trigger}", f"refused ({refused.code}): {refused}")
             else:
-                self._handled[one.portfolio] = max(position, made[-1].sequence)
+                if one.at is not None:
+                    self._handled[one.portfolio] = made[-1].read_through
         return tuple(made)
 
     def _plan(self, due: _Due, now: datetime) -> Made:
@@ -145,6 +185,7 @@ class PlanningRole:
         key = (int(found[0]), boundary(now, 900, after=False))
         if self._listed is None or self._listed[0] != key:
             self._listed = (key, tuple(self._list(connection, position, now)))
+            self._quiet.clear()
         return self._listed[1]
 
     def _list(self, connection: Connection, position: int, now: datetime) -> Iterator[_Planned]:
@@ -158,13 +199,14 @@ class PlanningRole:
                 self._tell(name, f"refused ({refused.code}): {refused}")
                 continue
             length = interval_of(connection, position, portfolio, now)
-            yield _Planned(name, portfolio.zone, portfolio.sites, length)
+            tied = tuple(unit for unit in units.versions if _has_any(units, unit, portfolio.sites, now))
+            yield _Planned(name, portfolio.zone, portfolio.sites, length, tied)
 
     def _due(self, connection: Connection, position: int, one: _Planned, now: datetime) -> Iterator[_Due]:
         today = day_of(one.zone, now)
         rows = _rows(connection, position, one.id, [today + timedelta(days=n) for n in (-1, 0, 1)])
-        emergency = self._emergency(connection, position, one, rows)
         coming = boundary(now, one.interval_s, after=True)
+        emergency = self._emergency(connection, position, one, [row for row in rows if row.start <= coming])
         if emergency is not None and self._may(one.id, emergency, now):
             yield _Due(one.id, boundary(now, one.interval_s, after=False), one.zone, emergency)
         elif not any(row.start == coming for row in rows):
@@ -183,22 +225,23 @@ class PlanningRole:
     def _emergency(
         self, connection: Connection, position: int, one: _Planned, rows: list[_Row]
     ) -> Trigger | None:
-        """What happened to the portfolio since its newest plan that cannot wait, the worst first."""
+        """What happened to the portfolio since its newest plan was read that cannot wait, the worst first."""
         if not rows:
             return None
-        since = max(self._handled.get(one.id, 0), *(row.sequence for row in rows))
+        known = (self._handled.get(one.id, 0), self._quiet.get(one.id, 0))
         found = connection.execute(
-            "SELECT kind, document::text FROM ledger.registered WHERE kind = ANY(%(kinds)s)"
-            " AND from_seq > %(since)s AND from_seq <= %(at)s AND (id = ANY(%(sites)s)"
-            " OR document->>'unit' = %(unit)s) ORDER BY from_seq",
+            _HAPPENED,
             {
                 "kinds": list(_KINDS),
-                "since": since,
+                "since": max(*known, *(row.read_through for row in rows)),
                 "at": position,
                 "sites": list(one.sites),
-                "unit": one.id,
+                "units": list(one.units),
+                "instruction": _INSTRUCTION,
             },
         ).fetchall()
+        if not found:
+            self._quiet[one.id] = position
         triggers: set[Trigger] = set()
         for kind, text in found:
             match kind:
@@ -207,10 +250,13 @@ class PlanningRole:
                     triggers.add("site_lost" if lost else "limit_imposed")
                 case "storage":
                     triggers.add("limit_imposed")
-                case "response_call":
+                case "clearing" | "award":
+                    called = is_called(kept(_decode_run, text, f"table registered, {kind}").run)
+                    triggers.add("response_called" if called else "rolling")
+                case "response_call" | "market_fact":
                     triggers.add("response_called")
                 case _:
-                    triggers.add("rolling")
+                    raise AssertionError(f"{kind} is not asked for")
         order: tuple[Trigger, ...] = ("site_lost", "limit_imposed", "response_called", "rolling")
         return next((trigger for trigger in order if trigger in triggers), None)
 
@@ -225,11 +271,18 @@ def _rows(connection: Connection, position: int, portfolio: str, days: list[date
     names = [plan_aggregate(portfolio, day).partition(".")[2] for day in days]
     rows = connection.execute(
         "SELECT (document->>'start')::timestamptz, (document->>'count')::integer"
-        " * (document->>'interval_s')::integer, from_seq FROM ledger.registered"
+        " * (document->>'interval_s')::integer,"
+        " coalesce(nullif((document->>'read_through')::bigint, 0), from_seq) FROM ledger.registered"
         " WHERE kind = 'plan' AND id = ANY(%s) AND from_seq <= %s",
         [names, position],
     )
-    return [_Row(start, start + timedelta(seconds=seconds), sequence) for start, seconds, sequence in rows]
+    return [_Row(start, start + timedelta(seconds=seconds), through) for start, seconds, through in rows]
+
+
+def _has_any(units: Register[TradingUnit], name: str, sites: Collection[str], now: datetime) -> bool:
+    unit = units.at(name, now)
+    members = () if unit is None else unit.document.members
+    return any(member.site in sites and member.stands_at(now) for member in members)
 
 
 def _text(made: Made) -> str:

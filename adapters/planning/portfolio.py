@@ -16,6 +16,8 @@ from ledger.site import Site
 from ledger.trading_unit import TradingUnit
 
 DAYS_MAX: Final = 7
+INTERVAL_S: Final = 900
+"""Of a plan, where the sites' demand is not averaged over another length."""
 
 
 class Portfolio(NamedTuple):

@@ -5,53 +5,42 @@ What is not known is refused by a code that names the site; the other sites are 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.planning import registers
+from adapters.planning.cases import Cases
+from adapters.planning.demand_price import DemandPrice, demand_price
 from adapters.planning.matrix import policy_name
 from adapters.planning.peak_cases import PeakAsked, Targets
-from adapters.planning.portfolio import Horizon, Portfolio, day_of, horizon_of_days
+from adapters.planning.portfolio import INTERVAL_S, Horizon, Portfolio, day_of, horizon_of_days
 from adapters.planning.redispatching import AdjustAsked, AtSite, adjusted
 from adapters.planning.seen_storage import seen_at, stored_at
 from adapters.planning.site_power import Expected, Metered, expected
 from adapters.planning.streams import FreeSite, Streams, StreamsAsked, streams_of
 from adapters.planning.taken import Taken, takings
+from adapters.planning.tariff_prices import Priced, micro_of, prices_of
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.contracts_in_force import held_at
 from adapters.queries.recorded_plans import RecordedPlan, newest_number, plan_at
 from adapters.queries.registered import Recorded, Register, last_holding
 from dispatch.optimiser.site import PLAN_STREAMS, PlanStream
-from dispatch.plan_check import SiteLimits, Whole
+from dispatch.plan_check import SiteLimits
 from dispatch.planning.imposed_limit import ImposedLimit
 from dispatch.planning.site_case import SiteCase
 from dispatch.planning.storage_terms import StorageTerms
-from ledger.billing_cycle import cycle_days
 from ledger.contract import Contract
-from ledger.demand import CapacityCharge, ContractDemand, averaging_s
-from ledger.interval import Month, midnight, zone_of
+from ledger.demand import averaging_s
 from ledger.meter import Meter
-from ledger.quantity import Price, round_half_away
 from ledger.refusal import Refused
 from ledger.site import Site
-from ledger.tariff import Tariff, prices_of_month
-
-INTERVAL_S: Final = 900
-_MICRO: Final = 10**6
-_MICRO_MAX: Final = 10**15
-"""The largest price that the optimiser takes: 10^9 of money per kWh."""
-_BAND: Final = Fraction(105, 100)
-"""Of a declared demand; what is above it counts double (DOMAIN.md 3.3)."""
-_UNKNOWN_LATER: Final = frozenset({"tariff_month", "calendar_year", "price_missing"})
-"""Refusals of a month's prices that shorten a horizon which reaches into it."""
+from ledger.tariff import Tariff
 
 
 class Asked(NamedTuple):
@@ -68,61 +57,6 @@ class Asked(NamedTuple):
     """Found before, where the asker keeps them."""
     now: datetime | None = None
     """When the plan is made: gates that are closed by then trade no more. None: nothing is traded."""
-
-
-class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """`cases` leave room for what is `taken`; `whole` are the same sites' limits without it.
-
-    `guarded` are the cases as they are to be solved: with the energy that is kept so that the peak in
-    `peak_w` can be held. A plan that has to use it is none the worse for that.
-    `reasons` say what is done about commitments otherwise than was sold.
-    `before` is the plan that holds at the start, `number` how many of the day there are by now. `refused`:
-    the sites that cannot be planned, and why.
-    """
-
-    horizon: Horizon
-    cases: tuple[SiteCase, ...]
-    guarded: tuple[SiteCase, ...]
-    peak_w: dict[str, int]
-    streams: Streams
-    whole: tuple[SiteLimits, ...]
-    taken: dict[str, Taken]
-    reasons: tuple[str, ...]
-    refused: tuple[Refused, ...]
-    rests_on: tuple[str, ...]
-    notes: tuple[str, ...]
-    before: RecordedPlan | None
-    number: int
-
-    def digest(self, *also: str) -> str:
-        """SHA-256 of all numbers that a plan is made from; not of the plans before it."""
-        found = hashlib.sha256(" ".join((*also, self.horizon.start.isoformat())).encode())
-        if self.streams.spot is not None:
-            found.update(f"spot={self.streams.spot.most_w};".encode())
-            found.update(np.ascontiguousarray(self.streams.spot.price_micro).tobytes())
-        if self.streams.regulation is not None:
-            terms = self.streams.regulation
-            found.update(f"regulation={terms.sustain_s} {terms.call_wh} {terms.least_w};".encode())
-            found.update(terms.block.tobytes() + terms.price_micro.tobytes())
-        found.update(f"rules={self.streams.matrix.rules};".encode())
-        for case, guarded, whole in zip(self.cases, self.guarded, self.whole, strict=True):
-            for struct in (
-                case,
-                case.limits,
-                guarded,
-                guarded.limits,
-                whole,
-                self.taken.get(case.id, Taken.nothing(0)),
-            ):
-                for name in struct.__struct_fields__:
-                    value = getattr(struct, name)
-                    if isinstance(value, np.ndarray):
-                        found.update(f"{name}:".encode() + np.ascontiguousarray(value).tobytes())
-                    elif isinstance(value, frozenset):
-                        found.update(f"{name}={sorted(value)};".encode())
-                    elif not isinstance(value, msgspec.Struct):
-                        found.update(f"{name}={value};".encode())
-        return found.hexdigest()
 
 
 def interval_of(connection: Connection, position: int, portfolio: Portfolio, instant: datetime) -> int:
@@ -149,27 +83,6 @@ def site_cases(connection: Connection, book: str, asked: Asked) -> Cases:
     return _Reading(connection, book, asked).cases()
 
 
-class _Priced(NamedTuple):
-    """Buying prices of the intervals up to which they are known, and why not farther."""
-
-    buy_micro: Whole
-    ends: str
-
-
-class _Demand(NamedTuple):
-    """10^-6 of money per kW above `least_w`, which is paid for anyway; since when the peak is billed."""
-
-    price_micro: int
-    least_w: int
-    since: datetime | None
-    until: datetime | None
-    peak_s: int
-    notes: tuple[str, ...] = ()
-
-
-_NO_DEMAND: Final = _Demand(0, 0, None, None, INTERVAL_S)
-
-
 class _Known(NamedTuple):
     site: Recorded[Site]
     terms: Recorded[StorageTerms]
@@ -177,8 +90,8 @@ class _Known(NamedTuple):
     contract: Recorded[Contract] | None
     tariff: Recorded[Tariff]
     meters: tuple[Meter, ...]
-    priced: _Priced
-    demand: _Demand
+    priced: Priced
+    demand: DemandPrice
 
     @property
     def rests_on(self) -> tuple[str, ...]:
@@ -205,7 +118,7 @@ class _Reading:
         self._meters = _by_site(registers.meters_of(connection, position, sites), asked.horizon.start)
         self._seen = seen_at(connection, position, sites, asked.horizon.start)
         self._targets = asked.targets or Targets()
-        self._prices: dict[tuple[str, datetime, int, int], _Priced] = {}
+        self._prices: dict[tuple[str, datetime, int, int], Priced] = {}
 
     def cases(self) -> Cases:
         asked = self._asked
@@ -283,6 +196,7 @@ class _Reading:
             raise refused[-1]
         day = day_of(asked.portfolio.zone, horizon.start)
         return Cases(
+            position=asked.position,
             horizon=horizon,
             cases=tuple(cases),
             guarded=tuple(guarded),
@@ -312,7 +226,7 @@ class _Reading:
         if tariffs is None:
             wrong = f"no tariff {site.document.tariff!r} is published"
             raise Refused("unknown_tariff", wrong, place=f"site {name}")
-        demand = _demand(site.document, tariffs[-1].document, horizon)
+        demand = demand_price(site.document, tariffs[-1].document, horizon)
         return _Known(
             site,
             terms,
@@ -375,11 +289,11 @@ class _Reading:
             return case, None, f"{name}: {found}"
         return found.case, found.target_w, ""
 
-    def _priced(self, tariff: Recorded[Tariff], horizon: Horizon) -> _Priced:
+    def _priced(self, tariff: Recorded[Tariff], horizon: Horizon) -> Priced:
         """Many sites share a tariff."""
         key = (tariff.id, horizon.start, horizon.interval_s, horizon.count)
         if key not in self._prices:
-            self._prices[key] = _prices(tariff.document, horizon)
+            self._prices[key] = prices_of(tariff.document, horizon)
         return self._prices[key]
 
     def _check(self, known: Mapping[str, _Known]) -> None:
@@ -397,7 +311,7 @@ class _Reading:
         terms, site = one.terms.document, one.site.document
         limits, source = self._limits(one, power, horizon, led)
         price = site.account.export_price
-        sell = 0 if price is None else _micro(price)
+        sell = 0 if price is None else micro_of(price)
         case = SiteCase(
             limits=limits,
             buy_micro=one.priced.buy_micro[: horizon.count],
@@ -512,95 +426,6 @@ def _imposed(limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], hori
             if limit is not None:
                 most[number] = min(int(most[number]), limit)
     return msgspec.structs.replace(limits, **found)
-
-
-def _prices(tariff: Tariff, horizon: Horizon) -> _Priced:
-    """Millionths per kWh of the intervals, month by month on the tariff's clocks.
-
-    Raises:
-        Refused: as `prices_of_month` for the first interval; `price_range`.
-    """
-    zone = zone_of(tariff.zone)
-    parts: list[Whole] = []
-    at, left, ends = horizon.start, horizon.count, ""
-    while left:
-        month = Month.of(day_of(tariff.zone, at))
-        try:
-            prices = prices_of_month(tariff, month, horizon.interval_s)
-        except Refused as refused:
-            if at == horizon.start or refused.code not in _UNKNOWN_LATER:
-                raise
-            ends = f"{refused.reason} ({refused.code})"
-            break
-        first, off = divmod(int((at - month.interval(zone).start).total_seconds()), horizon.interval_s)
-        if off:
-            wrong = f"{at:%H:%M}Z is no begin of an interval of {tariff.id}"
-            raise Refused("interval", wrong, place="start")
-        rows = prices.mantissa[first : first + left]
-        parts.append(_scaled(rows, prices.scale))
-        left -= len(rows)
-        at += timedelta(seconds=horizon.interval_s * len(rows))
-    return _Priced(np.concatenate(parts), ends)
-
-
-def _scaled(mantissa: Whole, scale: int) -> Whole:
-    """Prices at a scale as millionths, the half away from zero."""
-    largest = int(np.abs(mantissa).max(initial=0))
-    if largest * _MICRO > _MICRO_MAX * 10**scale:
-        raise Refused("price_range", f"a price is above {_MICRO_MAX // _MICRO} per kWh", place="prices")
-    if scale <= 6:
-        return np.asarray(mantissa * 10 ** (6 - scale), dtype=np.int64)
-    divisor = 10 ** (scale - 6)
-    return np.asarray(np.sign(mantissa) * ((np.abs(mantissa) + divisor // 2) // divisor), dtype=np.int64)
-
-
-def _micro(price: Price) -> int:
-    return round_half_away(price.exact * _MICRO)
-
-
-def _demand(site: Site, tariff: Tariff, horizon: Horizon) -> _Demand:
-    """What a kW more costs in the billing period of the horizon's start (DOMAIN.md 3.3)."""
-    account = site.account
-    if account.feeders:
-        note = f"{site.id}: its feeders' demand charges are not planned for"
-        return _NO_DEMAND._replace(notes=(note,))
-    terms = account.demand
-    if terms is None or isinstance(terms, CapacityCharge):
-        return _NO_DEMAND
-    month, since, end = _cycle(horizon.start, account.anchor_day, account.zone)
-    notes: list[str] = []
-    try:
-        price = tariff.table_for(month).demand
-    except Refused as refused:
-        if refused.code != "tariff_month":
-            raise
-        price = tariff.table_for(Month.of(day_of(tariff.zone, horizon.start))).demand
-        notes.append(
-            f"{site.id}: the demand price of {month} is not known; that of the month before stands in"
-        )
-    if price is None:
-        raise Refused("price_missing", f"{tariff.id} has no demand price for {month}", place="prices.demand")
-    if horizon.end > end:
-        notes.append(f"{site.id}: the billing period ends at {end:%Y-%m-%dT%H:%M}Z, within the horizon")
-    micro, least = _micro(price), 0
-    if isinstance(terms, ContractDemand):
-        micro, least = 2 * micro, int(_BAND * terms.charged_contract_w)
-    return _Demand(micro, least, since, end, terms.interval_s, tuple(notes))
-
-
-def _cycle(instant: datetime, anchor_day: int, zone: str) -> tuple[Month, datetime, datetime]:
-    """The month whose bill the instant is of, and when that billing period begins and ends."""
-    day = day_of(zone, instant)
-    month = Month.of(day)
-    if anchor_day != 1 and day >= _anchor(day, anchor_day):
-        month = month.next()
-    at = zone_of(zone)
-    first, end = (midnight(one, at).astimezone(UTC) for one in cycle_days(month, anchor_day))
-    return month, first, end
-
-
-def _anchor(day: date, anchor_day: int) -> date:
-    return day.replace(day=anchor_day)
 
 
 def refusals(refused: Sequence[Refused]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from dispatch.optimiser.lp import SolverError
 from dispatch.optimiser.optimise import optimise, without_markets
 from dispatch.optimiser.plan import Plan, merged
 from dispatch.optimiser.request import PlanRequest
-from dispatch.optimiser.rolling import RollingPlan
+from dispatch.optimiser.rolling import STEP_SITES, RollingPlan
 from dispatch.optimiser.solve import chunks
 from ledger.refusal import Refused
 
@@ -173,6 +173,6 @@ def _answered(
 
 def _stepped(rolling: list[RollingPlan], request: PlanRequest) -> Plan:
     """The request's chunks, each by the program that solved it last."""
-    parts = chunks(request)
+    parts = chunks(request, STEP_SITES)
     rolling += [RollingPlan() for _ in range(len(parts) - len(rolling))]
     return merged(tuple(one.step(part) for one, part in zip(rolling, parts, strict=False)))

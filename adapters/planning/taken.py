@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from adapters.planning.called import Mask, called_of
 from adapters.planning.portfolio import Horizon, Portfolio, day_of
 from adapters.postgres.database import Connection
 from adapters.queries import registered
@@ -142,11 +143,13 @@ def takings(connection: Connection, position: int, portfolio: Portfolio, horizon
         offset = int((midnight(day, zone_of(unit.zone)) - horizon.start).total_seconds())
         members = _members(unit, horizon)
         for one in own:
+            calls = called_of(connection, position, one, day, unit.zone)
             for site, parts in _parts(connection, position, one, members):
                 if site in portfolio.sites:
                     others |= {site} if unit.id != portfolio.id else set()
                     taken = found.setdefault(site, Taken.nothing(horizon.count))
-                    _add(taken, one, parts, offset, horizon)
+                    for part, delivered in parts.split(calls.slots_of(site), reserves=one.reserves):
+                        _add(taken, one, part, offset, horizon, delivered=delivered)
     of = {site: taken for site, taken in found.items() if taken.any}
     return Takings(of, tuple(rests_on), frozenset(others))
 
@@ -161,6 +164,14 @@ class _Parts(NamedTuple):
     up: Whole
     down: Whole
     path: Whole | None
+
+    def split(self, called: Mask, *, reserves: bool) -> Iterator[tuple[_Parts, bool]]:
+        """What is delivered, and what is held ready: a reserve's path is delivered where it is called."""
+        if not reserves or self.path is None or not called.any():
+            yield self, not reserves
+            return
+        yield _Parts(self.up * called, self.down * called, self.path * called), True
+        yield _Parts(self.up * ~called, self.down * ~called, None), False
 
 
 def _parts(
@@ -202,9 +213,11 @@ def _by_slots(path: Whole, slots: int) -> Whole:
     return np.asarray(np.sign(total) * (np.abs(total) // rows.shape[1]), dtype=np.int64)
 
 
-def _add(taken: Taken, one: Commitment, parts: _Parts, offset_s: int, horizon: Horizon) -> None:
+def _add(
+    taken: Taken, one: Commitment, parts: _Parts, offset_s: int, horizon: Horizon, *, delivered: bool
+) -> None:
     """Put the slots where the horizon's intervals are; of several slots in one the largest, of paths the
-    mean."""
+    mean. What is not `delivered` is held ready."""
     step = horizon.interval_s
     at = step * np.arange(horizon.count, dtype=np.int64) - offset_s
     width = max(1, step // SLOT_S)
@@ -215,7 +228,7 @@ def _add(taken: Taken, one: Commitment, parts: _Parts, offset_s: int, horizon: H
     def most(values: Whole) -> Whole:
         return np.asarray(np.where(there, values[index], 0).max(axis=1), dtype=np.int64)
 
-    if one.reserves:
+    if not delivered:
         held = one.held_s or 0
         taken.up_w[:] += most(parts.up)
         taken.down_w[:] += most(parts.down)

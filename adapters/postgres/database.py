@@ -7,12 +7,15 @@ import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import sql
 from psycopg_pool import ConnectionPool
+
+from adapters.postgres.asking import Asking
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
 _MIGRATING: Final = 7_711_532
@@ -23,6 +26,9 @@ _WAIT_S: Final = 5.0
 _RECONNECT_S: Final = 2.0
 """After how long the pool gives up one attempt to connect; a request that still waits starts the next."""
 
+_BEGINNINGS_KEPT: Final = 1000
+_BEGINNING_ANSWERS: Final = 3
+"""BEGIN, SELECT and SET each answer."""
 _RESTED_S: Final = 0.1
 """A connection that was taken since is not asked whether it still works: a server takes longer to start."""
 
@@ -60,6 +66,7 @@ class Database:
             check=_check_rested,
             kwargs={"options": "-c timezone=UTC", "autocommit": True},
         )
+        self._asking = Asking(url)
 
     def migrate(self) -> None:
         """Bring the schema up to date; of processes that start together one does, and the others wait.
@@ -115,17 +122,31 @@ class Database:
         It is set up by one message: every request of the API reads at least once.
         """
         with self.pool.connection() as connection:
-            connection.execute(
-                sql.SQL(
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
-                    " SELECT set_config('app.book', {book}, true), set_config('app.party', {party}, true);"
-                    " SET LOCAL ROLE {role}"
-                ).format(book=book, party=party or "", role=sql.Identifier(role))
-            )
+            connection.execute(_beginning(book, role, party or ""))
             yield connection
 
+    async def ask(self, book: str, question: sql.Composed) -> list[tuple[Any, ...]]:
+        """What one question of the staff's answers: as `reading`, with one message there and one back.
+
+        Raises:
+            psycopg.OperationalError: PostgreSQL was away for 5 s.
+        """
+        return await self._asking.ask(_beginning(book, "wattledger_staff", ""), question, _BEGINNING_ANSWERS)
+
     def close(self) -> None:
+        self._asking.close()
         self.pool.close()
+
+
+@lru_cache(_BEGINNINGS_KEPT)
+def _beginning(book: str, role: Reader, party: str) -> bytes:
+    """Composed once: to quote three words takes as long as many a query."""
+    words = sql.SQL(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+        " SELECT set_config('app.book', {book}, true), set_config('app.party', {party}, true);"
+        " SET LOCAL ROLE {role}"
+    ).format(book=book, party=party, role=sql.Identifier(role))
+    return words.as_bytes()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import msgspec
@@ -109,23 +110,66 @@ def _settles_energy(rule: Rule) -> bool:
     return isinstance(rule, RegulationRule) and rule.energy == "real_time"
 
 
-def told(connection: Connection, book: str, months: Mapping[str, Interval], position: int) -> dict[str, Told]:
-    """What is known of each site at `position` for its own month, on its own clocks, and the history before.
+class SitesTold:
+    """What is known of sites at `position`, each for its own month on its own clocks, and the history before.
 
-    Raises:
-        Refused: `unknown_market_rule` for a rule that does not hold when its facts need it,
-            `market_rule_change` for one that changes between them, and what `shares` refuses.
+    What was told stays as it is written until a site is asked for: all of a portfolio decoded at once is some
+    hundred megabytes.
     """
-    if not months:
-        return {}
-    whole = Interval(min(one.start for one in months.values()), max(one.end for one in months.values()))
-    found = _told_of_sites(connection, months, whole, position)
-    for site, own in shares(connection, book, months, whole, position).items():
-        found[site] = _with_shares(found.get(site, Told((), {}, ())), own)
-    if called := [site for site, known in found.items() if known.under_agc]:
-        rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
-        found |= {site: _with_rules(found[site], rules, months[site]) for site in called}
-    return found
+
+    def __init__(
+        self, connection: Connection, book: str, months: Mapping[str, Interval], position: int
+    ) -> None:
+        """Raises:
+        Refused: what `shares` refuses."""
+        self._connection, self._position, self._months = connection, position, months
+        self._written: dict[str, list[_Written]] = {}
+        self._of_rule: dict[str, list[_Recorded]] = defaultdict(list)
+        self._shares: dict[str, Shares] = {}
+        if not months:
+            return
+        whole = Interval(min(one.start for one in months.values()), max(one.end for one in months.values()))
+        self._written, wide = _told_of_sites(connection, months, whole, position)
+        for rule, one in wide:
+            self._of_rule[rule].append(_read(one))
+        self._shares = shares(connection, book, months, whole, position)
+
+    @cached_property
+    def _rules(self) -> registered.Register[Rule]:
+        return registered.load(self._connection, "market_rule", Rule, self._position)  # type: ignore[arg-type]
+
+    def of(self, site: str) -> Told | None:
+        """None where nothing was told.
+
+        Raises:
+            Refused: `unknown_market_rule` for a rule that does not hold when its facts need it,
+                `market_rule_change` for one that changes between them.
+        """
+        month = self._months[site]
+        own = [_read(one) for one in self._written.get(site, ())]
+        found: Told | None = None
+        if any(fact.interval.overlaps(month) for _, _, fact in own):
+            found = _told(own, self._of_rule, self._rules, month)
+        if (share := self._shares.get(site)) is not None:
+            found = _with_shares(found or Told((), {}, ()), share)
+        if found is not None and found.under_agc:
+            found = _with_rules(found, self._rules, month)
+        return found
+
+
+class _Written(NamedTuple):
+    """A fact as it is written."""
+
+    name: str
+    sequence: int
+    text: str
+
+
+_Recorded = tuple[str, int, Fact]
+
+
+def _read(one: _Written) -> _Recorded:
+    return one.name, one.sequence, kept(_decode_fact, one.text, f"table registered, market_fact {one.name}")
 
 
 def _with_shares(known: Told, own: Shares) -> Told:
@@ -147,7 +191,8 @@ def _with_rules(known: Told, register: registered.Register[Rule], month: Interva
 
 def _told_of_sites(
     connection: Connection, months: Mapping[str, Interval], whole: Interval, position: int
-) -> dict[str, Told]:
+) -> tuple[dict[str, list[_Written]], list[tuple[str, _Written]]]:
+    """By site what was told of it; and what was told of a market as a whole, each with its rule."""
     rows = connection.execute(
         "SELECT document->>'site', document->>'rule', id, from_seq, document::text FROM ledger.registered"
         " WHERE kind = 'market_fact' AND from_seq <= %(position)s"
@@ -160,25 +205,21 @@ def _told_of_sites(
             "end": whole.end,
             "sites": sorted(months),
         },
-    ).fetchall()
-    of_site: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
-    of_rule: dict[str, list[tuple[str, int, Fact]]] = defaultdict(list)
+    )
+    of_site: dict[str, list[_Written]] = defaultdict(list)
+    wide: list[tuple[str, _Written]] = []
     for site, rule, name, sequence, text in rows:
-        target = of_rule[rule] if site is None else of_site[site]
-        target.append((name, sequence, kept(_decode_fact, text, f"table registered, market_fact {name}")))
-    if not of_site:
-        return {}
-    rules: registered.Register[Rule] = registered.load(connection, "market_rule", Rule, position)  # type: ignore[arg-type]
-    return {
-        site: _told(own, of_rule, rules, months[site])
-        for site, own in of_site.items()
-        if any(fact.interval.overlaps(months[site]) for _, _, fact in own)
-    }
+        one = _Written(name, sequence, text)
+        if site is None:
+            wide.append((rule, one))
+        else:
+            of_site[site].append(one)
+    return of_site, wide
 
 
 def _told(
-    own: list[tuple[str, int, Fact]],
-    of_rule: Mapping[str, list[tuple[str, int, Fact]]],
+    own: list[_Recorded],
+    of_rule: Mapping[str, list[_Recorded]],
     rules: registered.Register[Rule],
     interval: Interval,
 ) -> Told:

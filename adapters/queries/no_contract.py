@@ -191,7 +191,9 @@ def _amounts(
         )
         raise Refused("exclusivity_missing", text)
     layout = site_layout(register, name, month)
-    market = SiteMarkets(connection, book, position, [[layout]], month, ()).of(layout, layout.month)
+    market = (
+        SiteMarkets(connection, book, position, [[layout]], month, ()).take([layout]).of(layout, layout.month)
+    )
     assert market is not None, "something was told of the site"
     charge = _storage_wh(connection, book, position, layout, "charge")
     discharge = _storage_wh(connection, book, position, layout, "discharge")

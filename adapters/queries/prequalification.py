@@ -37,8 +37,9 @@ class ProvenDevice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What telemetry told of a month: on how many days the devices were seen, in which part of those days
-    they were available, weighted by kWh, and which of them were never seen."""
+    """What telemetry told of a month, by whole local days that are over and on record: how many the devices
+    have, in which part of them they were available, weighted by kWh, and which devices have none. A day that
+    is not over tells nothing yet."""
 
     device_days: int
     availability: Kpi | None
@@ -193,12 +194,12 @@ def _seen(connection: Connection, position: int, nameplates: Mapping[str, int], 
 
 
 def _seen_text(month: str, seen: Seen) -> str:
-    never = f"; never seen: {', '.join(seen.never)}" if seen.never else ""
+    never = f"; no whole day: {', '.join(seen.never)}" if seen.never else ""
     kpi = seen.availability
     if kpi is None or kpi.value is None:
-        return f"telemetry of {month}: none{never}"
+        return f"telemetry of {month}: none yet, only whole days that are over count{never}"
     percent = _percent(Fraction(kpi.value))
-    return f"telemetry of {month}: available {percent} % of {seen.device_days} device days{never}"
+    return f"telemetry of {month}: available {percent} % of {seen.device_days} whole device days{never}"
 
 
 def _or_none(value: int | None, unit: str) -> str:

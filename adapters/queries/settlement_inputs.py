@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
 from adapters.queries.cycle_days import contract_days, refuse_tail
 from adapters.queries.kept import kept
-from adapters.queries.meter_month import MISSING, Key, MeterMonth
+from adapters.queries.meter_month import MISSING, Key
 from adapters.queries.opening_stock import Opening, OpeningStock
 from adapters.queries.registered import Recorded, Register
 from adapters.queries.site_layout import (
@@ -29,6 +29,7 @@ from adapters.queries.site_layout import (
     site_layout,
 )
 from adapters.queries.site_markets import SiteMarkets
+from adapters.queries.site_profiles import MonthRows
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Interval, Month, midnight, zone_of
@@ -49,6 +50,9 @@ from ledger.waterfall import PriorMonth
 
 _ACTUAL: Final = ord("A")
 """The first quality letter; every other one stands for a value that was not measured."""
+
+_SITES_AT_ONCE: Final = 200
+"""Their month of quarter-hours, with the history before it, is some fifty megabytes."""
 
 
 def load(
@@ -74,6 +78,26 @@ def load(
             `feeder_meter`, `cycle_tail`, `open_import`, `missing_readings`, `unknown_book`; `through` and
             `not_in_force` for a day that is not of the month, or before the contract's first.
     """
+    found = batches(connection, book, month, position, contracts, through=through, under=under)
+    return [inputs for batch in found for inputs in batch]
+
+
+def batches(
+    connection: Connection,
+    book: str,
+    month: Month,
+    position: int,
+    contracts: Sequence[str] = (),
+    *,
+    through: date | None = None,
+    under: Mapping[str, str] | None = None,
+) -> Iterator[list[Inputs]]:
+    """As `load`, some contracts at a time, which are read when they are asked for: what a portfolio's month
+    is settled from is several times the memory that its results are.
+
+    Raises:
+        Refused: as `load`.
+    """
     meters = registered.load(connection, "meter", Meter, position)
     register = Registers(
         _up_to(registered.load(connection, "contract", Contract, position), under or {}),
@@ -93,7 +117,6 @@ def load(
         for name, contract in held.items()
     }
     _refuse_open_imports(connection, month, layouts.values(), position)
-    readings = _readings(connection, book, layouts.values(), position)
     priors = _priors(connection, list(held), month, position)
     policies = registered.load(connection, "exclusivity", Policy, position)
     facts = ContractFacts(connection, position)
@@ -102,32 +125,50 @@ def load(
     sites = {layout.site.id for found in layouts.values() for layout in found}
     openings = OpeningStock(connection, register.contracts, month, sites, position)
     markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
-    return [
-        Inputs(
-            contract.document,
-            month,
-            position,
-            tuple(
-                _site_inputs(
-                    layout,
-                    contract.document,
-                    register.contracts.versions[name],
-                    month,
-                    readings,
-                    markets,
-                    openings.of(contract.document, layout.site),
-                )
-                for layout in layouts[name]
-            ),
-            _prior(priors.get(name, _NOTHING).carry, contract.document, month, through),
-            _source("contract", contract),
-            _policy(policies, contract.document.exclusivity),
-            *facts.of(contract.document, month),
-            through,
-            owner,
-        )
-        for name, contract in held.items()
-    ]
+    for names in _some_at_a_time(layouts):
+        own = [layouts[name] for name in names]
+        readings = _readings(connection, book, own, position)
+        markets.take((layout for group in own for layout in group), readings)
+        yield [
+            Inputs(
+                held[name].document,
+                month,
+                position,
+                tuple(
+                    _site_inputs(
+                        layout,
+                        held[name].document,
+                        register.contracts.versions[name],
+                        month,
+                        readings,
+                        markets,
+                        openings.of(held[name].document, layout.site),
+                    )
+                    for layout in layouts[name]
+                ),
+                _prior(priors.get(name, _NOTHING).carry, held[name].document, month, through),
+                _source("contract", held[name]),
+                _policy(policies, held[name].document.exclusivity),
+                *facts.of(held[name].document, month),
+                through,
+                owner,
+            )
+            for name in names
+        ]
+
+
+def _some_at_a_time(layouts: Mapping[str, Sequence[SiteLayout]]) -> Iterator[list[str]]:
+    """The contracts in their order, so many together that their sites are about `_SITES_AT_ONCE`."""
+    names: list[str] = []
+    sites = 0
+    for name, own in layouts.items():
+        if names and sites + len(own) > _SITES_AT_ONCE:
+            yield names
+            names, sites = [], 0
+        names.append(name)
+        sites += len(own)
+    if names:
+        yield names
 
 
 def _up_to(register: Register[Contract], last: Mapping[str, str]) -> Register[Contract]:
@@ -212,16 +253,7 @@ def _refuse_open_imports(
         )
 
 
-class _Matrix(NamedTuple):
-    """The readings of all meters of one interval length, and which row holds which register."""
-
-    readings: MeterMonth
-    rows: dict[Key, int]
-    all_actual: bool
-    """Whether not one value was estimated or substituted."""
-
-
-_Readings = dict[tuple[Interval, int], _Matrix]
+_Readings = dict[tuple[Interval, int], MonthRows]
 
 
 def _readings(
@@ -237,7 +269,7 @@ def _readings(
     for (interval, interval_s), wanted in keys.items():
         month = meter_month.load(connection, book, wanted, interval, interval_s, position)
         rows = {key: row for row, key in enumerate(wanted)}
-        found[interval, interval_s] = _Matrix(month, rows, bool((month.quality <= _ACTUAL).all()))
+        found[interval, interval_s] = MonthRows(month, rows)
     return found
 
 
@@ -259,10 +291,9 @@ class _Site:
     """One site's rows of a matrix that begins at `start`; a provisional run fills `count` intervals up only
     to its last day."""
 
-    def __init__(self, layout: SiteLayout, matrix: _Matrix, whole: Interval) -> None:
+    def __init__(self, layout: SiteLayout, matrix: MonthRows, whole: Interval) -> None:
         self._start, self._count = whole.start, whole.seconds // layout.interval_s
         self._readings = matrix.readings
-        self._all_actual = matrix.all_actual
         self._rows = {key: matrix.rows[key] for key in layout.keys if key in matrix.rows}
         self._layout = layout
 
@@ -294,10 +325,13 @@ class _Site:
         """How much of the site's energy was estimated or substituted."""
         numbers = list(self._rows.values())
         registers = [register for _, register in self._rows]
-        wh, quality = self._readings.wh[numbers], self._readings.quality[numbers]
-        if self._all_actual:
+        first, end = numbers[0], numbers[-1] + 1
+        rows = slice(first, end) if numbers == list(range(first, end)) else numbers
+        wh, quality = self._readings.wh[rows], self._readings.quality[rows]
+        if quality.max(initial=0) <= _ACTUAL:
             active = [one not in REACTIVE for one in registers]
-            return EstimatedShare(int((wh >= 0).sum()), 0, int(wh[active].clip(0).sum()), 0)
+            known = wh if quality.all() else wh.clip(0)
+            return EstimatedShare(int(np.count_nonzero(quality)), 0, int(known.sum(axis=1)[active].sum()), 0)
         return estimated_share(registers, wh, quality)
 
     def sources(self) -> tuple[Source, ...]:

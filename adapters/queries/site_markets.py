@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from adapters.postgres.database import Connection
 from adapters.queries import market_inputs, site_profiles
 from adapters.queries.contracts_in_force import covered_by, local_month
-from adapters.queries.market_inputs import Told
+from adapters.queries.market_inputs import SitesTold, Told
 from adapters.queries.site_layout import SiteLayout
-from adapters.queries.site_profiles import HISTORY, SITES_AT_ONCE, Profiles
+from adapters.queries.site_profiles import SITES_AT_ONCE, MonthRows, Profiles
 from ledger.contract import Contract
 from ledger.interval import Interval, Month, zone_of
 from ledger.settlement.line import Source
@@ -34,17 +34,35 @@ class SiteMarkets:
         self._connection, self._book, self._position = connection, book, position
         self._month, self._contracts = month, tuple(contracts)
         self._prices: dict[tuple[object, ...], tuple[SpotPricesOf | None, tuple[Source, ...]]] = {}
+        months = {layout.site.id: layout.month for group in layouts for layout in group}
+        self._everything = SitesTold(connection, book, months, position)
+        self._told: dict[str, Told] = {}
+        self._read_already: Mapping[tuple[Interval, int], MonthRows] = {}
         self._history: dict[str, Profiles] = {}
-        flat = [layout for group in layouts for layout in group]
-        self._told = market_inputs.told(connection, book, {one.site.id: one.month for one in flat}, position)
-        self._waiting: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
-        for layout in flat:
-            known = self._told.get(layout.site.id)
-            if known is not None and known.needs_history:
-                self._waiting[layout.month, layout.interval_s].append(layout)
+        self._waiting: dict[tuple[Interval, int], list[SiteLayout]] = {}
+
+    def take(
+        self, layouts: Iterable[SiteLayout], read: Mapping[tuple[Interval, int], MonthRows] | None = None
+    ) -> SiteMarkets:
+        """These sites are asked for next, and those before them no more. `read`: what was read of their
+        meters already, by time and interval length.
+
+        Raises:
+            Refused: as `SitesTold.of`.
+        """
+        self._told, self._history, self._waiting = {}, {}, defaultdict(list)
+        self._read_already = read or {}
+        for layout in layouts:
+            known = self._everything.of(layout.site.id)
+            if known is not None:
+                self._told[layout.site.id] = known
+                if known.needs_history:
+                    self._waiting[layout.month, layout.interval_s].append(layout)
+        return self
 
     def of(self, layout: SiteLayout, covered: Interval) -> MarketMonth | None:
-        """The site's market month in the contract's days; None where no market told anything."""
+        """The market month in the contract's days of a site that was taken; None where no market told
+        anything."""
         known = self._told.get(layout.site.id)
         if known is None:
             return None
@@ -69,8 +87,10 @@ class SiteMarkets:
 
     def _read(self, layouts: Sequence[SiteLayout]) -> dict[str, Profiles]:
         first = layouts[0]
-        span = Interval(first.month.start - HISTORY, first.month.end)
-        return site_profiles.load(self._connection, self._book, layouts, span, self._position)
+        month = self._read_already.get((first.month, first.interval_s))
+        if month is not None and any(layout.interval != first.month for layout in layouts):
+            month = None  # The storage's registers alone were read of a month that is no billing cycle.
+        return site_profiles.load(self._connection, self._book, layouts, first.month, self._position, month)
 
 
 def uncovered(held: Iterable[Interval], month: Interval) -> tuple[Interval, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month
@@ -32,29 +33,45 @@ class Profiles(NamedTuple):
     storage: Profile | None
 
 
+class MonthRows(NamedTuple):
+    """What was read of many meters for a month, and which row holds which register."""
+
+    readings: MeterMonth
+    rows: Mapping[Key, int]
+
+
 def load(
-    connection: Connection, book: str, layouts: Sequence[SiteLayout], span: Interval, position: int
+    connection: Connection,
+    book: str,
+    layouts: Sequence[SiteLayout],
+    month: Interval,
+    position: int,
+    read: MonthRows | None = None,
 ) -> dict[str, Profiles]:
-    """The profiles of sites whose meters read in one interval length, by site."""
+    """The profiles of sites whose meters read in one interval length, by site, from `HISTORY` before `month`
+    to its end. Where the month's readings are there already as `read`, only those before it are read."""
     keys = [key for layout in layouts for key in layout.keys]
-    found = meter_month.load(connection, book, keys, span, layouts[0].interval_s, position)
-    rows = {key: row for row, key in enumerate(found.keys)}
-    return {layout.site.id: _of(layout, span, found, rows) for layout in layouts}
+    span = Interval(month.start - HISTORY, month.end if read is None else month.start)
+    wh = meter_month.load(connection, book, keys, span, layouts[0].interval_s, position).wh
+    if read is not None:
+        wh = np.concatenate([wh, read.readings.wh[[read.rows[key] for key in keys]]], axis=1)
+    rows = {key: row for row, key in enumerate(keys)}
+    return {layout.site.id: _of(layout, span.start, wh, rows) for layout in layouts}
 
 
-def _of(layout: SiteLayout, span: Interval, found: MeterMonth, rows: Mapping[Key, int]) -> Profiles:
-    """The site's consumption over `span`, of the rows that its meters have in `found`."""
+def _of(layout: SiteLayout, start: datetime, wh: npt.NDArray[np.int64], rows: Mapping[Key, int]) -> Profiles:
+    """The site's consumption from `start` on, of the rows that its meters have in `wh`."""
 
     def summed(*terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister]) -> Profile:
-        count = found.wh.shape[1]
+        count = wh.shape[1]
         total, missing = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
         for sign, meters, register in terms:
             for meter in meters:
                 if register in meter.document.registers:
-                    row = found.wh[rows[meter.id, register]]
+                    row = wh[rows[meter.id, register]]
                     missing |= row == MISSING
                     total += sign * np.where(row == MISSING, 0, row)
-        return Profile(span.start, layout.interval_s, layout.site.document.zone, total, missing)
+        return Profile(start, layout.interval_s, layout.site.document.zone, total, missing)
 
     storage = summed((1, layout.storage, "charge"), (-1, layout.storage, "discharge"))
     if layout.grid:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
 import msgspec
 
+from adapters.driving.driven_site import STORAGES
 from adapters.postgres.database import Connection
-from adapters.queries import folded
+from adapters.queries import folded, registered
 from dispatch.control.command_life import Command, DeviceDay, command_aggregate
 from dispatch.control.emergency import AGGREGATE, Emergencies, Emergency
 from dispatch.control.fallback import Fallback, FallbackSchedule, fallback_aggregate
 from dispatch.control.lease import Lease, lease_aggregate
+from ledger.device import Device
 from ledger.effective import History
 from ledger.refusal import Refused
 
@@ -55,6 +57,24 @@ class LeaseShown(msgspec.Struct, frozen=True):
     device: str
     lease: Lease
     free_at: datetime
+
+
+class Undriven(msgspec.Struct, frozen=True):
+    """A storage that nobody may write to; `since` is when its last lease was over, None where it had none."""
+
+    device: str
+    site: str
+    holder: str | None
+    since: datetime | None
+
+
+class UndrivenShown(msgspec.Struct, frozen=True):
+    """Of `count` registered storages those without a lease in force at `at`."""
+
+    position: int
+    at: datetime
+    count: int
+    items: tuple[Undriven, ...]
 
 
 class FallbackShown(msgspec.Struct, frozen=True):
@@ -100,6 +120,28 @@ def lease(connection: Connection, position: int, device: str) -> LeaseShown:
     if found is None:
         raise Refused("unknown_lease", f"nobody ever held the lease of {device}", place="device")
     return LeaseShown(position, device, found, found.free_at)
+
+
+def undriven(connection: Connection, position: int, at: datetime) -> UndrivenShown:
+    """The registered storages that no driver holds the lease of at `at`: it died, was never started, or its
+    fleet file does not name them. A driver that lives renews each lease long before it ends."""
+    devices = registered.load(connection, "device", Device, position)
+    held = [devices.at(name, at) for name in devices.versions]
+    storages = {one.id: one.document for one in held if one is not None and one.document.type in STORAGES}
+    today = at.astimezone(UTC).date()
+    leases = folded.states(connection, [lease_aggregate(name, today) for name in storages], position)
+    items = []
+    for name, device in storages.items():
+        found = leases.get(lease_aggregate(name, today))
+        if found is None:
+            day = _last_day(connection, position, name)
+            found = None if day is None else _state(connection, position, lease_aggregate(name, day), Lease)
+        assert found is None or isinstance(found, Lease), f"{name}'s leases are leases"
+        if found is None:
+            items.append(Undriven(name, device.site, None, None))
+        elif found.until <= at:
+            items.append(Undriven(name, device.site, found.holder, found.until))
+    return UndrivenShown(position, at, len(storages), tuple(items))
 
 
 def fallback(connection: Connection, position: int, device: str) -> FallbackShown:

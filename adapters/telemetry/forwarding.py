@@ -1,6 +1,7 @@
 """From the outbox to the streams: in order, each sample once, whatever is stopped when.
 
 A message names the sequence of its device's message before it, so that a copy that arrives late is refused.
+Messages of many devices are one save, all or none: the server writes to its disk once for all of them.
 After a restart or an answer that was lost, the last message of each device in question says how far it had
 come: what stands before it in the outbox is there. JetStream's own deduplication is not used: it forgets.
 """
@@ -8,8 +9,9 @@ come: what stands before it in the outbox is there. JetStream's own deduplicatio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, TypeVar
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import nats.errors
@@ -25,14 +27,15 @@ from adapters.telemetry.lane import Lane
 from adapters.telemetry.outbox import ITEMS_AT_ONCE, Outbox
 from dispatch.telemetry.gaps import Thinned
 
-T = TypeVar("T")
-
 LINGER_S: Final = 0.01
 """How long what comes together is waited for: fewer, larger messages."""
 _PAUSE_S: Final = 0.25
 _PAUSE_S_MAX: Final = 2.0
 _WRONG_LAST_SEQUENCE: Final = 10071
 _IN_FLIGHT: Final = 64
+_TOGETHER_MAX: Final = 500
+"""Messages that are saved at once, all or none. JetStream takes 1000."""
+_TOGETHER_BYTES: Final = 8 << 20
 
 
 class Uncertain(ConnectionError):
@@ -45,6 +48,14 @@ class _Ack(msgspec.Struct, frozen=True):
 
 
 _decode_ack: Final = msgspec.json.Decoder(_Ack).decode
+
+
+class _Message(NamedTuple):
+    """`last`: what it ends with."""
+
+    device: str
+    content: bytes
+    last: Key | Thinned
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -81,7 +92,13 @@ class Forwarder:
     async def run(self) -> None:
         """Send until cancelled; while NATS is away or refuses, try again."""
         loop = asyncio.get_running_loop()
-        self.outbox.on_news(lambda: loop.call_soon_threadsafe(self._news.set))
+
+        def told() -> None:
+            # What was put is there before this is asked, and is read after it was cleared.
+            if not self._news.is_set():
+                loop.call_soon_threadsafe(self._news.set)
+
+        self.outbox.on_news(told)
         pause = _PAUSE_S
         while True:
             try:
@@ -135,7 +152,7 @@ class _Sender:
             return ()
         await self._verify()
         try:
-            await self._on_its_loop(self._send_all(waiting.items))
+            await self.client.awaited(self._send_all(waiting.items))
         except BaseException:
             # Whichever message it was: each device is asked again how far it has come.
             self._stored.clear()
@@ -151,46 +168,68 @@ class _Sender:
             await asyncio.to_thread(telemetry_stream.verify, self.client, self.book, self.channel)
             self._verified_epoch = epoch
 
-    async def _on_its_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.to_thread(self.client.run, work)
-
     async def _send_all(self, items: Sequence[Item]) -> None:
+        """Many devices' messages in a save of the server's: it puts them on its disk once for all of them."""
+        own = by_device(items)
+        await self._know(own)
+        messages = [
+            _Message(device, content, last_key(batch))
+            for device, theirs in own.items()
+            for batch, content in batches(_after(theirs, self._stored[device].last))
+        ]
+        for together in _together(messages):
+            await self._save(together)
+
+    async def _know(self, devices: Iterable[str]) -> None:
+        """How far each device has come, asked where that is not known."""
         room = asyncio.Semaphore(_IN_FLIGHT)
 
-        async def one(device: str, own: Sequence[Item]) -> None:
+        async def one(device: str) -> None:
             async with room:
-                await self._send(device, own)
+                self._stored[device] = await self._last_of(device)
 
-        outcomes = await asyncio.gather(
-            *(one(device, own) for device, own in by_device(items).items()), return_exceptions=True
-        )
+        unknown = [device for device in devices if device not in self._stored]
+        outcomes = await asyncio.gather(*map(one, unknown), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _send(self, device: str, items: Sequence[Item]) -> None:
-        stored = self._stored.get(device)
-        if stored is None:
-            stored = await self._last_of(device)
-            items = _after(items, stored.last)
-        for batch, content in batches(items):
-            sequence = await self._publish(device, content, stored.sequence)
-            stored = _Stored(sequence, last_key(batch))
-        self._stored[device] = stored
+    async def _save(self, messages: Sequence[_Message]) -> None:
+        """All of them or none, in this order."""
+        stream = telemetry_stream.stream_name(self.book, self.channel)
+        named = uuid.uuid4().hex
+        begun: set[str] = set()
+        last = 0
+        for number, message in enumerate(messages, 1):
+            headers = {"Nats-Expected-Stream": stream}
+            if message.device not in begun:
+                begun.add(message.device)
+                headers["Nats-Expected-Last-Subject-Sequence"] = str(self._stored[message.device].sequence)
+            if len(messages) > 1:
+                headers |= {"Nats-Batch-Id": named, "Nats-Batch-Sequence": str(number)}
+            subject = telemetry_stream.subject(self.book, message.device, self.channel)
+            if number == len(messages):
+                if len(messages) > 1:
+                    headers["Nats-Batch-Commit"] = "1"
+                last = await self._answered(subject, message.content, headers)
+            elif number == 1:
+                await self._answered(subject, message.content, headers)
+            else:
+                await self.client.publish(subject, message.content, headers=headers)
+        for sequence, message in enumerate(messages, last - len(messages) + 1):
+            self._stored[message.device] = _Stored(sequence, message.last)
 
-    async def _publish(self, device: str, content: bytes, expected: int) -> int:
-        headers = {
-            "Nats-Expected-Stream": telemetry_stream.stream_name(self.book, self.channel),
-            "Nats-Expected-Last-Subject-Sequence": str(expected),
-        }
-        subject = telemetry_stream.subject(self.book, device, self.channel)
+    async def _answered(self, subject: str, content: bytes, headers: dict[str, str]) -> int:
+        """The last sequence that is stored; 0 where a save of several was only begun."""
         answer = await self.client.request(subject, content, timeout=ONCE_S, headers=headers)
+        if not answer.data:
+            return 0
         ack = _decode_ack(answer.data)
         if ack.error is not None or ack.seq < 1:
             code = (ack.error or {}).get("err_code", 0)
             if code == _WRONG_LAST_SEQUENCE:
-                raise Uncertain(f"{device}: another message than {expected} is the last one")
-            raise NobodyLeads(f"{device}: {ack.error}")
+                raise Uncertain(f"{subject}: another message than expected is the last one")
+            raise NobodyLeads(f"{subject}: {ack.error}")
         return ack.seq
 
     async def _last_of(self, device: str) -> _Stored:
@@ -224,6 +263,20 @@ class _Got(msgspec.Struct, frozen=True):
 
 _decode_got: Final = msgspec.json.Decoder(_Got).decode
 _NOT_FOUND: Final = 10037
+
+
+def _together(messages: Sequence[_Message]) -> Iterator[Sequence[_Message]]:
+    """In order, at most so many, and so many bytes, at once."""
+    waiting: list[_Message] = []
+    size = 0
+    for message in messages:
+        if waiting and (len(waiting) == _TOGETHER_MAX or size + len(message.content) > _TOGETHER_BYTES):
+            yield waiting
+            waiting, size = [], 0
+        waiting.append(message)
+        size += len(message.content)
+    if waiting:
+        yield waiting
 
 
 def _after(items: Sequence[Item], last: Key | Thinned | None) -> Sequence[Item]:

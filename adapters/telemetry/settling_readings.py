@@ -20,6 +20,7 @@ from eventsourcing.persistence import OperationalError
 
 from adapters.front_door import FrontDoor
 from adapters.importing import KnownMeters
+from adapters.nats.telemetry_stream import DAYS
 from adapters.telemetry.history import History
 from dispatch.devices.role import Role
 from dispatch.telemetry.sample import Sample
@@ -40,8 +41,6 @@ ORIGIN: Final = "telemetry"
 WAIT_S: Final = 60
 """How long after an interval's end its telemetry may be on its way, when all is well."""
 TURN_S: Final = 20
-LOOK_BACK_S: Final = 7 * 86_400
-"""How far back a start looks for what was not recorded: as long as telemetry is kept."""
 _UNFIT: Final = frozenset({"above_device_limit", "reading_range"})
 """What is wrong with the energy itself: the interval has no value, and the next one is looked at."""
 
@@ -65,7 +64,8 @@ class Decided(msgspec.Struct, frozen=True):
 class SettlingReadings:
     """`meters`: the ledger's meter of each device that is one. `problems`: by meter, why it does not go on.
 
-    `on_decided` is told each interval of each register.
+    `on_decided` is told each interval of each register. `look_back_days`: how far back a start looks for what
+    was not recorded, as long as telemetry is kept.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class SettlingReadings:
         meters: Mapping[str, str],
         clock: Callable[[], datetime],
         on_decided: Callable[[Decided], object] = lambda _: None,
+        *,
+        look_back_days: int = DAYS,
     ) -> None:
         assert history.channel == "seconds", "the fast channel is never settled from"
         self.problems: dict[str, str] = {}
@@ -82,7 +84,7 @@ class SettlingReadings:
         self._door = door
         self._turning = threading.Lock()
         self._meters = {
-            meter: _MeterTelemetry(door, history, device, meter, on_decided)
+            meter: _MeterTelemetry(door, history, device, meter, on_decided, look_back_days)
             for device, meter in meters.items()
         }
 
@@ -126,13 +128,20 @@ class _MeterTelemetry:
     """One meter: what was read of it around the intervals that are not decided yet."""
 
     def __init__(
-        self, door: FrontDoor, history: History, device: str, meter: str, told: Callable[[Decided], object]
+        self,
+        door: FrontDoor,
+        history: History,
+        device: str,
+        meter: str,
+        told: Callable[[Decided], object],
+        look_back_days: int,
     ) -> None:
         self.door = door
         self.history = history
         self.device = device
         self.meter = meter
         self._told = told
+        self._look_back_ms = look_back_days * 86_400_000
         self._samples: list[Sample] = []
         self._seen: set[tuple[str, int]] = set()
         self._sequence = 0
@@ -160,7 +169,7 @@ class _MeterTelemetry:
         step = spec.interval_s * 1000
         start = _aligned(now_ms, spec)
         accepted: dict[str, Collection[str]] = {}
-        for _ in range(LOOK_BACK_S * 1000 // step):
+        for _ in range(self._look_back_ms // step):
             start -= step
             aggregate = _aggregate(self.meter, start)
             if aggregate not in accepted:
@@ -206,7 +215,8 @@ class _MeterTelemetry:
         runs = tuple(_run(self.meter, register, one) for register, one in found.items() if one.wh is not None)
         sequence, wrong = 0, ""
         if runs:
-            command = RecordReadings(self.meter, f"{_instant(start):%Y-%m}", ORIGIN, runs)
+            evidence = {name: one.evidence_ppm for name, one in found.items() if one.wh is not None}
+            command = RecordReadings(self.meter, f"{_instant(start):%Y-%m}", ORIGIN, runs, evidence)
             try:
                 receipt = self.door.execute(command, command_id=_command_id(self.meter, start), actor=ORIGIN)
                 sequence = receipt.sequence

@@ -24,13 +24,17 @@ def report_text(report: CommissioningReport) -> str:
 
 def _line(one: StepResult) -> str:
     parts = [f"{one.step:<11}{one.verdict:<9}"]
-    for name, value in (("commanded", one.commanded_w), ("read", one.read_w), ("metered", one.metered_w)):
+    for name, value in (("commanded", one.commanded_w), ("read", one.read_w)):
         if value is not None:
             parts.append(f"{name} {value} W")
+    if one.metered_w is not None:
+        # From the step before to this one, so that what else the site does is no part of it.
+        parts.append(f"meter changed by {one.metered_w:+d} W")
     if one.measured is not None and one.unit not in ("W", "none"):
         parts.append(f"measured {one.measured} {one.unit}")
     if one.least is not None and one.most is not None:
-        parts.append(f"allowed {one.least} to {one.most} {one.unit}")
+        of = "read " if one.unit == "W" else ""
+        parts.append(f"allowed {of}{one.least} to {one.most} {one.unit}")
     if one.note:
         parts.append(one.note)
     return "  ".join(parts)

@@ -6,6 +6,7 @@ was written is a fact and is recorded however it came about; what is still to be
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from dispatch.control.foreign_writer import Writer
 from dispatch.control.interlock import Interlock
 from dispatch.control.setpoint import Setpoint
 from ledger.interval import Instant
+from ledger.refusal import Refused
 
 Status = Literal[
     "intended",
@@ -30,6 +32,9 @@ Status = Literal[
     "expired",
 ]
 
+_SETTLEMENT: Final = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})_(\d{4}-(?:0[1-9]|1[0-2]))_([1-9]\d{0,8})", re.ASCII
+)
 WAITING: Final[frozenset[Status]] = frozenset({"intended", "leased"})
 """Before it is written: a newer setpoint takes its place."""
 AT_DEVICE: Final[frozenset[Status]] = frozenset({"written", "unknown", "read_back", "seen"})
@@ -62,6 +67,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     interlocks: tuple[Interlock, ...] = ()
     writer: Writer | None = None
     settlement: str = ""
+
+    @property
+    def awaits_settlement(self) -> bool:
+        """Whether the meter saw it and no settlement holds it yet; also where others undid it later."""
+        return bool(self.meter) and self.status in ("seen", "overridden")
 
 
 class DeviceDay(msgspec.Struct, frozen=True):
@@ -292,15 +302,40 @@ class WrittenFirst(msgspec.Struct, frozen=True, tag_field="kind", tag="command.w
 
 
 class CommandsSettled(msgspec.Struct, frozen=True, tag_field="kind", tag="command.settled.v1"):
-    """What the meter saw of them is in that settlement."""
+    """What the meter saw of them is in that settlement. `device` is named so that its story tells it."""
 
     sequences: tuple[int, ...]
     settlement: str
+    device: str
 
     def apply(self, state: DeviceDay) -> DeviceDay:
         for sequence in self.sequences:
             state = state.with_one(sequence, status="settled", settlement=self.settlement)
         return state
+
+
+def settlement_name(contract: str, month: str, run: int) -> str:
+    """What a setpoint's settlement is called: a run of a contract's month.
+
+    >>> settlement_name("C_1", "2026-08", 2)
+    'C_1_2026-08_2'
+    """
+    return f"{contract}_{month}_{run}"
+
+
+def settlement_parts(name: str) -> tuple[str, str, int]:
+    """Contract, month and run of `settlement_name`.
+
+    >>> settlement_parts("C_1_2026-08_2")
+    ('C_1', '2026-08', 2)
+
+    Raises:
+        Refused: `settlement_name`.
+    """
+    found = _SETTLEMENT.fullmatch(name)
+    if found is None:
+        raise Refused("settlement_name", "CONTRACT_YYYY-MM_RUN, such as C1_2026-08_2", place="settlement")
+    return found[1], found[2], int(found[3])
 
 
 def command_aggregate(device: str, day: date) -> str:

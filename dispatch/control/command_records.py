@@ -85,7 +85,7 @@ class RecordReadBack(OnDay, frozen=True):
 
     `tolerance_w` is half a step of the register, `safe_w` what the device falls back to by itself, `remote`
     whether it obeys us. `fallback_s`: how long after a write it may be in its safe state by itself; None:
-    never.
+    never. `fallen`: it is there, and obeys no setpoint; what was to do nothing at all stands all the same.
     """
 
     sequence: int
@@ -95,6 +95,7 @@ class RecordReadBack(OnDay, frozen=True):
     safe_w: int | None = None
     remote: bool = True
     fallback_s: int | None = None
+    fallen: bool = False
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, _: Mapping[str, object]
@@ -126,6 +127,7 @@ class RecordReadBack(OnDay, frozen=True):
             earlier_w=earlier,
             fallback_s=self.fallback_s,
             after=self.at - command.written_at,
+            fallen=self.fallen and bool(command.setpoint.power_w_max),
         )
         match found.answer:
             case "applied" if shown:

@@ -18,6 +18,7 @@ from dispatch.control.command_life import (
     SetpointLeased,
     SetpointRefused,
     command_aggregate,
+    settlement_parts,
 )
 from dispatch.control.emergency import AGGREGATE as EMERGENCY
 from dispatch.control.emergency import Emergencies
@@ -143,22 +144,27 @@ class ExpireSetpoint(OnDay, frozen=True):
 
 
 class SettleCommands(OnDay, frozen=True):
-    """Tell which settlement holds what the meter saw of a day's commands."""
+    """Tell which settlement (`settlement_name`) holds what the meter saw of these commands of a day.
+
+    A write that is in doubt is no reason to wait: it is settled when the meter has shown it.
+    """
 
     settlement: str
+    sequences: tuple[int, ...]
 
     def decide(self, state: DeviceDay | None, _: Mapping[str, object]) -> tuple[CommandsSettled]:
         """Raises:
-        Refused: `command_unknown` while a write is in doubt; `command_status` when the meter saw none."""
-        checked_id(self.settlement, "settlement")
-        day = state or DeviceDay()
-        if day.unknown:
-            wrong = f"nobody knows whether {day.unknown[0]} arrived: read the device first"
-            raise Refused("command_unknown", wrong, place="day")
-        seen = [n for n, one in day.commands.items() if one.meter and one.status in ("seen", "overridden")]
-        if not seen:
-            raise Refused("command_status", "the meter saw none that is not settled", place="day")
-        return (CommandsSettled(tuple(sorted(seen)), self.settlement),)
+        Refused: `settlement_name`; `unknown_command`; `command_status` for none, and for one that the meter
+            did not see or that is settled."""
+        settlement_parts(self.settlement)
+        if not self.sequences:
+            raise Refused("command_status", "name those that the meter saw", place="sequences")
+        for sequence in self.sequences:
+            command = command_of(state, sequence)[1]
+            if not command.awaits_settlement:
+                wrong = f"{sequence} is {command.status}: the meter did not see it, or it is settled"
+                raise Refused("command_status", wrong, place="sequences")
+        return (CommandsSettled(tuple(sorted(set(self.sequences))), self.settlement, self.device),)
 
 
 def _check_nameplate(setpoint: Setpoint, device: Device) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Final, Literal, assert_never, get_args
 
 import msgspec
 
@@ -26,6 +26,7 @@ ScopeKind = Literal["book", "site", "device"]
 KINDS: Final[tuple[EmergencyKind, ...]] = get_args(EmergencyKind)
 _REASON_MAX: Final = 2000
 _NAMES_MAX: Final = 5000
+_NAMED: Final = 10
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -125,7 +126,8 @@ class EmergencyEnded(msgspec.Struct, frozen=True, tag_field="kind", tag="emergen
 
 
 class OrderEmergency(msgspec.Struct, frozen=True):
-    """Order an emergency; nobody need be asked, and names that are not registered do not hold it up."""
+    """Order an emergency; nobody need be asked. Who it names is registered: a name that is misspelt would
+    stop nothing, and nobody would know."""
 
     order: EmergencyOrder
     by: str
@@ -137,14 +139,27 @@ class OrderEmergency(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        scope = self.order.scope
+        match scope.kind:
+            case "book":
+                return ()
+            case "site" | "device":
+                return tuple(f"{scope.kind}.{name}" for name in dict.fromkeys(scope.names))
+            case _:
+                assert_never(scope.kind)
 
     def decide_at(
-        self, now: datetime, state: Emergencies | None, _: Mapping[str, object]
+        self, now: datetime, state: Emergencies | None, others: Mapping[str, object]
     ) -> tuple[EmergencyOrdered]:
         """Raises:
-        Refused: `id`, `reason`; `emergency_until` when that is past."""
+        Refused: `id`, `reason`; `unknown_device`, `unknown_site` for a name of the scope that is not
+            registered; `emergency_until` when that is past."""
         checked_id(self.by, "by")
+        unknown = [one.partition(".")[2] for one in self.reads if others.get(one) is None]
+        if unknown:
+            kind, named = self.order.scope.kind, ", ".join(unknown[:_NAMED])
+            wrong = f"not registered as a {kind}: {named}; nothing was ordered"
+            raise Refused(f"unknown_{kind}", wrong, place="scope.names")
         if self.order.until is not None and self.order.until <= now:
             raise Refused("emergency_until", "that is past already", place="until")
         count = 0 if state is None else state.count

@@ -8,6 +8,7 @@ from fractions import Fraction
 import msgspec
 
 from dispatch.control.emergency import Emergency
+from dispatch.control.site_load import PowerRange
 from ledger.split import largest_remainder
 
 
@@ -35,8 +36,8 @@ class Governed(msgspec.Struct, frozen=True):
     by: tuple[int, ...] = ()
 
 
-def govern(devices: Sequence[Wished], grid_w: int | None) -> tuple[Governed, ...]:
-    """The site's setpoints. `grid_w` is what it draws at its connection, above 0 importing.
+def govern(devices: Sequence[Wished], load: PowerRange | None) -> tuple[Governed, ...]:
+    """The site's setpoints. `load` is what it draws behind the devices, above 0 importing.
 
     A response replaces the plan, a hold both, a stop all. A hold of an unknown setpoint, and a response
     without a share, are 0. An export limit then cuts what is discharged, by the devices' shares of it; nobody
@@ -53,7 +54,7 @@ def govern(devices: Sequence[Wished], grid_w: int | None) -> tuple[Governed, ...
     for number, limit in sorted(limits.items()):
         assert limit.order.power_w is not None, "a limit has its power"
         under = [n for n, device in enumerate(devices) if any(e.number == number for e in device.emergencies)]
-        cut = _cut(devices, [one.setpoint_w for one in governed], under, grid_w, limit.order.power_w)
+        cut = _cut(devices, [one.setpoint_w for one in governed], under, load, limit.order.power_w)
         for n, setpoint in zip(under, cut, strict=True):
             before = governed[n]
             if setpoint != before.setpoint_w:
@@ -80,16 +81,16 @@ def _cut(
     devices: Sequence[Wished],
     setpoints: Sequence[int],
     under: Sequence[int],
-    grid_w: int | None,
+    load: PowerRange | None,
     most_w: int,
 ) -> list[int]:
     """The setpoints of those under the limit, so that no more than `most_w` leaves the site."""
-    powers = [device.power_w for device in devices if device.power_w is not None]
+    known = all(device.power_w is not None for device in devices)
     discharged = [max(setpoints[n], 0) for n in under]
-    if grid_w is None or len(powers) < len(devices):
+    if load is None or not known:
         over = sum(discharged)
     else:
-        leaves = sum(setpoints) - (sum(powers) + grid_w)
+        leaves = sum(setpoints) - load.low_w
         over = min(max(leaves - most_w, 0), sum(discharged))
     if not over:
         return [setpoints[n] for n in under]

@@ -18,7 +18,14 @@ from dispatch.control.emergency import Emergencies, Emergency
 from dispatch.control.emergency_setpoint import Wished, govern
 from dispatch.control.loss import Part, on_loss
 from dispatch.control.plan_share import share_plan
-from dispatch.control.reallocation import NO_GROUP, Capabilities, GroupLimit, Whole, share_out
+from dispatch.control.reallocation import (
+    FLEET_W_MAX,
+    NO_GROUP,
+    Capabilities,
+    GroupLimit,
+    Whole,
+    share_out,
+)
 from dispatch.control.setpoint import Origin
 from dispatch.control.turn_parts import Standing, TurnDevice, TurnSite, group_room
 from dispatch.planning.guard import guard
@@ -116,7 +123,7 @@ def turn(
             )
             for n in at
         ]
-        for n, governed in zip(at, govern(wished, site.grid_w), strict=True):
+        for n, governed in zip(at, govern(wished, site.load), strict=True):
             device, alone = devices[n], wishes[n]
             why: Why
             if governed.by:
@@ -236,28 +243,44 @@ def _responses(
     for number, at in sorted(under.items()):
         power = orders[number].order.power_w
         assert power is not None, "a response has its power"
-        those = [devices[n] for n in at]
-        fleet = _capabilities(those, np.zeros(len(at), dtype=np.int64), places)
-        limits = [_room(site, devices, exports.get(site.site)) for site in sites]
         groups, told_w, standings = grouped
+        fleet = _answering([devices[n] for n in at], sites, places)
+        others = [0] * len(sites)
+        for n, device in enumerate(devices):
+            if n not in at and not device.lost:
+                told = int(told_w[n]) if standings[n] == "free" else device.standing_w or 0
+                others[places[device.site]] += told
+        limits = [_room(site, used, exports.get(site.site)) for site, used in zip(sites, others, strict=True)]
         found = share_out(power, fleet, limits, group_room(groups, devices, set(at), told_w, standings))
         shares.update(zip(at, found.setpoint_w.tolist(), strict=True))
         unanswered[number] = found.missing_w
     return shares, unanswered
 
 
-def _room(site: TurnSite, devices: Sequence[TurnDevice], export_w: int | None) -> GroupLimit:
-    """What a site may be told in a response: its connection's limits; where what it draws is not known,
-    whatever its devices can."""
-    here = [one for one in devices if one.site == site.site]
-    low, high = sum(one.low_w for one in here), sum(one.high_w for one in here)
-    powers = [one.power_w for one in here if not one.lost]
-    known = [power for power in powers if power is not None]
-    if site.grid_w is None or len(known) < len(powers):
-        return GroupLimit(low, high)
-    drawn = site.grid_w + sum(known)
+def _room(site: TurnSite, others_w: int, export_w: int | None) -> GroupLimit:
+    """What a site's devices may be told in a response: its connection's limits, less what those do that do
+    not respond."""
+    if site.load is None:
+        return GroupLimit(-FLEET_W_MAX, FLEET_W_MAX)
     most_out = site.export_w if export_w is None else min(site.export_w, export_w)
-    return GroupLimit(max(low, min(drawn - site.import_w, 0)), min(high, max(drawn + most_out, 0)))
+    low = min(site.load.high_w - site.import_w - others_w, 0)
+    high = max(site.load.low_w + most_out - others_w, 0)
+    return GroupLimit(max(low, -FLEET_W_MAX), min(high, FLEET_W_MAX))
+
+
+def _answering(
+    devices: Sequence[TurnDevice], sites: Sequence[TurnSite], places: Mapping[str, int]
+) -> Capabilities:
+    """What devices can do in a response: where nobody knows what their site draws, no more than they have
+    been told already."""
+    fleet = _capabilities(devices, np.zeros(len(devices), dtype=np.int64), places)
+    known = np.array([sites[places[one.site]].load is not None for one in devices], dtype=bool)
+    had = np.array([one.within(one.standing_w or 0) for one in devices], dtype=np.int64)
+    return msgspec.structs.replace(
+        fleet,
+        low_w=np.where(known, fleet.low_w, np.minimum(had, 0)),
+        high_w=np.where(known, fleet.high_w, np.maximum(had, 0)),
+    )
 
 
 def _capabilities(

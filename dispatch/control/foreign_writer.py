@@ -33,6 +33,7 @@ def read_back(
     earlier_w: tuple[int, ...] = (),
     fallback_s: int | None = None,
     after: timedelta = _AT_ONCE,
+    fallen: bool = False,
 ) -> ReadBack:
     """Judge a reading `found_w` after `written_w`, where `before_w` stood; W, above 0 discharging.
 
@@ -42,14 +43,17 @@ def read_back(
 
     `after` is how long after the write it was read. What is found in its safe state `fallback_s` or more
     after it may have held ours and fallen back, even where the same stood before: that nothing was applied is
-    said only of what was read in time.
+    said only of what was read in time. `fallen`: nothing that was written is obeyed, whatever the register
+    holds and however near to it the safe state is.
 
     >>> read_back(500, 0, 500).answer, read_back(500, 200, 200).answer
     ('applied', 'not_applied')
     >>> read_back(500, 200, 0, safe_w=0)
     ReadBack(answer='foreign', writer='watchdog')
+    >>> read_back(500, None, 0, safe_w=0, tolerance_w=600, fallen=True).answer
+    'foreign'
     """
-    if abs(found_w - written_w) <= tolerance_w:
+    if abs(found_w - written_w) <= tolerance_w and not fallen:
         return ReadBack("applied")
     safe = safe_w is not None and abs(found_w - safe_w) <= tolerance_w
     may_have_held = safe and fallback_s is not None and after >= timedelta(seconds=fallback_s)

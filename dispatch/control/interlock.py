@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 from dispatch.control.setpoint import Setpoint, lowers
+from dispatch.control.site_load import PowerRange
 from ledger.interval import Instant
 from ledger.refusal import Refused
 
@@ -63,8 +64,9 @@ class DeviceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What was read of a device last; None is not known, never 0.
 
     `power_w` at the AC side, above 0 discharging. `soc_millipercent` from 0 to 100 000. `temperature_mc`:
-    thousandths of a degree Celsius, of the hottest and coldest cell. `grid_w`: what the site draws at its
-    connection, above 0 importing. `clock_ms`: by how much the device's clock is ahead of ours.
+    thousandths of a degree Celsius, of the hottest and coldest cell. `load`: what the site draws behind its
+    storage, above 0 importing; `beside`: what the others of its storage do or were told. `clock_ms`: by how
+    much the device's clock is ahead of ours.
     """
 
     read_at: Instant | None = None
@@ -74,7 +76,8 @@ class DeviceSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     soc_millipercent: int | None = None
     hottest_mc: int | None = None
     coldest_mc: int | None = None
-    grid_w: int | None = None
+    load: PowerRange | None = None
+    beside: PowerRange = PowerRange(0, 0)
     clock_ms: int | None = None
 
 
@@ -211,11 +214,12 @@ def _power(end_w: int, device: DeviceSnapshot, limits: DeviceLimits) -> Iterator
 
 def _grid(end_w: int, device: DeviceSnapshot, limits: DeviceLimits) -> Iterator[Interlock]:
     """Whether the site's connection stands it; what makes an overload smaller is never forbidden."""
-    if device.grid_w is None or device.power_w is None:
+    if device.load is None or device.power_w is None:
         yield "grid_unknown"
         return
-    drawn = device.grid_w + device.power_w - end_w
-    if drawn > limits.import_w and drawn > device.grid_w:
+    most_in = device.load.high_w - device.beside.low_w - end_w
+    most_out = end_w + device.beside.high_w - device.load.low_w
+    if most_in > limits.import_w and end_w < device.power_w:
         yield "grid_import"
-    if -drawn > limits.export_w and drawn < device.grid_w:
+    if most_out > limits.export_w and end_w > device.power_w:
         yield "grid_export"

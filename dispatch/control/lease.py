@@ -1,7 +1,8 @@
 """Who may write to a device: one holder at a time, under a token that only ever rises.
 
-Modbus cannot check a token. So nobody takes a lease over before the last one is over and every write that was
-begun under it has come to its end, by clocks that may differ.
+Modbus cannot check a token. So nobody takes a lease over before the last one is over and every write that
+was begun under it has come to its end, by clocks that may differ. But for who can prove that the last
+holder's process has ended, and with it all that it had begun: it takes the lease over at once.
 
 Each UTC day has an aggregate of its own, so that none grows for ever, and no lease lasts past midnight. What
 another day's aggregate holds may change unseen while this one's is decided. So in the first minute of a day
@@ -59,11 +60,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseTaken(msgspec.Struct, frozen=True, tag_field="kind", tag="lease.taken.v1"):
+    """`after` is the holder that it was taken over from, whose process had ended before its lease."""
+
     holder: str
     token: int
     at: Instant
     until: Instant
     write_ms: int
+    after: str = ""
 
     def apply(self, state: Lease | None) -> Lease:
         assert state is None or self.token > state.token, "a token only rises"
@@ -94,13 +98,19 @@ class LeaseReleased(msgspec.Struct, frozen=True, tag_field="kind", tag="lease.re
 
 class TakeLease(msgspec.Struct, frozen=True):
     """Take a device's lease for `lasts_s`, and not past the UTC `day`, once nobody else can still be writing
-    to it."""
+    to it.
+
+    `after` is a holder of whom it is proven, and not only believed, that its process has ended and nothing
+    that it sent is still on its way: its lease need not be waited for. Not over midnight: that it had not
+    given it back, only itself knew.
+    """
 
     device: str
     holder: str
     day: date
     lasts_s: int
     write_ms: int
+    after: str = ""
 
     @property
     def aggregate(self) -> str:
@@ -115,22 +125,29 @@ class TakeLease(msgspec.Struct, frozen=True):
     ) -> tuple[LeaseTaken]:
         """Raises:
         Refused: `id`, `unknown_device`, `lease_terms`; `command_day` on another day; `lease_held` up to
-            `Lease.free_at`, and in the first minute of a day for all but who had it up to midnight."""
+            `Lease.free_at`, unless it is `after`'s, and in the first minute of a day for all but who had it
+            up to midnight."""
         checked_id(self.device, "device")
         checked_id(self.holder, "holder")
+        if self.after:
+            checked_id(self.after, "after")
+            if self.after == self.holder:
+                raise Refused("lease_terms", "another holder, which has ended", place="after")
         known(others, f"device.{self.device}", History)
         _check_lasts(self.lasts_s)
         if not 0 < self.write_ms <= WRITE_MS_MAX:
             raise Refused("lease_terms", f"1 to {WRITE_MS_MAX} ms", place="write_ms")
         check_day(self.day, now)
         free_at = self._carried_on(others) if state is None else state.free_at
-        if now < free_at:
+        ended = state is not None and state.holder == self.after
+        if now < free_at and not ended:
             holder = "a holder of the day before" if state is None else state.holder
             wrong = f"{holder} may write to {self.device}: free from {free_at.isoformat()}"
             raise Refused("lease_held", wrong, place="device")
         token = first_token(self.day) if state is None else state.token + 1
         until = min(now + timedelta(seconds=self.lasts_s), midnight_after(self.day))
-        return (LeaseTaken(self.holder, token, now, until, self.write_ms),)
+        after = self.after if ended and now < free_at else ""
+        return (LeaseTaken(self.holder, token, now, until, self.write_ms, after),)
 
     def _carried_on(self, others: Mapping[str, object]) -> datetime:
         """From when it is free where nobody had it on this day yet."""

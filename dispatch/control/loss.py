@@ -19,8 +19,8 @@ PARTS: Final[tuple[Part, ...]] = ("driver", "nats", "plan", "clock")
 class Row(NamedTuple):
     """Holds when all of `lost` are lost and, where stated, the conditions are met.
 
-    `agreed`: the site has acknowledged a fallback that covers now. `in_force`: a setpoint is written and has
-    not expired.
+    `agreed`: the site has acknowledged a fallback that covers now. `in_force`: a setpoint is written, has not
+    expired, and is not of an emergency that is over.
     """
 
     lost: frozenset[Part]

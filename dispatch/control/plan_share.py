@@ -61,7 +61,14 @@ def share_plan(
     given = np.where(free, own, 0)
     if not free.any():
         return PlanShared(own, given, target)
-    limits = [_limit(site, devices, given, of == n, export_w.get(site.site)) for n, site in enumerate(sites)]
+    apart = np.array(
+        [(one.standing_w or 0) * (s == "apart") for one, s in zip(devices, standings, strict=True)],
+        dtype=np.int64,
+    )
+    limits = [
+        _limit(site, int(given[of == n].sum()), int(apart[of == n].sum()), export_w.get(site.site))
+        for n, site in enumerate(sites)
+    ]
     fleet = Capabilities(
         device=tuple(one.device for one in devices),
         present_w=given,
@@ -75,19 +82,17 @@ def share_plan(
     return PlanShared(own, shared.setpoint_w, target, shared.industries_broken)
 
 
-def _limit(
-    site: TurnSite, devices: Sequence[TurnDevice], given: Whole, here: np.ndarray, export_w: int | None
-) -> GroupLimit:
-    """From what to what a site's devices together may be set: within its connection, never so that they are
-    forced through 0. A lost device goes on doing what it does, and is part of what the site draws."""
-    wish = int(given[here].sum())
-    towards = (min(wish, 0), max(wish, 0))
-    powers = [one.power_w for one, at in zip(devices, here, strict=True) if at and not one.lost]
-    known = [power for power in powers if power is not None]
-    if site.grid_w is None or len(known) < len(powers):
+def _limit(site: TurnSite, wish_w: int, apart_w: int, export_w: int | None) -> GroupLimit:
+    """From what to what a site's devices together may be set that follow its plan: within its connection and
+    beside what the others were told, never so that they are forced through 0. A lost device goes on doing
+    what it does, and is part of what the site draws."""
+    towards = (min(wish_w, 0), max(wish_w, 0))
+    if site.load is None:
         return GroupLimit(towards[0], towards[1] if export_w is None else 0)
-    drawn = site.grid_w + sum(known)
     most_out = site.export_w if export_w is None else min(site.export_w, export_w)
-    low = min(drawn - site.import_w, towards[1])
-    high = max(drawn + most_out, towards[0])
+    low = min(site.load.high_w - site.import_w - apart_w, towards[1])
+    high = max(site.load.low_w + most_out - apart_w, towards[0])
+    if low > high:
+        # The load is not known well enough to keep both limits for certain: as little as is possible.
+        low = high = min(max(0, high), low)
     return GroupLimit(max(low, -_UNLIMITED), min(high, _UNLIMITED))

@@ -12,6 +12,7 @@ import msgspec
 
 from dispatch.control.interlock import SOC_WHOLE, DeviceLimits, DeviceSnapshot
 from dispatch.control.reallocation import FLEET_W_MAX, NO_GROUP, GroupLimit, Whole
+from dispatch.control.site_load import PowerRange
 from dispatch.planning.guard import Billed, GuardLimits
 from ledger.refusal import Refused
 
@@ -65,14 +66,15 @@ class SiteGuard(msgspec.Struct, frozen=True, kw_only=True):
 class TurnSite(msgspec.Struct, frozen=True, kw_only=True):
     """A site now. `planned_w` is its plan's power of this interval; None where no plan holds.
 
-    `portfolio`: whose plan, and among whose sites a shortfall is shared. `grid_w` is what it draws at its
-    connection, above 0 importing; None is not known. `import_w` and `export_w` are the most that it may.
+    `portfolio`: whose plan, and among whose sites a shortfall is shared. `load` is what it draws behind those
+    of its devices that are not lost, above 0 importing; None is not known. `import_w` and `export_w` are the
+    most that its connection may.
     """
 
     site: str
     portfolio: str
     planned_w: int | None
-    grid_w: int | None
+    load: PowerRange | None
     import_w: int
     export_w: int
     guard: SiteGuard | None = None

@@ -13,6 +13,8 @@ Function = Literal[6, 16]
 """Modbus functions: 06 writes one register, 16 several at once."""
 Gives = Literal["setpoint", "revert_timer", "constant"]
 
+LIMIT_MAX: Final = 2**31 - 1
+"""The most W, W/s or Wh of a device: what a setpoint can say (`dispatch.control.setpoint`)."""
 WATCHDOG_S_MAX: Final = 60
 """A device that we no longer reach goes to its safe state within a minute (10 s where it serves reserves)."""
 REFRESH_PART: Final = 3
@@ -101,7 +103,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         for place in ("charge_w_max", "discharge_w_max", "ramp_w_per_s", "energy_wh"):
-            if getattr(self, place) < 1:
-                raise Refused("device_limits", "from 1", place=place)
+            if not 1 <= getattr(self, place) <= LIMIT_MAX:
+                raise Refused("device_limits", f"1 to {LIMIT_MAX}", place=place)
         if not 0 <= self.soc_min < self.soc_max <= 100_000:
             raise Refused("device_limits", "0 to 100000, the lower first", place="soc_max")

@@ -12,6 +12,7 @@ import msgspec
 
 from dispatch.devices.control import Control, Limits, WriteStep
 from dispatch.devices.point import ADDRESS_MAX, Point, Table
+from dispatch.devices.profile_limits import check_limits
 from dispatch.devices.role import NEEDED, ROLES, DeviceKind, DeviceState, Role
 from ledger.clauses.flow import one_of
 from ledger.identity import checked_id
@@ -83,6 +84,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         self._check_roles()
         self._check_states()
         self._check_control()
+        if self.limits is not None:
+            setpoint = self.point_of("setpoint")
+            at = "" if setpoint is None else f"points[{self.points.index(setpoint)}]"
+            check_limits(self.limits, setpoint, at)
 
     @cached_property
     def by_name(self) -> Mapping[str, Point]:
@@ -191,6 +196,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             return
         if self.limits is None:
             raise Refused("role_missing", "what is written has limits", place="limits")
+        if self.kind == "bess" and not self.control.release:
+            wrong = "a step that gives a storage back to its own control"
+            raise Refused("write_step", wrong, place="control.release")
         self._check_steps(self.control.steps, "control.steps")
         self._check_steps(self.control.release, "control.release")
         self._check_order(self.control.steps)

@@ -33,7 +33,7 @@ ALARM_RULES: Final[Mapping[AlarmKind, AlarmRule]] = MappingProxyType(
         "driver_fault": AlarmRule("critical", 5, 300),
         "foreign_writer": AlarmRule("warning", 0, 300),
         "interlock": AlarmRule("notice", 300, 300),
-        "meter_disagrees": AlarmRule("warning", 30, 300),
+        "meter_disagrees": AlarmRule("critical", 30, 300),
         "start_blocked": AlarmRule("warning", 120, 60),
         "unavailable": AlarmRule("warning", 300, 60),
         "watchdog": AlarmRule("warning", 30, 60),

@@ -61,8 +61,6 @@ class Lp:
         self._row_upper: list[Values] = []
         self._entries: list[tuple[Index, Index, Values]] = []
         self._prices: dict[str, list[tuple[Index, Values]]] = {}
-        self.column_blocks: list[Index] = []
-        self.row_blocks: list[Index] = []
 
     def columns(
         self, shape: tuple[int, ...], lower: Numbers, upper: Numbers, *, integer: bool = False
@@ -75,15 +73,13 @@ class Lp:
         self._upper.append(np.broadcast_to(np.asarray(upper, dtype=np.float64), shape).ravel())
         if integer:
             self._integer.append(found)
-        self.column_blocks.append(found.reshape(shape))
-        return self.column_blocks[-1]
+        return found.reshape(shape)
 
     def rows(self, shape: tuple[int, ...], lower: Numbers, upper: Numbers, *terms: Term) -> Index:
         """New rows of that shape, each the sum of its terms between `lower` and `upper`."""
         size = int(np.prod(shape))
         found = np.arange(self.row_count, self.row_count + size).reshape(shape)
         self.row_count += size
-        self.row_blocks.append(found)
         self._row_lower.append(np.broadcast_to(np.asarray(lower, dtype=np.float64), shape).ravel())
         self._row_upper.append(np.broadcast_to(np.asarray(upper, dtype=np.float64), shape).ravel())
         for columns, factors in terms:
@@ -148,8 +144,6 @@ class Lp:
             kept.clear()
         self._entries.clear()
         self._prices.clear()
-        self.column_blocks.clear()
-        self.row_blocks.clear()
 
     @property
     def is_integer(self) -> bool:

@@ -44,6 +44,8 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
     awards, as aggregate and version. `notes` say what else to know, such as a horizon that is shorter than
     was asked for, `refused` which sites are left out and why. `offers` are W a block, W a slot.
+    `read_through` is the sequence number up to which it knows the book, which is before its own; 0 where it
+    was not said.
     """
 
     portfolio: str
@@ -71,6 +73,7 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     regulation_w: tuple[int, ...] = ()
     response_w: tuple[int, ...] = ()
     parts: int = 1
+    read_through: int = 0
 
     def __post_init__(self) -> None:
         checked_id(self.portfolio, "portfolio")
@@ -142,7 +145,11 @@ class MakePlan(msgspec.Struct, frozen=True):
         Refused: `plan_overtaken` when another plan of the day was made meanwhile."""
         newest = 0 if state is None else state.number
         if self.number != newest + 1:
-            wrong = f"the day has {newest} plans by now: plan again from the newest"
+            wrong = (
+                f"another plan of {self.head.portfolio} on {self.head.day} was recorded while this one was"
+                f" made, such as by the planning role: number {newest} holds, and none of this one is kept;"
+                " look at it (wattledger plan show), and plan again only where it is not what you want"
+            )
             raise Refused("plan_overtaken", wrong, place="number")
         return (PlanMade(self.head),)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from math import gcd
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, NamedTuple, cast, get_args
 
@@ -248,11 +249,22 @@ def exact_text(value: Fraction) -> str:
     >>> exact_text(Fraction("31975.237")), exact_text(Fraction(100000, 3))
     ('31975.237', '100000/3')
     """
-    if value.denominator == 1:
-        return str(value.numerator)
-    scaled, left = divmod(value.numerator * _EXACT_SCALE, value.denominator)
+    return quotient_text(*value.as_integer_ratio())
+
+
+def quotient_text(numerator: int, denominator: int) -> str:
+    """`exact_text` of the quotient, by a denominator above zero.
+
+    >>> quotient_text(6, 4), quotient_text(-6, 3), quotient_text(200000, 6)
+    ('1.5', '-2', '100000/3')
+    """
+    whole, left = divmod(numerator, denominator)
+    if not left:
+        return str(whole)
+    scaled, left = divmod(numerator * _EXACT_SCALE, denominator)
     if left:
-        return f"{value.numerator}/{value.denominator}"
+        common = gcd(numerator, denominator)
+        return f"{numerator // common}/{denominator // common}"
     return decimal_text(scaled, _EXACT_DIGITS).rstrip("0")
 
 

@@ -45,6 +45,11 @@ class Node(NamedTuple):
     purpose: Purpose
 
 
+_NODES: Final[dict[MatrixStream, dict[Purpose, Node]]] = {
+    stream: {purpose: Node(stream, purpose) for purpose in purposes} for stream, purposes in PURPOSES.items()
+}
+
+
 class Claim(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What one stream claims in consecutive intervals, the first from `interval.start`; all at least 0.
 
@@ -92,7 +97,7 @@ class Claim(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     @property
     def node(self) -> Node:
-        return Node(self.stream, self.purpose)
+        return _NODES[self.stream][self.purpose]
 
     @property
     def count(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from ledger.exclusivity.claim import PURPOSES, Node, Quantity
 from ledger.exclusivity.policy import MATRIX_STREAMS, MatrixStream, Policy, Relation
@@ -71,13 +71,18 @@ class Conflicts:
         _check_assignable(frozenset(energy))
         _check_assignable(frozenset(power))
         self.blocks: dict[Node, tuple[Block, ...]] = {node: self._blocks(node) for node in NODES}
-        self.watched = frozenset(
-            (block.scope, block.other) for found in self.blocks.values() for block in found
-        )
+        watched = {(block.scope, block.other) for found in self.blocks.values() for block in found}
+        self._scopes = {
+            node: tuple(scope for scope in get_args(Scope) if (scope, node) in watched) for node in NODES
+        }
 
     def rooms(self, node: Node, quantity: Quantity) -> tuple[Room, ...]:
         """With whom `node` shares what there is of `quantity`: every set of them, none within another."""
         return self._energy[node] if quantity in ("discharge_wh", "charge_wh") else self._power[node]
+
+    def scopes(self, node: Node) -> tuple[Scope, ...]:
+        """Where what `node` has keeps another claim out."""
+        return self._scopes[node]
 
     def rule(self, first: Node, second: Node, quantity: Quantity) -> str:
         """The rule by which two nodes do not share a Wh or W; empty when they may."""

@@ -35,7 +35,7 @@ class Grant(msgspec.Struct, frozen=True, eq=False):
     def whole(self) -> bool:
         """Nothing of the claim was refused."""
         pairs = [(self.claim.asked(quantity), self.granted(quantity)) for quantity in QUANTITIES]
-        return all(a is None or (g is not None and np.array_equal(a, g)) for a, g in pairs)
+        return all(a is None or a is g or (g is not None and np.array_equal(a, g)) for a, g in pairs)
 
 
 class Granted(msgspec.Struct, frozen=True, eq=False):
@@ -174,8 +174,9 @@ class _Book:
             asked = claim.asked(quantity)
             if asked is not None:
                 granted[quantity] = self._granted(claim, quantity, asked, span)
+        scopes = self.conflicts.scopes(claim.node)
         for quantity, array in granted.items():
-            self._keep(claim, quantity, array, span)
+            self._keep(claim, quantity, array, span, scopes)
         return Grant(claim, *(granted.get(quantity) for quantity in QUANTITIES))
 
     def _granted(self, claim: Claim, quantity: Quantity, asked: Whole, span: slice) -> Whole:
@@ -192,6 +193,8 @@ class _Book:
             months = block.scope == "account_month"
             granted[present[self.storage.account_month[span]] if months else present[span]] = 0
         assert granted.min() >= 0, "no grant is below zero"
+        if np.array_equal(granted, asked):
+            return asked
         granted.setflags(write=False)
         return granted
 
@@ -209,20 +212,28 @@ class _Book:
         assert smallest is not None, "a node is in at least one room: its own"
         return smallest
 
-    def _keep(self, claim: Claim, quantity: Quantity, granted: Whole, span: slice) -> None:
-        _add(self.used[quantity], claim.node, granted, span, self.storage.count)
-        if quantity in ("up_w", "down_w"):
-            _add(self.stored[quantity], claim.node, granted * claim.sustain_s, span, self.storage.count)
-        for scope, node in self.conflicts.watched:
-            if node != claim.node or (scope == "discharge" and quantity not in OUTWARD):
+    def _keep(
+        self, claim: Claim, quantity: Quantity, granted: Whole, span: slice, scopes: Sequence[Scope]
+    ) -> None:
+        node = claim.node
+        _add(self.used[quantity], node, granted, span, self.storage.count)
+        if claim.sustain_s and quantity in ("up_w", "down_w"):
+            _add(self.stored[quantity], node, granted * claim.sustain_s, span, self.storage.count)
+        if not scopes:
+            return
+        there = granted > 0
+        for scope in scopes:
+            if scope == "discharge" and quantity not in OUTWARD:
                 continue
             months = scope == "account_month"
-            size = int(self.storage.account_month[-1]) + 1 if months else self.storage.count
-            present = self.present.setdefault((scope, node), np.zeros(size, dtype=np.bool_))
+            present = self.present.get((scope, node))
+            if present is None:
+                size = int(self.storage.account_month[-1]) + 1 if months else self.storage.count
+                present = self.present[scope, node] = np.zeros(size, dtype=np.bool_)
             if months:
-                present[self.storage.account_month[span][granted > 0]] = True
+                present[self.storage.account_month[span][there]] = True
             else:
-                present[span] |= granted > 0
+                present[span] |= there
 
 
 def _add(used: dict[Node, Whole], node: Node, granted: Whole, span: slice, count: int) -> None:

@@ -22,6 +22,7 @@ from ledger.settlement.attribution import SiteEarnings
 from ledger.settlement.behind_the_meter import RULES, earnings
 from ledger.settlement.inputs import RULES_VERSION, Inputs, digest_of
 from ledger.settlement.line import Line, Source
+from ledger.settlement.line_sources import line_sources
 from ledger.settlement.line_vat import with_vat
 from ledger.settlement.result import RefusedSpan, Result
 from ledger.settlement.sight import bills_seen, percentages, sites_seen
@@ -175,24 +176,28 @@ def _reason(part: RefusedPart) -> str:
     return "; ".join([*(["more than there is"] if part.beyond else []), *against])
 
 
-def _sources(inputs: Inputs) -> tuple[tuple[Source, ...], list[tuple[int, ...]]]:
-    """All sources, the contract and its facts first; and for each site the positions of its own."""
+def _sources(inputs: Inputs) -> tuple[tuple[Source, ...], list[int]]:
+    """All sources, the contract and its facts first; and for each site the position of its first."""
     sources: list[Source] = [inputs.contract_source, *inputs.fact_sources]
-    of_site: list[tuple[int, ...]] = []
+    of_site: list[int] = []
     for site in inputs.sites:
-        of_site.append(tuple(range(len(sources), len(sources) + len(site.sources))))
+        of_site.append(len(sources))
         sources.extend(site.sources)
     return tuple(sources), of_site
 
 
-def _stream_lines(
-    inputs: Inputs, earned: Sequence[SiteEarnings], of_site: Sequence[tuple[int, ...]]
-) -> list[Line]:
+def _stream_lines(inputs: Inputs, earned: Sequence[SiteEarnings], of_site: Sequence[int]) -> list[Line]:
     """One line a stream and site; streams that the contract does not share are shown under their host."""
     contract = inputs.contract
     host = next((party.id for party in contract.parties if party.role == "host"), contract.party_ids[0])
     lines: list[Line] = []
-    for site, own, item in zip(earned, of_site, inputs.sites, strict=True):
+    for site, first, item in zip(earned, of_site, inputs.sites, strict=True):
+        rests_on = {
+            stream: line_sources(
+                stream, item.sources, first, estimated=item.estimated.estimated_intervals > 0
+            )
+            for stream in {one.stream for one in site.earned}
+        }
         for one in site.earned:
             holder = contract.holder_of(one.stream, site.site) if one.pooled else None
             discharged = one.stream == "arbitrage"
@@ -211,7 +216,7 @@ def _stream_lines(
                     amount=one.amount,
                     rounding=exact_text(one.amount.exact - one.exact),
                     basis=one.basis,
-                    sources=own,
+                    sources=rests_on[one.stream],
                     note=one.note,
                     estimated=item.estimated.text,
                     pooled=holder is not None,

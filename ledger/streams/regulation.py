@@ -251,7 +251,7 @@ class RegulationPerformance(_Fact, frozen=True, kw_only=True, tag="regulation_pe
         _whole_numbers(self.mileage_w, "mileage_w")
         scores = tuple(k for k in self.score if k is not None)
         _whole_numbers(scores, "score", -INT64 + 1, INT64 - 1, some=False)
-        if scores and max(map(abs, scores)) > _FACTOR_MAX * 10**self.score_scale:
+        if scores and max(*scores, -min(scores)) > _FACTOR_MAX * 10**self.score_scale:
             raise Refused("score", f"K is not -{_FACTOR_MAX}..{_FACTOR_MAX}", place="score")
         lengths = {len(self.instructions), len(self.mileage_w), len(self.score)}
         if self.available_s is not None:
@@ -260,6 +260,10 @@ class RegulationPerformance(_Fact, frozen=True, kw_only=True, tag="regulation_pe
         lengths |= _energy_lengths(self.charged_wh, self.discharged_wh)
         if len(lengths) != 1:
             raise Refused("length", "the periods' numbers are not equally many", place="instructions")
+        if 0 in self.instructions or len(scores) < len(self.score):
+            self._check_instructed()
+
+    def _check_instructed(self) -> None:
         for number, count in enumerate(self.instructions):
             if count == 0 and self.mileage_w[number]:
                 raise Refused("mileage", "mileage without an instruction", place=f"mileage_w[{number}]")

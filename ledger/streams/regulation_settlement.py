@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, assert_never
 
 import numpy as np
 
-from ledger.clauses.flow import exact_text
+from ledger.clauses.flow import exact_text, quotient_text
 from ledger.clauses.share import amount
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -276,9 +276,9 @@ def _days(market: RegulationMarket, part: _Part) -> tuple[Fraction, list[Basis]]
             total += Fraction(money, divisor)
         else:
             plain += money
-        volume = exact_text(Fraction(quantity, part.quantity_divisor))
-        price = exact_text(Fraction(money * part.quantity_divisor, divisor * quantity))
-        terms.append(Basis(label, volume, part.unit, price, exact_text(Fraction(money, divisor))))
+        volume = quotient_text(quantity, part.quantity_divisor)
+        price = quotient_text(money * part.quantity_divisor, divisor * quantity)
+        terms.append(Basis(label, volume, part.unit, price, quotient_text(money, divisor)))
     return total + Fraction(plain, part.divisor), terms
 
 

@@ -162,3 +162,64 @@ def test_a_read_that_lags_behind_its_leader_is_made_again(bench: Bench) -> None:
     assert door.states(names) == granted
     recorder.lags = False
     assert door.states(names)["key.a"] != granted["key.a"]
+
+
+def test_a_key_is_asked_for_without_a_thread_and_its_revocation_is_seen_at_once(bench: Bench) -> None:
+    grants = {name: Grant(name, name * 64, f"eve-{name}", "auditor") for name in ("a", "b")}
+    for name, grant in grants.items():
+        bench.door.execute(GrantKey(grant), command_id=name, actor="ada")
+    front, recorder = another_process(bench)
+    door = AwaitedDoor(front)
+
+    async def main() -> None:
+        async def states() -> list[object]:
+            return list(await asyncio.gather(*(door.state(f"key.{name}") for name in ("a", "b", "none"))))
+
+        granted = [Key(grants["a"]), Key(grants["b"]), None]
+        assert [await states() for _ in range(2)] == [granted] * 2
+        recorder.read.clear()
+        assert [await door.state("key.a"), await door.state("key.b")] == granted[:2]
+        assert recorder.read == [], "the leader had nothing newer of any key"
+        await asyncio.to_thread(bench.door.execute, RevokeKey("a"), command_id="r", actor="ada")
+        revoked = await states()
+        assert revoked[0] != granted[0]
+        assert revoked[1:] == granted[1:]
+
+    asyncio.run(main())
+
+
+def test_a_new_aggregate_is_stored_without_a_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    front, _ = another_process(bench)
+    door = AwaitedDoor(front)
+    _execute(door, Wish(sample.register_party("first"), "c"))
+
+    async def no_thread(*_: object) -> None:
+        raise AssertionError("a thread")
+
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    receipts = [_execute(door, Wish(sample.register_party(f"p{at}"), f"c{at}"))[0] for at in range(5)]
+    assert [receipt.sequence for receipt in receipts] == list(range(2, 7))
+
+
+def test_nothing_is_stored_before_the_guard_and_the_look_agree(bench: Bench) -> None:
+    checked: list[str] = []
+
+    class Looking(Watched):
+        def look_due(self) -> bool:
+            return True
+
+        def look(self) -> None:
+            checked.append("look")
+            raise Discontinuity("weakened")
+
+    def guard() -> None:
+        checked.append("guard")
+        if len(checked) == 1:
+            raise Discontinuity("another stream")
+
+    door = AwaitedDoor(FrontDoor(Looking(bench), bench.clock, guard))
+    for said in ("another stream", "weakened", "weakened"):
+        with pytest.raises(Discontinuity, match=said):
+            _execute(door, Wish(sample.register_party("p"), "c1"))
+    assert checked == ["guard", "guard", "look", "look"], "guarded once a connection, looked at each time"
+    assert bench.recorder.max_notification_id() is None

@@ -37,13 +37,14 @@ def wattledger(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
         log_origin="ledger.example",
     )
-    app: Any = application(Session(settings, bench.clock))
+    session = Session(settings, bench.clock)
     projector = bench.projector()
     thread = threading.Thread(target=projector.run)
     thread.start()
 
     def run(*arguments: str) -> str:
         capsys.readouterr()
+        app: Any = application(session, arguments)
         assert app(arguments, exit_on_error=False) in (None, 0)
         return capsys.readouterr().out
 

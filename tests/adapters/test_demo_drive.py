@@ -11,8 +11,8 @@ from rich.console import Console
 
 from adapters.demo import driven_day
 from adapters.demo.chapters import _CHAPTERS
-from adapters.demo.day_figures import DayFigures, Energy, SiteDay, check_agreement, total
-from adapters.demo.day_story import DEAD, LIAR, story_of
+from adapters.demo.day_figures import DayFigures, Energy, ResponseFigures, SiteDay, check_agreement, total
+from adapters.demo.day_story import DEAD, LIAR, lying_later, story_of
 from adapters.demo.driven_book import END, QUARTERS, SITES, START, driven_book, fleet
 from adapters.demo.lapsing_clock import LapsingClock
 from adapters.queries.recorded_plans import RecordedPlan
@@ -63,6 +63,15 @@ def test_what_goes_wrong_goes_wrong_where_it_matters() -> None:
     assert refused.value.code == "demo_drive"
 
 
+def test_the_liar_lies_where_the_plan_for_the_call_discharges() -> None:
+    story = story_of(plan((0, 14), (-100, 10), (0, 24), (400, 8), (0, 16), (300, 8), (0, 16)))
+    later = plan((0, 75), (300, 1), (0, 20))
+    assert lying_later(story, later, "H3")[-2:] == (75, 76)
+    with pytest.raises(Refused) as refused:
+        lying_later(story, plan((0, 71), (300, 1), (0, 24)), "H3")
+    assert refused.value.code == "demo_drive", "only at the call itself"
+
+
 def test_a_lapsing_clock_runs_and_is_moved_on() -> None:
     begin = datetime(2026, 8, 1, tzinfo=UTC)
     clock = LapsingClock(begin)
@@ -86,6 +95,13 @@ def test_a_difference_of_a_watt_hour_is_noticed() -> None:
         with pytest.raises(Refused) as refused:
             check_agreement(figures._replace(sites=(same._replace(**{place: other}),)))
         assert (refused.value.code, refused.value.place) == ("demo_agreement", "site H1")
+    for changes, place in (
+        ({"waiting": 1}, "commands"),
+        ({"response": ResponseFigures(9, 8, 7, "")}, "response"),
+    ):
+        with pytest.raises(Refused) as refused:
+            check_agreement(figures._replace(**changes))
+        assert (refused.value.code, refused.value.place) == ("demo_agreement", place)
     assert total((one, other)) == Energy(200, 181)
 
 
@@ -113,16 +129,23 @@ def test_the_day_is_driven_and_everything_agrees(tmp_path: Path) -> None:
     taken = re.search(r"(\d+\.\d+) s later the others of driven-unit are told (\d+) kW$", text, re.MULTILINE)
     assert taken is not None, text
     assert float(taken[1]) < 6
-    called = re.search(r"600 kW read back after (\d+\.\d+) s$", text, re.MULTILINE)
+    assert re.search(r"OpenADR event event-\d+: 480 kW from .*; accepted, cleared, shared out", text), text
+    assert "plan plan.driven-unit_2026-08-01 v2: " in text
+    called = re.search(r"the call: 480 kW read back (\d+\.\d+) s after it begins$", text, re.MULTILINE)
     assert called is not None, text
-    assert float(called[1]) < 2
+    assert float(called[1]) < 6
+    assert re.search(r"response    120.000 kWh awarded, 1[12]\d\.\d{3} kWh given and paid: 3\d\d\.", text), (
+        text
+    )
     restarted = re.search(r"NATS killed and started .*: -(\d+) kW (\d+\.\d+) s later$", text, re.MULTILINE)
     assert restarted is not None, text
     assert f"{LIAR} meter_disagrees" in text
     assert f"{DEAD} communication_lost" in text
-    seen = re.search(r"commands .* (\d+) seen", text)
-    assert seen is not None, text
-    assert int(seen[1]) > 500
+    settled = re.search(r"(\d+) setpoints are settled in driven-storages_2026-08_1$", text, re.MULTILINE)
+    assert settled is not None, text
+    assert int(settled[1]) > 500
+    assert f" {settled[1]} settled" in text
+    assert re.search(r"6 storages passed the step test", text), text
     assert any("nothing of it is repeated" in line for line in second.lines)
     table = [line for line in first.lines if re.match(r"  (H\d|all) ", line)]
     assert table == [line for line in second.lines if re.match(r"  (H\d|all) ", line)]

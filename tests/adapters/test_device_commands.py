@@ -81,7 +81,7 @@ def test_a_setpoint_from_intent_to_settlement_each_step_told_twice(floor: Bench)
         ),
         (RecordReadBack("a", DAY, 1, 200 * KW, NOON + timedelta(seconds=4)), step(1, "read")),
         (RecordSeen("a", DAY, 1, "M1", 199 * KW, NOON + timedelta(seconds=6), 5 * KW), step(1, "seen")),
-        (SettleCommands("a", DAY, "C_2026-08_1"), "settle-a"),
+        (SettleCommands("a", DAY, "C_2026-08_1", (1,)), "settle-a"),
     ]
     for command, name in steps:
         first, again = do(floor, command, name), do(floor, command, name)

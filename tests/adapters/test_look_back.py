@@ -124,6 +124,7 @@ def settings_of(bench: Bench) -> Settings:
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
         postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        state=bench.nats.folder,
     )
 
 
@@ -134,7 +135,7 @@ def test_the_terminal_and_the_api_name_it_too(bench: Bench, capsys: pytest.Captu
     revised(bench, "again")
     api = Api(bench)
     try:
-        terminal: Any = application(Session(settings_of(bench), bench.clock))
+        terminal: Any = application(Session(settings_of(bench), bench.clock), ["settle"])
         assert terminal(("settle", "2026-08"), exit_on_error=False) == 2
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[1] for line in lines] == ["agency-s3", "eaas-s1"]
@@ -177,7 +178,7 @@ def test_a_contract_without_its_calendar_is_refused_alone(
 
     api = Api(bench)
     try:
-        terminal: Any = application(Session(settings_of(bench), bench.clock))
+        terminal: Any = application(Session(settings_of(bench), bench.clock), ["runs"])
         asked = ("runs", "due", "--month", "2026-08", "--effective", "2026-09-20", "--all")
         assert terminal(asked, exit_on_error=False) == 2
         lines = capsys.readouterr().out.splitlines()

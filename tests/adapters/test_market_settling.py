@@ -287,6 +287,24 @@ def test_a_spot_month_has_no_retail_energy_price(bench: Bench) -> None:
     assert lines(settled.result, "interaction") == []
 
 
+def test_a_line_that_names_no_price_is_the_same_whatever_prices_are(bench: Bench) -> None:
+    """Only what is earned at spot is valued at the published prices, and only its lines rest on them."""
+    told_spot(bench)
+    (before,) = settle(bench)
+    does(bench, *spot_prices("real_time", 500_000))
+    (after,) = settle(bench)
+    naming = {
+        line.code for line in before.result.lines
+        if line.kind == "stream"
+        and any(before.result.sources[at].aggregate.startswith("prices.") for at in line.sources)
+    }  # fmt: skip
+    assert naming == {"spot"}
+    pairs = zip(before.result.lines, after.result.lines, strict=True)
+    differing = {one.code for one, other in pairs if one != other and one.kind == "stream"}
+    assert differing == {"spot"}
+    assert {line.code for line in before.result.lines if line.kind == "stream"} > {"spot"}
+
+
 def test_a_unified_price_is_computed_of_nodes_and_their_generation(bench: Bench) -> None:
     """0.3 and 0.6 yuan weighed 2 : 1 are 0.4; the rule says that it counts, and not the site's own node."""
     _, charge, discharge = filled(bench)

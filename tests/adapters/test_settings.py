@@ -22,6 +22,8 @@ from ledger.refusal import Refused
         ("NATS_REPLICAS", "-1"),
         ("NATS_REPLICAS", "0"),
         ("NATS_REPLICAS", "6"),
+        ("TELEMETRY_DAYS", "2"),
+        ("TELEMETRY_DAYS", "36526"),
         ("STREAM_MAX_BYTES", "0"),
         ("STREAM_MAX_BYTES", "-1"),
         ("STREAM_MAX_BYTES", str(2**63)),

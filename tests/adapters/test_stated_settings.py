@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.nats import access_stream
+from adapters.nats import access_stream, telemetry_stream
 from adapters.stated_settings import state_settings
 from ledger.refusal import Refused
 from ledger.setting_record import StateSetting
@@ -20,12 +20,16 @@ def test_a_setting_is_on_record_when_it_changed_and_only_then(bench: Bench) -> N
         "stream-replicas",
         "access-log-days",
         "access-log-max-bytes",
+        "telemetry-days",
         "log-key",
     }
     assert bench.door.state("setting.stream-max-bytes") == str(64 << 20)
     assert state_settings(bench.door, published, actor="ops") == ()
     access_stream.keep(bench.operator, bench.book, days=400)
     assert state_settings(bench.door, published, actor="eve") == (StateSetting("access-log-days", "400"),)
+    assert telemetry_stream.keep(bench.operator, bench.book, days=30) == telemetry_stream.DAYS
+    assert telemetry_stream.keep(bench.operator, bench.book, days=30) == 30
+    assert state_settings(bench.door, published, actor="eve") == (StateSetting("telemetry-days", "30"),)
     bench.project()
     found = bench.query("SELECT payload FROM ledger.envelope WHERE aggregate = 'setting.access-log-days'")
     assert [b'"actor":"eve"' in payload for (payload,) in found] == [False, True]  # type: ignore[operator]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -16,11 +15,12 @@ class Work:
 
     def __init__(self) -> None:
         self.turns: list[list[str]] = []
-        self.go = threading.Event()
+        self.go = asyncio.Event()
 
-    def __call__(self, items: Sequence[str]) -> None:
+    async def __call__(self, items: Sequence[str]) -> None:
         self.turns.append(list(items))
-        assert self.go.wait(10)
+        async with asyncio.timeout(10):
+            await self.go.wait()
         if "broken" in items:
             raise ValueError("broken")
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from psycopg.types.multirange import Multirange
 
+from adapters.integrity import link_seals
 from adapters.links import FOLLOWS, KNOWN_AS, LINKS, NAMES
 from adapters.postgres.database import Connection
 from adapters.queries.story.entry import Link, More
@@ -112,20 +113,26 @@ def links_of(
     shown: int | None = SHOWN,
     only: Collection[str] = _NAMES,
 ) -> Linked:
-    """The links of `events` to events up to `position`, in both directions; `only` of these names."""
+    """The links of `events` to events up to `position`, in both directions; `only` of these names.
+
+    Raises:
+        Discontinuity: `row_altered` where the rows of links are not those that were projected.
+    """
     linked = Linked()
     if not events:
         return linked
     asked = {"events": list(events), "at": position, "is": KNOWN_AS, "names": NAMES}
-    forth = {**asked, "told": [name for name in _BACK if name in only]}
-    back = {**asked, "told": [name for name, other in _BACK.items() if other in only]}
-    if forth["told"]:
+    leading = [name for name in _BACK if name in only]
+    led_here = [name for name, other in _BACK.items() if other in only]
+    link_seals.check_events(connection, events, forth=leading, back=led_here)
+    forth, back = {**asked, "told": leading}, {**asked, "told": led_here}
+    if leading:
         for event, link, ranges in connection.execute(_TO_EVENTS, forth):
             linked.add_ranges(event, link, ranges, shown)
         for query in (_TO_KNOWN, _TO_VERSION):
             for event, link, other in connection.execute(f"{query} ORDER BY 1, 3", forth):
                 linked.add(event, link, other, shown)
-    if back["told"]:
+    if led_here:
         for query in (_FROM_EVENTS, _FROM_KNOWN, _FROM_VERSION):
             for event, link, other in connection.execute(f"{query} ORDER BY 1, 3", back):
                 linked.add(event, _BACK[link], other, shown)

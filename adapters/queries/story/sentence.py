@@ -20,12 +20,16 @@ from ledger.capital.record import CapitalRecorded
 from ledger.market_fact import MarketFactRecorded, MarketRulePublished
 from ledger.meter_import import ReadingsRecorded
 from ledger.metering.substitution import ReadingsSubstituted
+from ledger.quantity import decimal_text
 from ledger.reconciliation.record import ReconciliationRecorded
 from ledger.recorded_exclusion import ExclusionRecorded
 from ledger.settlement.run import SettlementRecorded
 
 _FILE: Final = Path(__file__).parent / "sentences.toml"
 _SPANS_SHOWN: Final = 4
+_WHOLE_PPM: Final = 1_000_000
+_PPM_PERCENT: Final = 4
+"""Decimals of a percent in millionths."""
 
 
 def sentence(event: Event, aggregate: str, version: int, language: Language) -> str:
@@ -53,7 +57,7 @@ def _more(event: Event, language: Language) -> dict[str, object]:
         case ReadingsSubstituted():
             return {"what": _tag(event.method)}
         case ReadingsRecorded():
-            return {"spans": _spans(event)}
+            return {"spans": _spans(event, language)}
         case SettlementRecorded():
             return {"because": _because(event, language)}
         case SetpointRefused():
@@ -77,14 +81,23 @@ def _because(event: SettlementRecorded, language: Language) -> str:
     return f", because of {', '.join(causes)}" if language == "en" else f"，因{'、'.join(causes)}"
 
 
-def _spans(event: ReadingsRecorded) -> str:
-    """Register, quality and time of each of its runs, the first few."""
+def _spans(event: ReadingsRecorded, language: Language) -> str:
+    """Register, quality and time of each of its runs, the first few; and how much of it was watched, where
+    that was not all."""
     texts = [
         f"{run.register} {''.join(sorted(set(run.quality)))} {_instant(run.start)}/{_instant(run.end)}"
         for run in event.runs
     ]
     more = f" +{len(texts) - _SPANS_SHOWN}" if len(texts) > _SPANS_SHOWN else ""
-    return ", ".join(texts[:_SPANS_SHOWN]) + more
+    return ", ".join(texts[:_SPANS_SHOWN]) + more + _watched(event, language)
+
+
+def _watched(event: ReadingsRecorded, language: Language) -> str:
+    least = min(event.evidence_ppm.values(), default=_WHOLE_PPM)
+    if least == _WHOLE_PPM:
+        return ""
+    percent = decimal_text(least, _PPM_PERCENT)
+    return f", {percent} % of it watched" if language == "en" else f"，其中{percent}%有遥测佐证"
 
 
 def _tag(value: msgspec.Struct) -> str:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from adapters.events import Event
+from adapters.integrity import link_seals
 from adapters.integrity.published import ARCHIVED, Archived
 from adapters.integrity.told_events import check_archive_whole, check_told
 from adapters.mapper import EnvelopeMapper
@@ -49,9 +50,10 @@ def tell(connection: Connection, position: int, subject: Subject, part: Part = W
 
     Raises:
         Discontinuity: `archive_altered` or `tree_altered` for an event that is not what was recorded,
-            `archive_missing` for one that is gone, `row_altered` where its links are not those that it has.
+            `archive_missing` for one that is gone, `row_altered` where links are not those recorded.
     """
     check_archive_whole(connection, position)
+    link_seals.check_whole(connection)
     everything = sorted(one for one in subject.events if one <= position)
     left = [one for one in everything if one > part.after]
     shown = left if part.limit is None else left[: part.limit]
@@ -131,7 +133,12 @@ def threads(
 
 
 def naming(connection: Connection, position: int, thing: str) -> set[int]:
-    """Every event that names a thing, is known as it, is linked to it, or is of its aggregate."""
+    """Every event that names a thing, is known as it, is linked to it, or is of its aggregate.
+
+    Raises:
+        Discontinuity: `row_altered` where these are not all that were recorded of it.
+    """
+    link_seals.check_thing(connection, thing)
     rows = connection.execute(
         "SELECT sequence FROM ledger.link WHERE thing = %(thing)s AND sequence <= %(at)s"
         " UNION SELECT sequence FROM ledger.envelope WHERE aggregate = %(thing)s AND sequence <= %(at)s",

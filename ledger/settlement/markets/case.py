@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -15,6 +15,7 @@ from ledger.interval import Interval, Month
 from ledger.refusal import Refused
 from ledger.settlement.markets.month import MarketMonth
 from ledger.site import Site
+from ledger.streams import Fact
 from ledger.streams.earned import Earned
 from ledger.tariff import Tariff
 
@@ -73,14 +74,20 @@ class Case(NamedTuple):
 
     def known(self, kind: type[F], rule: str) -> list[F]:
         """The facts of a kind under a rule, by id, of whatever time."""
-        found = [one for one in self.market.facts if isinstance(one, kind) and one.rule == rule]
+        facts = self.market.facts
+        _, of_kinds = self.once(("known", id(facts)), lambda: (facts, _by_kind(facts)))
+        found = [one for of, own in of_kinds.get(rule, ()) if issubclass(of, kind) for one in own]
         return cast("list[F]", sorted(found, key=lambda one: one.id))
 
     def told(self, kind: type[F], rule: str) -> list[F]:
         """Those that are about the settled interval."""
-        return [
-            one for one in self.known(kind, rule) if cast("Any", one).interval.overlaps(self.market.interval)
-        ]
+        settled, facts = self.market.interval, self.market.facts
+        key = ("told", id(facts), settled.start, settled.end, kind, rule)
+        _, found = self.once(
+            key,
+            lambda: (facts, [one for one in self.known(kind, rule) if _interval(one).overlaps(settled)]),
+        )
+        return [*found]
 
     def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
         """`work`'s answer, made once a batch."""
@@ -102,6 +109,18 @@ class Case(NamedTuple):
                 "interval", f"{window.start} to {window.end} is not in the settled time", place=self.place
             )
         return slice(first, first + count)
+
+
+def _interval(fact: object) -> Interval:
+    return cast("Fact", fact).interval
+
+
+def _by_kind(facts: Sequence[Fact]) -> dict[str, list[tuple[type, list[Fact]]]]:
+    """By rule the facts of each kind."""
+    found: dict[str, dict[type, list[Fact]]] = {}
+    for fact in facts:
+        found.setdefault(fact.rule, {}).setdefault(type(fact), []).append(fact)
+    return {rule: list(kinds.items()) for rule, kinds in found.items()}
 
 
 class MarketStream(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -49,24 +50,29 @@ def kept_wh(case: Case, grant: Grant, energy: Quantity) -> Whole:
     return np.where(got_w < asked_w, reached, wh)
 
 
-def laid_out_w(case: Case, interval: Interval, wh: tuple[int, ...], place: str) -> tuple[slice, Whole]:
-    """The power of a schedule's equal steps at the meter's intervals of the settled time that it covers.
+def laid_out_w(
+    case: Case, interval: Interval, wh: Sequence[Sequence[int]], place: str
+) -> tuple[slice, Whole]:
+    """The power of schedules' equal steps at the meter's intervals of the settled time that they cover, a row
+    a schedule.
 
     Steps that are shorter than the meter's intervals commit the largest power of each.
 
     Raises:
         Refused: `interval` for steps that neither divide the meter's intervals nor are made of them.
     """
-    step_s = interval.seconds // len(wh)
-    watts = -(-np.array(wh, dtype=np.int64) * _S_PER_HOUR // step_s)
+    seconds = interval.seconds
+    energy = np.array(wh, dtype=np.int64)
+    step_s = seconds // energy.shape[1]
+    watts = -(-energy * _S_PER_HOUR // step_s)
     settled = case.market.interval
     first, off = divmod(interval.start - settled.start, timedelta(seconds=case.interval_s))
-    if off or (step_s % case.interval_s and case.interval_s % step_s) or interval.seconds % case.interval_s:
+    if off or (step_s % case.interval_s and case.interval_s % step_s) or seconds % case.interval_s:
         wrong = f"steps of {step_s} s from {interval.start} do not fit readings of {case.interval_s} s"
         raise Refused("interval", wrong, place=place)
-    if step_s >= case.interval_s:
-        watts = np.repeat(watts, step_s // case.interval_s)
-    else:
-        watts = watts.reshape(-1, case.interval_s // step_s).max(axis=1)
-    begin, end = max(first, 0), min(first + len(watts), len(case.discharge_wh))
-    return slice(begin, max(begin, end)), watts[begin - first : max(begin, end) - first]
+    if step_s > case.interval_s:
+        watts = np.repeat(watts, step_s // case.interval_s, axis=1)
+    elif step_s < case.interval_s:
+        watts = watts.reshape(len(watts), -1, case.interval_s // step_s).max(axis=2)
+    begin, end = max(first, 0), min(first + watts.shape[1], len(case.discharge_wh))
+    return slice(begin, max(begin, end)), watts[:, begin - first : max(begin, end) - first]

@@ -96,11 +96,12 @@ class Spot:
 def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
     """The power cleared toward and from the grid, with what was traded after; where day-ahead clearings
     overlap, `earn` refuses them."""
-    up_w, down_w = (np.zeros(len(case.discharge_wh), dtype=np.int64) for _ in range(2))
+    cleared_w = np.zeros((2, len(case.discharge_wh)), dtype=np.int64)
     for clearing in case.told(SpotClearing, rule.id):
-        for cleared, wh in ((up_w, clearing.injected_wh), (down_w, clearing.withdrawn_wh)):
-            rows, watts = laid_out_w(case, clearing.interval, wh, f"clearing {clearing.id}")
-            cleared[rows] = np.maximum(cleared[rows], watts)
+        both_wh = (clearing.injected_wh, clearing.withdrawn_wh)
+        rows, watts = laid_out_w(case, clearing.interval, both_wh, f"clearing {clearing.id}")
+        np.maximum(cleared_w[:, rows], watts, out=cleared_w[:, rows])
+    up_w, down_w = cleared_w
     sold_w, bought_w = _traded_later_w(case, rule)
     later, both = (sold_w > 0) | (bought_w > 0), (sold_w > 0) & (bought_w > 0)
     net = up_w - down_w
@@ -111,16 +112,16 @@ def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
 
 def _traded_later_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
     """The power sold and bought beside the day-ahead clearing; both where a meter's interval has both."""
-    sold_w, bought_w = (np.zeros(len(case.discharge_wh), dtype=np.int64) for _ in range(2))
+    traded_w = np.zeros((2, len(case.discharge_wh)), dtype=np.int64)
     for one in case.told(SpotRealTimeClearing, rule.id):
-        for power, wh in ((sold_w, one.injected_wh), (bought_w, one.withdrawn_wh)):
-            rows, watts = laid_out_w(case, one.interval, wh, f"real-time clearing {one.id}")
-            power[rows] += watts
+        both_wh = (one.injected_wh, one.withdrawn_wh)
+        rows, watts = laid_out_w(case, one.interval, both_wh, f"real-time clearing {one.id}")
+        traded_w[:, rows] += watts
     for trade in case.told(SpotIntradayTrade, rule.id):
-        for power, sign in ((sold_w, 1), (bought_w, -1)):
-            volume = tuple(max(sign * wh, 0) for wh in trade.volume_wh)
-            rows, watts = laid_out_w(case, trade.interval, volume, f"trade {trade.id}")
-            power[rows] += watts
+        volumes = [[max(sign * wh, 0) for wh in trade.volume_wh] for sign in (1, -1)]
+        rows, watts = laid_out_w(case, trade.interval, volumes, f"trade {trade.id}")
+        traded_w[:, rows] += watts
+    sold_w, bought_w = traded_w
     return sold_w, bought_w
 
 

@@ -44,6 +44,15 @@ def test_a_kept_heart_goes_on_and_the_energy_is_that_of_the_time_lived_through()
     assert lapsed.storage.tripped
 
 
+def test_no_heart_beats_in_a_lapse_without_beats() -> None:
+    for beats in (True, False):
+        hand = Hand("bess_swapped", load_w=40_000)
+        hand.set(100_000)
+        hand.refresh()
+        hand.storage.lapse(hand.now, 31_000, beats=beats)
+        assert hand.storage.tripped is not beats
+
+
 def test_the_revert_timer_runs_in_a_lapse() -> None:
     hand = Hand("bess_swapped")
     hand.set(100_000, 60)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapters.cli.groups import groups_of
 from adapters.cli.session import Session
 from adapters.main import application
 from adapters.settings import Settings
@@ -17,7 +18,7 @@ Terminal = Callable[..., str]
 
 
 def terminal_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    """A terminal of the bench's book, whose projector must be running."""
+    """A terminal of the bench's book, whose projector must be running; it loads what a command needs."""
     name = bench.book.replace("-", "_")
     settings = Settings(
         book=bench.book,
@@ -26,14 +27,17 @@ def terminal_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
         postgres_url=bench.postgres.url(name),
-        personal_keys=bench.nats.folder / "personal",
-        log_key=bench.nats.folder / "log.key",
+        state=bench.nats.folder,
     )
-    app: Any = application(Session(settings, bench.clock))
+    session = Session(settings, bench.clock)
+    loaded: dict[tuple[str, ...], Any] = {}
 
     def run(*arguments: str) -> str:
         capsys.readouterr()
-        app(arguments, exit_on_error=False)
+        groups = groups_of(arguments)
+        if groups not in loaded:
+            loaded[groups] = application(session, arguments)
+        loaded[groups](arguments, exit_on_error=False)
         return capsys.readouterr().out
 
     return run

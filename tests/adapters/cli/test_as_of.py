@@ -38,6 +38,7 @@ ASKED: Final[dict[str, tuple[str, ...]]] = {
     "clearing show": ("shandong__spot_da_2026-12-01",),
     "desk unit-day": ("vpp-desk", "2026-12-01"),
     "device show": ("D9",),
+    "device undriven": (),
     "dispute list": (),
     "emergency show": (),
     "exclusion list": (CONTRACT.id,),

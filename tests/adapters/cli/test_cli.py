@@ -275,8 +275,31 @@ def test_up_runs_each_role_and_starts_a_dead_one_again(up: Up) -> None:
     assert not up.ready()
 
 
-def test_up_ends_with_an_error_when_a_server_dies(up: Up) -> None:
+def test_up_starts_a_dead_server_again_where_it_was_and_the_api_never_ends(up: Up, tmp_path: Path) -> None:
     up.wait_ready()
-    (nats,) = children(up.process.pid, "nats-server")
-    os.kill(nats, signal.SIGKILL)
-    assert up.process.wait(30) == 3
+    (serving,) = children(up.process.pid, "adapters.main serve")
+    note = tmp_path / "state" / "running.json"
+    where = json.loads(note.read_text())
+    for server in ("nats-server", "bin/postgres"):
+        (dead,) = children(up.process.pid, server)
+        os.kill(dead, signal.SIGKILL)
+        give_up = time.monotonic() + 20
+        while not (again := children(up.process.pid, server)) or again == [dead] or not up.ready():
+            assert up.process.poll() is None
+            assert time.monotonic() < give_up, f"{server} is not there again"
+            time.sleep(0.1)
+    assert children(up.process.pid, "adapters.main serve") == [serving]
+    up.process.terminate()
+    assert up.process.wait(30) == 0
+    once_more = Up(tmp_path / "state")
+    try:
+        once_more.wait_ready()
+        there = json.loads(note.read_text())
+        assert [there[name] for name in ("nats_url", "nats_monitor_url", "postgres_url")] == [
+            where[name] for name in ("nats_url", "nats_monitor_url", "postgres_url")
+        ], "who knew them finds them again"
+        once_more.process.terminate()
+        assert once_more.process.wait(30) == 0
+    finally:
+        once_more.process.kill()
+        once_more.process.wait()

@@ -39,7 +39,7 @@ def log(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ite
         postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
         log_origin="ledger.example",
     )
-    app: Any = application(Session(settings, bench.clock))
+    app: Any = application(Session(settings, bench.clock), ["log"])
     projector = bench.projector()
     thread = threading.Thread(target=projector.run)
     thread.start()

@@ -82,7 +82,7 @@ def run(kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Itera
         nats_operator_seed=bench.nats.operator_seed,
         postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
     )
-    app: Any = application(Session(settings, bench.clock))
+    app: Any = application(Session(settings, bench.clock), ["repair"])
 
     def repair(*arguments: str) -> tuple[object, str]:
         capsys.readouterr()

@@ -74,7 +74,7 @@ def test_once_carries_all_that_waits_and_ends(
 ) -> None:
     settings = Settings(**stated(floor.bench, state=tmp_path, gateways=gateways(tmp_path, market)))  # type: ignore[arg-type]
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    app = application(Session(settings, lambda: floor.now))
+    app = application(Session(settings, lambda: floor.now), ["trade"])
     try:
         app(["trade", "--once"], exit_on_error=False)
         out = capsys.readouterr().out
@@ -138,7 +138,7 @@ def test_up_runs_it_where_gateways_are_named(market: Market, tmp_path: Path) -> 
     file.write_text(file.read_text().replace("period_s", "peroid_s"))
     settings = Settings(state=tmp_path / "other", http_port=0, gateways=file)
     with pytest.raises(Refused, match="peroid_s"):
-        application(Session(settings, lambda: datetime.now(UTC)))(["up"], exit_on_error=False)
+        application(Session(settings, lambda: datetime.now(UTC)), ["up"])(["up"], exit_on_error=False)
     assert not (tmp_path / "other").exists(), "said before anything starts"
 
 
@@ -147,7 +147,8 @@ def test_without_gateways_there_is_nothing_to_trade(floor: Floor, tmp_path: Path
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
         with pytest.raises(Refused, match="WATTLEDGER_GATEWAYS"):
-            application(Session(settings, lambda: floor.now))(["trade", "--once"], exit_on_error=False)
+            asked = ["trade", "--once"]
+            application(Session(settings, lambda: floor.now), asked)(asked, exit_on_error=False)
     finally:
         signal.signal(signal.SIGINT, handlers[0])
         signal.signal(signal.SIGTERM, handlers[1])

@@ -26,6 +26,7 @@ from adapters.postgres.database import Database
 from dispatch.control.command_life import Command, DeviceDay, command_aggregate
 from dispatch.control.interlock import DeviceLimits
 from dispatch.control.setpoint import Origin, Setpoint
+from dispatch.control.site_load import PowerRange
 from dispatch.devices.profile_file import parse
 from dispatch.telemetry.sample import Sample
 from ledger.device import Device, RegisterDevice
@@ -137,7 +138,7 @@ async def driving(
     executor = Executor(port, poller.lock, store.door, device, LIMITS, now, journal, holder, **given)
     made.append(executor)
     executor.commissioned = True
-    executor.site_draws(0, now())
+    executor.site_draws(PowerRange(0, 0), now())
     tasks = [asyncio.create_task(executor.run())]
     if polled:
         tasks.append(asyncio.create_task(poller.run()))

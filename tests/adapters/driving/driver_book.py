@@ -87,7 +87,7 @@ class DriverBook:
                 self.commission(one)
 
     def commission(self, one: FleetDevice) -> None:
-        digest, at = profile_sha256(one.profile), now() - timedelta(seconds=1)
+        digest, at = profile_sha256(one.profile), self.stack.clock() - timedelta(seconds=1)
         plan = step_plan(one.profile)
         self.do(BeginCommissioning(one.id, "ada", digest, plan))
         report = CommissioningReport(

@@ -79,7 +79,7 @@ meter = "GRID"
                 cwd=ROOT, env=alone, capture_output=True, text=True, timeout=30, check=False,
             )  # fmt: skip
             assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout.startswith("1 of 1 devices stopped, and read so, within ")
+            assert done.stdout.startswith("1 of 1 devices show a setpoint of 0 W, read back within ")
             assert running.truth()["setpoint_w"] == 0
 
             def recorded() -> bool:
@@ -100,18 +100,20 @@ def test_a_stop_without_a_driver_waits_for_one(tmp_path: Path, capsys: pytest.Ca
     assert "stops everything first" in capsys.readouterr().err
     first = folder.stop_file.read()
     assert first is not None
-    assert folder.order(local_stop("guard-2", "again", now())) == first, "the first one stands"
+    again = local_stop("guard-2", "again", now())
+    ordered = folder.order(again)
+    assert (ordered.id, ordered.by, ordered.reason) == (first.id, "guard-1", "smoke"), "the first one stands"
+    assert ordered.asked == again.asked != first.asked, "and is looked at anew"
+    assert folder.stop_file.read() == ordered
     with folder.held():
         assert folder.driven
         with pytest.raises(Refused) as refused, folder.held():
             pass
         assert refused.value.code == "driver_running"
-        answer = StopAnswer(id=first.id, devices=2, verified=1, failed={"b": "it does not answer"}, took_ms=9)
+        answer = StopAnswer(id=first.asked, devices=2, verified=2, took_ms=9)
         folder.answer(answer)
-        assert _stop(folder, "guard-2", "again", now()) == 1
-    told = capsys.readouterr()
-    assert "1 of 2 devices stopped" in told.out
-    assert "b is not stopped: it does not answer" in told.err
+        assert folder.answered(first, 0.0) == answer
+        assert folder.answered(ordered, 0.0) is None, "what was answered before is no answer"
     assert not folder.driven
 
 

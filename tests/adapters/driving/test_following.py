@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatch.control.site_load import PowerRange
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
@@ -85,6 +86,40 @@ def test_where_the_storage_has_a_meter_of_its_own_that_says_whether_it_is_done(
             await driven.until(lambda: not executor.untold)
         (one,) = await store.told("a")
         assert (one.status, one.meter, one.measured_w) == ("seen", "M1", 19 * KW)
+
+    with peer("bess_swapped") as bess:
+        asyncio.run(drive(bess.ports[0]))
+
+
+def test_what_the_others_of_the_site_were_told_is_part_of_the_last_look(
+    store: Store, tmp_path: Path, journals: Journals
+) -> None:
+    """500 kW may leave the site, and the others were told 450 kW: 60 kW more are not written, 40 kW are."""
+
+    async def drive(port: int) -> None:
+        journal = journals(tmp_path / "journal", "run-1")
+        async with driving(store, fleet_device("a", port), journal, "run-1") as driven:
+            executor = driven.executor
+            assert executor.aims() == PowerRange(0, 0)
+            executor.beside = lambda: PowerRange(-450 * KW, 450 * KW)
+            executor.want(setpoint(60 * KW))
+            await driven.until(lambda: executor.alarms.get("interlock") == "grid_export")
+            assert bess.truth(0)["setpoint_w"] == 0
+            executor.want(setpoint(-60 * KW))
+            await driven.until(lambda: executor.alarms.get("interlock") == "grid_import")
+            executor.want(setpoint(40 * KW))
+            await driven.until(lambda: stands(executor, 40 * KW))
+            assert executor.aims() == PowerRange(40 * KW, 40 * KW), "it is on its way there"
+            standing = executor.standing
+            assert standing is not None
+            standing.expected_at = now()
+            await driven.until(lambda: executor.snapshot.power_w == 40 * KW)
+            bess.fault("acknowledge_only")
+            executor.want(setpoint(10 * KW))
+            await driven.until(lambda: stands(executor, 10 * KW))
+            assert executor.standing is not None
+            executor.standing.expected_at = now()
+            assert executor.aims() == PowerRange(10 * KW, 40 * KW), "it was told less, and does not do it"
 
     with peer("bess_swapped") as bess:
         asyncio.run(drive(bess.ports[0]))

@@ -58,3 +58,59 @@ def test_it_goes_on_after_midnight_and_nobody_else_gets_in_between(bench: Bench)
 async def _got(other: LeaseKeeper) -> bool:
     await other.turn()
     return other.held()
+
+
+def test_who_must_wait_says_for_whom_and_until_when(bench: Bench) -> None:
+    """On a day and, where the day before is not known, in the first minute after midnight UTC."""
+    at = [datetime(2026, 11, 21, 12, tzinfo=UTC)]
+    bench.now = at[0] - timedelta(minutes=5)
+    furnish(bench.door, ("a",))
+    front = FrontDoor(bench.recorder, lambda: at[0], lambda: None)
+
+    async def keep() -> None:
+        door = WatchedDoor(AwaitedDoor(front), "driver")
+        one = LeaseKeeper("a", "run-1", door, lambda: at[0])
+        other = LeaseKeeper("a", "run-2", door, lambda: at[0])
+        await one.turn()
+        await other.turn()
+        assert one.waits == ""
+        assert other.waits == "run-1 may write to a: free from 2026-11-21T12:15:07+00:00"
+        at[0] = datetime(2026, 11, 22, 0, 0, 30, tzinfo=UTC)
+        assert await other.turn() <= 1, "it asks again, and does not sleep through it"
+        assert other.waits == "a holder of the day before may write to a: free from 2026-11-22T00:01:02+00:00"
+        at[0] = datetime(2026, 11, 22, 0, 1, 2, tzinfo=UTC)
+        await other.turn()
+        assert (other.held(), other.waits) == (True, "")
+        await door.close()
+
+    asyncio.run(keep())
+
+
+def test_who_is_proven_to_have_ended_is_not_waited_for(bench: Bench) -> None:
+    at = [datetime(2026, 11, 21, 12, tzinfo=UTC)]
+    bench.now = at[0] - timedelta(minutes=5)
+    furnish(bench.door, ("a",))
+    front = FrontDoor(bench.recorder, lambda: at[0], lambda: None)
+    ended: set[str] = set()
+
+    async def keep() -> None:
+        door = WatchedDoor(AwaitedDoor(front), "driver")
+        one = LeaseKeeper("a", "run-1", door, lambda: at[0])
+        other = LeaseKeeper("a", "run-2", door, lambda: at[0], ended=ended.__contains__)
+        await one.turn()
+        for ended_too in (set(), {"run-2", "run-3"}):
+            ended.update(ended_too)
+            assert await other.turn() == 1
+            assert not other.held()
+        ended.add("run-1")
+        assert await other.turn() < 0.1, "it asks again at once"
+        await other.turn()
+        assert (other.held(), other.token, other.unbroken) == (True, first_token(LAST) + 1, other.token)
+        await one.turn()
+        assert not one.held(), "fenced, had it lived"
+        await door.close()
+
+    asyncio.run(keep())
+    lease = front.state(lease_aggregate("a", LAST))
+    assert isinstance(lease, Lease)
+    assert (lease.holder, lease.since) == ("run-2", at[0])

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from dispatch.control.command_records import RecordReadBack, RecordWritten
 from dispatch.control.command_steps import IntendSetpoint, LeaseSetpoint, RefuseSetpoint
 from dispatch.control.fallback import FallbackSchedule
-from dispatch.control.lease import TakeLease, first_token
+from dispatch.control.lease import ReleaseLease, TakeLease, first_token
 from dispatch.control.setpoint import Setpoint
 from ledger.device import Device, RegisterDevice
 from ledger.effective import Period
@@ -77,6 +78,11 @@ def test_an_emergency_that_cannot_be_is_refused_with_its_place(api: Api) -> None
         (STOP | {"scope": {"kind": "site", "names": []}}, "emergency_scope", "scope.names"),
     ):
         problem(api.post("/v1/emergencies", body, "operator"), 422, code, place)
+    for kind, code in (("device", "unknown_device"), ("site", "unknown_site")):
+        body = STOP | {"scope": {"kind": kind, "names": ["A11"]}}
+        problem(api.post("/v1/emergencies", body, "operator"), 422, code, "scope.names")
+    api.wait()
+    assert api.get("/v1/emergencies", "auditor").json()["count"] == 0, "nothing was ordered"
     assert api.post("/v1/emergencies", STOP, "auditor").status_code == 403
     assert api.post("/v1/emergencies", {"kind": "stop_all"}, "operator").status_code in (400, 422)
     assert api.post("/v1/emergencies", STOP, "finance").status_code == 403
@@ -133,9 +139,60 @@ def test_a_devices_day_lease_and_fallback_are_shown_as_they_were_known(
     assert "is held" in run("device", "acknowledge", "a", digest, "--as", "site-1")
 
 
+def test_what_was_read_is_not_said_to_stand(bench: Bench, run: Terminal) -> None:
+    day, token = NOON.date(), first_token(NOON.date())
+    point = Setpoint(
+        setpoint_w=62_500, expires_at=NOON + timedelta(minutes=5), origin="plan", cause="plan.S1 v1"
+    )
+    told(bench, TakeLease("a", "driver-1", day, 900, 500), "take")
+
+    def first() -> str:
+        return run("device", "show", "a", "--day", "2026-08-03").splitlines()[0]
+
+    assert first() == "device a on 2026-08-03 UTC: nobody knows what it has"
+    told(bench, IntendSetpoint("a", day, point, "driver-1"), "intend")
+    told(bench, LeaseSetpoint("a", day, 1, "driver-1", token), "lease")
+    told(bench, RecordWritten("a", day, 1, token, 0, NOON), "written")
+    told(bench, RecordReadBack("a", day, 1, 62_500, NOON + timedelta(seconds=1)), "read")
+    read = "62500 W was read back last, of 1 of 12:00:00"
+    assert first().startswith(f"device a on 2026-08-03 UTC: {read}, which holds to 12:05:00; ")
+    bench.now = NOON + timedelta(minutes=5)
+    over = f"nobody knows what it has; {read}, which was over at 12:05:00"
+    assert first() == f"device a on 2026-08-03 UTC: {over}"
+    bench.now = NOON + timedelta(minutes=1)
+    told(bench, ReleaseLease("a", "driver-1", token), "release")
+    assert first().endswith("and nobody drives it now")
+
+
+def test_a_storage_without_a_living_driver_is_told(bench: Bench, run: Terminal) -> None:
+    since = Period(datetime(2026, 1, 1, tzinfo=UTC))
+    for device in (Device("b", "S1", "pcs", 1, 1), Device("pv", "S1", "pv_inverter", 1, 0)):
+        told(bench, RegisterDevice(since, device), f"furnish-{device.id}")
+    early = told(bench, TakeLease("b", "driver-1", NOON.date(), 900, 500), "take")
+    assert run("device", "undriven").splitlines() == [
+        "a at S1: never driven",
+        "1 of 2 storages have no driver",
+    ]
+    bench.now = NOON + timedelta(minutes=16)
+    assert [row.partition(":15:")[0] for row in run("device", "undriven").splitlines()] == [
+        "a at S1: never driven",
+        "b at S1: driver-1 up to 2026-08-03T12",
+        "2 of 2 storages have no driver",
+    ]
+    bench.now = NOON + timedelta(days=2)
+    found = json.loads(run("device", "undriven", "--format", "json"))
+    assert [(one["device"], one["holder"]) for one in found["items"]] == [("a", None), ("b", "driver-1")]
+    assert len(run("device", "undriven", "--as-of", str(early)).splitlines()) == 2, "then it had one"
+
+
 def test_emergencies_at_a_terminal(run: Terminal) -> None:
     assert run("emergency", "show").strip() == "no emergency stands; 0 ever"
-    run("emergency", "hold", "look", "--site", "S1", "--site", "S2", "--as", "anna")
+    for name, code in (("--device", "unknown_device"), ("--site", "unknown_site")):
+        with pytest.raises(Refused) as refused:
+            run("emergency", "stop-all", "smoke", name, "A11", "--as", "anna")
+        assert (refused.value.code, "A11" in refused.value.reason) == (code, True)
+    assert run("emergency", "show").strip() == "no emergency stands; 0 ever"
+    run("emergency", "hold", "look", "--site", "S1", "--as", "anna")
     run("emergency", "respond-now", "-500", "call", "--until", "2026-08-03T13:00:00Z", "--as", "anna")
     run("emergency", "limit-export", "0", "grid", "--device", "a", "--as", "anna")
     run("emergency", "stop-all", "smoke", "--as", "anna")
@@ -144,7 +201,7 @@ def test_emergencies_at_a_terminal(run: Terminal) -> None:
         "emergency 4: stop_all, book",
         "emergency 3: limit_export 0 W, device a",
         "emergency 2: respond_now -500 W, book until 2026-08-03T13:00:00Z",
-        "emergency 1: hold, site S1, S2",
+        "emergency 1: hold, site S1",
     ]
     with pytest.raises(Refused) as refused:
         run("emergency", "end", "4", "over", "--as", "anna")

@@ -58,9 +58,11 @@ def test_the_other_writes_only_after_the_first_ones_lease_and_its_longest_write(
             took = time.monotonic() - killed
             assert (second_w, took > WRITE_S + CLOCK_S) == (sum(powers) - first_w, True), took
             deadline = time.monotonic() + 5
-            while (told := asyncio.run(store.told("a")))[-1].status not in ("read_back", "seen"):
+            newest = (told := asyncio.run(store.told("a")))[-1]
+            while newest.by != powers[second_w] or newest.status not in ("read_back", "seen"):
                 assert time.monotonic() < deadline, told
                 time.sleep(0.1)
+                newest = (told := asyncio.run(store.told("a")))[-1]
         finally:
             for one in running.values():
                 one.kill()

@@ -315,7 +315,7 @@ def test_trade_reads_its_programmes_from_the_file(
     )  # fmt: skip
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
-        application(Session(settings, floor.clock))(["trade", "--once"], exit_on_error=False)
+        application(Session(settings, floor.clock), ["trade"])(["trade", "--once"], exit_on_error=False)
     finally:
         signal.signal(signal.SIGINT, handlers[0])
         signal.signal(signal.SIGTERM, handlers[1])

@@ -95,3 +95,5 @@ def test_the_role_takes_yesterday_and_once(book: DriverBook, tmp_path: Path) -> 
     state = book.stack.door.state(health_aggregate("a"))
     assert isinstance(state, HealthRecord)
     assert (state.days[0].samples, state.days[0].available_s) == (3, 20)
+    reached = book.bench.query("SELECT sequence > 0 FROM ledger.settled_commands")
+    assert reached == [(True,)], "what settles setpoints goes on beside it"

@@ -17,7 +17,7 @@ def test_the_description_is_what_the_server_answers(settled: Api) -> None:
 
 def test_a_handler_that_is_given_something_unnamed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing is said, not described as a parameter."""
-    rest = tuple(one for one in description._NEEDED if one != "signing_keys")
-    monkeypatch.setattr(description, "_NEEDED", rest)
+    rest = tuple(one for one in description.GIVEN if one != "signing_keys")
+    monkeypatch.setattr(description, "GIVEN", rest)
     with pytest.raises(ImproperlyConfiguredException):
         description.description()

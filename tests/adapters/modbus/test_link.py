@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -20,6 +22,7 @@ from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain, Wro
 from adapters.modbus.framing import Answer, StrictRtuFramer, StrictSocketFramer
 from adapters.modbus.link import Link
 from dispatch.devices.writing import RegisterWrite
+from tests.adapters.bess_peer.running_peer import ROOT
 from tests.adapters.modbus.raw_server import Asked, properly, raw_server
 from tests.adapters.modbus.serial_line import crc_of
 
@@ -389,3 +392,32 @@ def test_the_answer_itself_is_taken() -> None:
         assert used == len(data)
         assert isinstance(found, Answer)
         assert (found.wrong, found.body.hex()) == ("", "030400010002")
+
+
+KILLED = """
+import asyncio, sys
+from adapters.driving.fleet_file import ModbusTcp
+from adapters.modbus.link import Link
+from dispatch.devices.writing import RegisterWrite
+link = Link(ModbusTcp(host="127.0.0.1", port=int(sys.argv[1]), answer_ms=1_000))
+asyncio.run(link.write(1, RegisterWrite("setpoint", 6, 100, (7,))))
+"""
+
+
+def test_what_a_killed_process_had_not_sent_is_not_sent_after_it() -> None:
+    """Its connection ends with a reset: an orderly end would deliver what the kernel still holds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command = [sys.executable, "-c", KILLED, str(server.getsockname()[1])]
+        process = subprocess.Popen(command, cwd=ROOT)
+        try:
+            server.settimeout(20)
+            connection, _ = server.accept()
+            connection.settimeout(20)
+            with connection:
+                assert connection.recv(100)
+                process.kill()
+                with pytest.raises(ConnectionResetError):
+                    connection.recv(100)
+        finally:
+            process.kill()
+            process.wait(10)

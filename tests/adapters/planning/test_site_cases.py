@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from adapters.planning.cases import Cases
 from adapters.planning.portfolio import Horizon, horizon_of_days, portfolio_of
-from adapters.planning.site_cases import Asked, Cases, _prices, site_cases
+from adapters.planning.site_cases import Asked, site_cases
 from adapters.planning.taken import Taken
+from adapters.planning.tariff_prices import prices_of
 from adapters.queries import registered
 from adapters.settling import lowest_position
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
@@ -233,7 +235,7 @@ def test_days_on_which_clocks_change_have_their_own_intervals(day: date, count: 
     tariff = structs.replace(
         TARIFF, id="de", calendar=calendar("none", "Europe/Berlin"), schedules=schedules, tables=(table,)
     )
-    assert len(_prices(tariff, horizon).buy_micro) == count
+    assert len(prices_of(tariff, horizon).buy_micro) == count
 
 
 def test_a_price_at_the_optimisers_bound_is_taken_and_one_above_it_refused() -> None:
@@ -245,8 +247,8 @@ def test_a_price_at_the_optimisers_bound_is_taken_and_one_above_it_refused() -> 
         table = structs.replace(TARIFF.tables[0], prices=structs.replace(printed, peak=sharp))
         tariff = structs.replace(TARIFF, schedules=schedules, tables=(table,))
         if mantissa == 10**15:
-            assert int(_prices(tariff, horizon).buy_micro.max()) == 10**15
+            assert int(prices_of(tariff, horizon).buy_micro.max()) == 10**15
         else:
             with pytest.raises(Refused) as refused:
-                _prices(tariff, horizon)
+                prices_of(tariff, horizon)
             assert refused.value.code == "price_range"

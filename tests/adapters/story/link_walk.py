@@ -20,6 +20,7 @@ WALKED: Final = {
     }),
     "papers": frozenset({"of_contract", "uses_credit"}),
     "driven": frozenset({"follows_plan", "obeys", "seen_in", "stands_on"}),
+    "driven_settled": frozenset({"settled_in", "seen_in", "rests_on"}),
 }  # fmt: skip
 """By book of a test that walks it: kinds of links that it must have."""
 

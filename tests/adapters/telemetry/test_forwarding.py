@@ -117,12 +117,12 @@ def test_a_copy_that_arrives_late_is_refused(way: Way) -> None:
     asyncio.run(other.turn())
     (sender, _) = late._channels
     with pytest.raises(forwarding.Uncertain):
-        way.client.run(sender._send("B1", waiting.items))
+        way.client.run(sender._send_all(waiting.items))
     assert way.stored("B1") == [1, 2]
 
 
-def test_where_one_device_failed_the_others_are_not_sent_again(way: Way) -> None:
-    """And the one that failed is asked how far it had come."""
+def test_where_one_device_fails_none_is_saved_and_then_each_once(way: Way) -> None:
+    """Each is asked how far it had come."""
     forwarder = way.forwarder()
     way.outbox.put(sample(1, device="B3"))
     asyncio.run(forwarder.turn())
@@ -133,8 +133,19 @@ def test_where_one_device_failed_the_others_are_not_sent_again(way: Way) -> None
     with pytest.raises(forwarding.Uncertain):
         asyncio.run(forwarder.turn())
     assert not way.outbox.seconds.empty
+    assert way.stored("B1") == way.stored("B2") == []
     assert asyncio.run(forwarder.turn()) == 2
     assert way.stored("B1") == way.stored("B2") == [1]
+
+
+def test_more_messages_than_one_save_takes_arrive_each_once(way: Way) -> None:
+    forwarder = way.forwarder()
+    names = [f"D{number}" for number in range(forwarding._TOGETHER_MAX + 1)]
+    for number in (1, 2):
+        for name in names:
+            way.outbox.put(sample(number, device=name))
+        assert asyncio.run(forwarder.turn()) == len(names)
+    assert [way.stored(name) for name in (names[0], names[-2], names[-1])] == [[1, 2]] * 3
 
 
 def test_what_was_let_go_is_on_record_behind_what_was_kept(way: Way) -> None:

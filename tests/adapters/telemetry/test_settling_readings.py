@@ -8,10 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.front_door import Wish
+from adapters.integrity import proven_events
+from adapters.mapper import EnvelopeMapper
 from adapters.queries import readings_page
+from adapters.queries.story.sentence import sentence
 from adapters.settling import lowest_position
 from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.history import History
@@ -19,7 +23,7 @@ from adapters.telemetry.outbox import Outbox
 from adapters.telemetry.settling_readings import WAIT_S, Decided, SettlingReadings
 from dispatch.devices.quality import Reading
 from dispatch.telemetry.sample import Sample
-from ledger.meter_import import RecordReadings
+from ledger.meter_import import ReadingsRecorded, RecordReadings
 from ledger.readings import run_of
 from tests.adapters.conftest import Bench
 from tests.adapters.sample import found_book, register_meter, register_party, register_site
@@ -107,6 +111,16 @@ def test_intervals_are_recorded_when_they_are_over_and_once(metered: Metered) ->
     wanted = {("charge", n): [STEP] for n in range(3)} | {("discharge", n): [2 * STEP] for n in range(3)}
     assert metered.rows() == wanted
     assert all(one.energy.evidence_ppm == 1_000_000 and one.sequence for one in metered.decided)
+    bench = metered.bench
+    bench.project()
+    with bench.database.reading(bench.book) as connection:
+        (first, *_) = proven_events.at(connection, [metered.decided[0].sequence])
+    (event,) = EnvelopeMapper().to_envelope(first.header.topic, first.state).events
+    assert isinstance(event, ReadingsRecorded)
+    assert event.evidence_ppm == {"charge": 1_000_000, "discharge": 1_000_000}
+    assert "watched" not in sentence(event, first.header.aggregate, 1, "en")
+    half = msgspec.structs.replace(event, evidence_ppm={"charge": 500_000, "discharge": 987_654})
+    assert sentence(half, first.header.aggregate, 1, "en").endswith("Z, 50.0000 % of it watched.")
     again = metered.started()
     assert again.turn() == 0
     metered.read(3 * STEP + WAIT_S, 4 * STEP + WAIT_S)

@@ -257,7 +257,7 @@ def test_log_check_of_a_former_keys_checkpoint_under_the_new_key(
         postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
         log_origin="ledger.example",
     )
-    app: Any = application(Session(settings, bench.clock))
+    app: Any = application(Session(settings, bench.clock), ["log"])
 
     def run(*arguments: str) -> str:
         capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -68,10 +69,16 @@ def test_from_intent_to_settlement() -> None:
     book.do(RecordReadBack(DEVICE, DAY, one, 299_950, book.now, tolerance_w=50))
     assert day_of(book).standing_w == 299_950
     book.do(RecordSeen(DEVICE, DAY, one, "M1", 298 * KW, book.now, 5 * KW))
-    book.do(SettleCommands(DEVICE, DAY, "C_2026-08_1"))
+    event = book.do(SettleCommands(DEVICE, DAY, "C_2026-08_1", (one,)))
+    assert (event.sequences, event.device) == ((one,), DEVICE)
     done = command(book, one)
     assert (done.status, done.settlement, done.meter) == ("settled", "C_2026-08_1", "M1")
-    assert book.refused(SettleCommands(DEVICE, DAY, "C_2026-08_1")) == "command_status"
+    again = SettleCommands(DEVICE, DAY, "C_2026-08_2", (one,))
+    assert book.refused(again) == "command_status", "a correction settles nothing twice"
+    assert book.refused(msgspec.structs.replace(again, sequences=())) == "command_status"
+    assert book.refused(msgspec.structs.replace(again, sequences=(7,))) == "unknown_command"
+    for name in ("C", "C_2026-13_1", "C_2026-08_0", "_2026-08_1"):
+        assert book.refused(msgspec.structs.replace(again, settlement=name)) == "settlement_name"
 
 
 def test_no_step_is_left_out() -> None:
@@ -133,7 +140,7 @@ def test_a_doubtful_write_is_ended_by_a_reading_only() -> None:
         assert command(book, one).status == "unknown"
         book.wait(1000)
         assert book.refused(ExpireSetpoint(DEVICE, DAY, one)) == "command_status"
-        assert book.refused(SettleCommands(DEVICE, DAY, "C")) == "command_unknown"
+        assert book.refused(SettleCommands(DEVICE, DAY, "C_2026-08_1", (one,))) == "command_status"
         two = intend(book, 200 * KW, lasts_s=3000)
         assert book.refused(LeaseSetpoint(DEVICE, DAY, two, "driver", TOKEN)) == "command_unknown"
         book.do(RecordReadBack(DEVICE, DAY, one, found, book.now))
@@ -204,6 +211,27 @@ def test_a_write_that_is_read_late_is_not_said_to_have_done_nothing() -> None:
     assert command(book, one).status == "overridden"
 
 
+def test_what_fell_back_within_its_band_does_not_stand() -> None:
+    """Its safe state is nearer to the setpoint than its band is wide, or is its very middle."""
+    for power_w in (20 * KW, 0):
+        book = driven()
+        one = leased(book, power_w, origin="regulation", band_w=30 * KW)
+        book.do(RecordWritten(DEVICE, DAY, one, TOKEN, None, book.now))
+        book.do(RecordReadBack(DEVICE, DAY, one, power_w, book.now, safe_w=0))
+        at = book.now
+        assert book.refused(RecordReadBack(DEVICE, DAY, one, 0, at, safe_w=0)) == "command_status"
+        event = book.do(RecordReadBack(DEVICE, DAY, one, 0, at, safe_w=0, fallen=True))
+        assert (event.writer, event.written_w, event.found_w) == ("watchdog", power_w, 0)
+
+
+def test_a_stop_stands_at_a_device_that_fell_back() -> None:
+    book = driven()
+    stop = leased(book, 0)
+    book.do(RecordWritten(DEVICE, DAY, stop, TOKEN, None, book.now))
+    book.do(RecordReadBack(DEVICE, DAY, stop, 0, book.now, safe_w=0, fallen=True))
+    assert command(book, stop).status == "read_back"
+
+
 def test_a_hold_that_was_silently_reverted_is_found() -> None:
     book = driven()
     one = leased(book)
@@ -214,7 +242,7 @@ def test_a_hold_that_was_silently_reverted_is_found() -> None:
     event = book.do(RecordReadBack(DEVICE, DAY, one, 0, book.now, safe_w=0))
     assert (event.writer, event.written_w, event.found_w) == ("watchdog", 300 * KW, 0)
     assert command(book, one).status == "overridden"
-    book.do(SettleCommands(DEVICE, DAY, "C"))
+    book.do(SettleCommands(DEVICE, DAY, "C_2026-08_1", (one,)))
     assert command(book, one).status == "settled", "what the meter saw before is settled"
 
 
@@ -376,9 +404,10 @@ class Device(RuleBasedStateMachine):
     def expire(self, place: int) -> None:
         self.tell(ExpireSetpoint(DEVICE, DAY, self.any_of(place)))
 
-    @rule()
-    def settle(self) -> None:
-        self.tell(SettleCommands(DEVICE, DAY, "C"))
+    @rule(place=st.integers(0, 20))
+    def settle(self, place: int) -> None:
+        waits = tuple(n for n, one in self.day.commands.items() if one.awaits_settlement)
+        self.tell(SettleCommands(DEVICE, DAY, "C_2026-08_1", waits or (self.any_of(place),)))
 
     @rule(seconds=st.sampled_from([1, 30, 200]))
     def wait(self, seconds: int) -> None:

@@ -20,6 +20,7 @@ from dispatch.control.emergency import (
     Scope,
 )
 from dispatch.control.emergency_setpoint import Governed, Wished, govern
+from dispatch.control.site_load import PowerRange
 from ledger.refusal import Refused
 from tests.dispatch.control.pure_book import DEVICE, START, PureBook
 
@@ -40,6 +41,7 @@ def standing(book: PureBook, device: str = DEVICE, site: str = "S1") -> list[int
 
 def test_orders_stand_until_they_end_the_strongest_first() -> None:
     book = PureBook()
+    book.states["site.S2"] = book.states["site.S1"]
     soon = START + timedelta(minutes=5)
     book.do(OrderEmergency(order("respond_now", BOOK, 500, until=soon), "anna", "call"))
     book.do(OrderEmergency(order("hold"), "anna", "look"))
@@ -76,6 +78,22 @@ def test_what_is_no_order() -> None:
     assert book.refused(OrderEmergency(order("hold", until=START), "anna", "late")) == "emergency_until"
 
 
+def test_an_order_names_only_what_is_registered() -> None:
+    book = PureBook()
+    for scope, code, named in (
+        (Scope("device", (DEVICE, "ghost", "A11")), "unknown_device", "ghost, A11"),
+        (Scope("site", ("S1", "S9")), "unknown_site", "S9"),
+        (Scope("site", (DEVICE,)), "unknown_site", DEVICE),
+    ):
+        for each in (order("stop_all", scope), order("respond_now", scope, 1000)):
+            with pytest.raises(Refused) as refused:
+                book.do(OrderEmergency(each, "anna", "smoke"))
+            assert (refused.value.code, refused.value.place) == (code, "scope.names")
+            assert f": {named};" in refused.value.reason
+    assert AGGREGATE not in book.states
+    assert book.do(OrderEmergency(order("stop_all", Scope("device", (DEVICE, DEVICE))), "anna", "smoke"))
+
+
 def stand(number: int, kind: EmergencyKind, power_w: int | None = None) -> Emergency:
     return Emergency(number, order(kind, BOOK, power_w), "anna", "why", START)
 
@@ -90,7 +108,7 @@ def wished(name: str, wish_w: int, *emergencies: Emergency, **changes: Any) -> W
 
 def test_the_strongest_decides() -> None:
     def told(*emergencies: Emergency, **changes: Any) -> Governed:
-        return govern([wished("a", 70, *emergencies, **changes)], 100)[0]
+        return govern([wished("a", 70, *emergencies, **changes)], PowerRange(140, 140))[0]
 
     assert told() == Governed("a", 70)
     assert told(RESPOND) == Governed("a", 90, (3,))
@@ -101,44 +119,41 @@ def test_the_strongest_decides() -> None:
 
 
 def test_an_export_limit_is_shared_by_what_is_discharged() -> None:
-    """The site uses 100 W of its own: 40 + 40 discharged, 20 drawn. 50 + 250 wished is 200 W over."""
-    limit = stand(4, "limit_export", 0)
-    told = govern([wished("a", 50, limit), wished("b", 250, limit)], 20)
+    """The site uses 100 W of its own. 50 + 250 wished is 200 W over."""
+    limit, load = stand(4, "limit_export", 0), PowerRange(100, 120)
+    told = govern([wished("a", 50, limit), wished("b", 250, limit)], load)
     assert [one.setpoint_w for one in told] == [17, 83]
     assert sum(one.setpoint_w for one in told) == 100
     assert told[0].by == (4,)
-    assert [one.setpoint_w for one in govern([wished("a", 50, limit), wished("b", 50, limit)], 20)] == [
-        50,
-        50,
-    ]
+    told = govern([wished("a", 50, limit), wished("b", 50, limit)], load)
+    assert [one.setpoint_w for one in told] == [50, 50]
     unknown = govern([wished("a", 50, limit), wished("b", -70, limit)], None)
     assert [one.setpoint_w for one in unknown] == [0, -70], "nobody could say what leaves the site"
 
 
 @given(
     wishes=st.lists(st.integers(-500, 500), min_size=1, max_size=5),
-    grid=st.none() | st.integers(-500, 1500),
+    load_w=st.none() | st.integers(-500, 1700),
     most=st.integers(0, 300),
     stopped=st.sets(st.integers(0, 4)),
 )
 @settings(derandomize=True, max_examples=100, deadline=None, database=None)
 def test_no_more_leaves_than_is_allowed_as_far_as_devices_can_help_it(
-    wishes: list[int], grid: int | None, most: int, stopped: set[int]
+    wishes: list[int], load_w: int | None, most: int, stopped: set[int]
 ) -> None:
     limit = stand(4, "limit_export", most)
     devices = [
         wished(str(n), wish, *((STOP, limit) if n in stopped else (limit,))) for n, wish in enumerate(wishes)
     ]
-    told = govern(devices, grid)
+    told = govern(devices, None if load_w is None else PowerRange(load_w, load_w + 70))
     for n, (wish, one) in enumerate(zip(wishes, told, strict=True)):
         wish = 0 if n in stopped else wish
         assert min(wish, 0) <= one.setpoint_w <= max(wish, 0)
         assert one.setpoint_w == wish or wish > 0
         assert bool(one.by) == (n in stopped or one.setpoint_w != wish)
-    if grid is not None:
-        used = grid + 40 * len(devices)
-        leaves = sum(one.setpoint_w for one in told) - used
-        wished_leaves = sum(0 if n in stopped else w for n, w in enumerate(wishes)) - used
+    if load_w is not None:
+        leaves = sum(one.setpoint_w for one in told) - load_w
+        wished_leaves = sum(0 if n in stopped else w for n, w in enumerate(wishes)) - load_w
         helpless = all(one.setpoint_w <= 0 for one in told)
         assert leaves <= most or helpless
         assert leaves == wished_leaves or leaves >= most, "no more is cut than is needed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from dispatch.control.emergency import Emergencies, Emergency, EmergencyKind, EmergencyOrder, Scope
 from dispatch.control.fleet_turn import Told, Turned, turn
 from dispatch.control.reallocation import GroupLimit
+from dispatch.control.site_load import PowerRange
 from dispatch.control.turn_parts import SiteGuard, TurnDevice, TurnSite
 from dispatch.planning.guard import Billed, GuardLimits
 from ledger.refusal import Refused
@@ -19,9 +21,10 @@ NOW = datetime(2026, 8, 3, 8, tzinfo=UTC)
 FAR = 10_000
 
 
-def site(name: str, planned_w: int | None, *, grid_w: int | None = 0, **changes: int) -> TurnSite:
+def site(name: str, planned_w: int | None, *, load_w: int | None = 0, **changes: int) -> TurnSite:
     limits = {"import_w": FAR, "export_w": FAR, **changes}
-    return TurnSite(site=name, portfolio="VPP", planned_w=planned_w, grid_w=grid_w, **limits)
+    load = None if load_w is None else PowerRange(load_w, load_w)
+    return TurnSite(site=name, portfolio="VPP", planned_w=planned_w, load=load, **limits)
 
 
 def device(
@@ -74,7 +77,7 @@ def test_a_lost_devices_share_goes_to_its_own_site_then_to_the_portfolios_others
     assert powers(found) == [0, 70, 35, 35], "30 W more from the other site"
     assert [one.why for one in found.told] == ["lost", "plan", "others_share", "others_share"]
     assert found.missing_w == {"VPP": 0}
-    alone = [sites[0], TurnSite(site="T", portfolio="U", planned_w=40, grid_w=0, import_w=FAR, export_w=FAR)]
+    alone = [sites[0], msgspec.structs.replace(sites[1], portfolio="U")]
     found = turn(alone, small, Emergencies(), NOW)
     assert powers(found) == [0, 70, 20, 20], "another portfolio owes nothing"
     assert found.missing_w == {"VPP": 30, "U": 0}
@@ -82,12 +85,12 @@ def test_a_lost_devices_share_goes_to_its_own_site_then_to_the_portfolios_others
 
 def test_others_take_a_share_no_further_than_their_connection_and_group_allow() -> None:
     fleet = [device("a", "S", lost=True), device("b", "T", group=0), device("c", "U")]
-    sites = [site("S", 90), site("T", 10), site("U", 0, grid_w=None)]
+    sites = [site("S", 90), site("T", 10), site("U", 0, load_w=None)]
     tight = [GroupLimit(-30, 30)]
     found = turn(sites, fleet, Emergencies(), NOW, groups=tight)
     assert powers(found) == [0, 30, 0], "nobody knows what U draws, and T's group has 30 W"
     assert found.missing_w == {"VPP": 70}
-    sites = [site("S", 90), site("T", 10, grid_w=5, export_w=20), site("U", 0)]
+    sites = [site("S", 90), site("T", 10, load_w=5, export_w=20), site("U", 0)]
     far = [GroupLimit(-FAR, FAR)]
     found = turn(sites, fleet, Emergencies(), NOW, groups=far)
     assert powers(found) == [0, 25, 75], "T draws 5 W and may give 20 W"
@@ -99,7 +102,7 @@ def test_others_take_a_share_no_further_than_their_connection_and_group_allow() 
 def test_a_group_is_one_limit_over_portfolios_and_whatever_its_other_devices_do() -> None:
     """100 W of a feeder: 60 W of the first portfolio leave 40 W to the second; a lost device goes on with its
     50 W until they expire, one that holds with its 30 W."""
-    other = TurnSite(site="T", portfolio="W", planned_w=60, grid_w=0, import_w=FAR, export_w=FAR)
+    other = msgspec.structs.replace(site("T", 60), portfolio="W")
     fleet = [device("a", "S", group=0), device("b", "T", group=0)]
     feeder = [GroupLimit(-100, 100)]
     found = turn([site("S", 60), other], fleet, Emergencies(), NOW, groups=feeder)
@@ -119,10 +122,10 @@ def test_a_group_is_one_limit_over_portfolios_and_whatever_its_other_devices_do(
 
 def test_a_connection_cuts_a_plan_and_never_reverses_it() -> None:
     fleet = [device("a", "S", standing_w=-20)]
-    found = turn([site("S", -80, grid_w=90, import_w=100)], fleet, Emergencies(), NOW)
+    found = turn([site("S", -80, load_w=70, import_w=100)], fleet, Emergencies(), NOW)
     assert powers(found) == [-30], "70 W are drawn without it"
     assert found.missing_w == {"VPP": -50}
-    assert powers(turn([site("S", -80, grid_w=190, import_w=100)], fleet, Emergencies(), NOW)) == [0]
+    assert powers(turn([site("S", -80, load_w=170, import_w=100)], fleet, Emergencies(), NOW)) == [0]
 
 
 def test_a_site_without_a_plan_keeps_falls_back_or_stops_as_the_table_says() -> None:
@@ -143,9 +146,7 @@ def test_the_guard_holds_a_peak_with_what_is_free() -> None:
         charge_efficiency_ppm=1_000_000, discharge_efficiency_ppm=1_000_000,
     )  # fmt: skip
     guarded = SiteGuard(limits=limits, billed=Billed(), behind_w=110, stored_wh=500)
-    peak = TurnSite(
-        site="S", portfolio="VPP", planned_w=20, grid_w=110, import_w=FAR, export_w=0, guard=guarded
-    )
+    peak = msgspec.structs.replace(site("S", 20, load_w=110, export_w=0), guard=guarded)
     found = turn([peak], [device("a", "S"), device("b", "S")], Emergencies(), NOW)
     assert powers(found) == [30, 30], "60 W, so that 50 W are drawn"
     assert {one.why for one in found.told} == {"guard"}
@@ -177,20 +178,50 @@ def test_emergencies_come_before_everything() -> None:
 def test_an_export_limit_moves_a_plan_to_other_sites() -> None:
     fleet = [device("a", "S"), device("b", "T")]
     limit = emergencies(order("limit_export", Scope("site", ("S",)), 0))
-    found = turn([site("S", 60, grid_w=20), site("T", 0)], fleet, limit, NOW)
+    found = turn([site("S", 60, load_w=20), site("T", 0)], fleet, limit, NOW)
     assert powers(found) == [20, 40], "S draws 20 W: what it gives stays at home"
     assert found.missing_w == {"VPP": 0}
+
+
+def test_a_response_leaves_its_site_what_the_least_load_takes_beside_the_others() -> None:
+    fleet = [device("a", "S"), device("b", "S", standing_w=30)]
+    alone = emergencies(order("respond_now", Scope("device", ("a",)), 90))
+    tight = msgspec.structs.replace(site("S", 30, export_w=10), load=PowerRange(40, 60))
+    found = turn([tight], fleet, alone, NOW)
+    assert powers(found) == [35, 15], "50 W, of which the plan of the other has 15 W"
+    assert found.unanswered_w == {1: 55}
+    held = emergencies(order("hold", Scope("device", ("b",))), order("respond_now", None, 90))
+    found = turn([tight], fleet, held, NOW)
+    assert powers(found) == [20, 30], "50 W, of which the other holds 30 W"
+    into = emergencies(order("respond_now", None, -90))
+    far = msgspec.structs.replace(tight, import_w=100)
+    assert sum(powers(turn([far], fleet, into, NOW))) == -40, "60 W may be drawn by others"
+
+
+def test_a_response_where_nobody_knows_the_load_is_what_stands() -> None:
+    fleet = [device("a", "S", standing_w=20), device("b", "S"), device("c", "T")]
+    sites = [site("S", None, load_w=None), site("T", None, load_w=15, export_w=0)]
+    found = turn(sites, fleet, emergencies(order("respond_now", None, 90)), NOW)
+    assert powers(found) == [20, 0, 15]
+    assert found.unanswered_w == {1: 55}
+    assert powers(turn(sites, fleet, emergencies(order("respond_now", None, -90)), NOW)) == [0, 0, -90]
+
+
+def test_a_load_that_is_hardly_known_moves_a_site_as_little_as_can_be() -> None:
+    wide = msgspec.structs.replace(site("S", 50, import_w=0, export_w=0), load=PowerRange(-20, 30))
+    assert powers(turn([wide], [device("a", "S")], Emergencies(), NOW)) == [0]
 
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[list[TurnSite], list[TurnDevice], Emergencies]:
     names = ["S", "T", "U"][: draw(st.integers(1, 3))]
+    powers_w = st.integers(-300, 300)
     sites = [
         TurnSite(
             site=name,
             portfolio=draw(st.sampled_from(["P", "Q"])),
             planned_w=draw(st.none() | st.integers(-400, 400)),
-            grid_w=draw(st.none() | st.integers(-300, 300)),
+            load=draw(st.none() | st.tuples(powers_w, powers_w).map(lambda w: PowerRange(min(w), max(w)))),
             import_w=draw(st.integers(0, 400)),
             export_w=draw(st.integers(0, 400)),
         )

@@ -21,6 +21,7 @@ from dispatch.control.interlock import (
     check_interlocks,
 )
 from dispatch.control.setpoint import Setpoint
+from dispatch.control.site_load import PowerRange
 from ledger.refusal import Refused
 from tests.dispatch.control.pure_book import KW, START
 
@@ -44,7 +45,7 @@ WELL = DeviceSnapshot(
     soc_millipercent=50_000,
     hottest_mc=30_000,
     coldest_mc=20_000,
-    grid_w=400 * KW,
+    load=PowerRange(400 * KW, 400 * KW),
     clock_ms=100,
 )
 ALLOWED = Permission(
@@ -55,6 +56,10 @@ ALLOWED = Permission(
     unknown=False,
     plan_until=START + timedelta(hours=1),
 )
+
+
+def load(low_w: int, high_w: int | None = None) -> PowerRange:
+    return PowerRange(low_w, low_w if high_w is None else high_w)
 
 
 def at(power_w: int, **changes: Any) -> Setpoint:
@@ -96,11 +101,13 @@ CASES: list[tuple[str, Setpoint, dict[str, Any], dict[str, Any]]] = [
     ("soc_unknown", UP, {"soc_millipercent": None}, {}),
     ("soc_low", UP, {"soc_millipercent": 10_000}, {}),
     ("soc_high", DOWN, {"soc_millipercent": 90_000}, {}),
-    ("power_limit", at(500_001), {"power_w": 300 * KW, "setpoint_w": 300 * KW}, {}),
-    ("ramp", at(-400 * KW - 1), {"grid_w": 300 * KW}, {}),
-    ("grid_unknown", UP, {"grid_w": None}, {}),
-    ("grid_import", at(-400 * KW), {"grid_w": 400_001}, {}),
-    ("grid_export", at(400 * KW), {"grid_w": 399_999}, {}),
+    ("power_limit", at(500_001), {"power_w": 300 * KW, "load": load(600 * KW)}, {}),
+    ("ramp", at(-400 * KW - 1), {"load": load(300 * KW)}, {}),
+    ("grid_unknown", UP, {"load": None}, {}),
+    ("grid_import", at(-400 * KW), {"load": load(400 * KW, 400_001)}, {}),
+    ("grid_import", at(-400 * KW), {"beside": PowerRange(-1, 0)}, {}),
+    ("grid_export", at(400 * KW), {"load": load(399_999, 400 * KW)}, {}),
+    ("grid_export", at(400 * KW), {"beside": PowerRange(0, 1)}, {}),
 ]
 
 
@@ -140,14 +147,14 @@ def test_a_limit_is_forbidden_by_what_is_not_ours_only() -> None:
     full = {"power_w": 400 * KW, "setpoint_w": 400 * KW, "soc_millipercent": None, "mode": "local"}
     assert verdict(UP, full, {"stopped": True}) == ()
     assert verdict(UP, full, {"lease_held": False, "commissioned": False}) == ("lease_lost",)
-    strained = msgspec.structs.replace(WELL, power_w=400 * KW, setpoint_w=400 * KW, grid_w=800 * KW)
+    strained = msgspec.structs.replace(WELL, power_w=400 * KW, setpoint_w=400 * KW, load=load(1200 * KW))
     found = check_interlocks(UP, strained, LIMITS, ALLOWED, START)
     assert (found.interlocks, found.flags) == ((), ("lowering_breaks_grid_limit",))
 
 
 def test_what_makes_an_overload_smaller_is_not_forbidden() -> None:
-    assert verdict(UP, {"grid_w": 2000 * KW}) == ()
-    assert verdict(DOWN, {"grid_w": -2000 * KW}) == ()
+    assert verdict(UP, {"load": load(2000 * KW)}) == ()
+    assert verdict(DOWN, {"load": load(-2000 * KW)}) == ()
 
 
 def test_limits_out_of_order() -> None:
@@ -168,7 +175,7 @@ MAYBE = st.none() | st.integers(-(10**6), 10**6)
         soc_millipercent=MAYBE,
         hottest_mc=MAYBE,
         coldest_mc=MAYBE,
-        grid_w=MAYBE,
+        load=st.none() | st.integers(-(10**6), 10**6).map(load),
         clock_ms=MAYBE,
     ),
     yes=st.lists(st.booleans(), min_size=5, max_size=5),

@@ -105,6 +105,34 @@ def test_who_had_given_it_back_before_midnight_waits_like_the_others() -> None:
         assert book.do(TakeLease(DEVICE, holder, NEXT, 900, WRITE_MS)).token == first_token(NEXT)
 
 
+def test_who_knows_that_the_holder_has_ended_takes_the_lease_over_at_once() -> None:
+    book = PureBook()
+    book.do(TakeLease(DEVICE, "a", DAY, 60, WRITE_MS))
+    book.wait(1)
+    assert book.refused(TakeLease(DEVICE, "b", DAY, 60, WRITE_MS, "c")) == "lease_held", "it is a's"
+    assert book.refused(TakeLease(DEVICE, "a", DAY, 60, WRITE_MS, "a")) == "lease_terms", "it lives"
+    assert book.refused(TakeLease(DEVICE, "b", DAY, 60, WRITE_MS, "a b")) == "id"
+    taken = book.do(TakeLease(DEVICE, "b", DAY, 60, WRITE_MS, "a"))
+    assert (taken.token, taken.at, taken.after) == (TOKEN + 1, book.now, "a")
+    assert book.refused(RenewLease(DEVICE, "a", TOKEN, 60)) == "lease_lost", "fenced"
+    assert book.refused(TakeLease(DEVICE, "c", DAY, 60, WRITE_MS, "a")) == "lease_held", "it is b's by now"
+    book.do(ReleaseLease(DEVICE, "b", TOKEN + 1))
+    assert book.do(TakeLease(DEVICE, "c", DAY, 60, WRITE_MS, "b")).token == TOKEN + 2
+    book.wait(3600)
+    assert book.do(TakeLease(DEVICE, "d", DAY, 60, WRITE_MS, "c")).after == "", "it was free"
+
+
+def test_over_midnight_nobody_takes_over() -> None:
+    """That the ended one had not given its lease back, nobody but itself knew."""
+    book = PureBook()
+    book.now = MIDNIGHT - timedelta(seconds=30)
+    book.do(TakeLease(DEVICE, "a", DAY, 900, WRITE_MS))
+    book.now = MIDNIGHT + timedelta(milliseconds=WRITE_MS_MAX + CLOCK_MS - 1)
+    assert book.refused(TakeLease(DEVICE, "b", NEXT, 900, WRITE_MS, "a")) == "lease_held"
+    book.wait(0.001)
+    assert book.do(TakeLease(DEVICE, "b", NEXT, 900, WRITE_MS, "a")).token == first_token(NEXT)
+
+
 class Asked(NamedTuple):
     """A lease that was decided on what its aggregate was, and is stored later, if that is so still."""
 
@@ -116,9 +144,8 @@ class Asked(NamedTuple):
 
 class Drivers(RuleBasedStateMachine):
     """Drivers that go by what they were last told, and by their own clocks, around midnight; writes take up
-    to
-    `WRITE_MS`, and a lease may be stored long after it was decided: only its own aggregate is looked at
-    then."""
+    to `WRITE_MS`, and a lease may be stored long after it was decided: only its own aggregate is looked at
+    then. A driver that is killed ends with its writes, and the next run of it knows so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,6 +155,10 @@ class Drivers(RuleBasedStateMachine):
         self.asked: list[Asked] = []
         self.writes: list[tuple[str, int, datetime, datetime]] = []
         self.tokens: list[int] = []
+        self.runs = {"a": 0, "c": 0}
+
+    def run(self, driver: str) -> str:
+        return f"{driver}{self.runs[driver]}"
 
     def local(self, driver: str) -> datetime:
         return self.book.now + timedelta(milliseconds=AHEAD_MS[driver])
@@ -152,8 +183,11 @@ class Drivers(RuleBasedStateMachine):
 
     def take(self, driver: str, lasts: int, *, late: bool) -> None:
         now = self.local(driver)
-        take = TakeLease(DEVICE, driver, now.date(), lasts, WRITE_MS)
-        before = self.book.states.get(take.aggregate)
+        aggregate = lease_aggregate(DEVICE, now.date())
+        before = self.book.states.get(aggregate)
+        own = isinstance(before, Lease) and before.holder[0] == driver and before.holder != self.run(driver)
+        after = before.holder if own and isinstance(before, Lease) else ""
+        take = TakeLease(DEVICE, self.run(driver), now.date(), lasts, WRITE_MS, after)
         others = {name: self.book.states.get(name) for name in take.reads}
         assert before is None or isinstance(before, Lease)
         try:
@@ -161,7 +195,7 @@ class Drivers(RuleBasedStateMachine):
         except Refused as refused:
             assert refused.code == "lease_held"
             return
-        self.asked.append(Asked(driver, take.aggregate, before, taken))
+        self.asked.append(Asked(self.run(driver), take.aggregate, before, taken))
         if not late:
             self.store(-1)
 
@@ -172,12 +206,26 @@ class Drivers(RuleBasedStateMachine):
         if self.book.states.get(one.aggregate) is one.before:
             self.book.states[one.aggregate] = one.taken.apply(one.before)  # type: ignore[arg-type]
             self.tokens.append(one.taken.token)
-            self.believed[one.driver] = (one.taken.token, one.taken.until)
+            if one.driver == self.run(one.driver[0]):
+                self.believed[one.driver[0]] = (one.taken.token, one.taken.until)
+
+    @rule(driver=st.sampled_from("ac"))
+    def kill(self, driver: str) -> None:
+        """What it had asked may be stored still."""
+        self.runs[driver] += 1
+        self.believed.pop(driver, None)
+        now = self.book.now
+        self.writes = [
+            (one, token, begun, min(over, now) if one == driver else over)
+            for one, token, begun, over in self.writes
+        ]
 
     def renew(self, driver: str, lasts: int) -> None:
         token, until = self.believed.get(driver, (TOKEN, START))
         try:
-            renewed = self.book.do(RenewLease(DEVICE, driver, token, lasts), ahead_ms=AHEAD_MS[driver])
+            renewed = self.book.do(
+                RenewLease(DEVICE, self.run(driver), token, lasts), ahead_ms=AHEAD_MS[driver]
+            )
         except Refused as refused:
             assert refused.code == "lease_lost"
             assert until <= self.local(driver) or driver not in self.believed
@@ -188,7 +236,7 @@ class Drivers(RuleBasedStateMachine):
         if driver in self.believed:
             token, until = self.believed.pop(driver)
             if self.local(driver) < until:
-                self.book.do(ReleaseLease(DEVICE, driver, token), ahead_ms=AHEAD_MS[driver])
+                self.book.do(ReleaseLease(DEVICE, self.run(driver), token), ahead_ms=AHEAD_MS[driver])
 
     def write(self, driver: str) -> None:
         token, until = self.believed.get(driver, (0, self.local(driver)))

@@ -29,7 +29,7 @@ points = [
   { name = "soc", address = 2, count = 1, type = "uint16", scale = -1, unit = "%" },
   { name = "state", address = 3, count = 1, type = "enum16" },
   { name = "wh", address = 4, count = 4, type = "uint64", unit = "Wh", change_max_per_s = 100 },
-  { name = "set", address = 20, count = 2, type = "int32", unit = "W", access = "rw" },
+  { name = "set", address = 20, count = 2, type = "int32", unit = "W", access = "rw", RANGE },
   { name = "after", address = 22, count = 1, type = "uint16", unit = "s", access = "rw" },
   { name = "on", address = 23, count = 1, type = "uint16", access = "rw" },
   { name = "beat", address = 24, count = 1, type = "uint16", access = "rw" },
@@ -56,5 +56,6 @@ steps = [
   { point = "after", gives = "revert_timer" },
   { point = "on", gives = "constant", constant = 1 },
 ]
+release = [{ point = "on", gives = "constant", constant = 0 }]
 watchdog = { point = "beat", period_s = 10, timeout_s = 30 }
-"""
+""".replace("RANGE", "minimum = -1000, maximum = 2000")

@@ -47,7 +47,7 @@ def test_every_step_is_what_a_fresh_solve_gives() -> None:
         asked = later(asked, plan, step)
 
 
-def test_a_rolled_basis_leaves_fewer_pivots() -> None:
+def test_the_last_basis_leaves_fewer_pivots() -> None:
     asked, rolling = portfolio(9, 5, "", count=96), RollingPlan()
     first = rolling.step(asked)
     assert rolling.pivots > 100

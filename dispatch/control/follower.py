@@ -1,0 +1,61 @@
+"""Whether a device does what it shows to have been told; one that does not is told no more than it does.
+
+A register that holds a setpoint says nothing of the power: a device may acknowledge, and do nothing. What it
+leaves is given by others, and it is tried again after a while.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+SHORT: Final = timedelta(seconds=5)
+"""It gave less than it was told for so long, after all the time that it may take."""
+AGAIN: Final = timedelta(seconds=300)
+"""After so long it is told the whole again."""
+
+
+class Follower:
+    """One device. W at its AC side, above 0 discharging."""
+
+    def __init__(self) -> None:
+        self.short_w: int | None = None
+        """What it does in place of what it was told, while it falls short."""
+        self.why = ""
+        """While it is told no more than it does."""
+        self._since: datetime | None = None
+        self._most_w = 0
+        self._up = True
+        self._until: datetime | None = None
+
+    def look(self, told_w: int | None, does_w: int | None, tolerance_w: int, now: datetime) -> None:
+        """`told_w`: the setpoint that was read back, once there was time for it; None: nothing to be judged.
+        `does_w` is None while that is not known. More than was told is no shortfall."""
+        if self._until is not None and not self._until - AGAIN <= now < self._until:
+            self._until, self.why = None, ""
+        if told_w is None or does_w is None or not _falls_short(told_w, does_w, tolerance_w):
+            self._since = self.short_w = None
+            return
+        if self._since is None or self._since > now:
+            self._since = now
+        if now - self._since < SHORT:
+            return
+        self.short_w = self._most_w = max(does_w, 0) if told_w > 0 else min(does_w, 0)
+        self._until = now + AGAIN
+        self._up = told_w > 0
+        self.why = f"{does_w} W in place of {told_w} W: others give the rest"
+
+    def within(self, low_w: int, high_w: int) -> tuple[int, int]:
+        """What it can be told, from charging to discharging, less what it was seen not to do."""
+        if self._until is None:
+            return low_w, high_w
+        return (low_w, min(high_w, self._most_w)) if self._up else (max(low_w, self._most_w), high_w)
+
+
+def _falls_short(told_w: int, does_w: int, tolerance_w: int) -> bool:
+    """Less than was told, the way that was told.
+
+    >>> [_falls_short(told, does, 1) for told, does in ((50, 49), (50, 48), (50, 90), (-50, -48), (0, 9))]
+    [False, True, False, True, False]
+    """
+    return does_w < told_w - tolerance_w if told_w > 0 else told_w < 0 and does_w > told_w + tolerance_w

@@ -1,0 +1,58 @@
+"""A device that shows a setpoint and does less is told no more than it does, and tried again later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dispatch.control.follower import AGAIN, SHORT, Follower
+from dispatch.control.given import LATE, Given, Handed, HandedWatch, given
+from tests.dispatch.control.pure_book import KW, START
+
+
+def after(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def test_what_falls_short_for_a_while_is_capped_and_tried_again() -> None:
+    one, rest = Follower(), (-250 * KW, 250 * KW)
+    one.look(50 * KW, 18 * KW, KW, START)
+    assert one.within(*rest) == rest, "not at once"
+    one.look(50 * KW, 49 * KW, KW, START + after(4))
+    one.look(50 * KW, 18 * KW, KW, START + after(5))
+    assert (one.within(*rest), one.short_w) == (rest, None), "it followed in between"
+    capped = START + after(5) + SHORT
+    one.look(50 * KW, 18 * KW, KW, capped)
+    assert (one.within(*rest), one.short_w) == ((-250 * KW, 18 * KW), 18 * KW)
+    assert one.why.startswith("18000 W in place of 50000 W")
+    one.look(18 * KW, 18 * KW, KW, capped + after(60))
+    assert (one.within(*rest), one.short_w) == ((-250 * KW, 18 * KW), None), "it follows, and is told no more"
+    one.look(18 * KW, 18 * KW, KW, capped + AGAIN)
+    assert (one.within(*rest), one.why) == (rest, "")
+
+
+def test_what_is_not_known_and_more_than_was_told_is_no_shortfall() -> None:
+    for told, does in ((None, 0), (50 * KW, None), (50 * KW, 90 * KW), (0, 20 * KW)):
+        one = Follower()
+        for seconds in (0, 10, 20):
+            one.look(told, does, KW, START + after(seconds))
+        assert (one.short_w, one.within(-9, 9)) == (None, (-9, 9))
+    charging = Follower()
+    for seconds in (0, 5):
+        charging.look(-50 * KW, -18 * KW, KW, START + after(seconds))
+    assert charging.within(-250 * KW, 250 * KW) == (-18 * KW, 250 * KW)
+    away = Follower()
+    for seconds in (0, 5):
+        away.look(-50 * KW, 7 * KW, KW, START + after(seconds))
+    assert away.within(-250 * KW, 250 * KW) == (0, 250 * KW), "the other way is no part of it"
+
+
+def test_only_what_was_read_back_is_given_and_what_is_late_is_missing() -> None:
+    watch = HandedWatch()
+    assert watch.look(50, 0, 1, START) == Handed(50, 0)
+    assert watch.look(50, 49, 1, START + after(4)) == Handed(50, 50), "within a step"
+    assert watch.look(50, 0, 1, START + after(5)) == Handed(50, 0)
+    late = watch.look(50, 0, 1, START + after(5) + LATE)
+    assert late == Handed(50, 0, late=True)
+    assert given(0, [Handed(50, 50), late]) == Given(50, whole=False)
+    assert given(0, [Handed(50, 0)]) == Given(0, whole=False), "under way: neither"
+    assert given(-7, [Handed(-50, -50)]) == Given(-7, whole=False)
