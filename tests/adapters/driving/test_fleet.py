@@ -47,7 +47,7 @@ def test_a_plan_is_split_a_lost_share_taken_over_and_a_stop_comes_before_it(book
     with peer("bess_swapped", *METER, "--count", "2") as running:
         a, b = (storage(name, port) for name, port in zip("ab", running.ports, strict=True))
         book.furnish((a, b))
-        book.plan(100 * KW, 80 * KW, 60 * KW, 40 * KW)
+        book.plan(100 * KW, 100 * KW, 60 * KW, 40 * KW)
 
         async def driven() -> None:
             async with book.driving(a, b, grid_meter(running.ports[0])) as role:
