@@ -12,19 +12,11 @@ from litestar.params import RawBody
 from adapters.http.caller import Caller
 from adapters.http.intake import Stored
 from adapters.http.openapi import TEXT, reference, takes
-from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.publishing import PUBLISH_PROBLEMS, Checked, Publishing
-from adapters.http.register import (
-    Effective,
-    Name,
-    RecordedVersion,
-    bodies,
-    history,
-    listed,
-)
+from adapters.http.register import RecordedVersion
+from adapters.http.registered_routes import registered_routes
 from adapters.http.strict_body import decoded
-from adapters.http.view import View
 from adapters.queries.contracts_in_force import held_at
 from ledger import contract_file
 from ledger.contract import Contract
@@ -33,18 +25,6 @@ from ledger.signed_contract import RegisterContract
 
 class ContractVersion(RecordedVersion, frozen=True, kw_only=True):
     document: Contract
-
-
-class ContractPage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[ContractVersion, ...]
-    next_cursor: str | None
-
-
-class ContractHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[ContractVersion, ...]
 
 
 class ContractStored(msgspec.Struct, frozen=True):
@@ -58,32 +38,6 @@ class ContractStored(msgspec.Struct, frozen=True):
 
 
 _TOML_EXAMPLE: Final = 'id = "eaas-s1"\npreset = "energy_storage_as_a_service"\n# ... see examples/contracts'
-
-
-@get(
-    "/contracts",
-    summary="Contracts by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Master data"],
-    sync_to_thread=True,
-)
-def list_contracts(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> ContractPage:
-    position, entries, more = listed(view, "contract", Contract, cursor, limit, effective, holding=held_at)
-    return ContractPage(position, bodies(entries, ContractVersion), more)
-
-
-@get(
-    "/contracts/{name:str}",
-    summary="All recorded versions of a contract",
-    responses=READ_PROBLEMS,
-    tags=["Master data"],
-    sync_to_thread=True,
-)
-def show_contract(view: NamedDependency[View], name: Name, effective: Effective = None) -> ContractHistory:
-    position, entries = history(view, "contract", Contract, name, effective, holding=held_at)
-    return ContractHistory(position, name, bodies(entries, ContractVersion))
 
 
 @get(
@@ -130,4 +84,17 @@ def is_json(request: Request[Caller, Any, Any]) -> bool:
     return request.content_type[0] == "application/json"
 
 
-ROUTES = (list_contracts, show_contract, contract_schema, register_contract)
+ROUTES = (
+    *registered_routes(
+        "/contracts",
+        "contract",
+        Contract,
+        ContractVersion,
+        lists=("list_contracts", "Contracts by id, each with the version recorded last"),
+        shows=("show_contract", "All recorded versions of a contract"),
+        tag="Master data",
+        holding=held_at,
+    ),
+    contract_schema,
+    register_contract,
+)

@@ -22,8 +22,8 @@ from adapters.http.register import (
     bodies,
     effective_instant,
     history,
-    listed,
 )
+from adapters.http.registered_routes import registered_routes
 from adapters.http.view import View
 from adapters.queries import market_facts
 from ledger import market_rule_file
@@ -39,18 +39,6 @@ class RuleVersion(RecordedVersion, frozen=True, kw_only=True):
     """`document` is the rule as its file states it; its `type` says which stream it is of."""
 
     document: dict[str, Any]
-
-
-class RulePage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[RuleVersion, ...]
-    next_cursor: str | None
-
-
-class RuleHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[RuleVersion, ...]
 
 
 class PolicyVersion(RecordedVersion, frozen=True, kw_only=True):
@@ -89,32 +77,6 @@ class FactHistory(msgspec.Struct, frozen=True):
     position: int
     id: str
     versions: tuple[FactVersion, ...]
-
-
-@get(
-    "/market/rules",
-    summary="Market rules by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Markets"],
-    sync_to_thread=True,
-)
-def list_rules(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> RulePage:
-    position, entries, more = listed(view, "market_rule", dict[str, Any], cursor, limit, effective)
-    return RulePage(position, bodies(entries, RuleVersion), more)
-
-
-@get(
-    "/market/rules/{name:str}",
-    summary="All recorded versions of a market rule",
-    responses=READ_PROBLEMS,
-    tags=["Markets"],
-    sync_to_thread=True,
-)
-def show_rule(view: NamedDependency[View], name: Name, effective: Effective = None) -> RuleHistory:
-    position, entries = history(view, "market_rule", dict[str, Any], name, effective)
-    return RuleHistory(position, name, bodies(entries, RuleVersion))
 
 
 @post(
@@ -206,8 +168,15 @@ def publish_policy(publishing: NamedDependency[Publishing], body: RawBody) -> Re
 
 
 ROUTES = (
-    list_rules,
-    show_rule,
+    *registered_routes(
+        "/market/rules",
+        "market_rule",
+        dict[str, Any],
+        RuleVersion,
+        lists=("list_rules", "Market rules by id, each with the version recorded last"),
+        shows=("show_rule", "All recorded versions of a market rule"),
+        tag="Markets",
+    ),
     publish_rule,
     record_facts,
     list_facts,

@@ -131,16 +131,18 @@ def effective_instant(connection: Connection, position: int, text: str) -> datet
     return in_range(midnight(day, zone_of(book_at(connection, position).zone)), "effective")
 
 
-def bodies(entries: list[Entry[T]], body: Callable[..., B]) -> tuple[B, ...]:
-    """The entries as the kind's wire struct."""
+def bodies(
+    entries: list[Entry[T]], version: Callable[..., B], body: Callable[[T], object] | None = None
+) -> tuple[B, ...]:
+    """The entries as the kind's wire struct, each document as `body` shows it."""
     return tuple(
-        body(
+        version(
             id=entry.id,
             version=entry.version,
             sequence=entry.sequence,
             effective_from=entry.effective_from,
             effective_to=entry.effective_to,
-            document=entry.document,
+            document=entry.document if body is None else body(entry.document),
         )
         for entry in entries
     )

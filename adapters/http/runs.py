@@ -16,14 +16,8 @@ from adapters.http.intake import Intake, Stored
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
-from adapters.http.register import (
-    Effective,
-    Name,
-    RecordedVersion,
-    bodies,
-    history,
-    listed,
-)
+from adapters.http.register import RecordedVersion
+from adapters.http.registered_routes import registered_routes
 from adapters.http.settlements import ContractName, MonthFilter, MonthName
 from adapters.http.view import EffectiveDay, View
 from adapters.queries.runs_due import MonthDue, NotTold, runs_due
@@ -36,18 +30,6 @@ from ledger.settlement.voided import VoidRun
 
 class CalendarVersion(RecordedVersion, frozen=True, kw_only=True):
     document: RunCalendar
-
-
-class CalendarPage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[CalendarVersion, ...]
-    next_cursor: str | None
-
-
-class CalendarHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[CalendarVersion, ...]
 
 
 class DuePage(msgspec.Struct, frozen=True):
@@ -89,32 +71,6 @@ def list_due(
     last = left[limit - 1] if len(left) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract))
     return DuePage(position, day, tuple(left[:limit]), tuple(found.refused), more)
-
-
-@get(
-    "/run-calendars",
-    summary="Run calendars by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Money"],
-    sync_to_thread=True,
-)
-def list_calendars(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> CalendarPage:
-    position, entries, more = listed(view, "run_calendar", RunCalendar, cursor, limit, effective)
-    return CalendarPage(position, bodies(entries, CalendarVersion), more)
-
-
-@get(
-    "/run-calendars/{name:str}",
-    summary="All recorded versions of a run calendar",
-    responses=READ_PROBLEMS,
-    tags=["Money"],
-    sync_to_thread=True,
-)
-def show_calendar(view: NamedDependency[View], name: Name, effective: Effective = None) -> CalendarHistory:
-    position, entries = history(view, "run_calendar", RunCalendar, name, effective)
-    return CalendarHistory(position, name, bodies(entries, CalendarVersion))
 
 
 @post(
@@ -167,4 +123,18 @@ def void_run(
     return intake.submit(VoidRun(contract, str(month_of(month)), run, data.reason, intake.actor))
 
 
-ROUTES = (list_due, list_calendars, show_calendar, publish_calendar, waive_look_back, void_run)
+ROUTES = (
+    list_due,
+    *registered_routes(
+        "/run-calendars",
+        "run_calendar",
+        RunCalendar,
+        CalendarVersion,
+        lists=("list_calendars", "Run calendars by id, each with the version recorded last"),
+        shows=("show_calendar", "All recorded versions of a run calendar"),
+        tag="Money",
+    ),
+    publish_calendar,
+    waive_look_back,
+    void_run,
+)

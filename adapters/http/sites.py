@@ -5,25 +5,15 @@ from __future__ import annotations
 from typing import Self
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from adapters.http.intake import Intake, Stored
-from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.price_text import PriceText
-from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import (
-    Effective,
-    Name,
-    RecordedVersion,
-    Registration,
-    bodies,
-    history,
-    listed,
-)
-from adapters.http.view import View
-from adapters.queries.registered_page import Entry
+from adapters.http.problem import WRITE_PROBLEMS
+from adapters.http.register import RecordedVersion, Registration
+from adapters.http.registered_routes import registered_routes
 from ledger.demand import DemandTerms
 from ledger.grid_account import Account, Feeder, PowerFactorTerms
 from ledger.site import MarketPoint, RegisterSite, Site
@@ -121,44 +111,6 @@ class SiteVersion(RecordedVersion, frozen=True, kw_only=True):
     document: SiteBody
 
 
-class SitePage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[SiteVersion, ...]
-    next_cursor: str | None
-
-
-class SiteHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[SiteVersion, ...]
-
-
-@get(
-    "/sites",
-    summary="Sites by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Master data"],
-    sync_to_thread=True,
-)
-def list_sites(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> SitePage:
-    position, entries, more = listed(view, "site", Site, cursor, limit, effective)
-    return SitePage(position, bodies(_shown(entries), SiteVersion), more)
-
-
-@get(
-    "/sites/{name:str}",
-    summary="All recorded versions of a site",
-    responses=READ_PROBLEMS,
-    tags=["Master data"],
-    sync_to_thread=True,
-)
-def show_site(view: NamedDependency[View], name: Name, effective: Effective = None) -> SiteHistory:
-    position, entries = history(view, "site", Site, name, effective)
-    return SiteHistory(position, name, bodies(_shown(entries), SiteVersion))
-
-
 @post(
     "/sites",
     summary="Register a site, or its next version",
@@ -170,11 +122,16 @@ def register_site(intake: NamedDependency[Intake], data: JSONBody[SiteRegistrati
     return intake.execute(RegisterSite(data.period, data.document.domain()))
 
 
-def _shown(entries: list[Entry[Site]]) -> list[Entry[SiteBody]]:
-    return [
-        Entry(e.id, e.version, e.sequence, e.effective_from, e.effective_to, SiteBody.of(e.document))
-        for e in entries
-    ]
-
-
-ROUTES = (list_sites, show_site, register_site)
+ROUTES = (
+    *registered_routes(
+        "/sites",
+        "site",
+        Site,
+        SiteVersion,
+        lists=("list_sites", "Sites by id, each with the version recorded last"),
+        shows=("show_site", "All recorded versions of a site"),
+        tag="Master data",
+        body=SiteBody.of,
+    ),
+    register_site,
+)

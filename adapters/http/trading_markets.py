@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, RawBody
 
 from adapters.http.intake import Stored
-from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.publishing import PUBLISH_PROBLEMS, TAKES_TOML, Checked, Publishing
-from adapters.http.register import Effective, Name, RecordedVersion, bodies, history, listed
+from adapters.http.register import Name, RecordedVersion
+from adapters.http.registered_routes import registered_routes
 from adapters.http.view import View
 from adapters.queries.market_gates import DayGates, day_gates
 from ledger.effective import Period
@@ -27,44 +26,6 @@ Day = Annotated[date, PathParameter(description="The delivery day, of the market
 
 class MarketVersion(RecordedVersion, frozen=True, kw_only=True):
     document: Market
-
-
-class MarketPage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[MarketVersion, ...]
-    next_cursor: str | None
-
-
-class MarketHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[MarketVersion, ...]
-
-
-@get(
-    "/markets",
-    summary="Markets by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Trading desk"],
-    sync_to_thread=True,
-)
-def list_markets(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> MarketPage:
-    position, entries, more = listed(view, "market", Market, cursor, limit, effective)
-    return MarketPage(position, bodies(entries, MarketVersion), more)
-
-
-@get(
-    "/markets/{name:str}",
-    summary="All recorded versions of a market: its products and their rules",
-    responses=READ_PROBLEMS,
-    tags=["Trading desk"],
-    sync_to_thread=True,
-)
-def show_market(view: NamedDependency[View], name: Name, effective: Effective = None) -> MarketHistory:
-    position, entries = history(view, "market", Market, name, effective)
-    return MarketHistory(position, name, bodies(entries, MarketVersion))
 
 
 @get(
@@ -103,4 +64,16 @@ def publish_market(
     return publishing.publish(PublishMarket(period, market_file.parse(body)))
 
 
-ROUTES: Final = (list_markets, show_market, show_gates, publish_market)
+ROUTES: Final = (
+    *registered_routes(
+        "/markets",
+        "market",
+        Market,
+        MarketVersion,
+        lists=("list_markets", "Markets by id, each with the version recorded last"),
+        shows=("show_market", "All recorded versions of a market: its products and their rules"),
+        tag="Trading desk",
+    ),
+    show_gates,
+    publish_market,
+)

@@ -12,18 +12,9 @@ from litestar.params import JSONBody
 from adapters.allocating import allocate_month, check_members
 from adapters.http.instant import in_range, month_of
 from adapters.http.intake import Intake, Stored, replayable
-from adapters.http.paging import LIMIT, Cursor, Limit
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
-from adapters.http.register import (
-    ID_PATTERN,
-    Effective,
-    Name,
-    RecordedVersion,
-    Registration,
-    bodies,
-    history,
-    listed,
-)
+from adapters.http.register import ID_PATTERN, Name, RecordedVersion, Registration
+from adapters.http.registered_routes import registered_routes
 from adapters.http.settlements import MONTH_PATTERN, MonthName
 from adapters.http.view import View
 from adapters.queries.unit_statements import UnitLine, unit_statement
@@ -39,18 +30,6 @@ class UnitRegistration(Registration, frozen=True, kw_only=True):
 
 class UnitVersion(RecordedVersion, frozen=True, kw_only=True):
     document: TradingUnit
-
-
-class UnitPage(msgspec.Struct, frozen=True):
-    position: int
-    items: tuple[UnitVersion, ...]
-    next_cursor: str | None
-
-
-class UnitHistory(msgspec.Struct, frozen=True):
-    position: int
-    id: str
-    versions: tuple[UnitVersion, ...]
 
 
 class AllocationRequest(msgspec.Struct, frozen=True):
@@ -166,32 +145,6 @@ class UnitStatementAnswer(msgspec.Struct, frozen=True):
     waiting: tuple[str, ...]
 
 
-@get(
-    "/trading-units",
-    summary="Trading units by id, each with the version recorded last",
-    responses=READ_PROBLEMS,
-    tags=["Markets"],
-    sync_to_thread=True,
-)
-def list_units(
-    view: NamedDependency[View], effective: Effective = None, limit: Limit = LIMIT, cursor: Cursor = None
-) -> UnitPage:
-    position, entries, more = listed(view, "trading_unit", TradingUnit, cursor, limit, effective)
-    return UnitPage(position, bodies(entries, UnitVersion), more)
-
-
-@get(
-    "/trading-units/{name:str}",
-    summary="All recorded versions of a trading unit",
-    responses=READ_PROBLEMS,
-    tags=["Markets"],
-    sync_to_thread=True,
-)
-def show_unit(view: NamedDependency[View], name: Name, effective: Effective = None) -> UnitHistory:
-    position, entries = history(view, "trading_unit", TradingUnit, name, effective)
-    return UnitHistory(position, name, bodies(entries, UnitVersion))
-
-
 @post(
     "/trading-units",
     summary="Register a trading unit, or the version with which its membership changes",
@@ -263,4 +216,17 @@ def show_statement(view: NamedDependency[View], name: Name, month: MonthName) ->
     return UnitStatementAnswer(position, found.unit, found.unit_code, str(found.month), lines, found.waiting)
 
 
-ROUTES = (list_units, show_unit, register_unit, allocate, show_statement)
+ROUTES = (
+    *registered_routes(
+        "/trading-units",
+        "trading_unit",
+        TradingUnit,
+        UnitVersion,
+        lists=("list_units", "Trading units by id, each with the version recorded last"),
+        shows=("show_unit", "All recorded versions of a trading unit"),
+        tag="Markets",
+    ),
+    register_unit,
+    allocate,
+    show_statement,
+)
