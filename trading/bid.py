@@ -21,6 +21,7 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.refusal import Refused
 from trading.product import Id
+from trading.segments import Table
 
 Segment = tuple[int, int, int]
 """From W, to W, price in millionths of the currency per kWh (kW·h, kW)."""
@@ -83,6 +84,15 @@ class Bid(
         """SHA-256 of what it says; approvals and receipts name it."""
         return hashlib.sha256(self.encoded).hexdigest()
 
+    @cached_property
+    def table(self) -> Table:
+        """Its segments as columns; kept, because several look at them.
+
+        Raises:
+            Refused: `quantity_range`.
+        """
+        return Table(self.curves)
+
     @property
     def first(self) -> int:
         """The first interval that is bid for.
@@ -90,8 +100,10 @@ class Bid(
         Raises:
             Refused: `bid_empty`.
         """
-        starts = [number for number, curve in enumerate(self.curves) if curve][:1]
-        starts += [block.first for block in self.blocks]
+        starts = [block.first for block in self.blocks]
+        curve = next((number for number, curve in enumerate(self.curves) if curve), None)
+        if curve is not None:
+            starts.append(curve)
         if not starts:
             raise Refused("bid_empty", "offer something in at least one interval", place="curves")
         return min(starts)

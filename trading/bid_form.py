@@ -10,7 +10,7 @@ import numpy as np
 from ledger.refusal import Refused
 from trading.bid import Bid, Block
 from trading.product import Market, Product
-from trading.segments import Table, offered_range_w, whole_numbers
+from trading.segments import offered_range_w, whole_numbers
 
 _HOURS_OF_A_DAY: Final = 24
 _S_PER_HOUR: Final = 3600
@@ -50,8 +50,8 @@ class _Form:
     def __init__(self, bid: Bid, product: Product) -> None:
         self.bid = bid
         self.product = product
-        self.table = Table(bid.curves)
-        self.low, self.high = self.table.range_w()
+        self.table = bid.table
+        self.low, self.high = self.table.range_w
         self.blocks: list[tuple[str, Block]] = []
         for number, block in enumerate(bid.blocks):
             whole_numbers((*block.profile_w, block.price_u), f"blocks[{number}]")
@@ -215,7 +215,7 @@ def _bid_schedule(form: _Form) -> None:
     if len(form.schedule_w) != len(form.bid.curves):
         allowed = f"one power for each of {len(form.bid.curves)} intervals"
         raise Refused("bid_schedule", allowed, place="schedule_w")
-    low, high = offered_range_w(form.bid, form.table)
+    low, high = offered_range_w(form.bid)
     wrong = (form.schedule_w < low) | (form.schedule_w > high)
     if wrong.any():
         number = int(wrong.argmax())

@@ -13,7 +13,7 @@ from ledger.refusal import Refused
 from trading.bid import Bid
 from trading.product import MICRO, Product
 from trading.risk import Measure
-from trading.segments import Table, Whole, offered_range_w
+from trading.segments import Whole, offered_range_w
 
 _S_PER_HOUR: Final = 3600
 _W_PER_KW: Final = 1000
@@ -46,13 +46,12 @@ def exposure_of(bid: Bid, product: Product) -> Exposure:
     may ask, at the larger of cap and floor; 0 without a schedule, because then all that is offered can be
     delivered.
     """
-    table = Table(bid.curves)
-    low, high = offered_range_w(bid, table)
+    low, high = offered_range_w(bid)
     energy = product.kind == "energy"
     volume = _w_to_wh_up(int(np.maximum(-low, high).sum()), product.interval_s)
     if not energy:
         return Exposure(volume, Fraction(0), Fraction(0))
-    payable = Fraction(_payable_w_u(bid, table) * product.interval_s, _S_PER_HOUR * _W_PER_KW * MICRO)
+    payable = Fraction(_payable_w_u(bid) * product.interval_s, _S_PER_HOUR * _W_PER_KW * MICRO)
     imbalance = Fraction(0)
     if bid.schedule_w is not None:
         planned = np.array(bid.schedule_w, dtype=np.int64)
@@ -62,12 +61,13 @@ def exposure_of(bid: Bid, product: Product) -> Exposure:
     return Exposure(volume, payable, imbalance)
 
 
-def _payable_w_u(bid: Bid, table: Table) -> int:
+def _payable_w_u(bid: Bid) -> int:
     """W x millionths that buying all, and selling all below zero, would cost.
 
     A curve's charging part is bought from its highest price down: each of its W at its own price. Of an
     exclusive group one block is taken: the dearest counts.
     """
+    table = bid.table
     bought = np.minimum(table.to_w, 0) - np.minimum(table.from_w, 0)
     sold = np.maximum(table.to_w, 0) - np.maximum(table.from_w, 0)
     total = _dot(bought, np.maximum(table.price_u, 0)) + _dot(sold, np.maximum(-table.price_u, 0))

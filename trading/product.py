@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Final, Literal, get_args
 
 import msgspec
@@ -65,6 +65,8 @@ SEGMENTS_MAX: Final = 10
 DAY_FIRST: Final = date(2000, 1, 1)
 DAY_LAST: Final = date(2199, 12, 31)
 _SIGNED: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
+_midnight: Final = lru_cache(maxsize=1024)(midnight)
+_utc_of_local: Final = lru_cache(maxsize=1024)(utc_of_local)
 _INTERVALS: Final = (300, 900, 1800, 3600)
 
 
@@ -343,7 +345,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             Refused: `delivery_day` for a day beyond the years that are kept.
         """
         start = self.start_of(day)
-        end = midnight(day + timedelta(days=1), zone_of(self.zone))
+        end = _midnight(day + timedelta(days=1), zone_of(self.zone))
         return int((end - start).total_seconds()) // product.interval_s
 
     def start_of(self, day: date) -> datetime:
@@ -352,7 +354,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Raises:
             Refused: `delivery_day` for a day beyond the years that are kept.
         """
-        return midnight(_kept(day), zone_of(self.zone))
+        return _midnight(_kept(day), zone_of(self.zone))
 
     def delivers(self, product: Product, day: date) -> bool:
         """Whether the product is delivered on that day.
@@ -389,8 +391,8 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 on = self._day_before(_kept(day), moment)
                 at = clock_time(moment.at)
                 if at is None:
-                    return midnight(on + timedelta(days=1), zone_of(self.zone))
-                return utc_of_local(datetime.combine(on, at), zone_of(self.zone))
+                    return _midnight(on + timedelta(days=1), zone_of(self.zone))
+                return _utc_of_local(datetime.combine(on, at), zone_of(self.zone))
 
     def _day_before(self, day: date, moment: DayMoment) -> date:
         if not moment.working_days:

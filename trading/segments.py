@@ -6,15 +6,16 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from ledger.refusal import Refused
-from trading.bid import Bid, Curve
 from trading.product import WHOLE_MAX
+
+if TYPE_CHECKING:
+    from trading.bid import Bid, Curve
 
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -30,8 +31,11 @@ class Table:
         """Raises:
         Refused: `quantity_range`."""
         self.counts: Whole = np.fromiter(map(len, curves), dtype=np.int64, count=len(curves))
-        values = list(chain.from_iterable(chain.from_iterable(curves)))
-        columns = whole_numbers(values, "curves").reshape(-1, _COLUMNS).T
+        values: list[int] = []
+        for curve in curves:
+            for segment in curve:
+                values.extend(segment)
+        columns = np.ascontiguousarray(whole_numbers(values, "curves").reshape(-1, _COLUMNS).T)
         self.from_w: Whole = columns[0]
         self.to_w: Whole = columns[1]
         self.price_u: Whole = columns[2]
@@ -65,6 +69,7 @@ class Table:
         row = int(wrong.argmax())
         return f"curves[{self.interval[row]}][{self.position[row]}]"
 
+    @cached_property
     def range_w(self) -> tuple[Whole, Whole]:
         """The lowest and highest power of each interval: 0 W where nothing is offered."""
         low = np.zeros(len(self.counts), dtype=np.int64)
@@ -72,6 +77,7 @@ class Table:
         if len(self._offered):
             low[self._offered] = np.minimum(np.minimum.reduceat(self.from_w, self._begins), 0)
             high[self._offered] = np.maximum(np.maximum.reduceat(self.to_w, self._begins), 0)
+        low.flags.writeable = high.flags.writeable = False
         return low, high
 
 
@@ -91,13 +97,13 @@ def whole_numbers(values: Sequence[int], place: str) -> Whole:
     return column
 
 
-def offered_range_w(bid: Bid, table: Table | None = None) -> tuple[Whole, Whole]:
+def offered_range_w(bid: Bid) -> tuple[Whole, Whole]:
     """The lowest and highest power that a clearing may ask for in each interval, blocks included.
 
     Of an exclusive group the largest of each interval counts, a linked block as if it stood alone: the range
     holds every outcome, and may be wider than all of them.
     """
-    low, high = (table or Table(bid.curves)).range_w()
+    low, high = bid.table.range_w
     groups: dict[tuple[str, str], tuple[Whole, Whole]] = {}
     for block in bid.blocks:
         own = np.zeros(len(low), dtype=np.int64)
@@ -106,8 +112,9 @@ def offered_range_w(bid: Bid, table: Table | None = None) -> tuple[Whole, Whole]
         least, most = groups.get(key, (0, 0))
         groups[key] = np.minimum(least, own), np.maximum(most, own)
     for least, most in groups.values():
-        low += np.minimum(least, 0)
-        high += np.maximum(most, 0)
+        # Not in place: the table keeps its own.
+        low = low + np.minimum(least, 0)
+        high = high + np.maximum(most, 0)
     return low, high
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain, combinations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -83,7 +84,7 @@ def test_power_at_a_price_is_a_count_of_watts(day: list[Curve], price: int) -> N
     assert found.tolist() == [power_by_hand(curve, price) for curve in day]
     higher = power_at(table, np.full(len(day), price + 1))
     assert (higher >= found).all(), "a higher price never asks for less"
-    low, high = table.range_w()
+    low, high = table.range_w
     assert (low <= found).all()
     assert (found <= high).all()
     extremes = [power_at(table, np.full(len(day), at)).tolist() for at in (-10, 10)]
@@ -96,7 +97,7 @@ def test_prices_are_of_each_interval() -> None:
     assert table.interval.tolist() == [1, 3, 4, 4]
     assert table.position.tolist() == [0, 0, 0, 1]
     assert table.place(np.array([False, False, False, True])) == "curves[4][1]"
-    assert [column.tolist() for column in table.range_w()] == [[0, 0, 0, -10, 0], [0, 10, 0, 0, 9]]
+    assert [column.tolist() for column in table.range_w] == [[0, 0, 0, -10, 0], [0, 10, 0, 0, 9]]
 
 
 def test_a_day_without_segments() -> None:
@@ -104,7 +105,7 @@ def test_a_day_without_segments() -> None:
     zeros = [0, 0, 0]
     assert power_at(table, np.array([1, 2, 3])).tolist() == zeros
     assert [column.tolist() for column in awarded_at(table, np.array([1, 2, 3]))] == [zeros, zeros]
-    assert [column.tolist() for column in table.range_w()] == [zeros, zeros]
+    assert [column.tolist() for column in table.range_w] == [zeros, zeros]
 
 
 @pytest.mark.parametrize(
@@ -209,3 +210,14 @@ def test_a_group_named_like_a_block_is_another_thing() -> None:
     )
     low, high = offered_range_w(bid((EMPTY,), blocks=blocks))
     assert (low.tolist(), high.tolist()) == ([0], [12])
+
+
+def test_what_blocks_add_does_not_change_the_table_that_is_kept() -> None:
+    block = Block(id="k", first=0, profile_w=(5,), price_u=1)
+    one = bid((((0, 10, 5),),), blocks=(block,))
+    for _ in range(2):
+        assert [column.tolist() for column in offered_range_w(one)] == [[0], [15]]
+    assert one.table is one.table
+    assert msgspec.structs.replace(one, curves=(((0, 20, 5),),)).table.to_w.tolist() == [20]
+    with pytest.raises(ValueError, match="read-only"):
+        one.table.range_w[1][0] = 7
