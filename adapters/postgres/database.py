@@ -29,6 +29,7 @@ _RECONNECT_S: Final = 2.0
 _BEGINNINGS_KEPT: Final = 1000
 _BEGINNING_ANSWERS: Final = 3
 """BEGIN, SELECT and SET each answer."""
+_PROJECTING: Final = "BEGIN; SET LOCAL ROLE wattledger_projector; SET LOCAL synchronous_commit = off"
 _RESTED_S: Final = 0.1
 """A connection that was taken since is not asked whether it still works: a server takes longer to start."""
 
@@ -102,9 +103,8 @@ class Database:
 
         It does not wait for the disk: what a crash takes back is projected again from the stream.
         """
-        with self.pool.connection() as connection, connection.transaction():
-            connection.execute("SET LOCAL ROLE wattledger_projector")
-            connection.execute("SET LOCAL synchronous_commit = off")
+        with self.pool.connection() as connection:
+            connection.execute(_PROJECTING)
             yield connection
 
     @contextmanager

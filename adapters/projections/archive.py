@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from adapters.integrity import compared_row
 from adapters.postgres import binary_copy as field
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
+
+_COLUMNS: Final = (
+    "book", "sequence", "aggregate", "version", "hash", "recorded_at", "recorded_at_max", "payload",
+)  # fmt: skip
 
 
 class Archive:
@@ -19,27 +24,23 @@ class Archive:
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
         """See `Projection.project`."""
         book_field = field.text(book)
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(
-                "COPY ledger.envelope (book, sequence, aggregate, version, hash, recorded_at,"
-                " recorded_at_max, payload) FROM STDIN (FORMAT binary)"
-            ) as copy,
-        ):
-            copy.write(field.SIGNATURE)
-            for item in batch:
-                copy.write(
-                    field.row(
-                        book_field,
-                        field.int8(item.sequence),
-                        field.text(item.aggregate),
-                        field.int8(item.version),
-                        field.bytea(item.hash),
-                        field.timestamptz(item.envelope.recorded_at),
-                        field.timestamptz(item.recorded_at_max),
-                        field.bytea(item.payload),
-                    )
+        field.load(
+            connection,
+            "envelope",
+            _COLUMNS,
+            (
+                field.row(
+                    book_field,
+                    field.int8(item.sequence),
+                    field.text(item.aggregate),
+                    field.int8(item.version),
+                    field.bytea(item.hash),
+                    field.timestamptz(item.envelope.recorded_at),
+                    field.timestamptz(item.recorded_at_max),
+                    field.bytea(item.payload),
                 )
-            copy.write(field.TRAILER)
+                for item in batch
+            ),
+        )
         if batch[0].sequence == 1:
             compared_row.make(connection, book)

@@ -7,11 +7,17 @@ from typing import Final
 
 import msgspec
 
+from adapters.postgres import binary_copy as field
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
+from adapters.projections.written_bid import in_full
 from trading.bid_life import BidState
 
-_PREFIX: Final = "bid."
+PREFIX: Final = "bid."
+_COLUMNS: Final = (
+    "book", "id", "from_seq", "to_seq", "market", "product", "unit", "day", "author", "status", "live",
+    "gate_closes", "state",
+)  # fmt: skip
 _decode = msgspec.json.Decoder(BidState).decode
 
 
@@ -23,7 +29,7 @@ class Bids:
 
     def project(self, connection: Connection, book: str, batch: Sequence[Projected]) -> None:
         """See `Projection.project`."""
-        items = [item for item in batch if item.aggregate.startswith(_PREFIX)]
+        items = [item for item in batch if item.aggregate.startswith(PREFIX)]
         if not items:
             return
         firsts = {item.aggregate: item for item in reversed(items)}
@@ -33,7 +39,7 @@ class Bids:
         for item in items:
             state = states.get(item.aggregate)
             for event in item.envelope.events:
-                state = event.apply(state)  # type: ignore[arg-type, assignment]
+                state = event.apply(state and in_full(state))  # type: ignore[arg-type, assignment]
             assert isinstance(state, BidState), item.aggregate
             states[item.aggregate] = state
             changes.setdefault(item.aggregate, []).append((item.sequence, state))
@@ -49,7 +55,7 @@ def _current(connection: Connection, book: str, aggregates: Sequence[str]) -> di
         "SELECT id, state FROM ledger.bid WHERE book = %s AND id = ANY(%s) AND to_seq IS NULL",
         [book, [_id_of(one) for one in aggregates]],
     )
-    states = {f"{_PREFIX}{name}": _decode(state) for name, state in found}
+    states = {f"{PREFIX}{name}": _decode(state) for name, state in found}
     assert states.keys() == set(aggregates), "they were projected before"
     return states
 
@@ -66,26 +72,36 @@ def _close(connection: Connection, book: str, next_at: Mapping[str, int]) -> Non
 
 def _insert(connection: Connection, book: str, changes: Mapping[str, Sequence[tuple[int, BidState]]]) -> None:
     """Each change's row ends where the bid's next change in the same batch begins."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            "COPY ledger.bid (book, id, from_seq, to_seq, market, product, unit, day, author, status, live,"
-            " gate_closes, state) FROM STDIN"
-        ) as copy,
-    ):
-        for aggregate, made in changes.items():
-            ends = (*(sequence for sequence, _ in made[1:]), None)
-            for (sequence, state), end in zip(made, ends, strict=True):
-                bid, standing = state.draft.bid, state.standing
-                copy.write_row(
-                    (
-                        book, _id_of(aggregate), sequence, end, bid.market, bid.product, bid.unit, bid.day,
-                        state.draft.by, state.status, state.live is not None,
-                        None if standing is None else standing.gate_closes,
-                        msgspec.json.encode(state).decode(),
-                    )
-                )  # fmt: skip
+    field.load(
+        connection,
+        "bid",
+        _COLUMNS,
+        (
+            _row(book, _id_of(aggregate), sequence, end, state)
+            for aggregate, made in changes.items()
+            for (sequence, state), end in zip(made, (*(at for at, _ in made[1:]), None), strict=True)
+        ),
+    )
+
+
+def _row(book: str, name: str, sequence: int, end: int | None, state: BidState) -> bytes:
+    bid, standing = state.draft.bid, state.standing
+    return field.row(
+        field.text(book),
+        field.text(name),
+        field.int8(sequence),
+        field.NULL if end is None else field.int8(end),
+        field.text(bid.market),
+        field.text(bid.product),
+        field.text(bid.unit),
+        field.day(bid.day),
+        field.text(state.draft.by),
+        field.text(state.status),
+        field.boolean(state.live is not None),
+        field.NULL if standing is None else field.timestamptz(standing.gate_closes),
+        field.bytea(msgspec.json.encode(state)),
+    )
 
 
 def _id_of(aggregate: str) -> str:
-    return aggregate[len(_PREFIX) :]
+    return aggregate[len(PREFIX) :]

@@ -6,6 +6,7 @@ import pytest
 
 from adapters.continuity import Discontinuity
 from adapters.front_door import Wish
+from adapters.projector import _shared_s
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 
@@ -114,3 +115,7 @@ def test_a_row_that_cannot_be_written_halts_the_projector(bench: Bench) -> None:
     assert bench.query("SELECT count(*) FROM ledger.envelope") == [(0,)], (
         "rows and position are one transaction"
     )
+
+
+def test_a_lone_event_shows_at_once_and_many_share_a_transaction() -> None:
+    assert [_shared_s(events) for events in (0, 1, 2, 5, 10, 2000)] == [0.02, 0.02, 0.02, 0.05, 0.1, 0.1]
