@@ -81,7 +81,7 @@ def add_to(app: App, session: Session) -> None:
             with stack.database.reading(settings.book) as connection:
                 record = on_record(connection, lowest_position(connection), found.id, devices, moment_now)
             # Before its power is read, which tells nothing of the connection while the other runs.
-            refuse_beside(stack.door, record.others, moment_now)
+            refuse_beside(stack.door, record.others, moment_now, folder.holders)
 
             def reach(*each: FleetDevice) -> dict[str, DevicePort]:
                 return reached(each, run, lambda: clock_ms(stack.clock))

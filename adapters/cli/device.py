@@ -15,6 +15,7 @@ from adapters.cli.close import As
 from adapters.cli.session import Session
 from adapters.cli.submitting import once
 from adapters.decoder_refusal import decoder_refusal
+from adapters.driving.undriven_plans import undriven_plans
 from adapters.postgres.database import Connection
 from adapters.queries import told_devices
 from adapters.queries.as_of import recorded_at_max
@@ -66,15 +67,18 @@ def add_to(app: App, session: Session) -> None:
         """Show the registered storages that no living driver holds: nobody tells them anything.
 
         A driver that died holds its leases for a quarter of an hour at most. A battery that is driven
-        through its converter, which is registered beside it, is among them.
+        through its converter, which is registered beside it, is among them. A site that is planned now and
+        of whose storages nobody drives one is told, with its plan.
         """
         with session.open() as stack:
             at = moment(stack, as_of)
             with stack.database.reading(stack.settings.book) as connection:
                 instant = at.instant or recorded_at_max(connection, at.position)
                 found = told_devices.undriven(connection, at.position, instant)
+                plans = undriven_plans(connection, at.position, instant, found)
         if format == "json":
-            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+            whole = msgspec.to_builtins(found) | {"plans": msgspec.to_builtins(plans)}
+            print(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
             return
         for one in found.items:
             last = (
@@ -82,6 +86,9 @@ def add_to(app: App, session: Session) -> None:
             )
             print(f"{one.device} at {one.site}: {last}")
         print(f"{len(found.items)} of {found.count} storages have no driver")
+        for plan in plans:
+            to = f"to {plan.until:%Y-%m-%dT%H:%M:%SZ}, {plan.planned_w} W now"
+            print(f"{plan.site} is planned {to}, and nobody drives it: {plan.plan}")
 
     @group.command
     def fallback(file: Path, *, by: As) -> None:

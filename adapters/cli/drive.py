@@ -69,6 +69,8 @@ def _stop(folder: DriverFolder, by: str, reason: str, now: datetime) -> int:
         f"{answer.verified} of {answer.devices} devices show a setpoint of 0 W, read back within"
         f" {answer.took_ms} ms; their power goes down as fast as they ramp"
     )
+    if answer.stands:
+        print(f"emergency {answer.stands} stands for it already: no other is ordered")
     for name, why in sorted(answer.failed.items()):
         print(f"{name} is not stopped: {why}", file=sys.stderr)
     return 0 if answer.verified == answer.devices else 1

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Final
 
 from adapters.commissioning.connection import Bearing
-from adapters.commissioning.other_tests import HOLDER, LEASE_S, refuse_beside
+from adapters.commissioning.other_tests import HOLDER, LEASE_S, has_ended, refuse_beside, refuse_driven
 from adapters.commissioning.step_test import Sleep, StepTest, Subject
 from adapters.driving.fleet_file import FleetDevice
-from adapters.driving.holder_files import SETTLED_S, HolderFiles
+from adapters.driving.holder_files import HolderFiles
 from adapters.driving.port import DevicePort
 from adapters.front_door import FrontDoor, Receipt
 from dispatch.commissioning.report import (
@@ -57,18 +56,18 @@ def commission(
 ) -> tuple[CommissioningReport, Receipt]:
     """Test the device and record what was found; `meter` is the id of what `meter_port` reads. `bearing`:
     what its site's connection bears. `holders` are those of this machine's folder: one of them that has ended
-    is not waited for. `others` are the site's other devices, none of which may be under test.
+    is not waited for. `others` are the site's other devices, none of which may be under test or be driven.
 
     Raises:
-        Refused: `unknown_device`; `lease_held` while another may write to the device; `lease_lost`;
-            `step_test_running`.
+        Refused: `unknown_device`; `lease_held` while another may write to the device, or a driver to another
+            of the site, from the begin to the last command; `lease_lost`; `step_test_running`.
     """
     holder = f"{HOLDER}{secrets.token_hex(6)}"
     digest = profile_sha256(device.profile)
     with nullcontext() if holders is None else holders.living(holder):
         lease = _taken_over(door, device.id, holder, clock, by, holders)
         try:
-            refuse_beside(door, others, clock())
+            refuse_beside(door, others, clock(), holders)
             begin = BeginCommissioning(device.id, by, digest, plan)
             door.execute(begin, command_id=f"{holder}-begin", actor=by)
 
@@ -79,6 +78,7 @@ def commission(
                     lease = _taken(door, device.id, holder, clock(), by)
                 if not lease.held(holder, lease.token, clock()):
                     raise Refused("lease_lost", f"the lease of {device.id} is over", place="device")
+                refuse_driven(door, others, clock(), holders)
 
             test = StepTest(
                 port,
@@ -121,16 +121,9 @@ def _taken_over(
         lease = door.state(lease_aggregate(device, clock().astimezone(UTC).date()))
         if refused.code != "lease_held" or not isinstance(lease, Lease):
             raise
-        if holders is None or not _ended(holders, lease.holder):
+        if not has_ended(holders, lease.holder):
             raise _held(refused, device, lease.holder) from None
         return _taken(door, device, holder, clock(), by, lease.holder)
-
-
-def _ended(holders: HolderFiles, holder: str) -> bool:
-    if not holders.ended(holder):
-        # It may be seen for the first time, and what it sent be on its way still.
-        time.sleep(SETTLED_S)
-    return holders.ended(holder)
 
 
 def _held(refused: Refused, device: str, holder: str) -> Refused:

@@ -15,6 +15,7 @@ from dispatch.control.follower import Follower
 from dispatch.control.given import HandedWatch
 from dispatch.control.setpoint import Setpoint
 from dispatch.control.site_load import PowerRange
+from dispatch.control.standing_still import StandingStill
 from dispatch.control.turn_parts import LOST_MS
 
 
@@ -27,6 +28,7 @@ class Driven:
         self.stopped = ""
         self.wanted: Setpoint | None = None
         self.follower: Final = Follower()
+        self.still: Final = StandingStill()
         self.handed: Final = HandedWatch()
         self.metered: Found | None = None
         """What its own meter showed last, where that is another device."""
@@ -86,10 +88,15 @@ class Driven:
         judged = standing is not None and standing.confirmed and not self.lost(millis(now))
         if not judged or at is None or standing is None or at < standing.expected_at:
             self.follower.look(None, None, 0, now)
+            self.still.look(None, None, 0, 0, now)
             return
-        tolerance_w = meter_tolerance_w(self.executor.limits) + standing.setpoint.band_w
+        tolerance_w, band_w = meter_tolerance_w(self.executor.limits), standing.setpoint.band_w
         # By the readings' own time: two of them, however the clock went on between.
-        self.follower.look(standing.setpoint.setpoint_w, does_w, tolerance_w, at)
+        self.follower.look(standing.setpoint.setpoint_w, does_w, tolerance_w + band_w, at)
+        limits = self.one.fleet.profile.limits
+        assert limits is not None, "a storage has limits"
+        target_w = standing.target_w if band_w else None
+        self.still.look(target_w, does_w, tolerance_w, limits.ramp_w_per_s, at)
 
     def given_w(self, now: datetime) -> int:
         """What it was read to have been told and follows; 0 where nobody knows."""

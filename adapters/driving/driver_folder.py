@@ -25,13 +25,14 @@ LOOK_S: Final = 0.1
 
 class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a local stop: how many devices, how many were read anew and showed it, and why not. `id`
-    is of who asked (`LocalStop.asked`)."""
+    is of who asked (`LocalStop.asked`), `stands` the emergency that stood for it already, 0: none."""
 
     id: str
     devices: int
     verified: int
     failed: dict[str, str] = {}
     took_ms: int
+    stands: int = 0
 
 
 class DriverFolder:

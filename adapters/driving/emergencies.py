@@ -20,6 +20,7 @@ from adapters.driving.watched_door import StoreLost, WatchedDoor
 from dispatch.control.emergency import (
     AGGREGATE,
     Emergencies,
+    Emergency,
     EmergencyOrder,
     OrderEmergency,
     Scope,
@@ -32,6 +33,7 @@ _RETRY_S: Final = 1.0
 _LOOK_S: Final = 10.0
 """So often the book is asked although nothing was heard."""
 _REASON_MAX: Final = 2000
+_HERE: Final = " (at the driver, "
 
 
 class LocalStop(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +101,7 @@ class EmergencyBoard:
     ) -> None:
         self._door = door
         self._file = file
-        self._devices = devices
+        self._order = EmergencyOrder(kind="stop_all", scope=Scope("device", devices))
         self._changed = changed
         self._look = asyncio.Event()
         self.standing = Emergencies()
@@ -138,12 +140,12 @@ class EmergencyBoard:
             self._look.clear()
 
     async def _turn(self) -> None:
-        if self.local is not None:
+        found = await self._found()
+        if self.local is not None and self._stands(self.local, found) is None:
             await self._record(self.local)
-        found = await self._door.state(AGGREGATE)
-        assert found is None or isinstance(found, Emergencies), "the aggregate of emergencies"
-        changed = (found or Emergencies()) != self.standing or not self.known
-        self.standing = found or Emergencies()
+            found = await self._found()
+        changed = found != self.standing or not self.known
+        self.standing = found
         self.known = True
         if self.local is not None:
             # Whoever asked anew while it was put on record waits, too.
@@ -154,8 +156,22 @@ class EmergencyBoard:
         if changed:
             self._changed()
 
+    def stands(self, stop: LocalStop) -> int:
+        """The emergency that stands for such a stop, as far as is known here; 0: none."""
+        found = self._stands(stop, self.standing)
+        return 0 if found is None else found.number
+
+    def _stands(self, stop: LocalStop, standing: Emergencies) -> Emergency | None:
+        """Ordered by the same person for the same reason, whenever that was."""
+        same = standing.same(self._order, stop.by, stop.at)
+        return next((one for one in same if one.reason.startswith(f"{stop.reason}{_HERE}")), None)
+
+    async def _found(self) -> Emergencies:
+        found = await self._door.state(AGGREGATE)
+        assert found is None or isinstance(found, Emergencies), "the aggregate of emergencies"
+        return found or Emergencies()
+
     async def _record(self, stop: LocalStop) -> None:
         """Ordered in the book under the same id however often it is tried."""
-        order = EmergencyOrder(kind="stop_all", scope=Scope("device", self._devices))
-        reason = f"{stop.reason} (at the driver, {stop.at.isoformat()})"[:_REASON_MAX]
-        await self._door.execute(OrderEmergency(order, stop.by, reason), f"local-stop-{stop.id}")
+        reason = f"{stop.reason}{_HERE}{stop.at.isoformat()})"[:_REASON_MAX]
+        await self._door.execute(OrderEmergency(self._order, stop.by, reason), f"local-stop-{stop.id}")

@@ -23,19 +23,20 @@ from adapters.driving.grouped import grouped
 from adapters.driving.guarded import site_guard
 from adapters.driving.journal import Journal
 from adapters.driving.lease_keeper import LASTS_S
+from adapters.driving.missing import Missing
 from adapters.driving.plans import Plans, SitePlan
 from adapters.driving.poller import Poller
 from adapters.driving.port import DevicePort
 from adapters.driving.quiet_door import QuietDoor
 from adapters.driving.regulation import Regulation
+from adapters.driving.said import Said
 from adapters.driving.site_now import SiteNow
 from adapters.driving.stopping import Stops
 from adapters.driving.watched_door import WatchedDoor
-from adapters.driving.wished import STEADY_PERMILLE, wished
-from dispatch.control.fleet_turn import Told, Turned, Why, turn
-from dispatch.control.given import Handed, given
+from adapters.driving.wished import wished
+from dispatch.control.fleet_turn import Told, Turned, turn
 from dispatch.control.reallocation import NO_GROUP
-from dispatch.control.response_part import Rated, ResponsePart, response_parts, with_parts
+from dispatch.control.response_part import Rated, response_parts, with_parts
 from dispatch.control.site_load import MARGIN_PERMILLE, PowerRange
 from dispatch.control.turn_parts import LOST_MS, SiteGuard, TurnDevice, TurnSite, able_range
 from dispatch.telemetry.sample import Sample
@@ -44,13 +45,6 @@ from ledger.refusal import Refused
 TURN_S: Final = 1.0
 _SPREAD_S: Final = 60
 _READ_S: Final = 2.0
-_AGAIN_S: Final = 10.0
-"""What is missing is said again with other figures no sooner than that."""
-_NAMED: Final = 10
-_NO_PART: Final = ResponsePart(0, 0)
-"""Of a response that no storage is under: a stronger emergency stands for each."""
-_FOLLOWS: Final[frozenset[Why]] = frozenset({"plan", "others_share", "lost", "guard"})
-"""Why a device is told its share of a plan."""
 
 
 class Fleet:
@@ -78,8 +72,7 @@ class Fleet:
         self.turned: Turned | None = None
         self._clock = clock
         self._keep = keep
-        self._say = say
-        self._said: dict[str, tuple[str, datetime]] = {}
+        self._said: Final = Said(say, clock)
         self.others: tuple[Rated, ...] = book.others
         self._woken = asyncio.Event()
         self._turned_ms: int | None = None
@@ -90,6 +83,7 @@ class Fleet:
         self.stops: Final = Stops(self.storages, door, clock)
         self.regulation: Final = Regulation(self.storages, plans, clock, say)
         self._groups: Final = grouped([one.fleet for one in book.storages])
+        self._missing: Final = Missing(self.storages, plans, self._groups.names, self._said)
         self._meters: dict[str, Poller] = {}
         self._sites: dict[str, SiteNow] = {}
         self._at: dict[str, tuple[Driven, ...]] = {}
@@ -205,7 +199,7 @@ class Fleet:
         for one in here:
             one.disagrees = self._sites[site].disagrees(one.id)
             wrong = f"it is not believed: {one.disagrees}" if one.disagrees else ""
-            self._tell(f"power of {one.id}", wrong, loud=False, well="it agrees with its meter again")
+            self._said.tell(f"power of {one.id}", wrong, loud=False, well="it agrees with its meter again")
             one.executor.site_draws(load, instant(now_ms))
         before, self._loads[site] = self._loads.get(site), load
         if load is not None and load != before:
@@ -260,7 +254,7 @@ class Fleet:
                 if self.stops.known and not self.stops.under_way:
                     self._turn(self._clock())
             except Refused as refused:
-                self._tell("turn", f"refused ({refused.code}): {refused}")
+                self._said.tell("turn", f"refused ({refused.code}): {refused}")
             try:
                 async with asyncio.timeout(TURN_S):
                     await self._woken.wait()
@@ -288,7 +282,7 @@ class Fleet:
         for one in self.storages.values():
             one.executor.clock_lost = lost
         wrong = "it is not to be trusted: everything stops until it is right again" if lost else ""
-        self._tell("clock", wrong, well="it is right again")
+        self._said.tell("clock", wrong, well="it is right again")
 
     def _turn(self, now: datetime) -> None:
         now_ms = millis(now)
@@ -310,7 +304,7 @@ class Fleet:
             self._want(one, told, plans[one.site], now, bands.get(told.device, 0), ends_at)
         for name in self.regulation.turn(now, now_ms):
             self._hurry_meters(name)
-        self._tell_missing(turned, parts, now)
+        self._missing.tell(turned, parts, now)
 
     def _turn_device(self, one: Driven, now: datetime) -> TurnDevice:
         snapshot = one.executor.snapshot
@@ -373,70 +367,6 @@ class Fleet:
         )
         holds_until = None if plan is None or one.wanted is None else plan.holds_until
         one.executor.want(one.wanted, holds_until)
-
-    def _tell_missing(self, turned: Turned, parts: Mapping[int, ResponsePart], now: datetime) -> None:
-        handed = {told.device: self._handed(told, now) for told in turned.told}
-        for name, missing in turned.missing_w.items():
-            follows = [
-                handed[told.device]
-                for told in turned.told
-                if told.why in _FOLLOWS and self.plans.portfolio(self.storages[told.device].site) == name
-            ]
-            found = given(missing, follows)
-            if found.missing_w:
-                self._tell(name, f"{found.missing_w} W of its plan are given by nobody", loud=False)
-            elif found.whole:
-                self._tell(name, "")
-        for place, name in enumerate(self._groups.names):
-            broken = "its limit cannot be kept" if place in turned.groups_broken else ""
-            self._tell(f"group {name}", broken, well="its limit is kept")
-        for number, missing in turned.unanswered_w.items():
-            under = [handed[told.device] for told in turned.told if number in told.emergencies]
-            found, part = given(missing, under), parts.get(number, _NO_PART)
-            missing_w = found.missing_w + part.undriven_w
-            idle = (
-                f", {part.undriven_w} W of that by {', '.join(part.undriven[:_NAMED])}: no driver holds them"
-            )
-            if missing_w:
-                wrong = f"{missing_w} W of it are given by nobody{idle if part.undriven else ''}"
-                self._tell(f"emergency {number}", wrong, again=True)
-            elif found.whole:
-                well = "all of it is given"
-                if part.own_w != part.whole_w:
-                    well = f"{part.own_w} W of {part.whole_w} W fall to devices of this driver: all is given"
-                self._tell(f"emergency {number}", "", well=well, again=True)
-
-    def _handed(self, told: Told, now: datetime) -> Handed:
-        """What it was told, and what of that it was read to have; within the steps in which it is raised."""
-        one = self.storages[told.device]
-        tolerance_w = one.one.device.power_w * STEADY_PERMILLE // 1000 + one.executor.tolerance_w
-        return one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
-
-    def _tell(
-        self,
-        about: str,
-        text: str,
-        *,
-        loud: bool = True,
-        well: str = "all of it is given",
-        again: bool = False,
-    ) -> None:
-        """Say it, unless it is what was said last about that; with other numbers only where it is `loud`.
-        `again`: that all is well is said the first time, too, and other figures only after `_AGAIN_S`."""
-        now = self._clock()
-        said = self._said.get(about)
-        if said is None:
-            if not text and not again:
-                return
-        else:
-            before, at = said
-            if before == text or (not loud and bool(before) == bool(text)):
-                return
-            soon = abs((now - at).total_seconds()) < _AGAIN_S
-            if again and soon and before and text:
-                return
-        self._said[about] = (text, now)
-        self._say(f"{about}: {text or well}")
 
 
 def _sum(ranges: Iterable[PowerRange]) -> PowerRange:

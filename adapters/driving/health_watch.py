@@ -109,9 +109,9 @@ class HealthWatch:
         driver = dict(executor.alarms)
         if one.disagrees:
             driver["meter_disagrees"] = f"its own power is not believed: {one.disagrees}"
-        if one.follower.why:
+        if one.follower.why or one.still.why:
             # It is told no more than it does by now, so that nothing else disagrees.
-            driver["meter_disagrees"] = one.follower.why
+            driver["meter_disagrees"] = one.follower.why or one.still.why
         seen = Seen(
             now_ms=millis(now),
             begun_ms=self._begun_ms,

@@ -62,7 +62,7 @@ class Regulation:
             standing = one.executor.standing
             if self._plans.portfolio(one.site) != signal.portfolio or standing is None or one.lost(now_ms):
                 continue
-            if standing.confirmed and standing.setpoint.band_w:
+            if standing.confirmed and standing.setpoint.band_w and not one.still.why:
                 low, high = able_range(one.executor.snapshot, one.executor.limits)
                 found.append((one, standing, low, high))
         if not found:
@@ -115,8 +115,10 @@ class Regulation:
         return found
 
     def _room(self, told: Told) -> int:
-        executor = self._storages[told.device].executor
-        low, high = able_range(executor.snapshot, executor.limits)
+        one = self._storages[told.device]
+        if one.still.why:
+            return 0
+        low, high = able_range(one.executor.snapshot, one.executor.limits)
         return max(min(high - told.setpoint_w, told.setpoint_w - low), 0)
 
 

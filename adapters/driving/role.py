@@ -40,6 +40,7 @@ from adapters.driving.reached import reached
 from adapters.driving.regulating import hear_signals
 from adapters.driving.site_states import SiteStates
 from adapters.driving.stream_ear import StreamEar
+from adapters.driving.undriven_plans import undriven_plans
 from adapters.driving.watched_door import StoreLost, WatchedDoor
 from adapters.front_door import FrontDoor
 from adapters.integrity import checkpoint_files
@@ -71,9 +72,12 @@ OUTBOX_BYTES: Final = 1 << 30
 _APPEND_S: Final = 2.0
 _PLANS_S: Final = 2.0
 _OTHERS_S: Final = 20.0
+_UNDRIVEN_S: Final = 60.0
+"""Drivers that begin together have taken their leases by then."""
 _COMMISSIONED_S: Final = 5.0
 _MEASURED_S: Final = 10.0
 _OF_METER: Final = "readings "
+_OF_PLAN: Final = "plan of "
 _AWAY: Final = (psycopg.OperationalError, psycopg_pool.PoolTimeout)
 
 
@@ -170,6 +174,7 @@ class DrivingRole:
                         self._settled(readings),
                         self._planned(plans, fleet),
                         self._others(fleet),
+                        self._undriven(),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
                         hear_signals(stack.client, book, fleet.regulation.signalled, self._say),
@@ -243,6 +248,30 @@ class DrivingRole:
             else:
                 self._tell("other drivers", "")
 
+    async def _undriven(self) -> None:
+        """Planned sites of the book, whosever they are, that no driver carries out anything of."""
+        while True:
+            await asyncio.sleep(_UNDRIVEN_S)
+            try:
+                found = await asyncio.to_thread(self._read_undriven)
+            except (Behind, *_AWAY) as away:
+                self._tell("undriven plans", f"not to be read now: {away}")
+                continue
+            except Discontinuity as damaged:
+                self._tell("undriven plans", f"what was known stays: {damaged}")
+                continue
+            self._tell("undriven plans", "")
+            for about in {one for one in self._said if one.startswith(_OF_PLAN)} | found.keys():
+                self._tell(about, found.get(about, ""))
+
+    def _read_undriven(self) -> dict[str, str]:
+        with self._stack.database.reading(self._stack.settings.book) as connection:
+            found = undriven_plans(connection, lowest_position(connection), self._clock())
+        return {
+            f"{_OF_PLAN}{one.site}": f"nobody drives {', '.join(one.devices) or 'it: it has no storage'}"
+            for one in found
+        }
+
     async def _commissioned(self, door: WatchedDoor, fleet: Fleet) -> None:
         """Which devices have passed their step test as they stand in the file; which are another's still."""
         while True:
@@ -291,15 +320,22 @@ class DrivingRole:
             asked = board.asked
             if asked is not None and asked.asked != answered:
                 begun = time.monotonic()
-                answered = asked.asked
+                answered, stands = asked.asked, board.stands(asked)
                 self._say(f"STOP ordered here by {asked.by}: {asked.reason}")
+                if stands:
+                    self._say(f"emergency {stands} stands for it already: no other is ordered")
                 outcomes = await fleet.stops.verified()
                 failed = {one.device: one.why for one in outcomes if not one.verified}
                 verified = sum(one.verified for one in outcomes)
                 took_ms = round((time.monotonic() - begun) * 1000)
                 self._folder.answer(
                     StopAnswer(
-                        id=answered, devices=len(outcomes), verified=verified, failed=failed, took_ms=took_ms
+                        id=answered,
+                        devices=len(outcomes),
+                        verified=verified,
+                        failed=failed,
+                        took_ms=took_ms,
+                        stands=stands,
                     )
                 )
                 self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W within {took_ms} ms")

@@ -99,6 +99,16 @@ class Emergencies(msgspec.Struct, frozen=True):
         ]
         return tuple(sorted(found, key=lambda one: (KINDS.index(one.order.kind), -one.number)))
 
+    def same(self, order: EmergencyOrder, by: str, now: datetime) -> tuple[Emergency, ...]:
+        """Those in force that order the same of the same, by whom: in whatever order they are named."""
+        return tuple(
+            one
+            for one in self.open
+            if one.by == by
+            and (one.order.until is None or now < one.order.until)
+            and _unordered(one.order) == _unordered(order)
+        )
+
 
 class EmergencyOrdered(msgspec.Struct, frozen=True, tag_field="kind", tag="emergency.ordered.v1"):
     number: int
@@ -127,7 +137,8 @@ class EmergencyEnded(msgspec.Struct, frozen=True, tag_field="kind", tag="emergen
 
 class OrderEmergency(msgspec.Struct, frozen=True):
     """Order an emergency; nobody need be asked. Who it names is registered: a name that is misspelt would
-    stop nothing, and nobody would know."""
+    stop nothing, and nobody would know. The same again, from the same person for the same reason, is the one
+    that stands: a second one would stand on when that is ended."""
 
     order: EmergencyOrder
     by: str
@@ -153,7 +164,7 @@ class OrderEmergency(msgspec.Struct, frozen=True):
     ) -> tuple[EmergencyOrdered]:
         """Raises:
         Refused: `id`, `reason`; `unknown_device`, `unknown_site` for a name of the scope that is not
-            registered; `emergency_until` when that is past."""
+            registered; `emergency_until` when that is past; `exists` names the one that stands."""
         checked_id(self.by, "by")
         unknown = [one.partition(".")[2] for one in self.reads if others.get(one) is None]
         if unknown:
@@ -162,8 +173,12 @@ class OrderEmergency(msgspec.Struct, frozen=True):
             raise Refused(f"unknown_{kind}", wrong, place="scope.names")
         if self.order.until is not None and self.order.until <= now:
             raise Refused("emergency_until", "that is past already", place="until")
-        count = 0 if state is None else state.count
-        return (EmergencyOrdered(count + 1, self.order, self.by, _checked_reason(self.reason), now),)
+        before, reason = state or Emergencies(), _checked_reason(self.reason)
+        for one in before.same(self.order, self.by, now):
+            if one.reason == reason:
+                wrong = f"emergency {one.number} stands, ordered at {one.at.isoformat()}: it needs no other"
+                raise Refused("exists", wrong, place="kind")
+        return (EmergencyOrdered(before.count + 1, self.order, self.by, reason, now),)
 
 
 class EndEmergency(msgspec.Struct, frozen=True):
@@ -194,6 +209,10 @@ class EndEmergency(msgspec.Struct, frozen=True):
         if found.order.kind == "stop_all" and found.by == self.by:
             raise Refused("four_eyes", f"{self.by} ordered this stop; another must end it", place="actor")
         return (EmergencyEnded(self.number, self.by, _checked_reason(self.reason), now),)
+
+
+def _unordered(order: EmergencyOrder) -> tuple[object, ...]:
+    return order.kind, order.scope.kind, frozenset(order.scope.names), order.power_w, order.until
 
 
 def _checked_reason(text: str) -> str:

@@ -39,8 +39,19 @@ STUCK_MS: Final[Mapping[Role, int]] = MappingProxyType(
         "meter_export_wh": 3_600_000,
     }
 )
-"""How long a value may stay the same while others of these move. A power of 0 is rest, and a register that
-stays beside one that grows is a direction that nothing flows in: neither is stuck."""
+"""How long a value may stay the same while others of these move.
+
+What stays because nothing happens is not stuck. A power of 0 is rest, at night behind a controller that lets
+nothing out as well. A register that stays beside one that grows is a direction that nothing flows in, and one
+through which the meter's own power has sent less than `STEP_WH` has nothing to show yet. Any other power that
+is the same watt for a minute while the voltage moves is doubted: no connection draws that. A doubted value is
+marked, and stays what was read.
+"""
+STEP_WH: Final = 1_000
+"""The coarsest registers count whole kWh."""
+_STEP_WMS: Final = STEP_WH * 3_600_000
+_INTO: Final[Mapping[Role, int]] = MappingProxyType({"meter_import_wh": -1, "meter_export_wh": 1})
+"""The sign of the meter's power that counts in it."""
 _MAY_REST: Final = frozenset({"active_power", "meter_power"})
 _TWINS: Final[Mapping[Role, Role]] = MappingProxyType(
     {"meter_import_wh": "meter_export_wh", "meter_export_wh": "meter_import_wh"}
@@ -96,6 +107,8 @@ class GapWatch:
         self._still: dict[Role, _Still] = {}
         self._lost_since: int | None = None
         self._skewed = False
+        self._power_w: int | None = None
+        self._flowed_wms: dict[Role, int] = {}
 
     def seen(self, sample: Sample) -> tuple[Mark, ...]:
         """What the sample shows to be missing before it, or to be doubted in it.
@@ -114,6 +127,7 @@ class GapWatch:
         self._last = sample
         marks += self._answering(last, sample)
         marks += self._skew(sample)
+        self._flow(last, sample)
         marks += self._stuck(sample)
         return tuple(marks)
 
@@ -160,6 +174,16 @@ class GapWatch:
             why = f"the device's clock is {abs(apart)} ms {where} ours"
             yield Mark("skew", self.device, sample.at_ms, sample.at_ms, 0, why)
 
+    def _flow(self, last: Sample | None, sample: Sample) -> None:
+        """What a register that stays ought to have counted, by the meter's own power: for doubt alone."""
+        if last is not None and self._power_w is not None and 0 < sample.at_ms - last.at_ms <= UNSEEN_MS:
+            for role, sign in _INTO.items():
+                flowed = max(sign * self._power_w, 0) * (sample.at_ms - last.at_ms)
+                self._flowed_wms[role] = self._flowed_wms.get(role, 0) + flowed
+        power_w = sample.value("meter_power")
+        if power_w is not None or sample.lost:
+            self._power_w = power_w
+
     def _stuck(self, sample: Sample) -> Iterable[Mark]:
         """A sample that skips the role says nothing of it; a hole begins the watch anew."""
         values = {role: value for role in STUCK_MS if (value := sample.value(role)) is not None}
@@ -168,11 +192,12 @@ class GapWatch:
             still = self._still.get(role)
             if still is None or role in moved:
                 self._still[role] = _Still(value, sample.at_ms)
+                self._flowed_wms.pop(role, None)
                 continue
             others = moved - {role, _TWINS.get(role, role)}
             still = msgspec.structs.replace(still, moves=still.moves + bool(others))
             stayed = sample.at_ms - still.since_ms
-            rests = role in _MAY_REST and value == 0
+            rests = (role in _MAY_REST and value == 0) or self._flowed_wms.get(role, _STEP_WMS) < _STEP_WMS
             long = stayed >= STUCK_MS[role] and still.moves >= _MOVES_MIN
             if long and not still.told and not rests and not self._twin_grows(role, still):
                 still = msgspec.structs.replace(still, told=True)

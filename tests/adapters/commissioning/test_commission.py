@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,8 +161,6 @@ def test_a_test_that_was_killed_holds_the_site_until_its_time_is_over(book: Benc
         door.execute(TakeLease("bess-1", holder, day, lasts_s, 5_000), command_id=holder, actor="a")
 
     assert not running()
-    take("driver-1", 60)
-    assert not running(), "a driver is no test"
     at.ms += 70_000
     take("commission-1", LEASE_S)
     assert running()
@@ -180,6 +178,47 @@ def test_a_test_that_was_killed_holds_the_site_until_its_time_is_over(book: Benc
     assert running()
     at.ms += 1
     assert not running()
+
+
+def test_a_driver_at_the_site_holds_a_step_test_off_and_ends_one_that_runs(
+    book: Bench, tmp_path: Path
+) -> None:
+    rig = Rig(metered=False)
+    clock = _SlowClock(rig.time)
+    door = FrontDoor(book.recorder, clock, lambda: None)
+    more = RegisterDevice(Period(sample.AUGUST), Device("bess-2", "S1", "battery", 250_000, 500_000))
+    door.execute(more, command_id="bess-2", actor="setup")
+    holders = HolderFiles(tmp_path)
+
+    def take(holder: str) -> None:
+        lease = TakeLease("bess-2", holder, clock().date(), 60, 5_000)
+        door.execute(lease, command_id=holder, actor=holder)
+
+    def test(told: Callable[[object], None] = lambda _: None) -> CommissioningReport:
+        return commission(
+            door, clock, DEVICE, rig.port, step_plan(REAL),
+            by="ada", sleep=rig.time.sleep, told=told, holders=holders, others=["bess-2"],
+        )[0]  # fmt: skip
+
+    take("drive-1")
+    with pytest.raises(Refused, match="drive-1 may write to bess-2 at the same site") as refused:
+        test()
+    assert (refused.value.code, refused.value.place, rig.port.commanded) == ("lease_held", "bess-2", [])
+    with holders.living("drive-1"):
+        pass
+    assert test().passed, "a driver of this folder that has ended tells nothing more"
+    rig.time.ms += 70_000
+    rig.port.commanded.clear()
+    begun: list[object] = []
+
+    def told(step: object) -> None:
+        if not begun:
+            take("drive-2")
+        begun.append(step)
+
+    with pytest.raises(Refused, match="drive-2 may write to bess-2 at the same site"):
+        test(told)
+    assert set(rig.port.commanded) == {0}, "nothing is raised beside it, and the device is left still"
 
 
 @pytest.mark.fault

@@ -97,26 +97,26 @@ class DriverBook:
         )  # fmt: skip
         self.do(RecordCommissioning(report, "ada"))
 
-    def plan(self, *setpoint_w: int, regulation_w: tuple[int, ...] = ()) -> int:
-        """A plan of S1 from the quarter-hour that it is now on."""
+    def plan(self, *setpoint_w: int, regulation_w: tuple[int, ...] = (), site: str = "S1") -> int:
+        """A plan of the site from the quarter-hour that it is now on."""
         second = int(now().timestamp()) // 900 * 900
         start = datetime.fromtimestamp(second, UTC)
         whole = np.array(setpoint_w, dtype=np.int64)
         band = np.array(regulation_w, dtype=np.int64)
         day = (start + timedelta(hours=8)).date()
         head = PlanHead(
-            portfolio="S1", day=day, start=start, interval_s=900, count=len(whole), trigger="asked",
+            portfolio=site, day=day, start=start, interval_s=900, count=len(whole), trigger="asked",
             inputs=f"{self._count}", basis="hold", reason="", objective="cost", objective_micro=None,
             bound_micro=None, gap_ppm=None, solver_ms=0,
         )  # fmt: skip
-        site = PlannedSite(
-            id="S1", setpoint_w=whole, stored_wh=whole * 0 + 1, curtailed_w=whole * 0, spot_w=whole * 0,
+        planned = PlannedSite(
+            id=site, setpoint_w=whole, stored_wh=whole * 0 + 1, curtailed_w=whole * 0, spot_w=whole * 0,
             regulation_w=band, response_w=band[:0],
         )  # fmt: skip
-        held = self.stack.door.state(plan_aggregate("S1", day))
+        held = self.stack.door.state(plan_aggregate(site, day))
         number = held.number + 1 if isinstance(held, NumberedPlan) else 1
         self._count += 1
-        wishes = [Wish(command, f"plan-{self._count}") for command in commands_of(head, number, (site,))]
+        wishes = [Wish(command, f"plan-{self._count}") for command in commands_of(head, number, (planned,))]
         return self.stack.door.execute_all(wishes, actor="planner")[0].sequence
 
     @asynccontextmanager

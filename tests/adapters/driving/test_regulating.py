@@ -51,6 +51,12 @@ def signal(ppm: int, at: datetime, **given: Any) -> AgcSignal:
     return AgcSignal(signal_ppm=ppm, at=at, **fields)
 
 
+async def send(book: DriverBook, ppm: int) -> None:
+    body = msgspec.json.encode(signal(ppm, now()))
+    subject = signal_subject(book.bench.book, "S1")
+    await asyncio.to_thread(book.stack.client.run, book.stack.client.publish(subject, body))
+
+
 def test_a_signal_is_followed_within_the_band_without_another_intent(book: DriverBook) -> None:
     with peer("bess_swapped", *METER) as running:
         a = storage("a", running.ports[0])
@@ -61,11 +67,6 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
             standing = role.fleet.storages["a"].executor.standing if role.fleet else None
             return standing.target_w if standing is not None and standing.confirmed else None
 
-        async def send(ppm: int) -> None:
-            body = msgspec.json.encode(signal(ppm, now()))
-            subject = signal_subject(book.bench.book, "S1")
-            await asyncio.to_thread(book.stack.client.run, book.stack.client.publish(subject, body))
-
         async def driven() -> None:
             async with book.driving(a, grid_meter(running.ports[0])) as role:
                 await book.until(lambda: told(role) == 50 * KW)
@@ -74,7 +75,7 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
                 assert before is not None
                 assert (before.setpoint.band_w, before.setpoint.origin) == (40 * KW, "regulation")
                 for ppm, power_w in ((500_000, 70 * KW), (-1_000_000, 10 * KW)):
-                    await send(ppm)
+                    await send(book, ppm)
                     took = await book.until(lambda power_w=power_w: told(role) == power_w)  # type: ignore[misc]
                     assert took < 2.0
                     assert running.truth()["setpoint_w"] == power_w
@@ -87,6 +88,48 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
                 )
                 await book.until(lambda: any("no signal" in line for line in book.said))
                 assert told(role) == 10 * KW
+
+        asyncio.run(driven())
+
+
+@pytest.mark.fault
+def test_a_device_that_acknowledges_the_signal_and_does_nothing_leaves_the_band_to_others(
+    book: DriverBook,
+) -> None:
+    with peer("bess_swapped", *METER, "--count", "2") as running:
+        a, b = (storage(name, port) for name, port in zip("ab", running.ports, strict=True))
+        book.furnish((a, b))
+        book.plan(60 * KW, 60 * KW, regulation_w=(80 * KW, 80 * KW))
+
+        async def driven() -> None:
+            async with book.driving(a, b, grid_meter(running.ports[0])) as role:
+
+                def bands() -> tuple[int, ...]:
+                    found = [] if role.fleet is None else [*role.fleet.storages.values()]
+                    standing = [one.executor.standing for one in found]
+                    return tuple(one.setpoint.band_w for one in standing if one is not None and one.confirmed)
+
+                async def signals() -> None:
+                    while True:
+                        await send(book, 500_000)
+                        await asyncio.sleep(4)
+
+                await book.until(lambda: bands() == (40 * KW, 40 * KW))
+                await book.until(lambda: running.truth(0)["power_w"] == 30 * KW)
+                running.fault("acknowledge_only")
+                sending = asyncio.create_task(signals())
+                try:
+                    await book.until(lambda: bands() == (0, 80 * KW), 60)
+                    await book.until(lambda: running.truth(1)["power_w"] == 70 * KW)
+                    assert running.truth(0)["power_w"] <= 30 * KW, "its watchdog has ended it, or not yet"
+                    await book.until(
+                        lambda: any("a: alarm meter_disagrees" in line for line in book.said), 60
+                    )
+                finally:
+                    sending.cancel()
+                assert not any("b: alarm" in line for line in book.said)
+                assert role.fleet is not None
+                assert role.fleet.storages["a"].still.why.startswith("it stays at 30000 W while a signal")
 
         asyncio.run(driven())
 

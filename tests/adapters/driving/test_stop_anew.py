@@ -10,7 +10,14 @@ import pytest
 
 from adapters.cli.drive import _stop
 from adapters.driving.emergencies import local_stop
-from dispatch.control.emergency import EmergencyOrder, OrderEmergency, Scope
+from dispatch.control.emergency import (
+    AGGREGATE,
+    Emergencies,
+    EmergencyOrder,
+    EndEmergency,
+    OrderEmergency,
+    Scope,
+)
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import DriverBook, driver_book, now, storage
@@ -48,6 +55,40 @@ def test_a_stop_that_stands_is_verified_anew_and_a_silent_device_is_named(
 
         asyncio.run(driven())
     assert any(line.startswith("b is not stopped: ") for line in book.said)
+
+
+def test_a_stop_that_is_ordered_again_at_the_machine_is_the_one_that_stands(
+    book: DriverBook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+
+        async def driven() -> None:
+            async with book.driving(a) as role:
+
+                def numbers() -> list[int]:
+                    found = book.stack.door.state(AGGREGATE)
+                    return [one.number for one in found.open] if isinstance(found, Emergencies) else []
+
+                async def stop(reason: str) -> str:
+                    assert await asyncio.to_thread(_stop, book.folder, "guard-1", reason, now()) == 0
+                    await book.until(lambda: not book.folder.stop_file.path.exists())
+                    return capsys.readouterr().out
+
+                await book.until(lambda: bool(role.fleet) and all(one.ready for one in role.fleet.executors))
+                assert "already" not in await stop("smoke")
+                assert "emergency 1 stands for it already: no other is ordered" in await stop("smoke")
+                assert numbers() == [1]
+                assert "already" not in await stop("fire")
+                assert numbers() == [1, 2]
+                for number in (1, 2):
+                    await asyncio.to_thread(book.do, EndEmergency(number, "bert", "over"))
+                await book.until(lambda: role.fleet is not None and not role.fleet.stops.standing(now()).open)
+                assert "already" not in await stop("smoke")
+                assert numbers() == [3], "what was ended stands for nothing"
+
+        asyncio.run(driven())
 
 
 def test_a_local_stop_that_is_asked_for_again_is_looked_at_again(book: DriverBook) -> None:

@@ -164,6 +164,18 @@ def test_what_was_read_is_not_said_to_stand(bench: Bench, run: Terminal) -> None
     assert first().endswith("and nobody drives it now")
 
 
+def test_an_emergency_that_is_ordered_again_by_another_request_is_the_one_that_stands(api: Api) -> None:
+    assert api.post("/v1/emergencies", STOP, "operator").status_code == 201
+    again = problem(api.post("/v1/emergencies", STOP, "operator"), 409, "exists", "kind")
+    assert again["detail"].startswith("emergency 1 stands, ordered at 2026-08-03T12:0")
+    assert api.post("/v1/emergencies", STOP | {"reason": "fire"}, "operator").status_code == 201
+    assert api.post("/v1/emergencies/1/ending", {"reason": "over"}, "admin").status_code == 201
+    assert api.post("/v1/emergencies", STOP, "operator").status_code == 201
+    api.wait()
+    shown = api.get("/v1/emergencies", "auditor").json()
+    assert [one["emergency"]["number"] for one in shown["items"]] == [3, 2]
+
+
 def test_a_storage_without_a_living_driver_is_told(bench: Bench, run: Terminal) -> None:
     since = Period(datetime(2026, 1, 1, tzinfo=UTC))
     for device in (Device("b", "S1", "pcs", 1, 1), Device("pv", "S1", "pv_inverter", 1, 0)):

@@ -94,6 +94,34 @@ def test_an_order_names_only_what_is_registered() -> None:
     assert book.do(OrderEmergency(order("stop_all", Scope("device", (DEVICE, DEVICE))), "anna", "smoke"))
 
 
+def test_the_same_again_is_the_one_that_stands_unless_something_differs() -> None:
+    book = PureBook()
+    book.states["site.S2"] = book.states["site.S1"]
+    soon = START + timedelta(minutes=5)
+    stop = order("stop_all", Scope("site", ("S1", "S2")))
+    respond = order("respond_now", BOOK, 500, until=soon)
+    assert book.do(OrderEmergency(stop, "anna", "smoke")).number == 1
+    assert book.do(OrderEmergency(respond, "anna", "call")).number == 2
+    with pytest.raises(Refused, match="emergency 1 stands, ordered at") as refused:
+        book.do(OrderEmergency(order("stop_all", Scope("site", ("S2", "S1", "S2"))), "anna", "smoke"))
+    assert (refused.value.code, refused.value.place) == ("exists", "kind")
+    assert book.refused(OrderEmergency(respond, "anna", "call")) == "exists"
+    others = [
+        OrderEmergency(stop, "bert", "smoke"),
+        OrderEmergency(stop, "anna", "fire"),
+        OrderEmergency(order("stop_all", Scope("site", ("S1",))), "anna", "smoke"),
+        OrderEmergency(order("hold", Scope("site", ("S1", "S2"))), "anna", "smoke"),
+        OrderEmergency(order("respond_now", BOOK, 600, until=soon), "anna", "call"),
+        OrderEmergency(order("respond_now", BOOK, 500), "anna", "call"),
+    ]
+    assert [book.do(one).number for one in others] == [3, 4, 5, 6, 7, 8]
+    book.do(EndEmergency(1, "bert", "over"))
+    assert book.do(OrderEmergency(stop, "anna", "smoke")).number == 9, "the one that stood is over"
+    book.wait(300)
+    later = order("respond_now", BOOK, 500, until=book.now + timedelta(minutes=5))
+    assert book.do(OrderEmergency(later, "anna", "call")).number == 10
+
+
 def stand(number: int, kind: EmergencyKind, power_w: int | None = None) -> Emergency:
     return Emergency(number, order(kind, BOOK, power_w), "anna", "why", START)
 

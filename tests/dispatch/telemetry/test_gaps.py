@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,7 +102,30 @@ def test_a_direction_that_nothing_flows_in_is_not_stuck() -> None:
     taken = (valued(n, meter_import_wh=n, meter_export_wh=77, meter_power=-n) for n in range(1, hours, 20))
     assert "stuck" not in kinds(taken)
     both = (valued(n, meter_import_wh=5, meter_export_wh=77, meter_power=-n) for n in range(1, hours, 20))
-    assert kinds(both).count("stuck") == 2
+    (mark,) = (mark for mark in marks(both) if mark.kind == "stuck")
+    assert "meter_import_wh is 5" in mark.why, "nothing flowed out"
+    untold = (valued(n, meter_import_wh=5, meter_export_wh=77, grid_voltage=n) for n in range(1, hours, 20))
+    assert kinds(untold).count("stuck") == 2, "what flowed nobody knows"
+
+
+def at_night(power_w: Callable[[int], int], *, hours: int = 10) -> Iterator[Sample]:
+    """A meter at the connection whose registers stay while the voltage moves, each 10 s."""
+    for n in range(hours * 360):
+        values = {"meter_power": power_w(n), "meter_import_wh": 5, "meter_export_wh": 7, "grid_voltage": n}
+        yield msgspec.structs.replace(valued(n + 1, **values), at_ms=T0 + 10_000 * n)
+
+
+def test_a_connection_at_which_nothing_flows_at_night_is_not_stuck() -> None:
+    assert marks(at_night(lambda _: 0)) == ()
+    assert marks(at_night(lambda n: 20 if n % 2 else -20)) == (), "about 0: 100 Wh each way"
+
+
+def test_a_connection_that_shows_power_and_counts_nothing_is_stuck() -> None:
+    drawn = list(marks(at_night(lambda n: -4000 if n % 2 else 0)))
+    assert [(mark.kind, mark.why.split()[0]) for mark in drawn] == [("stuck", "meter_import_wh")]
+    assert drawn[0].end_ms - drawn[0].start_ms == STUCK_MS["meter_import_wh"]
+    frozen = list(marks(at_night(lambda _: 5000)))
+    assert [mark.why.split()[0] for mark in frozen] == ["meter_power", "meter_export_wh"]
 
 
 def test_a_watch_tells_as_it_goes() -> None:
