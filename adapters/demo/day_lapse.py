@@ -19,8 +19,9 @@ from ledger.refusal import Refused
 
 _LOOK_S: Final = 0.004
 _STARTED_S: Final = 30.0
-SETTLED_S: Final = 3.0
-"""How long devices have to show what they were told; what takes longer is told later."""
+SETTLED_S: Final = 30.0
+"""How long devices have to show what they were told: far longer than they need on a machine that does much
+else, because what they do not show yet is not done for the quarter-hour that is lapsed then."""
 
 
 class DayLapse:

@@ -62,8 +62,12 @@ def tell(book: DrivenBook) -> None:
     book.clock.move_to(END + _MORNING)
     settled = _settle(book)
     SettlingCommands(book.stack.door, book.stack.database, book.say).turn()
-    figures = day_figures(book, settled.result)
-    check_agreement(figures)
+    try:
+        figures = day_figures(book, settled.result)
+        check_agreement(figures)
+    except Refused as refused:
+        anew = f"the day stands as it was driven: without {book.stack.settings.state}, it is driven anew"
+        raise Refused(refused.code, f"{refused.reason}; {anew}", place=refused.place) from None
     day_table.show(book, figures, settled)
 
 
