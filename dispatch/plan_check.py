@@ -7,7 +7,7 @@ what is committed to markets, and the exclusivity matrix as settlement will appl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -55,8 +55,9 @@ ROUNDING: Final = Tolerance()
 class SiteLimits(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What a site's storage and meter can do. W and Wh; arrays per interval; efficiencies in millionths.
 
-    `floor_wh` includes what must stay in reserve. `baseline_w` has a number for each slot of the response.
-    A limit that is None does not exist.
+    `floor_wh` includes what must stay in reserve. `discharge_wh_max` is what each day may still take out of
+    the cells; `day` says which of these days, the first being 0, each interval is of (None: all of the
+    first). `baseline_w` has a number for each slot of the response. A limit that is None does not exist.
     """
 
     id: str
@@ -73,10 +74,15 @@ class SiteLimits(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     charge_efficiency_ppm: int
     discharge_efficiency_ppm: int
     loss_ppm: int = 0
-    discharge_wh_max: int | None = None
+    discharge_wh_max: tuple[int, ...] | None = None
+    day: Whole | None = None
     ramp_w: int | None = None
     start_setpoint_w: int = 0
     baseline_w: Whole | None = None
+
+    def days(self) -> Whole:
+        """Which day of `discharge_wh_max` each interval is of."""
+        return np.zeros(len(self.load_w), dtype=np.int64) if self.day is None else self.day
 
 
 class Markets(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -136,6 +142,38 @@ def check_site(
     _check_response(limits, markets, planned, net, tolerance, found)
     _check_cycles(limits, markets, planned, tolerance, found)
     return tuple(found.violations)
+
+
+class Overrun(NamedTuple):
+    """By how much a plan overruns limits in all, in the order in which they may: what is stored (with what a
+    day may use) least of all, then the meter's import and export, then the ramp. Wh and W, summed."""
+
+    energy_wh: int
+    meter_w: int
+    ramp_w: int
+
+
+def overrun(limits: SiteLimits, planned: PlannedSite, tolerance: Tolerance = ROUNDING) -> Overrun:
+    """How far limits that may give way are overrun, rounding aside."""
+    setpoint = planned.setpoint_w
+    stored = _stored(limits, setpoint)
+    energy = _beyond(limits.floor_wh - stored, tolerance.energy_wh)
+    energy += _beyond(stored - limits.ceiling_wh, tolerance.energy_wh)
+    found = _Found(limits.id)
+    _check_cycles(limits, Markets(), planned, tolerance, found)
+    energy += sum(one.excess for one in found.violations)
+    net = limits.load_w - limits.pv_w + planned.curtailed_w - setpoint
+    meter = _beyond(net - limits.import_w_max, tolerance.power_w)
+    meter += _beyond(-net - limits.export_w_max, tolerance.power_w)
+    ramp = 0
+    if limits.ramp_w is not None:
+        steps = np.abs(np.diff(setpoint, prepend=limits.start_setpoint_w))
+        ramp = _beyond(steps - limits.ramp_w, tolerance.power_w)
+    return Overrun(energy, meter, ramp)
+
+
+def _beyond(excess: Whole, tolerance: int) -> int:
+    return int(excess[excess > tolerance].sum())
 
 
 def check_portfolio(
@@ -319,7 +357,13 @@ def _check_cycles(
 ) -> None:
     if limits.discharge_wh_max is None:
         return
-    discharged = int(np.maximum(planned.setpoint_w, 0).sum()) * limits.interval_s * _PPM
-    used = discharged // (limits.discharge_efficiency_ppm * _S_PER_HOUR)
-    used += int(planned.regulation_w.sum()) * markets.call_wh_per_kw // _MILLI
-    found.above("cycles", np.array([used - limits.discharge_wh_max]), tolerance.energy_wh)
+    day, setpoint = limits.days(), np.maximum(planned.setpoint_w, 0)
+    for number, most in enumerate(limits.discharge_wh_max):
+        discharged = int(setpoint[day == number].sum()) * limits.interval_s * _PPM
+        used = discharged // (limits.discharge_efficiency_ppm * _S_PER_HOUR)
+        if markets.block is not None:
+            begins = day[np.searchsorted(markets.block, np.arange(len(planned.regulation_w)))]
+            called = int(planned.regulation_w[begins == number].sum())
+            used += called * markets.call_wh_per_kw // _MILLI
+        first = np.flatnonzero(day == number)[:1]
+        found.above("cycles", np.array([used - most]), tolerance.energy_wh, first)

@@ -16,7 +16,7 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
 from adapters.stack import running
-from dispatch.planning.plan_record import PlanHead
+from dispatch.planning.plan_record import PlanHead, money
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 from ledger.site import Site
@@ -39,6 +39,12 @@ def add_to(app: App, session: Session) -> None:
         day: Annotated[date | None, Parameter(help="the first local day; if not stated tomorrow")] = None,
         *,
         days: int = 1,
+        objective: Annotated[
+            str, Parameter(help="weights of cost, revenue and grid_support, or these in order")
+        ] = "cost=1,revenue=1",
+        support: Annotated[
+            str | None, Parameter(help="local hours in which grid_support counts, such as 17:00-21:00")
+        ] = None,
         role: Annotated[
             bool, Parameter(negative=(), help="plan everything, every quarter-hour, until stopped")
         ] = False,
@@ -48,24 +54,29 @@ def add_to(app: App, session: Session) -> None:
         Of a day that has begun, what is left of it. With --role each unit and site whose storage's terms are
         stated: each quarter-hour anew, tomorrow's day from 08:00 on, and at once when a site is lost, a limit
         is imposed or a response is called. It may be killed at any moment.
+
+        --objective cost=1,revenue=1,grid_support=0.05 minimises one weighted sum, in which grid_support is
+        money per kWh; --objective 'grid_support>cost' makes the first as good as it can be, then the second.
         """
         if role == (portfolio is not None):
             raise Refused("plan_asked", "name a unit or a site, or state --role", place="PORTFOLIO")
         if portfolio is None:
-            _run(session)
+            _run(session, objective, support)
             return
         # The optimiser takes a second to import: no other command pays for it.
         from adapters.planning.planner import Planner, next_day
         from adapters.planning.portfolio import portfolio_of
         from adapters.planning.solver_process import SolverProcess
+        from dispatch.planning.aims import aims_of
 
+        aims = aims_of(objective, support)
         with session.open() as stack, SolverProcess() as solver:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
                 zone = portfolio_of(connection, position, portfolio, stack.clock()).zone
             first = next_day(zone, stack.clock()) if day is None else day
-            made = Planner(stack.door, stack.database, solver, stack.clock).plan(portfolio, first, days=days)
-            print(_made(made))
+            planner = Planner(stack.door, stack.database, solver, stack.clock, aims)
+            print(_made(planner.plan(portfolio, first, days=days)))
 
     @group.command
     def show(
@@ -85,11 +96,13 @@ def add_to(app: App, session: Session) -> None:
             print("\n".join(text(found, zone)))
 
 
-def _run(session: Session) -> None:
+def _run(session: Session, objective: str, support: str | None) -> None:
     from adapters.planning.planner import Planner
     from adapters.planning.planning_role import PlanningRole
     from adapters.planning.solver_process import SolverProcess
+    from dispatch.planning.aims import aims_of
 
+    aims = aims_of(objective, support)
     check_folder(session.settings)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,7 +112,7 @@ def _run(session: Session) -> None:
         projecting(stack),
         SolverProcess() as solver,
     ):
-        planner = Planner(stack.door, stack.database, solver, stack.clock)
+        planner = Planner(stack.door, stack.database, solver, stack.clock, aims)
         PlanningRole(planner, stack.database, stack.settings.book, stack.clock, _say).run(stopping)
 
 
@@ -128,6 +141,8 @@ def _made(made: Made) -> str:
 
 def _remarks(head: PlanHead) -> list[str]:
     rows = [f"reason: {head.reason}"] if head.reason else []
+    if head.objective_micro is not None:
+        rows.append(f"objective: {head.objective}, {money(head.objective_micro)}")
     rows += [f"peak to hold at {site}: {power / _KW:.1f} kW" for site, power in sorted(head.peak_w.items())]
     told = (("trades", head.streams), ("does not trade", head.streams_left_out), ("note", head.notes),
             ("left out", head.refused), ("broken", head.violations))  # fmt: skip

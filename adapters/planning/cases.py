@@ -21,6 +21,7 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     `guarded` are the cases as they are to be solved: with the energy that is kept so that the peak in
     `peak_w` can be held. A plan that has to use it is none the worse for that.
+    `discharged_wh`: see `PlanHead`.
     `reasons` say what is done about commitments otherwise than was sold.
     `before` is the plan that holds at the start, `number` how many of the day there are by now. `refused`:
     the sites that cannot be planned, and why. `position`: the sequence number up to which the book was read.
@@ -31,6 +32,7 @@ class Cases(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     cases: tuple[SiteCase, ...]
     guarded: tuple[SiteCase, ...]
     peak_w: dict[str, int]
+    discharged_wh: dict[str, int]
     streams: Streams
     whole: tuple[SiteLimits, ...]
     taken: dict[str, Taken]

@@ -16,6 +16,7 @@ import numpy as np
 from adapters.front_door import FrontDoor, Wish
 from adapters.planning.cases import Cases
 from adapters.planning.peak_cases import Targets
+from adapters.planning.plan_notes import notes_of
 from adapters.planning.portfolio import (
     DAYS_MAX,
     Horizon,
@@ -28,10 +29,10 @@ from adapters.planning.site_cases import Asked, interval_of, refusals, site_case
 from adapters.planning.solver_process import Answer, SolverProcess
 from adapters.postgres.database import Database
 from adapters.settling import lowest_position, wait_until
-from dispatch.optimiser.lp import SolverError
 from dispatch.optimiser.market_terms import Regulation, Spot
 from dispatch.optimiser.request import PlanRequest
 from dispatch.plan_check import Markets, PlannedSite
+from dispatch.planning.aims import MONEY, Aims
 from dispatch.planning.choice import Before, Chosen, choose
 from dispatch.planning.following import follow
 from dispatch.planning.plan_record import NumberedPlan, PlanHead, Trigger, commands_of, plan_aggregate
@@ -39,7 +40,7 @@ from ledger.interval import zone_of
 from ledger.refusal import Refused
 
 ACTOR: Final = "planner"
-MODEL: Final = "plan.v3"
+MODEL: Final = "plan.v4"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
@@ -49,8 +50,6 @@ _S_PER_HOUR: Final = 3600
 _MICRO: Final = 1_000_000
 _SHORT_W: Final = 100
 """The check lets a plan be off by 20 Wh: 80 W of a quarter-hour."""
-_END_WH: Final = 100
-"""A target that is missed by less is met: setpoints are whole W."""
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -69,12 +68,18 @@ class Planner:
     """Plans one book's portfolios. Not to be used by two threads at once."""
 
     def __init__(
-        self, door: FrontDoor, database: Database, solver: SolverProcess, clock: Callable[[], datetime]
+        self,
+        door: FrontDoor,
+        database: Database,
+        solver: SolverProcess,
+        clock: Callable[[], datetime],
+        aims: Aims = MONEY,
     ) -> None:
         self._door = door
         self._database = database
         self._solver = solver
         self._clock = clock
+        self._aims = aims
         self._targets = Targets()
 
     def plan(
@@ -98,8 +103,9 @@ class Planner:
                 `site_cases`), `plan_overtaken` when another plan of the day was made meanwhile.
             Behind: nobody projects the book.
         """
-        cases, day = self._read(portfolio, at, days, stored_wh or {})
-        inputs = cases.digest(MODEL, portfolio, trigger)
+        cases, zone = self._read(portfolio, at, days, stored_wh or {})
+        day = day_of(zone, cases.horizon.start)
+        inputs = cases.digest(MODEL, portfolio, trigger, str(self._aims))
         known = self._known(portfolio, day, inputs, cases.position)
         if known is not None:
             return known
@@ -108,13 +114,11 @@ class Planner:
             interval_h=cases.horizon.interval_s / 3600,
             regulation=_regulation(cases),
             spot=_spot(cases),
+            objective=self._aims.over(cases.horizon.local(zone)),
             rules=cases.streams.matrix.rules,
         )
         rolling = "" if trigger in ("day_ahead", "asked") else portfolio
-        try:
-            answer = self._solver.solve(request, seconds, rolling=rolling)
-        except SolverError as error:
-            answer = Answer(None, "failed", str(error))
+        answer = self._solver.solve(request, seconds, rolling=rolling)
         chosen = choose(
             cases.cases,
             _markets(cases),
@@ -142,7 +146,8 @@ class Planner:
 
     def _read(
         self, name: str, at: date | datetime, days: int, stored_wh: Mapping[str, int]
-    ) -> tuple[Cases, date]:
+    ) -> tuple[Cases, str]:
+        """What is planned, and the portfolio's zone."""
         if not 1 <= days <= DAYS_MAX:
             raise Refused("plan_horizon", f"{days} is not 1..{DAYS_MAX} days", place="days")
         log = self._door.recorder.log
@@ -160,7 +165,7 @@ class Planner:
                 self._door.book,
                 Asked(portfolio, horizon, position, stored_wh, self._targets, self._clock()),
             )
-        return cases, day_of(portfolio.zone, horizon.start)
+        return cases, portfolio.zone
 
     def _known(self, portfolio: str, day: date, inputs: str, position: int) -> Made | None:
         """The day's newest plan, where it was made of the same inputs."""
@@ -183,7 +188,8 @@ class Planner:
         chosen: Chosen,
         short: list[str],
     ) -> PlanHead:
-        solved = answer.plan if chosen.basis in ("optimised", "incumbent", "relaxed") else None
+        whole = chosen.basis in ("optimised", "incumbent", "relaxed") and not chosen.apart
+        solved = answer.plan if whole else None
         broken = [f"{one.rule} at {one.site}[{one.interval}] by {one.excess}" for one in chosen.violations]
         return PlanHead(
             portfolio=portfolio,
@@ -195,16 +201,17 @@ class Planner:
             inputs=inputs,
             basis=chosen.basis,
             reason="; ".join((*cases.reasons, *((chosen.reason,) if chosen.reason else ()))),
-            objective="cost less revenue" if cases.streams.any else "cost",
+            objective=self._aims.text(trades=cases.streams.any),
             objective_micro=None if solved is None else solved.objective_micro,
             bound_micro=None if solved is None else solved.bound_micro,
             gap_ppm=None if solved is None else solved.gap_ppm,
             solver_ms=round(answer.seconds * 1000),
             peak_w=cases.peak_w,
+            discharged_wh=cases.discharged_wh,
             streams=cases.streams.used,
             streams_left_out=cases.streams.left_out,
             rests_on=cases.rests_on,
-            notes=(*cases.notes, *_ends(cases, chosen)),
+            notes=(*cases.notes, *notes_of(cases, solved, chosen)),
             refused=refusals(cases.refused),
             passed_over=chosen.passed_over,
             violations=(*broken, *short),
@@ -264,7 +271,8 @@ def _markets(cases: Cases) -> Markets:
 
 
 def _why(answer: Answer) -> str:
-    return answer.reason or answer.outcome
+    """Why there is no plan of the solver's; of one that does not pass the check, the check says why."""
+    return answer.reason or ("" if answer.outcome == "found" else answer.outcome)
 
 
 def _before(cases: Cases) -> Before | None:
@@ -294,17 +302,6 @@ def _physical(cases: Cases, chosen: Chosen) -> tuple[tuple[PlannedSite, ...], li
         spot = np.where(taken.spot_w != 0, done.setpoint_w, 0)
         sites.append(msgspec.structs.replace(done, spot_w=spot))
     return tuple(sites), short
-
-
-def _ends(cases: Cases, chosen: Chosen) -> list[str]:
-    """Sites that do not reach what they should hold at the end."""
-    found: list[str] = []
-    for case, planned in zip(cases.cases, chosen.sites, strict=True):
-        left = int(planned.stored_wh[-1])
-        if left < case.end_wh - _END_WH:
-            end = cases.horizon.end
-            found.append(f"{case.id}: holds {left} Wh of {case.end_wh} at the end, {end:%Y-%m-%dT%H:%M}Z")
-    return found
 
 
 def next_day(zone: str, now: datetime) -> date:

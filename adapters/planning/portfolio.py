@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.registered import Register
+from dispatch.plan_check import Whole
 from ledger.interval import midnight, zone_of
 from ledger.refusal import Refused
 from ledger.site import Site
@@ -43,6 +46,11 @@ class Horizon(msgspec.Struct, frozen=True):
     def at(self, number: int) -> datetime:
         """When the interval of that number begins."""
         return self.start + timedelta(seconds=self.interval_s * number)
+
+    def local(self, zone: str) -> list[datetime]:
+        """When the intervals begin there."""
+        at = zone_of(zone)
+        return [self.at(number).astimezone(at) for number in range(self.count)]
 
     def cut(self, count: int) -> Horizon:
         return msgspec.structs.replace(self, count=count)
@@ -87,6 +95,15 @@ def to_be_planned(units: Register[TradingUnit], stated: frozenset[str], instant:
 def day_of(zone: str, instant: datetime) -> date:
     """The local day of an instant."""
     return instant.astimezone(zone_of(zone)).date()
+
+
+@lru_cache(maxsize=64)
+def local_days(horizon: Horizon, zone: str) -> Whole:
+    """Which local day each interval begins on, the first being 0."""
+    days = [day_of(zone, horizon.at(number)).toordinal() for number in range(horizon.count)]
+    found = np.array(days, dtype=np.int64) - days[0]
+    found.setflags(write=False)
+    return found
 
 
 def horizon_of_days(zone: str, first: date, days: int, interval_s: int) -> Horizon:

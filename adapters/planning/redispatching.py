@@ -301,9 +301,7 @@ def _path(case: SiteCase, sold_w: Whole, price_micro: Whole) -> Whole:
     as_sold = follow(case.limits, sold_w)
     whole = case.to_optimise().storage
     end = min(max(int(as_sold.stored_wh[count - 1]) / 1000 - 1e-3, whole.floor_kwh), whole.ceiling_kwh)
-    storage = msgspec.structs.replace(
-        whole, availability=whole.availability[:count], reserve_kwh=whole.reserve_kwh[:count], end_kwh=end
-    )
+    storage = msgspec.structs.replace(whole.until(count), end_kwh=end)
     hours = case.limits.interval_s / _HOUR_S
     done = redispatch(storage, hours, sold_w[:count], price_micro, deviation_micro=DEVIATION_MICRO)
     wish = sold_w.copy()

@@ -15,10 +15,18 @@ import numpy as np
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.planning import registers
 from adapters.planning.cases import Cases
+from adapters.planning.day_discharge import began_before, taken_out
 from adapters.planning.demand_price import DemandPrice, demand_price
 from adapters.planning.matrix import policy_name
 from adapters.planning.peak_cases import PeakAsked, Targets
-from adapters.planning.portfolio import INTERVAL_S, Horizon, Portfolio, day_of, horizon_of_days
+from adapters.planning.portfolio import (
+    INTERVAL_S,
+    Horizon,
+    Portfolio,
+    day_of,
+    horizon_of_days,
+    local_days,
+)
 from adapters.planning.redispatching import AdjustAsked, AtSite, adjusted
 from adapters.planning.seen_storage import seen_at, stored_at
 from adapters.planning.site_power import Expected, Metered, expected
@@ -146,7 +154,13 @@ class _Reading:
         led = plan_at(self._connection, asked.position, asked.portfolio.id, horizon.start, leading=True)
         taken = takings(self._connection, asked.position, asked.portfolio, horizon)
         metered = [
-            Metered(one.site.document, one.meters, one.demand.since, one.demand.peak_s)
+            Metered(
+                one.site.document,
+                one.meters,
+                one.demand.since,
+                one.demand.peak_s,
+                began_before(one.terms.document, one.site.document.zone, horizon),
+            )
             for one in known.values()
         ]
         streams = self._streams(known, taken.of, horizon)
@@ -155,15 +169,20 @@ class _Reading:
         rests_on = [*taken.rests_on, *streams.rests_on]
         offered: list[AtSite] = []
         powers: dict[str, Expected] = {}
+        discharged: dict[str, int] = {}
         for name, power in expected(self._connection, self._book, metered, horizon, asked.position):
             try:
                 if isinstance(power, Refused):
                     raise power
-                case, source = self._case(known[name], power, horizon, led)
+                used, note = self._day_so_far(known[name], power, horizon, led)
+                case, source = self._case(known[name], power, horizon, led, used or 0)
             except Refused as problem:
                 refused.append(_of_site(problem, name))
                 continue
             powers[name] = power
+            if used is not None:
+                discharged[name] = used
+            notes += [note] if note else []
             offered.append(AtSite(case, known[name].site.document))
             rests_on += (*known[name].rests_on, *power.rests_on, source)
             notes += power.notes
@@ -201,6 +220,7 @@ class _Reading:
             cases=tuple(cases),
             guarded=tuple(guarded),
             peak_w=peaks,
+            discharged_wh=discharged,
             streams=streams,
             whole=tuple(one.case.limits for one in offered),
             taken=again.taken,
@@ -306,10 +326,10 @@ class _Reading:
         check_read(self._connection, Read(frozenset(names), frozenset()), self._asked.position)
 
     def _case(
-        self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None
+        self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None, used_wh: int
     ) -> tuple[SiteCase, str]:
         terms, site = one.terms.document, one.site.document
-        limits, source = self._limits(one, power, horizon, led)
+        limits, source = self._limits(one, power, horizon, led, used_wh)
         price = site.account.export_price
         sell = 0 if price is None else micro_of(price)
         case = SiteCase(
@@ -321,19 +341,30 @@ class _Reading:
             peak_price_micro=one.demand.price_micro,
             wear_micro=terms.wear_micro,
             barred=_barred(one.contract),
+            weights={stream: permille * 1000 for stream, permille in terms.stream_permille.items()},
         )
         case.to_optimise()
         return case, source
 
-    def _limits(
+    def _day_so_far(
         self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None
+    ) -> tuple[int | None, str]:
+        terms, zone = one.terms.document, one.site.document.zone
+        if terms.day_discharge_wh is None:
+            return None, ""
+        began = began_before(terms, zone, horizon)
+        if began is None:
+            return 0, ""
+        return taken_out(one.site.id, terms, power.discharged, (began, horizon.start), led)
+
+    def _limits(
+        self, one: _Known, power: Expected, horizon: Horizon, led: RecordedPlan | None, used_wh: int
     ) -> tuple[SiteLimits, str]:
         terms, count = one.terms.document, horizon.count
         start_wh, setpoint_w, source = self._start(one, led)
         ramp = terms.ramp_w_per_min
-        day_s = 86_400
-        days = -(-horizon.interval_s * count // day_s)
-        used = terms.day_discharge_wh
+        day, most = local_days(horizon, one.site.document.zone), terms.day_discharge_wh
+        each = None if most is None else (max(0, most - used_wh), *(most,) * int(day[-1]))
         limits = SiteLimits(
             id=one.site.id,
             interval_s=horizon.interval_s,
@@ -348,7 +379,8 @@ class _Reading:
             start_wh=start_wh,
             charge_efficiency_ppm=terms.charge_ppm,
             discharge_efficiency_ppm=terms.discharge_ppm,
-            discharge_wh_max=None if used is None else used * days,
+            discharge_wh_max=each,
+            day=None if most is None else day,
             ramp_w=None if ramp is None else ramp * horizon.interval_s // 60,
             start_setpoint_w=setpoint_w,
         )

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
+from adapters.planning.day_discharge import Discharged
 from adapters.planning.portfolio import Horizon, day_of
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month
@@ -41,24 +42,28 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Metered(NamedTuple):
-    """A site, its meters, and since when its billed peak is asked for (None: it is not)."""
+    """A site, its meters, since when its billed peak, and since when its storage's discharge is asked for
+    (None: it is not)."""
 
     site: Site
     meters: tuple[Meter, ...]
     peak_since: datetime | None
     peak_s: int
+    discharge_since: datetime | None = None
 
 
 class Expected(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """W per interval. `peak_w` is the highest mean net import since the billing period began, 0 at least.
 
-    `seen` is what the site used in the weeks before, where its peak is billed and its meters tell it.
+    `seen` is what the site used in the weeks before, where its peak is billed and its meters tell it;
+    `discharged` what its storage gave since that was asked for, None where no meter tells it.
     """
 
     load_w: Whole
     pv_w: Whole
     peak_w: int
     seen: SeenLoad | None
+    discharged: Discharged | None
     rests_on: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -108,13 +113,15 @@ def _of(one: Metered, issued: Mapping[str, list[_Issued]], read: _Readings, hori
         found = issued.get(f"{quantity}_{one.site.id}", [])
         values, known = _forecast(found, horizon)
         rests_on += [f"forecast.{each.name} v{each.version}" for each in found]
-        signs = signs_of(one.site, one.meters, quantity, needed=quantity == "load" and not known.all())
+        signs = signs_of(one.site, one.meters, quantity, needed=False)
         if known.all():
             powers[quantity] = values
             continue
         if not signs:
             # A site whose meters know no PV has none.
             powers[quantity] = values
+            if quantity == "load":
+                notes.append(_without_load(one, horizon))
             continue
         weeks = read.weeks_before(one, signs, values, known)
         at = horizon.at(int(np.argmin(known))) if not known.all() else horizon.start
@@ -132,8 +139,28 @@ def _of(one: Metered, issued: Mapping[str, list[_Issued]], read: _Readings, hori
         notes.append(note)
     return Expected(
         load_w=powers["load"], pv_w=powers["pv"], peak_w=peak, seen=read.seen(one),
+        discharged=read.discharged(one),
         rests_on=tuple(rests_on), notes=tuple(notes),
     )  # fmt: skip
+
+
+def _without_load(one: Metered, horizon: Horizon) -> str:
+    """That nothing but the storage is behind the site's meter.
+
+    Raises:
+        Refused: `meter_layout` where something may be there that no meter tells.
+    """
+    account, name = one.site.account, one.site.id
+    alone = bool(one.meters) and all(meter.position == "storage" for meter in one.meters)
+    if alone and account.demand is None and not account.feeders:
+        return f"{name}: only its storage is metered and no demand is charged: its load is 0"
+    day = day_of(one.site.zone, horizon.start)
+    wrong = (
+        f"no meter tells the load of site {name}: register one at its grid connection or its load"
+        f" (wattledger register portfolio FILE), or forecast it: wattledger forecast load:{name} {day}; a"
+        " load of 0 is taken where all its meters are the storage's and its account has no demand charge"
+    )
+    raise Refused("meter_layout", wrong, place=f"site {name}")
 
 
 def _issued(
@@ -261,6 +288,9 @@ class _Readings:
                 starts.append(one.peak_since)
                 wanted |= set(_behind_signs(one))
                 starts.append(_midnight(_first_seen(horizon, one.site.zone), one.site.zone))
+            if one.discharge_since is not None:
+                starts.append(one.discharge_since)
+                wanted |= set(_discharge_keys(one.meters))
             for quantity in ("load", "pv"):
                 _, known = _forecast(issued.get(f"{quantity}_{one.site.id}", []), horizon)
                 if not known.all():
@@ -313,6 +343,21 @@ class _Readings:
             note = f"{one.site.id}: the peak so far is of {int(there.sum())} of {count} intervals, as read"
         return max(0, int(means[there].max(initial=0))), note
 
+    def discharged(self, one: Metered) -> Discharged | None:
+        """What the storage gave, as far as it was read."""
+        keys = _discharge_keys(one.meters)
+        rows = [self._rows[key] for key in keys if key in self._rows]
+        if one.discharge_since is None or not keys or len(rows) < len(keys):
+            return None
+        total, whole = 0, True
+        for wh, start, length in rows:
+            first = -(-int((one.discharge_since - start).total_seconds()) // length)
+            own = wh[first:]
+            end = start + timedelta(seconds=length * len(wh))
+            whole &= bool((own != MISSING).all()) and end >= self._horizon.start
+            total += int(own[own != MISSING].sum())
+        return Discharged(total, whole)
+
     def seen(self, one: Metered) -> SeenLoad | None:
         """Load less PV of the weeks before the plan and of its day so far, by wall clock."""
         own = None if one.peak_since is None else self._power(_behind_signs(one), one)
@@ -348,6 +393,10 @@ def _behind_signs(one: Metered) -> dict[Key, int]:
     for key, sign in signs_of(one.site, one.meters, "pv", needed=False).items():
         found[key] = found.get(key, 0) - sign
     return {key: sign for key, sign in found.items() if sign}
+
+
+def _discharge_keys(meters: Sequence[Meter]) -> list[Key]:
+    return [(m.id, "discharge") for m in meters if m.position == "storage" and "discharge" in m.registers]
 
 
 def _net_signs(meters: Sequence[Meter]) -> dict[Key, int]:

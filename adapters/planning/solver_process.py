@@ -74,10 +74,25 @@ class SolverProcess:
         """The best plan found within about `seconds`, of which the first is found without markets.
 
         Requests of one name in `rolling` follow each other an interval apart: where their sites share no
-        market, each is solved from where the last one ended. Never raises for what the solver does: the
+        market, each is solved from where the last one ended. A process that dies before it has found any
+        plan is replaced once, within the time that is left. Never raises for what the solver does: the
         answer says it.
         """
-        pipe = self._ready()
+        began = time.monotonic()
+        first = self._asked(request, seconds, rolling)
+        left = seconds - (time.monotonic() - began)
+        if first.outcome != "died" or first.plan is not None or left <= 0:
+            return first
+        again = self._asked(request, left, rolling)
+        why = f"{first.reason}, the one after it: {again.reason}" if again.outcome == "died" else again.reason
+        return msgspec.structs.replace(again, reason=why, seconds=time.monotonic() - began)
+
+    def _asked(self, request: PlanRequest, seconds: float, rolling: str) -> Answer:
+        began = time.monotonic()
+        try:
+            pipe = self._ready()
+        except SolverError as gone:
+            return Answer(None, "died", str(gone), time.monotonic() - began)
         began = time.monotonic()
         self._incumbent = None
         try:

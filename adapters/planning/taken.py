@@ -80,7 +80,7 @@ class Taken(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         ceiling = limits.ceiling_wh + min(0, int(moved.min())) - int(asked_in.sum()) - int(held_in.max())
         ceiling = max(ceiling, int(limits.floor_wh.min()) + 1)
         free = 1 - self.bound
-        used = limits.discharge_wh_max
+        used, day = limits.discharge_wh_max, limits.days()
         return msgspec.structs.replace(
             limits,
             load_w=limits.load_w - self.path_w,
@@ -88,7 +88,9 @@ class Taken(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             discharge_w_max=np.maximum(limits.discharge_w_max - self.up_w, 0) * free,
             floor_wh=np.clip(floor, 0, ceiling),
             ceiling_wh=ceiling,
-            discharge_wh_max=None if used is None else max(0, used - int(out.sum())),
+            discharge_wh_max=None
+            if used is None
+            else tuple(max(0, most - int(out[day == number].sum())) for number, most in enumerate(used)),
         )
 
 

@@ -21,6 +21,7 @@ from dispatch.optimiser.plan import Plan, Status, Verdict, gap_ppm, plan_of
 from dispatch.optimiser.proposals import Batch, Duals, Group
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.site_rows import Mode
+from dispatch.optimiser.solve import loosened
 from ledger.refusal import Refused
 
 RunAll = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -69,11 +70,43 @@ def decompose(request: PlanRequest, goal: Goal = GOAL, run_all: RunAll = map) ->
     if not decomposes(request):
         message = "solve takes streams exclusive by interval, aims in order and relaxed choices"
         raise Refused("plan_whole", message, place="rules")
-    count = len(request.sites)
-    if count < _SAMPLED_FROM:
-        return _Decomposition(request, goal, run_all).plan()
+    try:
+        return _decomposed(request, goal, run_all)
+    except _Stuck as stuck:
+        return _relaxed(request, stuck.sites, goal, run_all)
+
+
+def _decomposed(request: PlanRequest, goal: Goal, run_all: RunAll, *, strict: bool = True) -> Plan:
+    if len(request.sites) < _SAMPLED_FROM:
+        return _Decomposition(request, goal, run_all, strict=strict).plan()
     duals = _Decomposition(_sample(request), goal, run_all).prices()
-    return _Decomposition(request, goal, run_all, duals).plan()
+    return _Decomposition(request, goal, run_all, duals, strict=strict).plan()
+
+
+class _Stuck(Exception):
+    """Among these sites are some that have no plan in any mode, unless a limit gives way."""
+
+    def __init__(self, sites: Index) -> None:
+        super().__init__()
+        self.sites = sites
+
+
+def _relaxed(request: PlanRequest, stuck: Index, goal: Goal, run_all: RunAll) -> Plan:
+    """With limits that can be kept, so that nobody pays for those that cannot."""
+    some = tuple(request.sites[i] for i in stuck)
+    loose = loosened(msgspec.structs.replace(request, sites=some))
+    sites = list(request.sites)
+    for i, site in zip(stuck, loose.request.sites, strict=True):
+        sites[i] = site
+    plan = _decomposed(msgspec.structs.replace(request, sites=tuple(sites)), goal, run_all, strict=False)
+    if not loose.reasons:
+        return plan
+    return msgspec.structs.replace(
+        plan,
+        sites=tuple(msgspec.structs.replace(one, reason=loose.reasons.get(one.id, "")) for one in plan.sites),
+        status="relaxed",
+        reason="; ".join(f"{site}: {reason}" for site, reason in loose.reasons.items()),
+    )
 
 
 def _sample(request: PlanRequest) -> PlanRequest:
@@ -95,8 +128,17 @@ def _sample(request: PlanRequest) -> PlanRequest:
 class _Decomposition:
     """The state of one decomposition: groups of sites, the master, and every proposal's flows."""
 
-    def __init__(self, request: PlanRequest, goal: Goal, run_all: RunAll, duals: Duals | None = None) -> None:
+    def __init__(
+        self,
+        request: PlanRequest,
+        goal: Goal,
+        run_all: RunAll,
+        duals: Duals | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
         self.request, self.goal, self.run_all = request, goal, run_all
+        self.strict = strict
         self.factors = request.objective.stages()[0]
         self.fleet = Fleet(request)
         self.start = duals
@@ -159,7 +201,15 @@ class _Decomposition:
             for batch in batches:
                 np.minimum.at(least, batch.site, batch.reduced)
                 self._keep(batch, np.ones(len(batch.site), dtype=np.bool_))
+        stuck = [group.at for group in self.groups if self._no_way(group)]
+        if stuck and self.strict:
+            raise _Stuck(np.unique(np.concatenate(stuck)))
         self.bound, self.best = float(least.sum()) + self.master.least(duals), duals
+
+    def _no_way(self, group: Group) -> bool:
+        """Whether some site of it cannot be in the mode that it may always be in."""
+        held = bool(self.fleet.spot_held[group.at].any())
+        return "meter" in group.impossible or ("spot" in group.impossible and held)
 
     def _cut(self) -> list[tuple[Mode, Index]]:
         """The sites in groups of those that have the same modes; spot apart from what is behind the meter."""

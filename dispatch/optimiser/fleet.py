@@ -42,8 +42,8 @@ class Fleet:
         self.kept = 1.0 - _each(sites, lambda s: s.storage.loss_per_interval)
         self.wear = _each(sites, lambda s: s.storage.wear_price)
         self.start_setpoint = _each(sites, lambda s: s.storage.start_setpoint_kw)
-        self.discharge_kwh_max = _each(sites, lambda s: _or_infinite(s.storage.discharge_kwh_max))
-        self.ramp = _each(sites, lambda s: _or_infinite(s.storage.ramp_kw))
+        self.wish = _stack(sites, lambda s: _or_nothing(s.storage.wish_kwh, s.count))
+        self.ramp = _stack(sites, lambda s: np.broadcast_to(_or_infinite(s.storage.ramp_kw), s.count))
         self.peak = _each(sites, lambda s: s.peak_kw)
         self.peak_price = _each(sites, lambda s: s.peak_price)
         self.regulation_max = _each(sites, lambda s: s.regulation_kw_max)
@@ -54,8 +54,8 @@ class Fleet:
         request, sites = self.request, self.request.sites
         every = np.arange(len(sites))
         self.peak_at = _where(sites, lambda s: s.uses("demand_charge"))
-        self.ramp_at = every[np.isfinite(self.ramp)]
-        self.cycle_at = every[np.isfinite(self.discharge_kwh_max)]
+        self.ramp_at = every[np.isfinite(self.ramp).any(axis=1)]
+        self._place_days()
         none = np.zeros(0, dtype=np.int64)
         self.regulation_at = none if request.regulation is None else _where(sites, _uses("ancillary"))
         self.response_at = none if request.response is None else _where(sites, _uses("demand_response"))
@@ -64,6 +64,19 @@ class Fleet:
         rows = [site.baseline_kw for site in sites if site.baseline_kw is not None and len(self.response_at)]
         kept = [sites[i].baseline_kw for i in self.response_at]
         self.baseline = np.array([row for row in kept if row is not None]) if rows else np.zeros((0, 0))
+
+    def _place_days(self) -> None:
+        """`cycle_at`: who has a limit a day. `cycle_site`, `cycle_kwh`: whose each of these limits is, and
+        how much; `cycle_row` which of them holds in each interval of those at `cycle_at`."""
+        count, sites = self.shape[1], self.request.sites
+        self.cycle_at = _where(sites, lambda s: s.storage.discharge_kwh_max is not None)
+        limits = [sites[i].storage.discharge_kwh_max or () for i in self.cycle_at]
+        each = np.array([len(one) for one in limits], dtype=np.int64)
+        self.cycle_site = np.repeat(self.cycle_at, each)
+        self.cycle_kwh = np.array([kwh for one in limits for kwh in one], dtype=np.float64)
+        first = np.cumsum(each) - each
+        days = [sites[i].storage.days(count) for i in self.cycle_at]
+        self.cycle_row = first[:, None] + np.array(days, dtype=np.int64).reshape(len(each), count)
 
     def _value_energy(self) -> None:
         """A kWh left is worth the lowest buying price that comes out again, and never less than nothing."""
@@ -126,5 +139,9 @@ def _where(sites: tuple[Site, ...], holds: Callable[[Site], bool]) -> Index:
     return np.array([i for i, site in enumerate(sites) if holds(site)], dtype=np.int64)
 
 
-def _or_infinite(limit: float | None) -> float:
+def _or_infinite(limit: float | Values | None) -> float | Values:
     return INFINITE if limit is None else limit
+
+
+def _or_nothing(series: Values | None, count: int) -> Values:
+    return np.zeros(count) if series is None else series

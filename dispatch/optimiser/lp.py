@@ -213,6 +213,11 @@ class Solver:
             len(rows), rows, bounds.row_lower, bounds.row_upper
         )
 
+    def start_from(self, other: Solver) -> None:
+        """Take the basis of a program with as many rows; nothing where the columns are others."""
+        if len(self._every) == len(other._every):
+            self.highs.setBasis(other.highs.getBasis())
+
     def change_costs(self, costs: Values) -> None:
         """Minimise something else over the same rows."""
         self.highs.changeColsCost(len(costs), self._every, costs)

@@ -41,6 +41,11 @@ class Regulation(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             checked_number(getattr(self, name), f"regulation.{name}", high=24.0)
         checked_number(self.kw_min, "regulation.kw_min")
 
+    @property
+    def starts(self) -> Positions:
+        """The first interval of each block."""
+        return np.searchsorted(self.block, np.arange(len(self.price)))
+
 
 class Response(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A called reduction of the portfolio below its sites' baselines in some intervals (`slot`, ascending).

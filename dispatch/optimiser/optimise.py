@@ -47,7 +47,7 @@ def _found(request: PlanRequest, goal: Goal, run_all: RunAll, seconds: float | N
     if not decomposes(request):
         return solve(request, Limits(goal.gap, seconds))
     plan = decompose(request, goal._replace(master_seconds=seconds), run_all)
-    if plan.status == "within_gap" or len(request.sites) > WHOLE_SITES_MAX:
+    if plan.gap_ppm <= goal.gap * 1e6 or len(request.sites) > WHOLE_SITES_MAX:
         return plan
     whole = solve(request, Limits(goal.gap, seconds))
     return min(plan, whole, key=lambda found: (found.status == "relaxed", found.objective_micro))

@@ -122,8 +122,8 @@ def _storage(lp: Lp, fleet: Fleet, storage: Storage) -> Flow:
     gain, loss = -hours * storage.charge_efficiency, hours / storage.discharge_efficiency
     rows = lp.rows(shape, first, first, (stored, 1.0), (charge, gain), (discharge, loss))
     lp.put(rows[1:], stored[:-1], -fleet.kept[0])
-    if storage.discharge_kwh_max is not None:
-        lp.put(lp.rows((1,), -INFINITE, storage.discharge_kwh_max), discharge, loss)
+    days = lp.rows(fleet.cycle_kwh.shape, -INFINITE, fleet.cycle_kwh)
+    lp.put(days[fleet.cycle_row], discharge[None][: len(fleet.cycle_at)], loss)
     if storage.ramp_kw is not None:
         before = np.zeros(count)
         before[0] = storage.start_setpoint_kw

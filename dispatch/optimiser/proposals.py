@@ -57,12 +57,15 @@ class Group:
         self.fleet = Fleet(msgspec.structs.replace(request, sites=chosen))
         self._factors = factors
         self._elastic = False
+        self.impossible: set[Mode] = set()
+        """The modes that some of the sites could not be in, unless a limit gave way."""
         self._build()
 
     def _build(self) -> None:
         lp = Lp()
         self.rows = SiteRows(lp, self.fleet, self.modes[-1], elastic=self._elastic)
-        self._costs = lp.part("penalty") * max(1.0, *(abs(factor) for factor in self._factors.values()))
+        penalty = lp.part("penalty") + lp.part("overrun")
+        self._costs = penalty * max(1.0, *(abs(factor) for factor in self._factors.values()))
         for aim, factor in self._factors.items():
             self._costs += factor * (lp.part(aim) + lp.part(f"{aim}_weighting"))
         self._owner = self.rows.owner
@@ -102,6 +105,7 @@ class Group:
             if self._elastic:
                 place = f"sites.{self.fleet.request.sites[0].id}"
                 raise Refused("site_infeasible", "no plan, whatever limits give way", place=place)
+            self.impossible.add(mode)
             self._elastic = True
             self._build()
             return self._proposed(mode, duals)

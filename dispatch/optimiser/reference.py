@@ -91,16 +91,22 @@ def _site(pyo: Any, b: Any, site: Site, request: PlanRequest, choice: Any) -> di
         b.rows.add(physical >= -site.export_kw_max[t])
     b.rows.add(b.e[count - 1] + b.short >= store.end_kwh)
     if store.ramp_kw is not None:
+        ramp = [float(kw) for kw in np.broadcast_to(store.ramp_kw, count)]
         setpoints = [store.start_setpoint_kw, *(b.d[t] - b.c[t] for t in every)]
         for t in every:
-            b.rows.add((-store.ramp_kw, setpoints[t + 1] - setpoints[t], store.ramp_kw))
+            b.rows.add((-ramp[t], setpoints[t + 1] - setpoints[t], ramp[t]))
     called = _regulation(pyo, b, site, request, charge_kw, discharge_kw, choice)
     _response(pyo, b, site, request, choice)
     _spot(pyo, b, site, request, charge_kw, discharge_kw, choice)
     _apart(pyo, b, site, request, charge_kw, discharge_kw)
-    discharged = sum(hours * b.d[t] / store.discharge_efficiency for t in every) + called
-    if store.discharge_kwh_max is not None:
-        b.rows.add(discharged <= store.discharge_kwh_max)
+    day = store.days(count)
+    for number, most in enumerate(store.discharge_kwh_max or ()):
+        of_day = [t for t in every if day[t] == number]
+        discharged = sum(hours * b.d[t] / store.discharge_efficiency for t in of_day)
+        if request.regulation is not None:
+            begins = [int(np.argmax(request.regulation.block == h)) for h in b.r]
+            discharged += request.regulation.call_kwh * sum(b.r[h] for h in b.r if begins[h] in of_day)
+        b.rows.add(discharged <= most)
     return _money(b, site, request, called)
 
 

@@ -10,7 +10,7 @@ from dispatch.optimiser.flows import burnt, flows_of
 from dispatch.optimiser.lp import Matrix, Solver
 from dispatch.optimiser.plan import Plan, Verdict, plan_of
 from dispatch.optimiser.request import PlanRequest
-from dispatch.optimiser.solve import Model, solve
+from dispatch.optimiser.solve import Model, solve, verdict_with
 from ledger.refusal import Refused
 
 STEP_SITES: Final = 25
@@ -56,21 +56,22 @@ class RollingPlan:
         values = solver.values()
         if burnt(values, model.fleet, model.sites) is not None:
             return solve(request)
-        reasons = model.gave_way(values)
         objective = solver.objective - factors.get("cost", 0.0) * model.fleet.peaks_paid
-        text = "; ".join(f"{site}: {reason}" for site, reason in reasons.items())
-        verdict = Verdict("optimal", objective, objective, reasons, text)
+        verdict = verdict_with(Verdict("optimal", objective, objective), {}, model.missed(values))
         return plan_of(request, model.fleet, flows_of(values, model.fleet, model.sites, None), verdict)
 
     def _prepared(self, model: Model) -> Solver:
         """The program in the solver: the last one with other numbers, or a new one."""
         costs = model.costs(model.request.objective.stages()[0])
-        matrix = model.lp.matrix()
-        if self._solver is None or self._matrix is None or not _same(self._matrix, matrix):
-            self._solver, self._matrix = Solver(model.lp, costs), matrix
+        matrix, last = model.lp.matrix(), self._solver
+        if last is None or self._matrix is None or not _same(self._matrix, matrix):
+            self._solver, before, self._matrix = Solver(model.lp, costs), self._matrix, matrix
+            if last is not None and before is not None and len(before.starts) == len(matrix.starts):
+                # A midnight that is an interval nearer moves a few entries: the basis still is a good start.
+                self._solver.start_from(last)
             return self._solver
-        self._solver.replace(costs, model.lp.bounds())
-        return self._solver
+        last.replace(costs, model.lp.bounds())
+        return last
 
 
 def _same(first: Matrix, second: Matrix) -> bool:

@@ -6,6 +6,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from dispatch.optimiser.series import LARGEST, Series, checked_number, checked_series
 from ledger.identity import checked_id
@@ -13,6 +14,8 @@ from ledger.refusal import Refused
 
 PlanStream = Literal["demand_charge", "demand_response", "spot", "ancillary"]
 """What a contract may bar or weigh. Energy behind the meter (arbitrage, PV time shift) always counts."""
+
+Days = npt.NDArray[np.int64]
 
 PLAN_STREAMS: Final[tuple[PlanStream, ...]] = get_args(PlanStream)
 SpotMode = Literal["free", "held", "barred"]
@@ -24,10 +27,12 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     `availability` is the part of the nameplate that runs in each interval (0 to 1); `leased_kw` is not
     ours to use. Stored energy stays from `floor_kwh` + `reserve_kwh` to `ceiling_kwh`; the reserve is what
-    a data centre's UPS or a capacity obligation needs at each interval's end. `end_kwh` is a soft target.
-    `wear_price` is money per kWh of throughput, half on each direction; `discharge_kwh_max` the cells'
-    discharge that the horizon may use (cycles); `ramp_kw` the change of the setpoint from one interval to
-    the next; None is no such limit. `start_setpoint_kw` is what runs before the first, above 0 discharging.
+    a data centre's UPS or a capacity obligation needs at each interval's end; of it `wish_kwh` gives way
+    before any limit does (None: nothing). `end_kwh` is a soft target.
+    `wear_price` is money per kWh of throughput, half on each direction; `discharge_kwh_max` what each day may
+    still take out of the cells (cycles), `day` says which of these days, the first being 0, each interval is
+    of (None: all of the first); `ramp_kw` the change of the setpoint from one interval to the next; None is
+    no such limit. `start_setpoint_kw` is what runs before the first, above 0 discharging.
     """
 
     charge_kw: float
@@ -43,8 +48,10 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     loss_per_interval: float = 0.0
     leased_kw: float = 0.0
     wear_price: float = 0.0
-    discharge_kwh_max: float | None = None
-    ramp_kw: float | None = None
+    wish_kwh: Series | None = None
+    discharge_kwh_max: tuple[float, ...] | None = None
+    day: Days | None = None
+    ramp_kw: float | Series | None = None
     start_setpoint_kw: float = 0.0
 
     def check(self, place: str, count: int) -> None:
@@ -70,15 +77,48 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             checked_number(getattr(self, name), f"{place}.{name}", low=0.01, high=1.0)
         checked_number(self.loss_per_interval, f"{place}.loss_per_interval", high=0.5)
         checked_number(self.leased_kw, f"{place}.leased_kw", high=min(self.charge_kw, self.discharge_kw))
-        for name in ("discharge_kwh_max", "ramp_kw"):
-            limit = getattr(self, name)
-            if limit is not None:
-                checked_number(limit, f"{place}.{name}")
+        if isinstance(self.ramp_kw, np.ndarray):
+            checked_series(self.ramp_kw, f"{place}.ramp_kw", count, low=0.0)
+        elif self.ramp_kw is not None:
+            checked_number(self.ramp_kw, f"{place}.ramp_kw")
+        self._check_days(place, count)
         power = max(self.charge_kw, self.discharge_kw)
         checked_number(self.start_setpoint_kw, f"{place}.start_setpoint_kw", low=-power, high=power)
         checked_series(self.availability, f"{place}.availability", count, low=0.0, high=1.0)
         room = self.ceiling_kwh - self.floor_kwh
         checked_series(self.reserve_kwh, f"{place}.reserve_kwh", count, low=0.0, high=room)
+        if self.wish_kwh is not None:
+            checked_series(self.wish_kwh, f"{place}.wish_kwh", count, low=0.0, high=room)
+
+    def _check_days(self, place: str, count: int) -> None:
+        limits = self.discharge_kwh_max
+        if limits is None:
+            return
+        for number, limit in enumerate(limits):
+            checked_number(limit, f"{place}.discharge_kwh_max[{number}]")
+        day = self.days(count)
+        in_turn = day.shape == (count,) and day[0] == 0 and bool(np.isin(np.diff(day), (0, 1)).all())
+        if not in_turn or int(day[-1]) + 1 != len(limits):
+            message = f"{count} day numbers that begin with 0 and rise by 1, and a limit for each of the days"
+            raise Refused("series_shape", message, place=f"{place}.day")
+
+    def until(self, count: int) -> Storage:
+        """The same for the first `count` intervals."""
+        day = self.days(len(self.availability))[:count]
+        limits = self.discharge_kwh_max
+        return msgspec.structs.replace(
+            self,
+            availability=self.availability[:count],
+            reserve_kwh=self.reserve_kwh[:count],
+            wish_kwh=None if self.wish_kwh is None else self.wish_kwh[:count],
+            discharge_kwh_max=None if limits is None else limits[: int(day[-1]) + 1],
+            day=day,
+            ramp_kw=self.ramp_kw[:count] if isinstance(self.ramp_kw, np.ndarray) else self.ramp_kw,
+        )
+
+    def days(self, count: int) -> Days:
+        """Which day of `discharge_kwh_max` each of so many intervals is of."""
+        return np.zeros(count, dtype=np.int64) if self.day is None else self.day
 
 
 class Site(msgspec.Struct, frozen=True, eq=False, kw_only=True):

@@ -12,6 +12,9 @@ from dispatch.optimiser.lp import INFINITE, Index, Lp, Numbers
 Mode = Literal["choose", "meter", "response", "spot"]
 """Which of the modes that exclude each other the sites are in: open, or fixed to one."""
 
+Tier = Literal["storage", "meter", "ramp", "wish", "market"]
+"""What gives way: the storage's energy, the meter's limits, the ramp, a wish, what a market asks."""
+
 Pairs = tuple[Index, Index]
 """Some (site, interval) positions."""
 
@@ -56,8 +59,9 @@ class SiteRows:
         ceiling = np.broadcast_to(fleet.stored_max[:, None], shape)
         self.stored = self._columns(shape, 0.0 if self._elastic else fleet.stored_min, ceiling)
         if self._elastic:
-            short = self._soft("reserve_kwh", shape)
-            lp.rows(shape, fleet.stored_min, INFINITE, (self.stored, 1.0), (short, 1.0))
+            wished = self._soft("wish_kwh", "wish", shape, upper=fleet.wish)
+            short = self._soft("reserve_kwh", "storage", shape)
+            lp.rows(shape, fleet.stored_min, INFINITE, (self.stored, 1.0), (wished, 1.0), (short, 1.0))
         kept = fleet.kept[:, None]
         first = np.zeros(shape)
         first[:, 0] = fleet.kept * fleet.start
@@ -84,9 +88,9 @@ class SiteRows:
         self.sold = self._columns(shape, 0.0, INFINITE if self._elastic else fleet.export_max)
         self.curtailed = self._columns(shape, 0.0, fleet.pv)
         if self._elastic:
-            over = self._soft("import_kw_max", shape)
+            over = self._soft("import_kw_max", "meter", shape)
             lp.rows(shape, -INFINITE, fleet.import_max, (self.bought, 1.0), (over, -1.0))
-            out = self._soft("export_kw_max", shape)
+            out = self._soft("export_kw_max", "meter", shape)
             lp.rows(shape, -INFINITE, fleet.export_max, (self.sold, 1.0), (out, -1.0))
         net = fleet.load - fleet.pv
         terms = [(self.bought, 1.0), (self.sold, -1.0), (self.curtailed, -1.0)]
@@ -148,27 +152,28 @@ class SiteRows:
     def _cycles_and_ramp(self) -> None:
         lp, fleet = self.lp, self.fleet
         at, terms, hours = fleet.cycle_at, fleet.request.regulation, fleet.request.interval_h
-        rows = lp.rows(at.shape, -INFINITE, fleet.discharge_kwh_max[at])
-        lp.put(rows[:, None], self.discharge[at], hours / fleet.discharge_efficiency[at, None])
+        days = fleet.cycle_kwh.shape
+        rows = lp.rows(days, -INFINITE, fleet.cycle_kwh)
+        lp.put(rows[fleet.cycle_row], self.discharge[at], hours / fleet.discharge_efficiency[at, None])
         if terms is not None and self.regulation.size:
             here = np.isin(fleet.regulation_at, at)
-            mine = rows[np.searchsorted(at, fleet.regulation_at[here])]
-            lp.put(mine[:, None], self.regulation[here], terms.call_kwh)
+            whose = np.searchsorted(at, fleet.regulation_at[here])
+            lp.put(rows[fleet.cycle_row[whose][:, terms.starts]], self.regulation[here], terms.call_kwh)
         if self._elastic:
-            lp.put(rows, self._soft("discharge_kwh_max", at.shape, at), -1.0)
+            lp.put(rows, self._soft("discharge_kwh_max", "storage", days, fleet.cycle_site), -1.0)
         at = fleet.ramp_at
         shape = (len(at), fleet.shape[1])
         before = np.zeros(shape)
         before[:, 0] = fleet.start_setpoint[at]
-        limit = np.broadcast_to(fleet.ramp[at, None], shape)
+        limit = fleet.ramp[at]
         rows = lp.rows(
             shape, before - limit, before + limit, (self.discharge[at], 1.0), (self.charge[at], -1.0)
         )
         lp.put(rows[:, 1:], self.discharge[at, :-1], -1.0)
         lp.put(rows[:, 1:], self.charge[at, :-1], 1.0)
         if self._elastic:
-            lp.put(rows, self._soft("ramp_kw", shape, at), -1.0)
-            lp.put(rows, self._soft("ramp_kw_down", shape, at), 1.0)
+            lp.put(rows, self._soft("ramp_kw", "ramp", shape, at), -1.0)
+            lp.put(rows, self._soft("ramp_kw_down", "ramp", shape, at), 1.0)
 
     def _response(self) -> None:
         """reduced <= baseline - net while responding; no regulation in the blocks of the response."""
@@ -191,7 +196,7 @@ class SiteRows:
             shape, -INFINITE, fleet.baseline + idle, (self.reduced, 1.0), (on[:, None], idle), *net
         )
         if self.mode != "choose":
-            lp.put(rows, self._soft("baseline_kw", shape, at), -1.0)
+            lp.put(rows, self._soft("baseline_kw", "market", shape, at), -1.0)
         lp.rows(shape, -INFINITE, 0.0, (self.reduced, 1.0), (on[:, None], -most))
         weight = fleet.weight("demand_response")[at, None] - 1
         hours = fleet.request.interval_h
@@ -236,8 +241,8 @@ class SiteRows:
         net += [(self.spot_charge, 1.0), (self.spot_discharge, -1.0)]
         self.physical = lp.rows(shape, -fleet.export_max[at], fleet.import_max[at], *net)
         if self._elastic:
-            lp.put(self.physical, self._soft("import_kw_max_spot", shape, at), -1.0)
-            lp.put(self.physical, self._soft("export_kw_max_spot", shape, at), 1.0)
+            lp.put(self.physical, self._soft("import_kw_max_spot", "meter", shape, at), -1.0)
+            lp.put(self.physical, self._soft("export_kw_max_spot", "meter", shape, at), 1.0)
         weight = fleet.weight("spot")[at, None] - 1
         for flow, sign in ((self.spot_charge, -1.0), (self.spot_discharge, 1.0)):
             lp.price("revenue", flow, sign * hours * terms.price)
@@ -315,10 +320,19 @@ class SiteRows:
             found[columns] = at.reshape(-1, *[1] * (columns.ndim - 1))
         return found
 
-    def _soft(self, name: str, shape: tuple[int, ...], at: Index | None = None) -> Index:
-        """How far a limit is overrun, at a price that nothing earns."""
-        found = self._columns(shape, 0.0, INFINITE, at)
+    def _soft(
+        self,
+        name: str,
+        tier: Tier,
+        shape: tuple[int, ...],
+        at: Index | None = None,
+        *,
+        upper: Numbers = INFINITE,
+    ) -> Index:
+        """How far a limit is overrun, at a price that nothing earns; 1 each in the part of its tier."""
+        found = self._columns(shape, 0.0, upper, at)
         penalty = self.fleet.penalty if at is None else self.fleet.penalty[at]
-        self.lp.price("penalty", found, penalty.reshape(-1, *[1] * (len(shape) - 1)))
+        self.lp.price("overrun", found, penalty.reshape(-1, *[1] * (len(shape) - 1)))
+        self.lp.price(tier, found, 1.0)
         self.slack[name] = found
         return found

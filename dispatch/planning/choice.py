@@ -6,7 +6,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
@@ -17,11 +17,13 @@ from dispatch.optimiser.plan import Plan
 from dispatch.plan_check import (
     Markets,
     PlannedSite,
+    Rule,
     Violation,
     Whole,
     check_exclusivity,
     check_portfolio,
     check_site,
+    overrun,
 )
 from dispatch.planning.following import follow
 from dispatch.planning.plan_record import Basis
@@ -30,7 +32,13 @@ from dispatch.time_of_use_rule import Storage, schedule
 from ledger.exclusivity.conflict import Conflicts
 from ledger.interval import Instant
 
+_MAY_BE_OVERRUN: Final = frozenset[Rule](("stored_energy", "cycles", "import_limit", "export_limit", "ramp"))
 _SOLVED: Final = frozenset[Basis](("optimised", "incumbent", "relaxed"))
+_WAYS: Final[dict[Basis, str]] = {
+    "last_plan": "the plan before",
+    "rule": "the time-of-use rule's plan",
+    "hold": "standing still",
+}
 _PERMILLE: Final = 1000
 _PPM: Final = 1_000_000
 
@@ -51,7 +59,9 @@ class Before(msgspec.Struct, frozen=True, eq=False):
 
 
 class Chosen(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """A plan that passed the check, or, as `hold`, one that stands still with what it breaks all the same."""
+    """A plan that passed the check, or, as `hold`, one that stands still with what it breaks all the same.
+
+    `apart` are the sites that are not planned as `basis` says, but as `reason` does."""
 
     basis: Basis
     reason: str
@@ -59,6 +69,7 @@ class Chosen(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     offers: Offers
     passed_over: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 class _Candidate(NamedTuple):
@@ -80,9 +91,9 @@ def choose(
 ) -> Chosen:
     """The best of the plans that can be commanded.
 
-    `solved` is what the solver found, None with the reason in `why`. A plan of the solver's is taken, as
-    relaxed, where its sites break no other limits than the same sites standing still: those that gave way,
-    or what a storage holds above its ceiling.
+    `solved` is what the solver found, None with the reason in `why`. A plan is taken, the solver's as
+    relaxed, where its sites overrun limits no further than the same sites standing still (`overrun`). A site
+    that does is planned by the next way by itself, as long as no market needs it; the others keep theirs.
     `conflicts` has of each site the exclusivity matrix that settlement obeys; of a site that it lacks every
     claim is granted.
     """
@@ -90,18 +101,30 @@ def choose(
     asked = _Asked(tuple(cases), markets, start, conflicts or {})
     for candidate in _candidates(asked, solved, why, before):
         broken = asked.broken(candidate)
-        excused = candidate.basis in _SOLVED and _no_worse(asked, broken)
-        if not broken or excused or candidate.basis == "hold":
+        unexcused = _unexcused(asked, candidate, broken)
+        apart = {violation.site for violation in unexcused}
+        if unexcused and candidate.basis != "hold":
+            passed.append(f"{candidate.basis}: {_said(unexcused)}")
+        if unexcused and candidate.basis != "hold" and len(apart) < len(asked.cases):
+            candidate = _by_themselves(asked, candidate, apart, before)
+            broken = asked.broken(candidate)
+            unexcused = _unexcused(asked, candidate, broken)
+        if not unexcused or candidate.basis == "hold":
             return Chosen(
-                basis="relaxed" if broken and excused else candidate.basis,
-                reason=candidate.reason,
+                basis="relaxed" if broken and candidate.basis in _SOLVED else candidate.basis,
+                reason=candidate.reason or _failed(solved, passed),
                 sites=candidate.sites,
                 offers=candidate.offers,
                 passed_over=tuple(passed),
                 violations=broken,
+                apart=tuple(sorted(apart)) if candidate.basis != "hold" else (),
             )
-        passed.append(f"{candidate.basis}: {_said(broken)}")
     raise AssertionError("standing still is always taken")
+
+
+def _failed(solved: Plan | None, passed: Sequence[str]) -> str:
+    """Why it is not the solver's plan."""
+    return f"the solver's plan does not pass the check: {passed[0]}" if solved and passed else ""
 
 
 class _Asked(NamedTuple):
@@ -142,7 +165,7 @@ def _candidates(asked: _Asked, solved: Plan | None, why: str, before: Before | N
         yield _Candidate("last_plan", why, sites, asked.nothing())
     yield _Candidate("rule", why, asked.following(_rule), asked.nothing())
     still = asked.following(lambda case: np.zeros(case.count, dtype=np.int64))
-    yield _Candidate("hold", why or "no other plan passed the check", still, asked.nothing())
+    yield _Candidate("hold", why, still, asked.nothing())
 
 
 def _of_solver(asked: _Asked, plan: Plan) -> _Candidate:
@@ -212,14 +235,42 @@ def _rule(case: SiteCase) -> Whole:
     return wish
 
 
-def _no_worse(asked: _Asked, broken: tuple[Violation, ...]) -> bool:
-    """Whether only limits are broken that no plan can keep: those that standing still breaks too."""
-    still = asked.following(lambda case: np.zeros(case.count, dtype=np.int64))
-    unavoidable = {
-        (violation.site, violation.rule)
-        for violation in asked.broken(_Candidate("hold", "", still, asked.nothing()))
-    }
-    return all((violation.site, violation.rule) in unavoidable for violation in broken)
+def _unexcused(asked: _Asked, candidate: _Candidate, broken: tuple[Violation, ...]) -> tuple[Violation, ...]:
+    """What is broken without need: anything but a limit that may be overrun, and such limits of a site where
+    standing still overruns them less."""
+    needless: set[str] = set()
+    touched = {violation.site for violation in broken if violation.rule in _MAY_BE_OVERRUN}
+    for case, planned in zip(asked.cases, candidate.sites, strict=True):
+        if case.id in touched:
+            still = follow(case.limits, np.zeros(case.count, dtype=np.int64), asked.markets)
+            if overrun(case.limits, planned) > overrun(case.limits, still):
+                needless.add(case.id)
+    return tuple(one for one in broken if one.rule not in _MAY_BE_OVERRUN or one.site in needless)
+
+
+def _by_themselves(
+    asked: _Asked, candidate: _Candidate, apart: Collection[str], before: Before | None
+) -> _Candidate:
+    """The candidate with the sites `apart` planned by the first way that overruns nothing needlessly: as last
+    planned, by the rule, standing still."""
+    sites, ways = list(candidate.sites), list[str]()
+    for number, case in enumerate(asked.cases):
+        if case.id not in apart:
+            continue
+        wishes: list[tuple[Basis, Whole]] = [("rule", _rule(case))]
+        if before is not None and case.id in before.setpoint_w:
+            wishes.insert(0, ("last_plan", _shifted(before, case)))
+        still = follow(case.limits, np.zeros(case.count, dtype=np.int64), asked.markets)
+        way: Basis = "hold"
+        sites[number] = still
+        for basis, wish in wishes:
+            planned = follow(case.limits, wish, asked.markets)
+            if overrun(case.limits, planned) <= overrun(case.limits, still):
+                sites[number], way = planned, basis
+                break
+        ways.append(f"{case.id}: {_WAYS[way]} stands in for the {candidate.basis} one")
+    reason = "; ".join(filter(None, (candidate.reason, *ways)))
+    return candidate._replace(sites=tuple(sites), reason=reason)
 
 
 def _said(broken: Sequence[Violation]) -> str:

@@ -39,8 +39,10 @@ def follow(limits: SiteLimits, wish_w: Whole, markets: Markets = _NO_MARKETS) ->
     count = len(limits.load_w)
     setpoint, stored_wh, curtailed = (np.zeros(count, dtype=np.int64) for _ in range(3))
     stored, before = limits.start_wh * _MILLI, limits.start_setpoint_w
-    left = None if limits.discharge_wh_max is None else limits.discharge_wh_max * _MILLI
+    most, day, left = limits.discharge_wh_max, limits.days(), None
     for at in range(count):
+        if most is not None and (at == 0 or day[at] != day[at - 1]):
+            left = most[day[at]] * _MILLI
         stored = stored * (_PPM - limits.loss_ppm) // _PPM
         power = _Room(-int(limits.charge_w_max[at]), int(limits.discharge_w_max[at]))
         room = power.within(_by_energy(limits, at, stored, left))
@@ -70,7 +72,7 @@ def follow(limits: SiteLimits, wish_w: Whole, markets: Markets = _NO_MARKETS) ->
 
 
 def _by_energy(limits: SiteLimits, at: int, stored: int, left: int | None) -> _Room:
-    """What an interval's stored energy (mWh) allows; no more is taken out than the horizon may use."""
+    """What an interval's stored energy (mWh) allows; no more is taken out than its day may use."""
     out = max(0, stored - int(limits.floor_wh[at]) * _MILLI)
     if left is not None:
         out = max(0, min(out, left))

@@ -98,6 +98,7 @@ def peak_case(
                 floor_wh=limits.floor_wh + kept,
             ),
             buy_micro=case.buy_micro * later // _PPM,
+            kept_wh=kept,
             peak_w=target,
         ),
         target,

@@ -44,6 +44,8 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
     awards, as aggregate and version. `notes` say what else to know, such as a horizon that is shorter than
     was asked for, `refused` which sites are left out and why. `offers` are W a block, W a slot.
+    `discharged_wh` has, of each site whose cells have a limit a day, what its local day had taken out of them
+    before the plan begins.
     `read_through` is the sequence number up to which it knows the book, which is before its own; 0 where it
     was not said.
     """
@@ -63,6 +65,7 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     gap_ppm: int | None
     solver_ms: int
     peak_w: dict[str, int] = {}
+    discharged_wh: dict[str, int] = {}
     streams: tuple[str, ...] = ()
     streams_left_out: tuple[str, ...] = ()
     rests_on: tuple[str, ...] = ()
@@ -173,6 +176,16 @@ class PlanSites(msgspec.Struct, frozen=True):
 
     def decide(self, _: object, __: Mapping[str, object]) -> tuple[SitesPlanned]:
         return (SitesPlanned(self.number, self.part, self.sites),)
+
+
+def money(micro: int) -> str:
+    """To a hundredth, as plans are talked of.
+
+    >>> money(12_345_678), money(-5_000)
+    ('12.35', '-0.01')
+    """
+    cents = (abs(micro) + 5_000) // 10_000
+    return f"{'-' if micro < 0 else ''}{cents // 100}.{cents % 100:02}"
 
 
 def plan_aggregate(portfolio: str, day: date) -> str:

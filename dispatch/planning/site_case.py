@@ -21,7 +21,7 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     `peak_w` is the billing period's highest mean import so far, which costs `peak_price_micro` (10^-6 of
     money per kW; 0 where no demand charge is paid). `end_wh` is what the storage should hold at the end,
-    softly.
+    softly. Of the floor `kept_wh` is a wish that gives way before any limit does.
     `regulation_w_max` is what may be offered (0: not registered), `spot` whether the site trades, `barred`
     and
     `weights` (millionths of a stream's money) what contracts say.
@@ -34,6 +34,7 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     peak_w: int = 0
     peak_price_micro: int = 0
     wear_micro: int = 0
+    kept_wh: Whole | None = None
     regulation_w_max: int = 0
     spot: bool = False
     spot_mode: SpotMode = "free"
@@ -86,7 +87,9 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             reserve_kwh=(limits.floor_wh - floor) / _K,
             loss_per_interval=limits.loss_ppm / _PPM,
             wear_price=self.wear_micro / _MICRO,
-            discharge_kwh_max=None if used_up is None else used_up / _K,
+            wish_kwh=None if self.kept_wh is None else np.minimum(self.kept_wh, limits.floor_wh - floor) / _K,
+            discharge_kwh_max=None if used_up is None else tuple(left / _K for left in used_up),
+            day=limits.day,
             ramp_kw=None if limits.ramp_w is None else limits.ramp_w / _K,
             start_setpoint_kw=float(np.clip(limits.start_setpoint_w, -charge, discharge)) / _K,
         )

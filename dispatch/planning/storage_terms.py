@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from dispatch.optimiser.site import PLAN_STREAMS, PlanStream
 from ledger.command import known
 from ledger.effective import History, Period, extended
 from ledger.identity import checked_id
@@ -28,8 +29,9 @@ class StorageTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Stored energy stays from `floor_wh` + `reserve_wh` (what a data centre's UPS must find) to `ceiling_wh`; a
     day may end with `end_wh`, softly. `import_w` and `export_w` are the grid connection's limits.
     `wear_micro` is 10^-6 of money per kWh of throughput, half on each direction. `day_discharge_wh` is what a
-    day may take out of the cells (cycles), `ramp_w_per_min` how fast the setpoint may change; None is no such
-    limit.
+    local calendar day may take out of the cells (cycles), `ramp_w_per_min` how fast the setpoint may change;
+    None is no such limit. `stream_permille` is what a stream's money counts for in plans, as the site's
+    contracts want it: 1000 where it is not named.
     """
 
     charge_w: int
@@ -45,6 +47,7 @@ class StorageTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     wear_micro: int = 0
     day_discharge_wh: int | None = None
     ramp_w_per_min: int | None = None
+    stream_permille: dict[PlanStream, int] = {}
 
     def __post_init__(self) -> None:
         for place in ("floor_wh", "ceiling_wh", "end_wh", "reserve_wh", "import_w", "export_w"):
@@ -66,6 +69,12 @@ class StorageTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             limit = getattr(self, place)
             if limit is not None and limit <= 0:
                 raise Refused("storage_terms", "above 0, or left out", place=place)
+        for stream, weight in self.stream_permille.items():
+            place = f"stream_permille.{stream}"
+            if stream not in PLAN_STREAMS:
+                raise Refused("storage_terms", f"one of {', '.join(PLAN_STREAMS)}", place=place)
+            if not 0 <= weight <= _PPM:
+                raise Refused("storage_terms", f"0 to {_PPM} permille", place=place)
 
 
 class StorageStated(msgspec.Struct, frozen=True, tag_field="kind", tag="storage.stated.v1"):

@@ -279,4 +279,6 @@ def _at(limits: SiteLimits, part: slice, start_wh: int) -> SiteLimits:
         "floor_wh",
     )
     cut = {name: getattr(limits, name)[part] for name in columns}
-    return msgspec.structs.replace(limits, **cut, start_wh=start_wh, ramp_w=None, discharge_wh_max=None)
+    return msgspec.structs.replace(
+        limits, **cut, start_wh=start_wh, ramp_w=None, discharge_wh_max=None, day=None
+    )

@@ -80,7 +80,7 @@ class SiteMonth(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         if imposed is not None:
             for name, column in room.items():
                 np.minimum(column, getattr(imposed, name)[part], out=column)
-        days = int(self.day[part][-1] - self.day[part][0]) + 1
+        day = self.day[part] - self.day[part.start]
         used, ramp = terms.day_discharge_wh, terms.ramp_w_per_min
         return SiteLimits(
             id=self.id,
@@ -96,7 +96,8 @@ class SiteMonth(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             start_wh=start_wh,
             charge_efficiency_ppm=terms.charge_ppm,
             discharge_efficiency_ppm=terms.discharge_ppm,
-            discharge_wh_max=None if used is None else used * days,
+            discharge_wh_max=None if used is None else (used,) * (int(day[-1]) + 1),
+            day=day,
             ramp_w=None if ramp is None else ramp * self.interval_s // _S_PER_MIN,
         )
 

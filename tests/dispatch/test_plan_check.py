@@ -32,7 +32,7 @@ LIMITS = SiteLimits(
     start_wh=100_000,
     charge_efficiency_ppm=900_000,
     discharge_efficiency_ppm=900_000,
-    discharge_wh_max=150_000,
+    discharge_wh_max=(150_000,),
     ramp_w=120_000,
     baseline_w=whole(300_000),
 )
@@ -77,7 +77,10 @@ def test_every_rule_finds_its_breach() -> None:
     assert ("curtailment", 2) in rules(curtailed_w=whole(0, 0, -3, 0))
     assert rules(spot_w=whole(-100_000, 0, 10_003, 0)) == [("spot_part", 2)]
     assert ("spot_part", 0) in rules(spot_w=whole(5, 0, 0, 0))
-    assert rules(replace(LIMITS, discharge_wh_max=60_000)) == [("cycles", 0)]
+    assert rules(replace(LIMITS, discharge_wh_max=(60_000,))) == [("cycles", 0)]
+    two_days = replace(LIMITS, discharge_wh_max=(3_000, 61_556), day=whole(0, 0, 1, 1))
+    assert rules(two_days) == [], "3 kWh called on the one, 55.6 and 6 on the other"
+    assert rules(replace(two_days, discharge_wh_max=(90_000, 60_000))) == [("cycles", 2)], "each by itself"
     assert no_path.isdisjoint({rule for rule, _ in rules()})
 
 

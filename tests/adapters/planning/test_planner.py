@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from msgspec import structs
 
+from adapters.planning.solver_process import SolverProcess
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
 from adapters.settling import lowest_position, wait_until
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
@@ -39,6 +41,17 @@ def on_record(bench: Bench, portfolio: str = "S1") -> RecordedPlan:
         found = plan_of_day(connection, lowest_position(connection), portfolio, DAY)
     assert found is not None
     return found
+
+
+def killed_twice(solver: SolverProcess, pid: int) -> None:
+    """The process while it solves, and the one that takes its place."""
+    time.sleep(1.5)
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while solver.pid in (None, pid) and time.monotonic() < until:
+        time.sleep(0.002)
+    assert solver.pid is not None
+    os.kill(solver.pid, signal.SIGKILL)
 
 
 def test_a_site_is_planned_from_the_book_and_its_plan_is_on_record(bench: Bench) -> None:
@@ -74,7 +87,7 @@ def test_a_solver_that_is_killed_leaves_the_last_plan_going_on(bench: Bench) -> 
         before = on_record(bench)
         assert solver.pid is not None
         os.kill(solver.pid, signal.SIGSTOP)
-        threading.Timer(1.5, os.kill, (solver.pid, signal.SIGKILL)).start()
+        threading.Thread(target=killed_twice, args=(solver, solver.pid)).start()
         later = MIDNIGHT + timedelta(hours=3)
         made = one.plan("S1", later, trigger="rolling")
         after = on_record(bench)
@@ -96,7 +109,7 @@ def test_without_a_plan_before_the_rule_stands_in(bench: Bench) -> None:
         one.plan("S1", DAY)
         assert solver.pid is not None
         os.kill(solver.pid, signal.SIGSTOP)
-        threading.Timer(1.5, os.kill, (solver.pid, signal.SIGKILL)).start()
+        threading.Thread(target=killed_twice, args=(solver, solver.pid)).start()
         made = one.plan("S1", DAY + timedelta(days=1))
     assert made.head.basis == "rule"
     assert made.head.day == DAY + timedelta(days=1)

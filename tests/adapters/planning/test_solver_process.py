@@ -8,6 +8,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 
 from adapters.planning.solver_process import SolverProcess
 from dispatch.optimiser.optimise import optimise
@@ -52,6 +53,32 @@ def test_a_solver_that_is_killed_leaves_its_incumbent_and_another_one_starts() -
         again = solver.solve(portfolio(1, 1, "rds", count=24), 20.0)
         assert again.outcome == "found"
         assert solver.pid != pid
+
+
+def kill_as_they_start(solver: SolverProcess, times: int) -> None:
+    """Each process as soon as it has a pid."""
+    killed: set[int] = set()
+    until = time.monotonic() + 60
+    while len(killed) < times and time.monotonic() < until:
+        process = solver._process
+        pid = None if process is None else process._popen and process._popen.pid  # type: ignore[attr-defined]
+        if pid is not None and pid not in killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize(("times", "outcome"), [(1, "found"), (2, "died")])
+def test_a_solver_that_is_killed_as_it_starts_is_replaced_once(times: int, outcome: str) -> None:
+    with SolverProcess() as solver:
+        killing = threading.Thread(target=kill_as_they_start, args=(solver, times))
+        killing.start()
+        answer = solver.solve(portfolio(1, 1, "", count=24), 30.0)
+        killing.join()
+        assert answer.outcome == outcome
+        assert (answer.plan is None) == (outcome == "died")
+        assert answer.reason.count("ended with -9") == (2 if times == 2 else 0)
+        assert solver.solve(portfolio(1, 1, "", count=24), 30.0).outcome == "found"
 
 
 def test_time_is_bounded() -> None:

@@ -31,7 +31,10 @@ def limits_of(site: Site, seconds: int) -> SiteLimits:
         charge_efficiency_ppm=round(stored.charge_efficiency * 1e6),
         discharge_efficiency_ppm=round(stored.discharge_efficiency * 1e6),
         loss_ppm=round(stored.loss_per_interval * 1e6),
-        discharge_wh_max=None if stored.discharge_kwh_max is None else int(watts(stored.discharge_kwh_max)),
+        discharge_wh_max=None
+        if stored.discharge_kwh_max is None
+        else tuple(int(watts(kwh)) for kwh in stored.discharge_kwh_max),
+        day=stored.day,
         ramp_w=None if stored.ramp_kw is None else int(watts(stored.ramp_kw)),
         start_setpoint_w=int(watts(stored.start_setpoint_kw)),
         baseline_w=None if site.baseline_kw is None else watts(site.baseline_kw),

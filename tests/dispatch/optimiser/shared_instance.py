@@ -69,7 +69,7 @@ def _site(data: dict[str, np.ndarray], i: int, streams: str, count: int) -> Site
         reserve_kwh=np.zeros(count),
         loss_per_interval=float(data["sig"]),
         wear_price=float(data["deg"][i]),
-        discharge_kwh_max=float(data["cyc"][i]),
+        discharge_kwh_max=(float(data["cyc"][i]),),
     )
     return Site(
         id=f"S{i + 1}",

@@ -79,7 +79,7 @@ def _site(rng: np.random.Generator, i: int, hour: np.ndarray, streams: str) -> S
             reserve_kwh=np.zeros(count),
             loss_per_interval=0.0005,
             wear_price=0.06,
-            discharge_kwh_max=4 * power,
+            discharge_kwh_max=(4 * power,),
         ),
         peak_kw=0.95 * net.max(),
         peak_price=40.0,

@@ -45,7 +45,7 @@ def test_the_end_is_kept_and_cycles_and_ramp_hold() -> None:
     kept = perfect_foresight(storage(8, start_kwh=150.0, end_kwh=150.0), 1.0, np.full(8, 0.5))
     assert kept.value_micro == 0
     assert kept.stored_wh[-1] == 150_000
-    few = perfect_foresight(storage(8, discharge_kwh_max=50.0), 1.0, PRICE)
+    few = perfect_foresight(storage(8, discharge_kwh_max=(50.0,)), 1.0, PRICE)
     assert few.real_time_w.clip(0).sum() == 45_000
     slow = perfect_foresight(storage(8, ramp_kw=30.0), 1.0, PRICE)
     assert np.abs(np.diff(slow.real_time_w, prepend=0)).max() <= 30_001

@@ -37,6 +37,7 @@ def test_they_agree_on_the_shared_instances(name: str, streams: str, integer: bo
 def _varied(found: Site, draw: np.random.Generator) -> Site:
     """Anything a site may have that the drawn portfolios have not."""
     count = found.count
+    used = found.storage.discharge_kw
     stored = replace(
         found.storage,
         availability=draw.choice([0.0, 0.5, 1.0], count, p=[0.05, 0.15, 0.8]),
@@ -44,7 +45,8 @@ def _varied(found: Site, draw: np.random.Generator) -> Site:
         leased_kw=float(draw.choice([0.0, 0.2])) * found.storage.discharge_kw,
         ramp_kw=None if draw.random() < 0.5 else 0.7 * found.storage.discharge_kw,
         start_kwh=found.storage.ceiling_kwh * draw.uniform(0.6, 0.9),
-        discharge_kwh_max=None if draw.random() < 0.5 else 2 * found.storage.discharge_kw,
+        discharge_kwh_max=None if draw.random() < 0.5 else (used, 0.4 * used),
+        day=(np.arange(count) >= count // 3).astype(np.int64),
     )
     dips = np.where(draw.random(count) < 0.1, -1.5, 1.0)
     return replace(

@@ -10,6 +10,7 @@ import pytest
 
 from dispatch.optimiser.market_terms import Regulation, Response, Spot
 from dispatch.optimiser.objective import Objective
+from dispatch.optimiser.optimise import optimise
 from dispatch.optimiser.plan import Plan
 from dispatch.optimiser.rules import Rules
 from dispatch.optimiser.solve import chunks, merged, solve, solve_in_chunks
@@ -85,6 +86,55 @@ def test_a_site_without_a_plan_is_named_and_spoils_no_other() -> None:
     assert both.reason == f"S2: {both.of('S2').reason}"
 
 
+def test_the_meters_limit_gives_way_before_the_storages() -> None:
+    """300 kW behind 250: 100 kWh above the floor of 50 give 90 kWh, and of 8 x 50 kWh 310 are missed."""
+    stored = storage(8, floor_kwh=50.0, start_kwh=150.0, end_kwh=50.0, discharge_kwh_max=(120.0,))
+    plan = solve(request(site(8, stored, import_kw_max=np.full(8, 250.0))))
+    assert plan.status == "relaxed"
+    assert plan.sites[0].stored_wh.min() >= 50_000 - 1
+    import_w = 300_000 - plan.sites[0].setpoint_w
+    assert np.maximum(import_w - 250_000, 0).sum() == pytest.approx(310_000, abs=50)
+    assert plan.reason.startswith("S1: import_kw_max[")
+    assert "reserve_kwh" not in plan.reason
+    assert "discharge_kwh_max" not in plan.reason
+
+
+def test_what_is_only_wished_to_stay_stored_gives_way_before_the_meters_limit() -> None:
+    wished = np.full(4, 100.0)
+    stored = storage(4, start_kwh=100.0, reserve_kwh=wished, wish_kwh=wished)
+    plan = solve(request(site(4, stored, import_kw_max=np.full(4, 280.0))))
+    assert (plan.status, plan.reason) == ("optimal", "")
+    assert (300_000 - plan.sites[0].setpoint_w).max() <= 280_002
+
+
+def test_what_gives_way_costs_nobody_else_anything() -> None:
+    """Sites that share a market: the others trade as they do alone, and the objective holds no penalty."""
+    asked = portfolio(3, 3, "rds", count=24)
+    bad = msgspec.structs.replace(asked.sites[2], import_kw_max=np.full(24, 1.0))
+    plan, others = (
+        optimise(msgspec.structs.replace(asked, sites=sites))
+        for sites in ((*asked.sites[:2], bad), asked.sites[:2])
+    )
+    assert plan.status == "relaxed"
+    assert plan.of(bad.id).reason.startswith("import_kw_max[")
+    alone = sum(site.energy_micro + site.demand_micro for site in others.sites)
+    together = sum(site.energy_micro + site.demand_micro for site in plan.sites[:2])
+    assert together == pytest.approx(alone, rel=0.02)
+    assert abs(plan.objective_micro) < 1e6 * 1e6
+
+
+def test_a_day_has_its_own_limit_of_discharge() -> None:
+    """50 kWh a day: what one day does not use another may not."""
+    price = np.array([0.3, 0.3, 0.9, 0.9, 0.3, 0.3, 1.2, 1.2])
+    stored = storage(8, discharge_kwh_max=(50.0, 20.0), day=np.array([0] * 4 + [1] * 4))
+    plan = solve(request(site(8, stored, buy_price=price))).sites[0]
+    assert plan.setpoint_w[:4].clip(0).sum() == 45_000
+    assert plan.setpoint_w[4:].clip(0).sum() == 18_000
+    with pytest.raises(Refused) as refused:
+        solve(request(site(8, storage(8, discharge_kwh_max=(50.0, 20.0)))))
+    assert (refused.value.code, refused.value.place) == ("series_shape", "sites.S1.storage.day")
+
+
 def test_the_target_at_the_end_is_soft() -> None:
     stored = storage(4, end_kwh=200.0, availability=np.array([1.0, 0.0, 0.0, 0.0]))
     plan = solve(request(site(4, stored)))
@@ -110,7 +160,7 @@ def test_reserve_lease_availability_and_ramp_hold() -> None:
 
 
 def test_cycles_bound_what_the_cells_discharge() -> None:
-    plan = solve(request(site(8, storage(8, discharge_kwh_max=50.0)))).sites[0]
+    plan = solve(request(site(8, storage(8, discharge_kwh_max=(50.0,))))).sites[0]
     assert plan.setpoint_w.clip(0).sum() == 45_000, "50 kWh of the cells at 90 %"
 
 

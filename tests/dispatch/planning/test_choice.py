@@ -13,6 +13,7 @@ from dispatch.optimiser.plan import Plan
 from dispatch.optimiser.request import PlanRequest
 from dispatch.plan_check import Markets, SiteLimits
 from dispatch.planning.choice import Before, Chosen, choose
+from dispatch.planning.following import follow
 from dispatch.planning.site_case import SiteCase
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -94,6 +95,66 @@ def test_a_limit_that_nobody_can_keep_leaves_a_relaxed_plan_that_helps() -> None
     assert "import_kw_max" in found.reason
     assert found.sites[0].setpoint_w.max() > 0
     assert {broken.rule for broken in found.violations} == {"import_limit"}
+
+
+def test_a_limit_that_one_site_cannot_hold_leaves_the_others_as_they_are() -> None:
+    """The limit is kept as nearly as it can be, and never below the floor or the day's cycles."""
+    good = case("a")
+    bad = case(
+        "b", import_w_max=np.full(8, 220_000), start_wh=100_000, floor_wh=np.full(8, 40_000),
+        discharge_wh_max=(50_000,),
+    )  # fmt: skip
+    found = chosen(good, bad, plan=solved(good, bad))
+    assert (found.basis, found.passed_over) == ("relaxed", ())
+    assert found.reason.startswith("b: import_kw_max[")
+    assert found.sites[0].setpoint_w.tolist() == chosen(good, plan=solved(good)).sites[0].setpoint_w.tolist()
+    assert {(broken.site, broken.rule) for broken in found.violations} == {("b", "import_limit")}
+    over = (np.full(8, 80_000) - found.sites[1].setpoint_w).clip(0).sum()
+    assert over == pytest.approx(8 * 80_000 - 45_000, abs=10), "what 50 kWh of the cells give at 90 %"
+
+
+def test_a_plan_that_needs_less_than_it_breaks_is_not_excused() -> None:
+    """Emptying the storage below its floor for an import limit is worse than standing still."""
+    one = case(import_w_max=np.full(8, 220_000), start_wh=100_000, floor_wh=np.full(8, 100_000))
+    deep = np.array([80_000, 0, 0, 0, 0, 0, 0, 0])
+    plan = solved(one)
+    wrong = follow(structs.replace(one.limits, floor_wh=np.zeros(8, dtype=np.int64)), deep)
+    site = structs.replace(plan.sites[0], setpoint_w=wrong.setpoint_w, stored_wh=wrong.stored_wh)
+    found = chosen(one, plan=structs.replace(plan, sites=(site,)))
+    assert found.passed_over[0].startswith("relaxed: stored_energy at a")
+    assert found.sites[0].stored_wh.min() >= 100_000
+
+
+def test_one_site_that_fails_the_check_is_planned_by_the_rule_and_no_other_is() -> None:
+    good, bad = case("a"), case("b")
+    plan = solved(good, bad)
+    wrong = structs.replace(plan.sites[1], setpoint_w=plan.sites[1].setpoint_w + 150_000)
+    found = chosen(good, bad, plan=structs.replace(plan, sites=(plan.sites[0], wrong)))
+    assert found.basis == "optimised"
+    assert found.reason == "b: the time-of-use rule's plan stands in for the optimised one"
+    assert found.apart == ("b",)
+    assert found.passed_over[0].startswith("optimised: power at b, interval 0")
+    assert found.sites[0].setpoint_w.tolist() == plan.sites[0].setpoint_w.tolist()
+    assert (found.sites[1].setpoint_w.max(), found.violations) == (100_000, ())
+
+
+def test_a_limit_that_nobody_can_hold_takes_no_fallback_away_from_the_others() -> None:
+    good, bad = case("a"), case("b", import_w_max=np.full(8, 250_000))
+    found = chosen(good, bad, why="died")
+    assert (found.basis, found.reason) == ("rule", "died")
+    assert found.sites[0].setpoint_w.max() > 0
+    assert {broken.rule for broken in found.violations} == {"import_limit"}
+
+
+def test_a_fallback_says_why_the_solvers_plan_is_not_it() -> None:
+    one = case()
+    plan = solved(one)
+    wrong = structs.replace(plan.sites[0], stored_wh=plan.sites[0].stored_wh + 5_000)
+    found = chosen(one, plan=structs.replace(plan, sites=(wrong,)))
+    assert found.basis == "rule"
+    assert found.reason == (
+        "the solver's plan does not pass the check: optimised: stored_path at a, interval 0, by 5000"
+    )
 
 
 def test_a_storage_outside_its_limits_is_planned_back_into_them() -> None:

@@ -50,7 +50,7 @@ def test_a_storage_below_its_floor_does_not_discharge() -> None:
 
 
 def test_what_the_horizon_may_use_is_not_exceeded() -> None:
-    done = follow(limits(discharge_wh_max=10_000), np.full(8, 100_000))
+    done = follow(limits(discharge_wh_max=(10_000,)), np.full(8, 100_000))
     assert done.setpoint_w.sum() * 900 / 3600 <= 9_400
 
 
@@ -82,7 +82,8 @@ def test_what_follows_can_be_commanded(
         load_w=np.array(load),
         start_wh=start,
         ramp_w=ramp,
-        discharge_wh_max=used,
+        discharge_wh_max=None if used is None else (used, used // 2),
+        day=np.array([0] * 5 + [1] * 3),
         loss_ppm=loss,
         floor_wh=np.zeros(8, dtype=np.int64),
     )
