@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from adapters.meters import text
-from ledger.market_price import HOURLY_COLUMNS, PriceSeries, hourly_ledger, price_columns, price_ledger
+from ledger.market_price import (
+    HOURLY_COLUMNS,
+    HOURLY_PRICES,
+    PriceSeries,
+    Product,
+    hourly_ledger,
+    price_columns,
+    price_ledger,
+)
 from ledger.refusal import Refused
 
 _HOUR_S: Final = 3600
@@ -16,7 +24,24 @@ _HOUR_S: Final = 3600
 def parse(
     data: bytes, *, market: str, node: str, currency: str, interval_s: int, zone: str | None = None
 ) -> tuple[PriceSeries, PriceSeries]:
-    """Day-ahead and real-time series of a whole file, plain or gzip, in UTF-8.
+    """Day-ahead and real-time series of a whole file that has both.
+
+    Raises:
+        Refused: `price_missing` where one is not told, or ends earlier, and what `told` refuses.
+    """
+    found = told(data, market=market, node=node, currency=currency, interval_s=interval_s, zone=zone)
+    ends = {one.product: one.blocks[-1].end(interval_s) for one in found}
+    for product in get_args(Product):
+        if product not in ends or ends[product] < max(ends.values()):
+            wrong = f"the file has no {product} price of some interval: both are needed here"
+            raise Refused("price_missing", wrong, place=product)
+    return found[0], found[1]
+
+
+def told(
+    data: bytes, *, market: str, node: str, currency: str, interval_s: int, zone: str | None = None
+) -> tuple[PriceSeries, ...]:
+    """Day-ahead and real-time series of a whole file, plain or gzip, in UTF-8, as far as it tells them.
 
     A header with `hour_business` is a platform's: its hours are those of the clocks of `zone`.
 
@@ -30,7 +55,8 @@ def parse(
     rows = csv.DictReader(lines)
     header = rows.fieldnames or ()
     hourly = "hour_business" in header
-    _check_header(header, HOURLY_COLUMNS if hourly else ("start_utc", *price_columns(currency)))
+    own, prices = (HOURLY_COLUMNS, HOURLY_PRICES) if hourly else (("start_utc",), price_columns(currency))
+    _check_header(header, own, prices)
     if not hourly:
         if zone is not None:
             raise Refused("price_zone", "the file's starts are in UTC: state no zone", place="zone")
@@ -63,14 +89,18 @@ def _lines(data: bytes) -> list[str]:
     return found
 
 
-def _check_header(header: Sequence[str], columns: Sequence[str]) -> None:
-    """That the CSV is one of prices at all, before its rows are read."""
-    missing = [column for column in columns if column not in header]
+def _check_header(header: Sequence[str], columns: Sequence[str], prices: Sequence[str]) -> None:
+    """That the CSV is one of prices at all, before its rows are read.
+
+    One of the two prices may be left out where nothing else stands there that could be it.
+    """
+    missing = [column for column in (*columns, *prices) if column not in header]
     found = ", ".join(header) or "none"
     again = next((name for at, name in enumerate(header) if name in header[:at]), None)
     if again is not None:
         raise Refused("duplicate_header", f"column {again!r} stands there twice", place="row 1")
-    if missing:
+    one_price = len(missing) == 1 and missing[0] in prices
+    if missing and not (one_price and set(header) <= {*columns, *prices}):
         absent = ", ".join(missing)
         raise Refused(
             "missing_column", f"there is no column {absent}; the header has: {found}", place="row 1"

@@ -143,34 +143,39 @@ def value(energy_wh: npt.NDArray[np.int64], prices: PriceBlock) -> Fraction:
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One hour read from a file, and where it stood."""
+    """One interval read from a file, and where it stood; None where a price is not told."""
 
     start: datetime
-    day_ahead: Price
-    real_time: Price
+    day_ahead: Price | None
+    real_time: Price | None
     place: str
 
 
-HOURLY_COLUMNS: Final = ("business_day", "hour_business", "interval_end_local", "da_price", "rt_price")
+HOURLY_COLUMNS: Final = ("business_day", "hour_business", "interval_end_local")
+HOURLY_PRICES: Final = ("da_price", "rt_price")
+"""Of a platform's hours, day-ahead and real-time."""
 
 
 def hourly_ledger(
     rows: Iterable[Mapping[str, str]], *, market: str, node: str, zone: str, currency: str
-) -> tuple[PriceSeries, PriceSeries]:
-    """Day-ahead and real-time series from a trading platform's hours.
+) -> tuple[PriceSeries, ...]:
+    """Day-ahead and real-time series from a trading platform's hours, as far as they are told.
 
     Each row has `business_day`, `hour_business` 1..24, `interval_end_local` (hour 24 is stamped 00:00 of
-    the next day), `da_price` and `rt_price` per MWh. Rows may come in any order.
+    the next day), `da_price` and `rt_price` per MWh. Rows may come in any order. A file may have one of the
+    two columns alone; and where real-time prices come later than day-ahead ones, theirs may be empty from
+    some interval on: they make no series, or end there.
 
     Raises:
         Refused: `hour_stamp` when day, hour and stamp disagree, `price_duplicate`, `price_gap`,
-            `price_missing` for an empty price, `number`, `price_scale`, `price_range` beyond
-            `PLAUSIBLE_MAX_PER_KWH`, `column_count` for more or fewer cells than the header has, as
-            `csv.DictReader` tells it; the place is the row, counted as the file's line: the header is row 1.
+            `price_missing` for an empty price before one that is told, `number`, `price_scale`,
+            `price_range` beyond `PLAUSIBLE_MAX_PER_KWH`, `column_count` for more or fewer cells than the
+            header has, as `csv.DictReader` tells it; the place is the row, counted as the file's line: the
+            header is row 1.
     """
     tz = zone_of(zone)
 
-    def read(row: Mapping[str, str]) -> tuple[datetime, Price, Price]:
+    def read(row: Mapping[str, str]) -> tuple[datetime, Price | None, Price | None]:
         end = _local(row, "interval_end_local", "%Y-%m-%d %H:%M:%S")
         day = _local(row, "business_day", "%Y-%m-%d")
         hour = _cell(row, "hour_business")
@@ -179,18 +184,15 @@ def hourly_ledger(
         if day + timedelta(hours=int(hour)) != end:
             raise Refused("hour_stamp", f"hour {hour} of {day.date()} does not end at {end}")
         start = utc_of_local(end - timedelta(hours=1), tz)
-        day_ahead, real_time = (
-            _price(row, key, lambda text: price_per_kwh(text, currency)) for key in ("da_price", "rt_price")
-        )
-        return start, day_ahead, real_time
+        return start, *_both(row, HOURLY_PRICES, lambda text: price_per_kwh(text, currency))
 
     return _series(_read(rows, read), market, node, currency, _HOUR_S)
 
 
 def price_ledger(
     rows: Iterable[Mapping[str, str]], *, market: str, node: str, currency: str, interval_s: int
-) -> tuple[PriceSeries, PriceSeries]:
-    """Day-ahead and real-time series from our own layout (examples/prices/README.md).
+) -> tuple[PriceSeries, ...]:
+    """Day-ahead and real-time series, as `hourly_ledger`, from our own layout (examples/prices/README.md).
 
     Columns `start_utc` (such as `2026-01-24T16:00:00Z`), `day_ahead_cny_per_kwh` and
     `real_time_cny_per_kwh`, with the currency in the name.
@@ -201,15 +203,12 @@ def price_ledger(
     _check_interval(interval_s)
     keys = price_columns(currency)
 
-    def read(row: Mapping[str, str]) -> tuple[datetime, Price, Price]:
+    def read(row: Mapping[str, str]) -> tuple[datetime, Price | None, Price | None]:
         start = _local(row, "start_utc", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         if (start.minute * 60 + start.second) % interval_s:
             reason = f"{start:%Y-%m-%dT%H:%M:%SZ} does not start an interval of {interval_s} s"
             raise Refused("price_time", reason, place="start_utc")
-        day_ahead, real_time = (
-            _price(row, key, lambda text: Price.parse(text, currency, "kWh")) for key in keys
-        )
-        return start, day_ahead, real_time
+        return start, *_both(row, keys, lambda text: Price.parse(text, currency, "kWh"))
 
     return _series(_read(rows, read), market, node, currency, interval_s)
 
@@ -253,7 +252,8 @@ def _rescaled(mantissas: npt.NDArray[np.int64], digits: int, at: datetime) -> np
 
 
 def _read(
-    rows: Iterable[Mapping[str, str]], read: Callable[[Mapping[str, str]], tuple[datetime, Price, Price]]
+    rows: Iterable[Mapping[str, str]],
+    read: Callable[[Mapping[str, str]], tuple[datetime, Price | None, Price | None]],
 ) -> list[_Row]:
     found: list[_Row] = []
     for number, row in enumerate(rows, 2):
@@ -284,6 +284,17 @@ def _cell(row: Mapping[str, str], key: str) -> str:
     return text
 
 
+def _both(
+    row: Mapping[str, str], keys: tuple[str, str], parse: Callable[[str], Price]
+) -> tuple[Price | None, Price | None]:
+    """Day-ahead and real-time price of a row; None in a column that the file does not have, and where the
+    real-time price is not told yet."""
+    first, second = keys
+    day_ahead = _price(row, first, parse) if first in row else None
+    later = first in row and not row.get(second)
+    return day_ahead, None if later else _price(row, second, parse)
+
+
 def _price(row: Mapping[str, str], key: str, parse: Callable[[str], Price]) -> Price:
     text = _cell(row, key)
     try:
@@ -304,7 +315,7 @@ def _local(row: Mapping[str, str], key: str, layout: str) -> datetime:
 
 def _series(
     rows: list[_Row], market: str, node: str, currency: str, interval_s: int
-) -> tuple[PriceSeries, PriceSeries]:
+) -> tuple[PriceSeries, ...]:
     step = timedelta(seconds=interval_s)
     for row, following in pairwise(rows):
         if following.start == row.start:
@@ -313,16 +324,18 @@ def _series(
             raise Refused(
                 "price_gap", f"no price from {row.start + step} to {following.start}", place=following.place
             )
-    start = rows[0].start
-    products: tuple[tuple[Product, list[Price]], ...] = (
-        ("day_ahead", [row.day_ahead for row in rows]),
-        ("real_time", [row.real_time for row in rows]),
+        if row.real_time is None and following.real_time is not None:
+            wrong = f"no real-time price, though there is one from {following.start} on: missing is not zero"
+            raise Refused("price_missing", wrong, place=row.place)
+    told: tuple[tuple[Product, list[Price]], ...] = (
+        ("day_ahead", [row.day_ahead for row in rows if row.day_ahead is not None]),
+        ("real_time", [row.real_time for row in rows if row.real_time is not None]),
     )
-    day_ahead, real_time = (
-        PriceSeries(market, node, product, interval_s, currency, (_block(start, prices),))
-        for product, prices in products
+    return tuple(
+        PriceSeries(market, node, product, interval_s, currency, (_block(rows[0].start, prices),))
+        for product, prices in told
+        if prices
     )
-    return day_ahead, real_time
 
 
 def _block(start: datetime, prices: list[Price]) -> PriceBlock:

@@ -18,15 +18,18 @@ from rich.progress import Progress
 
 from adapters import approving, meters, portfolio_file
 from adapters.cli import given_file
+from adapters.cli.close import As
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
-from adapters.cli.submitting import where
+from adapters.cli.submitting import once, where
+from adapters.contract_currency import check_currency
 from adapters.decoder_refusal import decoder_refusal
 from adapters.gateway import price_formats
 from adapters.importing import Imported, import_file
 from adapters.meters.report import NotWhole, Parsed, rejected_csv
 from adapters.nats.log import StoreUnavailable, Unverified
 from adapters.overlap import check_overlap
+from adapters.withdrawing import withdrawal
 from ledger import contract_file, market_rule_file, tariff_file
 from ledger.contract import Contract
 from ledger.effective import Period
@@ -170,6 +173,7 @@ def add_to(app: App, session: Session) -> None:
         command = RegisterContract(contract_file.parse(given_file.read(file, _CONTRACT)))
         with session.open() as stack:
             check_overlap(stack.door, stack.database, command)
+            check_currency(stack.door, stack.database, command)
             done = approving.record(stack.door, command, actor=ACTOR)
         print(f"contract {command.contract.id}: {where(done)}")
         _print_notices(command.contract)
@@ -178,18 +182,30 @@ def add_to(app: App, session: Session) -> None:
     def check(file: Path) -> None:
         """Check a contract file; an error names its line and field. Nothing is stored.
 
-        Of each part that a contract may leave out it says what is stated, or what holds without it.
+        Where there is a book, its sites' tariffs and market rules must have the contract's currency. Of each
+        part that a contract may leave out it says what is stated, or what holds without it.
 
         A warning points at what is acceptable, and perhaps not meant, such as a fee above half of the capital
         a year.
         """
         found = contract_file.parse(given_file.read(file, _CONTRACT))
+        if session.founded:
+            with session.open() as stack:
+                check_currency(stack.door, stack.database, RegisterContract(found))
         sites = ", ".join(found.sites)
         clauses = counted(len(found.clauses), "clause")
         print(f"{file}: contract {found.id} for {sites}, {clauses}, is in order")
         for part in optional_parts(found):
             print(f"  {part.field}: {_HELD[part.held]}{part.says}")
         _print_notices(found)
+
+    @contract.command
+    def withdraw(contract: str, reason: str, *, by: As) -> None:
+        """Withdraw a contract that was never settled: no month waits for it, and its id is free again."""
+        with session.open() as stack:
+            command = withdrawal(stack.door, contract, reason)
+            done = approving.submit(stack.door, command, command_id=once(), actor=by)
+        print(f"contract {contract} withdrawn: {where(done)}")
 
     @contract.command
     def schema() -> None:

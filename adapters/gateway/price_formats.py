@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from adapters import price_file
 from adapters.gateway import aemo_prices, caiso_prices
-from ledger.market_price import PriceSeries
+from ledger.market_price import PriceSeries, Product
 from ledger.refusal import Refused
 from ledger.streams.regulation import RegulationPrices
 
@@ -46,7 +46,7 @@ def told_by(data: bytes, file_format: Format, asked: Asked) -> Told:
 
     Raises:
         Refused: `price_format` for what is asked of a format that does not have it, `currency`, `interval`,
-            `price_zone`, and what `price_file.parse`, `aemo_prices` and `caiso_prices` refuse.
+            `price_zone`, and what `price_file.told`, `aemo_prices` and `caiso_prices` refuse.
     """
     return FORMATS[file_format](data, asked)
 
@@ -55,16 +55,25 @@ def _ledger(data: bytes, asked: Asked) -> Told:
     if asked.extract or asked.regulation_rule is not None:
         place = "extract" if asked.extract else "regulation_rule"
         raise Refused("price_format", "only files of format aemo and caiso have that", place=place)
-    return Told(
-        price_file.parse(
-            data,
-            market=asked.market,
-            node=asked.node,
-            currency=asked.currency or _CURRENCY,
-            interval_s=_HOUR_S if asked.interval_s is None else asked.interval_s,
-            zone=asked.zone,
-        )
+    series = price_file.told(
+        data,
+        market=asked.market,
+        node=asked.node,
+        currency=asked.currency or _CURRENCY,
+        interval_s=_HOUR_S if asked.interval_s is None else asked.interval_s,
+        zone=asked.zone,
     )
+    return Told(series, notices=tuple(_not_told(series)))
+
+
+def _not_told(series: Sequence[PriceSeries]) -> Iterator[str]:
+    """What a file leaves open of day-ahead and real-time prices."""
+    ends = {one.product: one.blocks[-1].end(one.interval_s) for one in series}
+    for product in get_args(Product):
+        if product not in ends:
+            yield f"no {product} prices are told: none is recorded, and what needs them is refused till then"
+        elif ends[product] < max(ends.values()):
+            yield f"{product} prices are told up to {ends[product]:%Y-%m-%dT%H:%MZ}: none is recorded after"
 
 
 def _aemo(data: bytes, asked: Asked) -> Told:

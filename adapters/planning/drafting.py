@@ -13,10 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from adapters.desk.desk import Desk
+from adapters.planning.price_subject import forecast_command, points_of_unit, price_kind, subject_at
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.market_gates import market_on
-from dispatch.bidding.curve import CurveRules, Explained, PriceRange, StorageCost, curves_of
+from dispatch.bidding.curve import CurveRules, Explained, PriceRange, StorageCost, beyond_plan_wh, curves_of
+from dispatch.bidding.further import StoredRoom
 from dispatch.forecasts.forecast import Forecast
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
@@ -59,14 +61,14 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
     """The bid, not yet written.
 
     Raises:
-        Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy;
+        Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy of the day
+            ahead or of real time;
             `envelope_missing`; `forecast_missing` where no forecast of the product's price on record covers
             the delivery day, `forecast_choice` where several nodes' do.
     """
     market, _ = market_on(connection, position, asked.market, asked.day)
     product = market.product(asked.product)
-    if product.kind != "energy":
-        raise Refused("proposal_product", "an energy product: others are offered by hand", place="product")
+    price_kind(product)
     envelope = _envelope(desk, asked, market)
     forecast_id, forecast = _forecast(connection, position, asked, market, product)
     prices = _prices(forecast, market, product, asked.day)
@@ -83,7 +85,7 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
         _rules(product),
         low_w=-envelope.charge_w,
         high_w=envelope.discharge_w,
-        outer=product.energy_check == "schedule",
+        room=_room(envelope, product) if product.energy_check == "schedule" else None,
     )
     if not any(explained):
         wrong = f"at the prices of {forecast_id} no cycle pays its losses and wear: there is nothing to offer"
@@ -103,17 +105,40 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
 
 
 def told(found: Proposal, product: Product) -> Iterator[str]:
-    """A line for each step: why this quantity, and why at this price."""
-    words = {
-        "break_even": "beyond it the planned trade loses money against the other leg at {at}",
-        "further_cycle": "one more cycle pays against {at}, whatever the rest brings",
-        "limit": "the market's own limit: offered only there",
-    }
+    """A line for each step: why this quantity, and why at this price; at the end what all of them may be
+    awarded beyond the plan."""
     for number, curve in enumerate(found.explained):
         for one in curve:
             low, high, price = one.step
-            why = words[one.ground].format(at=exact_text(product.price_of(one.at_u)))
-            yield f"{number:>3}  {low:>12} .. {high:>12} W at {exact_text(product.price_of(price))}: {why}"
+            at = exact_text(product.price_of(price))
+            yield f"{number:>3}  {low:>12} .. {high:>12} W at {at}: {_why(one, product)}"
+    charged, discharged = beyond_plan_wh(found.explained, product.interval_s)
+    if charged or discharged:
+        yield (
+            f"beyond the plan at most {discharged} Wh sold and {charged} Wh bought, whatever prices come:"
+            " one cycle of the storage, deliverable beside the plan"
+        )
+
+
+def _why(one: Explained, product: Product) -> str:
+    at, sold = exact_text(product.price_of(one.at_u)), one.step[0] >= 0
+    match one.ground:
+        case "break_even":
+            side = "down" if sold else "up"
+            return f"{side} to it the planned trade loses nothing against the other leg at {at}"
+        case "limit":
+            return "the market's own limit: offered only there"
+        case "further_cycle" if sold:
+            return f"one more cycle pays, bought in {one.leg} at {at} or less far outside the forecast"
+        case "further_cycle":
+            return f"one more cycle pays, sold in {one.leg} at {at} or more far outside the forecast"
+        case "in_place" if sold:
+            return f"sold in place of {one.leg}, which brings {at} or less far outside the forecast"
+        case "in_place":
+            return f"bought in place of {one.leg}, which costs {at} or more far outside the forecast"
+        case "beyond_forecast":
+            side = "above" if sold else "below"
+            return f"{side} {at}, far outside its own forecast; its other leg is {one.leg}"
 
 
 def _scheduled(power: int, curve: tuple[Explained, ...]) -> int:
@@ -136,6 +161,17 @@ def _rules(product: Product) -> CurveRules:
     )
 
 
+def _room(envelope: UnitEnvelope, product: Product) -> StoredRoom:
+    return StoredRoom(
+        stored_wh=envelope.stored_wh,
+        floor_wh=envelope.floor_wh,
+        ceiling_wh=envelope.ceiling_wh,
+        charge_ppm=envelope.charge_ppm,
+        discharge_ppm=envelope.discharge_ppm,
+        interval_s=product.interval_s,
+    )
+
+
 def _envelope(desk: Desk, asked: Asked, market: Market) -> UnitEnvelope:
     """What the unit can do on the day."""
     day = desk.door.state(aggregate_of(asked.unit, asked.day))
@@ -153,19 +189,24 @@ def _envelope(desk: Desk, asked: Asked, market: Market) -> UnitEnvelope:
 def _forecast(
     connection: Connection, position: int, asked: Asked, market: Market, product: Product
 ) -> tuple[str, Forecast]:
-    """The newest forecast of the product's price that covers the day."""
+    """The newest forecast of the price that the product is cleared at, which covers the day."""
     start = market.start_of(asked.day)
     end = start + timedelta(seconds=product.interval_s * market.intervals(product, asked.day))
+    points = points_of_unit(connection, position, asked.unit, asked.market, start)
+    wanted = {subject_at(point, product).name for point in points}
+    anywhere = (asked.market, price_kind(product))
     found: list[tuple[str, Forecast]] = []
     for versions in registered.load(connection, "forecast", Forecast, position).versions.values():
         last = versions[-1].document
         parts = last.subject.name.split(":")
-        of = last.subject.quantity == "price" and (parts[0], parts[-1]) == (asked.market, asked.product)
-        if of and last.start <= start and end <= last.end:
+        here = last.subject.name in wanted if points else (parts[0], parts[-1]) == anywhere
+        if last.subject.quantity == "price" and here and last.start <= start and end <= last.end:
             found.append((f"{last.subject.id}, version {versions[-1].version}", last))
     if not found:
-        command = f"wattledger forecast price:{asked.market}:NODE:{asked.product} {asked.day}"
-        raise Refused("forecast_missing", f"no forecast of its price covers the day: {command}", place="day")
+        named = sorted(wanted) or [f"{asked.market}:NODE:{price_kind(product)}"]
+        commands = [forecast_command(connection, position, name, start, end) for name in named]
+        wrong = f"no forecast of its price covers the day: {', or '.join(commands)}"
+        raise Refused("forecast_missing", wrong, place="day")
     if len(found) > 1:
         nodes = ", ".join(name for name, _ in found)
         raise Refused("forecast_choice", f"several cover the day: {nodes}", place="forecast")

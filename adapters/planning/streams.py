@@ -14,6 +14,7 @@ from adapters.integrity.registered_rows import Read, check_read
 from adapters.mapper import EnvelopeMapper
 from adapters.planning.matrix import NO_MATRIX, Matrix, matrix_of, policy_of
 from adapters.planning.portfolio import Horizon, Portfolio, day_of
+from adapters.planning.price_subject import forecast_command, points_of, subject_at
 from adapters.planning.regulation_stream import RegulationTerms, open_product, regulation_terms
 from adapters.planning.site_power import resampled
 from adapters.postgres.database import Connection
@@ -176,25 +177,20 @@ def _spot(
 ) -> tuple[SpotPrices, str]:
     energy = [one for one in market.products if (one.kind, one.stage) == ("energy", "day_ahead")]
     product = open_product(market, energy, asked.horizon, asked.now)
-    there = [one.site for one in free if _priced_at(one.site) == market.id]
-    if not there:
-        wrong = f"no site is free whose energy is priced at a node of {market.id}"
+    points = points_of((one.site for one in free), market.id)
+    if not points:
+        wrong = f"no site is free whose energy is priced at a node of {market.id}: state its market_point"
         raise Refused("market_point", wrong, place="spot")
-    nodes = {site.market_point.node for site in there if site.market_point is not None}
-    if len(nodes) != 1:
-        wrong = f"its sites are priced at several nodes: {', '.join(sorted(nodes))}"
+    if len(points) != 1:
+        wrong = f"its sites are priced at several nodes: {', '.join(point.node for point in points)}"
         raise Refused("market_point", wrong, place="spot")
-    (node,) = nodes
-    subject = Subject("price", f"{market.id}:{node}:{product.id}")
+    there = [one.site for one in free if one.site.market_point == points[0]]
+    subject = subject_at(points[0], product)
     prices, source = _forecast(connection, position, subject, asked.horizon)
     most = sum(capability_w[site.id] for site in there)
     if product.quantity_max_w is not None:
         most = min(most, product.quantity_max_w)
     return SpotPrices(price_micro=prices, most_w=most, sites=frozenset(site.id for site in there)), source
-
-
-def _priced_at(site: Site) -> str:
-    return "" if site.market_point is None else site.market_point.market
 
 
 def _forecast(connection: Connection, position: int, subject: Subject, horizon: Horizon) -> tuple[Whole, str]:
@@ -209,5 +205,6 @@ def _forecast(connection: Connection, position: int, subject: Subject, horizon: 
             told, there = resampled(event.forecast, horizon)
             if there.all():
                 return told, f"forecast.{subject.id} v{proven.header.version}"
-    wrong = f"no forecast of {subject.name} covers the horizon: wattledger forecast price:{subject.name} DAY"
+    command = forecast_command(connection, position, subject.name, horizon.start, horizon.end)
+    wrong = f"no forecast of {subject.name} covers the horizon: {command}"
     raise Refused("forecast_missing", wrong, place="spot")

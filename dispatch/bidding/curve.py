@@ -2,29 +2,35 @@
 
 A storage earns by its plan being taken as a whole, not by guessing each interval's price: of two settlements
 a curve that speculates on their difference earned 4.7 % of what the plan with re-dispatch did. So a planned
-sale is offered down to the price at which the energy costs more to put back than it brings, a planned
-purchase up to the price at which it brings less than it costs, and what is not planned only at prices at
-which a further cycle pays whatever the other intervals bring.
+sale is offered down to the price at which the energy costs more to put back than it brings, however cheap
+that may be in all but few cases; a planned purchase likewise: a day that comes dearer or cheaper as a whole
+still has its plan awarded. Beyond the plan something is offered only at prices that lie as far again outside
+the forecast's quantiles as these lie from what is expected, as a day's surprises come together; and no more
+than the storage can deliver beside the plan (`dispatch.bidding.further`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import ceil, floor
 from typing import Final, Literal
 
 import msgspec
 
+from dispatch.bidding.further import Further, Side, Steps, StoredRoom, further_cycles
 from ledger.refusal import Refused
 
 Step = tuple[int, int, int]
 """From W, to W (above 0 discharging), price in millionths of the currency per kWh."""
 
-Ground = Literal["break_even", "limit", "further_cycle"]
-"""Why a step has its price: below (a purchase: above) it the planned trade loses money; the market's own
-limit; beyond it one more cycle pays at the prices that are all but certain."""
+Ground = Literal["break_even", "limit", "further_cycle", "in_place", "beyond_forecast"]
+"""Why a step has its price: below (a purchase: above) it the planned trade loses money whatever the other
+leg comes at within the forecast; the market's own limit; beyond it one more cycle pays at prices far outside
+the forecast; or pays more than a planned trade that would be left for it; or it is itself so far outside."""
 
 _PPM: Final = 1_000_000
+_S_PER_HOUR: Final = 3600
 
 
 class CurveRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,16 @@ class PriceRange(msgspec.Struct, frozen=True):
     expected_u: tuple[int, ...]
     high_u: tuple[int, ...]
 
+    def outside(self) -> PriceRange:
+        """As far again outside: twice as far from what is expected.
+
+        >>> PriceRange((20,), (30,), (50,)).outside()
+        PriceRange(low_u=(10,), expected_u=(30,), high_u=(70,))
+        """
+        low = tuple(2 * low - mid for low, mid in zip(self.low_u, self.expected_u, strict=True))
+        high = tuple(2 * high - mid for high, mid in zip(self.high_u, self.expected_u, strict=True))
+        return PriceRange(low, self.expected_u, high)
+
 
 class Explained(msgspec.Struct, frozen=True):
     """A curve's step and why it stands there."""
@@ -77,7 +93,10 @@ class Explained(msgspec.Struct, frozen=True):
     step: Step
     ground: Ground
     at_u: int
-    """The price of the other leg that the ground rests on; the limit itself for `limit`."""
+    """The price that the ground rests on: of the other leg, or the interval's own that is all but ruled out;
+    the other leg's too for `limit`."""
+    leg: int | None = None
+    """The interval of the other leg, of what is offered beyond the plan."""
 
 
 def curves_of(
@@ -88,13 +107,13 @@ def curves_of(
     *,
     low_w: int,
     high_w: int,
-    outer: bool,
+    room: StoredRoom | None,
 ) -> tuple[tuple[Explained, ...], ...]:
-    """A curve an interval from `low_w` (charging, at most 0) to `high_w`; without `outer` from the plan to 0
-    W.
+    """A curve an interval, from the planned power to 0 W; with `room` also beyond it, as far as `low_w`
+    (charging, at most 0) and `high_w`.
 
-    `outer` is for products that check the planned schedule alone: elsewhere every power offered must be one
-    that the storage can give together with all others. A plan below the least quantity is not offered.
+    `room` is for products that check the planned schedule alone: elsewhere all that is offered must be
+    deliverable at once. A plan below the least quantity is not offered.
 
     Raises:
         Refused: `plan_shape` when plan and prices have different intervals.
@@ -102,86 +121,133 @@ def curves_of(
     count = len(plan_w)
     if any(len(row) != count for row in (prices.low_u, prices.expected_u, prices.high_u)):
         raise Refused("plan_shape", f"{count} prices, one for each interval", place="prices")
-    grounds = _grounds(plan_w, prices, cost)
-    lowest, highest = _reach(low_w, high_w, rules)
-    return tuple(_curve(power, grounds, cost, rules, lowest, highest, outer=outer) for power in plan_w)
+    steps = _steps(low_w, high_w, rules)
+    planned = [_offered(power, rules, steps) for power in plan_w]
+    inner = _Inner.of(plan_w, prices, cost, rules)
+    far = prices.outside()
+    beyond: dict[int, Further] = {}
+    if room is not None and rules.segments_max > 1:
+        sales, purchases = (_side(far, cost, rules, way) for way in (1, -1))
+        beyond = further_cycles(planned, sales, purchases, room, steps)
+    return tuple(
+        _curve(planned[at], inner, _outer(at, planned[at], beyond, far, cost, rules)) for at in range(count)
+    )
 
 
-class _Grounds(msgspec.Struct, frozen=True):
-    """The other legs: the dearest planned purchase, the cheapest planned sale, and the extremes expected."""
+def beyond_plan_wh(curves: Sequence[Sequence[Explained]], interval_s: int) -> tuple[int, int]:
+    """Wh that all intervals together may be awarded beyond the plan: charged and discharged, at the meter."""
+    outer = [one.step for curve in curves for one in curve if one.leg is not None]
+    charged = sum(high - low for low, high, _ in outer if high <= 0)
+    discharged = sum(high - low for low, high, _ in outer if low >= 0)
+    return charged * interval_s // _S_PER_HOUR, discharged * interval_s // _S_PER_HOUR
 
+
+class _Inner(msgspec.Struct, frozen=True):
+    """At which prices what is planned is bought and sold, and the prices of the other legs: the dearest
+    purchase and the cheapest sale that are planned, the former as cheap, the latter as dear as may be."""
+
+    purchase_u: int
+    sale_u: int
     bought_u: int
     sold_u: int
-    surely_low_u: int
-    surely_high_u: int
+    limits: frozenset[int]
+
+    @classmethod
+    def of(cls, plan_w: Sequence[int], prices: PriceRange, cost: StorageCost, rules: CurveRules) -> _Inner:
+        bought = [price for power, price in zip(plan_w, prices.low_u, strict=True) if power < 0]
+        sold = [price for power, price in zip(plan_w, prices.high_u, strict=True) if power > 0]
+        dearest = max(bought, default=min(prices.low_u))
+        cheapest = min(sold, default=max(prices.high_u))
+        return cls(
+            purchase_u=_at_most(cost.worth_of_purchase(cheapest), rules),
+            sale_u=_at_least(cost.cost_of_sale(dearest), rules),
+            bought_u=dearest,
+            sold_u=cheapest,
+            limits=frozenset({rules.floor_u, rules.cap_u}),
+        )
+
+    def step(self, planned: int) -> Explained:
+        price = self.sale_u if planned > 0 else self.purchase_u
+        ground: Ground = "limit" if price in self.limits else "break_even"
+        at = self.bought_u if planned > 0 else self.sold_u
+        return Explained((min(planned, 0), max(planned, 0), price), ground, at)
 
 
-def _grounds(plan_w: Sequence[int], prices: PriceRange, cost: StorageCost) -> _Grounds:
-    bought = [price for power, price in zip(plan_w, prices.expected_u, strict=True) if power < 0]
-    sold = [price for power, price in zip(plan_w, prices.expected_u, strict=True) if power > 0]
-    cheapest, dearest = min(prices.expected_u), max(prices.expected_u)
-    return _Grounds(
-        bought_u=max(bought, default=cheapest),
-        sold_u=min(sold, default=dearest),
-        surely_low_u=min(prices.high_u) + cost.deviation_u,
-        surely_high_u=max(prices.low_u) - cost.deviation_u,
+def _side(prices: PriceRange, cost: StorageCost, rules: CurveRules, way: int) -> Side:
+    """What further sales (`way` 1) or purchases (-1) cost by their leg; of purchases with the other sign."""
+    if way > 0:
+        with_deviation = [price + cost.deviation_u for price in prices.high_u]
+        return Side(
+            surprise_u=prices.high_u,
+            opposite_u=[ceil(cost.cost_of_sale(price)) for price in with_deviation],
+            in_place_u=with_deviation,
+            limit_u=rules.cap_u,
+        )
+    with_deviation = [price - cost.deviation_u for price in prices.low_u]
+    return Side(
+        surprise_u=[-price for price in prices.low_u],
+        opposite_u=[-floor(cost.worth_of_purchase(price)) for price in with_deviation],
+        in_place_u=[-price for price in with_deviation],
+        limit_u=-rules.floor_u,
     )
 
 
-def _curve(
-    power: int,
-    grounds: _Grounds,
+def _outer(
+    at: int,
+    planned: int,
+    beyond: Mapping[int, Further],
+    prices: PriceRange,
     cost: StorageCost,
     rules: CurveRules,
-    lowest: int,
-    highest: int,
-    *,
-    outer: bool,
-) -> tuple[Explained, ...]:
-    planned = _offered(power, rules, lowest, highest)
-    bought, sold = min(planned, 0), max(planned, 0)
-    low, high = (lowest, highest) if outer else (bought, sold)
-    sale = _at_least(cost.cost_of_sale(grounds.bought_u), rules)
-    purchase = _at_most(cost.worth_of_purchase(grounds.sold_u), rules)
-    more_sale = max(_at_least(cost.cost_of_sale(grounds.surely_low_u), rules), sale)
-    more_purchase = min(_at_most(cost.worth_of_purchase(grounds.surely_high_u), rules), purchase)
-    if planned > 0:
-        more_purchase = min(more_purchase, sale)
-    if planned < 0:
-        more_sale = max(more_sale, purchase)
-    if more_purchase > more_sale:
-        # Nothing is planned here although a cycle would pay: what is offered stays clear of both legs.
-        more_purchase, more_sale = rules.floor_u, rules.cap_u
-    wanted = (
-        Explained((low, bought, more_purchase), _ground(more_purchase, rules), grounds.surely_high_u),
-        Explained((bought, 0, purchase), _ground(purchase, rules, "break_even"), grounds.sold_u),
-        Explained((0, sold, sale), _ground(sale, rules, "break_even"), grounds.bought_u),
-        Explained((sold, high, more_sale), _ground(more_sale, rules), grounds.surely_low_u),
-    )
-    found = tuple(one for one in wanted if one.step[0] < one.step[1])
-    while len(found) > rules.segments_max:
-        found = found[1:] if abs(found[0].step[0]) > abs(found[-1].step[1]) else found[:-1]
-    return found
+) -> Explained | None:
+    """What is offered beyond the plan: at what its leg costs, and beyond what is forecast of the interval."""
+    more = beyond.get(at)
+    if more is None:
+        return None
+    if more.power_w > 0:
+        sure, own = prices.high_u[more.leg], prices.high_u[at]
+        against = Fraction(sure + cost.deviation_u)
+        leg = _at_least(against if more.in_place else cost.cost_of_sale(sure + cost.deviation_u), rules)
+        price = max(leg, _at_least(Fraction(own + rules.tick_u), rules))
+        step = (max(planned, 0), max(planned, 0) + more.power_w, price)
+    else:
+        sure, own = prices.low_u[more.leg], prices.low_u[at]
+        against = Fraction(sure - cost.deviation_u)
+        leg = _at_most(against if more.in_place else cost.worth_of_purchase(sure - cost.deviation_u), rules)
+        price = min(leg, _at_most(Fraction(own - rules.tick_u), rules))
+        step = (min(planned, 0) + more.power_w, min(planned, 0), price)
+    if price != leg:
+        return Explained(step, "beyond_forecast", own, more.leg)
+    return Explained(step, "in_place" if more.in_place else "further_cycle", sure, more.leg)
 
 
-def _ground(price_u: int, rules: CurveRules, inside: Ground = "further_cycle") -> Ground:
-    return "limit" if price_u in (rules.floor_u, rules.cap_u) else inside
+def _curve(planned: int, inner: _Inner, outer: Explained | None) -> tuple[Explained, ...]:
+    """The planned step and the one beyond it, which is never offered on better terms."""
+    found = (inner.step(planned),) if planned else ()
+    if outer is None:
+        return found
+    low, high, price = outer.step
+    if high > 0:
+        least = max(price, inner.sale_u) if planned else price
+        return (*found, msgspec.structs.replace(outer, step=(low, high, least)))
+    most = min(price, inner.purchase_u) if planned else price
+    return (msgspec.structs.replace(outer, step=(low, high, most)), *found)
 
 
-def _reach(low_w: int, high_w: int, rules: CurveRules) -> tuple[int, int]:
+def _steps(low_w: int, high_w: int, rules: CurveRules) -> Steps:
     """The lowest and highest power that may be offered, in whole lots."""
     most = rules.quantity_max_w
     low = -(min(-low_w, -low_w if most is None else most) // rules.lot_w * rules.lot_w)
     high = min(high_w, high_w if most is None else most) // rules.lot_w * rules.lot_w
     low = 0 if rules.direction == "discharge" or -low < rules.quantity_min_w else low
     high = 0 if rules.direction == "charge" or high < rules.quantity_min_w else high
-    return low, high
+    return Steps(low, high, rules.lot_w, rules.quantity_min_w)
 
 
-def _offered(power: int, rules: CurveRules, lowest: int, highest: int) -> int:
+def _offered(power: int, rules: CurveRules, steps: Steps) -> int:
     """The planned power in whole lots toward 0 W; nothing where that is less than may be offered."""
     lots = abs(power) // rules.lot_w * rules.lot_w
-    size = min(lots, highest if power > 0 else -lowest)
+    size = min(lots, steps.highest_w if power > 0 else -steps.lowest_w)
     if size < rules.quantity_min_w:
         return 0
     return size if power > 0 else -size

@@ -102,3 +102,54 @@ def test_a_byte_order_mark_gzip_and_blank_last_lines_change_nothing(ends: str) -
 
 def test_the_example_is_read_whole() -> None:
     assert [len(one) for one in figures(EXAMPLE.read_bytes())] == [504, 504]
+
+
+DAY_AHEAD = "start_utc,day_ahead_cny_per_kwh\n2026-01-24T16:00:00Z,0.3295\n2026-01-24T17:00:00Z,-0.01\n"
+REAL_TIME = "start_utc,real_time_cny_per_kwh\n2026-01-24T16:00:00Z,0.301561\n"
+
+
+def told(text: str, **changes: object) -> dict[str, list[int]]:
+    given = {"market": "m", "node": "n", "currency": "CNY", "interval_s": 3600}
+    found = price_file.told(text.encode(), **given | changes)  # type: ignore[arg-type]
+    return {one.product: [int(m) * 10**6 // 10**block.scale for block in one.blocks for m in block.mantissas]
+            for one in found}  # fmt: skip
+
+
+def test_an_auctions_result_comes_before_the_real_time_prices() -> None:
+    """One column alone, or real-time cells that are empty from some interval on: no price, not zero."""
+    assert told(DAY_AHEAD) == {"day_ahead": [329_500, -10_000]}
+    assert told(REAL_TIME) == {"real_time": [301_561]}
+    open_yet = HEADER + FIRST + "2026-01-24T17:00:00Z,0.3295,\n2026-01-24T18:00:00Z,0.33,\n"
+    assert told(open_yet) == {"day_ahead": [329_500, 329_500, 330_000], "real_time": [301_561]}
+    assert told(HEADER + "2026-01-24T16:00:00Z,0.3295,\n") == {"day_ahead": [329_500]}
+    assert told(PLATFORM[: PLATFORM.rindex(",")] + ",\n", zone="Asia/Shanghai") == {
+        "day_ahead": [329_500, 329_500], "real_time": [301_561],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        (HEADER + "2026-01-24T16:00:00Z,0.3295,\n" + SECOND, "price_missing", "row 2"),
+        (HEADER + FIRST + "2026-01-24T17:00:00Z,,0.3\n", "price_missing", "row 3 day_ahead_cny_per_kwh"),
+        (HEADER + FIRST + "2026-01-24T17:00:00Z,,\n", "price_missing", "row 3 day_ahead_cny_per_kwh"),
+        (REAL_TIME + "2026-01-24T17:00:00Z,\n", "price_missing", "row 3 real_time_cny_per_kwh"),
+        (DAY_AHEAD.replace("start_utc,", "start_utc,note,").replace("Z,", "Z,x,"), "missing_column", "row 1"),
+        (HEADER.replace("real_time_cny", "real_time_eur") + FIRST, "missing_column", "row 1"),
+        ("start_utc\n2026-01-24T16:00:00Z\n", "missing_column", "row 1"),
+    ],
+)
+def test_a_price_that_lacks_otherwise_is_refused_with_its_line(text: str, code: str, place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        told(text)
+    assert (caught.value.code, caught.value.place) == (code, place)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [(DAY_AHEAD, "real_time"), (REAL_TIME, "day_ahead"), (HEADER + FIRST + SECOND[:30] + "\n", "real_time")],
+)
+def test_who_needs_both_prices_is_told_which_lacks(text: str, place: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parsed(text.encode())
+    assert (caught.value.code, caught.value.place) == ("price_missing", place)

@@ -82,11 +82,16 @@ def test_a_proposal_is_a_draft_with_its_reasons(run: Terminal, desk: Desk, bench
     assert max(bid.schedule_w) == ENVELOPE.discharge_w
     assert {number // 4 for number, power in enumerate(bid.schedule_w) if power > 0} <= {17, 18, 19, 20}
     assert {number // 4 for number, power in enumerate(bid.schedule_w) if power < 0} <= {0, 1, 2, 3, 4, 5, 23}
-    # The dearest purchase is at 300: a sale below 300 / 0.9025 + 10 x (1 + 1 / 0.9025) would lose money.
+    # The dearest purchase, at 300, comes at 240 or more: a sale below 240 / 0.9025 + 10 x (1 + 1 / 0.9025)
+    # loses money whatever comes.
     sold = next(n for n, power in enumerate(bid.schedule_w) if power > 0)
-    assert next(price for low, high, price in bid.curves[sold] if low == 0) == 353_500
+    assert next(price for low, high, price in bid.curves[sold] if low == 0) == 287_100
+    beyond = sum(high - low for curve in bid.curves for low, high, _ in curve) - sum(map(abs, bid.schedule_w))
+    # 3.8 MWh of room give 3.61 MWh at 95 %, and take 4.
+    assert 0 < beyond // 4 <= 7_610_000, "a cycle of the storage, and no more"
+    assert "one cycle of the storage, deliverable beside the plan" in told
     checked = checked_bid(desk, bid, "anna", OPEN)
-    assert [one.code for one in checked.problems] == ["limit_volume"], "outer steps count in the desk's limit"
+    assert checked.problems == (), "what is offered beyond the plan keeps within the desk's limit"
 
 
 def test_a_second_proposal_is_the_draft_s_next_revision(run: Terminal, desk: Desk, bench: Bench) -> None:
@@ -118,11 +123,9 @@ def test_two_nodes_are_a_choice(run: Terminal, bench: Bench) -> None:
 
 def test_nothing_is_proposed_where_no_cycle_pays(run: Terminal, bench: Bench) -> None:
     issue(bench, forecast())
-    told = run(*PROPOSE, "--show", "--wear", "9")
-    assert "break_even" not in told
-    assert all(" at -100:" in line or " at 1500:" in line for line in told.splitlines()), (
-        "at the limits alone"
-    )
+    with pytest.raises(Refused, match="no cycle pays") as found:
+        run(*PROPOSE, "--show", "--wear", "9")
+    assert found.value.code == "proposal_empty"
 
 
 def test_what_is_no_energy_is_offered_by_hand(run: Terminal, bench: Bench) -> None:

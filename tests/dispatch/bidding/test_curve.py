@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dispatch.bidding.curve import CurveRules, PriceRange, StorageCost, curves_of
+from dispatch.bidding.curve import CurveRules, PriceRange, StorageCost, beyond_plan_wh, curves_of
+from dispatch.bidding.further import StoredRoom
 from ledger.refusal import Refused
 from tests.trading.market_samples import example
 from trading.bid import Bid
@@ -26,6 +28,7 @@ RULES = CurveRules(
 COST = StorageCost(charge_ppm=950_000, discharge_ppm=950_000, wear_u=20_000, deviation_u=5_000)
 
 
+@lru_cache
 def energy_products() -> list[tuple[Market, Product]]:
     found = [(market, product) for market in map(example, MARKETS) for product in market.products]
     return [(market, product) for market, product in found if product.kind == "energy"]
@@ -44,34 +47,71 @@ def rules_of(product: Product) -> CurveRules:
     )
 
 
+def room(**changes: int) -> StoredRoom:
+    held = {
+        "stored_wh": 0,
+        "floor_wh": 0,
+        "ceiling_wh": 5000,
+        "charge_ppm": 950_000,
+        "discharge_ppm": 950_000,
+    }
+    return StoredRoom(**(held | {"interval_s": 3600} | changes))
+
+
 def test_a_planned_cycle_by_hand() -> None:
     """Bought at 100, sold at 500 a MWh; 95 % each way give 0.9025; wear 20 a MWh of throughput."""
     prices = PriceRange((90_000, 450_000), (100_000, 500_000), (120_000, 600_000))
-    buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-5000, high_w=5000, outer=True)
-    # Worth of a purchase: 500 x 0.9025 - 10 x 1.9025 = 432.225; cost of a sale: 100 / 0.9025 + 10 x 2.10803.
-    assert [one.step for one in buys] == [
-        (-5000, -4000, 382_580),
-        (-4000, 0, 432_220),
-        (0, 5000, 432_220),
+    buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-7000, high_w=5000, room=room())
+    # Worth of a purchase: 600 x 0.9025 - 10 x 1.9025 = 522.475; cost of a sale: 90 / 0.9025 + 10 x 2.10803.
+    assert [one.step for one in buys] == [(-4000, 0, 522_470)]
+    assert (buys[0].ground, buys[0].at_u) == ("break_even", 600_000)
+    # 3800 of 5000 Wh are stored: 1200 more give 1140, of which whole lots; 600 is 100 above what is expected.
+    assert [one.step for one in sells] == [(0, 3000, 120_810), (3000, 4000, 700_010)]
+    assert [(one.ground, one.at_u, one.leg) for one in sells] == [
+        ("break_even", 90_000, None),
+        ("beyond_forecast", 700_000, 0),
     ]
-    assert [one.step for one in sells] == [
-        (-5000, 0, 131_890),
-        (0, 3000, 131_890),
-        (3000, 5000, 159_590),
-    ]
-    assert [one.ground for one in sells] == ["further_cycle", "break_even", "further_cycle"]
-    assert sells[1].at_u == 100_000
+    assert beyond_plan_wh((buys, sells), 3600) == (0, 1000)
 
 
-def test_without_outer_steps_nothing_but_the_plan_is_offered() -> None:
+def test_an_interval_stands_in_for_a_planned_one() -> None:
+    """What is sold at 300 in the second hour is sold in the first from 300 and the cost of deviating on."""
+    certain = (100_000, 300_000)
+    prices = PriceRange(certain, certain, certain)
+    first, second = curves_of(
+        (0, 3000), prices, COST, RULES, low_w=-5000, high_w=5000, room=room(stored_wh=4000)
+    )
+    assert [(one.step, one.ground, one.leg) for one in first] == [((0, 3000, 305_000), "in_place", 1)]
+    assert [one.leg for one in second] == [None]
+
+
+def test_a_further_cycle_costs_its_leg_losses_wear_and_deviation() -> None:
+    """Nothing is planned; 105 / 0.9025 + 10 x 2.10803 = 137.4239 a MWh, of which 4.5 kWh are stored."""
+    certain = (100_000, 120_000)
+    prices = PriceRange(certain, certain, certain)
+    first, second = curves_of((0, 0), prices, COST, RULES, low_w=-5000, high_w=5000, room=room())
+    assert first == ()
+    assert [(one.step, one.ground, one.at_u, one.leg) for one in second] == [
+        ((0, 4000, 137_430), "further_cycle", 100_000, 0)
+    ]
+
+
+def test_nothing_is_offered_beyond_the_plan_where_no_price_would_pay_for_it() -> None:
+    certain = (100_000, 120_000)
+    dear = StorageCost(charge_ppm=950_000, discharge_ppm=950_000, wear_u=9_000_000)
+    prices = PriceRange(certain, certain, certain)
+    assert curves_of((0, 0), prices, dear, RULES, low_w=-5000, high_w=5000, room=room()) == ((), ())
+
+
+def test_without_room_nothing_but_the_plan_is_offered() -> None:
     prices = PriceRange((0, 0), (100_000, 500_000), (900_000, 900_000))
-    buys, sells = curves_of((-4000, 3900), prices, COST, RULES, low_w=-5000, high_w=5000, outer=False)
+    buys, sells = curves_of((-4000, 3900), prices, COST, RULES, low_w=-5000, high_w=5000, room=None)
     assert [one.step[:2] for one in (*buys, *sells)] == [(-4000, 0), (0, 3000)], "whole lots toward 0 W"
 
 
 def test_intervals_are_those_of_the_prices() -> None:
     with pytest.raises(Refused) as found:
-        curves_of((1000,), PriceRange((0, 0), (0, 0), (0, 0)), COST, RULES, low_w=0, high_w=1000, outer=True)
+        curves_of((1000,), PriceRange((0, 0), (0, 0), (0, 0)), COST, RULES, low_w=0, high_w=1000, room=None)
     assert found.value.code == "plan_shape"
 
 
@@ -89,7 +129,7 @@ def test_every_market_takes_the_form(data: st.DataObject) -> None:
     rows = [seeds[number % 4] for number in range(count)]
     triples = [sorted(row[1:]) for row in rows]
     plan = [row[0] for row in rows]
-    outer = data.draw(st.booleans())
+    held = data.draw(st.sampled_from([None, room(stored_wh=40_000_000, ceiling_wh=90_000_000)]))
     found = curves_of(
         plan,
         PriceRange(*(tuple(row[k] for row in triples) for k in range(3))),
@@ -97,7 +137,7 @@ def test_every_market_takes_the_form(data: st.DataObject) -> None:
         rules_of(product),
         low_w=-25_000_000,
         high_w=20_000_000,
-        outer=outer,
+        room=held,
     )
     curves = tuple(tuple(one.step for one in curve) for curve in found)
     if any(curves):
@@ -105,5 +145,5 @@ def test_every_market_takes_the_form(data: st.DataObject) -> None:
         check_bid(bid, market, product)
     for curve, power_w in zip(curves, plan, strict=True):
         assert all(-25_000_000 <= low < high <= 20_000_000 for low, high, _ in curve)
-        if not outer:
+        if held is None:
             assert all(min(power_w, 0) <= low < high <= max(power_w, 0) for low, high, _ in curve)
