@@ -36,6 +36,7 @@ _LENGTH: Final = struct.Struct(">Q")
 FORMAT: Final = "wattledger.backup.v1"
 _PAYLOAD_BYTES_MAX: Final = 64 << 20
 """NATS takes no larger message."""
+_MANIFEST_BYTES_MAX: Final = 1 << 20
 _BATCH_BYTES: Final = 8 << 20
 
 
@@ -119,23 +120,31 @@ def write(file: Path, manifest: Manifest, payloads: Iterable[bytes]) -> None:
     sync_folder(file.parent)
 
 
-def restore(log: Log, file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
+def restore(
+    log: Log, file: Path, checkpoints: Sequence[Checkpoint] = (), *, beyond: bool = False
+) -> Manifest:
     """Append a backup's payloads to this book's empty stream, byte for byte on the same sequences.
 
     The whole file is checked before the first append, and its tree compared with its own checkpoint and with
-    those given, whose signatures the caller has checked.
+    those given, whose signatures the caller has checked. With `beyond` it may end before one of those.
 
     Raises:
         Refused: `backup` for a damaged or foreign file, `not_empty` when the book has events; `split_view`
             or `checkpoint_ahead` when it is not the book that a checkpoint was signed for.
     """
-    manifest = checked(file, checkpoints)
+    manifest = checked(file, checkpoints, beyond=beyond)
     if manifest.book != log.book:
         raise Refused("backup", f"this is book {manifest.book!r}, not {log.book!r}", place=str(file))
-    if log.client.run(log.last_sequence()):
-        raise Refused("not_empty", f"book {log.book} has events; restore into an empty one")
+    check_empty(log)
     append_all(log, payloads(file, manifest))
     return manifest
+
+
+def check_empty(log: Log) -> None:
+    """Raises:
+    Refused: `not_empty`."""
+    if log.client.run(log.last_sequence()):
+        raise Refused("not_empty", f"book {log.book} has events; restore into an empty one")
 
 
 def append_all(log: Log, content: Iterable[bytes]) -> None:
@@ -158,15 +167,27 @@ def _append(log: Log, payloads: list[bytes]) -> None:
     log.client.run(log.append(events))
 
 
-def checked(file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
+def manifest_of(file: Path) -> Manifest:
+    """What a backup says of itself, unproven.
+
+    Raises:
+        Refused: `backup` for a file that is none.
+    """
+    try:
+        with gzip.open(file, "rb") as source:
+            return msgspec.json.decode(source.readline(_MANIFEST_BYTES_MAX), type=Manifest)
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        raise Refused("backup", f"not a whole backup: {error}", place=str(file)) from error
+
+
+def checked(file: Path, checkpoints: Sequence[Checkpoint] = (), *, beyond: bool = False) -> Manifest:
     """What a backup says of itself, once all of it was read and holds.
 
     Raises:
         Refused: as `restore`, but for what it says of the book.
     """
+    manifest = manifest_of(file)
     try:
-        with gzip.open(file, "rb") as source:
-            manifest = msgspec.json.decode(source.readline(), type=Manifest)
         own = [Checkpoint.parse(Note.parse(manifest.checkpoint.encode()).text)] if manifest.checkpoint else []
         roots = Roots(sorted([*own, *checkpoints], key=lambda one: one.size))
         total = hashlib.sha256()
@@ -181,7 +202,7 @@ def checked(file: Path, checkpoints: Sequence[Checkpoint] = ()) -> Manifest:
     for one in roots.split:
         text = f"its first {one.size} envelopes have another root than the checkpoint of {one.origin}"
         raise Refused("split_view", text, place=str(file))
-    for one in roots.ahead:
+    for one in () if beyond else roots.ahead:
         text = f"the checkpoint of {one.origin} counts {one.size} envelopes, this file has fewer"
         raise Refused("checkpoint_ahead", text, place=str(file))
     return manifest

@@ -26,6 +26,7 @@ from ledger.transparency.tile import TILE_HEIGHT, TILE_WIDTH
 
 _REPLAY_S: Final = 3600.0
 _KEYS_NAMED: Final = 20
+_POSITION: Final = "position"
 
 
 class TableProof(msgspec.Struct, frozen=True):
@@ -118,7 +119,22 @@ def _remade(log: Log, database: Database) -> Iterator[tuple[int, Database]]:
 def _proof(book: str, position: int, database: Database, other: Database) -> ReplayProof:
     with database.owning() as live, other.owning() as again:
         tables = tuple(_compared(live, again, book, table) for table in _tables(PROJECTIONS))
-        return ReplayProof(position, tables, _located(again, book, tables))
+        return ReplayProof(position, (*tables, _positions(live, book)), _located(again, book, tables))
+
+
+def _positions(live: Connection, book: str) -> TableProof:
+    """The positions that are there: each projection has one, and it is an archived envelope's."""
+    rows = live.execute(
+        "SELECT p.projection, p.sequence = 0 OR e.hash IS NOT DISTINCT FROM p.hash FROM ledger.position AS p"
+        " LEFT JOIN ledger.envelope AS e ON e.book = p.book AND e.sequence = p.sequence"
+        " WHERE p.book = %s ORDER BY p.projection",
+        [book],
+    ).fetchall()
+    right = {name for name, same in rows if same}
+    wrong = [projection.name for projection in PROJECTIONS if rows and projection.name not in right]
+    difference = f"of {', '.join(wrong)} it is gone or not the archive's" if wrong else None
+    keys = tuple(f"projection {name}" for name in wrong[:_KEYS_NAMED])
+    return TableProof(_POSITION, len(rows), difference, differing=len(wrong), keys=keys)
 
 
 def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) -> ReplayProof:
@@ -133,7 +149,7 @@ def mend(log: Log, database: Database, before: Callable[[ReplayProof], None]) ->
             before(proof)
         with database.owning() as live, other.owning() as again:
             for table in proof.tables:
-                if table.difference is not None:
+                if table.difference is not None and table.table != _POSITION:
                     _replace(live, again, log.book, table.table)
             for projection in PROJECTIONS:
                 _replace_position(live, again, log.book, projection.name)

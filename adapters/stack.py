@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters import continuity
+from adapters.continuity import Discontinuity
 from adapters.embedded.child import Child
 from adapters.embedded.nats_server import NatsServer
 from adapters.embedded.postgres_server import PostgresServer
@@ -80,6 +81,7 @@ class Stack:
             return
         operator = self.operator()
         try:
+            self._check_not_lost(operator)
             stream.create(
                 operator, self.settings.book, max_bytes=self.max_bytes, replicas=self.settings.nats_replicas
             )
@@ -107,6 +109,29 @@ class Stack:
         finally:
             operator.close()
 
+    def _check_not_lost(self, client: NatsClient) -> None:
+        """No empty stream takes the place of one that the archive knows.
+
+        Raises:
+            Discontinuity: `stream_missing`.
+        """
+        book = self.settings.book
+        try:
+            stream.standing(client, book)
+        except stream.StreamError as error:
+            if error.code != stream.NOT_FOUND:
+                raise
+        else:
+            return
+        with self.database.reading(book) as connection:
+            last, _ = continuity.archived(connection, book)
+        if last:
+            signed = CheckpointFolder(self.settings.checkpoint_folder).newest()
+            proves = "no checkpoint is there" if signed is None else f"a checkpoint proves {signed[0]}"
+            lost = f"the stream of book {book} is gone; the archive has {last} events, {proves}"
+            text = f"{lost}: `wattledger repair`"
+            raise Discontinuity(text, code="stream_missing")
+
     def operator(self) -> NatsClient:
         """A connection with the operator's identity, which creates streams; its user closes it."""
         seed = self.addresses.nats_operator_seed
@@ -120,13 +145,17 @@ class Stack:
     def _verify_stream(self) -> None:
         """Raises:
         Refused: `no_book` when the servers have no such book.
+        Discontinuity: `stream_missing` when they had it.
         WeakStream: it could lose facts.
         """
         settings, monitor = self.settings, self.addresses.nats_monitor_url
         try:
             stream.verify(self.client, settings.book, monitor, replicas=settings.nats_replicas)
         except stream.StreamError as error:
-            self.close()
+            try:
+                self._check_not_lost(self.client)
+            finally:
+                self.close()
             if error.code != stream.NOT_FOUND:
                 raise
             raise Refused(
@@ -194,6 +223,7 @@ def running(
 
     Raises:
         Refused: `no_book`.
+        Discontinuity: `stream_missing` where the archive has a book whose stream is gone.
         ChildFailed, ConnectionError: a server does not start or answer.
         WeakStream: the stream or its server could lose facts.
     """

@@ -65,7 +65,7 @@ def verify(
         if published is not None:
             gone = checkpoint_files.check_not_rolled_back(connection, published)
             faults += [one for one in gone if one not in faults]
-        faults = distinct([*faults, *judged(log, connection, position, known.checkpoints, progress).faults])
+        faults = distinct([*faults, *judged(log, connection, position, known.compared, progress).faults])
         runs, wrong = check_runs(connection, log.book, position)
     faults += wrong
     if not faults:
@@ -106,7 +106,10 @@ def check_runs(connection: Connection, book: str, position: int) -> tuple[int, l
 
     A run that was declared void is not settled again.
     """
-    runs = statements.run_rows(connection, position)
+    try:
+        runs = statements.run_rows(connection, position)
+    except Discontinuity as altered:
+        return 0, [altered.fault]
     void = void_runs(connection, position)
     faults: list[Fault] = []
     for run in runs:

@@ -12,6 +12,7 @@ from adapters.cli import given_file
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.stack import Stack
+from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.log_key import make_seed, signer_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
@@ -48,9 +49,17 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """Print the log's verifier key, with which others check its checkpoints (C2SP signed-note)."""
         file = session.settings.log_key_file
+        signer = signer_of(file, session.settings.origin)
+        kept = CheckpointFolder(session.settings.checkpoint_folder).newest()
+        if signer is None and kept is not None:
+            text = (
+                f"{file} is not there, and checkpoints up to {kept[0]} envelopes are in"
+                f" {session.settings.checkpoint_folder}: put back the key that signed them"
+            )
+            raise Refused("log_key", text, place="WATTLEDGER_LOG_KEY")
         if make:
             make_seed(file)
-        signer = signer_of(file, session.settings.origin)
+            signer = signer_of(file, session.settings.origin)
         if signer is None:
             text = f"{file} is not there: nothing was signed here; --make makes it"
             raise Refused("log_key", text, place="WATTLEDGER_LOG_KEY")

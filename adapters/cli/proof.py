@@ -13,12 +13,13 @@ from adapters import access_sealing
 from adapters import backup as backups
 from adapters import replay as replays
 from adapters.access_log import AccessLog
-from adapters.cli import given_file, repairing
+from adapters.cli import given_file, repairing, restoring
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.continuity import Discontinuity, check_goes_on
-from adapters.integrity import checkpoint_files, known_damage
+from adapters.integrity import known_damage
 from adapters.integrity.fault import Fault
+from adapters.nats.stream import WeakStream
 from adapters.projections import PROJECTIONS
 from adapters.settling import Behind
 from adapters.stack import Stack
@@ -26,8 +27,6 @@ from adapters.verify import check_runs
 from adapters.verify import verify as verify_book
 from ledger.refusal import Refused
 from ledger.repair_record import Believed
-from ledger.transparency.checkpoint import Checkpoint, open_checkpoint
-from ledger.transparency.note import Note
 
 console = Console(stderr=True)
 
@@ -67,7 +66,7 @@ def add_to(app: App, session: Session) -> None:
                 seen = _access_checked(stack, faults)
                 faults += seen.faults
                 known_damage.note(stack.database, stack.settings.book, faults)
-        except Discontinuity as lost:
+        except (Discontinuity, WeakStream) as lost:
             return _fault(lost)
         for fault in faults:
             print(f"FAULT {fault}")
@@ -158,20 +157,29 @@ def add_to(app: App, session: Session) -> None:
         checkpoint: Annotated[
             Path | None, Parameter(help="a signed checkpoint of the book that somebody kept")
         ] = None,
+        beyond_checkpoint: Annotated[
+            bool,
+            Parameter(negative="", help="let what a signed checkpoint counts beyond the backup be lost"),
+        ] = False,
+        new_log: Annotated[
+            bool, Parameter(negative="", help="begin another log: the key of the backup's is lost")
+        ] = False,
+        reason: Annotated[str, Parameter(help="why; it is on record")] = "",
     ) -> None:
         """Append a backup to this book's empty stream, on the same sequences, and project it.
 
         The file's events are proven first: against the checkpoint in it, the newest in the folder of
-        checkpoints, and the one given.
+        checkpoints, and the one given. Bring the log's key and checkpoints first: without them, and with a
+        backup that ends before a checkpoint, the log cannot go on, and another name for it
+        (WATTLEDGER_LOG_ORIGIN) and a reason are needed.
         """
         given_file.check_readable(file, "a backup that `wattledger backup` wrote")
         if checkpoint is not None:
             given_file.check_readable(checkpoint, "a signed checkpoint")
-        with session.open(founding=True) as stack, console.status("restoring"):
-            known = _checkpoints_for_restore(stack, checkpoint)
-            manifest = backups.restore(stack.log, file, known)
-            stack.caught_up()
-        proven = f", proven against {counted(len(known), 'checkpoint')}" if known else ""
+        asked = restoring.wanted(new_log=new_log, beyond=beyond_checkpoint, reason=reason)
+        with console.status("restoring"):
+            manifest, known = restoring.run(session, file, checkpoint, asked)
+        proven = f", proven against {counted(known, 'checkpoint')}" if known else ""
         print(
             f"book {manifest.book}: {counted(manifest.last_sequence, 'event')} restored{proven} and projected"
         )
@@ -208,20 +216,6 @@ def _access_checked(stack: Stack, faults: list[Fault]) -> access_sealing.Checked
     return access_sealing.check(log, stack.door)
 
 
-def _checkpoints_for_restore(stack: Stack, file: Path | None) -> list[Checkpoint]:
-    kept = checkpoint_files.signed(stack.published, at_most=1)
-    if kept.faults:
-        fault = kept.faults[0]
-        raise Refused("checkpoint", fault.message, place=fault.place)
-    if file is None:
-        return list(kept.checkpoints)
-    note = Note.parse(file.read_bytes())
-    if stack.published.signer() is None:
-        return [*kept.checkpoints, Checkpoint.parse(note.text)]
-    opened = open_checkpoint(note, stack.settings.origin, stack.published.key())
-    return [*kept.checkpoints, opened.checkpoint]
-
-
 def _wait_level(stack: Stack) -> None:
     """Wait until the projections are level with the stream, for as long as they move.
 
@@ -245,7 +239,8 @@ def _lowest(stack: Stack) -> int:
     return min(position.sequence for position in stack.projector().positions().values())
 
 
-def _fault(lost: Discontinuity) -> int:
-    print(f"FAULT {lost.fault}")
-    print(f"  {lost.fault.remedy}")
+def _fault(lost: Discontinuity | WeakStream) -> int:
+    fault = lost.fault if isinstance(lost, Discontinuity) else Fault("stream_weak", "stream", str(lost))
+    print(f"FAULT {fault}")
+    print(f"  {fault.remedy}")
     return 1

@@ -27,7 +27,7 @@ from adapters.embedded.revived import Revived
 from adapters.gateway.configured import gateway_file
 from adapters.http.app import create_app
 from adapters.http.server import serve as serve_http
-from adapters.integrity import known_damage, position_rows
+from adapters.integrity import checkpoint_files, known_damage, position_rows
 from adapters.loaded import keep_what_is_loaded
 from adapters.projections import PROJECTIONS
 from adapters.projector import Position, Projector
@@ -135,8 +135,11 @@ def add_to(app: App, session: Session) -> None:
 
         Lists the imports that are open. Ends with 1 when the stream is not the one that was projected.
         """
-        with session.open() as stack:
-            lines, fault = _status(stack)
+        try:
+            with session.open() as stack:
+                lines, fault = _status(stack)
+        except Discontinuity as lost:
+            lines, fault = [_line("book", settings.book)], str(lost.fault)
         print("\n".join(lines))
         if fault is not None:
             print(f"FAULT {fault}; see `wattledger verify`")
@@ -183,7 +186,8 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
                 child = children.get(role)
                 if child is None or not child.alive:
                     if child is not None:
-                        print(f"{role} ended with {child.process.returncode}, starting it again", flush=True)
+                        how = f"{role} ended with {child.process.returncode}: {child.last_words()}"
+                        print(f"{how} ({child.log}); starting it again", flush=True)
                     command = [sys.executable, "-m", "adapters.main", role, *_ROLE_OPTIONS.get(role, ())]
                     children[role] = Child(
                         role, command, folder / f"{role}.log", stop_signal=signal.SIGTERM, grace=10
@@ -276,7 +280,9 @@ def _status(stack: Stack) -> tuple[list[str], str | None]:
         lines.append(_line("", "an empty book: restore a backup (wattledger restore FILE), or found it"))
     positions = projector.positions()
     for name, position in positions.items():
-        lines.append(_line(name, f"{position.sequence} ({max(0, state - position.sequence)} behind)"))
+        behind = state - position.sequence
+        where = f"{behind} behind" if behind >= 0 else f"{-behind} beyond the stream's end"
+        lines.append(_line(name, f"{position.sequence} ({where})"))
     lines += _open_imports(stack, positions["imports"].sequence)
     lines.append(_line("compared", "where they stand, not what they hold: `wattledger verify` reads it all"))
     return lines, _fault(stack, max(positions.values(), key=lambda position: position.sequence))
@@ -290,6 +296,7 @@ def _fault(stack: Stack, position: Position) -> str | None:
             position_rows.check(connection)
             known_damage.check(connection)
         continuity.check_position(stack.log, stack.database, position.sequence, position.hash)
+        checkpoint_files.guard(stack.published, stack.log)
     except Discontinuity as lost:
         return str(lost)
     return None

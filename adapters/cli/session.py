@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,8 @@ from ledger.refusal import Refused
 
 ACTOR = "cli"
 """Who the command line acts as; it has the rights of the operating-system user who runs it."""
+_BROUGHT: Final = frozenset({"log.key", "checkpoints"})
+"""What a book's log needs to go on where its backup is restored: it lies in the folder before."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -25,6 +28,11 @@ class Session(msgspec.Struct, frozen=True):
 
     settings: Settings
     clock: Callable[[], datetime]
+
+    @property
+    def founded(self) -> bool:
+        """Whether there is a book to open: a founded folder, or servers of yours."""
+        return not self.settings.embedded or StateFolder(self.settings.state).founded
 
     @contextmanager
     def open(self, *, founding: bool = False) -> Iterator[Stack]:
@@ -60,7 +68,7 @@ def check_folder(settings: Settings, *, founding: bool = False) -> None:
             f"no book in {folder.path}; WATTLEDGER_STATE points to another folder, and wattledger demo, up,"
             " serve or restore founds a book",
         )
-    if folder.path.is_dir() and any(folder.path.iterdir()):
+    if folder.path.is_dir() and any(one.name not in _BROUGHT for one in folder.path.iterdir()):
         raise Refused(
             "no_book",
             f"{folder.path} holds other files and no book; WATTLEDGER_STATE points to another folder",

@@ -68,6 +68,7 @@ class Child:
 
         with ExitStack() as files:
             sink = files.enter_context(self.log.open("ab"))
+            self._written = sink.tell()
             held = None if self._lock is None else files.enter_context(self._lock.open("ab"))
             if held is not None:
                 _wait_for(held, self.name, patience_s)
@@ -98,6 +99,11 @@ class Child:
                 self.stop()
                 raise ChildFailed(f"{self.name} was not ready within {seconds} s:\n{self._log_tail()}")
             time.sleep(pause)
+
+    def last_words(self) -> str:
+        """The last line that it wrote before it ended; of other starts' lines none."""
+        said = self.log.read_bytes()[self._written :].decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
 
     def _log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])

@@ -7,10 +7,10 @@ whether history was changed. docs/transparency-log.md describes them, as OpenAPI
 from __future__ import annotations
 
 import gzip
-from typing import Annotated, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter
 
@@ -82,12 +82,13 @@ def show_checkpoint(published: NamedDependency[PublishedLog]) -> Response[bytes]
 
 @get("/log/tile/{level:str}/{index:path}", include_in_schema=False, sync_to_thread=True)
 def show_tile(
+    request: Request[Any, Any, Any],
     published: NamedDependency[PublishedLog],
     level: Annotated[str, PathParameter()],
     index: Annotated[str, PathParameter()],
 ) -> Response[bytes]:
     """A tile of hashes, whole or partial, of what was signed."""
-    tile = _held(HashTile, f"tile/{level}/{_number(index)}", published)
+    tile = _held(HashTile, f"tile/{level}/{_number(index)}", published, request)
     content = published.tile(tile)
     _check_tile(published, tile)
     return _file(content, f"public, {_FOR_EVER}")
@@ -103,10 +104,11 @@ def show_tile(
     sync_to_thread=True,
 )
 def show_entries(
+    request: Request[Any, Any, Any],
     published: NamedDependency[PublishedLog],
     index: Annotated[str, PathParameter(description="Such as x001/067, or x001/067.p/17 for the first 17")],
 ) -> Response[bytes]:
-    bundle = _held(EntryBundle, f"tile/entries/{_number(index)}", published)
+    bundle = _held(EntryBundle, f"tile/entries/{_number(index)}", published, request)
     content = gzip.compress(published.entries(bundle), mtime=0)
     return _file(content, f"private, {_FOR_EVER}", {"Content-Encoding": "gzip"})
 
@@ -204,8 +206,10 @@ def _number(index: object) -> str:
     return str(index).removeprefix("/")
 
 
-def _held(kind: type[F], path: str, published: PublishedLog) -> F:
-    """The file at an address, when what was signed has it."""
+def _held(kind: type[F], path: str, published: PublishedLog, request: Request[Any, Any, Any]) -> F:
+    """The file at an address, when what was signed has it. Each has one spelling, no slash behind it."""
+    if not request.scope["raw_path"].endswith(f"/{path}".encode()):
+        raise Refused("unknown_tile", f"its address is {path}", place="path")
     try:
         found = kind.parse(path)
         found.check_held(published.signed_size())

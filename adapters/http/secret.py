@@ -10,8 +10,10 @@ _BYTES: Final = 32
 
 
 def new_secret() -> str:
-    """32 random bytes as text that needs no escaping in a header."""
-    return secrets.token_urlsafe(_BYTES)
+    """32 random bytes as text that needs no escaping in a header, and is no option on a command line."""
+    while (secret := secrets.token_urlsafe(_BYTES)).startswith("-"):
+        continue
+    return secret
 
 
 def digest_of(secret: str) -> str:

@@ -23,28 +23,42 @@ _READ_MAX: Final = 1000
 class Signed(NamedTuple):
     """The checkpoints whose signatures hold, the smallest first, and what is wrong with the files.
 
-    `notes` has the newest of them whole. Without the log's key no signature can be checked, so none is there.
+    `newest` is the last of them whole. Where no key of the log is known none of them is there: then
+    `unchecked` has what the files say, to be compared with the book by size and root, and proves nothing.
     """
 
     checkpoints: tuple[Checkpoint, ...]
     newest: Note | None
     faults: tuple[Fault, ...]
+    unchecked: tuple[Checkpoint, ...] = ()
+
+    @property
+    def compared(self) -> tuple[Checkpoint, ...]:
+        """What a book must not contradict."""
+        return self.checkpoints or self.unchecked
 
 
 def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
     """The newest `at_most` checkpoints of a book's log.
 
+    Without the key's file they are checked with the key that the book has on record. That it is missing is a
+    fault where it is for this process to have it, and where no key is on record either.
+
     Raises:
         Refused: `log_key` for a key file that is not one.
     """
-    keys = published.keys()
     files = _files(published.folder.path)
-    if keys is None:
-        return Signed((), None, ())
-    found: list[Checkpoint] = []
     lost = published.lost_handovers()
     faults = [_lost(published, one.size) for one in lost]
-    keys = LogKeys.leading_to(keys.current, [*published.handovers(), *lost])
+    keys = published.keys()
+    if keys is None and files:
+        recorded = published.recorded_key()
+        if published.makes_key or recorded is None:
+            faults.append(Fault("checkpoint_key", str(published.key_file), published.key_missing_text()))
+        keys = None if recorded is None else LogKeys.leading_to(recorded, published.handovers())
+    elif keys is not None:
+        keys = LogKeys.leading_to(keys.current, [*published.handovers(), *lost])
+    found: list[Checkpoint] = []
     newest: Note | None = None
     for size in sorted(files)[-at_most:]:
         file = files[size]
@@ -58,6 +72,8 @@ def signed(published: PublishedLog, *, at_most: int = _READ_MAX) -> Signed:
         newest = note
         found.append(checkpoint)
     faults += _latest(published.folder.path / "latest", published.origin, keys, max(files, default=0))
+    if keys is None:
+        return Signed((), None, tuple(faults), tuple(found))
     return Signed(tuple(found), newest, tuple(faults))
 
 
@@ -65,11 +81,11 @@ def guard(published: PublishedLog, log: Log) -> None:
     """What a writer runs after every connect: the newest checkpoint is the log's, no newer one is gone, and
     the stored tree goes on from it.
 
+    Size and root are compared without the key too: whoever takes it away switches nothing off.
+
     Raises:
         Discontinuity: `checkpoint_file`, `checkpoint_split` or `checkpoint_ahead`.
     """
-    if published.signer() is None:
-        return
     with published.database.reading(published.book) as connection:
         gone = check_not_rolled_back(connection, published)
     if gone:
@@ -92,7 +108,8 @@ def guard(published: PublishedLog, log: Log) -> None:
         if last < checkpoint.size:
             text = ahead(last, checkpoint.size)
             raise Discontinuity(text, code="checkpoint_ahead", place=f"sequence {last + 1}") from refused
-    note_seen(published.database, published.book, checkpoint.size, note)
+    if published.signer() is not None:
+        note_seen(published.database, published.book, checkpoint.size, note)
 
 
 def check_not_rolled_back(connection: Connection, published: PublishedLog) -> list[Fault]:
@@ -124,12 +141,17 @@ def _text(note: bytes) -> bytes:
     return note.rpartition(b"\n\n")[0]
 
 
-def _opened(file: Path, origin: str, keys: LogKeys) -> tuple[Note, Checkpoint]:
+def _opened(file: Path, origin: str, keys: LogKeys | None) -> tuple[Note, Checkpoint]:
     note = Note.parse(file.read_bytes())
-    return note, open_checkpoint(note, origin, keys.at(Checkpoint.parse(note.text).size)).checkpoint
+    said = Checkpoint.parse(note.text)
+    if keys is not None:
+        return note, open_checkpoint(note, origin, keys.at(said.size)).checkpoint
+    if said.origin != origin:
+        raise Refused("checkpoint_origin", f"{said.origin!r} is not {origin!r}", place="origin")
+    return note, said
 
 
-def _latest(file: Path, origin: str, keys: LogKeys, newest: int) -> list[Fault]:
+def _latest(file: Path, origin: str, keys: LogKeys | None, newest: int) -> list[Fault]:
     """What others collect as the newest: it is the newest, unless it was put back."""
     if not file.is_file():
         return [Fault("checkpoint_file", str(file), "it is gone")] if newest else []

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
+
+import msgspec
+from nats.aio.msg import Msg
 
 from adapters.nats import stream
 from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
 from adapters.nats.pull import Pull
+from adapters.nats.question import ONCE_S, until_answered
 from adapters.postgres.database import Connection
 from ledger.transparency.merkle import HASH_BYTES
 from ledger.transparency.tile import TILE_WIDTH
 
 _IDLE_S: Final = 1.0
 _ROWS: Final = 1000
+_SUBJECTS: Final = 5000
+_FORGOTTEN_NS: Final = 5_000_000_000
+_ACK_TOKENS: Final = 9
+"""Tokens of `$JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.time.pending`."""
 
 
 class Copies(NamedTuple):
     """What is kept under one sequence; None and b"" where nothing is.
 
     `stored` is the stream's payload, `archived` and `digest` the archive row's payload and hash, `leaf` the
-    hash in the stored tree.
+    hash in the stored tree. `subject` is what the stream keeps its message under.
     """
 
     sequence: int
@@ -30,6 +40,7 @@ class Copies(NamedTuple):
     archived: bytes | None
     digest: bytes
     leaf: bytes
+    subject: str = ""
 
 
 def side_by_side(log: Log, connection: Connection) -> Iterator[Copies]:
@@ -37,12 +48,15 @@ def side_by_side(log: Log, connection: Connection) -> Iterator[Copies]:
     leaves = _leaves(connection, log.book)
     rows = _rows(connection, log.book)
     messages = stored_messages(log.client, log.book)
-    row, message = next(rows, None), next(messages, None)
+    subjects = stored_subjects(log.client, log.book)
+    row, message, kept_under = next(rows, None), next(messages, None), next(subjects, None)
     sequence = 0
     while row is not None or message is not None:
         sequence += 1
         stored = archived = None
-        digest = b""
+        digest, subject = b"", ""
+        while kept_under is not None and kept_under[0] < sequence:
+            kept_under = next(subjects, None)
         while row is not None and row[0] < sequence:
             # Below 1: no envelope of the stream; the row is not of this book's history.
             row = next(rows, None)
@@ -52,7 +66,9 @@ def side_by_side(log: Log, connection: Connection) -> Iterator[Copies]:
         if message is not None and message[0] == sequence:
             stored = message[1]
             message = next(messages, None)
-        yield Copies(sequence, stored, archived, digest, next(leaves, b""))
+        if kept_under is not None and kept_under[0] == sequence:
+            subject = kept_under[1]
+        yield Copies(sequence, stored, archived, digest, next(leaves, b""), subject)
 
 
 def stored_messages(client: NatsClient, book: str) -> Iterator[tuple[int, bytes]]:
@@ -81,6 +97,64 @@ def stored_messages(client: NatsClient, book: str) -> Iterator[tuple[int, bytes]
                         due = item.sequence + 1
         finally:
             pull.close()
+
+
+def stored_subjects(client: NatsClient, book: str) -> Iterator[tuple[int, str]]:
+    """What each message that the stream still gives is kept under, with its sequence; none for a stream that
+    is not there. No payload is read."""
+    try:
+        last = stream.state(client, book).last_seq
+    except stream.StreamError as error:
+        if error.code == stream.NOT_FOUND:
+            return
+        raise
+    due = 1
+    while due <= last:
+        found = client.run(until_answered(functools.partial(_subjects_from, client, book, due)))
+        if not found:
+            return
+        yield from found
+        due = found[-1][0] + 1
+
+
+async def _subjects_from(client: NatsClient, book: str, start: int) -> list[tuple[int, str]]:
+    """The next of them, by a consumer of its own that the server forgets by itself."""
+    name = stream.stream_name(book)
+    found: list[tuple[int, str]] = []
+    ended = asyncio.Event()
+
+    async def hear(message: Msg) -> None:
+        if message.headers and "Status" in message.headers:
+            ended.set()
+            return
+        tokens = message.reply.split(".")
+        at = -4 if len(tokens) == _ACK_TOKENS else -5
+        found.append((int(tokens[at]), message.subject))
+        if len(found) == _SUBJECTS or tokens[at + 3] == "0":
+            ended.set()
+
+    config = {
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": start,
+        "ack_policy": "none",
+        "headers_only": True,
+        "mem_storage": True,
+        "num_replicas": 1,
+        "inactive_threshold": _FORGOTTEN_NS,
+    }
+    inbox = await client.listen(hear)
+    try:
+        asked = msgspec.json.encode({"stream_name": name, "config": config})
+        answer = await client.request(f"$JS.API.CONSUMER.CREATE.{name}", asked, timeout=ONCE_S)
+        made = msgspec.json.decode(answer.data)
+        if "error" in made:
+            raise OSError(made["error"]["description"])
+        wanted = msgspec.json.encode({"batch": _SUBJECTS, "expires": int(ONCE_S * 1e9)})
+        await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{name}.{made['name']}", wanted, reply=inbox.subject)
+        await asyncio.wait_for(ended.wait(), 2 * ONCE_S)
+    finally:
+        await inbox.close()
+    return found
 
 
 def _rows(connection: Connection, book: str) -> Iterator[tuple[int, bytes, bytes]]:

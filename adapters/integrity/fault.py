@@ -12,6 +12,7 @@ FaultCode = Literal[
     "stream_hole",
     "stream_altered",
     "stream_forked",
+    "stream_subject",
     "stream_weak",
     "chain_broken",
     "archive_altered",
@@ -21,6 +22,7 @@ FaultCode = Literal[
     "checkpoint_split",
     "checkpoint_ahead",
     "checkpoint_file",
+    "checkpoint_key",
     "row_altered",
     "run_altered",
     "access_altered",
@@ -39,6 +41,7 @@ REMEDIES: Final[dict[FaultCode, str]] = {
     "stream_hole": _REPAIR,
     "stream_altered": _REPAIR,
     "stream_forked": _REPAIR,
+    "stream_subject": "end what moved them (`subject_transform`), then `wattledger repair`",
     "stream_weak": "end what weakened it, then `wattledger repair` makes the stream anew as it must be",
     "chain_broken": _REPAIR,
     "archive_altered": _REPAIR,
@@ -49,6 +52,8 @@ REMEDIES: Final[dict[FaultCode, str]] = {
     "checkpoint_ahead": f"events were lost from both copies: {_REPAIR}, with --backup FILE; into an"
     " empty book `wattledger restore FILE` brings a backup back",
     "checkpoint_file": _CHECKPOINT,
+    "checkpoint_key": "put the key's file back from its copy; where there is none the log has ended, and"
+    " another is begun (docs/transparency-log.md)",
     "row_altered": _REBUILD,
     "run_altered": "a run and the rows it was settled from disagree: where `wattledger replay` finds all rows"
     " right, `wattledger runs void CONTRACT MONTH RUN REASON --as WHO`, then `wattledger settle MONTH`, which"

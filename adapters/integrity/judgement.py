@@ -91,12 +91,17 @@ class Judge:
         self._chained: set[int] = set()
         self._end = self._last_archived = self._last_stored = 0
         self._faults: list[Fault] = []
+        self._misplaced = False
 
     def take(self, copies: Copies) -> None:
         """One sequence, the next."""
         self._end = copies.sequence
         if copies.stored is not None:
             self._last_stored = copies.sequence
+            if copies.subject and (right := _subject(copies.stored)) not in {"", copies.subject}:
+                self._misplaced = True
+                text = f"the stream keeps it under {copies.subject}, its aggregate's is {right}"
+                self._faults.append(Fault("stream_subject", f"sequence {copies.sequence}", text))
         if copies.archived is not None:
             self._last_archived = copies.sequence
         if copies.leaf:
@@ -178,7 +183,7 @@ class Judge:
             tuple(forked_of(one.sequence, one.stored) for one in forked if one.stored is not None),
             tuple(dict.fromkeys(undecided)),
             tuple(lost),
-            any(one != "stream" for one in right.values()) or end < self._last_stored,
+            any(one != "stream" for one in right.values()) or end < self._last_stored or self._misplaced,
             frozenset(self._chained),
         )
 
@@ -336,6 +341,15 @@ def origin_of(payload: bytes) -> Origin | None:
 
 
 _MAPPER: Final = EnvelopeMapper()
+
+
+def _subject(payload: bytes) -> str:
+    """Where the message belongs; "" for a payload that is none, of which other checks speak."""
+    try:
+        header = wire.header_of(payload)
+    except (ValueError, msgspec.MsgspecError):
+        return ""
+    return wire.subject(header.book, header.aggregate)
 
 
 def _agree(copies: Copies) -> bool:

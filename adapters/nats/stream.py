@@ -38,9 +38,10 @@ class StreamError(RuntimeError):
 
 
 class Guarantees(msgspec.Struct, frozen=True):
-    """The fields that must hold; DESIGN: what a stream of facts may never do.
+    """How a stream of facts is made, and must stay; DESIGN: what it may never do.
 
-    `compression` is that of one node; see `compression_of`.
+    `compression` is that of one node; see `compression_of`. Whatever else a server says of a stream must be
+    false, zero or empty, but for `FREE`.
     """
 
     subjects: list[str]
@@ -58,6 +59,14 @@ class Guarantees(msgspec.Struct, frozen=True):
     max_msgs: int = -1
     max_msgs_per_subject: int = -1
     max_age: int = 0
+    max_consumers: int = -1
+    max_msg_size: int = -1
+    duplicate_window: int = 120_000_000_000
+
+
+FREE: Final = frozenset({"name", "description", "metadata", "placement", "num_replicas", "max_bytes"})
+"""What an operator may choose and change: what it is called, where it lies, how often, and up to what size.
+The last two must be enough (`weaknesses`), and are put on record as they change (`stated_settings.py`)."""
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -190,6 +199,11 @@ def weaknesses(config: Mapping[str, Any], book: str, *, replicas: int = 1) -> li
         f"{field} is {stated[field]!r}, must be {value!r}"
         for field, value in wanted.items()
         if stated[field] != value
+    ]
+    weak += [
+        f"{field} is {value!r}, must not be set"
+        for field, value in config.items()
+        if value and field not in FREE and field not in wanted and field != "sealed"
     ]
     if (max_bytes := config.get("max_bytes", -1)) <= 0:
         weak.append(f"max_bytes is {max_bytes}, must be set so that a full disk refuses new events")

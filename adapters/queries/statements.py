@@ -155,7 +155,11 @@ def _of(event: Proven) -> Iterator[RecordedRun]:
 def run_rows(
     connection: Connection, position: int, *, month: str | None = None, contract: str | None = None
 ) -> list[RecordedRun]:
-    """As `runs`, unproven: for who compares all of them."""
+    """As `runs`, unproven: for who compares all of them.
+
+    Raises:
+        Discontinuity: `row_altered` for one that no projection writes.
+    """
     rows = connection.execute(
         "SELECT contract, month, run, run_kind, position, sequence, inputs_digest, outputs_digest, causes"
         " FROM ledger.settlement WHERE sequence <= %(position)s"
@@ -163,7 +167,28 @@ def run_rows(
         " AND (%(contract)s::text IS NULL OR contract = %(contract)s) ORDER BY month, contract, run",
         {"position": position, "month": month, "contract": contract},
     )
-    return [RecordedRun(*(*row[:-1], tuple(row[-1]), classes(row[-1]))) for row in rows]
+    return [_recorded(*row) for row in rows]
+
+
+def _recorded(
+    contract: str,
+    month: str,
+    run: int,
+    run_kind: str,
+    position: int,
+    sequence: int,
+    inputs_digest: str,
+    outputs_digest: str,
+    written: list[str],
+) -> RecordedRun:
+    try:
+        why = msgspec.convert(written, tuple[Cause, ...])
+    except msgspec.ValidationError as error:
+        place = f"table settlement, run {run} of {contract} for {month}"
+        text = f"the row cannot be read back: causes: {error}"
+        raise Discontinuity(text, code="row_altered", place=place) from error
+    digests = inputs_digest, outputs_digest
+    return RecordedRun(contract, month, run, run_kind, position, sequence, *digests, why, classes(why))
 
 
 def result(connection: Connection, contract: str, month: str, run: int) -> Result | None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.nats import wire
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.transparency.checkpoint_folder import CheckpointFolder
@@ -18,6 +19,7 @@ from adapters.transparency.seen_checkpoint import note_seen, seen_checkpoint
 from adapters.transparency.stored_tree import StoredTree, check_event
 from adapters.transparency.streamed import check_streamed
 from ledger.refusal import Refused
+from ledger.setting_record import SettingStated
 from ledger.transparency.checkpoint import Checkpoint, check_held, extends, open_checkpoint
 from ledger.transparency.entry_bundle import EntryBundle, entry_of, envelope_leaf
 from ledger.transparency.handover import Handover, LogKeys
@@ -25,6 +27,13 @@ from ledger.transparency.merkle import leaf_hash
 from ledger.transparency.note import Note, open_note
 from ledger.transparency.note_key import KeyKind, NoteKey, NoteSigner
 from ledger.transparency.tile import HashTile
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    events: tuple[SettingStated, ...]
+
+
+_decode_stated = msgspec.json.Decoder(_Stated).decode
 
 DAMAGED: Final = frozenset(
     {"checkpoint_gone", "log_envelope", "tile_content", "tree_archive", "tree_leaf", "tree_stream"}
@@ -104,6 +113,30 @@ class PublishedLog:
         if signer is None:
             return None
         return LogKeys.leading_to(signer.key, self.handovers())
+
+    def recorded_key(self) -> NoteKey | None:
+        """The key that the book has on record as this log's (`log-key`), which needs no file; None where none
+        is."""
+        with self.database.reading(self.book) as connection:
+            found = connection.execute(
+                "SELECT payload FROM ledger.envelope WHERE book = %s AND aggregate = 'setting.log-key'"
+                " ORDER BY version DESC LIMIT 1",
+                [self.book],
+            ).fetchone()
+        if found is None:
+            return None
+        (event,) = _decode_stated(wire.state_of(bytes(found[0]))).events
+        key = NoteKey.parse(event.value)
+        return key if key.name == self.origin else None
+
+    def key_missing_text(self) -> str:
+        """That checkpoints are there, and not the key that signed them."""
+        newest = self.folder.newest()
+        assert newest is not None, "asked where checkpoints are"
+        return (
+            f"checkpoints up to {newest[0]} envelopes lie in {self.folder.path}, and the key that signed them"
+            " is missing: nothing more is signed until it is put back"
+        )
 
     def handovers(self) -> list[Handover]:
         """What is kept of how the log came to its key.

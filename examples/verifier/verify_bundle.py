@@ -38,6 +38,8 @@ Json = dict[str, Any]
 BUNDLE = "wattledger.bundle.v1"
 DOCUMENT = "wattledger.disclosure.v1"
 ENTRY_BYTES_MAX = 65_535
+LINE_BYTES_MAX = 64 << 20
+"""No envelope can be larger, as NATS takes no larger message; a line beyond it is not read to its end."""
 MINOR_DIGITS = {"CNY": 2, "EUR": 2, "USD": 2, "AUD": 2, "GBP": 2, "JPY": 0, "TWD": 2}
 FIRM = frozenset("ACF")
 """Qualities of readings that an estimate or substitute never supersedes."""
@@ -1137,9 +1139,10 @@ class Lines:
         """The next line without its end, or None at the end."""
         self.at += 1
         try:
-            line = self._file.readline()
+            line = self._file.readline(LINE_BYTES_MAX + 2)
         except (EOFError, OSError, zlib.error) as error:
             raise Wrong(self.place, f"the file cannot be read: {error}") from None
+        need(len(line) <= LINE_BYTES_MAX + 1, self.place, f"the line has more than {LINE_BYTES_MAX:,} bytes")
         need(not line or line.endswith(b"\n"), self.place, "the line has no end")
         return line[:-1] if line else None
 
@@ -1320,6 +1323,9 @@ def main() -> int:
                 told = checked(file, key, kept)
     except (Wrong, OSError, UnicodeDecodeError) as wrong:
         print(f"REFUSED {wrong}")
+        return 1
+    except MemoryError:
+        print("REFUSED the bundle: it needs more memory than there is")
         return 1
     print("\n".join([*told, f"all of it holds, under the signature of {key.name}"]))
     return 0

@@ -139,3 +139,16 @@ def test_a_predecessor_that_does_not_end_is_waited_for_in_turns(tmp_path: Path) 
         assert server.alive
     finally:
         server.kill()
+
+
+def test_what_a_child_said_last_is_of_this_start(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("what another start said\n")
+    silent = Child("silent", ["true"], log, stop_signal=signal.SIGTERM, grace=5)
+    silent.process.wait()
+    assert silent.last_words() == "it said nothing"
+    loud = Child(
+        "loud", ["sh", "-c", "echo begun; echo why >&2; echo"], log, stop_signal=signal.SIGTERM, grace=5
+    )
+    loud.process.wait()
+    assert loud.last_words() == "why"

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from adapters import continuity
+from adapters import continuity, replay
 from adapters.continuity import Discontinuity
 from adapters.integrity import compared_row, known_damage, position_rows
+from adapters.integrity.copies import stored_messages
 from adapters.integrity.fault import Fault, FaultCode
+from adapters.nats import stream, wire
 from adapters.projector import Projector
+from adapters.repair import repair
 from adapters.settling import Behind, lowest_position, wait_until
 from adapters.verify import verify
 from tests.adapters.cli.terminal import terminal_of
 from tests.adapters.conftest import Bench
-from tests.adapters.test_settling import founded
+from tests.adapters.test_settling import filled, founded, settle
+from tests.adapters.test_tamper import Kept
 from tests.adapters.test_tamper_published import restore
+from tests.stack import NatsServer, PostgresServer
+
+
+@pytest.fixture
+def kept(nats_server: NatsServer, migrated: PostgresServer, tmp_path: Path) -> Iterator[Kept]:
+    made = Kept(nats_server, migrated, tmp_path)
+    yield made
+    made.close()
+
 
 AHEAD = "UPDATE ledger.position SET sequence = sequence + 5"
 POSITIONS: dict[str, tuple[FaultCode, str]] = {
@@ -96,6 +112,48 @@ def test_a_changed_position_is_named(bench: Bench, change: str, capsys: pytest.C
     restore(bench, kept)
     assert verify(bench.log, bench.database, bench.nats.monitor_url).faults == ()
     assert "FAULT" not in terminal_of(bench, capsys)("status")
+
+
+def test_a_position_that_is_gone_is_named_by_who_waits(bench: Bench) -> None:
+    founded(bench)
+    bench.project()
+    bench.query("DELETE FROM ledger.position WHERE projection = 'links' RETURNING 1")
+    with (
+        bench.database.reading(bench.book, role="wattledger_partner", party="host-s1") as connection,
+        pytest.raises(Discontinuity) as refused,
+    ):
+        lowest_position(connection)
+    assert (refused.value.fault.code, refused.value.fault.place) == (
+        "row_altered",
+        "table position, projection links",
+    )
+    found = replay.compare(bench.log, bench.database)
+    (position,) = [table for table in found.tables if table.difference is not None]
+    assert (position.table, position.differing, position.keys) == ("position", 1, ("projection links",))
+
+
+def test_a_position_that_is_made_anew_is_on_record(kept: Kept) -> None:
+    kept.bench.query("DELETE FROM ledger.position WHERE projection = 'registered' RETURNING 1")
+    (step,) = kept.mended().steps
+    assert (step.action, step.place, step.count > 1) == ("rows_restored", "position", True)
+    assert repair(kept.shop(), actor="operator").repair is None
+
+
+def test_settling_anew_looks_at_the_stream_too(bench: Bench) -> None:
+    """Nothing is to be recorded, and yet no answer is given on a stream that lost what was archived."""
+    filled(bench)
+    bench.project()
+    settle(bench)
+    bench.project()
+    payloads = [payload for _, payload in stored_messages(bench.operator, bench.book)]
+    stream.delete(bench.operator, bench.book)
+    stream.create(bench.operator, bench.book, max_bytes=64 << 20)
+    for payload in payloads[:-1]:
+        subject = wire.subject(bench.book, wire.header_of(payload).aggregate)
+        bench.operator.run(bench.operator.request(subject, payload, timeout=5))
+    with pytest.raises(Discontinuity) as refused:
+        settle(bench)
+    assert refused.value.fault.code == "stream_lost"
 
 
 def test_a_projector_halts_at_a_position_that_is_not_the_archive_s(bench: Bench) -> None:

@@ -470,6 +470,26 @@ def test_malformed_lines_are_refused_in_words(seed: int) -> None:
         assert refusal(b"\n".join(lines) + b"\n").startswith("line 2")
 
 
+def test_a_line_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    """A few bytes that decompress to more than there is memory for: refused by their length."""
+    bomb, key = tmp_path / "bomb.jsonl.gz", tmp_path / "key"
+    key.write_text(key_text() + "\n")
+    with gzip.open(bomb, "wb", compresslevel=1) as out:
+        for _ in range(80):
+            out.write(b" " * (1 << 24))
+    limit = "import resource,sys; resource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20));"
+    runs = f"{limit} import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", runs, str(VERIFIER), str(bomb), "--key", str(key)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "REFUSED line 1: the line has more than 67,108,864 bytes\n"
+
+
 def test_the_example_of_the_format_is_right() -> None:
     found = doctest.testfile(str(VERIFIER.parents[2] / "docs/bundle-format.md"), module_relative=False)
     assert (found.attempted, found.failed) == (7, 0)
