@@ -98,7 +98,8 @@ def ageing_text(found: Ageing) -> str:
     beside = (
         ("paid to us beyond its statements", found.on_account),
         ("paid by us beyond its statements", found.overpaid_by_us),
-        ("disputed", found.disputed),
+        ("disputed, not paid", found.disputed),
+        ("paid, disputed", found.paid_disputed),
         ("late interest accrued, to us", found.interest),
     )
     lines += [f"  {label:<54}{money!s:>14}" for label, money in beside if money.minor]

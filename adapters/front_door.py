@@ -196,6 +196,15 @@ class FrontDoor:
         seen = self._load_all([aggregate])[aggregate].seen.get(command_id)
         return None if seen is None else Receipt(aggregate, seen.version, seen.sequence, repeated=True)
 
+    def recorded_before(self, command: Command) -> Receipt | None:
+        """Where the aggregate accepted the same command, under whichever id; None where it never did."""
+        folded = self._load_all([command.aggregate])[command.aggregate]
+        asked = _digest_of(command)
+        found = next((one for one in folded.seen.values() if one.digest == asked), None)
+        if found is None:
+            return None
+        return Receipt(command.aggregate, found.version, found.sequence, repeated=True)
+
     def accepted_ids(self, aggregate: str) -> Collection[str]:
         """The ids of all commands that the aggregate has accepted."""
         return self._load_all([aggregate])[aggregate].seen.keys()

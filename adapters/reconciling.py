@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from adapters.founded import book_of
 from adapters.front_door import FrontDoor, Wish
 from adapters.nats.log import Log
-from adapters.postgres.database import Connection, Database
+from adapters.postgres.database import Database
 from adapters.queries import lives, registered, settlement_inputs
 from adapters.queries.journal import journal
 from adapters.queries.netting import contracts_of
@@ -17,19 +17,20 @@ from adapters.reconciliation import background
 from adapters.reconciliation.bank_file import read_bank_statement
 from adapters.reconciliation.bank_profile import bank_profile
 from adapters.reconciliation.camt053 import read_camt053
+from adapters.reconciliation.earlier import Earlier, earlier
 from adapters.reconciliation.operator_file import read_operator_statement
 from adapters.reconciliation.operator_profile import operator_profile
 from adapters.settling import wait_until
 from ledger.interval import Month, zone_of
-from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Identity, not_yet_imported
+from ledger.reconciliation.bank_payment import BankPayment, BankStatement, not_yet_imported
 from ledger.reconciliation.difference import Policy
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.market_receivable import market_receivables
 from ledger.reconciliation.our_line import ItemFrom, our_lines
-from ledger.reconciliation.payment_report import Booking, PaymentReport, reconcile_payments
+from ledger.reconciliation.payment_report import PaymentReport, reconcile_payments
 from ledger.reconciliation.receivable import checked_payer, receivables
 from ledger.reconciliation.reconcile import reconcile
-from ledger.reconciliation.record import Reconciliation, RecordReconciliation
+from ledger.reconciliation.record import RecordReconciliation
 from ledger.reconciliation.recorded_cash import recorded_cash
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs
@@ -129,7 +130,8 @@ def compare_bank(
     `account` is our id of the account, `number` the bank's own, which a camt.053 must name.
 
     A booking that an earlier file, or an earlier statement of this one, had and that was matched then is not
-    matched again. Nothing is paid by it: a person records the payment.
+    matched again; but for one that was to be recorded, as long as what it pays is open. Nothing is paid by
+    it: a person records the payment.
 
     Raises:
         Refused: what reading the profile and the file, comparing and recording refuse; `reference_reused`.
@@ -152,15 +154,16 @@ def compare_bank(
             if life.key.party != owner and life.key.contract in between_us
         ]
         booked = journal(connection, position).journal
-        before = _earlier(connection, position, account)
+        before = earlier(connection, position, account)
     found: list[tuple[RecordReconciliation, PaymentReport]] = []
     for at, one in enumerate(statements, 1):
         wanted = [life for life in open_lives if life.amount.currency == one.currency]
         open_now = (*receivables(wanted), *market_receivables(booked, one.currency))
         recorded = recorded_cash(booked, one.currency)
         known = [each for each in recorded if each.document not in before.documents]
-        report = reconcile_payments(one, _new(one, before), open_now, parties, recorded=known)
-        before = before.joined(_Earlier.of(report))
+        new = _new(one, before.without_waiting(open_now, {each.document for each in known}))
+        report = reconcile_payments(one, new, open_now, parties, recorded=known)
+        before = before.joined(Earlier.of(report)).as_matched(report)
         name = id if len(statements) == 1 else f"{id}-{at}"
         found.append((RecordReconciliation(name, file.name, one.file_digest, report), report))
     sequences = _record(door, [command for command, _ in found], actor)
@@ -188,43 +191,7 @@ def _record(door: FrontDoor, commands: Sequence[RecordReconciliation], actor: st
     return [receipt.sequence for receipt in door.execute_all(wishes, actor=actor)]
 
 
-class _Earlier(NamedTuple):
-    """Of earlier statements of the account: every booking, those that were matched, and the documents of
-    recorded payments that were."""
-
-    seen: frozenset[Identity]
-    matched: frozenset[Identity]
-    documents: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, report: PaymentReport) -> _Earlier:
-        paid = {_identity(report.account, one) for each in report.matched for one in each.bookings}
-        doubtful = (one for each in report.doubtful for one in each.bookings)
-        differing = (one.booking for one in report.amount_differs)
-        others = {_identity(report.account, one) for one in (*doubtful, *differing, *report.payments_only)}
-        documents = frozenset(name for each in report.matched for name in each.recorded)
-        return cls(frozenset(paid | others), frozenset(paid), documents)
-
-    def joined(self, *others: _Earlier) -> _Earlier:
-        return _Earlier(
-            self.seen.union(*(one.seen for one in others)),
-            self.matched.union(*(one.matched for one in others)),
-            self.documents.union(*(one.documents for one in others)),
-        )
-
-
-def _earlier(connection: Connection, position: int, account: str) -> _Earlier:
-    recorded = registered.load(connection, "reconciliation", Reconciliation, position).versions
-    reports = (versions[-1].document.report for versions in recorded.values())
-    own = (one for one in reports if isinstance(one, PaymentReport) and one.account == account)
-    return _Earlier(frozenset(), frozenset()).joined(*(_Earlier.of(one) for one in own))
-
-
-def _identity(account: str, booking: Booking) -> Identity:
-    return Identity(account, booking.reference, booking.digest)
-
-
-def _new(statement: BankStatement, before: _Earlier) -> tuple[BankPayment, ...]:
+def _new(statement: BankStatement, before: Earlier) -> tuple[BankPayment, ...]:
     not_yet_imported(statement, before.seen)
     return not_yet_imported(statement, before.matched).new
 

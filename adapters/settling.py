@@ -26,10 +26,12 @@ from adapters.queries.no_contract import FallsToNobody, falls_to_nobody
 from adapters.queries.opening_stock import heirs
 from adapters.queries.run_calendars import RunCalendars
 from adapters.queries.void_runs import void_runs
+from adapters.settling_again import changes_nothing
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
+from ledger.settlement.inputs import Inputs
 from ledger.settlement.provisional import check_over
 from ledger.settlement.result import Result
 from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement, Runs
@@ -52,15 +54,20 @@ class Settled(msgspec.Struct, frozen=True):
     recorded: bool
     kind: str
     causes: tuple[Cause, ...] = ()
+    amended: bool = False
+    """Whether the contract has another version since the run, which changes nothing of the month; it may
+    change later ones."""
 
 
 class NotSettled(msgspec.Struct, frozen=True):
-    """A contract's month that keeps the run that it has, and why, as a refusal says it."""
+    """A contract's month that keeps the run that it has, or has none, and why, as a refusal says it."""
 
     contract: str
     month: Month
     code: str
     reason: str
+    place: str = ""
+    """Where the refusal points, if not at the contract."""
 
 
 class MonthSettled(NamedTuple):
@@ -106,13 +113,15 @@ def lowest_position(connection: Connection) -> int:
 
     Raises:
         Behind: a projection has projected nothing yet although others have.
-        Discontinuity: a position is not the archive's, or the archive does not end where it says.
+        Discontinuity: a position is not the archive's or is gone, or the archive does not end where it says.
     """
     names = [projection.name for projection in PROJECTIONS]
     with own_rights(connection):
         reached = position_rows.reached(connection)
     waiting = [name for name in names if name not in reached]
     if reached and waiting:
+        with own_rights(connection):
+            position_rows.check(connection)
         raise Behind(f"nothing is projected yet for {', '.join(waiting)}; is the projector running?")
     return min(reached.values(), default=0)
 
@@ -136,10 +145,12 @@ def settle_month(
     too. Without it nobody asks.
 
     A contract whose correction comes too late keeps the run that it has, and is named in the answer:
-    `look_back`. The others are settled. One that was settled and that a newer version left without any day of
+    `look_back`. So is one that the streams or its clauses refuse, such as for a currency that is not its
+    tariff's. The others are settled. One that was settled and that a newer version left without any day of
     the month is corrected to nothing.
 
-    A contract whose inputs are those of its latest run is left alone, unless that run is void. Later months
+    A contract whose inputs are those of its latest run is left alone, unless that run is void; so is one of
+    which only the contract has another version, that says the same of the month. Later months
     that were settled already are settled again in order, because guarantees, hurdles and carried accounts
     depend on the path (DOMAIN.md 2.3); their runs are corrections.
 
@@ -148,11 +159,15 @@ def settle_month(
             refused: the first one's refusal, which names the others. `month_not_over`, or `through`, for days
             that are not over.
         Behind: the projections are not level with the stream in time.
-        Discontinuity: what a run was to be recorded from is not what was registered, a run's row is gone, or
-            damage is known; nothing of the month is recorded.
+        Discontinuity: as an append, also where nothing is to be recorded; what a run was to be recorded from
+            is not what was registered, a run's row is gone, or damage is known. Nothing of the month is
+            recorded.
     """
     if today is not None:
         check_over(month, through, today)
+    door.guard()
+    if door.recorder.look_due():
+        door.recorder.look()
     with _collecting_later():
         return _settle_and_follow(
             door, database, _Asked(month, tuple(contracts), through, today), actor, timeout
@@ -168,7 +183,8 @@ def _settle_and_follow(
     if refused and not done:
         raise _refusal_of(refused)
     nobody = () if asked.contracts or asked.through else _falls_to_nobody(door, database, month)
-    names = [one.result.contract for one in done if one.recorded and asked.through is None]
+    again = [one for one in done if one.recorded or one.amended]
+    names = [one.result.contract for one in again if asked.through is None]
     while names:
         with database.reading(door.book) as connection:
             names = _with_heirs(connection, names, month, done)
@@ -180,9 +196,9 @@ def _settle_and_follow(
             ).fetchall()
         if not later:
             break
-        again = sorted({contract for contract, settled in later if settled == str(month)})
-        if again:
-            more = _settle_one_month(door, database, _Asked(month, tuple(again)), actor, timeout)
+        named = sorted({contract for contract, settled in later if settled == str(month)})
+        if named:
+            more = _settle_one_month(door, database, _Asked(month, tuple(named)), actor, timeout)
             done += more.runs
             refused += more.refused
     return MonthSettled(done, refused, nobody)
@@ -244,12 +260,13 @@ def _settle_as_of(
         gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
         names = tuple(name for name in asked.contracts if name not in gone.results)
         results: list[Result] = []
+        refused: list[NotSettled] = []
         settled: dict[str, Contract] = {}
         read: dict[str, Read] = {}
         if gone.others:
             load = settlement_inputs.batches
             for batch in load(connection, door.book, month, position, names, through=asked.through):
-                results += settle_all(batch)
+                results += _settled_each(batch, refused)
                 settled |= {one.contract.id: one.contract for one in batch}
                 read |= {one.contract.id: Read.by([one.contract.id], [one]) for one in batch}
         results += gone.results.values()
@@ -261,7 +278,6 @@ def _settle_as_of(
         looked = _looked_back(connection, position, corrected, month, today)
         too_old = looked.too_old
     done: list[Settled] = []
-    refused: list[NotSettled] = []
     fresh: list[Result] = []
     for result in results:
         runs = known.get(result.contract, _Runs())
@@ -270,6 +286,10 @@ def _settle_as_of(
             last = None
         if last is not None and last.digest == result.inputs_digest and runs.comparable(asked.through):
             done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
+        elif last is not None and asked.through is None and changes_nothing(door, result, last.run):
+            done.append(
+                Settled(result, last.run, last.sequence, recorded=False, kind=last.kind, amended=True)
+            )
         elif runs.paying and result.contract in looked.refused:
             refused.append(looked.refused[result.contract])
         elif runs.paying and (late := _refused_as_late(door, result, too_old.get(result.contract, ""))):
@@ -317,6 +337,24 @@ def _settle_as_of(
     return MonthSettled(done, sorted(refused, key=lambda one: one.contract))
 
 
+def _settled_each(batch: Sequence[Inputs], refused: list[NotSettled]) -> list[Result]:
+    """What the contracts' months give; one that the streams or its clauses refuse does not hold up the
+    others, and is added to `refused`."""
+    try:
+        return settle_all(batch)
+    except Refused as first:
+        if len(batch) == 1:
+            (one,) = batch
+            refused.append(_not_settled(one.contract.id, one.month, first))
+            return []
+    return [result for one in batch for result in _settled_each([one], refused)]
+
+
+def _not_settled(contract: str, month: Month, why: Refused) -> NotSettled:
+    own = why.place in {"", f"contract {contract}"}
+    return NotSettled(contract, month, why.code, why.reason if own else str(why), why.place)
+
+
 def _refused_as_late(door: FrontDoor, result: Result, too_old: str) -> NotSettled | None:
     """Of a correction that comes too late: why, unless two persons let it through."""
     runs = door.state(f"settlement.{result.contract}_{result.month}") if too_old else None
@@ -328,6 +366,9 @@ def _refused_as_late(door: FrontDoor, result: Result, too_old: str) -> NotSettle
 def _refusal_of(every_one: Sequence[NotSettled]) -> Refused:
     """Where nothing else is left to say: the first one's refusal, naming the others."""
     first, *others = every_one
+    if not others and first.place:
+        reason = first.reason.removeprefix(f"{first.place}: ")
+        return Refused(first.code, reason, place=first.place)
     more = "".join(f"; contract {one.contract} ({one.code}): {one.reason}" for one in others)
     return Refused(first.code, f"{first.reason}{more}", place=f"contract {first.contract}")
 

@@ -12,8 +12,10 @@ from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Connection
 from adapters.queries import lives
 from adapters.queries.netting import contracts_of, counterparties
+from ledger.netting import OpenStatement
 from ledger.quantity import Money
-from ledger.statement.asking import asks_to_pay, first_asking, taking_in_advance
+from ledger.refusal import Refused
+from ledger.statement.asking import Asks, asks_to_pay, first_asking, meant_otherwise, taking_in_advance
 from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordPayment
 from ledger.statement.named_payment import NamedPayment, named_already, payment_aggregate
@@ -73,7 +75,7 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
     advance = None if wanted else _in_advance(connection, position, asked)
     gives_back = any(one.item.is_advance and asks(one) for one in own)
     if asked.first is not None and not any(one.key in wanted for one in own) and (gives_back or not wanted):
-        life = first_asking(own, asks, in_advance(advance, asked.amount))
+        life = _first_asking(own, asks, asked, open_now, advance)
         payment = Payment(id=asked.id, on=on, amount=asked.amount, kind="payment", reference=asked.reference)
         return pay_statement(door, life.key, payment, actor=actor)
     divided = spread(
@@ -87,6 +89,25 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
         advance=advance,
     )
     return _record(door, divided, actor)
+
+
+def _first_asking(
+    own: Sequence[Life],
+    asks: Asks,
+    asked: Paying,
+    open_now: Sequence[OpenStatement],
+    advance: StatementKey | None,
+) -> Life:
+    """Which statement of the month is paid; a refusal says first where the other sign would fit.
+
+    Raises:
+        Refused: as `first_asking`.
+    """
+    try:
+        return first_asking(own, asks, in_advance(advance, asked.amount))
+    except Refused as refused:
+        meant = meant_otherwise(asked.party, asked.amount, [one.open for one in open_now])
+        raise Refused(refused.code, f"{meant}{refused.reason}", place=refused.place) from None
 
 
 def pay_statement(door: FrontDoor, key: StatementKey, payment: Payment, *, actor: str) -> Recorded:

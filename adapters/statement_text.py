@@ -5,25 +5,34 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Final
 
+from adapters.documents.readable import readable_exact, readable_ratio, readable_text
 from ledger.clauses.flow import exact_text, grouped
 from ledger.quantity import Money, decimal_text
 from ledger.settlement.cause import TERMS, Cause, classes
 from ledger.settlement.line import Line
+from ledger.settlement.line_delta import Key, LineDelta, key_of
 from ledger.settlement.line_vat import VatSum
 from ledger.settlement.run import INITIAL, PROVISIONAL
 from ledger.settlement.statement import PoolUse, Statement
+from ledger.statement.payment_due import PaymentDue
 from ledger.vat_terms import LineVat
 
 _WIDTH = 100
 _VAT_COLUMNS: Final = ("vat_rate", "net", "tax", "gross", "supplier")
 
 
-def text(statement: Statement, void: str = "") -> str:
-    """One partner's statement on a hundred columns; `void` is why its run was declared void."""
+def text(
+    statement: Statement, void: str = "", *, due: PaymentDue | None = None, deltas: Sequence[LineDelta] = ()
+) -> str:
+    """One partner's statement on a hundred columns; `void` is why its run was declared void.
+
+    `due` is what is to be paid for it, `deltas` what a correction changes.
+    """
     money = _Money(statement.currency)
     out = [
         "=" * _WIDTH,
@@ -52,6 +61,8 @@ def text(statement: Statement, void: str = "") -> str:
         out.append("     provisional: the month is not over, and nothing is payable on this")
     elif statement.run_kind != INITIAL:
         out.append(_total("of which new in this run", money(statement.delta)))
+        out.extend(_total(f"  {_delta(one)}", money(one.delta)) for one in deltas)
+    out.extend(_to_pay(due, money))
     out.extend(f"     of the lines, VAT {_vat(one)}" for one in statement.vat)
     out.extend(f"     of the agent's part of the pool, VAT {_vat(one)}" for one in statement.agent_vat)
     out.extend(f"     {one}" for one in _shares(statement))
@@ -59,11 +70,35 @@ def text(statement: Statement, void: str = "") -> str:
         without, with_storage = money(bill.without_storage), money(bill.with_storage)
         out.append(f"     bill of {bill.site}: {without} without storage, {with_storage} with it")
     for (note, _), numbers in shared.items():
-        out.append(f"note on lines {', '.join(map(str, numbers))}: {note}")
-    out.extend(f"note: {warning}" for warning in statement.warnings)
+        out.append(f"note on lines {', '.join(map(str, numbers))}: {readable_text(note)}")
+    out.extend(f"note: {readable_text(warning)}" for warning in statement.warnings)
     digests = f"inputs {statement.inputs_digest[:16]}   outputs {statement.outputs_digest[:16]}"
     out.append(f"rules {statement.rules_version}   {digests}")
     return "\n".join(out)
+
+
+def _delta(one: LineDelta) -> str:
+    """Which line changed, what it is and what it was."""
+    where = f" at {one.site}" if one.site else ""
+    number = "gone" if one.number is None else f"line {one.number}"
+    held = "" if one.kind == "clause" else ", held" if one.pooled else ", shown only"
+    before, now = grouped(str(one.before)), grouped(str(one.now))
+    return f"{number}, {one.code.replace('_', ' ')}{where}{held}: {now}, was {before}"
+
+
+def _to_pay(due: PaymentDue | None, money: _Money) -> Iterable[str]:
+    if due is None:
+        return
+    if due.tax is not None:
+        yield _total("VAT on top", money(due.tax))
+        if due.with_tax.minor >= 0:
+            yield _total("to be paid to you, with tax", money(due.with_tax))
+        else:
+            yield _total("to be paid by you, with tax", money(-due.with_tax))
+    if due.status:
+        days = [("issued on", due.issued_on), ("to be paid by", due.due_on)]
+        told = [f"{what} {day}" for what, day in days if day is not None]
+        yield f"     {', '.join((due.status.replace('_', ' '), *told))}"
 
 
 def _shares(statement: Statement) -> Iterable[str]:
@@ -72,7 +107,7 @@ def _shares(statement: Statement) -> Iterable[str]:
     for one in statement.percentages:
         clause = one.clause.partition(", ")[2].replace("_", " ")
         of = f"{clause}, {one.of}" if one.of else clause
-        found.setdefault(of, []).append(f"{one.party} {one.share}")
+        found.setdefault(of, []).append(f"{one.party} {readable_text(one.share)}")
     return (f"shares of the {of}: {', '.join(parts)}" for of, parts in found.items())
 
 
@@ -134,7 +169,7 @@ def _terms(line: Line, shared: Container[tuple[str, str]]) -> Iterable[str]:
     if line.estimated:
         yield f"{line.estimated} of the energy was estimated or substituted"
     if line.note and (line.note, line.code) not in shared:
-        yield line.note
+        yield readable_text(line.note)
     if line.vat is not None:
         yield f"VAT {_vat(line.vat)}"
     for term in line.basis:
@@ -142,7 +177,7 @@ def _terms(line: Line, shared: Container[tuple[str, str]]) -> Iterable[str]:
             energy = grouped(decimal_text(int(term.quantity), 3))
             yield f"{term.label}: {energy} kWh at {term.price}"
         else:
-            yield f"{term.label}: {term.quantity} {term.unit} at {term.price}"
+            yield f"{term.label}: {readable_exact(term.quantity)} {term.unit} at {readable_ratio(term.price)}"
 
 
 def _vat(one: LineVat | VatSum) -> str:
@@ -151,9 +186,14 @@ def _vat(one: LineVat | VatSum) -> str:
     return f"{percent}%: net {net}, tax {tax}, gross {gross}, invoiced by {one.supplier}"
 
 
-def csv_text(statements: Iterable[Statement]) -> str:
+def csv_text(
+    statements: Iterable[Statement],
+    deltas: Mapping[Key, Sequence[LineDelta]] = MappingProxyType({}),
+) -> str:
     """One row a line, one a total, one a percentage (`code` is whose, `quantity` how much of what `clause`
     divides) and two a site's electricity bill; amounts are exact decimals as text.
+
+    `deltas` are a row each: what a correction changes of a line.
 
     Where one of the statements has VAT, each row ends with its rate, net, tax, gross and supplier.
     """
@@ -195,6 +235,13 @@ def csv_text(statements: Iterable[Statement]) -> str:
                         "", *_vat_cells(one),
                     ]
                 )  # fmt: skip
+        for change in deltas.get(key_of(s), ()):
+            writer.writerow(
+                [
+                    *head, "delta", change.code, change.site or "", change.clause, "", "", "", "",
+                    str(change.delta), s.currency, s.position, "yes" if change.pooled else "no", *blank,
+                ]
+            )  # fmt: skip
         for part in s.percentages:
             of = f"{part.clause}, {part.of}" if part.of else part.clause
             writer.writerow(

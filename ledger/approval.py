@@ -14,6 +14,7 @@ import msgspec
 
 from ledger.capital.record import RecordCapital
 from ledger.command import Command, TimedCommand, known
+from ledger.contract_withdrawal import WithdrawContract
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.identity import checked_id
 from ledger.market_fact import PublishMarketRule
@@ -36,6 +37,7 @@ from ledger.trading_unit import RegisterTradingUnit
 
 Approvable = (
     RegisterContract
+    | WithdrawContract
     | PublishTariff
     | FinaliseRun
     | VoidRun

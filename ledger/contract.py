@@ -111,6 +111,8 @@ class Contract(
     """What the sites' storage may not be offered for: no bid takes it."""
     vat: vat_terms.VatTerms | None = None
     """Rates by stream and party; without them a tax-exclusive pool cannot be made of inclusive prices."""
+    withdrawn: str | None = None
+    """Why it was withdrawn before its first run, and holds on no day. Withdrawing states it, no file does."""
 
     def __post_init__(self) -> None:
         _name_defaults(self)
@@ -165,7 +167,9 @@ class Contract(
 
     @cached_property
     def terminated_on(self) -> date | None:
-        """The first day on which it no longer holds, when it was ended early."""
+        """The first day on which it no longer holds, when it was ended early or withdrawn."""
+        if self.withdrawn is not None:
+            return self.effective_from
         return next((day for clause in self.clauses if (day := clause.ends()) is not None), None)
 
     def has_days_in(self, month: Month) -> bool:
@@ -396,7 +400,7 @@ def _check_termination(contract: Contract) -> None:
     if len(found) > 1:
         text = f"clauses[{found[0]}] says already how the contract ends early"
         raise Refused("duplicate", text, place=f"clauses[{found[1]}]")
-    day = contract.terminated_on
+    day = contract.terminated_on if contract.withdrawn is None else None
     if day is not None and not contract.effective_from < day < contract.effective_to:
         held = f"{contract.effective_from} and {contract.effective_to}"
         text = f"{day} is not between {held}, where the contract would hold"

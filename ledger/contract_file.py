@@ -25,6 +25,9 @@ def parse(text: str | bytes) -> Contract:
             everything that a `Contract` and its clauses refuse.
     """
     file = TomlFile(text)
+    if "withdrawn" in file.root:
+        wrong = "no file withdraws a contract: wattledger contract withdraw does"
+        raise file.refusal("field_unknown", wrong, ("withdrawn",))
     if "preset" in file.root:
         return _from_preset(file)
     if "parameters" in file.root:
@@ -60,6 +63,7 @@ def json_schema() -> dict[str, Any]:
     kinds = [Contract, *PRESETS.values()]
     (contract, *terms), definitions = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     whole = definitions["Contract"]
+    del whole["properties"]["withdrawn"]
     for preset, terms_schema in zip(get_args(Model), terms, strict=True):
         own = {name: field for name, field in whole["properties"].items() if name != "clauses"}
         own["model"] = {"const": preset}

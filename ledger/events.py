@@ -12,6 +12,7 @@ from ledger.allocation.record import AllocationRecorded
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
+from ledger.contract_withdrawal import ContractWithdrawn
 from ledger.device import DeviceRegistered
 from ledger.disclosure.record import DisclosureCommitted, DisclosureSealed
 from ledger.exclusivity.published import ExclusivityPublished
@@ -64,6 +65,7 @@ Event = (
     | DeviceRegistered
     | TariffPublished
     | ContractRegistered
+    | ContractWithdrawn
     | ImportOpened
     | ImportCompleted
     | ImportAbandoned

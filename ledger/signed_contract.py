@@ -102,7 +102,11 @@ class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="co
         self, state: History[Contract] | None, others: Mapping[str, object]
     ) -> tuple[ContractRegistered]:
         """Raises:
-        Refused: `zone`, `currency`, `contract_change`, `run_calendar_missing`, and what is not registered."""
+        Refused: `withdrawn`, `zone`, `currency`, `contract_change`, `run_calendar_missing`, and what is not
+            registered."""
+        if self.contract.withdrawn is not None:
+            text = "no contract is registered as withdrawn: leave it out (wattledger contract withdraw)"
+            raise Refused("withdrawn", text, place="withdrawn")
         for name in self._calendar:
             _check_calendar(self.contract, others.get(name))
         for name in self.reads:
@@ -141,10 +145,11 @@ def _check_calendar(contract: Contract, published: object) -> None:
 def _check_currency(contract: Contract, before: Contract) -> None:
     """Raises:
     Refused: `currency` for a version in another currency than the one before it."""
-    if contract.currency != before.currency:
+    if before.withdrawn is None and contract.currency != before.currency:
         raise Refused(
             "currency",
-            f"contract {contract.id} is in {before.currency}; one in {contract.currency} needs another id",
+            f"contract {contract.id} is in {before.currency}; one in {contract.currency} needs another id, or"
+            f" that this one is withdrawn before its first run (wattledger contract withdraw)",
             place="currency",
         )
 

@@ -75,6 +75,32 @@ def conflict_of(
     )
 
 
+def not_covered(day: Day, commitments: Sequence[Commitment], conflicts: Conflicts) -> AwardConflict | None:
+    """What a unit's day lacks for all that it is bound to, each in the order in which it was made; None where
+    it covers them: an envelope may be cut later, and awards may leave out the charging that others need.
+
+    `beside` are the bids that are short.
+    """
+    up, down = np.zeros(day.slots, dtype=np.int64), np.zeros(day.slots, dtype=np.int64)
+    bids: set[str] = set()
+    for number, one in enumerate(commitments):
+        short_up, short_down = short_of(day, commitments[:number], one, conflicts)
+        up, down = up + short_up, down + short_down
+        if short_up.any() or short_down.any():
+            bids.add(one.bid)
+    energy_wh = max(lacking_wh(day, commitments), 0) if commitments else 0
+    if energy_wh:
+        bids |= {one.bid for one in commitments}
+    if not bids:
+        return None
+    return AwardConflict(
+        up_w=tuple(up.tolist()),
+        down_w=tuple(down.tolist()),
+        energy_wh=energy_wh,
+        beside=tuple(sorted(bids)),
+    )
+
+
 def worst_of(found: Sequence[AwardConflict]) -> AwardConflict:
     """What the days of several units with sites in common lack of one award: the same kW is short once."""
     return AwardConflict(

@@ -21,6 +21,7 @@ from trading import risk
 from trading.bid import Bid
 from trading.bid_form import check_bid
 from trading.bid_life import (
+    LIVE,
     BidApproved,
     BidDrafted,
     BidState,
@@ -94,12 +95,15 @@ class DraftBid(msgspec.Struct, frozen=True):
         return (BidDrafted(self.bid, before + 1, self.bid.digest, self.by, now),)
 
     def _check_revises(self, state: BidState) -> None:
-        old, new = state.draft.bid, self.bid
-        if self.revision == 0 and state.draft.digest == new.digest:
-            wrong = f"bid {new.id} was written already with this content, as revision {state.draft.revision}"
+        old, new, before = state.draft.bid, self.bid, state.draft.revision
+        if state.draft.digest == new.digest and (
+            self.revision == 0 or (self.revision == before and _is_open(state))
+        ):
+            wrong = f"bid {new.id} was written already with this content, as revision {before}"
             raise Refused("bid_exists", wrong, place="id")
         if self.revision == 0:
-            raise Refused("bid_exists", f"bid {new.id} exists with other content; revise it", place="id")
+            wrong = f"bid {new.id} exists with other content: revise it with --revision {before}"
+            raise Refused("bid_exists", wrong, place="id")
         if (old.unit, old.market, old.product, old.day) != (new.unit, new.market, new.product, new.day):
             raise Refused("bid_exists", f"bid {new.id} is for another unit, product or day", place="id")
         if state.standing is not None and state.standing.status == "cleared":
@@ -280,6 +284,15 @@ def _open_draft(state: BidState | None, name: str, revision: int) -> BidState:
     if state.status not in ("draft", "approved"):
         raise Refused("bid_status", f"bid {name} is {state.status} already", place="bid")
     return state
+
+
+def _is_open(state: BidState) -> bool:
+    """Whether the newest revision may still come to something: what came to nothing is written again."""
+    standing = state.standing
+    if standing is None:
+        return True
+    live = standing.status in LIVE and standing.status != "withdrawing"
+    return live and standing.draft.revision == state.draft.revision
 
 
 def _check_other(state: BidState, by: str) -> None:

@@ -305,6 +305,8 @@ class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.ac
     """It was asked back while it was on its way, and still is."""
     gone: int = 0
     """So many first intervals' gates were past: what it replaced still stands there."""
+    conflict: AwardConflict | None = None
+    """It was said to be refused meanwhile: what of it cannot be kept beside what was sold since."""
 
     def apply(self, state: BidState) -> BidState:
         standing = state.standing
@@ -312,6 +314,8 @@ class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.ac
         kept = standing.kept if standing.behind is None else standing.behind.bid
         changes: dict[str, object] = {"reference": self.reference, "behind": None, "gone": self.gone}
         changes["kept"] = kept if self.gone else None
+        if self.conflict is not None:
+            changes["conflict"] = self.conflict
         if self.withdrawing:
             return _with(state, **changes)
         return _with(state, status="acknowledged", reason="", **changes)

@@ -7,6 +7,7 @@ and every run stays on record (DOMAIN.md 3.0: what was cleared is not changed by
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -18,13 +19,13 @@ from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Instant
 from ledger.refusal import Refused
-from trading.gate import gate_of
 from trading.product import Id, Market, Product, market_at
 
 AWARDS_MAX: Final = 300
 """Awards of one clearing are recorded with their bids and commitments in one save."""
 _WHOLE_MAX: Final = 2**40
 _NAME_MAX: Final = 128
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -147,10 +148,10 @@ class RecordClearing(msgspec.Struct, frozen=True):
     ) -> tuple[ClearingRecorded]:
         """Raises:
         Refused: `unknown_market`, `market_gap`, `unknown_product`, `awards_unsettled`; `clearing_intervals`
-            for a count of prices that the day does not have; by hand `clearing_future` of `check_published`,
-            `clearing_gate` while bids may still come in, and `price_limit` for energy beyond what the product
-            clears at; `clearing_run` for a run that was told with other content, or one that is older than
-            the run in force.
+            for a count of prices that the day does not have; `price_limit` for energy beyond what the product
+            clears at; by hand `digest`, `clearing_future` of `check_published`, and `clearing_gate` while
+            bids may still come in, or for a run published then; `clearing_run` for a run that was told with
+            other content, or one that is older than the run in force.
         """
         one = self.clearing
         history: History[Market] = known(others, f"market.{one.market}", History)
@@ -166,9 +167,12 @@ class RecordClearing(msgspec.Struct, frozen=True):
                 wrong = f"{one.day} has {count} intervals, not {len(award.power_w)}"
                 raise Refused("clearing_intervals", wrong, place=f"awards[{number}].power_w")
         if self.by_hand:
+            if not _SHA256.fullmatch(one.source_sha256):
+                wrong = "the SHA-256 of what was read: 64 hexadecimal digits"
+                raise Refused("digest", wrong, place="source_sha256")
             check_published(one, product, now)
-            _check_gate(now, market, product, one.day)
-            _check_prices(one, product)
+            _check_gate(now, one, market, product)
+        _check_prices(one, product)
         if state is None:
             return (ClearingRecorded(one, None),)
         told = state.runs.get(one.run)
@@ -194,12 +198,15 @@ def check_published(one: Clearing, product: Product, now: datetime) -> None:
         raise Refused("clearing_future", wrong, place="published")
 
 
-def _check_gate(now: datetime, market: Market, product: Product, day: date) -> None:
+def _check_gate(now: datetime, one: Clearing, market: Market, product: Product) -> None:
     """Where the gate follows the interval, the day's first one is the least that must be closed."""
-    gate = gate_of(market, product, day)
-    if now < gate.closes:
-        wrong = f"the gate of {product.id} is open until {gate.closes.isoformat()}: nothing is cleared yet"
+    closes = market.moment(product.gate_closes, product, one.day)
+    if now < closes:
+        wrong = f"the gate of {product.id} is open until {closes.isoformat()}: nothing is cleared yet"
         raise Refused("clearing_gate", wrong, place="day")
+    if one.published < closes:
+        wrong = f"the gate of {product.id} was open until {closes.isoformat()}: nothing was published before"
+        raise Refused("clearing_gate", wrong, place="published")
 
 
 def _check_prices(one: Clearing, product: Product) -> None:

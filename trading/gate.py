@@ -59,3 +59,17 @@ def gate_of(market: Market, product: Product, day: date, first: int = 0) -> Gate
         )
         raise Refused("gate", wrong, place="day")
     return Gate(opens, closes, product.clock_margin_s)
+
+
+def first_of(market: Market, product: Product, day: date, first: int = 0) -> int:
+    """The first interval from `first` on that can be bid for: its gate opens before it closes.
+
+    Raises:
+        Refused: as `gate_of`, of `first`, where there is none.
+    """
+    for number in range(first, market.intervals(product, day)):
+        opens = market.moment(product.gate_opens, product, day, number)
+        if opens < market.moment(product.gate_closes, product, day, number):
+            return number
+    gate_of(market, product, day, first)
+    raise AssertionError("an interval without a gate is refused")

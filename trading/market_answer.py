@@ -95,7 +95,8 @@ class AcknowledgeBid(OnBid, frozen=True):
     """The market has it, under its own reference. A person may say so where no gateway can ask.
 
     `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds. `gone`: so many
-    first intervals' gates were past, where what it replaced still stands.
+    first intervals' gates were past, where what it replaced still stands. `returns`: somebody said meanwhile
+    that the market does not have it; `conflict` is what of it cannot be kept beside what was sold since.
     """
 
     revision: int
@@ -103,18 +104,37 @@ class AcknowledgeBid(OnBid, frozen=True):
     market_time: Instant | None = None
     sent: bool = False
     gone: int = 0
+    returns: bool = False
+    conflict: AwardConflict | None = None
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
         """Raises:
-        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reference`."""
+        Refused: `unknown_bid`, `bid_revision`; `bid_status` for what was never sent or is cleared, and unless
+            it is the answer to its being sent, for what is not on its way, at the market or asked back;
+            `reference` for none, or another than it has; `conflict` when it ended meanwhile."""
         standing = standing_of(state, self.bid)
         _check_revision(standing, self.revision)
-        if standing.status in ("cleared", "withdrawn", "submitted"):
+        possible = standing.status in AT_MARKET - {"cleared"} or (self.sent and returns(standing))
+        if standing.sent_at is None or not possible:
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
+        if self.returns != returns(standing):
+            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         if not self.reference.strip():
             raise Refused("reference", "name the market's own reference", place="reference")
+        if standing.reference and standing.reference != self.reference:
+            wrong = f"the market has it as {standing.reference}, not {self.reference}"
+            raise Refused("reference", wrong, place="reference")
         withdrawing = self.sent and standing.status == "withdrawing"
-        return (BidAcknowledged(self.revision, self.reference, self.market_time, withdrawing, self.gone),)
+        return (
+            BidAcknowledged(
+                self.revision, self.reference, self.market_time, withdrawing, self.gone, self.conflict
+            ),
+        )
+
+
+def returns(standing: Standing) -> bool:
+    """Whether somebody said of a revision that was sent that the market does not have it."""
+    return standing.status in ("refused", "expired")
 
 
 class RefuseBid(OnBid, frozen=True):
@@ -126,9 +146,12 @@ class RefuseBid(OnBid, frozen=True):
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
         """Raises:
-        Refused: `unknown_bid`, `bid_revision`, `bid_status`, `reason`; `conflict` when what stands behind it
-            changed meanwhile."""
+        Refused: `unknown_bid`, `bid_revision`, `reason`; `bid_status` unless it was sent and not answered;
+            `conflict` when what stands behind it changed meanwhile."""
         standing = _live(state, self.bid, self.revision)
+        unanswered = standing.status == "withdrawing" and not standing.reference
+        if standing.status not in ("sending", "uncertain") and not unanswered:
+            raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
         if self.behind != tuple(one.draft.revision for one in with_behind(standing.behind)):
             raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         return (BidRefused(self.revision, checked_reason(self.reason)),)
@@ -202,7 +225,7 @@ class ClearBid(OnBid, frozen=True):
             named = "" if self.revision is None else f" in revision {self.revision}"
             wrong = f"bid {self.bid} does not stand at the market{named}"
             raise Refused("award_without_bid", wrong, place="bid")
-        _check_award(standing.bid, self.awarded_w)
+        check_award(standing.bid, self.awarded_w)
         return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w, self.conflict),)
 
 
@@ -216,7 +239,12 @@ def awardable(state: BidState | None, revision: int | None) -> Standing | None:
     return None
 
 
-def _check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
+def check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:
+    """That a market awarded no more than was offered.
+
+    Raises:
+        Refused: `award_beyond_bid`.
+    """
     low, high = offered_range_w(bid)
     if len(awarded_w) != len(low):
         wrong = f"{len(low)} intervals were bid for and {len(awarded_w)} awarded"

@@ -111,6 +111,8 @@ class UnitPositions(msgspec.Struct, frozen=True, kw_only=True):
     day: date
     positions: tuple[Position, ...]
     conflicts: tuple[Short, ...] = ()
+    not_covered: Short | None = None
+    """What the unit lacks of all that the day binds; `bid` is empty, `beside` the bids that are short."""
 
 
 def positions(

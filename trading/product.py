@@ -116,6 +116,10 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     joint_with: Id | None = None
     """The product of the market that is awarded for the same power, as mileage and capacity of regulation
     are: each names the other, and the two bind it once."""
+    position_with: Id | None = None
+    """The day-ahead product beside whose award the market clears this one: its awards are the whole position
+    of both. Here a bid offers, and an award is, what changes: gateways add the day-ahead award, and take it
+    off."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -303,6 +307,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise Refused("product_duplicate", "one or more products, each id once", place="products")
         for number, product in enumerate(self.products):
             self._check_joint(product, f"products[{number}].joint_with")
+            self._check_position(product, f"products[{number}].position_with")
 
     def _check_joint(self, product: Product, place: str) -> None:
         if product.joint_with is None:
@@ -317,6 +322,19 @@ class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ):
             wrong = f"mileage and capacity name each other, and have the same {', '.join(same)}"
             raise Refused("joint_with", wrong, place=place)
+
+    def _check_position(self, product: Product, place: str) -> None:
+        if product.position_with is None:
+            return
+        other = next((one for one in self.products if one.id == product.position_with), None)
+        if (
+            other is None
+            or (other.kind, other.stage) != ("energy", "day_ahead")
+            or (product.kind, product.stage) != ("energy", "real_time")
+            or other.interval_s != product.interval_s
+        ):
+            wrong = "real-time energy names day-ahead energy of the same interval_s"
+            raise Refused("not_allowed", wrong, place=place)
 
     def _check_days(self) -> None:
         """That zone and calendar exist and belong together, each refused at its own field."""

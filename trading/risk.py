@@ -127,8 +127,9 @@ class Pulled(msgspec.Struct, frozen=True):
 class Desk(msgspec.Struct, frozen=True):
     """The policy in force, one that waits for a second person, and the switch.
 
-    `retired`: limits of earlier policies that are not in force. What bids use of them goes on being kept, so
-    that one that is put back counts what still stands of what it counted before, and nothing that ended.
+    `pulled` is the last stop, `stops` all since trading last went on, the oldest first. `retired`: limits of
+    earlier policies that are not in force. What bids use of them goes on being kept, so that one that is put
+    back counts what still stands of what it counted before, and nothing that ended.
     """
 
     policy: RiskPolicy | None = None
@@ -136,6 +137,7 @@ class Desk(msgspec.Struct, frozen=True):
     prepared_by: str = ""
     pulled: Pulled | None = None
     retired: tuple[Limit, ...] = ()
+    stops: tuple[Pulled, ...] = ()
 
 
 class PolicyPrepared(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.policy_prepared.v1"):
@@ -171,7 +173,8 @@ class TradingStopped(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.tr
     at: Instant
 
     def apply(self, state: Desk | None) -> Desk:
-        return msgspec.structs.replace(state or Desk(), pulled=Pulled(self.by, self.reason, self.at))
+        before, pulled = state or Desk(), Pulled(self.by, self.reason, self.at)
+        return msgspec.structs.replace(before, pulled=pulled, stops=(*before.stops, pulled))
 
 
 class TradingResumed(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.trading_resumed.v1"):
@@ -179,7 +182,7 @@ class TradingResumed(msgspec.Struct, frozen=True, tag_field="kind", tag="risk.tr
     reason: str
 
     def apply(self, state: Desk) -> Desk:
-        return msgspec.structs.replace(state, pulled=None)
+        return msgspec.structs.replace(state, pulled=None, stops=())
 
 
 class _DeskCommand(msgspec.Struct, frozen=True):
@@ -235,7 +238,7 @@ class StopTrading(_DeskCommand, frozen=True):
 
 
 class ResumeTrading(_DeskCommand, frozen=True):
-    """Put the switch back; not by who pulled it."""
+    """Put the switch back; not by anybody who pulled it since trading last went on."""
 
     by: str
     reason: str
@@ -246,7 +249,8 @@ class ResumeTrading(_DeskCommand, frozen=True):
         checked_id(self.by, "by")
         if state is None or state.pulled is None:
             raise Refused("kill_switch", "trading is not stopped", place="switch")
-        _other(self.by, state.pulled.by, "stopped")
+        for stop in state.stops:
+            _other(self.by, stop.by, "stopped")
         return (TradingResumed(self.by, checked_reason(self.reason)),)
 
 
@@ -267,8 +271,8 @@ def check_running(desk: object) -> None:
     """Raises:
     Refused: `kill_switch` while trading is stopped."""
     if isinstance(desk, Desk) and desk.pulled is not None:
-        pulled = desk.pulled
-        raise Refused("kill_switch", f"{pulled.by} stopped trading: {pulled.reason}", place="switch")
+        why = "; ".join(f"{stop.by} stopped trading: {stop.reason}" for stop in desk.stops)
+        raise Refused("kill_switch", why, place="switch")
 
 
 def known_limits(desk: object) -> RiskPolicy:

@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from ledger.command import known
+from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.refusal import Refused
 from trading.product import Id
@@ -115,10 +117,15 @@ class RegisterWebhook(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        one = self.webhook
+        return (*(f"market.{name}" for name in one.markets), *(f"trading_unit.{name}" for name in one.units))
 
-    def decide(self, _: WebhookState | None, __: Mapping[str, object]) -> tuple[WebhookRegistered]:
+    def decide(self, _: WebhookState | None, others: Mapping[str, object]) -> tuple[WebhookRegistered]:
+        """Raises:
+        Refused: `unknown_market`, `unknown_trading_unit`: it would never hear of it."""
         checked_id(self.by, "by")
+        for name in self.reads:
+            known(others, name, History)
         return (WebhookRegistered(self.webhook, self.by),)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from dispatch.forecasts.day_table import local_slots
 from dispatch.forecasts.forecast import Subject
 from dispatch.forecasts.known import Known
+from dispatch.forecasts.learned import Learned
 from dispatch.forecasts.make import make
 from dispatch.forecasts.request import ForecastRequest
 from dispatch.plan_check import Whole
@@ -73,12 +74,13 @@ class PriceHistory(NamedTuple):
 def forecast_prices(history: PriceHistory, site: SiteMonth, timing: Timing, bearing: Bearing) -> Prices:
     """For each day the forecast that the blend makes of what was known when the plan was made.
 
-    A day before which nothing was known has none.
+    The members learn from what was known by then, and are kept for a week (`Learned`). A day before which
+    nothing was known has none.
 
     Raises, when it is asked:
         Refused: what `make` refuses but `forecast_history`.
     """
-    zone = zone_of(history.zone)
+    zone, learned = zone_of(history.zone), Learned()
 
     def known(number: int, part: slice) -> Expected | None:
         day = site.first_day + number * _DAY
@@ -95,7 +97,7 @@ def forecast_prices(history: PriceHistory, site: SiteMonth, timing: Timing, bear
             currency=history.currency,
         )
         try:
-            found = make(request)
+            found = make(request, learned)
         except Refused as refused:
             if refused.code != "forecast_history":
                 raise

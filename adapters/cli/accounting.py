@@ -13,6 +13,7 @@ from adapters.cli import given_file
 from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
+from adapters.documents.language import Language, Wording
 from adapters.founded import book_at
 from adapters.posted_days import posted_days
 from adapters.queries import lives
@@ -45,6 +46,7 @@ def add_to(app: App, session: Session) -> None:
         out: Annotated[Path, Parameter(help="the CSV file to write")],
         preparer: Annotated[str, Parameter(help="whom the vouchers name")] = "",
         first_number: Annotated[int, Parameter(help="the month's first free voucher number")] = 1,
+        language: Annotated[Language | None, Parameter(help="of the summaries, not the profile's")] = None,
         as_of: AsOf = None,
     ) -> None:
         """Write a month's double entry as vouchers for another accounting system, such as 用友 or 金蝶.
@@ -61,7 +63,10 @@ def add_to(app: App, session: Session) -> None:
             with stack.database.reading(stack.settings.book) as connection:
                 found = journal(connection, position).journal
         entries = [entry for entry in found if Month.of(entry.posted_on) == wanted]
-        rows = voucher_rows(entries, codes, layout, preparer=preparer, first_number=first_number)
+        words = Wording(language or layout.language)
+        rows = voucher_rows(
+            entries, codes, layout, preparer=preparer, first_number=first_number, summary=words.phrase
+        )
         given_file.write(out, voucher_file(rows, layout))
         count = sum(not entry.is_memo for entry in entries)
         print(f"{counted(count, 'voucher')} with {counted(len(rows) - 1, 'row')} in {out}, {layout.encoding}")

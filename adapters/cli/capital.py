@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from fractions import Fraction
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -13,6 +14,7 @@ from adapters.cli.close import As
 from adapters.cli.contract_facts import Proof
 from adapters.cli.session import Session
 from adapters.cli.submitting import money_of, submit_to
+from adapters.documents.readable import readable_text
 from adapters.queries.capital import settled_flows
 from adapters.queries.contract_facts import ContractFacts
 from ledger.capital.account import CapitalAccounts
@@ -24,6 +26,7 @@ from ledger.capital.entry import (
     InKindContribution,
     StruckEntry,
 )
+from ledger.capital.party_return import OVER_DAYS
 from ledger.capital.party_statement import PartyCapital, Return, party_capital
 from ledger.capital.record import RecordCapital
 from ledger.clauses.flow import exact_text, grouped
@@ -139,7 +142,7 @@ def shown(accounts: CapitalAccounts, parties: tuple[PartyCapital, ...], day: dat
         out.append(f"{number:>3}  {entry.on}  {kind}{struck}: {what}; {entry.evidence}")
     out.append(f"on {day}, in {accounts.currency}")
     for one in parties:
-        share = "no capital" if one.share is None else f"share {exact_text(one.share)}"
+        share = "no capital" if one.share is None else f"share {_percent(one.share)}"
         out.append(f"  {one.party:<24}{grouped(str(one.balance)):>20}  {share}")
         out.append(f"    settlements gave {grouped(str(one.settled))}")
         out.append(f"    return to date: {_rate(one.return_to_date)}")
@@ -147,8 +150,16 @@ def shown(accounts: CapitalAccounts, parties: tuple[PartyCapital, ...], day: dat
     return "\n".join(out)
 
 
+def _percent(share: Fraction) -> str:
+    return readable_text(f"{exact_text(100 * share)}%")
+
+
 def _rate(one: Return) -> str:
-    return f"none ({one.reason})" if one.answer is None else f"{one.answer.shown(4)} a year"
+    if one.answer is None:
+        return f"none ({one.reason})"
+    if one.answer.unit == OVER_DAYS:
+        return f"{one.answer.shown(4)} over {one.days} days, less than a year"
+    return f"{one.answer.shown(4)} a year, each flow on its day"
 
 
 def _record(session: Session, contract: str, by: str, entry: Callable[[_Amounts], CapitalEntry]) -> None:

@@ -160,8 +160,8 @@ def _decoded(text: bytes, kind: type[T], file: Path) -> T:
 
 
 def _rules(found: DeskRules) -> Iterator[str]:
-    if found.stopped is not None:
-        yield f"TRADING IS STOPPED by {found.stopped.by}: {found.stopped.reason}"
+    for stop in found.stops:
+        yield f"TRADING IS STOPPED by {stop.by}: {stop.reason}"
     if found.in_force is None:
         yield "no risk policy is in force: nothing can be submitted"
     else:
@@ -210,3 +210,9 @@ def _day(found: UnitDayAnswer) -> Iterator[str]:
             yield f"    {span}  discharge {mw(up)} MW, charge {mw(down)} MW"
     if not found.commitments:
         yield "committed to nothing"
+    if found.short is not None:
+        short = found.short
+        yield (
+            f"NOT COVERED: {', '.join(short.beside)} cannot be kept: up to {mw(max(short.up_w))} MW of"
+            f" discharge, {mw(max(short.down_w))} MW of charge and {mw(short.energy_wh)} MWh of storage lack"
+        )

@@ -93,7 +93,7 @@ def _gates(found: DayGates) -> str:
         opens, closes, published = (
             f"{instant.astimezone(zone):%Y-%m-%d %H:%M}" for instant in (one.opens, one.closes, one.published)
         )
-        interval = ", of the first interval" if one.by_interval else ""
+        interval = f", of interval {one.first + 1}" if one.by_interval else ""
         lines.append(
             f"{one.product:<20} opens {opens}, closes {closes}, published {published}{interval};"
             f" {one.margin_s} s are kept"

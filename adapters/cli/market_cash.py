@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters import lives
+from adapters.booking import book
 from adapters.cli.posted import print_late
 from adapters.cli.session import Session
 from adapters.cli.submitting import once
@@ -31,7 +32,7 @@ def add_to(record: App, session: Session) -> None:
     def submit(command: Command, what: str, day: date, by: str) -> None:
         with session.open() as stack:
             checked_day(day, lives.today(stack.door, stack.clock), "date")
-            receipt = stack.door.execute(command, command_id=once(), actor=by)
+            receipt = book(stack.door, [command], command_id=once(), actor=by)
             print(f"{what}: recorded, event {receipt.sequence}")
             print_late(stack, day)
 

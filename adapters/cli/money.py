@@ -25,6 +25,7 @@ from adapters.integrity.published import check_statements
 from adapters.leaves_text import leaves_text
 from adapters.postgres.database import Connection
 from adapters.queries import statements
+from adapters.queries.beside_statements import Beside, beside
 from adapters.queries.documents import documents, proofs
 from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
@@ -34,6 +35,7 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
+from ledger.settlement.line_delta import Key, key_of
 from ledger.settlement.statement import Statement
 
 Format = Literal["text", "csv", "json", "pdf", "xlsx", "parquet"]
@@ -119,10 +121,13 @@ def add_to(app: App, session: Session) -> None:
                 described: list[StatementDocument] = []
                 if format in ("pdf", "xlsx"):
                     proven = proofs(stack.published, found, None if as_of is None else position)
-                    described = documents(connection, position, found, proven, stack.people)
-            rendered = "" if files else render(found, format, void)
+                    described = documents(
+                        connection, position, found, proven, stack.people, with_terms=format == "xlsx"
+                    )
+                told = {} if files else beside(connection, position, found)
+            rendered = "" if files else render(found, format, void, told)
             if proof:
-                rendered = "\n\n".join(_with_proof(one, stack.published, void) for one in found)
+                rendered = "\n\n".join(_with_proof(one, stack.published, void, told) for one in found)
         if format == "parquet" and out is not None:
             _write_tables(found, str(Month.parse(month)), out)
             return
@@ -213,22 +218,43 @@ def _write_files(described: list[StatementDocument], format: Format, language: L
     print(f"{counted(len(made), 'file')} in {out}")
 
 
-def _with_proof(one: Statement, log: PublishedLog, void: Mapping[int, str]) -> str:
+def _with_proof(
+    one: Statement, log: PublishedLog, void: Mapping[int, str], told: Mapping[Key, Beside]
+) -> str:
     inclusion = log.proof(one.sequence)
     if inclusion is None or inclusion.note is None:
         proof = "not yet covered by a signed checkpoint; to sign one: wattledger log checkpoint"
     else:
         proof = inclusion.tlog_proof
-    return f"{statement_text.text(one, void.get(one.sequence, ''))}\n\n{proof}"
+    return f"{_text(one, void, told)}\n\n{proof}"
 
 
-def render(found: list[Statement], format: Format, void: Mapping[int, str]) -> str:
-    """Statements in one of the formats; `void` says why runs were declared void, by their sequence."""
+def render(
+    found: list[Statement], format: Format, void: Mapping[int, str], told: Mapping[Key, Beside]
+) -> str:
+    """Statements in one of the formats; `void` says why runs were declared void, by their sequence, and
+    `told` what stands beside each."""
     if format == "json":
-        return msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+        return msgspec.json.format(
+            msgspec.json.encode([_json(one, told) for one in found]), indent=2
+        ).decode()
     if format == "csv":
-        return statement_text.csv_text(found)
-    return "\n\n".join(statement_text.text(one, void.get(one.sequence, "")) for one in found)
+        return statement_text.csv_text(found, {key: one.deltas for key, one in told.items()})
+    return "\n\n".join(_text(one, void, told) for one in found)
+
+
+def _json(one: Statement, told: Mapping[Key, Beside]) -> dict[str, object]:
+    """The statement with the deltas of its lines and what is to be paid for it."""
+    found = told[key_of(one)]
+    deltas = [{**msgspec.to_builtins(change), "delta": change.delta} for change in found.deltas]
+    due = found.due
+    to_pay = None if due is None else {**msgspec.to_builtins(due), "with_tax": due.with_tax}
+    return {**msgspec.structs.asdict(one), "line_deltas": deltas, "to_pay": to_pay}
+
+
+def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> str:
+    found, why = told[key_of(one)], void.get(one.sequence, "")
+    return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas)
 
 
 def explained(found: Explanation) -> str:

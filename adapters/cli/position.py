@@ -64,6 +64,11 @@ def positions_text(day: UnitPositions) -> list[str]:
         f" {short.energy_wh} Wh of storage lack, imbalance at worst {short.imbalance}"
         for short in day.conflicts
     ]
+    if (lacks := day.not_covered) is not None:
+        rows.append(
+            f"not covered: the unit cannot keep {', '.join(lacks.beside)}: {lacks.energy_wh} Wh of storage"
+            f" lack, imbalance at worst {lacks.imbalance}"
+        )
     for one in day.positions:
         offers = [
             f"{offer.product} {offer.low_w}..{offer.high_w} W, awarded {offer.awarded_w or _NONE}"

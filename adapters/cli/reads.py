@@ -122,6 +122,7 @@ UNRECORDED: Final = frozenset(
         "commission",
         "contract check",
         "contract schema",
+        "contract withdraw",
         "demo",
         "desk approve",
         "desk envelope",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from adapters import approving, crediting, lives
+from adapters.booking import book
 from adapters.cli import market_cash
 from adapters.cli.counted import counted
 from adapters.cli.posted import print_late
 from adapters.cli.session import Session
 from adapters.cli.submitting import money_of, once
-from adapters.front_door import Wish
 from adapters.queries import lives as rows
 from adapters.spreading import Paying, Recorded, pay, pay_statement, recorded
 from adapters.stack import Stack
@@ -32,6 +33,7 @@ from ledger.statement.asking import (
 )
 from ledger.statement.credit import Credit
 from ledger.statement.invoice import Direction, Invoice
+from ledger.statement.invoice_check import differing
 from ledger.statement.life import Life, Payment, PaymentKind, StatementKey
 from ledger.statement.money import RecordInvoice, WriteOff
 from ledger.statement.named_payment import NamedPayment, PaidPart
@@ -69,25 +71,35 @@ def add_to(app: App, session: Session) -> None:
             bool, Parameter(help="this is the statement's part of a later invoice, whose number it has")
         ] = False,
     ) -> None:
-        """Record a tax invoice of an issued statement; each direction has its own total to be invoiced."""
+        """Record a tax invoice of an issued statement; each direction has its own total to be invoiced.
+
+        Given again, the same invoice is answered and another one of its number is refused. One whose net or
+        tax is not what the statement had still to be invoiced is recorded, and both are said.
+        """
         with session.open() as stack:
             asks = asks_for_invoice(direction, lambda life: _money(net, life, "--net"))
-            life = _life(stack, contract, month, party, run, asks, reverses)
-            amounts = [_money(text, life, place) for text, place in ((net, "--net"), (tax, "--tax"))]
-            one = Invoice(
-                number=number,
-                direction=direction,
-                on=_day(stack, on),
-                net=amounts[0],
-                tax=amounts[1],
-                gross=amounts[0] + amounts[1],
-                reverses=reverses,
-                in_next_invoice=in_next_invoice,
-            )
-            command_id = once()
-            wishes = [Wish(command, command_id) for command in RecordInvoice(life.key, one).commands]
-            receipts = stack.door.execute_all(wishes, actor=by)
-            print(f"invoice {number}: recorded, event {receipts[0].sequence}")
+
+            def invoice_of(life: Life, day: date) -> Invoice:
+                amounts = [_money(text, life, place) for text, place in ((net, "--net"), (tax, "--tax"))]
+                return Invoice(
+                    number=number,
+                    direction=direction,
+                    on=day,
+                    net=amounts[0],
+                    tax=amounts[1],
+                    gross=amounts[0] + amounts[1],
+                    reverses=reverses,
+                    in_next_invoice=in_next_invoice,
+                )
+
+            known = _invoiced(stack, contract, month, party, run, on, invoice_of)
+            life = known[0] if known else _life(stack, contract, month, party, run, asks, reverses)
+            one = known[1] if known else invoice_of(life, _day(stack, on))
+            commands = RecordInvoice(life.key, one).commands
+            receipt = book(stack.door, commands, command_id=once(), actor=by)
+            print(f"invoice {number}: recorded, event {receipt.sequence}")
+            if told := differing(life, one):
+                print(f"note: {told}")
             print_late(stack, one.on)
 
     @record.command(name="payment")
@@ -204,6 +216,28 @@ def add_to(app: App, session: Session) -> None:
         print(f"credit {id}: recorded, event {receipt.sequence}")
 
 
+def _invoiced(
+    stack: Stack,
+    contract: str,
+    month: str,
+    party: str,
+    run: int | None,
+    on: date | None,
+    invoice_of: Callable[[Life, date], Invoice],
+) -> tuple[Life, Invoice] | None:
+    """The same invoice where it is recorded already, and its statement; a day that is not stated is its."""
+    name = str(Month.parse(month))
+    position = stack.caught_up()
+    with stack.database.reading(stack.settings.book) as connection:
+        found = rows.page(connection, position, month=name, party=party)
+    for life in found:
+        if life.key.contract == contract and run in (None, life.key.run):
+            for one in life.invoices:
+                if invoice_of(life, on or one.on) == one:
+                    return life, one
+    return None
+
+
 def _recorded_credit(stack: Stack, party: str, name: str) -> Credit | None:
     position = stack.caught_up()
     with stack.database.reading(stack.settings.book) as connection:
@@ -260,9 +294,7 @@ def _told(stack: Stack, done: Recorded) -> str:
 
 
 def _beyond(stack: Stack, one: NamedPayment, part: PaidPart) -> int:
-    """What of a part is paid in advance, without its sign; of a statement that was named, by its own fold."""
-    if part.open is not None:
-        return abs(part.amount.minor) - abs(part.open.minor)
+    """What of a part is paid in advance, without its sign."""
     life = stack.door.state(part.key.aggregate)
     return abs(life.beyond(one.id).minor) if isinstance(life, Life) else 0
 

@@ -23,6 +23,7 @@ from adapters.stack import running
 from adapters.webhooks import dead_letters
 from adapters.webhooks.carrier import Carrier
 from adapters.webhooks.registered_webhooks import consumer_of, standings
+from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
 from adapters.webhooks.worker import WebhookWorker
 from ledger.refusal import Refused
@@ -72,6 +73,7 @@ def add_to(app: App, session: Session) -> None:
     def replay(name: str, after: int) -> None:
         """Tell a webhook again everything after a sequence number, each message under its own id."""
         with session.open() as stack:
+            check_replay(stack.door, after)
             # Asking twice is two wishes: each is decided under an id of its own.
             last = stack.client.run(stack.log.last_sequence())
             command_id = f"cli:webhook-replay:{name}:{after}:{last}"

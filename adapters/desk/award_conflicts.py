@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,8 @@ from trading.feasibility import Day
 from trading.product import Product
 from trading.risk import RiskPolicy
 from trading.usage import KeepUses, Used
+
+_IMBALANCE: Final = ("imbalance", "margin")
 
 StateOf = Callable[[str], object]
 """An aggregate's folded state."""
@@ -74,7 +76,7 @@ def kept_uses(policy: RiskPolicy, day: date, raised: Sequence[Raised], command_i
     parts: dict[tuple[str, str], list[Used]] = defaultdict(list)
     for one in raised:
         for part in one.standing.uses:
-            if part.limit in limits and limits[part.limit].measure in ("imbalance", "margin"):
+            if part.limit in limits and limits[part.limit].measure in _IMBALANCE:
                 parts[part.limit, part.value].append(_used(one, part))
     return [
         Wish(KeepUses(limits[name], value, day, tuple(used)), command_id)
@@ -82,10 +84,26 @@ def kept_uses(policy: RiskPolicy, day: date, raised: Sequence[Raised], command_i
     ]
 
 
+def with_imbalance(policy: RiskPolicy, one: Raised) -> Standing:
+    """The standing, with its conflict's part of each limit on imbalance beside what its submission used."""
+    measures = {limit.id: limit.measure for limit in policy.limits}
+    uses = tuple(
+        msgspec.structs.replace(part, amount=str(_amount(one, part)))
+        if measures.get(part.limit) in _IMBALANCE
+        else part
+        for part in one.standing.uses
+    )
+    return msgspec.structs.replace(one.standing, uses=uses)
+
+
 def _used(one: Raised, part: LimitPart) -> Used:
-    more = Fraction(0) if one.conflict is None else one.conflict.imbalance(one.product)
     bid = one.standing.draft.bid
-    return Used(bid.id, str(Fraction(part.amount) + more), until(bid))
+    return Used(bid.id, str(_amount(one, part)), until(bid))
+
+
+def _amount(one: Raised, part: LimitPart) -> Fraction:
+    more = Fraction(0) if one.conflict is None else one.conflict.imbalance(one.product)
+    return Fraction(part.amount) + more
 
 
 def _day(state: StateOf, unit: str, day: date, held: UnitDay) -> Day | None:

@@ -6,13 +6,13 @@ each limit, all or none (docs/trading.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from adapters.desk.award_conflicts import Raised, conflicts_of, kept_uses
+from adapters.desk.award_conflicts import Raised, conflicts_of, kept_uses, with_imbalance
 from adapters.desk.binding import Binding, SiteTies, award_of, bound_by, commitment_of
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
@@ -40,6 +40,7 @@ from trading.market_answer import (
     SendBid,
     WithdrawBid,
     awardable,
+    returns,
 )
 from trading.posted_clearing import ApprovePosted, PostClearing, open_posted, posted_aggregate
 from trading.product import Market, Product, market_at
@@ -93,36 +94,33 @@ class Desk:
         """
         if (before := self.door.accepted(f"bid.{name}", command_id)) is not None:
             return self._again(before, self.state(name), revision)
-        for attempt in range(_ATTEMPTS):
-            state = self.state(name)
-            draft = state.draft
-            if draft.revision != revision:
-                wrong = f"bid {name} is at revision {draft.revision}, not {revision}"
-                raise Refused("bid_revision", wrong, place="revision")
-            policy = policy_of(self.door.state(risk.AGGREGATE))
-            market, product = self.product_of(draft.bid)
-            binding = self._binding()
-            uses = binding.uses(policy, draft.bid, market, product, draft.by)
-            command = SubmitBid(
-                name,
-                market.id,
-                revision,
-                actor,
-                uses,
-                binding.units(draft.bid),
-                binding.contracts(draft.bid),
-                tuple(one.draft.revision for one in state.replaced),
-            )
-            wishes = [
-                Wish(command, command_id),
-                *binding.take(self._policy(), draft.bid, product, state, uses, draft.overridden, command_id),
-            ]
-            try:
-                return self.door.execute_all(wishes, actor=actor)[0]
-            except Refused as refused:
-                if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("the last attempt answers or raises")
+        return _decided_anew(lambda: self._submit(name, revision, command_id, actor))
+
+    def _submit(self, name: str, revision: int, command_id: str, actor: str) -> Receipt:
+        state = self.state(name)
+        draft = state.draft
+        if draft.revision != revision:
+            wrong = f"bid {name} is at revision {draft.revision}, not {revision}"
+            raise Refused("bid_revision", wrong, place="revision")
+        policy = policy_of(self.door.state(risk.AGGREGATE))
+        market, product = self.product_of(draft.bid)
+        binding = self._binding()
+        uses = binding.uses(policy, draft.bid, market, product, draft.by)
+        command = SubmitBid(
+            name,
+            market.id,
+            revision,
+            actor,
+            uses,
+            binding.units(draft.bid),
+            binding.contracts(draft.bid),
+            tuple(one.draft.revision for one in state.replaced),
+        )
+        wishes = [
+            Wish(command, command_id),
+            *binding.take(self._policy(), draft.bid, product, state, uses, draft.overridden, command_id),
+        ]
+        return self.door.execute_all(wishes, actor=actor)[0]
 
     @staticmethod
     def _again(before: Receipt, state: BidState, revision: int) -> Receipt:
@@ -186,11 +184,15 @@ class Desk:
     def acknowledge(self, command: AcknowledgeBid, *, command_id: str, actor: str) -> Receipt:
         """The market has it: an earlier revision that it replaced binds nothing any more.
 
-        What it binds is said again, because somebody else may have ended it a moment ago.
+        What it binds is said again, because somebody else may have ended it a moment ago. Where somebody
+        had, the market has it all the same: it is bound, with what cannot be kept beside what was sold since.
 
         Raises:
             Refused: see `AcknowledgeBid`.
         """
+        return _decided_anew(lambda: self._acknowledge(command, command_id, actor))
+
+    def _acknowledge(self, command: AcknowledgeBid, command_id: str, actor: str) -> Receipt:
         standing = standing_of(self.state(command.bid), command.bid)
         _, product = self.product_of(standing.draft.bid)
         past = gone(standing, command.market_time or standing.sent_at or standing.at)
@@ -199,10 +201,16 @@ class Desk:
         if standing.behind is not None and past:
             stands, still = carried(standing.draft.bid, standing.behind.bid, past), with_behind(standing)
         commitment, binding = commitment_of(stands, product), self._binding()
+        narrows, policy = binding.narrow([(standing, commitment)], command_id), self._policy()
+        if command.sent and returns(standing):
+            found, narrows = conflicts_of(self.door.state, policy, narrows, {command.bid})
+            conflict = found.get(command.bid)
+            still = (with_imbalance(policy, Raised(standing, product, conflict)),)
+            command = msgspec.structs.replace(command, returns=True, conflict=conflict)
         wishes = [
             Wish(msgspec.structs.replace(command, gone=past), command_id),
-            *binding.narrow([(standing, commitment)], command_id),
-            *binding.keep(self._policy(), with_behind(standing), still, command_id),
+            *narrows,
+            *binding.keep(policy, with_behind(standing), still, command_id),
         ]
         return self.door.execute_all(wishes, actor=actor)[0]
 
@@ -288,18 +296,16 @@ class Desk:
         self, clearing: Clearing, command_id: str, actor: str, *, by_hand: bool, digest: str | None
     ) -> Receipt:
         """With `digest` as what was posted, and is approved by who asks."""
-        for attempt in range(_ATTEMPTS):
+
+        def once() -> Receipt:
             wishes = self._cleared(clearing, command_id, by_hand=by_hand)
             if digest is not None:
                 about = [wish.command.bid for wish in wishes if isinstance(wish.command, ClearBid)]
                 approval = ApprovePosted(clearing.id, digest, actor, tuple(about))
                 wishes.append(Wish(approval, command_id))
-            try:
-                return self.door.execute_all(wishes, actor=actor)[0]
-            except Refused as refused:
-                if refused.code != "conflict" or attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("the last attempt answers or raises")
+            return self.door.execute_all(wishes, actor=actor)[0]
+
+        return _decided_anew(once)
 
     def _cleared(self, clearing: Clearing, command_id: str, *, by_hand: bool) -> list[Wish]:
         """All that is saved with a clearing, as everything stands now."""
@@ -314,7 +320,11 @@ class Desk:
             (held, award_of(held.draft.bid, products[name], powers[name])) for name, held in standing.items()
         ]
         narrows = self._binding().narrow(ends, command_id)
-        corrected = {name: held for name, held in standing.items() if held.status == "cleared"}
+        corrected = {
+            name: held
+            for name, held in standing.items()
+            if held.status == "cleared" or held.conflict is not None
+        }
         conflicts: dict[str, AwardConflict] = {}
         uses: list[Wish] = []
         if corrected:
@@ -412,6 +422,17 @@ class Desk:
 
     def _binding(self) -> Binding:
         return Binding(SiteTies.read(self.database, self.door.book))
+
+
+def _decided_anew(save: Callable[[], Receipt]) -> Receipt:
+    """What was read may have changed before it was saved: then it is read and decided again."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return save()
+        except Refused as refused:
+            if refused.code != "conflict":
+                raise
+    return save()
 
 
 def _check_award(name: str, held: Standing | None, clearing: Clearing) -> None:

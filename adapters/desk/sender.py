@@ -14,7 +14,16 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.desk.desk import Desk
-from adapters.gateway.gateway import Checking, Gateway, NotPublished, NotTaken, Offer, Unanswered
+from adapters.gateway.gateway import (
+    Aside,
+    Checking,
+    Gateway,
+    NotPublished,
+    NotTaken,
+    Offer,
+    Rejecting,
+    Unanswered,
+)
 from adapters.postgres.database import Database
 from adapters.queries import bids
 from adapters.queries.bids import BidFilter
@@ -23,15 +32,18 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading import risk
-from trading.bid_life import AT_MARKET, Standing, late
-from trading.clearing import ClearingState, check_published, clearing_id
-from trading.market_answer import AcknowledgeBid
+from trading.bid_life import AT_MARKET, LIVE, Standing, late, with_behind
+from trading.clearing import Award, ClearingState, check_published, clearing_id
+from trading.market_answer import AcknowledgeBid, check_award
 from trading.risk import Desk as DeskState
 
 ACTOR: Final = "gateway"
 _REASON_MAX: Final = 500
 _SENDING_S: Final = 30
 """For so long another process may still be waiting for its answer."""
+
+_NOT_GOOD: Final = frozenset({"award_beyond_bid", "price_limit", "clearing_intervals", "clearing_run"})
+"""What a result is refused for that says something wrong; the desk's own state is no fault of it."""
 
 Outcome = Literal[
     "acknowledged",
@@ -108,7 +120,7 @@ class Sender:
         ]
         if not standings:
             return None
-        offers = [self._offer(standing) for standing in standings]
+        offers = [self._based(standing) for standing in standings]
         market, its_product = offers[0].market, offers[0].product
         went = dict.fromkeys(standing.gateway for standing in standings if standing.gateway)
         gateway = self._gateways.get(next(iter(went)) if len(went) == 1 else market.gateway)
@@ -123,7 +135,15 @@ class Sender:
             return None
         check_published(clearing, its_product, self._clock())
         command_id = f"clearing:{clearing.id}:{clearing.run}:{clearing.digest}"
-        self._desk.record_clearing(clearing, command_id=command_id, actor=ACTOR)
+        try:
+            self._desk.record_clearing(clearing, command_id=command_id, actor=ACTOR)
+        except Refused as refused:
+            if refused.code not in _NOT_GOOD or not isinstance(gateway, Rejecting):
+                raise
+            beyond = {award.bid for award in clearing.awards if _is_beyond(award, standings)}
+            wrong = [offer for offer in offers if not beyond or offer.draft.bid.id in beyond]
+            gateway.reject(its_product, day, wrong, clearing.run, refused)
+            raise Aside(refused.code, f"run {clearing.run}: {refused.reason}", place=refused.place) from None
         return Done(clearing.id, "cleared", f"run {clearing.run}")
 
     def due(self) -> list[tuple[str, date]]:
@@ -170,7 +190,7 @@ class Sender:
             note = f"the gate closed at {standing.gate_closes.isoformat()} before it was sent"
             self._desk.expire(name, revision, note, command_id=_id(name, standing, "expire"), actor=ACTOR)
             return Done(name, "expired", note)
-        offer = self._offer(standing)
+        offer = self._based(standing)
         gateway = self._over(standing)
         if isinstance(gateway, Checking):
             gateway.check(offer)
@@ -304,9 +324,40 @@ class Sender:
         assert isinstance(unit, TradingUnit), "a unit's history holds units"
         return Offer(standing.draft, market, product, unit.unit_code)
 
+    def _based(self, standing: Standing) -> Offer:
+        """The offer, upon the unit's day-ahead award where the market clears the whole position.
+
+        Raises:
+            Refused: `not_published` while the day-ahead result of the unit is not recorded.
+        """
+        offer, bid = self._offer(standing), standing.draft.bid
+        if offer.product.position_with is None:
+            return offer
+        base = [0] * len(bid.curves)
+        for one in self._standings(offer.product.position_with, bid.day):
+            if one.draft.bid.unit != bid.unit:
+                continue
+            if one.status in LIVE:
+                wrong = f"bid {one.draft.bid.id} is {one.status}: its award, upon which this is, is not known"
+                raise Refused("not_published", wrong, place="day")
+            if one.status == "cleared":
+                base = [power + award for power, award in zip(base, one.awarded_w, strict=True)]
+        return msgspec.structs.replace(offer, base_w=tuple(base))
+
 
 CORRECTED_DAYS: Final = 31
 """How long after its delivery day a result may still be corrected."""
+
+
+def _is_beyond(award: Award, standings: list[Standing]) -> bool:
+    for standing in (one for latest in standings for one in with_behind(latest)):
+        if standing.draft.bid.id == award.bid and award.revision in (None, standing.draft.revision):
+            try:
+                check_award(standing.bid, award.power_w)
+            except Refused:
+                return True
+            return False
+    return False
 
 
 def _id(name: str, standing: Standing, what: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from adapters.desk.calling import Calling
 from adapters.desk.desk import Desk
 from adapters.desk.sender import CORRECTED_DAYS, Done, Sender
-from adapters.gateway.gateway import Gateway, Unanswered
+from adapters.gateway.gateway import Aside, Gateway, Unanswered
 from adapters.gateway.openadr3.programme_gateway import OpenAdrGateway
 from adapters.postgres.database import Database
 from adapters.queries import clearings, registered
@@ -145,15 +145,19 @@ class TradingRole:
         return turn.results, changed
 
     def _fetch(self, sender: Sender, result: _Result, now: datetime) -> bool:
-        name = clearing_id(*result)
+        name, changed = clearing_id(*result), False
         try:
-            done = sender.fetch(result.product, result.day)
+            try:
+                done = sender.fetch(result.product, result.day)
+            except Aside as aside:
+                changed = self._tell(name, _refusal(aside))
+                done = sender.fetch(result.product, result.day)
         except Unanswered as error:
             return self._tell(name, f"not there yet: {error}")
         except Refused as refused:
             self._next[result] = now + timedelta(seconds=_RETRY_S)
             return self._tell(name, _refusal(refused))
-        changed = done is not None and self._tell(name, _text(done))
+        changed |= done is not None and self._tell(name, _text(done))
         if not isinstance(self._desk.door.state(f"clearing.{name}"), ClearingState):
             self._next[result] = now + timedelta(seconds=_RETRY_S)
             return changed

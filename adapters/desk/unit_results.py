@@ -7,15 +7,19 @@ from datetime import date
 from fractions import Fraction
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from adapters.postgres.database import Connection
+from adapters.queries.unit_day import unit_day
 from adapters.queries.unit_days import UnitDay, UnitDays
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
+from ledger.clauses.flow import exact_text
 from ledger.refusal import Refused
+from trading.award_conflict import AwardConflict
 from trading.envelope import PPM, SLOT_S, UnitEnvelope
-from trading.position import Stand, UnitPositions, awarded_wh, by_slot, positions
+from trading.position import Short, Stand, UnitPositions, awarded_wh, by_slot, positions
 from trading.product import MICRO
 from trading.profit import Column, DayProfit, Dealt, Profit, day_profit, summed
 
@@ -32,7 +36,21 @@ def unit_positions(
         Refused: `unknown_trading_unit`, `position_days`, `meter_interval`.
     """
     days = UnitDays(connection, book, position, unit).days(first, last)
-    return [positions(unit, one.day, one.start, one.stands, one.metered) for one in days]
+    return [
+        msgspec.structs.replace(
+            positions(unit, one.day, one.start, one.stands, one.metered),
+            not_covered=_not_covered(unit_day(connection, position, unit, one.day).short, one.stands),
+        )
+        for one in days
+    ]
+
+
+def _not_covered(short: AwardConflict | None, stands: Sequence[Stand]) -> Short | None:
+    """What the day lacks, at the worst price of what stands."""
+    if short is None:
+        return None
+    worst = max((short.imbalance(one.product) for one in stands), default=Fraction(0))
+    return Short(bid="", beside=short.beside, energy_wh=short.energy_wh, imbalance=exact_text(worst))
 
 
 def unit_profit(

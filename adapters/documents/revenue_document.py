@@ -11,7 +11,7 @@ from adapters.documents.language import Wording
 from adapters.documents.statement_document import share_rows
 from ledger.interval import Instant
 from ledger.kpi.kpi import Kpi, KpiName
-from ledger.kpi.monthly_revenue import NOT_SPLIT, Breakdown, Dimension, RevenueReport
+from ledger.kpi.monthly_revenue import NOT_SPLIT, TAX_TAKEN_OFF, Breakdown, Dimension, RevenueReport
 from ledger.quantity import Money, decimal_text, round_half_away
 from ledger.refusal import Refused
 
@@ -30,8 +30,9 @@ DIGITS: Final[dict[KpiName, int]] = {
     "irr": 2,
     "npv": 2,
     "lcoe": 4,
-    "revenue_per_kwh": 4,
-    "cost_per_kwh": 4,
+    "revenue_per_kwh_discharged": 4,
+    "revenue_per_kwh_capacity": 4,
+    "cost_per_kwh_capacity": 4,
     "entry_capacity": 0,
     "aggregated_change": 1,
     "aggregated_multiple": 2,
@@ -86,8 +87,8 @@ def chart_rows(breakdown: Breakdown, total: Money, words: Wording) -> list[Chart
 
 def row_label(dimension: Dimension, key: str, words: Wording) -> str:
     """A stream's or clause's name; ids and months as they are."""
-    if key == NOT_SPLIT:
-        return words.label("total", NOT_SPLIT)
+    if key in (NOT_SPLIT, TAX_TAKEN_OFF):
+        return words.label("total", key)
     return words.code(key) if dimension in _CODED else key
 
 
@@ -105,14 +106,25 @@ def facts(document: RevenueDocument, words: Wording) -> list[tuple[str, str]]:
         "issuer": document.issuer,
         "recorded_at": f"{document.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "currency": report.currency,
+        "basis": _basis(report, words),
     }
     return [(words.label("field", name), value) for name, value in found.items()]
 
 
+def _basis(report: RevenueReport, words: Wording) -> str:
+    """Whether the money has the tax in it; of two bases, which contract has which."""
+    told = words.label("basis", report.basis)
+    if report.basis != "mixed":
+        return told
+    each = "; ".join(f"{name} {words.label('basis', one)}" for name, one in report.bases)
+    return f"{told}: {each}"
+
+
 def figures(report: RevenueReport, words: Wording) -> list[tuple[str, Money]]:
-    """The total, and what stands beside it, labelled."""
+    """The total, unless it is of two bases, and what stands beside it, labelled."""
     total = "entitlement" if report.scope == "partner" else "total"
-    rows = [(total, report.total), *((row.key, row.amount) for row in report.figures)]
+    whole = [] if report.basis == "mixed" else [(total, report.total)]
+    rows = [*whole, *((row.key, row.amount) for row in report.figures)]
     return [(words.label("total", name), amount) for name, amount in rows]
 
 

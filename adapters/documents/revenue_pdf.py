@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from adapters.documents.language import Language, Wording
+from adapters.documents.readable import readable_exact, readable_text
 from adapters.documents.revenue_document import (
     NamedKpi,
     RevenueDocument,
@@ -16,7 +17,6 @@ from adapters.documents.revenue_document import (
     named_kpis,
     shares,
 )
-from adapters.documents.statement_document import written
 from adapters.documents.typesetting import Page, typeset
 from ledger.clauses.flow import grouped
 from ledger.kpi.monthly_revenue import Breakdown, RevenueReport
@@ -104,7 +104,7 @@ def _kpi(named: NamedKpi, words: Wording) -> Mapping[str, object]:
         "value": kpi_value(kpi, words),
         "explained": [
             *((kpi.formula,) if kpi.formula else ()),
-            *(f"{one.name} = {written(one.value)} {one.unit}" for one in kpi.inputs),
-            *((words.phrase(kpi.note),) if kpi.note else ()),
+            *(f"{one.name} = {readable_exact(one.value)} {one.unit}" for one in kpi.inputs),
+            *((readable_text(words.phrase(kpi.note)),) if kpi.note else ()),
         ],
     }

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from adapters.documents.language import Language, Wording
+from adapters.documents.readable import readable_exact, readable_text
 from adapters.documents.revenue_document import (
     RevenueDocument,
     chart_rows,
@@ -17,7 +18,6 @@ from adapters.documents.revenue_document import (
     named_kpis,
     shares,
 )
-from adapters.documents.statement_document import written
 from ledger.clauses.flow import grouped
 
 _WIDTH: Final = 60
@@ -60,9 +60,9 @@ def _lines(document: RevenueDocument, words: Wording) -> Iterator[str]:
         if kpi.formula:
             yield f"      {kpi.formula}"
         for one in kpi.inputs:
-            yield f"      {one.name} = {written(one.value)} {one.unit}"
+            yield f"      {one.name} = {readable_exact(one.value)} {one.unit}"
         if kpi.note:
-            yield f"      {words.phrase(kpi.note)}"
+            yield f"      {readable_text(words.phrase(kpi.note))}"
     own = shares(report, words)
     if own:
         yield words.label("heading", "shares")

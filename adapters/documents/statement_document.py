@@ -11,16 +11,20 @@ from typing import Final, NamedTuple
 import msgspec
 
 from adapters.documents.language import Wording
+from adapters.documents.readable import readable_exact, readable_text
 from adapters.documents.statement_proof import StatementProof
 from ledger.clauses.flow import exact_text, grouped
 from ledger.interval import Instant
 from ledger.quantity import decimal_text
 from ledger.refusal import Refused
+from ledger.settlement.clause_terms import TermRow
 from ledger.settlement.line import Line
+from ledger.settlement.line_delta import LineDelta
 from ledger.settlement.line_vat import VatSum
 from ledger.settlement.result import Percentage
 from ledger.settlement.run import INITIAL, PROVISIONAL
 from ledger.settlement.statement import Statement
+from ledger.statement.payment_due import PaymentDue
 from ledger.vat_terms import LineVat
 
 
@@ -38,6 +42,12 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     party_name: str = ""
     proof: StatementProof
     void: str = ""
+    due: PaymentDue | None = None
+    """What is to be paid for it and until when, with the tax on top; None of a provisional one."""
+    deltas: tuple[LineDelta, ...] = ()
+    """Of a correction: what it changes, line by line."""
+    terms: dict[int, tuple[TermRow, ...]] = {}
+    """Of the workbook: what lines of limits, tiers and guarantees are computed from, by line."""
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:
@@ -84,6 +94,7 @@ def facts(document: StatementDocument, words: Wording) -> list[tuple[str, str]]:
         "recorded_at": f"{document.recorded_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "currency": one.currency,
         **_corrected(one, words),
+        **_to_pay(document.due, words),
     }
     return [(words.label("field", name), value) for name, value in found.items()]
 
@@ -100,11 +111,29 @@ def _corrected(one: Statement, words: Wording) -> dict[str, str]:
     }
 
 
+def _to_pay(due: PaymentDue | None, words: Wording) -> dict[str, str]:
+    """Where the statement stands and when it is to be paid, as far as it has been reviewed and issued."""
+    if due is None or not due.status:
+        return {}
+    days = {"issued_on": due.issued_on, "due_on": due.due_on}
+    return {
+        "status": words.label("status", due.status),
+        **{name: str(day) for name, day in days.items() if day is not None},
+    }
+
+
+def delta_counts_in(one: LineDelta) -> str:
+    """Which total a line's change is part of, as `counts_in`."""
+    if one.kind == "clause":
+        return "entitlement"
+    return "held" if one.pooled else ""
+
+
 def share_rows(percentages: Iterable[Percentage], words: Wording) -> list[tuple[str, str]]:
     """A row for each thing that a contract divides: what it is, and the parties' parts that are shown."""
     rows: dict[tuple[str, str], list[str]] = {}
     for one in percentages:
-        rows.setdefault((one.clause, one.of), []).append(f"{one.party} {one.share}")
+        rows.setdefault((one.clause, one.of), []).append(f"{one.party} {readable_text(one.share)}")
     return [
         (
             ", ".join((words.phrase(clause), *((words.phrase(of),) if of else ()))),
@@ -156,11 +185,6 @@ def vat_percent(one: LineVat | VatSum) -> str:
     return f"{exact_text(100 * Fraction(one.rate))}%"
 
 
-def written(exact: str) -> str:
-    """An exact decimal with commas; a fraction, or words in its place, as they are."""
-    return grouped(exact) if _DECIMAL.fullmatch(exact) else exact
-
-
 class Quantity(NamedTuple):
     """A quantity as it is shown: energy in kWh, all else in its own unit. No value: it is not a number."""
 
@@ -176,7 +200,7 @@ def quantity_of(text: str, unit: str) -> Quantity:
         return Quantity(None, text, unit)
     if unit == "Wh" or unit.startswith("Wh "):
         return Quantity(value / 1000, _kwh(value), f"k{unit}")
-    return Quantity(value, written(text), unit)
+    return Quantity(value, readable_exact(text), unit)
 
 
 def number_of(text: str) -> Fraction | None:
@@ -188,8 +212,7 @@ def _kwh(wh: Fraction) -> str:
     """Three decimals where it is whole Wh."""
     if wh.denominator == 1:
         return grouped(decimal_text(wh.numerator, 3))
-    return written(exact_text(wh / 1000))
+    return readable_exact(exact_text(wh / 1000))
 
 
-_DECIMAL: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+|/\d+)?", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from adapters.documents.language import Language, Wording
+from adapters.documents.readable import readable_exact, readable_ratio, readable_text
 from adapters.documents.statement_document import (
     StatementDocument,
     estimated_text,
@@ -15,13 +16,12 @@ from adapters.documents.statement_document import (
     share_rows,
     vat_percent,
     vat_text,
-    written,
 )
 from adapters.documents.statement_proof import proof_facts
 from adapters.documents.typesetting import Page, Typesetters, typeset
 from ledger.clauses.flow import grouped
 from ledger.settlement.line import Basis, Line
-from ledger.settlement.statement import Statement
+from ledger.settlement.line_delta import LineDelta
 
 
 def statement_pdf(document: StatementDocument, language: Language) -> bytes:
@@ -60,6 +60,9 @@ def statement_page(documents: Sequence[StatementDocument], language: Language) -
             words.label("column", name)
             for name in ("number", "item", "quantity", "price", "exact", "rounding", "amount")
         ],
+        "delta_columns": [
+            words.label("column", name) for name in ("number", "item", "before", "now", "delta")
+        ],
         "sheets": [_sheet(document, words) for document in documents],
     }
     return Page("statement", data, max(document.recorded_at for document in documents))
@@ -75,17 +78,19 @@ def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
         "foot": f"{one.contract}  {one.month}  {one.party}  run {one.run}  {one.outputs_digest[:16]}",
         "currency": one.currency,
         "facts": facts(document, words),
-        "totals": _totals(one, words),
+        "totals": _totals(document, words),
         "shares": share_rows(one.percentages, words),
-        "notes": [words.phrase(text) for text in one.warnings],
+        "notes": [readable_text(words.phrase(text)) for text in one.warnings],
         "lines": [_line(line, words) for line in one.lines],
+        "deltas": [_delta(one, words) for one in document.deltas],
         "evidence": evidence(document, words),
         "proof": proof_facts(document.proof, words),
     }
 
 
-def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
+def _totals(document: StatementDocument, words: Wording) -> list[tuple[str, str, int]]:
     """(label, amount, 0 plain, 1 heavy or 2 indented)."""
+    one, due = document.statement, document.due
     rows: list[tuple[str, str, int]] = []
 
     def add(name: str, amount: object, weight: int) -> None:
@@ -104,6 +109,12 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
     else:
         add("payable_by", -one.payable, 1)
     add("delta", one.delta, 0)
+    if due is not None and due.tax is not None:
+        add("tax_on_top", due.tax, 2)
+        if due.with_tax.minor >= 0:
+            add("with_tax_to", due.with_tax, 1)
+        else:
+            add("with_tax_by", -due.with_tax, 1)
     for bill in one.bills:
         for name, amount in (("without", bill.without_storage), ("with", bill.with_storage)):
             label = f"{words.label('total', f'site_bill_{name}')} {bill.site}"
@@ -120,15 +131,15 @@ def _totals(one: Statement, words: Wording) -> list[tuple[str, str, int]]:
 def _line(line: Line, words: Wording) -> Mapping[str, object]:
     where = f" {line.site}" if line.site else ""
     rule = rule_of(line, words)
-    told = f"{rule}: {words.phrase(line.note)}" if line.note else rule
+    told = f"{rule}: {readable_text(words.phrase(line.note))}" if line.note else rule
     estimated = estimated_text(line, words)
     return {
         "number": str(line.number),
         "what": words.code(line.code) + where,
         "quantity": _quantity(line.quantity, line.unit, words),
-        "price": written(line.price),
-        "exact": written(line.exact),
-        "rounding": line.rounding,
+        "price": readable_ratio(line.price),
+        "exact": readable_exact(line.exact),
+        "rounding": readable_exact(line.rounding),
         "amount": grouped(str(line.amount)),
         "rule": f"{told}; {estimated}" if estimated else told,
         "vat": "" if line.vat is None else vat_text(line.vat, words),
@@ -136,12 +147,20 @@ def _line(line: Line, words: Wording) -> Mapping[str, object]:
     }
 
 
+def _delta(one: LineDelta, words: Wording) -> list[str]:
+    """A line's number, what it is, its amount in the run before and in this one, and the change."""
+    where = f" {one.site}" if one.site else ""
+    number = "" if one.number is None else str(one.number)
+    amounts = (grouped(str(money)) for money in (one.before, one.now, one.delta))
+    return [number, f"{words.code(one.code)}{where}", *amounts]
+
+
 def _term(term: Basis, words: Wording) -> Mapping[str, str]:
     return {
         "label": words.phrase(term.label),
         "quantity": _quantity(term.quantity, term.unit, words),
-        "price": words.phrase(written(term.price)),
-        "exact": written(term.exact),
+        "price": words.phrase(readable_ratio(term.price)),
+        "exact": readable_exact(term.exact),
     }
 
 

@@ -6,44 +6,43 @@ from fractions import Fraction
 from typing import Final
 
 from adapters.documents.language import Language, Wording
-from adapters.documents.spreadsheet import Cell, Formula, Look, Number, Sheet, Spreadsheet, Styled, here
+from adapters.documents.readable import readable_text
+from adapters.documents.spreadsheet import Cell, Formula, Number, Sheet, Spreadsheet, Styled, here
 from adapters.documents.statement_document import (
-    Quantity,
     StatementDocument,
     counts_in,
+    delta_counts_in,
     evidence,
     facts,
-    number_of,
     quantity_of,
     rule_of,
     share_rows,
     vat_percent,
 )
 from adapters.documents.statement_proof import StatementProof, proof_facts, proof_path
+from adapters.documents.terms_sheet import TermsSheet, exact_cell, quantity_cell
 from ledger.quantity import MINOR_DIGITS, Money
-from ledger.settlement.line import Basis, Line
+from ledger.settlement.line import Line
 from ledger.settlement.line_vat import VatSum
 from ledger.settlement.statement import Statement
 from ledger.vat_terms import LineVat
 
-_TERMS: Final = ("number", "term", "quantity", "unit", "price", "exact", "exact_text")
 _LINES: Final = (
     "number", "item", "code", "site", "in_total", "quantity", "unit", "exact", "rounding", "amount",
     "exact_text", "rounding_text", "amount_text", "rule", "note", "estimated",
 )  # fmt: skip
 _VAT: Final = ("supplier", "vat_rate", "net", "tax", "gross")
 """Columns of the lines where the contract states VAT terms; the first tells invoices apart."""
-_AMOUNT, _INVOICE, _VAT_RATE, _NET, _TAX, _GROSS = 9, 16, 17, 18, 19, 20
+_ROUNDING, _AMOUNT, _INVOICE, _VAT_RATE, _NET, _TAX, _GROSS = 8, 9, 16, 17, 18, 19, 20
 _TOTALS: Final = ("item", "recomputed", "recorded", "difference", "amount_text")
-_FACTORS: Final = (("", 1), ("*-1", -1), ("/1000", Fraction(1, 1000)), ("/-1000", Fraction(-1, 1000)))
-"""A charge is a cost, and a price may be one of a MWh."""
 
 
 def statement_xlsx(document: StatementDocument, language: Language) -> bytes:
     """One statement; the same document gives the same bytes.
 
     A line's exact amount is the sum of its terms, its amount is exact + rounding, and the totals are sums of
-    lines; whoever changes a number sees the difference from what the ledger recorded.
+    lines; whoever changes a number sees the difference from what the ledger recorded. What cannot be
+    computed from this statement alone, such as what earlier months left, is marked as recorded.
 
     Raises:
         Refused: `language`.
@@ -60,48 +59,21 @@ def statement_xlsx(document: StatementDocument, language: Language) -> bytes:
     lines = book.sheet(
         words.label("heading", "lines"), (6, 26, 16, 10, 14, 16, 16, 22, 20, 16, 26, 24, 18, 40, 60, 16)
     )
-    terms = book.sheet(words.label("heading", "terms"), (6, 24, 16, 8, 14, 22, 26))
-    last_term = _write_terms(terms, one, words)
-    last_line = _write_lines(lines, one, words, terms, last_term)
+    terms = book.sheet(words.label("heading", "terms"), (6, 40, 16, 8, 14, 22, 26, 14, 14))
+    of_terms = TermsSheet(terms, document, words)
+    of_terms.write(one.lines, lines, _ROUNDING)
+    last_line = _write_lines(lines, one, words, of_terms)
     _write_front(front, document, words, lines, last_line)
+    if document.deltas:
+        _write_deltas(
+            book.sheet(words.label("heading", "deltas"), (6, 26, 22, 12, 14, 18, 18, 18, 18)), document, words
+        )
     _write_proof(book.sheet(words.label("heading", "proof"), (34, 100)), document.proof, words)
     return book.data()
 
 
-def _write_terms(sheet: Sheet, one: Statement, words: Wording) -> int:
-    sheet.head(*(words.label("column", name) for name in _TERMS))
-    for line in one.lines:
-        for term in line.basis:
-            shown = quantity_of(term.quantity, term.unit)
-            sheet.add(
-                Number(Fraction(line.number), "plain"),
-                words.phrase(term.label),
-                _quantity(shown),
-                words.phrase(shown.unit),
-                _value(term.price) if number_of(term.price) is not None else words.phrase(term.price),
-                _product(shown, term, sheet.row),
-                term.exact,
-            )
-    return sheet.row - 1
-
-
-def _quantity(shown: Quantity) -> Cell:
-    look: Look = "energy" if shown.unit.startswith("kWh") else "exact"
-    return Number(shown.value, look) if shown.value is not None else shown.text
-
-
-def _product(shown: Quantity, term: Basis, row: int) -> Cell:
-    """Quantity x price where that is the term's exact amount, with the sign and the unit that it has."""
-    price = number_of(term.price)
-    if shown.value is not None and price is not None:
-        for text, factor in _FACTORS:
-            if shown.value * price * factor == Fraction(term.exact):
-                return Formula(f"={here(row, 2)}*{here(row, 4)}{text}", Fraction(term.exact))
-    return _value(term.exact)
-
-
-def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, last_term: int) -> int:
-    names = (*_LINES, *(_VAT if one.vat else ()))
+def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: TermsSheet) -> int:
+    names = (*_LINES, *(_VAT if one.vat else ()), "made")
     sheet.head(*(words.label("column", name) for name in names))
     digits = MINOR_DIGITS[one.currency]
     for line in one.lines:
@@ -113,18 +85,19 @@ def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: Sheet, las
             line.code,
             line.site or "",
             words.label("total", total) if total else words.label("kind", "shown_only"),
-            _quantity(shown) if line.quantity else None,
+            quantity_cell(shown) if line.quantity else None,
             words.phrase(shown.unit) if line.quantity else "",
-            _exact(line, row, terms, last_term),
-            _value(line.rounding),
+            terms.exact(line, row),
+            exact_cell(line.rounding),
             Formula(f"=ROUND({here(row, 7)}+{here(row, 8)},{digits})", line.amount.exact, "heavy_money"),
             line.exact,
             line.rounding,
             str(line.amount),
             rule_of(line, words),
-            words.phrase(line.note),
+            readable_text(words.phrase(line.note)),
             line.estimated,
-            *_vat_cells(line, row),
+            *(_vat_cells(line, row) if one.vat else ()),
+            words.label("made", terms.made[line.number]),
         )
     return sheet.row - 1
 
@@ -133,7 +106,7 @@ def _vat_cells(line: Line, row: int) -> tuple[Cell, ...]:
     """Net and tax computed from the line's amount, which is one of net and gross, or from the part of it that
     is invoiced; where a fen more or less lets the lines add up to their invoice, it stands in the formula."""
     if line.vat is None:
-        return ()
+        return (None,) * len(_VAT)
     one, amount, digits = line.vat, here(row, _AMOUNT), MINOR_DIGITS[line.amount.currency]
     rate = here(row, _VAT_RATE)
     net, tax, gross = (here(row, column) for column in (_NET, _TAX, _GROSS))
@@ -176,20 +149,6 @@ def _moved(by: Money) -> str:
     return f"{'+' if by.minor > 0 else ''}{by}" if by.minor else ""
 
 
-def _exact(line: Line, row: int, terms: Sheet, last_term: int) -> Cell:
-    """The sum of the line's terms, where it has any."""
-    if not line.basis:
-        return _value(line.exact)
-    numbers, amounts = terms.span(1, last_term, 0), terms.span(1, last_term, 5)
-    return Formula(f"=SUMIF({numbers},{here(row, 0)},{amounts})", Fraction(line.exact))
-
-
-def _value(exact: str) -> Cell:
-    """A decimal as a number, and a fraction as the division that it is."""
-    value = Fraction(exact)
-    return Formula(f"={value.numerator}/{value.denominator}", value) if "/" in exact else Number(value)
-
-
 def _write_front(
     sheet: Sheet, document: StatementDocument, words: Wording, lines: Sheet, last_line: int
 ) -> None:
@@ -221,11 +180,58 @@ def _write_front(
         sheet.add(Styled(words.label("heading", "shares"), "heavy"))
     for what, parts in own:
         sheet.add(what, parts)
+    _write_due(sheet, document, words)
     if one.warnings:
         sheet.skip()
         sheet.add(Styled(words.label("heading", "notes"), "heavy"))
         for text in one.warnings:
             sheet.add(words.phrase(text))
+
+
+def _write_due(sheet: Sheet, document: StatementDocument, words: Wording) -> None:
+    """What is to be paid for this run: its change, the tax on top, and the sum of both."""
+    due = document.due
+    if due is None or due.tax is None:
+        return
+    sheet.skip()
+    for name, amount in (("delta", due.amount), ("tax_on_top", due.tax)):
+        sheet.add(words.label("total", name), None, Number(amount.exact, "money"), None, str(amount))
+    formula = f"={here(sheet.row - 2, 2)}+{here(sheet.row - 1, 2)}"
+    _total(sheet, words, "with_tax", Formula(formula, due.with_tax.exact, "money"), due.with_tax)
+
+
+def _write_deltas(sheet: Sheet, document: StatementDocument, words: Wording) -> None:
+    """Each line of a correction against the run before it, and their sum against the recorded one."""
+    names = ("number", "item", "code", "site", "in_total", "before", "now", "delta", "amount_text")
+    sheet.head(*(words.label("column", name) for name in names))
+    first = sheet.row
+    for one in document.deltas:
+        total = delta_counts_in(one)
+        row = sheet.row
+        sheet.add(
+            None if one.number is None else Number(Fraction(one.number), "plain"),
+            words.code(one.code),
+            one.clause,
+            one.site or "",
+            words.label("total", total) if total else words.label("kind", "shown_only"),
+            Number(one.before.exact, "money"),
+            Number(one.now.exact, "money"),
+            Formula(f"={here(row, 6)}-{here(row, 5)}", one.delta.exact, "money"),
+            str(one.delta),
+        )
+    last = sheet.row - 1
+    where, changes = sheet.span(first, last, 4), sheet.span(first, last, 7)
+    sums = []
+    for name in ("entitlement", "held"):
+        row = sheet.row
+        changed = sum(
+            (one.delta.exact for one in document.deltas if delta_counts_in(one) == name), Fraction(0)
+        )
+        formula = Formula(f"=SUMIF({where},{here(row, 1)},{changes})", changed, "money")
+        sums.append(here(sheet.add(None, words.label("total", name), *(None,) * 5, formula), 7))
+    value = document.statement.delta
+    formula = Formula(f"={sums[0]}-{sums[1]}", value.exact, "heavy_money")
+    sheet.add(None, words.label("total", "delta"), *(None,) * 5, formula, str(value))
 
 
 def _write_proof(sheet: Sheet, proof: StatementProof, words: Wording) -> None:
@@ -304,7 +310,8 @@ def _total(sheet: Sheet, words: Wording, name: str, recomputed: Formula, recorde
 
 
 def _write_pool(sheet: Sheet, one: Statement, words: Wording) -> None:
-    """The pool as the sum of what each clause did with it, where the contract shows it to the party."""
+    """The pool as the sum of what each clause did with it, where the contract shows it to the party; what a
+    clause did over all parties is as recorded."""
     if one.pool is None:
         return
     sheet.skip()
@@ -312,9 +319,9 @@ def _write_pool(sheet: Sheet, one: Statement, words: Wording) -> None:
     for use in one.pool_uses:
         name = f"{words.label('total', 'of_which')}: {words.code(use.clause.partition(', ')[2])}"
         sheet.add(
-            name, Number(use.amount.exact, "money"), Number(use.amount.exact, "money"), None, str(use.amount)
+            name, words.label("made", "recorded"), Number(use.amount.exact, "money"), None, str(use.amount)
         )
     used = sum((use.amount.exact for use in one.pool_uses), Fraction(0))
     last = sheet.row - 1
-    formula = f"=SUM({here(first, 1)}:{here(last, 1)})" if one.pool_uses else "=0"
+    formula = f"=SUM({here(first, 2)}:{here(last, 2)})" if one.pool_uses else "=0"
     _total(sheet, words, "pool", Formula(formula, used, "money"), one.pool)

@@ -130,9 +130,12 @@ class DropBox:
     def take(self, came: Came) -> None:
         """Move a file to what was taken; one with the same content is there once."""
         if not any(one.sha256 == came.sha256 for one in self.taken()):
-            stem, _, ending = came.name.rpartition(".")
-            _write(self._taken / f"{stem}.{came.sha256[:12]}.{ending}", came.data)
+            _write(self._kept_as(came), came.data)
         self._clear(came.name)
+
+    def _kept_as(self, came: Came) -> Path:
+        stem, _, ending = came.name.rpartition(".")
+        return self._taken / f"{stem}.{came.sha256[:12]}.{ending}"
 
     def taken(self) -> list[Came]:
         """What was taken, under the market's names, each content once."""
@@ -149,11 +152,18 @@ class DropBox:
 
     def refuse(self, name: str, refused: Refused) -> None:
         """Move a file aside, with why, so that it is not taken for the next one."""
-        data = (self._out / name).read_bytes()[: FILE_BYTES_MAX + 1]
+        self._put_aside(name, (self._out / name).read_bytes()[: FILE_BYTES_MAX + 1], refused)
+        self._clear(name)
+
+    def reject(self, came: Came, refused: Refused) -> None:
+        """Move aside, with why, what was taken before it was seen that it is not good."""
+        self._put_aside(came.name, came.data, refused)
+        self._kept_as(came).unlink(missing_ok=True)
+
+    def _put_aside(self, name: str, data: bytes, refused: Refused) -> None:
         aside = f"{hashlib.sha256(data).hexdigest()[:12]}.{name}"
         _write(self._refused / f"{aside}.txt", f"{refused.code}: {refused}\n".encode())
         _write(self._refused / aside, data)
-        self._clear(name)
 
     def _clear(self, name: str) -> None:
         (self._out / f"{name}.sha256").unlink(missing_ok=True)

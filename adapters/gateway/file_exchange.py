@@ -15,7 +15,7 @@ import msgspec
 
 from adapters.gateway.drop_box import DropBox, Sent
 from adapters.gateway.file_profile import FileProfile, filled
-from adapters.gateway.gateway import NotPublished, NotTaken, Offer, Taken, Unanswered
+from adapters.gateway.gateway import Aside, NotPublished, NotTaken, Offer, Taken, Unanswered
 from adapters.gateway.offer_file import offer_file, withdrawal_file
 from adapters.gateway.result_file import Ack, Told, ack_of, result_of
 from ledger.refusal import Refused
@@ -36,7 +36,7 @@ class FileExchange:
         box, revision = self._box(offer), offer.draft.revision
         try:
             word = self._profile.word(offer.product)
-            data = offer_file(offer.draft.bid, self._profile)
+            data = offer_file(offer.bid, self._profile)
         except Refused as refused:
             raise NotTaken(f"{refused.code}: {refused}", 0) from refused
         with box.held():
@@ -66,13 +66,17 @@ class FileExchange:
             self._answer(box, sent, drops=True)
 
     def result(self, market: Market, product: Product, day: date, offers: Collection[Offer]) -> Clearing:
-        """The newest run that lies in `out` or was taken before. See `Gateway.result`."""
+        """The newest run that lies in `out` or was taken before. See `Gateway.result`.
+
+        Raises:
+            Aside: some of what came is not good.
+        """
         word = self._profile.word(product)
+        self._collect(market, product, word, day, offers)
         told: list[tuple[Told, str, Award | None]] = []
         for offer in offers:
             box = self._box(offer)
             with box.held():
-                self._collect(box, market, product, word, day)
                 newest = self._newest(box, market, product, word, day)
                 if newest is None:
                     raise NotPublished(f"no result of {word} on {day} in {self._folder / offer.unit_code}")
@@ -193,26 +197,42 @@ class FileExchange:
 
     # ------------------------------------------------------------------- results
 
-    def _collect(self, box: DropBox, market: Market, product: Product, word: str, day: date) -> None:
-        """Take what came for the day; what is not good is moved aside.
+    def reject(self, product: Product, day: date, offers: Collection[Offer], run: str, why: Refused) -> None:
+        """See `Rejecting.reject`."""
+        word = self._profile.word(product)
+        for offer in offers:
+            box = self._box(offer)
+            with box.held():
+                for came in box.taken():
+                    if str(self._profile.run_of(came.name, word, day)) == run:
+                        box.reject(came, why)
+
+    def _collect(
+        self, market: Market, product: Product, word: str, day: date, offers: Collection[Offer]
+    ) -> None:
+        """Take what came for the day, all of it; what is not good is moved aside.
 
         Raises:
-            Refused: the first that is not good, by its file's name.
+            Aside: the first that is not good, by its file's name, and how many others are not.
         """
-        for name in box.names():
-            run = self._profile.run_of(name, word, day)
-            if run is None:
-                continue
-            try:
-                came = box.came(name)
-                if came is None:
-                    continue
-                one = result_of(came.data, self._profile, market, product, day, run)
-                self._check_same(box, one, market, product, word, day)
-            except Refused as refused:
-                box.refuse(name, refused)
-                raise Refused(refused.code, refused.reason, place=f"{name}: {refused.place}") from None
-            box.take(came)
+        bad: list[Aside] = []
+        for offer in offers:
+            box = self._box(offer)
+            with box.held():
+                for name in box.names():
+                    run = self._profile.run_of(name, word, day)
+                    try:
+                        if run is not None and (came := box.came(name)) is not None:
+                            one = result_of(came.data, self._profile, market, product, day, run)
+                            self._check_same(box, one, market, product, word, day)
+                            _award(box, offer, word, one)
+                            box.take(came)
+                    except Refused as refused:
+                        box.refuse(name, refused)
+                        bad.append(Aside(refused.code, refused.reason, place=f"{name}: {refused.place}"))
+        if bad:
+            more = "".join(f"; {one.place} {one.code}" for one in bad[1:])
+            raise Aside(bad[0].code, bad[0].reason + more, place=bad[0].place)
 
     def _check_same(
         self, box: DropBox, one: Told, market: Market, product: Product, word: str, day: date
@@ -252,11 +272,11 @@ def _award(box: DropBox, offer: Offer, word: str, told: Told) -> Award | None:
         Refused: `clearing_file` for a revision that was not sent from here.
     """
     if not told.revised:
-        return Award(bid=offer.draft.bid.id, power_w=told.award_w)
+        return Award(bid=offer.draft.bid.id, power_w=offer.awarded(told.award_w))
     if told.revision is None:
         return None
     for sent in box.sent():
         if (sent.product, sent.day, sent.number) == (word, offer.draft.bid.day, told.revision):
-            return Award(bid=sent.bid, power_w=told.award_w, revision=sent.revision)
+            return Award(bid=sent.bid, power_w=offer.awarded(told.award_w), revision=sent.revision)
     wrong = f"the result is of revision {told.revision}, which was not sent from here"
     raise Refused("clearing_file", wrong, place=offer.unit_code)

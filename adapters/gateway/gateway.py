@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from ledger.interval import Instant
+from ledger.refusal import Refused
+from trading.bid import Bid, Curve
 from trading.bid_life import Draft
 from trading.clearing import Clearing
 from trading.product import Market, Product
@@ -33,17 +35,52 @@ class Unanswered(Exception):
     """It is not known whether the market did what it was asked."""
 
 
+class Aside(Refused):
+    """What came is not good and was moved aside: asked again, the rest is answered."""
+
+
 class NotPublished(Exception):
     """The market has no result yet."""
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A revision on its way: what is offered, under the market's rules, and the unit's name there."""
+    """A revision on its way: what is offered, under the market's rules, and the unit's name there.
+
+    `base_w`: the unit's day-ahead award, where the market clears the whole position beside it
+    (`Product.position_with`); None where it does not.
+    """
 
     draft: Draft
     market: Market
     product: Product
     unit_code: str
+    base_w: tuple[int, ...] | None = None
+
+    @property
+    def bid(self) -> Bid:
+        """What the market is offered: the whole position, the day-ahead award of it at any price."""
+        bid = self.draft.bid
+        if self.base_w is None:
+            return bid
+        ends = self.product.floor_u, self.product.cap_u
+        curves = (_around(curve, base, *ends) for curve, base in zip(bid.curves, self.base_w, strict=True))
+        return msgspec.structs.replace(bid, curves=tuple(curves))
+
+    def awarded(self, power_w: tuple[int, ...]) -> tuple[int, ...]:
+        """What the bid was awarded, of what the market says."""
+        if self.base_w is None or len(power_w) != len(self.base_w):
+            return power_w
+        return tuple(power - base for power, base in zip(power_w, self.base_w, strict=True))
+
+
+def _around(curve: Curve, base: int, floor_u: int, cap_u: int) -> Curve:
+    """A curve about a base; it holds 0 W, as a curve of a whole position does."""
+    moved = [(low + base, high + base, price) for low, high, price in curve]
+    if moved and moved[0][0] > 0:
+        moved.insert(0, (0, moved[0][0], floor_u))
+    if moved and moved[-1][1] < 0:
+        moved.append((moved[-1][1], 0, cap_u))
+    return tuple(moved)
 
 
 class Gateway(Protocol):
@@ -82,6 +119,15 @@ class Gateway(Protocol):
             Unanswered: it did not arrive whole; what arrived is worth nothing.
             Refused: it arrived whole and contradicts itself.
         """
+        ...
+
+
+@runtime_checkable
+class Rejecting(Protocol):
+    """A gateway that keeps what came, and would answer it again."""
+
+    def reject(self, product: Product, day: date, offers: Collection[Offer], run: str, why: Refused) -> None:
+        """Move the run's results of these offers aside: they could not be recorded."""
         ...
 
 

@@ -174,7 +174,8 @@ class ReferenceMarket:
             wrong = f"the result is of revision {told.offer_revision}, which was not sent from here"
             raise Refused("clearing_file", wrong, place=f"results {told.day}")
         name, revision = held.bid
-        return Award(bid=name, power_w=tuple(one.award_w for one in told.intervals), revision=revision)
+        power_w = offer.awarded(tuple(one.award_w for one in told.intervals))
+        return Award(bid=name, power_w=power_w, revision=revision)
 
     def _result(self, participant: str, product: Product, day: date) -> tuple[_Result, str]:
         try:
@@ -220,7 +221,7 @@ def _reference(offer: Offer, receipt: _Receipt) -> str:
 
 
 def _body(offer: Offer, revision: int) -> dict[str, object]:
-    bid = offer.draft.bid
+    bid = offer.bid
     starts = _starts(offer.market, offer.product, bid.day)
     return {
         "revision": revision,

@@ -164,7 +164,8 @@ class AccountRowBody(msgspec.Struct, frozen=True):
 
 
 class AgeingBody(msgspec.Struct, frozen=True):
-    """By calendar days after the due day; `on_account` was paid to us beyond the statements."""
+    """By calendar days after the due day; `on_account` was paid to us beyond the statements. `disputed` is
+    not paid; `paid_disputed` is, and no credit before the dispute ends."""
 
     on: date
     owed_to_us: dict[str, str]
@@ -172,6 +173,7 @@ class AgeingBody(msgspec.Struct, frozen=True):
     on_account: str
     overpaid_by_us: str
     disputed: str
+    paid_disputed: str
     interest: str
 
     @classmethod
@@ -183,6 +185,7 @@ class AgeingBody(msgspec.Struct, frozen=True):
             str(found.on_account),
             str(found.overpaid_by_us),
             str(found.disputed),
+            str(found.paid_disputed),
             str(found.interest),
         )
 

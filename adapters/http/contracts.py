@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import RawBody
+from litestar.params import JSONBody, RawBody
 
 from adapters.http.caller import Caller
-from adapters.http.intake import Stored
+from adapters.http.intake import Intake, Stored
 from adapters.http.openapi import TEXT, reference, takes
-from adapters.http.problem import READ_PROBLEMS
+from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.publishing import PUBLISH_PROBLEMS, Checked, Publishing
 from adapters.http.register import RecordedVersion
 from adapters.http.registered_routes import registered_routes
+from adapters.http.service import Service
+from adapters.http.settlements import ContractName
 from adapters.http.strict_body import decoded
 from adapters.queries.contracts_in_force import held_at
+from adapters.withdrawing import withdrawal
 from ledger import contract_file
 from ledger.contract import Contract
 from ledger.signed_contract import RegisterContract
@@ -79,6 +82,26 @@ def register_contract(
     return Response(told, status_code=answer.status_code, headers=answer.headers)
 
 
+class ContractWithdrawalBody(msgspec.Struct, frozen=True):
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+
+@post(
+    "/contracts/{contract:str}/withdraw",
+    summary="Withdraw a contract that was never settled: no month waits for it, and its id is free again",
+    responses=WRITE_PROBLEMS,
+    tags=["Master data"],
+    sync_to_thread=True,
+)
+def withdraw_contract(
+    intake: NamedDependency[Intake],
+    service: NamedDependency[Service],
+    contract: ContractName,
+    data: JSONBody[ContractWithdrawalBody],
+) -> Response[Stored]:
+    return intake.submit(withdrawal(service.door, contract, data.reason))
+
+
 def is_json(request: Request[Caller, Any, Any]) -> bool:
     """Whether the body is said to be JSON; without a word it is the readable file."""
     return request.content_type[0] == "application/json"
@@ -97,4 +120,5 @@ ROUTES = (
     ),
     contract_schema,
     register_contract,
+    withdraw_contract,
 )

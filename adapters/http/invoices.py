@@ -11,6 +11,8 @@ from adapters.http.booked import Booked, booked
 from adapters.http.life_body import InvoiceBody
 from adapters.http.problem import WRITE_PROBLEMS
 from ledger.statement.invoice import Invoice
+from ledger.statement.invoice_check import differing
+from ledger.statement.life import Life
 from ledger.statement.money import RecordInvoice
 
 
@@ -23,7 +25,15 @@ from ledger.statement.money import RecordInvoice
     sync_to_thread=True,
 )
 def record_invoice(at: NamedDependency[Addressed], data: JSONBody[InvoiceBody]) -> Response[Booked]:
-    return booked(at.intake, [at.key, data], RecordInvoice(at.key, _invoice(at, data)).commands, data.on)
+    """One whose net or tax is not what the statement had still to be invoiced is recorded with a warning."""
+    one = _invoice(at, data)
+
+    def warnings() -> tuple[str, ...]:
+        life = at.door.state(at.key.aggregate)
+        told = differing(life, one) if isinstance(life, Life) else ""
+        return (told,) if told else ()
+
+    return booked(at.intake, [at.key, data], RecordInvoice(at.key, one).commands, data.on, warnings)
 
 
 def _invoice(at: Addressed, body: InvoiceBody) -> Invoice:

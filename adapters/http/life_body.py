@@ -78,7 +78,8 @@ class PaymentBody(msgspec.Struct, frozen=True):
 class LifeBody(msgspec.Struct, frozen=True):
     """`amount` is the statement's, `due` with the tax that invoices put on top; `open_amount` what of it is
     neither settled nor disputed, above zero to the party; `disputed` has the tax on top of its lines,
-    invoiced or not; `interest` what has accrued on it by `today`. `to_issue` and `to_receive` are what is
+    invoiced or not, and `paid_disputed` is what of it is settled and no credit before the dispute ends;
+    `interest` what has accrued on it by `today`. `to_issue` and `to_receive` are what is
     still to be invoiced, gross where the contract is tax-inclusive, else net; below zero something is to be
     taken back."""
 
@@ -91,6 +92,7 @@ class LifeBody(msgspec.Struct, frozen=True):
     currency: str
     amount: str
     disputed: str
+    paid_disputed: str
     settled: str
     due: str
     to_issue: str
@@ -120,6 +122,7 @@ class LifeBody(msgspec.Struct, frozen=True):
             life.amount.currency,
             str(life.amount),
             str(life.disputed),
+            str(life.paid_disputed),
             str(life.settled),
             str(life.due),
             str(life.to_invoice("issued")),

@@ -34,6 +34,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/contracts/{name}": _MONEY,
     "GET /v1/schemas/contract": _MONEY,
     "POST /v1/contracts": _FINANCE,
+    "POST /v1/contracts/{contract}/withdraw": _FINANCE,
     "GET /v1/contracts/{contract}/capital": _MONEY,
     "POST /v1/contracts/{contract}/capital": _FINANCE,
     "GET /v1/contracts/{contract}/exclusions": _MONEY,

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
+from adapters.contract_currency import check_currency
 from adapters.http.caller import Caller
 from adapters.http.instant import instant_of
 from adapters.http.intake import Intake, OptionalKey, Stored, required
@@ -65,6 +66,7 @@ class Publishing:
         door = self._service.door
         check_plain(msgspec.to_builtins(command))
         check_overlap(door, self._service.database, command)
+        check_currency(door, self._service.database, command)
         if self._check:
             others = {name: door.state(name) for name in command.reads}
             command.decide(door.state(command.aggregate), others)

@@ -238,7 +238,8 @@ class AmountDiffersBody(msgspec.Struct, frozen=True):
 
 
 class BankReportBody(msgspec.Struct, frozen=True):
-    """`repeated` are bookings that an earlier file had and that were matched then. `by_class` adds up to
+    """`repeated` are bookings that an earlier file had, that were matched then and of which nothing is to be
+    recorded any more. `by_class` adds up to
     `file_total`, all that the file's bookings moved; `total` is that without the repeated ones. Of `matched`
     those without anything `recorded` are still to be recorded."""
 

@@ -141,7 +141,8 @@ def reconcile_bank(
         ),
     ] = None,
 ) -> Response[Reconciled]:
-    """A booking that an earlier file had and that was matched then is not matched again."""
+    """A booking that an earlier file had and that was matched then is not matched again, but for one that is
+    still to be recorded."""
     file = _file(data.file)
     profile = None if data.profile is None else data.profile.toml
     parties = dict(_pair(text) for text in party or ())

@@ -32,6 +32,7 @@ from ledger.kpi.kpi import Kpi
 from ledger.kpi.monthly_revenue import ContractShare, RevenueReport, Row
 from ledger.kpi.published_factors import PublishEmissionFactors
 from ledger.kpi.stated_availability import SiteAvailability, StateAvailability
+from ledger.kpi.tax_basis import Basis
 from ledger.refusal import Refused
 
 ReportFormat = Literal["json", "pdf", "xlsx"]
@@ -80,6 +81,9 @@ class ReportBody(msgspec.Struct, frozen=True):
     provisional: bool
     percentages: tuple[ContractShare, ...]
     """Of a partner: what its contracts give to it, and to others where they show that."""
+    basis: Basis
+    """`mixed`: a partner's contracts stand on two, told in `bases`, and `total` is not to be used."""
+    bases: dict[str, Basis]
 
     @classmethod
     def of(cls, position: int, report: RevenueReport) -> ReportBody:
@@ -100,6 +104,8 @@ class ReportBody(msgspec.Struct, frozen=True):
             report.rests_on,
             report.provisional,
             report.percentages,
+            report.basis,
+            dict(report.bases),
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Self
 
 import msgspec
@@ -11,9 +13,11 @@ from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.settlement.cause import Cause, CorrectionClass
 from ledger.settlement.line import Basis, Line, LineKind, Source
+from ledger.settlement.line_delta import LineDelta
 from ledger.settlement.line_vat import VatSum
 from ledger.settlement.result import BillItem, Percentage, RefusedSpan, Result
 from ledger.settlement.statement import ShownBill, Statement
+from ledger.statement.payment_due import PaymentDue
 from ledger.vat_terms import LineVat
 
 
@@ -100,6 +104,52 @@ class ShownBillBody(msgspec.Struct, frozen=True):
         return cls(one.site, str(one.without_storage), str(one.with_storage))
 
 
+class LineDeltaBody(msgspec.Struct, frozen=True):
+    """What a correction changes of a line: `delta` = `now` - `before`; `number` is null for a line that is
+    gone. A clause's is paid; a pooled stream's is with the party already and is taken off."""
+
+    number: int | None
+    kind: LineKind
+    code: str
+    clause: str
+    site: str | None
+    pooled: bool
+    before: str
+    now: str
+    delta: str
+
+    @classmethod
+    def of(cls, one: LineDelta) -> Self:
+        return cls(
+            one.number,
+            one.kind,
+            one.code,
+            one.clause,
+            one.site,
+            one.pooled,
+            str(one.before),
+            str(one.now),
+            str(one.delta),
+        )
+
+
+class ToPayBody(msgspec.Struct, frozen=True):
+    """What the statement asks for: `amount` is its delta, above zero to the party; `tax` is invoiced on top
+    under a tax-exclusive contract, else null; `status` is empty before the review."""
+
+    amount: str
+    tax: str | None
+    with_tax: str
+    status: str
+    issued_on: date | None
+    due_on: date | None
+
+    @classmethod
+    def of(cls, one: PaymentDue) -> Self:
+        tax = None if one.tax is None else str(one.tax)
+        return cls(str(one.amount), tax, str(one.with_tax), one.status, one.issued_on, one.due_on)
+
+
 class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """`payable` = `entitlement` - `held`; above zero the party receives it. `pool` is null where the
     contract does not show it to the party; `delta` is what this run changes against the one before."""
@@ -136,9 +186,11 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the contract's clauses give to the party, and to the others where it shows their percentages."""
     bills: tuple[ShownBillBody, ...] = ()
     """A host's own, or those that the contract shows to the party."""
+    line_deltas: tuple[LineDeltaBody, ...] = ()
+    """Of a correction: the lines that changed; what is paid of them adds up to `delta`."""
 
     @classmethod
-    def of(cls, one: Statement) -> Self:
+    def of(cls, one: Statement, deltas: Iterable[LineDelta] = ()) -> Self:
         return cls(
             one.party,
             one.contract,
@@ -166,6 +218,7 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
             tuple(VatBody.of(found) for found in one.agent_vat),
             one.percentages,
             tuple(ShownBillBody.of(bill) for bill in one.bills),
+            tuple(LineDeltaBody.of(change) for change in deltas),
         )
 
 

@@ -20,10 +20,11 @@ from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.settlements import ContractFilter, ContractName, MonthFilter, MonthName, RunFilter
-from adapters.http.statement_body import LineBody, StatementBody
+from adapters.http.statement_body import LineBody, StatementBody, ToPayBody
 from adapters.http.view import View
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
+from adapters.queries.beside_statements import Beside, beside, deltas
 from adapters.queries.explain import Explanation, explain, explain_amount
 from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
@@ -32,6 +33,7 @@ from ledger.interval import Instant
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
 from ledger.settlement.explanation import AmountExplained, Branch
+from ledger.settlement.line_delta import Key, key_of
 from ledger.settlement.statement import Statement
 
 Format = Literal["json", "csv", "text", "parquet"]
@@ -62,12 +64,14 @@ class StatementPage(msgspec.Struct, frozen=True):
 
 class StatementAnswer(msgspec.Struct, frozen=True):
     """`proof` is that the run's event is in the signed log; null while no checkpoint covers it yet. `void` is
-    why the run was declared void: a later run takes its place, or will; null for one that stands."""
+    why the run was declared void: a later run takes its place, or will; null for one that stands. `to_pay` is
+    null of a provisional or void one."""
 
     position: int
     statement: StatementBody
     proof: InclusionBody | None
     void: str | None = None
+    to_pay: ToPayBody | None = None
 
 
 class EvidenceBody(msgspec.Struct, frozen=True):
@@ -152,8 +156,12 @@ def list_statements(
     last = found[limit - 1] if len(found) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
-    page = StatementPage(position, tuple(StatementBody.of(one) for one in shown), more)
-    return _answer(page, shown, void, _chosen(request, format), table, position, more)
+    with view.service.database.reading(view.service.book) as whole:
+        changes = deltas(whole, position, shown)
+    items = tuple(StatementBody.of(one, changes.get(key_of(one), ())) for one in shown)
+    told = {key: Beside(found) for key, found in changes.items()}
+    page = StatementPage(position, items, more)
+    return _answer(page, shown, void, told, _chosen(request, format), table, position, more)
 
 
 @get(
@@ -182,8 +190,12 @@ def show_statement(
     shown = None if proof is None else InclusionBody.of(proof)
     with view.reading() as (connection, _):
         void = void_reasons(connection, position, [statement])
-    answer = StatementAnswer(position, StatementBody.of(statement), shown, void.get(statement.sequence))
-    return _answer(answer, [statement], void, _chosen(request, format), table, position, None)
+    with view.service.database.reading(view.service.book) as whole:
+        told = beside(whole, position, [statement])
+    found, why = told[key_of(statement)], void.get(statement.sequence)
+    to_pay = None if found.due is None or why is not None else ToPayBody.of(found.due)
+    answer = StatementAnswer(position, StatementBody.of(statement, found.deltas), shown, why, to_pay)
+    return _answer(answer, [statement], void, told, _chosen(request, format), table, position, None)
 
 
 @get(
@@ -322,6 +334,7 @@ def _answer(
     answer: Any,
     shown: list[Statement],
     void: Mapping[int, str],
+    told: Mapping[Key, Beside],
     format: Format,
     table: TableName,
     position: int,
@@ -336,12 +349,15 @@ def _answer(
         case "parquet":
             content = statement_parquet(shown)[table]
         case "csv":
-            content = statement_text.csv_text(shown)
+            content = statement_text.csv_text(shown, {key: one.deltas for key, one in told.items()})
         case "text":
-            content = (
-                "\n\n".join(statement_text.text(one, void.get(one.sequence, "")) for one in shown) + "\n"
-            )
+            content = "\n\n".join(_text(one, void, told) for one in shown) + "\n"
     return Response(content, media_type=_TYPES[format], headers=headers)
+
+
+def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> str:
+    found, why = told.get(key_of(one), Beside()), void.get(one.sequence, "")
+    return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas)
 
 
 ROUTES = (list_statements, show_statement, explain_line, explain_total)

@@ -29,7 +29,7 @@ class MarketVersion(RecordedVersion, frozen=True, kw_only=True):
 
 
 @get(
-    "/markets/{name:str}/gates/{day:date}",
+    "/markets/{name:str}/gates/{day:str}",
     summary="When bids for a delivery day may come in, and when its results are published",
     responses=READ_PROBLEMS,
     tags=["Trading desk"],

@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
+from adapters.documents.language import Language, Wording
 from adapters.http.instant import month_of
 from adapters.http.intake import Intake, Stored
 from adapters.http.openapi import TEXT, also_answers
@@ -102,6 +103,9 @@ def show_vouchers(
     first_number: Annotated[
         int, QueryParameter(ge=1, le=1_000_000, description="The month's first free number")
     ] = 1,
+    language: Annotated[
+        Language | None, QueryParameter(description="Of the summaries, instead of the layout's")
+    ] = None,
     *,
     file: Annotated[bool, QueryParameter(description="The CSV file instead of JSON")] = False,
 ) -> Response[Vouchers]:
@@ -113,7 +117,14 @@ def show_vouchers(
         found = journal(connection, position)
     entries = [entry for entry in found.journal if Month.of(entry.posted_on) == wanted]
     used = held[-1].document
-    rows = voucher_rows(entries, used.mapping, used.profile, preparer=preparer, first_number=first_number)
+    rows = voucher_rows(
+        entries,
+        used.mapping,
+        used.profile,
+        preparer=preparer,
+        first_number=first_number,
+        summary=Wording(language or used.profile.language).phrase,
+    )
     if file:
         name = f"vouchers-{layout}-{wanted}.csv"
         return Response(

@@ -20,6 +20,7 @@ from adapters.live.told_position import ToldPosition, read_all
 from adapters.webhooks import dead_letters
 from adapters.webhooks.dead_letters import DeadLetter
 from adapters.webhooks.registered_webhooks import Standing, consumer_of, standings
+from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
 from ledger.interval import Instant
 from ledger.refusal import Refused
@@ -188,6 +189,7 @@ def stop_webhook(intake: NamedDependency[Intake], name: Name, data: JSONBody[Sto
 def replay_webhook(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[ReplayRequest]
 ) -> Response[Stored]:
+    check_replay(intake.service.door, data.after)
     return intake.execute(ReplayWebhook(name, data.after, intake.actor))
 
 

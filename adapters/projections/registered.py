@@ -24,6 +24,7 @@ from ledger.allocation.record import AllocationRecorded
 from ledger.approval import ProposalApproved, ProposalMade, ProposalRejected
 from ledger.book import BookFounded
 from ledger.capital.record import CapitalRecorded
+from ledger.contract_withdrawal import ContractWithdrawn
 from ledger.device import DeviceRegistered
 from ledger.exclusivity.published import ExclusivityPublished
 from ledger.kpi.economics import EconomicsStated
@@ -111,7 +112,7 @@ def document_of(event: Event) -> _Entry | None:
             return event.site, event.period.start, event.period.end
         case TariffPublished():
             return event.tariff, None, None
-        case ContractRegistered():
+        case ContractRegistered() | ContractWithdrawn():
             return event.contract, event.period.start, event.period.end
         case KeyGranted():
             return {"grant": event.grant, "revoked": False}, None, None

@@ -56,7 +56,8 @@ class LimitStanding(msgspec.Struct, frozen=True):
 
 
 class DeskRules(msgspec.Struct, frozen=True):
-    """`at` is the instant at which limits are summed up; `stopped` says who stopped trading, and why.
+    """`at` is the instant at which limits are summed up; `stopped` says who stopped trading last, and why,
+    `stops` all who did since trading last went on, of whom none resumes it.
 
     `prepared` waits for somebody other than `prepared_by`.
     """
@@ -68,6 +69,7 @@ class DeskRules(msgspec.Struct, frozen=True):
     prepared: StatedPolicy | None
     prepared_by: str
     limits: tuple[LimitStanding, ...]
+    stops: tuple[Pulled, ...]
 
 
 def prepared_policy(desk: object, digest: str) -> RiskPolicy:
@@ -94,6 +96,7 @@ def desk_rules(connection: Connection, position: int, at: datetime) -> DeskRules
         prepared=None if desk.prepared is None else StatedPolicy.of(desk.prepared),
         prepared_by=desk.prepared_by,
         limits=() if desk.policy is None else _limits(connection, position, desk.policy, at),
+        stops=desk.stops,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -13,10 +14,15 @@ from adapters.founded import book_at
 from adapters.personal.people import People
 from adapters.postgres.database import Connection
 from adapters.queries import registered
+from adapters.queries.beside_statements import beside
+from adapters.queries.clause_background import background
+from adapters.queries.statements import result
 from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.party import Party
+from ledger.settlement.clause_terms import TermRow, clause_terms
+from ledger.settlement.line_delta import Key, key_of
 from ledger.settlement.statement import Statement
 
 
@@ -26,9 +32,11 @@ def documents(
     statements: Sequence[Statement],
     proven: Mapping[int, StatementProof],
     people: People,
+    *,
+    with_terms: bool = False,
 ) -> list[StatementDocument]:
     """Each statement as a document, with what `proofs` gave; the names are those in force at `position`, but
-    that of a natural person as it may be shown now.
+    that of a natural person as it may be shown now. `with_terms` reads what a workbook is computed from.
 
     Raises:
         Refused: `unknown_book` before the book is founded; `personal_key` for a key that does not fit.
@@ -37,6 +45,8 @@ def documents(
     issued_by = issuer(connection, position)
     recorded = recorded_at(connection, [one.sequence for one in statements])
     void = void_reasons(connection, position, statements)
+    found = beside(connection, position, statements)
+    terms = _terms(connection, statements) if with_terms else {}
     return [
         StatementDocument(
             statement=one,
@@ -45,9 +55,30 @@ def documents(
             party_name=names.get(one.party, ""),
             proof=proven[one.sequence],
             void=void.get(one.sequence, ""),
+            due=None if one.sequence in void else found[key_of(one)].due,
+            deltas=found[key_of(one)].deltas,
+            terms=terms.get(key_of(one), {}),
         )
         for one in statements
     ]
+
+
+def _terms(
+    connection: Connection, statements: Iterable[Statement]
+) -> dict[Key, dict[int, tuple[TermRow, ...]]]:
+    """Of whom the pool is shown to: what the clauses' lines are computed from, each run read once."""
+    of_run: dict[tuple[str, str, int], list[Statement]] = defaultdict(list)
+    for one in statements:
+        if one.pool is not None:
+            of_run[one.contract, one.month, one.run].append(one)
+    found: dict[Key, dict[int, tuple[TermRow, ...]]] = {}
+    for (contract, month, run), shown in of_run.items():
+        settled = result(connection, contract, month, run)
+        behind = None if settled is None else background(connection, settled)
+        if settled is not None and behind is not None:
+            for one in shown:
+                found[key_of(one)] = clause_terms(settled, behind, one.party)
+    return found
 
 
 def proofs(

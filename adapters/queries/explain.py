@@ -11,11 +11,12 @@ from adapters.integrity.published import ARCHIVED, Archived
 from adapters.nats import wire
 from adapters.postgres.database import Connection
 from adapters.queries import registered_page, statements
+from adapters.queries.clause_background import background
 from ledger.contract import Contract
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName, AmountTrees
 from ledger.settlement.explanation import AmountExplained
-from ledger.settlement.line import Line
+from ledger.settlement.line import Line, Source
 from ledger.settlement.result import Result
 from ledger.settlement.run import PROVISIONAL
 from ledger.settlement.settle import check_line
@@ -38,7 +39,10 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """A line, its terms, and its events; `events_in_all` may exceed the events shown."""
+    """A line, its terms, and its events; `events_in_all` may exceed the events shown.
+
+    `sources` begin with the runs of earlier months that the line rests on.
+    """
 
     contract: str
     month: str
@@ -91,13 +95,25 @@ def explain(
         reason = f"run {recorded} of {contract} for {month} has no line {number}; its lines are {there}"
         raise Refused("unknown_line", reason, place="line")
     check_line(line)
-    sources = [result.sources[index] for index in line.sources]
+    trees = AmountTrees(result, reader, background(connection, result))
+    leaves = trees.line(number)
+    earlier = [(run.sequence, run.sequence) for run in trees.earlier_runs]
+    sources = [
+        *(Source(f"settlement.{contract}_{run.month}", (bounds,))
+          for run, bounds in zip(trees.earlier_runs, earlier, strict=True)),
+        *(result.sources[index] for index in line.sources),
+    ]  # fmt: skip
     ranges = [bounds for source in sources for bounds in source.sequences]
     rows = connection.execute(
-        f"{ARCHIVED} WHERE e.sequence IN (SELECT DISTINCT s.sequence FROM ledger.envelope AS s"  # noqa: S608
+        f"{ARCHIVED} WHERE e.sequence IN (SELECT s.sequence FROM ledger.envelope AS s"  # noqa: S608
         " JOIN unnest(%s::bigint[], %s::bigint[]) AS r (first, last) ON s.sequence BETWEEN r.first AND r.last"
-        " ORDER BY s.sequence LIMIT %s) ORDER BY e.sequence",
-        [[first for first, _ in ranges], [last for _, last in ranges], _EVENTS_SHOWN],
+        " GROUP BY s.sequence ORDER BY s.sequence <> ALL (%s), s.sequence LIMIT %s) ORDER BY e.sequence",
+        [
+            [first for first, _ in ranges],
+            [last for _, last in ranges],
+            [sequence for sequence, _ in earlier],
+            _EVENTS_SHOWN,
+        ],
     )
     return Explanation(
         contract=contract,
@@ -107,7 +123,7 @@ def explain(
         sources=tuple(f"{source.aggregate}: {_shown(source.sequences)}" for source in sources),
         events=tuple(_evidence(Archived(*row)) for row in rows),
         events_in_all=len({n for first, last in ranges for n in range(first, last + 1)}),
-        leaves=AmountTrees(result, reader).line(number),
+        leaves=leaves,
     )
 
 
@@ -137,8 +153,14 @@ def explain_amount(
         runs = statements.runs(connection, position, month=month, contract=contract)
         paid = [one.run for one in runs if one.run < recorded and one.run_kind != PROVISIONAL]
         before = statements.result(connection, contract, month, paid[-1]) if paid else None
-    trees = AmountTrees(result, reader)
-    found = trees.amount(name, party=party, site=site, before=before)
+    trees = AmountTrees(result, reader, background(connection, result))
+    found = trees.amount(
+        name,
+        party=party,
+        site=site,
+        before=before,
+        background_before=None if before is None or name != "delta" else background(connection, before),
+    )
     return AmountExplanation(contract, month, recorded, name, found)
 
 

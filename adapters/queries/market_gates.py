@@ -12,7 +12,7 @@ from adapters.queries.as_of import position_at
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from trading.bid_life import Draft
-from trading.gate import gate_of
+from trading.gate import first_of, gate_of
 from trading.moment import IntervalMoment
 from trading.product import Direction, Kind, Market, PriceUnit, Product
 
@@ -21,7 +21,8 @@ class ProductGate(msgspec.Struct, frozen=True):
     """A product's day: whether it is delivered then, how many intervals it has, and its times in UTC.
 
     A bid is decided between `opens` and `closes`, and not within `margin_s` of either. `by_interval`: the
-    gate follows the first interval that is bid for; the times are those of the interval asked for.
+    gate follows the first interval that is bid for; the times are those of interval `first`, from 0: the
+    first one from that asked for on that can be bid for.
     """
 
     product: str
@@ -40,6 +41,7 @@ class ProductGate(msgspec.Struct, frozen=True):
     margin_s: int
     published: Instant
     by_interval: bool
+    first: int
 
 
 class DayGates(msgspec.Struct, frozen=True):
@@ -95,6 +97,7 @@ def _gate(market: Market, product: Product, day: date, first: int) -> ProductGat
     count = market.intervals(product, day)
     if first >= count:
         raise Refused("bid_intervals", f"{day} has {count} intervals of {product.id}", place="first")
+    first = first_of(market, product, day, first)
     gate = gate_of(market, product, day, first)
     moments = (product.gate_opens, product.gate_closes, product.published)
     return ProductGate(
@@ -114,4 +117,5 @@ def _gate(market: Market, product: Product, day: date, first: int) -> ProductGat
         margin_s=gate.margin_s,
         published=market.moment(product.published, product, day, first),
         by_interval=any(isinstance(one, IntervalMoment) for one in moments),
+        first=first,
     )

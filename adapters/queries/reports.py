@@ -15,6 +15,7 @@ from adapters.postgres.database import Connection
 from adapters.queries import device_care, month_operation, registered
 from adapters.queries.contract_facts import ContractFacts
 from adapters.queries.documents import issuer, names_of, recorded_at
+from ledger.contract import Contract
 from ledger.interval import Month, zone_of
 from ledger.kpi.aggregation import aggregation
 from ledger.kpi.carbon import FactorSet, Method
@@ -24,6 +25,7 @@ from ledger.kpi.month_figures import Earned, Stated, month_figures
 from ledger.kpi.monthly_revenue import RevenueReport, partner_report, portfolio_report, site_report
 from ledger.kpi.partner_figures import own_capital, partner_figures
 from ledger.kpi.satisfaction import satisfaction_figure
+from ledger.kpi.tax_basis import with_tax
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import PROVISIONAL, Run
@@ -106,7 +108,9 @@ def partner(
         Refused: `one_party`, `not_settled`, `run_twice`, `currency`, `unknown_emission`.
     """
     upto = [one for one in statements if one.month <= str(month)]
-    report = partner_report(upto, month)
+    contracts = registered.load(connection, "contract", Contract, position).versions
+    bases = {name: versions[-1].document.split_basis for name, versions in contracts.items()}
+    report = partner_report(upto, month, split_bases=bases)
     seen = sorted({site for one in upto if one.month == str(month) for site in one.sites})
     sites = month_operation.load(connection, book, month, position, seen)
     facts = ContractFacts(connection, position)
@@ -186,7 +190,7 @@ def _earned(runs: Iterable[Run], site: str | None) -> list[Earned]:
         before = sums.get(run.result.month, Money.zero(run.result.currency))
         sums[run.result.month] = sum(
             (
-                line.amount
+                with_tax(line)
                 for line in run.result.lines
                 if line.kind == "stream" and (site is None or line.site == site)
             ),

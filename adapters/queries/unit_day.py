@@ -10,12 +10,16 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries.folded import states
 from ledger.effective import History
+from ledger.exclusivity.conflict import Conflicts
+from ledger.exclusivity.policy import Policy
 from ledger.interval import Instant, midnight, zone_of
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
-from trading.commitment import UnitDay, aggregate_of
+from trading import risk
+from trading.award_conflict import AwardConflict, not_covered
+from trading.commitment import UnitDay, aggregate_of, by_arrival
 from trading.envelope import DayEnvelope, UnitEnvelope, slots_of
-from trading.feasibility import Commitment
+from trading.feasibility import Commitment, Day
 from trading.product import DAY_FIRST, DAY_LAST
 
 
@@ -35,6 +39,11 @@ class UnitDayAnswer(msgspec.Struct, frozen=True):
     stated: Literal["day", "standing", "missing"]
     envelope: DayEnvelope | None
     commitments: tuple[Commitment, ...]
+    cover: Literal["covered", "not_covered", "unknown"] = "unknown"
+    """Whether the unit can keep all of them, by the matrix of the risk policy in force; unknown without an
+    envelope or a policy."""
+    short: AwardConflict | None = None
+    """What it lacks where they are `not_covered`; `beside` are the bids that are short."""
 
 
 def unit_day(connection: Connection, position: int, name: str, day: date) -> UnitDayAnswer:
@@ -60,6 +69,21 @@ def unit_day(connection: Connection, position: int, name: str, day: date) -> Uni
         version = None if standing is None else standing.at(starts)
         envelope = None if version is None else DayEnvelope(limits=version.document)
         stated = "missing" if version is None else "standing"
-    return UnitDayAnswer(
-        position, name, day, zone, starts, slots_of(zone, day), stated, envelope, held.commitments
-    )
+    slots = slots_of(zone, day)
+    answer = UnitDayAnswer(position, name, day, zone, starts, slots, stated, envelope, held.commitments)
+    matrix = _matrix(connection, position)
+    if envelope is None or matrix is None:
+        return answer
+    can = Day(name, day, starts, slots, envelope)
+    short = not_covered(can, held.commitments, Conflicts(by_arrival(matrix)))
+    cover: Literal["covered", "not_covered"] = "covered" if short is None else "not_covered"
+    return msgspec.structs.replace(answer, cover=cover, short=short)
+
+
+def _matrix(connection: Connection, position: int) -> Policy | None:
+    desk = states(connection, (risk.AGGREGATE,), position).get(risk.AGGREGATE)
+    if not isinstance(desk, risk.Desk) or desk.policy is None:
+        return None
+    name = f"exclusivity.{desk.policy.exclusivity}"
+    found = states(connection, (name,), position).get(name)
+    return found if isinstance(found, Policy) else None

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from dispatch.forecasts.day_table import Values
+from dispatch.forecasts.past import HOURS, by_hour
 from dispatch.forecasts.prediction import Prediction, blended
 from dispatch.forecasts.rolling_origin import Rolled
 from dispatch.forecasts.worth import Worth
@@ -44,13 +45,15 @@ def tried_weights(members: int) -> Values:
 
 
 def values_of(past: Rolled, worth: Worth) -> Values:
-    """What each way to weigh earned on each day; ways x days."""
+    """What each way to weigh earned on each day, by the hour where slots are shorter; ways x days."""
     ways = tried_weights(len(past.predictions))
     expected = np.array([one.expected for one in past.predictions])
     mixed = np.einsum("wm,mds->wds", ways, expected)
     actual = np.broadcast_to(past.actual, mixed.shape)
-    flat = (-1, past.actual.shape[1])
-    return worth.of(mixed.reshape(flat), actual.reshape(flat)).reshape(len(ways), -1)
+    slots = past.actual.shape[1]
+    told = worth if slots <= HOURS else worth.hourly()
+    rows = (by_hour(one.reshape(-1, slots)) for one in (mixed, actual))
+    return told.of(*rows).reshape(len(ways), -1)
 
 
 def chosen(values: Values, members: int) -> Blend:

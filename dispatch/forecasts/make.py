@@ -12,23 +12,25 @@ from dispatch.forecasts.cold_start import DAYS, Peer, from_peers
 from dispatch.forecasts.day_table import DayTable, Index, day_starts, local_slots
 from dispatch.forecasts.forecast import UNITS, Drift, Forecast, MemberShare, QuantileRow, Scores
 from dispatch.forecasts.known import Known
+from dispatch.forecasts.learned import Learned
 from dispatch.forecasts.past import Past
 from dispatch.forecasts.prediction import LEVELS_PERMILLE, Prediction, held_together
 from dispatch.forecasts.request import ForecastRequest
-from dispatch.forecasts.trained import trained
 from dispatch.forecasts.worth import worth_of
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 
-MODEL: Final = "blend.v2"
+MODEL: Final = "blend.v3"
 """Changes whenever the same request would be answered with other numbers."""
 
 _NEVER_BELOW_ZERO: Final = frozenset({"pv"})
 _WEEK: Final = timedelta(days=7)
 
 
-def make(request: ForecastRequest) -> Forecast:
+def make(request: ForecastRequest, learned: Learned | None = None) -> Forecast:
     """The forecast of a request; nothing that was known later than its instant of issue changes it.
+
+    Who asks for many days in a row gives what is `learned` from one to the next; it is learned here else.
 
     Raises:
         Refused: `forecast_history` where too little is known and no peer stands in, `forecast_horizon`
@@ -59,7 +61,8 @@ def make(request: ForecastRequest) -> Forecast:
         lead = (request.first_day - past.last).days
         if lead < 1:
             raise Refused("forecast_horizon", f"{past.last} is known whole already", place="first_day")
-        model = trained(past, worth_of(request.subject.quantity, history.interval_s), lead)
+        worth = worth_of(request.subject.quantity, history.interval_s)
+        model = (learned or Learned()).of(past, worth, lead)
         days = [model.predict(request.first_day + timedelta(days=n)) for n in range(request.days)]
         found = Prediction(
             np.concatenate([one.expected for one in days]),

@@ -15,11 +15,11 @@ from dispatch.forecasts.day_table import Values
 from dispatch.forecasts.drifting import WATCHED_DAYS, drift_of
 from dispatch.forecasts.forecast import Drift, MemberShare, Scores
 from dispatch.forecasts.members.listed import MEMBERS
-from dispatch.forecasts.members.member import Member
+from dispatch.forecasts.members.member import Fitted, Member
 from dispatch.forecasts.past import Past
 from dispatch.forecasts.prediction import LEVELS, Prediction, pinball
 from dispatch.forecasts.rolling_origin import Rolled, rolled
-from dispatch.forecasts.worth import Worth, captured_permille
+from dispatch.forecasts.worth import Worth, best_of, captured_permille
 from ledger.refusal import Refused
 
 JUDGED_DAYS: Final = 84
@@ -31,7 +31,9 @@ _PERMILLE: Final = 1000
 
 
 class Trained(msgspec.Struct, frozen=True, eq=False):
-    """`seen` are the days that members were judged by; None where too few are known."""
+    """`seen` are the days that members were judged by; None where too few are known. `fits` are the members as
+    they learned, by how many days ahead they forecast; one that is not there yet is learned when it is asked.
+    """
 
     past: Past
     members: tuple[Member, ...]
@@ -41,6 +43,11 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
     scores: Scores | None
     drift: Drift | None
     seen: Rolled | None
+    fits: dict[int, tuple[Fitted, ...]]
+
+    def later(self, past: Past) -> Trained:
+        """The same members, weights and fits, of a past that knows more: what came since bends none of them."""
+        return msgspec.structs.replace(self, past=past)
 
     def predict(self, day: date) -> Prediction:
         """One day after the last known one.
@@ -50,7 +57,9 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
         lead = (day - self.past.last).days
         if lead < 1:
             raise Refused("forecast_horizon", f"{day} is known whole already", place="first_day")
-        parts = tuple(one.fit(self.past, lead).predict(self.past, day, day) for one in self.members)
+        if lead not in self.fits:
+            self.fits[lead] = tuple(one.fit(self.past, lead) for one in self.members)
+        parts = tuple(one.predict(self.past, day, day) for one in self.fits[lead])
         return self.calibration.calibrated(self.blend.of(parts), spread_of(self.past, day, day, lead))
 
 
@@ -71,10 +80,11 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
         count = len(ready)
         shares = _shares(ready, np.full(count, 1 / count), [None] * count)
         none = Calibration(np.zeros(len(LEVELS)))
-        return Trained(past, ready, Blend(np.full(count, 1 / count), 0), none, shares, None, None, None)
+        return Trained(past, ready, Blend(np.full(count, 1 / count), 0), none, shares, None, None, None, {})
     judged = min(JUDGED_DAYS, known - max(one.days_min for one in ready) - lead - _WEEK)
     first = past.last - timedelta(days=judged - 1)
     seen = rolled(past, ready, lead, first, past.last)
+    best = best_of(worth, seen.actual)
     blend = chosen(values_of(seen, worth), len(ready))
     mixed = blend.of(seen.predictions)
     spread = spread_of(past, first, past.last, lead)
@@ -82,10 +92,12 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
     shares = _shares(
         ready,
         blend.weights,
-        [captured_permille(worth, one.expected, seen.actual) for one in seen.predictions],
+        [captured_permille(worth, one.expected, seen.actual, best) for one in seen.predictions],
     )
-    scores, losses = _scores(mixed, seen.actual, spread, worth)
-    return Trained(past, ready, blend, calibration, shares, scores, drift_of(losses), seen)
+    scores, losses = _scores(
+        mixed, seen.actual, spread, captured_permille(worth, mixed.expected, seen.actual, best)
+    )
+    return Trained(past, ready, blend, calibration, shares, scores, drift_of(losses), seen, {})
 
 
 def spread_of(past: Past, first: date, last: date, lead: int) -> Values:
@@ -93,7 +105,7 @@ def spread_of(past: Past, first: date, last: date, lead: int) -> Values:
     return past.levels(first, last, lead)[1]
 
 
-def _scores(mixed: Prediction, actual: Values, spread: Values, worth: Worth) -> tuple[Scores, Values]:
+def _scores(mixed: Prediction, actual: Values, spread: Values, captured: int | None) -> tuple[Scores, Values]:
     """Scores of all days, and each day's loss; coverage is of days that the calibration had not seen."""
     watched = max(min(WATCHED_DAYS, len(actual) // 2), 1)
     cut = len(actual) - watched
@@ -108,7 +120,7 @@ def _scores(mixed: Prediction, actual: Values, spread: Values, worth: Worth) -> 
     each = np.where(known.any(axis=1), (loss * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)
     found = Scores(
         days=len(actual),
-        captured_permille=captured_permille(worth, mixed.expected, actual),
+        captured_permille=captured,
         error=_rounded(np.abs(actual - mixed.expected)[known]),
         pinball=_rounded(loss[known]),
         covered_permille=round(_PERMILLE * float(inside[late].mean())) if late.any() else 0,

@@ -9,6 +9,7 @@ import numpy as np
 
 from dispatch.forecasts.day_table import Values
 from dispatch.forecasts.forecast import Quantity
+from dispatch.optimiser.lp import Limits
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.site import Site, Storage
 from dispatch.optimiser.solve import CHUNK_SITES, solve
@@ -17,6 +18,9 @@ _EFFICIENCY: Final = 0.955
 """One way, so that a round trip keeps 91.2 %."""
 
 _FREE: Final = 10.0
+_CLOSE: Final = Limits(gap=1e-4)
+"""How near to the best a day's integers are searched."""
+
 _PEAK_PART: Final = 0.2
 _DEVIATION_PART: Final = 0.5
 
@@ -26,6 +30,10 @@ class Worth(Protocol):
 
     def of(self, expected: Values, actual: Values) -> Values:
         """What each day's forecast earned; days of which a slot is not known earn 0."""
+        ...
+
+    def hourly(self) -> Worth:
+        """The same of days by the hour."""
         ...
 
 
@@ -42,9 +50,15 @@ class Arbitrage(msgspec.Struct, frozen=True):
         """See `Worth.of`."""
         stored = _storage(expected.shape[1], 1.0, self.hours)
         none, free = np.zeros(expected.shape[1]), np.full(expected.shape[1], _FREE)
-        sites = [_unit(none, price, price, free, stored) for price in np.ascontiguousarray(expected)]
+        # A plan is the same in any unit of money; the solver's tolerances are made for prices of about 1.
+        prices = np.ascontiguousarray(expected) / (float(np.abs(expected).mean()) or 1.0)
+        sites = [_unit(none, price, price, free, stored) for price in prices]
         sold = _planned(sites, self.interval_h)
         return np.asarray((sold * np.nan_to_num(actual)).sum(axis=1) * self.interval_h * _whole(actual))
+
+    def hourly(self) -> Arbitrage:
+        """See `Worth.hourly`."""
+        return Arbitrage(1.0, self.hours)
 
 
 class PeakShaving(msgspec.Struct, frozen=True):
@@ -73,6 +87,10 @@ class PeakShaving(msgspec.Struct, frozen=True):
         sold = _planned(sites, self.interval_h) * usual
         return np.asarray((known.max(axis=1) - (known - sold).max(axis=1)) * _whole(actual))
 
+    def hourly(self) -> PeakShaving:
+        """See `Worth.hourly`."""
+        return PeakShaving(1.0)
+
 
 class Pledge(msgspec.Struct, frozen=True):
     """What is pledged a day ahead and then delivered: 1 per unit delivered, half per unit of deviation."""
@@ -82,6 +100,10 @@ class Pledge(msgspec.Struct, frozen=True):
         known = np.nan_to_num(actual)
         paid = known - _DEVIATION_PART * np.abs(known - expected)
         return np.asarray(paid.sum(axis=1) * _whole(actual))
+
+    def hourly(self) -> Pledge:
+        """See `Worth.hourly`."""
+        return self
 
 
 def worth_of(quantity: Quantity, interval_s: int) -> Worth:
@@ -95,9 +117,13 @@ def worth_of(quantity: Quantity, interval_s: int) -> Worth:
             return Pledge()
 
 
-def captured_permille(worth: Worth, expected: Values, actual: Values) -> int | None:
-    """The part of what knowing all would have earned; None where that is not above 0."""
-    best = float(worth.of(np.where(np.isnan(actual), expected, actual), actual).sum())
+def best_of(worth: Worth, actual: Values) -> float:
+    """What knowing all would have earned."""
+    return float(worth.of(np.nan_to_num(actual), actual).sum())
+
+
+def captured_permille(worth: Worth, expected: Values, actual: Values, best: float) -> int | None:
+    """The part of the best that was earned; None where that is not above 0."""
     return None if best <= 1e-12 else round(1000 * float(worth.of(expected, actual).sum()) / best)
 
 
@@ -130,16 +156,20 @@ def _unit(load: Values, buy: Values, sell: Values, free: Values, storage: Storag
 
 
 def _planned(sites: list[Site], interval_h: float) -> Values:
-    """Setpoints in kW, above 0 discharging; a day a row."""
-    found = []
-    for begin in range(0, len(sites), CHUNK_SITES):
-        part = [
-            msgspec.structs.replace(site, id=f"d{n}")
-            for n, site in enumerate(sites[begin : begin + CHUNK_SITES])
-        ]
-        plan = solve(PlanRequest(sites=tuple(part), interval_h=interval_h))
-        found += [one.setpoint_w / 1000 for one in plan.sites]
-    return np.array(found).reshape(len(sites), -1)
+    """Setpoints in kW, above 0 discharging; a day a row.
+
+    A day on which energy is given away takes integers, and is solved alone: a program of several of them is
+    searched for as long as all of them together.
+    """
+    found = np.zeros((len(sites), len(sites[0].load_kw) if sites else 0))
+    simple = [n for n, site in enumerate(sites) if (site.buy_price >= 0).all()]
+    parts = [simple[begin : begin + CHUNK_SITES] for begin in range(0, len(simple), CHUNK_SITES)]
+    parts += [[n] for n in sorted(set(range(len(sites))) - set(simple))]
+    for part in parts:
+        named = tuple(msgspec.structs.replace(sites[n], id=f"d{n}") for n in part)
+        plan = solve(PlanRequest(sites=named, interval_h=interval_h), _CLOSE)
+        found[part] = [one.setpoint_w / 1000 for one in plan.sites]
+    return found
 
 
 def _whole(actual: Values) -> Values:

@@ -20,7 +20,8 @@ class Ageing(msgspec.Struct, frozen=True):
     """What is open of issued statements on a day, in one currency; every amount is from zero up.
 
     `owed_to_us` and `owed_by_us` are by days overdue. `on_account` is what parties paid beyond their
-    statements, `overpaid_by_us` what they got beyond them. `disputed` is held back. `interest` has accrued on
+    statements, `overpaid_by_us` what they got beyond them. `disputed` is held back and not paid,
+    `paid_disputed` paid and held with its dispute until that ends. `interest` has accrued on
     what is overdue, above zero to us.
     """
 
@@ -31,6 +32,7 @@ class Ageing(msgspec.Struct, frozen=True):
     on_account: Money
     overpaid_by_us: Money
     disputed: Money
+    paid_disputed: Money
     interest: Money
 
     @property
@@ -59,7 +61,7 @@ def ageing(lives: Iterable[Life], currency: str, on: date, owner: str, contracts
     by itself.
     """
     to_us, by_us = dict.fromkeys(BUCKETS, 0), dict.fromkeys(BUCKETS, 0)
-    on_account = overpaid = disputed = 0
+    on_account = overpaid = disputed = paid_disputed = 0
     interest = Money.zero(currency)
     for life in lives:
         if life.issued_on is None or life.due_on is None or life.amount.currency != currency:
@@ -67,7 +69,8 @@ def ageing(lives: Iterable[Life], currency: str, on: date, owner: str, contracts
         if life.key.party == owner or life.key.contract not in contracts:
             continue
         left = life.open_amount.minor
-        disputed += abs(life.disputed.minor)
+        disputed += abs((life.disputed - life.paid_disputed).minor)
+        paid_disputed += abs(life.paid_disputed.minor)
         if life.standing(on) == "overpaid":
             overpaid, on_account = overpaid + max(-left, 0), on_account + max(left, 0)
             continue
@@ -82,5 +85,6 @@ def ageing(lives: Iterable[Life], currency: str, on: date, owner: str, contracts
         Money(on_account, currency),
         Money(overpaid, currency),
         Money(disputed, currency),
+        Money(paid_disputed, currency),
         interest,
     )

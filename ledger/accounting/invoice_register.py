@@ -137,7 +137,11 @@ def _of_statement(life: Life) -> Iterator[Difference]:
     if life.open_amount.minor:
         receives = life.open_amount.minor > 0
         text = f"{life.key.party} is {'still to receive' if receives else 'still to pay'} {_size(life)}"
-        yield _difference(life, "payment", None, life.due - life.frozen, life.settled, text)
+        expected = life.due - life.frozen + life.paid_disputed
+        yield _difference(life, "payment", None, expected, life.settled, text)
+    if (held := life.paid_disputed).minor:
+        text = f"{held} is paid and disputed: it stays with the dispute until that ends, and is no credit"
+        yield _difference(life, "payment", None, life.settled - held, life.settled, text)
 
 
 def _size(life: Life) -> Money:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -26,6 +26,7 @@ Reversals = Literal["red_ink", "opposite_side"]
 DateFormat = Literal["YYYY-MM-DD", "YYYY/MM/DD"]
 EmptySide = Literal["blank", "zero"]
 Encoding = Literal["utf-8", "utf-8-sig", "gb18030"]
+SummaryLanguage = Literal["zh", "en"]
 
 Field = Literal[
     "date",
@@ -77,6 +78,8 @@ class VoucherProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """With {kind}, {code} and {name}, such as `{kind}---{code}---{name}`."""
     auxiliary_kinds: dict[Auxiliary, str]
     columns: tuple[Column, ...]
+    language: SummaryLanguage = "zh"
+    """Of the summary (摘要)."""
 
     def __post_init__(self) -> None:
         for index, column in enumerate(self.columns):
@@ -197,10 +200,12 @@ def voucher_rows(
     *,
     preparer: str,
     first_number: int = 1,
+    summary: Callable[[str], str] = str,
 ) -> list[list[str]]:
     """The header, then a row per posting. A voucher is an entry; numbers begin anew each month.
 
-    `first_number` is the first free one of the earliest month.
+    `first_number` is the first free one of the earliest month. `summary` says an entry's description in the
+    language of the accounts, which are English in the journal.
 
     Raises:
         Refused: `voucher_number` below 1; `voucher_account`, `voucher_party` for what is not mapped.
@@ -220,7 +225,12 @@ def voucher_rows(
         assert sum((debit - credit).minor for debit, credit in sides) == 0, "a voucher balances"
         for line, posting in enumerate(entry.postings, 1):
             values = _values(entry, posting, mapping, profile)
-            values |= {"voucher_number": str(number), "line_number": str(line), "preparer": _inert(preparer)}
+            values |= {
+                "voucher_number": str(number),
+                "line_number": str(line),
+                "preparer": _inert(preparer),
+                "summary": _inert(summary(entry.description)),
+            }
             rows.append([values[column.field] for column in profile.columns])
     return rows
 
@@ -259,7 +269,6 @@ def _values(
         "period": str(entry.posted_on.month),
         "voucher_word": profile.voucher_word,
         "attachments": "0",
-        "summary": _inert(entry.description),
         "account_code": code,
         "account_name": name,
         "debit": _shown(debit, profile),

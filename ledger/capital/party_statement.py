@@ -16,9 +16,13 @@ from ledger.refusal import Refused
 
 
 class Return(msgspec.Struct, frozen=True):
-    """A yearly rate, or in words why there is none: `refused` is the refusal's code, `reason` its text."""
+    """A yearly rate, or in words why there is none: `refused` is the refusal's code, `reason` its text.
+
+    Where the flows last less than a year, the return over their `days` and no yearly rate.
+    """
 
     answer: Answer | None
+    days: int = 0
     refused: str = ""
     reason: str = ""
 
@@ -84,6 +88,8 @@ def party_capital(
 def _return(flows: tuple[CashFlow, ...]) -> Return:
     """The rate; flows that have none, or several, say so instead."""
     try:
-        return Return(party_return(flows))
+        answer = party_return(flows)
     except Refused as refused:
-        return Return(None, refused.code, refused.reason)
+        return Return(None, refused=refused.code, reason=refused.reason)
+    days = [flow.on for flow in flows]
+    return Return(answer, (max(days) - min(days)).days)

@@ -8,6 +8,7 @@ from functools import cached_property
 from ledger.clauses.by_service import ByService
 from ledger.clauses.flow import Flow, Outcome, Phase, Proration, one_of
 from ledger.clauses.share import Amount, amount
+from ledger.clauses.telling import REACHED, Told, shared, stated
 
 
 class CappedTier(ByService, frozen=True, kw_only=True, omit_defaults=True, tag="capped_tier"):
@@ -37,3 +38,10 @@ class CappedTier(ByService, frozen=True, kw_only=True, omit_defaults=True, tag="
         cap = flow.minor(self.monthly * flow.months(self.proration))
         taken = min(max(flow.remaining, 0), cap)
         return Outcome(taken, self.divide(flow, taken, f"tier (at most {flow.money(cap)})"))
+
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """The cap where it is reached, else all that reached the clause."""
+        outcome = self.apply(flow)
+        cap = stated(flow, "cap of the tier", self.monthly, flow.months(self.proration))
+        told = REACHED if outcome.taken == flow.remaining else cap
+        return shared(flow, outcome.taken, outcome.parts, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ledger.clauses.carry import HurdleUnpaid
 from ledger.clauses.divided import divided
 from ledger.clauses.flow import Flow, Outcome, Part, Phase, Stated, Terms, one_of
 from ledger.clauses.share import Amount, Shares, amount, weights
+from ledger.clauses.telling import Product, Told, stated, times
 from ledger.refusal import Refused
 
 UnpaidHurdle = Literal["due", "lapses"]
@@ -100,12 +101,39 @@ class EarlyTermination(Terms, frozen=True, kw_only=True, omit_defaults=True, tag
             parts += self._paid(flow, unpaid, self.hurdle_shares, "unpaid return on capital")
         return Outcome(0, parts)
 
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """The step of the schedule that is paid, then the returns that the hurdles of this month left."""
+        if self.on is None or self.on != flow.end:
+            return ()
+        found: list[Told] = []
+        steps = [step for step in self.schedule if step.since <= self.on]
+        if steps and self.payment_shares is not None:
+            label = f"termination payment from {steps[-1].since}"
+            told = stated(flow, label, amount(steps[-1].amount, "amount"), _ONE)
+            found.extend(_each(told, self.payment_shares))
+        if self.hurdle_shares is not None:
+            unpaid: Told = tuple(
+                (_ONE, Product(f"left unpaid by {name}", account.amount.exact, flow.currency, _ONE))
+                for name, account in flow.accounts.items()
+                if isinstance(account, HurdleUnpaid) and account.counts
+            )
+            found.extend(_each(unpaid, self.hurdle_shares))
+        return tuple(found)
+
     def _paid(self, flow: Flow, due: int, shares: Mapping[str, str], what: str) -> tuple[Part, ...]:
         if not due:
             return ()
         basis = f"{what} {flow.money(due)}"
         received = divided(flow, due, shares, weights(shares, "shares"), what)
         return (Part(self.payer, Fraction(-due, flow.unit), -due, basis), *received)
+
+
+def _each(told: Told, shares: Shares) -> tuple[Told, ...]:
+    """What the payer pays, and each receiver's part of it; nothing for nothing."""
+    if not told:
+        return ()
+    parts = sorted(weights(shares, "shares").items())
+    return (times(-_ONE, told), *(times(weight, told) for _, weight in parts))
 
 
 def _check_shares(shares: Shares | None, payer: str, place: str, *, wanted: bool) -> None:
@@ -116,3 +144,6 @@ def _check_shares(shares: Shares | None, payer: str, place: str, *, wanted: bool
         weights(shares, place)
         if set(shares) == {payer}:
             raise Refused("fee_parties", f"{payer!r} cannot pay itself", place=place)
+
+
+_ONE: Final = Fraction(1)

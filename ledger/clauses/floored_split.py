@@ -11,6 +11,7 @@ from ledger.clauses.carry import MinimumUnpaid
 from ledger.clauses.divided import Divided
 from ledger.clauses.flow import Flow, Outcome, Part, Phase, Proration, Stated, one_of
 from ledger.clauses.share import Amount, Shares, amount, weights
+from ledger.clauses.telling import REACHED, Given, Moved, Told, left_before, shared, stated, times
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -84,6 +85,47 @@ class FlooredSplit(Divided, frozen=True, kw_only=True, tag="floored_split"):
         total = sum(given.values())
         carry = MinimumUnpaid(Money(lacking - total, flow.currency)) if carried else None
         return Outcome(taken, (*parts, *self._made_up(flow, due, given)), carry)
+
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """The shares of what reached the clause; then the minimum less the party's own share, and what each
+        funder gives of that: its part, or the whole of its own share where that is less."""
+        outcome = self.apply(flow)
+        taken = outcome.taken
+        count = len(self.parts_of) if taken else 0
+        parts, made_up = outcome.parts[:count], outcome.parts[count:]
+        found = list(shared(flow, taken, parts, REACHED))
+        if not made_up:
+            return tuple(found)
+        place = {part.party: number for number, part in enumerate(parts)}
+        lacking = stated(flow, f"minimum of {self.party}", self.monthly, flow.months(self.proration))
+        due = flow.minor(self.monthly * flow.months(self.proration))
+        if self.shortfall == "carried" and isinstance(flow.carried, MinimumUnpaid):
+            lacking += left_before("minimum left unpaid", flow.carried.amount.minor, flow)
+            due += flow.carried.amount.minor
+        own = {part.party: part.minor for part in parts}
+        if self.party in place:
+            lacking += ((Fraction(-1), Given(place[self.party])),)
+            due -= own[self.party]
+        given = {part.party: -part.minor for part in made_up[1:]}
+        emptied = [
+            party for party, minor in given.items() if self.shortfall == "carried" and minor == own.get(party)
+        ]
+        for party in emptied:
+            lacking += ((Fraction(-1), Given(place[party])),)
+        left = due - sum(given[party] for party in emptied)
+        others = {party: self.funders[party] for party in given if party not in emptied}
+        told_of_funders: list[Told] = []
+        for party, minor in given.items():
+            if party in emptied:
+                told_of_funders.append(((Fraction(-1), Given(place[party])),))
+                continue
+            part = others[party] / sum(others.values())
+            moved = (part * left - minor) / flow.unit
+            rounding: Told = ((Fraction(1), Moved(moved)),) if moved else ()
+            told_of_funders.append(times(-part, lacking) + rounding)
+        total: Told = tuple((Fraction(1), Given(place[party])) for party in emptied)
+        found.append(total + (lacking if others else ()))
+        return (*found, *told_of_funders)
 
     def _made_up(self, flow: Flow, due: int, given: dict[str, int]) -> tuple[Part, ...]:
         total = sum(given.values())

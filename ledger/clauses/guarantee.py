@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar, Literal
 
-from ledger.clauses.carry import GuaranteeToDate
+from ledger.clauses.carry import Carry, GuaranteeToDate
 from ledger.clauses.facts import Cause
 from ledger.clauses.flow import (
     Flow,
@@ -23,6 +23,7 @@ from ledger.clauses.flow import (
     one_of,
 )
 from ledger.clauses.share import Amount, Portion, amount, portion
+from ledger.clauses.telling import REACHED, Before, Told, carried, stated, times
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -130,6 +131,32 @@ class Guarantee(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="guara
         )
         carry = GuaranteeToDate(flow.month, exact_text(months), Money(pool, flow.currency))
         return Outcome(flow.remaining, parts, carry)
+
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """The guarantee to date, the share of the excess over it, less what was due for earlier months."""
+        months_before, pool_before = self._to_date(flow)
+        months = months_before + flow.months(self.proration, self.carve_outs)
+        annual, since = amount(self.annual_amount, "annual_amount"), self.reset_month
+        to_date = stated(flow, f"guaranteed to date, {months} of 12 months", annual, months / 12)
+        told = to_date[:1]
+        guaranteed = flow.minor(self.monthly * months)
+        if pool_before + flow.remaining > guaranteed:
+            excess = times(Fraction(-1), to_date)
+            if pool_before:
+                earned = Fraction(pool_before, flow.unit)
+                excess = ((Fraction(1), Before("pool of", earned, carried, since)), *excess)
+            told += times(self.alpha, REACHED + excess)
+        paid = self._due(flow, months_before, pool_before)
+        if paid:
+            label = "due for"
+            before = Before(label, Fraction(paid, flow.unit), lambda one: self._due_by(flow, one), since)
+            told += ((Fraction(-1), before),)
+        return told, REACHED + times(Fraction(-1), told)
+
+    def _due_by(self, flow: Flow, carry: Carry) -> Fraction:
+        """U as an earlier month left it, by the terms of now."""
+        assert isinstance(carry, GuaranteeToDate), "its account is a guarantee's"
+        return Fraction(self._due(flow, Fraction(carry.months), carry.pool.minor), flow.unit)
 
     def _to_date(self, flow: Flow) -> tuple[Fraction, int]:
         """The months and the pool before this one, in the year or the contract."""

@@ -10,6 +10,7 @@ from ledger.clauses.carry import HurdleUnpaid
 from ledger.clauses.divided import Divided
 from ledger.clauses.flow import Flow, Outcome, Phase, Proration, grouped, one_of
 from ledger.clauses.share import Amount, Portion, amount, portion
+from ledger.clauses.telling import REACHED, Told, left_before, shared, stated
 from ledger.interval import Month
 from ledger.quantity import Money
 
@@ -58,3 +59,13 @@ class Hurdle(Divided, frozen=True, kw_only=True, tag="hurdle"):
         carry = HurdleUnpaid(Money(due - taken, flow.currency)) if self.carry_forward else None
         due_before = unpaid if self.carry_forward else 0
         return Outcome(taken, self.divide(flow, taken, what, earlier=due_before), carry)
+
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """The return due where the pool pays it, else all that reached the clause."""
+        outcome = self.apply(flow)
+        price = portion(self.annual_rate, "annual_rate") / 12 * flow.months(self.proration)
+        due = stated(flow, "return due on capital", amount(self.capital, "capital"), price)
+        if self.carry_forward and isinstance(flow.carried, HurdleUnpaid):
+            due += left_before("return left unpaid", flow.carried.amount.minor, flow)
+        told = REACHED if outcome.taken == flow.remaining else due
+        return shared(flow, outcome.taken, outcome.parts, told)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ledger.clauses.carry import LossUnrecovered
 from ledger.clauses.divided import Divided
 from ledger.clauses.flow import Flow, Outcome, Phase
+from ledger.clauses.telling import REACHED, Told, left_before, shared
 from ledger.interval import Month
 from ledger.quantity import Money
 
@@ -39,3 +40,11 @@ class LossSplit(Divided, frozen=True, kw_only=True, tag="loss_split"):
         what = "loss" if taken < 0 else "recovery of earlier losses"
         carry = LossUnrecovered(Money(unrecovered - taken, flow.currency))
         return Outcome(taken, self.divide(flow, taken, what, earlier=taken), carry)
+
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """All that reached the clause, or the losses that earlier months left."""
+        outcome = self.apply(flow)
+        told = REACHED
+        if outcome.taken != flow.remaining:
+            told = left_before("losses not recovered yet", outcome.taken, flow)
+        return shared(flow, outcome.taken, outcome.parts, told)

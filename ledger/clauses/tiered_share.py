@@ -23,6 +23,7 @@ from ledger.clauses.flow import (
     one_of,
 )
 from ledger.clauses.share import Amount, Shares, amount, weights
+from ledger.clauses.telling import REACHED, Before, Told, carried, stated, times
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -129,6 +130,32 @@ class TieredShare(Terms, frozen=True, kw_only=True, omit_defaults=True, tag="tie
             carry = PoolToDate(flow.month, Money(before + taken, flow.currency))
         return Outcome(taken, tuple(parts), carry)
 
+    def tell(self, flow: Flow) -> tuple[Told, ...]:
+        """Each bracket's upper end, a bound or the sum to date, less its lower: a bound or the sum before."""
+        taken, before = max(flow.remaining, 0), self._before(flow)
+        part = flow.months(self.proration) if self.proration is not None else Fraction(1)
+        to_date: Told = ()
+        if before:
+            label, since = "divided in the year before", self.reset_month
+            to_date = ((Fraction(1), Before(label, Fraction(before, flow.unit), carried, since)),)
+        found: list[Told] = []
+        low, lower = 0, _NOTHING
+        for number, bracket in enumerate(self.brackets, 1):
+            bottom, high, upper = low, before + taken, _NOTHING
+            if bracket.up_to is not None:
+                bound = amount(bracket.up_to, "up_to")
+                low, upper = flow.minor(bound * part), stated(flow, f"bound of bracket {number}", bound, part)
+                high = min(high, low)
+            inside = high - max(bottom, before)
+            if inside > 0:
+                if high == before + taken:
+                    told = REACHED + (() if before >= bottom else to_date + times(Fraction(-1), lower))
+                else:
+                    told = upper + times(Fraction(-1), to_date if before > bottom else lower)
+                found.extend(times(weight, told) for _, weight in sorted(bracket.weights.items()))
+            lower = upper
+        return tuple(found)
+
     def _before(self, flow: Flow) -> int:
         """What was divided in the year before this month."""
         carried = flow.carried
@@ -144,3 +171,6 @@ def _rising(flow: Flow, inside: int, before: int, part: Part) -> Part:
     which the brackets below have, is the clause's own."""
     each = part.exact * flow.unit / inside
     return msgspec.structs.replace(part, per_remaining=each, earlier=each * before / flow.unit)
+
+
+_NOTHING: Told = ()

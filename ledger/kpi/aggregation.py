@@ -9,9 +9,10 @@ from typing import NamedTuple
 from ledger.clauses.flow import exact_text
 from ledger.kpi.comparison import Comparison, Standalone, compare
 from ledger.kpi.economics import Economics
-from ledger.kpi.economy import per_kwh
+from ledger.kpi.economy import PerKwh, per_kwh
 from ledger.kpi.kpi import Kpi, KpiInput, KpiName
 from ledger.kpi.month_figures import NOT_STATED, SiteMonth
+from ledger.kpi.tax_basis import with_tax
 from ledger.quantity import Money
 from ledger.settlement.line import Line
 from ledger.stream import BILL_EFFECT
@@ -53,12 +54,14 @@ def aggregation(
             for one in sites
         }
         total = sum((*own.values(), *market.values()), Money.zero(currency))
-        compared.append(_per_nameplate("revenue_per_kwh", sites, alone, total))
+        compared.append(_per_nameplate("revenue_per_kwh_capacity", sites, alone, total))
     if entry is not None:
         compared.append(_entry(sites, entry))
     costs = None if economics is None else _costs(sites, economics)
     if costs is None:
-        missing.append(_none("cost_per_kwh", f"{NOT_STATED}what each site would cost by itself", "-/kWh"))
+        missing.append(
+            _none("cost_per_kwh_capacity", f"{NOT_STATED}what each site would cost by itself", "-/kWh")
+        )
     else:
         compared.append(costs)
     return Aggregation(tuple(compared), tuple(missing))
@@ -75,14 +78,13 @@ def _earned(lines: Iterable[Line]) -> tuple[dict[str, Money], dict[str, Money]]:
     for line in lines:
         if line.kind == "stream" and line.site is not None:
             sums = own if line.code in BILL_EFFECT else market
-            sums[line.site] = sums.get(line.site, Money.zero(line.amount.currency)) + line.amount
+            sums[line.site] = sums.get(line.site, Money.zero(line.amount.currency)) + with_tax(line)
     return own, market
 
 
 def _per_nameplate(
-    name: KpiName, sites: Sequence[SiteMonth], alone: dict[str, Money], together: Money
+    name: PerKwh, sites: Sequence[SiteMonth], alone: dict[str, Money], together: Money
 ) -> Comparison:
-    assert name in ("revenue_per_kwh", "cost_per_kwh")
     singles = [
         Standalone(one.site, one.nameplate_wh, per_kwh(name, alone[one.site], one.nameplate_wh))
         for one in sites
@@ -111,4 +113,4 @@ def _costs(sites: Sequence[SiteMonth], economics: Economics) -> Comparison | Non
         if text is None:
             return None
         alone[name] = Money.parse(text, economics.currency)
-    return _per_nameplate("cost_per_kwh", sites, alone, economics.operating_cost(names))
+    return _per_nameplate("cost_per_kwh_capacity", sites, alone, economics.operating_cost(names))

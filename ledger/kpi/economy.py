@@ -6,13 +6,14 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from ledger.appraisal.finance import Answer
+from ledger.capital.party_return import OVER_DAYS
 from ledger.clauses.flow import exact_text
 from ledger.kpi.kpi import Kpi, KpiInput, quantity, quotient
 from ledger.quantity import Money
 from ledger.refusal import Refused
 
 Appraised = Literal["irr", "npv", "lcoe"]
-PerKwh = Literal["revenue_per_kwh", "cost_per_kwh"]
+PerKwh = Literal["revenue_per_kwh_discharged", "revenue_per_kwh_capacity", "cost_per_kwh_capacity"]
 
 
 def bill_saving(without: Money, with_storage: Money) -> Kpi:
@@ -65,7 +66,7 @@ def payback(capital: Money, net_per_year: Money) -> Kpi:
 
 
 def per_kwh(name: PerKwh, amount: Money, energy_wh: int) -> Kpi:
-    """Money per kWh: revenue or cost, of nameplate or of discharged energy as the caller counts.
+    """Money per kWh that was discharged, or of nameplate capacity: two figures with two names.
 
     Raises:
         Refused: `not_allowed`.
@@ -84,7 +85,7 @@ def per_kwh(name: PerKwh, amount: Money, energy_wh: int) -> Kpi:
 def appraised(name: Appraised, answer: Answer, *, note: str = "") -> Kpi:
     """A figure of an investment appraisal beside the others; what it was computed with is in its note.
 
-    A yearly rate is shown in %.
+    A yearly rate is shown in % a year, the return over less than a year in %.
 
     Raises:
         Refused: `not_allowed`.
@@ -92,8 +93,9 @@ def appraised(name: Appraised, answer: Answer, *, note: str = "") -> Kpi:
     if name not in get_args(Appraised):
         raise Refused("not_allowed", f"{name!r} is not one of {', '.join(get_args(Appraised))}", place="name")
     why = "; ".join(text for text in (answer.working, note) if text)
-    if answer.unit == "1/year":
-        return Kpi(name, exact_text(100 * answer.value), "%/year", f"100 x ({answer.formula})", (), why)
+    if answer.unit in ("1/year", OVER_DAYS):
+        unit = "%/year" if answer.unit == "1/year" else "%"
+        return Kpi(name, exact_text(100 * answer.value), unit, f"100 x ({answer.formula})", (), why)
     return Kpi(name, exact_text(answer.value), answer.unit, answer.formula, (), why)
 
 

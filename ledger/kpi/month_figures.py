@@ -76,7 +76,7 @@ def month_figures(
     discharged = sum(one.discharge_wh or 0 for one in sites)
     found = list(operation_figures(month, sites, stated))
     if earned and earned[-1].month == month and metered:
-        found.append(per_kwh("revenue_per_kwh", earned[-1].amount, discharged))
+        found.append(per_kwh("revenue_per_kwh_discharged", earned[-1].amount, discharged))
     return (*found, *_investment(names, earned, discharged if metered else None, stated.economics))
 
 

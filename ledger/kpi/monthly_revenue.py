@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from ledger.interval import Month
 from ledger.kpi.comparison import Comparison
 from ledger.kpi.economy import bill_saving
 from ledger.kpi.kpi import Kpi
+from ledger.kpi.tax_basis import Basis, one_basis, tax_taken_off, with_tax
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.line import Line
@@ -25,7 +27,10 @@ Dimension = Literal["stream", "site", "contract", "clause", "party", "month"]
 NOT_SPLIT: Final = "not_split"
 """The row of what no contract split: streams outside the pools, less costs charged to them."""
 
+TAX_TAKEN_OFF: Final = "tax_taken_off"
+"""The row of the tax that tax-exclusive contracts took off before they divided."""
 
+_UNSTATED: Final[Mapping[str, str]] = MappingProxyType({})
 NO_BILL: Final = "there is no one bill without storage of {}"
 NO_BILL_SHOWN: Final = "no electricity bill is shown to this party"
 
@@ -38,7 +43,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """The report's total by one dimension; by month, the months settled up to the report's."""
+    """The report's total by one dimension; by month, the months settled up to the report's.
+
+    Where the total is of two bases, the contracts only: each row then stands on its contract's own.
+    """
 
     dimension: Dimension
     rows: tuple[Row, ...]
@@ -53,6 +61,10 @@ class ContractShare(msgspec.Struct, frozen=True):
 
 class RevenueReport(msgspec.Struct, frozen=True):
     """`total` is what streams earned, or for a partner what it is entitled to; `figures` stand beside it.
+
+    What streams earned has the tax in it, also where the contract takes that off before it divides. What a
+    partner is entitled to stands on its contracts' `basis`; of two bases there is no sum, and `bases` says
+    which contract has which.
 
     `rests_on` names the runs of the report's month; `provisional` is set when one of them pays nothing yet.
     """
@@ -71,6 +83,9 @@ class RevenueReport(msgspec.Struct, frozen=True):
     """Sites by themselves against all together; of the portfolio only."""
     percentages: tuple[ContractShare, ...] = ()
     """Of a partner: what its contracts' clauses give to it, and to the others where they show that."""
+    basis: Basis = "with_tax"
+    bases: tuple[tuple[str, Basis], ...] = ()
+    """Of a partner: each contract's."""
 
     def __post_init__(self) -> None:
         for breakdown in self.breakdowns:
@@ -99,8 +114,8 @@ def site_report(runs: Sequence[Run], site: str, month: Month, *, kpis: tuple[Kpi
         touched,
         figures=figures,
         breakdowns=(
-            Breakdown("stream", _rows((line.code, line.amount) for _, line in lines)),
-            Breakdown("contract", _rows((run.result.contract, line.amount) for run, line in lines)),
+            Breakdown("stream", _rows((line.code, with_tax(line)) for _, line in lines)),
+            Breakdown("contract", _rows((run.result.contract, with_tax(line)) for run, line in lines)),
         ),
         kpis=(*saving, *kpis),
         only=site,
@@ -131,9 +146,9 @@ def portfolio_report(
         runs,
         figures=figures,
         breakdowns=(
-            Breakdown("stream", _rows((line.code, line.amount) for _, line in lines)),
-            Breakdown("site", _rows((line.site or "", line.amount) for _, line in lines)),
-            Breakdown("contract", _rows((run.result.contract, line.amount) for run, line in lines)),
+            Breakdown("stream", _rows((line.code, with_tax(line)) for _, line in lines)),
+            Breakdown("site", _rows((line.site or "", with_tax(line)) for _, line in lines)),
+            Breakdown("contract", _rows((run.result.contract, with_tax(line)) for run, line in lines)),
             Breakdown("party", _parties(now)),
         ),
         kpis=(*saving, *kpis),
@@ -141,12 +156,17 @@ def portfolio_report(
 
 
 def partner_report(
-    statements: Sequence[Statement], month: Month, *, kpis: tuple[Kpi, ...] = ()
+    statements: Sequence[Statement],
+    month: Month,
+    *,
+    kpis: tuple[Kpi, ...] = (),
+    split_bases: Mapping[str, str] = _UNSTATED,
 ) -> RevenueReport:
     """What one party is entitled to in the month by contract and clause, and the months before; the bills and
     percentages that its statements show.
 
     It is made of the party's own statements and therefore holds nothing that they do not show.
+    `split_bases` are the contracts' own, by id.
 
     Raises:
         Refused: `one_party` for statements of several parties, `run_twice`, `currency`, `not_settled`.
@@ -165,6 +185,12 @@ def partner_report(
     earlier = [(one.month, one.entitlement) for one in statements if one.month <= str(month)]
     shown = _one_a_site(bill for one in now for bill in one.bills)
     bills, saving = _bill_figures(shown) if shown else _no_saving(NO_BILL_SHOWN)
+    bases = {one.contract: one_basis([split_bases.get(one.contract, "tax_inclusive")]) for one in now}
+    basis: Basis = bases[now[0].contract] if len(set(bases.values())) == 1 else "mixed"
+    sums = (
+        Breakdown("clause", _rows(clauses)),
+        Breakdown("month", tuple(sorted(_rows(earlier), key=lambda row: row.key))),
+    )
     return RevenueReport(
         scope="partner",
         subject=parties.pop(),
@@ -174,19 +200,20 @@ def partner_report(
         figures=(
             *(
                 Row(name, _sum((getattr(one, name) for one in now), currency))
-                for name in ("held", "payable", "delta")
+                for name in (("held", "payable", "delta") if basis != "mixed" else ())
             ),
             *bills,
         ),
         breakdowns=(
             Breakdown("contract", _rows((one.contract, one.entitlement) for one in now)),
-            Breakdown("clause", _rows(clauses)),
-            Breakdown("month", tuple(sorted(_rows(earlier), key=lambda row: row.key))),
+            *(sums if basis != "mixed" else ()),
         ),
         kpis=(*saving, *kpis),
         rests_on=tuple(f"{s.contract} {s.month} run {s.run} ({s.run_kind}) {s.outputs_digest}" for s in now),
         provisional=any(one.run_kind == PROVISIONAL for one in now),
         percentages=tuple(ContractShare(one.contract, part) for one in now for part in one.percentages),
+        basis=basis,
+        bases=tuple(bases.items()),
     )
 
 
@@ -236,7 +263,7 @@ def _of_site(line: Line, site: str) -> bool:
 def _streams_total(run: Run, site: str | None) -> Money:
     """What the streams of a run earned, at one site or at all."""
     amounts = (
-        line.amount
+        with_tax(line)
         for line in run.result.lines
         if line.kind == "stream" and (site is None or line.site == site)
     )
@@ -275,8 +302,11 @@ def _no_saving(why: str) -> tuple[tuple[Row, ...], tuple[Kpi, ...]]:
 def _parties(runs: Sequence[Run]) -> tuple[Row, ...]:
     rows = list(_rows((party, money) for run in runs for party, money in run.result.entitlement.items()))
     currency = runs[0].result.currency
-    rest = _sum((_streams_total(run, None) - run.result.pool for run in runs), currency)
-    return (*rows, Row(NOT_SPLIT, rest)) if rest.minor else tuple(rows)
+    streams = [line for run in runs for line in run.result.lines if line.kind == "stream"]
+    tax = tax_taken_off(streams, currency)
+    rest = _sum((_streams_total(run, None) - run.result.pool for run in runs), currency) - tax
+    beside = (Row(TAX_TAKEN_OFF, tax), Row(NOT_SPLIT, rest))
+    return (*rows, *(row for row in beside if row.amount.minor))
 
 
 def _rows(items: Iterable[tuple[str, Money]]) -> tuple[Row, ...]:

@@ -67,7 +67,7 @@ def partner_figures(
     discharged = [one.discharge_wh for one in sites]
     if sites and None not in discharged and received and received[-1].month == month:
         energy = sum(wh for wh in discharged if wh is not None)
-        kpi = per_kwh("revenue_per_kwh", received[-1].amount, energy)
+        kpi = per_kwh("revenue_per_kwh_discharged", received[-1].amount, energy)
         found.append(_with_note(kpi, "the party's entitlement over what the sites that it sees discharged"))
     return (*found, *_returns(month, received, capital))
 
@@ -114,7 +114,7 @@ def _internal_rate(month: Month, received: Sequence[Earned], capital: OwnCapital
         KpiInput("balance", str(capital.balance), currency),
         quantity("months", len(received), "months"),
     )
-    note = "of the party's own capital and entitlements, each in its year; the balance as if returned"
+    note = "of the party's own capital and entitlements, each on its day; the balance as if returned"
     try:
         kpi = appraised("irr", party_return([*capital.flows, *settled, *left]), note=f"{note} on {last}")
     except Refused as refused:

@@ -85,14 +85,14 @@ class ClassTotal(msgspec.Struct, frozen=True):
 
 
 class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_statement"):
-    """`total` is what the bookings moved that no earlier file had matched, each once. `matched` pay what is
-    open, or are recorded already."""
+    """`total` is what the bookings moved that no earlier file had matched, each once, with those that still
+    wait to be recorded. `matched` pay what is open, or are recorded already."""
 
     account: str
     currency: str
     total: Money
     repeated: int
-    """Bookings that an earlier file had already."""
+    """Bookings that an earlier file had already, and that need nothing any more."""
     repeated_total: Money
     """What those moved; with `total` all that the file's bookings did."""
     matched: tuple[PaidStatements, ...]

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 from ledger.clauses import FEES
 from ledger.clauses.flow import exact_text
+from ledger.clauses.telling import Before, Given, Moved, Product, Reached
+from ledger.settlement.clause_background import Background, EarlierRun, ToldLine, by_month, told_lines
 from ledger.settlement.explanation import Leaf, LeafKind, Term, rounding_leaves, term_leaves
 from ledger.settlement.line import Basis, Line
 from ledger.settlement.result import Result
@@ -42,14 +44,25 @@ class Form:
         for number, each in other.lines.items():
             self.lines[number] = self.lines.get(number, _ZERO) + ratio * each
         for constant, each in other.constants.items():
-            self.constants[constant] = self.constants.get(constant, _ZERO) + ratio * each
+            self.count(constant, ratio * each)
+
+    def count(self, constant: Constant, ratio: Fraction) -> None:
+        self.constants[constant] = self.constants.get(constant, _ZERO) + ratio
 
 
 class AmountForms:
-    """The forms of one result's amounts; to a `reader` the contract may not show what it divides."""
+    """The forms of one result's amounts; to a `reader` the contract may not show what it divides.
 
-    def __init__(self, result: Result, reader: str | None) -> None:
+    Without a `background` a clause's limit or account is the one sum that was recorded of it.
+    """
+
+    def __init__(self, result: Result, reader: str | None, background: Background | None = None) -> None:
         self._result, self._reader = result, reader
+        self._earlier = () if background is None else background.earlier
+        self._told = {} if background is None else told_lines(result, background)
+        self.earlier_used: dict[int, EarlierRun] = {}
+        """The runs that the forms made so far name, by the event that recorded each."""
+        self._by_number = {line.number: line for line in result.lines}
         self._pooled = [line for line in result.lines if line.kind == "stream" and line.pooled]
         self._clauses = [line for line in result.lines if line.kind == "clause"]
         self._forms: dict[int, Form] = {}
@@ -101,6 +114,10 @@ class AmountForms:
             text = "what the contract divides, which it does not show to this party"
             form.constants[_stated("withheld", name, line.number, text, Fraction(line.exact))] = _ONE
             return form
+        told = self._told.get(line.number)
+        if told is not None:
+            self._add_told(form, line, told)
+            return form
         if not line.basis:
             label = line.note or line.clause
             term = Term("clause", name, label, line.quantity, line.unit, line.price, Fraction(line.exact))
@@ -109,6 +126,44 @@ class AmountForms:
         for one in line.basis:
             self._add_term(form, line, one)
         return form
+
+    def _add_told(self, form: Form, line: Line, told: ToldLine) -> None:
+        name = f"line {line.number}"
+        for ratio, term in told.told:
+            match term:
+                case Reached():
+                    form.add(self._reached(line), ratio)
+                case Given():
+                    form.add(self.rounded(self._by_number[told.lines[term.part]]), ratio)
+                case Product():
+                    value, each = term.quantity * term.price, exact_text(term.price)
+                    quantity = exact_text(term.quantity)
+                    leaf = Leaf(
+                        kind="clause", reference=name, label=term.label, quantity=quantity, unit=term.unit,
+                        price=each, exact=exact_text(value),
+                    )  # fmt: skip
+                    form.count(Constant(name, line.number, term.label, value, (leaf,)), ratio)
+                case Moved():
+                    label = "rounding by the clause"
+                    leaf = Leaf(kind="rounding", reference=name, label=label, exact=exact_text(term.by))
+                    form.count(Constant(name, line.number, label, term.by, (leaf,)), ratio)
+                case Before():
+                    self._add_months(form, line, term, told.account, ratio)
+
+    def _add_months(self, form: Form, line: Line, term: Before, account: str, ratio: Fraction) -> None:
+        """What earlier months left, a leaf for each month, named by the run that holds it."""
+        parts = by_month(term, account, self._earlier)
+        leaves = tuple(
+            Leaf(
+                kind="earlier_month",
+                reference=part.run.name,
+                label=f"{term.label} {part.run.month}",
+                exact=exact_text(part.exact),
+            )
+            for part in parts
+        )
+        self.earlier_used.update({part.run.sequence: part.run for part in parts})
+        form.count(Constant(f"line {line.number}", line.number, account, term.total, leaves), ratio)
 
     def _add_term(self, form: Form, line: Line, term: Basis) -> None:
         name = f"line {line.number}"

@@ -14,6 +14,7 @@ from ledger.clauses.flow import exact_text
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.amount_form import AmountForms, Form
+from ledger.settlement.clause_background import Background, EarlierRun
 from ledger.settlement.explanation import (
     AmountExplained,
     Branch,
@@ -36,12 +37,22 @@ _ONE: Final = Fraction(1)
 
 
 class AmountTrees:
-    """The trees of one result's amounts, as `reader` may see them; None reads everything."""
+    """The trees of one result's amounts, as `reader` may see them; None reads everything.
 
-    def __init__(self, result: Result, reader: str | None = None) -> None:
+    With the run's `background` limits, tiers, guarantees and what earlier months left are told in full.
+    """
+
+    def __init__(
+        self, result: Result, reader: str | None = None, background: Background | None = None
+    ) -> None:
         self._result, self._reader = result, reader
         self._lines = {line.number: line for line in result.lines}
-        self._forms = AmountForms(result, reader)
+        self._forms = AmountForms(result, reader, background)
+
+    @property
+    def earlier_runs(self) -> tuple[EarlierRun, ...]:
+        """The runs of earlier months that the trees made so far rest on, in the order of their events."""
+        return tuple(run for _, run in sorted(self._forms.earlier_used.items()))
 
     def line(self, number: int) -> AmountExplained:
         """A line's amount.
@@ -58,7 +69,13 @@ class AmountTrees:
         return explained(line.amount, self._tree(f"line {number}", line.clause, line.amount.exact, form))
 
     def amount(
-        self, name: AmountName, *, party: str = "", site: str = "", before: Result | None = None
+        self,
+        name: AmountName,
+        *,
+        party: str = "",
+        site: str = "",
+        before: Result | None = None,
+        background_before: Background | None = None,
     ) -> AmountExplained:
         """An amount that is no line: a party's totals, the pool, a site's bill.
 
@@ -87,7 +104,7 @@ class AmountTrees:
                 "unknown_party", f"{party!r} has no amounts here; there are: {known}", place="party"
             )
         if name == "delta":
-            return self._delta(party, before)
+            return self._delta(party, before, background_before)
         if party not in self._result.entitlement:
             return self._left_out(f"{name} of {party}")
         form = Form()
@@ -115,7 +132,7 @@ class AmountTrees:
         nothing = Money.zero(self._result.currency)
         return explained(nothing, Branch(reference=name, label=name, exact="0", parts=(leaf,)))
 
-    def _delta(self, party: str, before: Result | None) -> AmountExplained:
+    def _delta(self, party: str, before: Result | None, background: Background | None) -> AmountExplained:
         name, through = f"delta of {party}", self._result.through
         amount = Money.zero(self._result.currency)
         parts: list[Leaf | Branch] = []
@@ -129,7 +146,7 @@ class AmountTrees:
             amount += now.amount
             parts.append(_ratio(now.tree, _ONE))
         if through is None and before is not None:
-            then = AmountTrees(before, self._reader).amount("payable", party=party)
+            then = AmountTrees(before, self._reader, background).amount("payable", party=party)
             amount -= then.amount
             parts.append(_ratio(then.tree, -_ONE, f"{then.tree.reference}, in the run before"))
         return explained(

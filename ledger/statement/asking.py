@@ -106,6 +106,22 @@ def taking_in_advance(lives: Iterable[Life], amount: Money) -> Life | None:
     return max(own, key=_due, default=None)
 
 
+def meant_otherwise(party: str, amount: Money, open_amounts: Iterable[Money]) -> str:
+    """Where nothing is open in a payment's direction and something in the other one: what its sign means, and
+    whether the other was meant; empty where that fits nothing. `open_amounts` are above zero to the party.
+
+    >>> meant_otherwise("host", Money(1000000, "CNY"), [Money(-1250000, "CNY")])
+    'above zero means that we paid it; what host paid us is below zero: did you mean -10000.00? '
+    """
+    if not any(one.currency == amount.currency and one.minor * amount.minor < 0 for one in open_amounts):
+        return ""
+    if amount.minor > 0:
+        sides = f"above zero means that we paid it; what {party} paid us is below zero"
+    else:
+        sides = f"below zero means that {party} paid it; what we paid is above zero"
+    return f"{sides}: did you mean {-amount}? "
+
+
 def gives_credit(life: Life) -> bool:
     """Whether more was paid than it asks for."""
     return life.item.is_advance

@@ -19,10 +19,10 @@ def held_back(life: Life, one: Dispute) -> str:
     if not about.minor:
         return f"{counts}: nothing of it can be frozen"
     if frozen == about:
-        return f"{counts}: all of it is frozen{_with_tax(life, one, frozen)}"
+        return f"{counts}: all of it is frozen{_with_tax(life, one, frozen)}{_paid(life, one)}"
     if frozen.minor:
         most = f"at most what is payable and not held already is frozen, {frozen}"
-        return f"{counts}: {most}{_with_tax(life, one, frozen)}"
+        return f"{counts}: {most}{_with_tax(life, one, frozen)}{_paid(life, one)}"
     if about.minor * payable.minor > 0:
         return f"{counts}: other disputes hold all of it already"
     return f"{counts}: it lessens that, and nothing more is frozen"
@@ -31,3 +31,8 @@ def held_back(life: Life, one: Dispute) -> str:
 def _with_tax(life: Life, one: Dispute, frozen: Money) -> str:
     whole = life.disputed_by(one.id)
     return "" if whole == frozen else f", with its tax {whole}"
+
+
+def _paid(life: Life, one: Dispute) -> str:
+    paid = life.paid_disputed - life.without(one.id).paid_disputed
+    return f"; {paid} of it is paid, and stays with the dispute until it ends" if paid.minor else ""

@@ -141,6 +141,12 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         """What of `disputed` would be free without the dispute of that name."""
         return self.disputed - self.without(name).disputed
 
+    @property
+    def paid_disputed(self) -> Money:
+        """What was paid of what the disputes hold back: it stays with their lines until they end, and is no
+        advance. Above zero the party received it (DOMAIN.md 3.10: pay first, dispute after)."""
+        return _within(self.settled - (self.due - self.frozen), self.frozen)
+
     def without(self, name: str) -> Life:
         """As it would stand without the dispute of that name."""
         return msgspec.structs.replace(self, disputes=tuple(one for one in self.disputes if one.id != name))
@@ -153,13 +159,13 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     def beyond(self, name: str) -> Money:
         """What of the payment of that id had nothing to settle here when it was recorded, signed as it is: it
-        is paid in advance. Zero of what is beside the amount, or pays back."""
+        is paid in advance. Zero of what is beside the amount, pays back, or pays what is disputed."""
         zero = Money.zero(self.amount.currency)
         number = next((at for at, one in enumerate(self.payments) if one.id == name), None)
         if number is None or self.payments[number].kind != "payment":
             return zero
         paid = self.payments[number].amount
-        item = msgspec.structs.replace(self, payments=self.payments[:number]).item
+        item = OpenItem(self.due, msgspec.structs.replace(self, payments=self.payments[:number]).settled)
         pays_back = item.due.minor * paid.minor < 0 or (item.is_advance and item.left.minor * paid.minor > 0)
         asked = item.left if item.asks else zero
         return zero if pays_back or abs(paid.minor) <= abs(asked.minor) else paid - asked
@@ -200,8 +206,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def item(self) -> OpenItem:
-        """What is open of it without what is disputed."""
-        return OpenItem(self.due - self.frozen, self.settled)
+        """What is open of it without what is disputed and not paid."""
+        return OpenItem(self.due - self.frozen + self.paid_disputed, self.settled)
 
     def _held_back(self, direction: Direction) -> Money:
         """What the disputes hold back of a side: at most the whole of it, and never more than nothing."""

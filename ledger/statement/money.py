@@ -10,6 +10,7 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.asking import meant_otherwise
 from ledger.statement.invoice import Invoice
 from ledger.statement.invoice_number import (
     InvoiceNumber,
@@ -175,7 +176,8 @@ class RecordPayment(_Money, frozen=True):
         """Raises:
         Refused: `statement_status`, `currency`, `exists`, `write_off` for a write-off on this way,
             `netting` for a netting and `credit` for a credit, which concern two statements at once,
-            `payment_side` for what goes the wrong way and pays nothing back."""
+            `payment_side` for what goes the wrong way and pays nothing back, `payment_disputed` for what
+            pays back what is disputed."""
         if self.payment.kind == "write_off":
             text = (
                 "a write-off is no payment: it states a reason and is recorded by itself, at once in a book"
@@ -193,20 +195,41 @@ class RecordPayment(_Money, frozen=True):
             and (state.settled + self.payment.amount).minor * state.due.minor < 0
         ):
             raise Refused("payment_side", self._side(state), place="amount")
+        if self.payment.kind == "payment":
+            self._check_disputed(state)
         return (recorded,)
+
+    def _check_disputed(self, life: Life) -> None:
+        """That money which is paid and disputed is not paid back before the dispute ends.
+
+        Raises:
+            Refused: `payment_disputed`.
+        """
+        held, asked = life.paid_disputed, self.payment.amount
+        beyond = life.item.left if life.item.is_advance else Money.zero(asked.currency)
+        if held.minor * asked.minor < 0 and abs(asked.minor) > abs(beyond.minor):
+            names = ", ".join(one.id for one in life.disputes if one.freezes)
+            size, free = (Money(abs(money.minor), money.currency) for money in (held, beyond))
+            raise Refused(
+                "payment_disputed",
+                f"{size} {size.currency} of what was paid is disputed ({names}) and waits until that is"
+                f" decided; {free} was paid beyond the statement and can be paid back",
+                place="amount",
+            )
 
     def _side(self, life: Life) -> str:
         """What is allowed in place of a payment that goes the wrong way."""
         currency = life.amount.currency
+        meant = meant_otherwise(self.key.party, self.payment.amount, [life.open_amount])
         if life.settled.minor * life.due.minor > 0:
             size, asked = (abs(money.minor) for money in (life.settled, self.payment.amount))
             who = f"{self.key.party} paid" if life.due.minor < 0 else f"was paid to {self.key.party}"
             back = Money(size, currency)
-            return f"{back} {currency} that {who} can be paid back, not {Money(asked, currency)}"
+            return f"{meant}{back} {currency} that {who} can be paid back, not {Money(asked, currency)}"
         owed = "above" if life.due.minor > 0 else "below"
         return (
-            f"{life.due} is due, so a payment is {owed} zero (to the party above, by it below); nothing was"
-            " paid that could be paid back"
+            f"{meant}{life.due} is due, so a payment is {owed} zero (to the party above, by it below);"
+            " nothing was paid that could be paid back"
         )
 
 

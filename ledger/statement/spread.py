@@ -15,6 +15,7 @@ import msgspec
 from ledger.netting import OpenStatement
 from ledger.quantity import Money
 from ledger.refusal import Refused
+from ledger.statement.asking import meant_otherwise
 from ledger.statement.issue import ISSUED, at
 from ledger.statement.life import Life, StatementKey
 from ledger.statement.money import PaymentRecorded, RecordPayment
@@ -41,6 +42,7 @@ def spread(
     Raises:
         Refused: `payment` for nothing; `payment_spread` where no statement asks for it.
     """
+    statements = tuple(statements)
     if not amount.minor:
         raise Refused("payment", "a payment is not zero", place="amount")
     asking = [
@@ -52,7 +54,9 @@ def spread(
         and one.open.minor * amount.minor > 0
     ]
     if not asking:
-        text = f"{nothing_due(party, amount)}{in_advance(advance, amount)}"
+        others = [one.open for one in statements if one.key.party == party and not one.advance]
+        meant = meant_otherwise(party, amount, others)
+        text = f"{meant}{nothing_due(party, amount)}{in_advance(advance, amount)}"
         raise Refused("payment_spread", text, place="party")
     left, sign = abs(amount.minor), 1 if amount.minor > 0 else -1
     parts: list[PaidPart] = []

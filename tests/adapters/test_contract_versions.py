@@ -118,7 +118,7 @@ def test_an_end_before_settled_months_takes_them_back(bench: Bench) -> None:
     register(bench, until(date(2026, 8, 11)))
     chain = answered(bench, JULY)
     assert [(str(one.result.month), one.kind, one.causes) for one in chain.runs] == [
-        ("2026-07", "correction 1", ("retroactive_amendment",)),
+        ("2026-07", "initial", ()),
         ("2026-08", "correction 1", ("retroactive_amendment",)),
         ("2026-09", "correction 1", ("retroactive_amendment",)),
     ]
@@ -132,7 +132,7 @@ def test_an_end_before_settled_months_takes_them_back(bench: Bench) -> None:
     assert correction.delta == {party: -money for party, money in original.result.payable.items()}
     assert correction.classes == ("data_error",)
     again = answered(bench, JULY)
-    assert [one.recorded for one in again.runs] == [False], "nothing changed since"
+    assert [one.recorded for one in again.runs] == [False, False, False], "nothing changed since"
     assert [one.recorded for one in answered(bench, SEPTEMBER).runs] == [False]
 
     fresh = founded(type(bench)(bench.nats, bench.postgres))
@@ -241,3 +241,35 @@ def test_nothing_is_settled_before_its_days_are_over(bench: Bench) -> None:
     assert "days up to 2026-09-29 provisionally" in running.reason
     assert "none of its days is over on 2026-09-01" in refused(date(2026, 9, 1)).reason
     assert refused(date(2026, 9, 14), date(2026, 9, 14)).code == "through"
+
+
+def test_a_version_that_changes_later_months_corrects_no_earlier_one(bench: Bench) -> None:
+    """Nothing of July is in force otherwise: an empty correction would have to be reviewed and issued."""
+    metered(bench)
+    settle(bench, JULY, AUGUST, SEPTEMBER)
+    ending = EarlyTermination(
+        on=date(2026, 9, 16), evidence="notice", payer="operator", schedule=(), unpaid_hurdle="lapses"
+    )
+    register(bench, msgspec.structs.replace(WHOLE, clauses=(*WHOLE.clauses, ending)))
+    chain = answered(bench, JULY)
+    assert [(str(one.result.month), one.kind, one.recorded) for one in chain.runs] == [
+        ("2026-07", "initial", False),
+        ("2026-08", "initial", False),
+        ("2026-09", "correction 1", True),
+    ]
+    register(bench, msgspec.structs.replace(WHOLE, clauses=(*WHOLE.clauses, ending), title="Another name"))
+    assert [one.kind for one in answered(bench, JULY).runs] == [
+        "correction 1",
+        "correction 1",
+        "correction 2",
+    ]
+
+
+def test_another_position_of_the_owner_is_a_correction_though_no_amount_changes(bench: Bench) -> None:
+    """Whether the pool is the owner's revenue stands in the contract alone, and is posted from the run."""
+    metered(bench)
+    settle(bench, JULY)
+    other = "net" if WHOLE.owner_position == "gross" else "gross"
+    register(bench, msgspec.structs.replace(WHOLE, owner_position=other))
+    (again,) = answered(bench, JULY).runs
+    assert (again.kind, again.recorded) == ("correction 1", True)

@@ -548,3 +548,11 @@ def test_the_schema_describes_the_files_that_parse() -> None:
     assert set(written["required"]) <= set(tomllib.loads(S1)) <= set(written["properties"])
     for reference in re.findall(r"#/\$defs/([^'\"]+)", str(schema)):
         assert reference in definitions
+
+
+def test_no_file_states_that_a_contract_is_withdrawn() -> None:
+    text = (EXAMPLES / "eaas-s1.toml").read_text(encoding="utf-8")
+    with pytest.raises(Refused, match="line 1, withdrawn") as caught:
+        contract_file.parse('withdrawn = "never signed"\n' + text)
+    assert caught.value.code == "field_unknown"
+    assert "withdrawn" not in str(contract_file.json_schema())

@@ -14,7 +14,12 @@ from ledger.unstated import OptionalPart, optional_parts
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "contracts"
 FILES = sorted(EXAMPLES.glob("*.toml"))
-OPTIONAL = {one.name: one.default for one in msgspec.structs.fields(Contract) if not one.required}
+OPTIONAL = {
+    one.name: one.default
+    for one in msgspec.structs.fields(Contract)
+    if not one.required and one.name != "withdrawn"
+}
+"""Withdrawing a contract states that it is withdrawn, and no file."""
 
 
 def example(name: str) -> Contract:

@@ -10,7 +10,18 @@ import pytest
 
 from ledger.effective import Period, extended
 from ledger.refusal import Refused
-from tests.adapters.desk.desk_book import CLOSES, DAY, DAY_AHEAD, MARKET, MW, OPEN, POLICY, bid, market
+from tests.adapters.desk.desk_book import (
+    CLOSES,
+    DAY,
+    DAY_AHEAD,
+    MARKET,
+    MW,
+    OPEN,
+    POLICY,
+    bid,
+    market,
+    submitted,
+)
 from tests.adapters.desk.pure_desk import PureDesk, furnished
 from trading.bid_life import Standing
 from trading.clearing import Award, Clearing
@@ -161,6 +172,55 @@ def test_a_refused_bid_that_stands_after_all_is_bound_and_counted_again() -> Non
     assert (bound(desk, 72), used(desk)) == (2 * MW, 500_000)
 
 
+def test_what_the_market_has_is_not_refused_by_a_person() -> None:
+    """Its power would be free, and sold once more."""
+    desk = furnished()
+    first = offer(desk, {72: 2 * MW})
+    assert code_of(lambda: refuse(desk, first)) == "bid_status", "never sent"
+    send(desk, first)
+    acknowledge(desk, first)
+    assert code_of(lambda: refuse(desk, first)) == "bid_status"
+    desk.ask_withdrawal("b1", "wrong day", command_id="w", actor="anna")
+    assert code_of(lambda: refuse(desk, first)) == "bid_status"
+    assert bound(desk, 72) == 2 * MW
+
+
+def test_a_person_acknowledges_what_was_sent_under_the_one_reference_that_it_has() -> None:
+    desk = furnished()
+    first = offer(desk, {72: MW})
+    desk.ask_withdrawal("b1", "wrong day", command_id="w", actor="anna")
+    assert code_of(lambda: acknowledge(desk, first, sent=False)) == "bid_status", "never sent"
+    second = offer(desk, {72: MW})
+    send(desk, second)
+    acknowledge(desk, second, sent=False)
+    other = AcknowledgeBid("b1", second, "R9")
+    assert code_of(lambda: desk.acknowledge(other, command_id="other", actor="anna")) == "reference"
+    assert standing(desk).reference == f"R{second}"
+
+
+def test_a_person_does_not_put_back_what_was_refused() -> None:
+    desk = furnished()
+    first = offer(desk, {72: MW})
+    send(desk, first)
+    refuse(desk, first)
+    assert code_of(lambda: acknowledge(desk, first, sent=False)) == "bid_status"
+    assert bound(desk, 72) == 0
+
+
+def test_what_the_market_has_after_all_conflicts_with_what_was_sold_since() -> None:
+    """A person said no while it was on its way; drp then sold S1's 1 MW of it."""
+    desk = furnished()
+    first = offer(desk, {72: 2 * MW})
+    send(desk, first)
+    refuse(desk, first)
+    submitted(desk, bid("d1", unit="drp", schedule=SMALL | {72: 2 * MW}))
+    acknowledge(desk, first)
+    found = standing(desk).conflict
+    assert found is not None
+    assert (found.up_w[72], max(found.down_w), found.beside) == (MW, 0, ("d1",))
+    assert (standing(desk).status, bound(desk, 72)) == ("acknowledged", 2 * MW)
+
+
 def test_a_wish_to_have_it_back_outlives_the_answer_to_its_sending() -> None:
     desk = furnished()
     first = offer(desk, {72: MW})
@@ -170,7 +230,7 @@ def test_a_wish_to_have_it_back_outlives_the_answer_to_its_sending() -> None:
     assert code == "bid_status"
     acknowledge(desk, first)
     assert (standing(desk).status, standing(desk).reference) == ("withdrawing", "R1")
-    desk.acknowledge(AcknowledgeBid("b1", first, "kept"), command_id="kept", actor="anna")
+    desk.acknowledge(AcknowledgeBid("b1", first, f"R{first}"), command_id="kept", actor="anna")
     assert standing(desk).status == "acknowledged", "a person or the market says that it stays"
 
 
@@ -288,7 +348,7 @@ def test_two_answers_about_one_revision_leave_nothing_bound_that_does_not_stand(
         return asked(*given, **how)  # type: ignore[arg-type]
 
     door.execute_all = meanwhile  # type: ignore[method-assign, assignment]
-    assert code_of(lambda: refuse(desk, second)) == "conflict"
+    assert code_of(lambda: refuse(desk, second)) == "bid_status"
     assert (standing(desk).status, bound(desk, 72), bound(desk, 73)) == ("acknowledged", 0, MW)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.effective import Period, extended
 from ledger.refusal import Refused
-from tests.adapters.desk.desk_book import CLOSES, DAY, DAY_AHEAD, MARKET, OPEN, market
+from tests.adapters.desk.desk_book import CLOSES, DAY, DAY_AHEAD, MARKET, market
 from trading.clearing import Award, Clearing, ClearingState, RecordClearing, clearing_id
 
 AT = datetime(2026, 9, 2, 10, tzinfo=UTC)
@@ -60,9 +60,21 @@ def test_a_run_by_hand_was_not_published_later_than_now_and_the_margin() -> None
 
 
 def test_a_run_by_hand_waits_for_the_gate() -> None:
-    early = clearing(published=OPEN)
+    early = clearing(published=CLOSES)
     assert by_hand(early, CLOSES - timedelta(seconds=1)) == "clearing_gate day"
     assert by_hand(early, CLOSES) == ""
+
+
+def test_a_run_by_hand_was_published_after_the_gate_and_names_what_was_read() -> None:
+    assert by_hand(clearing(published=CLOSES - timedelta(seconds=1))) == "clearing_gate published"
+    assert by_hand(clearing(published=CLOSES)) == ""
+    for digest in ("a" * 63, "A" * 64, "g" * 64, "0" * 65):
+        assert by_hand(clearing(source_sha256=digest)) == "digest source_sha256"
+
+
+def test_energy_by_whichever_way_is_priced_within_the_floor_and_the_cap() -> None:
+    assert code_of(clearing(price_u=(1_500_001,) * 96)) == "price_limit"
+    assert recorded(clearing(price_u=(1_500_000,) * 96))
 
 
 def test_energy_by_hand_is_priced_within_the_floor_and_the_cap() -> None:

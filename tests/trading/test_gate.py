@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from ledger.refusal import Refused
 from tests.trading.market_samples import DAY, PRODUCT, berlin, example, market, product
-from trading.gate import Gate, gate_of
+from trading import market_file
+from trading.gate import Gate, first_of, gate_of
 from trading.moment import DayMoment, IntervalMoment, Moment
 
+ROOT = Path(__file__).parents[2]
 WORKING_EVE = product(
     gate_opens=DayMoment(days_before=3, at="09:00", working_days=True),
     gate_closes=DayMoment(days_before=1, at="12:00", working_days=True),
@@ -203,3 +206,18 @@ def test_no_bid_is_late_or_early_by_the_true_clock(margin_s: int, micros: int, w
         assert at_the_edge, "nothing is refused that no clock within the margin makes late or early"
     else:
         assert gate.opens <= true < gate.closes
+
+
+@pytest.mark.parametrize("name", ["jiangsu_demand_response", "zhejiang_demand_response"])
+def test_each_shipped_product_tells_its_first_interval_with_a_gate(name: str) -> None:
+    known = market_file.parse((ROOT / f"examples/markets/{name}.toml").read_bytes())
+    firsts = {one.id: first_of(known, one, date(2026, 9, 3)) for one in known.products}
+    assert 0 in firsts.values()
+    later = {one: first for one, first in firsts.items() if first}
+    assert later, "one product's gate at midnight would close before it opens"
+    for one, first in later.items():
+        product = known.product(one)
+        gate_of(known, product, date(2026, 9, 3), first)
+        with pytest.raises(Refused):
+            gate_of(known, product, date(2026, 9, 3), first - 1)
+        assert first_of(known, product, date(2026, 9, 3), first + 1) == first + 1

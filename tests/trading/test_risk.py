@@ -96,6 +96,16 @@ def test_the_switch_is_pulled_by_one_and_put_back_by_another() -> None:
     assert code_of(lambda: ResumeTrading("bert", "on").decide(event.apply(state), {})) == "kill_switch"
 
 
+def test_nobody_who_stopped_it_puts_it_back_and_all_reasons_stay() -> None:
+    state = stopped("bert", stopped("anna"))
+    for name in ("anna", "bert"):
+        assert code_of(lambda name=name: ResumeTrading(name, "on").decide(state, {})) == "four_eyes"
+    with pytest.raises(Refused, match=r"anna stopped trading: look; bert stopped trading: look"):
+        check_running(state)
+    (event,) = ResumeTrading("carl", "on").decide(state, {})
+    assert event.apply(state) == Desk()
+
+
 def test_each_pull_is_one_of_its_own() -> None:
     """The same words at another time are another stop: what stands is asked back again."""
     first = stopped()

@@ -1,4 +1,4 @@
-"""LightGBM: trees over slots, of lags relative to the last weeks' level, kinds of days and inputs."""
+"""LightGBM: trees over hours, of lags relative to the last weeks' level, kinds of days and inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from dispatch.forecasts.day_table import Values
+from dispatch.forecasts.hours import in_slots, of_hours
 from dispatch.forecasts.past import SEASON_DAYS, Past, column_means
 from dispatch.forecasts.prediction import LEVELS, Prediction, monotone
 
@@ -36,8 +37,9 @@ class BoostedTrees(msgspec.Struct, frozen=True):
             past.last - timedelta(days=_WINDOW_DAYS - 1),
             past.days.first + timedelta(days=lead + SEASON_DAYS // 2),
         )
-        x, means, scale = _features(past, first, past.last, lead)
-        y = ((past.days.between(first, past.last) - means) / scale).ravel()
+        hours = of_hours(past)
+        x, means, scale = _features(hours, first, past.last, lead)
+        y = ((hours.days.between(first, past.last) - means) / scale).ravel()
         known = ~np.isnan(y)
         data = lightgbm.Dataset(
             x[known], np.arcsinh(np.clip(y[known], -8.0, 8.0)), params=_SETTINGS, free_raw_data=False
@@ -55,16 +57,17 @@ class BoostedTreesFit(msgspec.Struct, frozen=True, eq=False):
 
     def predict(self, past: Past, first: date, last: date) -> Prediction:
         """See `Fitted.predict`."""
-        x, means, scale = _features(past, first, last, self.lead)
+        x, means, scale = _features(of_hours(past), first, last, self.lead)
         found = [
             means + scale * np.sinh(tree.predict(x, num_threads=1)).reshape(means.shape)
             for tree in self.trees
         ]
-        return Prediction(found[0], monotone(np.array(found[1:])))
+        slots = in_slots(np.array(found), past, first, last, self.lead)
+        return Prediction(slots[0], monotone(slots[1:]))
 
 
 def _features(past: Past, first: date, last: date, lead: int) -> tuple[Values, Values, Values]:
-    """A row a slot of a day, the days' usual profile, and what distances from it are measured in."""
+    """A row an hour of a day, the days' usual profile, and what distances from it are measured in."""
     means, spread = past.levels(first, last, lead)
     level = means.mean(axis=1)
     scale = spread[:, None]

@@ -1,4 +1,4 @@
-"""LEAR-style: for each slot of the day a linear model of many lags, of which the Lasso keeps a few."""
+"""LEAR-style: for each hour of the day a linear model of many lags, of which the Lasso keeps a few."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from dispatch.forecasts.day_table import DayTable, Values
+from dispatch.forecasts.hours import in_slots, of_hours
 from dispatch.forecasts.past import SEASON_DAYS, Past, by_hour, column_means
 from dispatch.forecasts.prediction import Prediction
 
@@ -16,12 +17,15 @@ _WINDOW_DAYS: Final = 364
 _DAYS_MIN: Final = 42
 _PENALTIES: Final = (0.5, 0.3, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02)
 """Parts of the penalty that keeps nothing."""
+_RIDGE: Final = 1e-3
+"""Of a feature's variance: features that are the same share their weight."""
+_STEPS_MAX: Final = 2000
 
 
 class Lear(msgspec.Struct, frozen=True):
-    """Forecasts how far each slot will be from its usual value, in asinh of the weeks' spread.
+    """Forecasts how far each hour will be from its usual value, in asinh of the weeks' spread.
 
-    So what the lags do not tell stays as usual, and spikes weigh less. One penalty for all slots: the one
+    So what the lags do not tell stays as usual, and spikes weigh less. One penalty for all hours: the one
     that best foretells the shape of the days in the window's last fifth, for the shape is what storage
     earns from. After the LEAR of Lago, Marcjasz, De Schutter and Weron, 2021.
     """
@@ -31,16 +35,17 @@ class Lear(msgspec.Struct, frozen=True):
 
     def fit(self, past: Past, lead: int) -> LearFit:
         """See `Member.fit`."""
+        hours = of_hours(past)
         have = (past.last - past.days.first).days + 1 - lead - SEASON_DAYS // 2
         window = min(_WINDOW_DAYS, have)
         first = past.last - timedelta(days=window - 1)
-        inputs = {name: _usual(table, past.last) for name, table in past.inputs.items()}
-        x, usual, scale = _features(past, first, past.last, lead, inputs)
+        inputs = {name: _usual(table, past.last) for name, table in hours.inputs.items()}
+        x, usual, scale = _features(hours, first, past.last, lead, inputs)
         mean, deviation = x.mean(axis=0), x.std(axis=0)
         deviation = np.where(deviation > 1e-6, deviation, 1.0)
         x = (x - mean) / deviation
-        actual = past.days.between(first, past.last)
-        off = np.arcsinh(np.clip((actual - usual) / scale, -6.0, 6.0))
+        off = hours.days.between(first, past.last) - usual
+        off = np.arcsinh(np.clip(off / scale, -6.0, 6.0))
         constant = np.nan_to_num(column_means(off))
         # A slot that is not known is as usual: it then bends no weight.
         off = np.nan_to_num(off - constant)
@@ -52,7 +57,8 @@ class Lear(msgspec.Struct, frozen=True):
         fit = LearFit(lead, inputs, mean, deviation, weights, constant, np.zeros((0, past.days.slots)))
         shown = min(window, 2 * SEASON_DAYS)
         expected = fit.expected(past, past.last - timedelta(days=shown - 1), past.last)
-        return msgspec.structs.replace(fit, errors=actual[-shown:] - expected)
+        actual = past.days.between(past.last - timedelta(days=shown - 1), past.last)
+        return msgspec.structs.replace(fit, errors=actual - expected)
 
 
 class LearFit(msgspec.Struct, frozen=True, eq=False):
@@ -73,24 +79,39 @@ class LearFit(msgspec.Struct, frozen=True, eq=False):
 
     def expected(self, past: Past, first: date, last: date) -> Values:
         """Days x slots."""
-        x, usual, scale = _features(past, first, last, self.lead, self.inputs)
+        x, usual, scale = _features(of_hours(past), first, last, self.lead, self.inputs)
         off = (x - self.mean) / self.deviation @ self.weights + self.constant
-        return usual + scale * np.sinh(np.clip(off, -2.5, 2.5))
+        return in_slots(usual + scale * np.sinh(np.clip(off, -2.5, 2.5)), past, first, last, self.lead)
 
 
 def _path(x: Values, y: Values) -> Values:
-    """Weights by feature, slot and penalty."""
-    from sklearn.linear_model import lasso_path
+    """Weights by feature, hour and penalty: the Lasso's exact path, which ends after finitely many steps.
+
+    (Least angle regression; Efron, Hastie, Johnstone and Tibshirani, 2004. Coordinate descent need not
+    converge where features hardly differ.)
+    """
+    from sklearn.linear_model import lars_path_gram
 
     found = np.zeros((x.shape[1], y.shape[1], len(_PENALTIES)))
-    gram = x.T @ x
-    for slot in range(y.shape[1]):
-        xy = x.T @ y[:, slot]
+    gram = x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1])
+    for hour in range(y.shape[1]):
+        xy = x.T @ y[:, hour]
         most = float(np.abs(xy).max()) / len(x)
         if most > 1e-9:
-            given = {"alphas": most * np.array(_PENALTIES), "precompute": gram, "Xy": xy}
-            found[:, slot] = lasso_path(x, y[:, slot], **given, tol=1e-3, max_iter=5000)[1]
+            wanted = most * np.array(_PENALTIES)
+            least = float(wanted[-1])
+            at, _, weights = lars_path_gram(
+                Xy=xy, Gram=gram, n_samples=len(x), alpha_min=least, max_iter=_STEPS_MAX, method="lasso"
+            )
+            found[:, hour] = _between(wanted, at, weights)
     return found
+
+
+def _between(wanted: Values, at: Values, weights: Values) -> Values:
+    """The weights of a path at penalties: it is straight between those at which it turns, which fall."""
+    after = np.clip(np.searchsorted(-at, -wanted), 1, len(at) - 1)
+    part = np.clip((at[after - 1] - wanted) / (at[after - 1] - at[after]), 0.0, 1.0)
+    return np.asarray(weights[:, after - 1] * (1 - part) + weights[:, after] * part)
 
 
 def _features(

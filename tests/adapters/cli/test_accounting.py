@@ -55,6 +55,10 @@ def test_vouchers_of_a_month_balance(run: Terminal, tmp_path: Path) -> None:
     assert sums == dict.fromkeys(map(str, range(7, 7 + len(sums))), 0)
     assert told.startswith(f"{len(sums)} voucher")
     assert sums
+    assert "归属月份 2026-08" in text, "the profile's language"
+    english = tmp_path / "english.csv"
+    run(*VOUCHERS, str(MAPPING), "--out", str(english), "--language", "en")
+    assert "origin month 2026-08" in english.read_bytes().decode("utf-8-sig")
 
 
 def test_vouchers_are_refused_whole_where_something_is_not_mapped(run: Terminal, tmp_path: Path) -> None:

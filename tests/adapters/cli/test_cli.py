@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,6 +137,8 @@ def test_readings_of_the_future_are_refused(demo: Path, tmp_path: Path) -> None:
 def test_a_backup_restores_to_an_equal_book(demo: Path, tmp_path: Path) -> None:
     file = tmp_path / "demo.backup"
     assert wattledger(demo, "backup", str(file)).returncode == 0
+    shutil.copytree(demo / "checkpoints", tmp_path / "other" / "checkpoints")
+    shutil.copy(demo / "log.key", tmp_path / "other")
     restored = wattledger(tmp_path / "other", "restore", str(file))
     assert "57 events restored" in restored.stdout, restored.stderr
     assert wattledger(tmp_path / "other", "statement", "2026-08").stdout == GOLDEN.read_text(encoding="utf-8")

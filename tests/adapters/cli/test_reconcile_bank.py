@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.founded import book_of
 from adapters.queries import lives
+from ledger.quantity import Money
 from tests.adapters.cli.terminal import Terminal
 from tests.adapters.cli.test_payments_once import pay
 from tests.adapters.cli.test_payments_once import run as issued_twice
@@ -40,6 +41,13 @@ def under(lines: list[str], title: str) -> list[str]:
     start = lines.index(title) + 1
     end = next((at for at in range(start, len(lines)) if not lines[at].startswith("  ")), len(lines))
     return lines[start:end]
+
+
+def open_of(bench: Bench) -> list[Money]:
+    """What the host owes by each run, those due first first."""
+    with bench.database.reading(bench.book) as connection:
+        own = [one for one in lives.page(connection, 1 << 62) if one.key.party == HOST]
+    return [-one.open_amount for one in sorted(own, key=lambda one: one.key.run)]
 
 
 def test_a_booking_is_recorded_or_still_to_be_or_differs(run: Terminal, tmp_path: Path) -> None:
@@ -77,3 +85,25 @@ def test_what_is_open_is_owed_by_or_to_others(run: Terminal, bench: Bench, tmp_p
     )
     assert any(f"_{HOST}_1 " in line for line in still)
     assert not any(f"_{owner}_" in line for line in still)
+
+
+def test_what_is_to_be_recorded_is_listed_until_it_is(run: Terminal, bench: Bench, tmp_path: Path) -> None:
+    """Run again the file says the same; recorded, under the bank's reference or another, it is no more."""
+    owed = open_of(bench)
+    rows = (f"2026-09-02,{owed[0]},B1,Factory", f"2026-09-03,{owed[1]},B2,Factory")
+    first = compared(run, tmp_path, *rows)
+    title = "Pays what is open, not recorded yet"
+    listed = under(first, title)
+    assert len(listed) == 2, first
+    again = compared(run, tmp_path, *rows)
+    assert under(again, title) == listed
+    assert not any("Matched in an earlier file" in line for line in again)
+
+    pay(run, "B1", f"-{owed[0]}", "--on", "2026-09-01")
+    third = compared(run, tmp_path, *rows)
+    assert [line.split("(")[1][:2] for line in under(third, title)] == ["B2"]
+    assert [line.split("(")[1][:2] for line in under(third, "Recorded")] == ["B1"]
+    pay(run, "by-another-name", f"-{owed[1]}", "--on", "2026-09-01")
+    last = compared(run, tmp_path, *rows)
+    assert title not in last
+    assert [" ".join(line.split()[:-1]) for line in last[1:2]] == ["Matched in an earlier file 2"]

@@ -37,7 +37,7 @@ def test_the_report_shows_each_figure_with_its_formula(book: Path) -> None:
     assert "100 * net_per_year / capital" in out
     assert "capital = 6,300,000.00 CNY" in out
     assert "Availability, weighted by kWh: -\n      not stated: unavailable time of S2, S3, S4" in out
-    assert "Revenue per kWh: each site alone" in out
+    assert "Revenue per kWh of capacity: each site alone" in out
     one = wattledger(book, "report", "2026-08", "--site", "S1", "--language", "en").stdout
     assert "Availability, weighted by kWh: 99.53 %" in one
 

@@ -221,6 +221,7 @@ def test_a_replacement_binds_both_until_the_market_has_it(bench: Bench) -> None:
     held = day_of(desk).of("b1")
     assert held is not None
     assert (held.up_w[73], held.up_w[74]) == (MW, 2 * MW)
+    desk.send("b1", second, command_id="send-2", actor="gateway")
     desk.refuse("b1", second, "closed for maintenance", command_id="no", actor="gateway")
     held = day_of(desk).of("b1")
     assert held is not None

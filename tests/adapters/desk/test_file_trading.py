@@ -201,6 +201,53 @@ def test_of_a_result_that_is_not_good_nothing_is_stored(opened: Opened, apart: P
     assert floor.outcomes(1) == ["cleared"]
 
 
+def test_a_result_that_cannot_be_recorded_makes_room_for_the_right_one(opened: Opened, apart: Path) -> None:
+    """More than was offered, an offer that was never made, a price beyond the cap: each told at once."""
+    files = opened(PROFILE, apart)
+    floor = files.floor
+    good = cleared(files)
+    name = f"result_day_ahead_{floor.day}_run1.csv"
+    for data, code in (
+        (good.replace(b",1.000000\n", b",9.000000\n"), "award_beyond_bid"),
+        (good.replace(b"600.000", b"1500.001"), "price_limit"),
+        (foreign(good), "clearing_file"),
+    ):
+        assert data != good
+        files.publish(name, data)
+        floor.later(15)
+        [line] = floor.turn(floor.another())
+        assert f"refused ({code})" in line
+        assert floor.cleared is None
+    assert not list((files.kept / "taken").iterdir())
+    files.publish(name, good)
+    floor.later(15)
+    assert floor.outcomes(1) == ["cleared"]
+    assert len(list((files.kept / "refused").glob("*.csv"))) == 3
+
+
+def foreign(good: bytes) -> bytes:
+    """Of an offer that was not sent from here."""
+    head, *rows = good.decode().splitlines()
+    at = head.removeprefix("\ufeff").split(",").index("申报版本")
+    cells = [row.split(",") for row in rows]
+    return "".join(
+        f"{line}\n" for line in (head, *(",".join([*row[:at], "7", *row[at + 1 :]]) for row in cells))
+    ).encode()
+
+
+def test_bad_files_do_not_hold_up_a_good_one(opened: Opened, apart: Path) -> None:
+    files = opened(PROFILE, apart)
+    floor = files.floor
+    good = cleared(files)
+    for delivery in range(2, 17):
+        files.publish(f"result_day_ahead_{floor.day}_run1_d{delivery}.csv", b"cut" * delivery)
+    files.publish(f"result_day_ahead_{floor.day}_run1_d99.csv", good)
+    lines = floor.turn()
+    assert [line.partition(": ")[2].split(" (")[0] for line in lines] == ["refused", "cleared"]
+    assert "run1_d16.csv" in lines[0]
+    assert len(list((files.kept / "refused").glob("*.txt"))) == 15
+
+
 def test_a_result_is_taken_once_however_often_it_comes(opened: Opened, apart: Path) -> None:
     files = opened(PROFILE, apart)
     floor = files.floor

@@ -182,6 +182,14 @@ class BidLives(RuleBasedStateMachine):
             expected.add("bid_empty")
         if known is not None and known.award is not None:
             expected.add("bid_status")
+        if known is not None:
+            before = self.desk.bids()[name]
+            stands = before.standing
+            is_open = stands is None or (
+                stands.status in LIVE - {"withdrawing"} and stands.draft.revision == number
+            )
+            if before.draft.digest == bid.digest and is_open:
+                expected.add("bid_exists")
         if self.door.now >= CLOSES - timedelta(seconds=2):
             expected.add("gate_closed")
         done = self.ask(lambda key: self.desk.draft(bid, revision=number, command_id=key, actor=by), expected)
@@ -379,12 +387,17 @@ class BidLives(RuleBasedStateMachine):
         number, desk = newest.number, self.desk
         allowed: dict[str, set[str]] = {
             "yes": LIVE - {"submitted"},
-            "no": set(LIVE),
+            "no": {"sending", "uncertain"},
             "lost": {"sending", "uncertain"},
             "not there": {"sending", "uncertain"},
             "given back": {"withdrawing"},
             "expired": {"submitted"},
         }
+        standing = self.desk.bids()[name].standing
+        assert standing is not None
+        if status == "withdrawing":
+            allowed["yes"] -= set() if standing.sent_at else {"withdrawing"}
+            allowed["no"] |= set() if standing.reference else {"withdrawing"}
         expected = set() if status in allowed[told] else {"bid_status"}
         if told == "expired" and self.door.now < CLOSES - timedelta(seconds=2):
             expected.add("gate_open")

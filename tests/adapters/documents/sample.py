@@ -66,6 +66,24 @@ _NS = {"s": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
 _REFERENCE = re.compile(r"\$?([A-Z]+)\$?(\d+)")
 
 
+_ANYWHERE = re.compile(r"(?:(?:'[^']*'|\w+)!)?\$?[A-Z]+\$?\d+")
+
+
+def _closes_early(inside: str) -> bool:
+    """Whether what looks like one call is several."""
+    depth = 0
+    for letter in inside:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth < 0:
+            return True
+    return False
+
+
+def _half_away(value: Fraction, digits: Fraction) -> Fraction:
+    scaled = abs(value) * 10 ** int(digits) + Fraction(1, 2)
+    return Fraction(scaled.__floor__(), 10 ** int(digits)) * (1 if value >= 0 else -1)
+
+
 class Workbook:
     """The cells of an XLSX file, and a second, smaller spreadsheet that computes their formulas."""
 
@@ -118,7 +136,7 @@ class Workbook:
 
     def _computed(self, sheet: str, formula: str) -> Fraction:
         call = re.fullmatch(r"(SUMIF|SUM|ROUND)\((.*)\)", formula)
-        if call is None:
+        if call is None or _closes_early(call[2]):
             return self._arithmetic(sheet, formula)
         match call[1], call[2].split(","):
             case "SUM", [span]:
@@ -133,9 +151,10 @@ class Workbook:
         raise AssertionError(formula)
 
     def _arithmetic(self, sheet: str, text: str) -> Fraction:
-        cells = _REFERENCE.sub(lambda found: f"v('{found[0]}')", text)
+        cells = _ANYWHERE.sub(lambda found: f"v({found[0]!r})", text)
         numbers = re.sub(r"(?<![\w'.])(\d+(?:\.\d+)?)(?![\w'.])", r"F('\1')", cells)
-        return Fraction(eval(numbers, {"F": Fraction, "v": lambda at: Fraction(self._cell(sheet, at))}))
+        known = {"F": Fraction, "v": lambda at: Fraction(self._cell(sheet, at)), "ROUND": _half_away}
+        return Fraction(eval(numbers, known))
 
     def _cell(self, sheet: str, reference: str) -> Fraction | str:
         name, _, address = reference.rpartition("!")

@@ -21,6 +21,7 @@ SOURCES: Final = (
     "ledger/settlement/attribution.py",
     "ledger/settlement/behind_the_meter.py",
     "ledger/settlement/bill_terms.py",
+    "ledger/settlement/clause_terms.py",
     "ledger/settlement/direct_form.py",
     "ledger/settlement/ended.py",
     "ledger/settlement/provisional.py",
@@ -181,6 +182,12 @@ SAMPLES: Final[dict[str, str]] = {
         " contracts divide it"
     ),
     "{} on {}": "the balance as if returned on 2026-08-31",
+    "return left unpaid": "return left unpaid 2026-01",
+    "minimum left unpaid": "minimum left unpaid 2026-01",
+    "losses not recovered yet": "losses not recovered yet 2026-01",
+    "due for": "due for 2026-01",
+    "pool of": "pool of 2026-01",
+    "divided in the year before": "divided in the year before 2026-01",
     "{}capital paid in by this party": "not stated: capital paid in by this party",
     "net_per_year = {} x {} / {} settled months, the party's entitlement": (
         "net_per_year = 12 x 3.00 / 3 settled months, the party's entitlement"
@@ -246,8 +253,8 @@ SAMPLES: Final[dict[str, str]] = {
         "present value of costs = capital + operating cost of each year - residual; a year's energy = 12 x"
         " the month's"
     ),
-    "of the party's own capital and entitlements, each in its year; the balance as if returned": (
-        "of the party's own capital and entitlements, each in its year; the balance as if returned on"
+    "of the party's own capital and entitlements, each on its day; the balance as if returned": (
+        "of the party's own capital and entitlements, each on its day; the balance as if returned on"
         " 2026-08-31"
     ),
 }

@@ -12,6 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from adapters.documents.language import LANGUAGES, Language
+from adapters.documents.readable import readable_exact
 from adapters.documents.statement_pdf import statement_page, statement_pdf, statement_pdfs
 from adapters.documents.typesetting import Typesetters
 from tests.adapters.documents.sample import document, long_document, pdf_pages
@@ -38,7 +39,7 @@ def test_a_chinese_statement_shows_every_number_of_it() -> None:
         assert word in text, word
     for line in one.statement.lines:
         assert f"{line.amount.minor / 100:,.2f}" in text
-        assert line.rounding in text
+        assert readable_exact(line.rounding) in text
     for number in ("42,000.123kWh", "1.144372", "48,063.764757756", "33,337.49", "-71.40"):
         assert number in text, number
     assert one.statement.inputs_digest in text

@@ -106,6 +106,7 @@ def test_markets_are_checked_published_and_versioned(desk: Api) -> None:
     assert closes("2026-09-01") == (2, "2026-08-31T02:00:00Z")
     assert closes("2026-09-01", as_of=second["sequence"] - 1) == (1, "2026-08-31T03:00:00Z")
     problem(desk.get("/v1/markets/shandong_spot/gates/2025-12-31"), 422, "market_gap", "day")
+    assert desk.get("/v1/markets/shandong_spot/gates/2026-02-30").status_code == 400, "no such day"
     problem(desk.get("/v1/markets/nowhere/gates/2026-09-01"), 404, "unknown_market", "name")
     problem(desk.get("/v1/markets/nowhere"), 404, "unknown_market", "name")
     problem(desk.get("/v1/markets/shandong_spot/gates/2026-09-01?first=96"), 422, "bid_intervals", "first")
@@ -201,6 +202,7 @@ def test_the_use_of_limits_is_that_of_the_bids_and_ends_with_them(desk: Api) -> 
     ), "2 MWh charged and 2 MWh discharged"
     assert (used["money"]["value"], used["money"]["used"], used["money"]["day"]) == (MARKET, "600", f"{DAY}")
     assert used["money"]["bids"] == ["b1"]
+    stored(desk.post("/v1/bids/b1/send", {"revision": revision}, "anna"))
     stored(desk.post("/v1/bids/b1/refuse", {"revision": revision, "reason": "no licence"}, "anna"))
     desk.wait()
     assert desk.get("/v1/desk").json()["limits"] == []

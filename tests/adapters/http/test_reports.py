@@ -55,7 +55,7 @@ def rows(body: dict[str, Any], dimension: str) -> dict[str, str]:
 
 def test_nothing_that_nobody_stated_is_invented(settled: Api) -> None:
     found = kpis(report(settled))
-    for name in ("availability", "co2_avoided", "simple_return", "irr", "lcoe", "cost_per_kwh"):
+    for name in ("availability", "co2_avoided", "simple_return", "irr", "lcoe", "cost_per_kwh_capacity"):
         assert found[name]["value"] is None, name
         assert found[name]["note"].startswith("not stated: "), name
 
@@ -76,7 +76,9 @@ def test_the_report_is_the_settlement_s_streams_and_the_meters_energy(settled: A
     found = kpis(body)
     assert Fraction(found["equivalent_cycles"]["value"]) == Fraction(discharged, 500_000)
     assert Fraction(found["round_trip_efficiency"]["value"]) == Fraction(100 * discharged, charged)
-    assert Fraction(found["revenue_per_kwh"]["value"]) == Fraction(body["total"]) * 1000 / discharged
+    assert (
+        Fraction(found["revenue_per_kwh_discharged"]["value"]) == Fraction(body["total"]) * 1000 / discharged
+    )
 
 
 def test_what_is_stated_becomes_key_figures(settled: Api) -> None:
@@ -168,16 +170,16 @@ def test_a_partners_key_figures_are_of_what_it_may_see(settled: Api) -> None:
     found, whole = kpis(body), kpis(report(settled, site="S1"))
     for name in ("equivalent_cycles", "round_trip_efficiency", "bill_saving"):
         assert found[name] == whole[name], name
-    per_kwh = Fraction(found["revenue_per_kwh"]["value"])
-    assert per_kwh / Fraction(whole["revenue_per_kwh"]["value"]) == Fraction(body["total"]) / Fraction(
-        report(settled, site="S1")["total"]
-    )
+    per_kwh = Fraction(found["revenue_per_kwh_discharged"]["value"])
+    assert per_kwh / Fraction(whole["revenue_per_kwh_discharged"]["value"]) == Fraction(
+        body["total"]
+    ) / Fraction(report(settled, site="S1")["total"])
     for name in ("simple_return", "payback", "irr"):
         assert (found[name]["value"], found[name]["note"]) == (
             None,
             "not stated: capital paid in by this party",
         )
-    assert not {"npv", "lcoe", "cost_per_kwh"} & found.keys()
+    assert not {"npv", "lcoe", "cost_per_kwh_capacity"} & found.keys()
     assert "100 * discharged / charged" in found["round_trip_efficiency"]["formula"]
     figures = {row["key"]: row["amount"] for row in body["figures"]}
     bills = settled.get("/v1/settlements/eaas-s1/2026-08", "finance").json()["settlement"]["bills"]

@@ -11,7 +11,24 @@ import pytest
 from adapters.webhooks import dead_letters
 from adapters.webhooks.dead_letters import DeadLetter
 from adapters.webhooks.signing_keys import SigningKeys
+from ledger.trading_unit import RegisterTradingUnit
+from tests.adapters import sample
+from tests.adapters.desk.desk_book import market, unit
 from tests.adapters.http.conftest import Api, problem
+from trading.published_market import PublishMarket
+
+
+def furnish_desk(api: Api) -> None:
+    """A market and a unit of it."""
+    commands: list[object] = [
+        sample.register_party(),
+        PublishMarket(sample.FROM_2026, market()),
+        *(sample.register_site(site) for site in ("S1", "S2")),
+        RegisterTradingUnit(sample.FROM_2026, unit()),
+    ]
+    for number, command in enumerate(commands):
+        api.bench.door.execute(command, command_id=f"desk-{number}", actor="anna")  # type: ignore[arg-type]
+
 
 URL = "https://desk.example/told"
 
@@ -46,11 +63,17 @@ def test_a_secret_is_shown_once_and_signs(api: Api) -> None:
 
 
 def test_a_webhook_is_listed_stopped_and_told_again(api: Api) -> None:
+    wanted = {"id": "desk", "url": URL, "markets": ["shandong"], "units": ["vpp"]}
+    problem(api.post("/v1/webhooks", wanted), 422, "unknown_market", "market")
+    furnish_desk(api)
+    problem(api.post("/v1/webhooks", wanted | {"units": ["vp"]}), 422, "unknown_trading_unit", "trading_unit")
     registered(api, markets=["shandong"], units=["vpp"])
     [item] = api.get("/v1/webhooks", "market_desk").json()["items"]
     assert (item["id"], item["url"], item["markets"], item["units"]) == ("desk", URL, ["shandong"], ["vpp"])
     assert (item["stopped"], item["told_to"], item["last_error"]) == (False, None, "")
     replay = api.post("/v1/webhooks/desk/replay", {"after": 1}, "market_desk")
+    ahead = api.post("/v1/webhooks/desk/replay", {"after": 99_999}, "market_desk")
+    problem(ahead, 422, "live_ahead", "after")
     assert (replay.status_code, replay.json()["aggregate"]) == (201, "webhook.desk")
     assert api.post("/v1/webhooks/desk/stop", {"reason": "moved"}).status_code == 201
     api.wait()

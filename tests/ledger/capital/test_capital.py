@@ -21,7 +21,8 @@ from ledger.capital.entry import (
     InKindContribution,
     StruckEntry,
 )
-from ledger.capital.party_return import party_return, yearly
+from ledger.capital.party_return import OVER_DAYS, party_return
+from ledger.capital.party_statement import party_capital
 from ledger.capital.record import CapitalRecorded, RecordCapital
 from ledger.clauses.facts import MonthFacts
 from ledger.contract import Contract
@@ -207,17 +208,51 @@ def test_entries_are_recorded_for_parties_of_the_contract() -> None:
 # Return
 
 
-def test_a_party_s_return_is_of_its_own_flows() -> None:
-    """100 paid in, 10 in the first year and 110 at the end of the second: 10 %."""
+def flow(on: date, amount: str) -> CashFlow:
+    return CashFlow(on, yuan(amount))
+
+
+def test_a_party_s_return_is_of_its_own_flows_on_their_days() -> None:
+    """100 paid in on a day and 110 received 365 days later: 10 %; the same after 730 days: its root."""
     flows = accounts(cash("host", "100.00")).cash_flows("host")
-    received = (CashFlow(JUL_1, yuan("10.00")), CashFlow(date(2028, 1, 1), yuan("110.00")))
-    assert yearly([*received, *flows]) == [-100, 10, 110]
-    assert party_return([*flows, *received]).shown(6) == "0.100000"
-    assert yearly([*flows, CashFlow(date(2027, 1, 2), yuan("1.00"))]) == [-100, 0, 1]
-    for wrong, code in (([], "cash_flows"), ([*flows, CashFlow(JUL_1, Money(1, "USD"))], "currency")):
-        with pytest.raises(Refused) as refused:
-            yearly(wrong)
-        assert refused.value.code == code
+    year = party_return([flow(date(2027, 1, 1), "110.00"), *flows])
+    assert (year.shown(6), year.unit) == ("0.100000", "1/year")
+    two = party_return([*flows, flow(date(2028, 1, 1), "110.00")])
+    assert two.shown(6) == "0.048809", "1.1 ** 0.5 - 1"
+    early = party_return([*flows, flow(JUL_1, "10.00"), flow(date(2028, 1, 1), "100.00")])
+    late = party_return([*flows, flow(date(2027, 12, 1), "10.00"), flow(date(2028, 1, 1), "100.00")])
+    assert early.value > late.value, "money that came earlier is worth more"
+    assert "d / 365" in year.formula
+
+
+def test_less_than_a_year_has_the_return_of_its_days_and_no_yearly_rate() -> None:
+    """17 of 100 are back after a quarter: 83 % are lost so far, which is no rate a year."""
+    flows = accounts(cash("host", "100.00")).cash_flows("host")
+    lost = party_return([*flows, flow(date(2026, 4, 1), "17.00")])
+    assert (lost.shown(4), lost.unit) == ("-0.8300", OVER_DAYS)
+    assert "over 90 days, not a year" in lost.formula
+    (shown,) = party_capital(accounts(cash("host", "100.00")), {}, date(2026, 4, 1))
+    assert shown.return_with_balance.days == 90
+    assert shown.return_with_balance.answer is not None
+    assert shown.return_with_balance.answer.value == 0
+
+
+@pytest.mark.parametrize(
+    ("flows", "code"),
+    [
+        ([], "cash_flows"),
+        ([CashFlow(JAN_1, yuan("-100.00")), CashFlow(JUL_1, Money(1, "USD"))], "currency"),
+        ([CashFlow(JAN_1, yuan("100.00")), CashFlow(JUL_1, yuan("-1.00"))], "cash_flows"),
+        ([CashFlow(JAN_1, yuan("-100.00")), CashFlow(JAN_1, yuan("1.00"))], "irr_not_unique"),
+        ([CashFlow(JAN_1, yuan("-1.00")), CashFlow(JAN_1, yuan("1.00"))], "cash_flows"),
+        ([CashFlow(JAN_1, yuan("-100.00")), CashFlow(JUL_1, yuan("-1.00"))], "irr_not_unique"),
+        ([CashFlow(JAN_1, yuan("-0.01")), CashFlow(JUL_1, yuan("99999999.00"))], "irr_range"),
+    ],
+)
+def test_flows_without_one_rate_say_so(flows: list[CashFlow], code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        party_return(flows)
+    assert refused.value.code == code
 
 
 @settings(max_examples=80)

@@ -74,7 +74,7 @@ def every() -> list[Kpi]:
         bill_saving(cny("100.00"), cny("85.00")),
         simple_return(cny("1.00"), cny("6.50")),
         payback(cny("6.50"), cny("1.00")),
-        per_kwh("revenue_per_kwh", cny("900.00"), 20_000_000),
+        per_kwh("revenue_per_kwh_capacity", cny("900.00"), 20_000_000),
         *(co2_avoided(energy, factors("china_national"), method) for method in methods),
         comparison.alone,
         comparison.change,
@@ -150,7 +150,7 @@ def test_overlapping_factors_are_refused_with_their_place() -> None:
         bill_saving(cny("0.00"), cny("1.00")),
         payback(cny("100.00"), cny("-1.00")),
         simple_return(cny("1.00"), cny("0.00")),
-        per_kwh("cost_per_kwh", cny("1.00"), 0),
+        per_kwh("cost_per_kwh_capacity", cny("1.00"), 0),
         round_trip_efficiency(0, 0, None),
         round_trip_efficiency(10, 100, 100),
         co2_avoided([], factors("china_national"), "net_of_charging"),
@@ -172,10 +172,10 @@ def test_an_efficiency_with_what_stayed_in_the_storage() -> None:
 def test_aggregated_against_alone() -> None:
     """DOMAIN.md 2.1 Q16: 2.5 times the revenue, weighted by kWh."""
     alone = [
-        Standalone("S1", 1_000, per_kwh("revenue_per_kwh", cny("100.00"), 1_000)),
-        Standalone("S2", 3_000, per_kwh("revenue_per_kwh", cny("900.00"), 3_000)),
+        Standalone("S1", 1_000, per_kwh("revenue_per_kwh_capacity", cny("100.00"), 1_000)),
+        Standalone("S2", 3_000, per_kwh("revenue_per_kwh_capacity", cny("900.00"), 3_000)),
     ]
-    found = compare(alone, per_kwh("revenue_per_kwh", cny("2500.00"), 4_000))
+    found = compare(alone, per_kwh("revenue_per_kwh_capacity", cny("2500.00"), 4_000))
     assert found.alone.exact == Fraction(100 * 1 + 300 * 3, 4)
     assert (found.multiple.value, found.change.value) == ("2.5", "150")
 

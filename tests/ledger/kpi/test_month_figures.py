@@ -74,7 +74,7 @@ def test_every_figure_by_hand() -> None:
     assert shown["equivalent_cycles"] == "20.6667"
     assert shown["round_trip_efficiency"] == "88.5714"
     assert shown["co2_avoided"] == "-4000.0000"
-    assert found["revenue_per_kwh"].exact == Fraction(200, 62_000)
+    assert found["revenue_per_kwh_discharged"].exact == Fraction(200, 62_000)
     assert shown["simple_return"] == "88.5000"
     assert found["payback"].exact == Fraction(2000, 1770)
     npv = Fraction(-2000) + 1770 / Fraction(11, 10) + 1370 / Fraction(121, 100)
@@ -120,7 +120,7 @@ def test_a_missing_reading_or_silence_about_a_site_leaves_no_value() -> None:
     assert found["availability"].note == "not stated: unavailable time of S2"
     for name in ("equivalent_cycles", "round_trip_efficiency", "co2_avoided"):
         assert (found[name].value, found[name].note) == (None, "readings are missing: S2")
-    assert "revenue_per_kwh" not in found
+    assert "revenue_per_kwh_discharged" not in found
     assert found["lcoe"].value is None
     assert found["irr"].value is not None, "money does not need the readings"
 
@@ -160,7 +160,7 @@ def test_without_an_entry_power_nothing_is_invented() -> None:
     lines = [stream(1, "spot", "S1", "h", Fraction(1))]
     found = aggregation((S1, S2), lines, None)
     assert found.compared == ()
-    assert [kpi.name for kpi in found.missing] == ["aggregated_multiple", "cost_per_kwh"]
+    assert [kpi.name for kpi in found.missing] == ["aggregated_multiple", "cost_per_kwh_capacity"]
     behind = aggregation((S1, S2), [stream(1, "arbitrage", "S1", "h", Fraction(1))], None)
     assert [one.multiple.exact for one in behind.compared] == [1], "without markets it is the same"
 

@@ -39,7 +39,7 @@ def test_own_money_over_own_energy_and_own_capital() -> None:
     """1 000 yuan over 9 936 kWh; 12 x 3 000 / 3 = 12 000 a year on 100 000: 12 %, 8 1/3 years."""
     capital = own_capital([ACCOUNTS], "investor", AUGUST)
     found = named(partner_figures(AUGUST, [SITE], RECEIVED, capital, Stated()))
-    assert found["revenue_per_kwh"].exact == Fraction(1000, 9936)
+    assert found["revenue_per_kwh_discharged"].exact == Fraction(1000, 9936)
     assert found["equivalent_cycles"].exact == Fraction(9936, 500)
     assert found["round_trip_efficiency"].exact == 92
     assert found["availability"].exact == 100
@@ -50,12 +50,13 @@ def test_own_money_over_own_energy_and_own_capital() -> None:
 
 
 def test_the_rate_counts_own_flows_and_the_balance_as_if_returned() -> None:
-    """100 000 paid on 2025-08-31; within the year 3 000 and the balance: 103 000 a year later, 3 %."""
+    """100 000 paid on 2025-08-31; 1 000 on each of the last three months' ends, the balance 365 days later:
+    a little above 3 %, because two of them came early."""
     accounts = CapitalAccounts("CNY", (paid("investor", "100000.00", date(2025, 8, 31)),))
     found = named(
         partner_figures(AUGUST, [], RECEIVED, own_capital([accounts], "investor", AUGUST), Stated())
     )
-    assert found["irr"].rounded(4) == "3.0000"
+    assert found["irr"].rounded(4) == "3.0076"
     assert [(one.name, one.value) for one in found["irr"].inputs] == [
         ("paid_in", "100000"),
         ("entitled", "3000"),
@@ -92,9 +93,9 @@ def test_nothing_that_the_party_may_not_see_or_nobody_stated_has_a_value() -> No
 
 def test_a_site_with_missing_readings_gives_no_money_per_kwh() -> None:
     found = named(partner_figures(AUGUST, [SITE._replace(charge_wh=None)], RECEIVED, None, Stated()))
-    assert "revenue_per_kwh" in found, "the discharge is known"
+    assert "revenue_per_kwh_discharged" in found, "the discharge is known"
     found = named(partner_figures(AUGUST, [SITE._replace(discharge_wh=None)], RECEIVED, None, Stated()))
-    assert "revenue_per_kwh" not in found
+    assert "revenue_per_kwh_discharged" not in found
     assert found["equivalent_cycles"].note == "readings are missing: S1"
 
 

@@ -261,7 +261,7 @@ def test_what_of_a_payment_is_in_advance() -> None:
     life = does(issued(), paid(4000), paid(6100, "b2"), paid(5, "b3"), paid(-100, "b4"))
     assert [life.beyond(f"b{number}").minor for number in range(1, 6)] == [0, 100, 5, 0, 0]
     frozen = does(issued(), dispute(1), dispute(2, 3, name="d2"), paid(300))
-    assert frozen.beyond("b1") == cny(300), "nothing is asked for of what is disputed"
+    assert (frozen.beyond("b1"), frozen.paid_disputed) == (cny(0), cny(300)), "it pays what is disputed"
     charge = RecordPayment(KEY, Payment(id="x", on=ISSUED, amount=cny(50), kind="bank_charge"))
     assert does(life, charge).beyond("x") == cny(0)
 
@@ -469,7 +469,12 @@ def test_amount_is_always_what_is_open_frozen_and_settled(steps: list[tuple[str,
                 if value == "rejected":
                     del frozen[waiting]
         except Refused as error:
-            assert error.code == ("payment_side" if kind == "pay" else "line_disputed")
-            assert kind != "pay" or settled + value < 0, "nothing but what was paid is paid back"
-    assert life.open_amount == cny(10000 - settled - sum(frozen.values()))
-    assert life.open_amount + life.frozen + life.settled == life.amount
+            assert error.code in (
+                {"payment_side", "payment_disputed"} if kind == "pay" else {"line_disputed"}
+            )
+            back = settled + value < (max(settled, 10000) if error.code == "payment_disputed" else 0)
+            assert kind != "pay" or back, "nothing but what was paid, and is not disputed, is paid back"
+    held = min(max(settled - 10000 + sum(frozen.values()), 0), sum(frozen.values()))
+    assert life.paid_disputed == cny(held)
+    assert life.open_amount == cny(10000 - settled - sum(frozen.values()) + held)
+    assert life.open_amount + life.frozen - life.paid_disputed + life.settled == life.amount

@@ -1,0 +1,53 @@
+"""Whether a month that was settled would be settled the same under a newer version of its contract."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from adapters.front_door import FrontDoor
+from ledger.contract import Contract
+from ledger.effective import History
+from ledger.settlement.inputs import contract_digest
+from ledger.settlement.result import Result
+from ledger.settlement.run import Runs
+
+_SEEN_IN_THE_RESULT: Final = frozenset({"effective_to", "clauses", "capital_cost"})
+"""Terms that change a settled month only through what the run says."""
+_NOT_SETTLED_FROM: Final = frozenset({"statement_terms", "run_calendar", "forbidden_streams"})
+
+
+def changes_nothing(door: FrontDoor, result: Result, run: int) -> bool:
+    """Whether `result` differs from `run` of its month in the contract's version alone, and says the same.
+
+    Such as a version that changes later months: what is in force in this one did not change, and there is
+    nothing to correct. The run is the one of the stream, not the row.
+    """
+    runs = door.state(f"settlement.{result.contract}_{result.month}")
+    found = [one.result for one in runs.runs if one.number == run] if isinstance(runs, Runs) else []
+    if not found or _other_inputs(found[0]) != _other_inputs(result):
+        return False
+    history = door.state(f"contract.{result.contract}")
+    if not isinstance(history, History):
+        return False
+    documents: dict[str, Contract] = {contract_digest(one.document): one.document for one in history.versions}
+    before, now = (documents.get(one.inputs["contract"]) for one in (found[0], result))
+    if before is None or now is None or _other_terms(now) != _other_terms(before):
+        return False
+    return _without(found[0]) == _without(result)
+
+
+def _other_inputs(result: Result) -> dict[str, str]:
+    return {part: digest for part, digest in result.inputs.items() if part != "contract"}
+
+
+def _without(result: Result) -> Result:
+    """The result without what names the contract's version, and without the events that it rests on: the
+    digests of those are compared."""
+    return msgspec.structs.replace(result, position=0, inputs_digest="", inputs={}, sources=())
+
+
+def _other_terms(contract: Contract) -> dict[str, object]:
+    left_out = _SEEN_IN_THE_RESULT | _NOT_SETTLED_FROM
+    return {name: value for name, value in msgspec.structs.asdict(contract).items() if name not in left_out}

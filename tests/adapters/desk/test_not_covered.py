@@ -1,0 +1,71 @@
+"""What stands, and no longer fits the unit, is told: an envelope cut later, awards without their charging."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from adapters.desk.unit_results import unit_positions
+from adapters.queries.unit_day import UnitDayAnswer, unit_day
+from tests.adapters.conftest import Bench
+from tests.adapters.desk.desk_book import CLOSES, DAY, ENVELOPE, MARKET, MW, UNIT, bid, furnish, submitted
+from trading.clearing import Award, Clearing
+from trading.commitment import StateDayEnvelope
+from trading.envelope import DayEnvelope
+from trading.market_answer import AcknowledgeBid
+
+
+def read(bench: Bench) -> UnitDayAnswer:
+    position = bench.project()
+    with bench.database.reading(bench.book) as connection:
+        return unit_day(connection, position, UNIT, DAY)
+
+
+def test_an_envelope_that_is_cut_later_leaves_bids_not_covered(bench: Bench) -> None:
+    """1 MW each way stands and 0.4 MW are left: 0.6 MW lack in 8 quarter-hours each way, 1.2 MWh each; of the
+    stored energy nothing."""
+    desk = furnish(bench)
+    submitted(desk, bid())
+    assert (read(bench).cover, read(bench).short) == ("covered", None)
+    cut = msgspec.structs.replace(ENVELOPE, discharge_w=400_000, charge_w=400_000)
+    command = StateDayEnvelope(UNIT, DAY, DayEnvelope(limits=cut))
+    bench.door.execute(command, command_id="cut", actor="ops")
+    found = read(bench)
+    assert found.cover == "not_covered"
+    assert found.short is not None
+    assert found.short.beside == ("b1",)
+    assert {n for n, power in enumerate(found.short.up_w) if power} == set(range(72, 80))
+    assert {n for n, power in enumerate(found.short.down_w) if power} == set(range(8, 16))
+    assert ({*found.short.up_w}, {*found.short.down_w}) == ({0, 600_000}, {0, 600_000})
+    with bench.database.reading(bench.book) as connection:
+        [day] = unit_positions(connection, bench.book, found.position, UNIT, DAY, DAY)
+    assert day.not_covered is not None
+    assert (day.not_covered.beside, day.not_covered.imbalance) == (("b1",), "3600"), "2.4 MWh at 1500"
+
+
+def test_an_award_without_its_charging_is_not_covered(bench: Bench) -> None:
+    """2 MWh are sold and none bought: 2.105264 MWh of the storage, which has 0.8 above its floor."""
+    desk = furnish(bench)
+    revision = submitted(desk, bid())
+    desk.send("b1", revision, command_id="send", actor="gateway")
+    desk.acknowledge(AcknowledgeBid("b1", revision, "R"), command_id="ack", actor="gateway")
+    bench.now = CLOSES
+    award = Award(bid="b1", power_w=tuple(MW if 72 <= n < 80 else 0 for n in range(96)))
+    run = Clearing(
+        market=MARKET,
+        product="day_ahead",
+        day=DAY,
+        run="1",
+        published=datetime(2026, 9, 2, 9, tzinfo=UTC),
+        price_u=(400_000,) * 96,
+        awards=(award,),
+        source="c.csv",
+        source_sha256="0" * 64,
+    )
+    bench.project()
+    desk.record_clearing(run, command_id="run", actor="gateway")
+    found = read(bench)
+    assert found.cover == "not_covered"
+    assert found.short is not None
+    assert (max(found.short.up_w), max(found.short.down_w), found.short.energy_wh) == (0, 0, 1_305_264)
