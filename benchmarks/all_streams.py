@@ -20,7 +20,7 @@ from adapters.settling import Settled, settle_month
 from benchmarks import portfolio
 from benchmarks.figure import Figure, median_ratio, seconds_and
 from benchmarks.portfolio import BEFORE, INTERVALS, Whole
-from benchmarks.rig import MONTH, Book, Rig
+from benchmarks.rig import MONTH, PROJECTED_WITHIN_S, Book, Rig
 from ledger.settlement.settle import check_line
 from ledger.signed_contract import RegisterContract
 from ledger.stored_energy import Stored, tag
@@ -31,8 +31,6 @@ _EPOCH_TO_READINGS_S: Final = int((portfolio.READ_FROM - _EPOCH).total_seconds()
 _SIGNATURE_BYTES: Final = 19
 _ROW_BYTES: Final = 38
 _MEMORY_MIB_MAX: Final = 1024
-_PROJECTED_WITHIN_S: Final = 600.0
-"""Before the clock runs; on a machine that does other things too it takes minutes."""
 _MICRO: Final = 10**6
 
 Sums = dict[tuple[str, str], Fraction]
@@ -73,7 +71,7 @@ def settled(book: Book, tariff: Tariff, number: int) -> _Round:
     """Sites a second, ours and bare; both find the same money for every site and stream."""
     if number:
         _amend_contracts(book, number)
-    book.projector().catch_up(_PROJECTED_WITHIN_S)
+    book.projector().catch_up(PROJECTED_WITHIN_S)
     bare = [seconds_and(lambda: bare_sums(book, tariff)) for _ in range(2)]
     _forget_peak_memory()
     taken, runs = seconds_and(lambda: settle_month(book.door, book.database, MONTH, actor="bench").runs)

@@ -12,7 +12,7 @@ from adapters.front_door import Wish
 from adapters.settling import settle_month
 from benchmarks import portfolio
 from benchmarks.figure import Figure, seconds
-from benchmarks.rig import MONTH, Book, Rig
+from benchmarks.rig import MONTH, PROJECTED_WITHIN_S, Book, Rig
 from ledger.meter_import import RecordReadings
 from ledger.readings import run_of
 
@@ -27,9 +27,9 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
     sites, rounds = (100, 3) if quick else (1000, 5)
     book = rig.book()
     portfolio.found(book, sites)
-    book.projector().catch_up()
+    book.projector().catch_up(PROJECTED_WITHIN_S)
     settle_month(book.door, book.database, MONTH, actor="bench")
-    book.projector().catch_up()
+    book.projector().catch_up(PROJECTED_WITHIN_S)
     taken = statistics.median(seconds(partial(corrected, book, number)) for number in range(rounds))
     book.close()
     name = (
@@ -45,7 +45,7 @@ def corrected(book: Book, number: int) -> None:
     run = run_of(f"M{_SITE}", "charge", start, 900, day, "A")
     revision = RecordReadings(f"M{_SITE}", "2026-08", "revised", (run,))
     book.execute_all([Wish(revision, f"revision-{number}")])
-    book.projector().catch_up()
+    book.projector().catch_up(PROJECTED_WITHIN_S)
     (done,) = settle_month(book.door, book.database, MONTH, actor="bench", contracts=[_CONTRACT]).runs
     assert (done.recorded, done.run) == (True, number + 2)
-    book.projector().catch_up()
+    book.projector().catch_up(PROJECTED_WITHIN_S)
