@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -50,8 +50,10 @@ class Wording:
     def phrase(self, text: str) -> str:
         """A note, rule or warning as the ledger wrote it, in Chinese where a pattern knows it, or knows what
         stands between its semicolons."""
-        if self.language == "en" or not text:
-            return text
+        return text if self.language == "en" or not text else _said(text)
+
+    def say(self, text: str) -> str:
+        """As `phrase`, in Chinese, whatever was said before."""
         for phrase in _phrases():
             found = phrase.pattern.fullmatch(text)
             if found is not None:
@@ -77,6 +79,13 @@ class Wording:
 
     def _word(self, word: str) -> str:
         return _words().get(word) or self.code(word)
+
+
+@lru_cache(maxsize=4096)
+def _said(text: str) -> str:
+    """A statement says the same of each line, and most statements what others say: no need to look through
+    all patterns again."""
+    return Wording("zh").say(text)
 
 
 class _Phrase(NamedTuple):

@@ -68,21 +68,26 @@ class ChartRow(NamedTuple):
     permille: int
 
 
-def chart_rows(breakdown: Breakdown, total: Money, words: Wording) -> list[ChartRow]:
-    """A breakdown's rows as bars; months have no share of the total."""
+def chart_rows(breakdown: Breakdown, total: Money | None, words: Wording) -> list[ChartRow]:
+    """A breakdown's rows as bars; months have no share of the total, and where there is none nothing has."""
     largest = max((abs(row.amount.minor) for row in breakdown.rows), default=0)
-    shared = breakdown.dimension != "month" and total.minor > 0
+    whole = total if total is not None and total.minor > 0 and breakdown.dimension != "month" else None
     return [
         ChartRow(
             row_label(breakdown.dimension, row.key, words),
             row.amount,
-            _percent(row.amount, total) if shared else "",
+            "" if whole is None else _percent(row.amount, whole),
             round_half_away(row.amount.exact / Money(largest, row.amount.currency).exact * _LONGEST)
             if largest
             else 0,
         )
         for row in breakdown.rows
     ]
+
+
+def one_total(report: RevenueReport) -> Money | None:
+    """None where the report's money stands on two bases."""
+    return None if report.basis == "mixed" else report.total
 
 
 def row_label(dimension: Dimension, key: str, words: Wording) -> str:

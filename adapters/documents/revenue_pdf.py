@@ -15,6 +15,7 @@ from adapters.documents.revenue_document import (
     figures,
     kpi_value,
     named_kpis,
+    one_total,
     shares,
 )
 from adapters.documents.typesetting import Page, typeset
@@ -85,7 +86,7 @@ def _worth(breakdown: Breakdown) -> bool:
 
 
 def _chart(breakdown: Breakdown, report: RevenueReport, words: Wording) -> Mapping[str, object]:
-    rows = chart_rows(breakdown, report.total, words)
+    rows = chart_rows(breakdown, one_total(report), words)
     upright = breakdown.dimension == "month"
     return {
         "heading": words.label("heading", breakdown.dimension),

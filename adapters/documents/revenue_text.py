@@ -16,6 +16,7 @@ from adapters.documents.revenue_document import (
     figures,
     kpi_value,
     named_kpis,
+    one_total,
     shares,
 )
 from ledger.clauses.flow import grouped
@@ -50,7 +51,7 @@ def _lines(document: RevenueDocument, words: Wording) -> Iterator[str]:
     for breakdown in report.breakdowns:
         if breakdown.rows:
             yield words.label("heading", breakdown.dimension)
-        for row in chart_rows(breakdown, report.total, words):
+        for row in chart_rows(breakdown, one_total(report), words):
             yield f"{_row(row.label, str(row.amount))}  {row.share}".rstrip()
     kpis = named_kpis(report, words)
     if kpis:

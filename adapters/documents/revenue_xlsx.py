@@ -15,6 +15,7 @@ from adapters.documents.revenue_document import (
     facts,
     figures,
     named_kpis,
+    one_total,
     shares,
 )
 from adapters.documents.spreadsheet import Cell, Formula, Number, Sheet, Spreadsheet, Styled, here
@@ -76,16 +77,17 @@ def _write_front(sheet: Sheet, document: RevenueDocument, words: Wording) -> Non
 def _write_breakdown(
     book: Spreadsheet, sheet: Sheet, breakdown: Breakdown, report: RevenueReport, words: Wording
 ) -> None:
-    """The rows, their sum but for months, and a chart beside them."""
+    """The rows, their sum but for months and for contracts of two bases, and a chart beside them."""
     names = ("item", "code", "amount", "share", "amount_text")
     sheet.head(*(words.label("column", name) for name in names))
-    rows = chart_rows(breakdown, report.total, words)
+    rows = chart_rows(breakdown, one_total(report), words)
     total_row = 1 + len(rows)
     by_month = breakdown.dimension == "month"
+    summed = not by_month and report.basis != "mixed"
     for row, shown in zip(breakdown.rows, rows, strict=True):
-        share = None if by_month else _share(sheet.row, total_row, row.amount.exact, report.total.exact)
+        share = None if not summed else _share(sheet.row, total_row, row.amount.exact, report.total.exact)
         sheet.add(shown.label, row.key, Number(row.amount.exact, "money"), share, str(row.amount))
-    if not by_month:
+    if summed:
         formula = f"=SUM({here(1, 2)}:{here(total_row - 1, 2)})"
         total = Formula(formula, report.total.exact, "heavy_money")
         sheet.add(Styled(words.label("total", "total"), "heavy"), None, total, None, str(report.total))

@@ -72,7 +72,15 @@ class CapitalHurdle(Terms, frozen=True, kw_only=True, tag="capital_hurdle"):
         outcome = self.apply(flow)
         price = portion(self.annual_rate, "annual_rate") / 12 * flow.months(self.proration)
         due: Told = tuple(
-            (Fraction(1), Product(f"return due on the capital of {party}", balance, flow.currency, price))
+            (
+                Fraction(1),
+                Product(
+                    f"return due on the capital of {party} at {self.annual_rate} a year",
+                    balance,
+                    flow.currency,
+                    price,
+                ),
+            )
             for party, text in (flow.facts.capital or {}).items()
             if (balance := Fraction(text))
         )

@@ -64,7 +64,8 @@ class Hurdle(Divided, frozen=True, kw_only=True, tag="hurdle"):
         """The return due where the pool pays it, else all that reached the clause."""
         outcome = self.apply(flow)
         price = portion(self.annual_rate, "annual_rate") / 12 * flow.months(self.proration)
-        due = stated(flow, "return due on capital", amount(self.capital, "capital"), price)
+        label = f"return due on capital at {self.annual_rate} a year"
+        due = stated(flow, label, amount(self.capital, "capital"), price)
         if self.carry_forward and isinstance(flow.carried, HurdleUnpaid):
             due += left_before("return left unpaid", flow.carried.amount.minor, flow)
         told = REACHED if outcome.taken == flow.remaining else due

@@ -11,6 +11,7 @@ import pytest
 from adapters.documents.language import LANGUAGES, Language, Wording
 from adapters.documents.revenue_document import RevenueDocument, chart_rows
 from adapters.documents.revenue_pdf import revenue_page, revenue_pdf
+from adapters.documents.revenue_text import revenue_text
 from adapters.documents.revenue_xlsx import revenue_xlsx
 from ledger.appraisal.finance import internal_rate
 from ledger.kpi.economy import appraised, payback
@@ -131,3 +132,16 @@ def test_a_provisional_report_says_so() -> None:
     report = site_report([run(kind="provisional")], "S1", AUGUST)
     assert all("暂估" in page for page in pdf_pages(revenue_pdf([document(report)], "zh")))
     assert "暂估" in Workbook(revenue_xlsx(document(report), "zh")).everything
+
+
+def test_contracts_of_two_bases_are_shown_without_a_sum() -> None:
+    """A partner's tax-inclusive and tax-exclusive contracts: neither text nor workbook adds them up."""
+    runs = (run(), run("c-two", site="S2", host="host-two"))
+    own = [one for each in runs for one in statements(each, 7) if one.party == "owner-one"]
+    mixed = partner_report(own, AUGUST, split_bases={"c-one": "tax_inclusive", "c-two": "tax_exclusive"})
+    report = RevenueDocument(report=mixed, recorded_at=RECORDED, issuer="issuer")
+    text = revenue_text(report, "en")
+    assert "contracts with and without tax, not added up: c-one with tax; c-two without tax" in text
+    assert f"{mixed.total.minor / 100:,.2f}" not in text
+    book = Workbook(revenue_xlsx(report, "en"))
+    assert "Total" not in book.column("By contract", "A")

@@ -78,7 +78,7 @@ def entitlement(book: Workbook) -> Fraction:
 @pytest.mark.parametrize(
     ("clauses", "label", "to"),
     [
-        ([HURDLE, LOSS, RemainderSplit(shares=HALVES)], "return due on capital", 4_200_000),
+        ([HURDLE, LOSS, RemainderSplit(shares=HALVES)], "return due on capital at 7% a year", 4_200_000),
         ([LOSS, TIERS], "bound of bracket 1", 60_000),
         ([GUARANTEE], "guaranteed to date, 2 of 12 months", 2_400_000),
         ([LOSS, FLOOR], "minimum of a", 30_000),

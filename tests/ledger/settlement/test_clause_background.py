@@ -124,7 +124,7 @@ def test_a_hurdle_is_capital_times_rate_and_what_months_left_unpaid() -> None:
     kinds = {row[0] for row in rows(told(*months[0], "hurdle", "a"))}
     assert kinds == {"event", "rounding"}, "the pool is less than what is due"
     assert sorted(rows(told(*months[1], "hurdle", "a"))) == [
-        ("clause", "", "return due on capital", "4080000 x 7/1200", "1/3"),
+        ("clause", "", "return due on capital at 7% a year", "4080000 x 7/1200", "1/3"),
         ("earlier_month", "2026-01 run 1, event 10", "return left unpaid 2026-01", "3800", "1/3"),
     ]
 
@@ -136,8 +136,8 @@ def test_a_hurdle_on_capital_accounts_names_each_partys_balance() -> None:
     (month,) = months_of([hurdle, LOSS, rest], [3_000_000], facts)
     of_a = rows(told(*month, "capital_hurdle", "a"))
     assert sorted(row[2] for row in of_a if row[0] == "clause") == [
-        "return due on the capital of a",
-        "return due on the capital of b",
+        "return due on the capital of a at 7% a year",
+        "return due on the capital of b at 7% a year",
     ]
     without = Background(month[1].contract, month[1].earlier)
     with pytest.raises(Exception, match="capital"):
