@@ -14,6 +14,8 @@ from ledger.effective import Period
 from ledger.interval import midnight, zone_of
 from ledger.meter import Meter, RegisterMeter
 from ledger.party import Party, RegisterParty
+from ledger.quantity import MINOR_DIGITS, Price
+from ledger.refusal import Refused
 from ledger.site import RegisterSite, Site
 from ledger.toml_file import TomlFile
 
@@ -42,13 +44,32 @@ class Portfolio(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def parse(text: str | bytes) -> Portfolio:
-    """The portfolio in a TOML text.
+    """The portfolio in a TOML text; an account's `export_price` is a plain number per kWh in its currency.
 
     Raises:
         Refused: names the line and the field, such as `line 14, sites[0].zone`.
     """
     file = TomlFile(text)
+    _price_exports(file)
     return file.struct(Portfolio, file.root, ())
+
+
+def _price_exports(file: TomlFile) -> None:
+    book, sites = file.root.get("book"), file.root.get("sites")
+    currency = book.get("currency") if isinstance(book, dict) else None
+    if not isinstance(sites, list) or not isinstance(currency, str) or currency not in MINOR_DIGITS:
+        return
+    for number, site in enumerate(sites):
+        account = site.get("account") if isinstance(site, dict) else None
+        if not isinstance(account, dict) or type(account.get("export_price")) not in (str, int):
+            continue
+        try:
+            price = Price.parse(str(account["export_price"]), currency, "kWh")
+        except Refused as refused:
+            wrong = f'{refused.reason}; write {currency} per kWh, such as "0.12"'
+            path = ("sites", number, "account", "export_price")
+            raise file.refusal(refused.code, wrong, path) from None
+        account["export_price"] = msgspec.structs.asdict(price)
 
 
 def register(door: FrontDoor, portfolio: Portfolio, *, actor: str) -> list[Receipt]:

@@ -287,11 +287,12 @@ def _open_draft(state: BidState | None, name: str, revision: int) -> BidState:
 
 
 def _is_open(state: BidState) -> bool:
-    """Whether the newest revision may still come to something: what came to nothing is written again."""
+    """Whether the newest revision may still come to something as it is: what came to nothing is written
+    again, and what was submitted and cannot be sent is bound anew by another revision."""
     standing = state.standing
     if standing is None:
         return True
-    live = standing.status in LIVE and standing.status != "withdrawing"
+    live = standing.status in LIVE and standing.status not in ("withdrawing", "submitted")
     return live and standing.draft.revision == state.draft.revision
 
 

@@ -19,23 +19,28 @@ _SAID: dict[Run, str] = {
 
 
 def text(found: Backtest) -> str:
-    """What the contract's pool and its parties would have had by each way, then the plan's value report."""
-    best = found.results["perfect"].pool
-    currency = best.currency
-    out = [f"{'settled by the ledger, nothing recorded':<42}{f'pool {currency}':>16}{'of perfect':>12}"]
+    """What the storages that ran, the contract's pool and its parties would have had by each way, then the
+    plan's value report. The pool has what other sites earned as they ran; the part of perfect has not.
+    """
+    earned = _earned(found)
+    best = earned["perfect"]
+    head = f"{f'storage {best.currency}':>16}{'of perfect':>12}{f'pool {best.currency}':>16}"
+    out = [f"{'settled by the ledger, nothing recorded':<42}{head}"]
     for run in COMPARED:
-        result = found.results[run]
-        out.append(f"{_SAID[run]:<42}{result.pool!s:>16}{_percent(result.pool, best):>12}")
+        result, own = found.results[run], earned[run]
+        out.append(f"{_SAID[run]:<42}{own!s:>16}{_percent(own, best):>12}{result.pool!s:>16}")
         for party, money in sorted(result.entitlement.items()):
-            out.append(f"  {party:<40}{money!s:>16}")
+            out.append(f"  {party:<68}{money!s:>16}")
     return "\n".join([*out, value_text(found.report)])
 
 
 def as_json(found: Backtest) -> str:
-    """Each way's pool, streams and entitlements, and the report, as JSON."""
+    """Each way's pool, what of it the storages that ran earned, streams, entitlements, and the report."""
+    earned = _earned(found)
     results: dict[str, Any] = {
         run: {
             "pool": str(result.pool),
+            "storage": str(earned[run]),
             "streams": [
                 {"site": line.site, "stream": line.code, "amount": str(line.amount), "pooled": line.pooled}
                 for line in result.lines
@@ -48,6 +53,19 @@ def as_json(found: Backtest) -> str:
     }
     whole = {"results": results, "report": found.report}
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()
+
+
+def _earned(found: Backtest) -> dict[Run, Money]:
+    """What the storages that ran are worth by each way; a plan is worth what was planned of it."""
+    total = found.report.total
+    minor: dict[Run, int] = {
+        "perfect": total.worth["perfect"],
+        "as_planned": total.worth["plan"],
+        "plan": total.worth["delivered"],
+        "rule": total.beside["rule"],
+        "idle": total.beside["idle"],
+    }
+    return {run: Money(one, found.report.currency) for run, one in minor.items()}
 
 
 def _percent(part: Money, whole: Money) -> str:

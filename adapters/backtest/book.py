@@ -13,7 +13,7 @@ from adapters.backtest.site_case import SiteKnown
 from adapters.integrity.registered_rows import Read, check_read
 from adapters.planning import registers
 from adapters.postgres.database import Connection
-from adapters.queries import settlement_inputs
+from adapters.queries import registered, settlement_inputs
 from adapters.queries.contracts_in_force import in_force
 from adapters.queries.forecast_inputs import Wanted, forecast_request
 from dispatch.forecasts.day_table import local_slots
@@ -24,6 +24,7 @@ from dispatch.planning.storage_terms import StorageTerms
 from dispatch.value.settled_way import check_countable, spot_rule
 from dispatch.value.site_month import ImposedIn, SiteMonth, table_of
 from ledger.interval import Month, midnight, zone_of
+from ledger.meter import Meter
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs, SiteInputs
 
@@ -85,6 +86,19 @@ def load(connection: Connection, book: str, asked: Question) -> FromBook:
         history = _prices(connection, book, asked, found)
         return found._replace(known=found.known._replace(prices=history))
     return found._replace(known=found.known._replace(known_w=_loads(connection, book, asked, found)))
+
+
+def meters_of(connection: Connection, found: FromBook) -> tuple[Meter, ...]:
+    """The site's meters, as they are registered last.
+
+    Raises:
+        Discontinuity: a row that is read was changed.
+    """
+    every = registered.load(connection, "meter", Meter, found.position).versions
+    own = [one[-1].document for one in every.values() if one[-1].document.site == found.site.site.id]
+    rows = frozenset(f"meter.{one.id}" for one in own)
+    check_read(connection, Read(rows, frozenset()), found.position)
+    return tuple(own)
 
 
 def _none(site: SiteInputs) -> Whole:

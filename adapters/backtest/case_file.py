@@ -140,7 +140,10 @@ class _Loading:
             loaded = self._site(site, contract, runs, prices)
             sites.append(loaded.inputs)
             known[name] = SiteKnown(
-                self._terms(name), loaded.known_w, None if prices is None else prices.history
+                self._terms(name),
+                loaded.known_w,
+                None if prices is None else prices.history,
+                tuple(one for one in self._portfolio.meters if one.site == name),
             )
         policy = None if self._file.policy is None else self._parsed(self._file.policy, policy_file.parse)
         inputs = Inputs(

@@ -22,6 +22,7 @@ from dispatch.value.simulated import Prices, day_before, known_prices
 from dispatch.value.site_month import SiteMonth, table_of
 from ledger.demand import CapacityCharge, ContractDemand
 from ledger.interval import Month, midnight, zone_of
+from ledger.meter import Meter
 from ledger.quantity import Price, round_half_away
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs, SiteInputs
@@ -36,11 +37,12 @@ _WH_PER_W_S: Final = 3600
 
 class SiteKnown(NamedTuple):
     """What is known of a site beside its month's inputs: its storage's terms, its load on whole days just
-    before (days x slots, W), and where it is at spot the market's prices."""
+    before (days x slots, W), where it is at spot the market's prices; and its meters."""
 
     terms: StorageTerms
     known_w: Whole
     prices: PriceHistory | None = None
+    meters: tuple[Meter, ...] = ()
 
 
 class SiteCaseOf(NamedTuple):

@@ -13,6 +13,14 @@ from ledger.quantity import MINOR_DIGITS, decimal_text
 
 _HEADS: Final[tuple[Way, ...]] = ("perfect", "plan", "award", "delivered", "settled")
 _WHOLE_MONTH: Final = "the month"
+_GAINED: Final[dict[Part, str]] = {
+    "forecast": "what was planned a day at a time earned more",
+    "bid": "what the market took earned more than what was planned",
+    "availability": "what it could not follow of the award would have cost more than it brought",
+    "dispatch": "as it ran, such as re-planned within the day, it earned more than by the award",
+    "contract": "what is not shared had lost",
+}
+"""Why a part that loses as a rule may be below zero."""
 _K: Final = 3
 """Digits by which Wh become kWh."""
 
@@ -46,6 +54,8 @@ def _table(report: ValueReport, *, days: bool) -> Iterator[str]:
     yield f"lost of {_money(total.worth['perfect'], digits)} to {_money(total.worth['settled'], digits)}:"
     for loss in total.lost:
         yield f"  {' and '.join(loss.parts):<40}{_money(loss.minor, digits):>14}"
+        if loss.minor < 0:
+            yield f"    a gain: {_GAINED[loss.parts[-1]]}"
     yield from _energy(report.energy)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter
@@ -18,10 +19,18 @@ from adapters.queries.as_of import recorded_at_max
 from ledger.interval import Month
 from ledger.refusal import Refused
 
+if TYPE_CHECKING:
+    from adapters.backtest.backtest import Backtest
+    from adapters.backtest.site_case import SiteKnown
+    from ledger.settlement.inputs import Inputs
+
 Format = Literal["text", "csv", "json"]
 ValueFormat = Literal["text", "csv", "json", "pdf", "xlsx"]
 Through = Annotated[date | None, Parameter(help="the last day, of a month that is not over")]
 Issued = Annotated[str, Parameter(help="HH:MM of the day before: when a day at spot is planned")]
+Readings = Annotated[
+    Path | None, Parameter(help="a folder for what each way's meters would have read, as `import` takes it")
+]
 Published = Annotated[str, Parameter(help="HH:MM of the day before: when a day's prices are told")]
 
 
@@ -39,6 +48,7 @@ def add_to(app: App, session: Session) -> None:
         issued: Issued = "09:00",
         published: Published = "17:30",
         format: Format = "text",
+        readings: Readings = None,
         as_of: AsOf = None,
     ) -> None:
         """Run a site's month again: planned day by day from what was known then, by rule, and knowing all.
@@ -47,7 +57,7 @@ def add_to(app: App, session: Session) -> None:
         """
         # The optimiser takes a second to import: no other command pays for it.
         from adapters.backtest.backtest import backtest as run
-        from adapters.backtest.book import Question, load
+        from adapters.backtest.book import Question, load, meters_of
         from adapters.backtest.priced_day import Timing
 
         timing = Timing.parse(issued, published)
@@ -56,16 +66,21 @@ def add_to(app: App, session: Session) -> None:
             asked = Question(site, Month.parse(month), position, through, timing)
             with stack.database.reading(stack.settings.book) as connection:
                 found = load(connection, stack.settings.book, asked)
-                answer = run(found.inputs, {site: found.known}, timing)
+                known = {site: found.known._replace(meters=meters_of(connection, found))}
+                answer = run(found.inputs, known, timing)
+        _write_readings(answer, found.inputs, known, readings)
         _print_backtest(answer, format)
 
     @group.command
-    def files(case: Path, *, format: Format = "text") -> None:
+    def files(case: Path, *, format: Format = "text", readings: Readings = None) -> None:
         """Run a month that a TOML file describes, which names the files it is made of; no book is needed."""
         from adapters.backtest.backtest import backtest as run
         from adapters.backtest.case_file import load
 
-        _print_backtest(run(*load(case, given_file.read)), format)
+        loaded = load(case, given_file.read)
+        answer = run(*loaded)
+        _write_readings(answer, loaded.inputs, loaded.known, readings)
+        _print_backtest(answer, format)
 
     @app.command
     def value(
@@ -116,12 +131,29 @@ def add_to(app: App, session: Session) -> None:
                 print(f"written to {out}")
 
 
-def _print_backtest(answer: object, format: Format) -> None:
-    from adapters.backtest.backtest import Backtest
+def _write_readings(
+    answer: Backtest, inputs: Inputs, known: Mapping[str, SiteKnown], folder: Path | None
+) -> None:
+    """Raises:
+    Refused: what `readings_files` refuses; `file`, `output_exists`."""
+    if folder is None:
+        return
+    from adapters.backtest.way_readings import readings_files
+
+    made = readings_files(answer, inputs, known)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        wrong = f"it cannot be made a folder: {(error.strerror or type(error).__name__).lower()}"
+        raise Refused("file", wrong, place=str(folder)) from None
+    for name, text in made.items():
+        given_file.write(folder / name, text.encode())
+
+
+def _print_backtest(answer: Backtest, format: Format) -> None:
     from adapters.backtest.backtest_text import as_json, text
     from adapters.backtest.value_text import table
 
-    assert isinstance(answer, Backtest)
     match format:
         case "text":
             print(text(answer))

@@ -157,7 +157,7 @@ class Log:
             known = self._positions.get(aggregate)
             if known is None and version > 1:
                 known = await self.last_of(aggregate, within=0)
-            if known is None and version == 1:
+            if known is None and version <= 1:
                 expected[aggregate] = 0
             elif known is not None and known[0] + 1 == version:
                 expected[aggregate] = known[1]

@@ -23,7 +23,6 @@ from ledger.refusal import Refused
 MODEL: Final = "blend.v3"
 """Changes whenever the same request would be answered with other numbers."""
 
-_NEVER_BELOW_ZERO: Final = frozenset({"pv"})
 _WEEK: Final = timedelta(days=7)
 
 
@@ -71,7 +70,7 @@ def make(request: ForecastRequest, learned: Learned | None = None) -> Forecast:
         shares, scores, drift = model.shares, model.scores, model.drift
     starts = day_starts(request.first_day, request.days, history.interval_s, calendar.zone)
     at = _places(starts, request.first_day, history.interval_s, calendar.zone)
-    expected, quantiles = _integers(found, at, floor=request.subject.quantity in _NEVER_BELOW_ZERO)
+    expected, quantiles = _integers(found, at, floor=_never_below_zero(request, history))
     return Forecast(
         subject=request.subject,
         unit=UNITS[request.subject.quantity],
@@ -141,6 +140,19 @@ def _count(days: DayTable) -> int:
 def _none(history: Known) -> DayTable:
     """One day of which nothing is known, of the slots that the subject has."""
     return DayTable(first=date(1970, 1, 1), values=np.full((1, 86_400 // history.interval_s), np.nan))
+
+
+def _never_below_zero(request: ForecastRequest, history: Known) -> bool:
+    """PV; and a load that was read, or whose peers' were where it was not, and never below 0."""
+    match request.subject.quantity:
+        case "pv":
+            return True
+        case "load":
+            peers = (one.history.as_of(request.issued_at) for one in request.peers)
+            read = [history] if len(history.start) else list(peers)
+            return all(float(one.value.min(initial=0.0)) >= 0 for one in read)
+        case "price" | "revenue":
+            return False
 
 
 def _places(starts: list[datetime], first: date, interval_s: int, zone: str) -> tuple[Index, Index]:

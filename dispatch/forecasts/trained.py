@@ -31,8 +31,8 @@ _PERMILLE: Final = 1000
 
 
 class Trained(msgspec.Struct, frozen=True, eq=False):
-    """`seen` are the days that members were judged by; None where too few are known. `fits` are the members as
-    they learned, by how many days ahead they forecast; one that is not there yet is learned when it is asked.
+    """`seen` are the days that members were judged by; None where too few are known. `fits` are the members
+    as they learned, by how many days ahead they forecast: one that is not there is learned when it is asked.
     """
 
     past: Past
@@ -46,7 +46,7 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
     fits: dict[int, tuple[Fitted, ...]]
 
     def later(self, past: Past) -> Trained:
-        """The same members, weights and fits, of a past that knows more: what came since bends none of them."""
+        """The same members, weights and fits, of a past that knows more: it bends none of them."""
         return msgspec.structs.replace(self, past=past)
 
     def predict(self, day: date) -> Prediction:

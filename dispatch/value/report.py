@@ -83,8 +83,9 @@ def summed(site: str, stream: str, day: str, rows: Sequence[ValueRow]) -> ValueR
 def value_rows(worth: Mapping[Way, Worths], beside: Mapping[Beside, Worths]) -> tuple[ValueRow, ...]:
     """The rows of what each way is worth; what is settled is `delivered` as far as the contract shares it.
 
-    A way's month is the settlement's, rounded once; its days are apportioned from their exact amounts. A
-    stream that is nothing by any way is left out.
+    A way's month is the settlement's, rounded once; its days are apportioned from their exact amounts. Where
+    one way's stream is the month's as a whole, so is every way's. A stream that is nothing by any way is
+    left out.
 
     Raises:
         Refused: `value_ways` without a perfect or a delivered way.
@@ -93,7 +94,7 @@ def value_rows(worth: Mapping[Way, Worths], beside: Mapping[Beside, Worths]) -> 
     every = [*ways.values(), *beside.values()]
     found: list[ValueRow] = []
     for site, stream in sorted({key for one in every for key in one}):
-        known = [one.get((site, stream), _NOTHING) for one in every]
+        known = _on_one_basis([one.get((site, stream), _NOTHING) for one in every])
         days = sorted({day for one in known for day, exact in one.exact.items() if exact}) or [""]
         split = [_split(one, days) for one in known]
         for day in days:
@@ -103,6 +104,14 @@ def value_rows(worth: Mapping[Way, Worths], beside: Mapping[Beside, Worths]) -> 
             found.append(ValueRow(site, stream, day, values, others, losses(values)))
     told = {(row.site, row.stream) for row in found if any(row.worth.values()) or any(row.beside.values())}
     return tuple(row for row in found if not told or (row.site, row.stream) in told)
+
+
+def _on_one_basis(ways: Sequence[Worth]) -> list[Worth]:
+    """All under the month where one of them has no days: those of the others have nothing beside them."""
+    told = [{day for day, exact in one.exact.items() if exact} for one in ways]
+    if {""} not in told or not any(days - {""} for days in told):
+        return list(ways)
+    return [one._replace(exact={"": sum(one.exact.values(), _UNKNOWN)}) for one in ways]
 
 
 def _shared(delivered: Worths) -> Worths:

@@ -349,7 +349,7 @@ def test_regulation_and_capacity_are_allocated_and_hold_their_power(bench: Bench
     )
     does(bench, *told(more))
     allocated(bench)
-    refused(lambda: settle(bench), "above_nameplate")
+    refused(lambda: settle_of(bench, "eaas-s1"), "above_nameplate")
 
 
 def test_claims_of_statements_with_long_names_are_told_apart(bench: Bench) -> None:

@@ -11,14 +11,17 @@ import msgspec
 import numpy as np
 import pytest
 
+from adapters import meters
 from adapters.backtest.backtest import COMPARED, Backtest, backtest
 from adapters.backtest.backtest_text import as_json, text
-from adapters.backtest.book import Question, load
+from adapters.backtest.book import Question, load, meters_of
 from adapters.backtest.case_file import load as load_file
 from adapters.backtest.priced_day import Timing
 from adapters.backtest.value import value
 from adapters.backtest.value_text import table
 from adapters.backtest.value_text import text as value_text
+from adapters.backtest.way_readings import readings_files
+from adapters.importing import import_file
 from dispatch.plan_check import PlannedSite
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from dispatch.planning.plan_record import PlanHead, commands_of
@@ -70,17 +73,27 @@ def streams(result: Result) -> dict[tuple[str | None, str], int]:
 def test_every_way_settles_in_a_real_book_to_the_same_fen(
     bench: Bench, nats_server: NatsServer, migrated: PostgresServer
 ) -> None:
+    """From the files that are written of it, by the importer that reads everyone's."""
     load_wh, _, _ = filled(bench)
     answer = run_of_book(bench)
+    with bench.database.reading(bench.book) as connection:
+        found = load(connection, bench.book, Question("S1", AUGUST, bench.recorder.max_notification_id()))
+        known = {"S1": found.known._replace(meters=meters_of(connection, found))}
+    files = readings_files(answer, found.inputs, known)
+    assert set(files) == {"S1.toml", *(f"S1_{run}.csv" for run in COMPARED)}
     pools = [answer.results[run].pool.minor for run in COMPARED]
     assert pools[0] > pools[1] > pools[2] > pools[3] == 0
     for run in ("perfect", "plan", "rule"):
         other = Bench(nats_server, migrated)
         founded(other)
         record(other, "S1-LOAD", "load", load_wh, "load")
-        way = answer.readings[run]["S1"]
-        record(other, "S1-STORAGE", "charge", way.charge_wh, "charge")
-        record(other, "S1-STORAGE", "discharge", way.discharge_wh, "discharge")
+        import_file(
+            other.door,
+            files[f"S1_{run}.csv"].encode(),
+            file_name=run,
+            profile=meters.profile_of(files["S1.toml"]),
+            actor="ada",
+        )
         other.project()
         (booked,) = settle(other)
         assert booked.result.pool == answer.results[run].pool

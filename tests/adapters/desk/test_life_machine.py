@@ -186,7 +186,7 @@ class BidLives(RuleBasedStateMachine):
             before = self.desk.bids()[name]
             stands = before.standing
             is_open = stands is None or (
-                stands.status in LIVE - {"withdrawing"} and stands.draft.revision == number
+                stands.status in LIVE - {"withdrawing", "submitted"} and stands.draft.revision == number
             )
             if before.draft.digest == bid.digest and is_open:
                 expected.add("bid_exists")

@@ -132,3 +132,16 @@ def test_pv_is_never_below_zero_and_an_unknown_year_is_said() -> None:
     made = make(asked)
     assert min(min(row.values) for row in made.quantiles) == 0
     assert made.notes == ("no holiday notice for 2031 is out: weekends alone are known",)
+
+
+def test_a_load_is_never_below_zero_unless_its_readings_were() -> None:
+    """Idle but for a few hours, errors would reach below 0. A site that sends out may go there."""
+    draw = np.random.default_rng(1)
+    own = history(70)
+    busy = np.where(draw.random(len(own.start)) < 0.2, 300_000.0, 0.0)
+    idle = msgspec.structs.replace(own, value=busy)
+    made = make(request(idle, **LOAD))
+    assert min(made.expected) >= 0
+    assert min(made.quantiles[0].values) == 0
+    sends = msgspec.structs.replace(own, value=busy - 100_000.0)
+    assert min(make(request(sends, **LOAD)).quantiles[0].values) < -50_000

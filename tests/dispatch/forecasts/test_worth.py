@@ -8,7 +8,7 @@ import pytest
 from dispatch.forecasts.blend import chosen, tried_weights, values_of
 from dispatch.forecasts.prediction import Prediction
 from dispatch.forecasts.rolling_origin import Rolled
-from dispatch.forecasts.worth import Arbitrage, PeakShaving, Pledge, captured_permille, worth_of
+from dispatch.forecasts.worth import Arbitrage, PeakShaving, Pledge, best_of, captured_permille, worth_of
 from tests.dispatch.forecasts.synthetic import FIRST_DAY
 
 
@@ -30,10 +30,10 @@ def test_two_hours_bought_and_sold() -> None:
     flat = np.full((1, 24), 0.5)
     assert Arbitrage(1.0).of(flat, price)[0] == pytest.approx(0.0, abs=1e-9)
     half = day(h2=0.1, h3=0.1, h4=0.1, h18=1.0)
-    assert captured_permille(Arbitrage(1.0), half, price) == pytest.approx(
+    assert captured_permille(Arbitrage(1.0), half, price, best_of(Arbitrage(1.0), price)) == pytest.approx(
         1000 * (best - 0.4775) / best, abs=15
     )
-    assert captured_permille(Arbitrage(1.0), price, flat) is None
+    assert captured_permille(Arbitrage(1.0), price, flat, best_of(Arbitrage(1.0), flat)) is None
     missing = price.copy()
     missing[0, 5] = np.nan
     assert Arbitrage(1.0).of(price, missing)[0] == 0.0

@@ -72,3 +72,23 @@ def test_rows_and_columns_add_up(exact: dict, pooled: bool) -> None:
     assert sum(row.worth["settled"] for row in rows) == shared
     for row in rows:
         assert sum(one.minor for one in row.lost) == row.worth["perfect"] - row.worth["settled"]
+
+
+def test_one_way_of_the_month_alone_puts_every_way_under_the_month() -> None:
+    """Perfect arbitrage sends PV to the grid, so that it has no days: no day may seem to beat it."""
+    exact = {
+        "perfect": {"": Fraction(900)},
+        "delivered": {"2026-08-01": Fraction(300), "2026-08-02": Fraction(200)},
+    }
+    none = {("S1", "arbitrage"): Worth(0, {}, pooled=True)}
+    worth = {
+        way: {("S1", "arbitrage"): Worth(int(sum(days.values())), days, pooled=True)}
+        for way, days in exact.items()
+    }
+    (row,) = value_rows(worth, {"rule": none, "idle": none})
+    assert (row.day, row.worth) == ("", {"perfect": 900, "delivered": 500, "settled": 500})
+    worth["perfect"]["S1", "arbitrage"] = Worth(
+        900, {"2026-08-01": Fraction(899), "": Fraction(1)}, pooled=True
+    )
+    days = [row.day for row in value_rows(worth, {"rule": none, "idle": none})]
+    assert days == ["", "2026-08-01", "2026-08-02"], "what the month has beside its days leaves the days"
