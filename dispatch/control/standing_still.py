@@ -36,7 +36,7 @@ class StandingStill:
     ) -> None:
         """A reading of `at`; `target_w` is what the signal makes of the setpoint, None: nothing to be judged.
 
-        Time in which the movement is asked for counts up, other time down: a signal that swings to and fro
+        Time in which the movement is asked for counts up, other time down: a signal that swings up and down
         accuses a device that never moves, a short one that is over before it can answer does not.
         """
         if self._until is not None and not self._until - AGAIN <= at < self._until:

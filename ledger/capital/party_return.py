@@ -37,7 +37,8 @@ def party_return(flows: Iterable[CashFlow]) -> Answer:
 
     Raises:
         Refused: `cash_flows` for none, or a first one that is not below zero; `currency` for two;
-            `irr_not_unique` unless the signs change exactly once, which they never do in one day; `irr_range`.
+            `irr_not_unique` unless the signs change exactly once, which they never do in one day;
+            `irr_range`.
     """
     days = _by_day(flows)
     if days[0][1] >= 0:
