@@ -46,6 +46,8 @@ class NatsClient:
         self._asked: dict[str, _Asked] = {}
         self._tokens = itertools.count()
         self._inbox = ""
+        self._closing = False
+        self._begins = threading.Lock()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"nats-{name}", daemon=True)
         self._thread.start()
@@ -133,8 +135,16 @@ class NatsClient:
             raise
 
     def begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Have `work` done on the connection's loop, while the caller does something else."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Have `work` done on the connection's loop, while the caller does something else.
+
+        Raises:
+            Disconnected: the connection is closed, or about to be.
+        """
+        with self._begins:
+            if self._closing:
+                work.close()
+                raise Disconnected("the connection to NATS is closed")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @staticmethod
     def result(begun: Future[T], timeout: float | None = None) -> T:
@@ -234,8 +244,13 @@ class NatsClient:
         return Inbox(subject, subscription.unsubscribe)
 
     def close(self) -> None:
-        """Whoever still asks is told so: without its loop it would wait for ever."""
-        self.run(self._end(), _CONNECT_SECONDS)
+        """Whoever still asks, or begins to, is told so: without its loop it would wait for ever."""
+        with self._begins:
+            if self._closing:
+                return
+            self._closing = True
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+        ending.result(_CONNECT_SECONDS)
         self._stop_loop()
 
     async def _end(self) -> None:

@@ -36,6 +36,27 @@ def test_who_still_asks_when_it_is_closed_is_told(nats_server: NatsServer) -> No
     assert len(told) == 1
 
 
+def test_who_begins_while_it_is_closed_is_told_too(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What began between the last goodbye and the loop's end would wait for ever."""
+    client = NatsClient(nats_server.url, seed_file=nats_server.app_seed, name="late")
+    stop_loop, told = client._stop_loop, list[BaseException]()
+
+    def late() -> None:
+        with pytest.raises(Disconnected) as raised:
+            client.run(asyncio.sleep(60), 65)
+        told.append(raised.value)
+        stop_loop()
+
+    monkeypatch.setattr(client, "_stop_loop", late)
+    client.close()
+    client.close()
+    with pytest.raises(Disconnected, match="is closed"):
+        client.run(asyncio.sleep(0))
+    assert len(told) == 1
+
+
 def test_a_question_is_asked_until_it_is_answered_or_its_time_is_over(nats_server: NatsServer) -> None:
     client = NatsClient(nats_server.url, seed_file=nats_server.app_seed, name="asks")
     left = 3
