@@ -151,7 +151,8 @@ async def _subjects_from(client: NatsClient, book: str, start: int) -> list[tupl
             raise OSError(made["error"]["description"])
         wanted = msgspec.json.encode({"batch": _SUBJECTS, "expires": int(ONCE_S * 1e9)})
         await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{name}.{made['name']}", wanted, reply=inbox.subject)
-        await asyncio.wait_for(ended.wait(), 2 * ONCE_S)
+        async with asyncio.timeout(2 * ONCE_S):
+            await ended.wait()
     finally:
         await inbox.close()
     return found

@@ -203,7 +203,8 @@ class Feed:
         while True:
             if not listener.ready.is_set():
                 try:
-                    await asyncio.wait_for(listener.ready.wait(), max(0.0, beat - loop.time()))
+                    async with asyncio.timeout_at(beat):
+                        await listener.ready.wait()
                 except TimeoutError:
                     # What came in this moment stands before the position that a heartbeat would name.
                     if not listener.ready.is_set():

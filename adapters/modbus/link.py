@@ -25,6 +25,7 @@ from pymodbus.pdu.register_message import (
 )
 from pymodbus.transaction import TransactionManager
 
+from adapters.cancellation import cancellable
 from adapters.driving.fleet_file import ModbusRtu, ModbusTcp, Parity
 from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain, WrongAnswer
 from adapters.modbus.framing import Answer, StrictRtuFramer, StrictSocketFramer
@@ -189,8 +190,7 @@ class Link:
         await asyncio.sleep(max(self._quiet_until - asyncio.get_running_loop().time(), 0))
         client = self._client = self._made()
         try:
-            done = await client.connect()
-            _check_wanted()
+            done = await cancellable(client.connect())
         except asyncio.CancelledError:
             self._drop()
             raise
@@ -287,13 +287,6 @@ def _expire(future: asyncio.Future[ModbusPDU]) -> None:
     fault."""
     if not future.done():
         future.set_exception(TimeoutError())
-
-
-def _check_wanted() -> None:
-    """The same for the client's connect, which has its wait_for too."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _named(code: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiomqtt
 
+from adapters.cancellation import cancellable
 from adapters.driving.fleet_file import FleetDevice, Mqtt
 from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain, WrongAnswer
 from adapters.mqtt.message import (
@@ -176,7 +177,7 @@ class MqttPort:
         try:
             async with asyncio.timeout(self._answer_s):
                 content = Command(named, until_ms, fields).encoded()
-                await client.publish(f"{self._topic}/{COMMAND}", content, qos=_QOS)
+                await cancellable(client.publish(f"{self._topic}/{COMMAND}", content, qos=_QOS))
                 answer = await answered
         except TimeoutError:
             raise WriteUncertain(f"no answer within {self._answer_s} s") from None
@@ -208,7 +209,7 @@ class MqttPort:
             await client.__aenter__()
             entered = True
             for name in (TELEMETRY, ANSWER):
-                await client.subscribe(f"{self._topic}/{name}", qos=_QOS)
+                await cancellable(client.subscribe(f"{self._topic}/{name}", qos=_QOS))
         except BaseException as error:
             if entered:
                 await _left(client)
@@ -252,8 +253,10 @@ class MqttPort:
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            # Awaited by itself it would hide that whoever waits for its end is told to end, too.
+            await asyncio.wait([listening])
+            if not listening.cancelled():
+                listening.result()
         if client is not None:
             await _left(client)
 
@@ -263,7 +266,7 @@ class MqttPort:
 
 async def _left(client: aiomqtt.Client) -> None:
     with suppress(aiomqtt.MqttError):
-        await client.__aexit__(None, None, None)
+        await cancellable(client.__aexit__(None, None, None))
 
 
 def _clock_of(readings: Mapping[Role, Reading]) -> int | None:

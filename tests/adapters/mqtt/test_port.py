@@ -7,8 +7,11 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import aiomqtt
 import pytest
 
 from adapters.driving.fleet_file import FleetDevice, Mqtt
@@ -68,6 +71,31 @@ def test_telemetry_is_samples_each_read_once(broker: Broker) -> None:
         await asyncio.sleep(0.1)
         newest = await form.read(form.periods)
         assert (newest.number, newest.value("active_power")) == (3, 2000)
+
+    played(broker, scene)
+
+
+def test_a_cancellation_that_comes_with_the_acknowledgement_is_not_lost(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.11's wait_for, which the library uses, forgets it."""
+    publish = aiomqtt.Client.publish
+
+    async def loses(self: aiomqtt.Client, *given: Any, **more: Any) -> None:
+        await publish(self, *given, **more)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+
+    async def scene(port: MqttPort, device: Storage) -> None:
+        await port.beat(1)
+        with monkeypatch.context() as patched:
+            patched.setattr(aiomqtt.Client, "publish", loses)
+            writing = asyncio.create_task(port.write_setpoint(5000, 60))
+            with pytest.raises(asyncio.CancelledError):
+                await writing
 
     played(broker, scene)
 
