@@ -8,26 +8,16 @@ from datetime import timedelta
 import msgspec
 
 from ledger.contract import Contract
-from ledger.effective import History, Period, extended
+from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.run import Runs
+from ledger.signed_contract import ContractVersion
 
 
-class ContractWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="contract.withdrawn.v1"):
-    """A contract's last version, from its first day on, with why it holds on none."""
-
-    contract: Contract
-
-    @property
-    def period(self) -> Period:
-        """The contract's own dates; what holds is nothing."""
-        effective = self.contract.effective
-        return Period(effective.start, effective.end)
-
-    def apply(self, state: History[Contract] | None) -> History[Contract]:
-        return extended(state, self.period, self.contract)
+class ContractWithdrawn(ContractVersion, frozen=True, tag_field="kind", tag="contract.withdrawn.v1"):
+    """A contract's last version, with why it holds on no day: what holds is nothing."""
 
 
 class WithdrawContract(msgspec.Struct, frozen=True, tag_field="command", tag="contract.withdraw"):

@@ -65,17 +65,23 @@ def _within(days: HeldDays, month: Month) -> bool:
     return max(days.first, month.first_day) < min(days.end, month.next().first_day)
 
 
-class ContractRegistered(msgspec.Struct, frozen=True, tag_field="kind", tag="contract.registered.v1"):
+class ContractVersion(msgspec.Struct, frozen=True):
+    """What is said of a contract from its first day on."""
+
     contract: Contract
 
     @property
     def period(self) -> Period:
-        """When this version holds, by the contract's own dates."""
+        """The contract's own dates."""
         effective = self.contract.effective
         return Period(effective.start, effective.end)
 
     def apply(self, state: History[Contract] | None) -> History[Contract]:
         return extended(state, self.period, self.contract)
+
+
+class ContractRegistered(ContractVersion, frozen=True, tag_field="kind", tag="contract.registered.v1"):
+    """This version holds."""
 
 
 class RegisterContract(msgspec.Struct, frozen=True, tag_field="command", tag="contract.register"):
