@@ -13,8 +13,7 @@ from _pytest.doctest import DoctestModule
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
-from adapters.nats import stream
-from tests.stack import NatsServer, PostgresServer
+from tests.stack import NatsServer, PostgresServer, shared_nats
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.register_profile("new", deadline=None, database=None, print_blob=True)
@@ -51,13 +50,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """With a stream that stays: with the last one the server removes the folder that the next is made in."""
-    server = NatsServer(tmp_path_factory.mktemp("nats"))
-    operator = server.operator()
-    stream.ensure(operator, {"name": "STAYS", "subjects": ["stays"], "max_bytes": 1 << 16})
-    operator.close()
-    yield server
-    server.stop()
+    with shared_nats(tmp_path_factory.mktemp("nats")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

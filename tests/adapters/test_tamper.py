@@ -33,7 +33,7 @@ from ledger.repair_record import Repair
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.test_projector import filled
-from tests.stack import NatsServer, PostgresServer
+from tests.stack import NatsServer, PostgresServer, shared_nats
 
 ARCHIVE_HOLDS = Wanted("archive", "receipts of these events agree with it")
 
@@ -155,9 +155,8 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def own_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("nats"))
-    yield server
-    server.stop()
+    with shared_nats(tmp_path_factory.mktemp("nats")) as server:
+        yield server
 
 
 @pytest.fixture

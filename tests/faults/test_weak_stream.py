@@ -18,6 +18,7 @@ from adapters.nats import stream
 from adapters.nats.client import NatsClient
 from adapters.nats.stream import Guarantees, WeakStream, stream_name
 from tests.faults.rig import BOOK
+from tests.stack import shared_nats
 
 WEAKER: dict[str, tuple[dict[str, Any], list[str]]] = {
     "deny_delete": ({"deny_delete": False}, ["deny_delete is False, must be True"]),
@@ -54,9 +55,8 @@ WEAKER: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    made = NatsServer(tmp_path_factory.mktemp("weak"))
-    yield made
-    made.stop()
+    with shared_nats(tmp_path_factory.mktemp("weak")) as made:
+        yield made
 
 
 @pytest.fixture
