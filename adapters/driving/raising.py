@@ -22,6 +22,7 @@ class Raising:
         self._judging = judging
         self._writes = writes
         self._task: asyncio.Task[None] | None = None
+        self._begun = False
 
     def begin(self, wish: Wish) -> None:
         """Have it raised, unless another one is under way."""
@@ -35,7 +36,7 @@ class Raising:
 
     def give_up(self) -> None:
         """What is only asked for yet; a write that has begun comes to its end."""
-        if self._task is not None and not self._task.done() and not self._one.writing:
+        if self._task is not None and not self._task.done() and not self._begun:
             self._task.cancel()
 
     async def end(self) -> None:
@@ -71,11 +72,12 @@ class Raising:
             if verdict.interlocks:
                 wishes.refuse(wish, verdict)
                 return
-            one.writing = True
+            # Others write, too, while this one waits: what they have begun is no reason to wait on.
+            self._begun = one.writing = True
             try:
                 await asyncio.shield(self._write(wish))
             finally:
-                one.writing = False
+                self._begun = one.writing = False
 
     async def _write(self, wish: Wish) -> None:
         one = self._one

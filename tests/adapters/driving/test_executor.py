@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from dispatch.control.command_life import Status
 from dispatch.control.lease import TOKENS_A_DAY
@@ -93,6 +94,31 @@ def test_a_write_that_was_not_answered_is_read_and_never_sent_again(
         told = await store.told("a")
         assert [one.setpoint.setpoint_w for one in told if one.status == "read_back"] == [70 * KW]
         assert {one.status for one in told} <= {"read_back", "superseded", "overridden"}
+
+    asyncio.run(drive())
+
+
+def test_it_ends_while_a_stop_is_written_and_a_wish_waits_for_its_turn(
+    store: Store, bess: RunningPeer, tmp_path: Path, journals: Journals
+) -> None:
+    """The wish waits until all is told, which nobody does any more."""
+
+    async def drive() -> None:
+        found = fleet_device("a", bess.ports[15])
+        device = replace(found, address=replace(found.address, answer_ms=2000))
+        async with asyncio.timeout(60):
+            async with driving(store, device, journals(tmp_path, "run-1"), "run-1") as driven:
+                executor = driven.executor
+                executor.telling.pause()
+                executor.telling.tell(executor.door.until_back)
+                assert bess.ask(do="fault", storage=15, fault={"kind": "black_hole"}) == {"ok": True}
+                stopping = asyncio.create_task(executor.stop("smoke"))
+                await driven.until(lambda: executor.writing)
+                executor.want(setpoint(50 * KW))
+                executor.allow()
+                await driven.until(lambda: executor._raising._task is not None)
+                assert executor.writing
+        assert not (await stopping).verified
 
     asyncio.run(drive())
 
