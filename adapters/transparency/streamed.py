@@ -35,7 +35,8 @@ def check_streamed(log: Log, tree: StoredTree, before: int) -> None:
 
 def _check(log: Log, tree: StoredTree, before: int) -> None:
     if (last := log.client.run(log.last_sequence())) < tree.size:
-        raise _not_all(tree, last)
+        text = f"the tree has {tree.size} leaves, the stream {last} events"
+        raise Refused("tree_stream", text, place="size")
     leaves = leaves_behind(tree, before, tree.size)
     due = before + 1
     pull = Pull(log.client, log.book, due)
@@ -43,7 +44,10 @@ def _check(log: Log, tree: StoredTree, before: int) -> None:
         while due <= tree.size:
             pulled = pull.batch(_IDLE_S)
             if not pulled:
-                raise _not_all(tree, due - 1)
+                text = (
+                    f"of the tree's {tree.size} leaves the stream gave {due - 1}, then none for {_IDLE_S:g} s"
+                )
+                raise Refused("tree_stream", text, place="size")
             for item in pulled[: tree.size + 1 - due]:
                 if item.sequence != due or envelope_leaf(item.payload) != next(leaves):
                     text = f"the stream's envelope {due} is not the tree's leaf"
@@ -59,7 +63,3 @@ def leaves_behind(tree: StoredTree, before: int, size: int) -> Iterator[bytes]:
         first = index * TILE_WIDTH
         tile = HashTile(0, index, min(TILE_WIDTH, size - first))
         yield from tile.hashes(tree.tile(tile))[max(0, before - first) :]
-
-
-def _not_all(tree: StoredTree, held: int) -> Refused:
-    return Refused("tree_stream", f"the tree has {tree.size} leaves, the stream {held} events", place="size")
