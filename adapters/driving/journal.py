@@ -121,7 +121,8 @@ class Journal:
                 path.unlink()
 
     async def close(self) -> None:
-        if self._flushing is not None:
+        """What is being written comes to its end; where its loop ended before, it is as after a kill."""
+        if self._flushing is not None and not self._flushing.cancelled():
             await self._flushing
         self._disk.shutdown()
         self._file.close()

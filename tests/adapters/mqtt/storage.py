@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import aiomqtt
 
+from adapters.cancellation import cancellable
+
 Fault = Literal["", "silent", "refuses", "other_value", "garbage", "twice"]
 
 
@@ -40,7 +42,7 @@ class Storage:
                 self._answers[command["id"]] = self._answer(command)
             for _ in range(2 if self.fault == "twice" else 1):
                 content = b"{" if self.fault == "garbage" else self._answers[command["id"]]
-                await self.client.publish(f"{self.topic}/answer", content, qos=1)
+                await cancellable(self.client.publish(f"{self.topic}/answer", content, qos=1))
 
     def _answer(self, command: dict[str, Any]) -> bytes:
         if self.fault == "refuses":
