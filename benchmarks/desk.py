@@ -255,9 +255,10 @@ def _book(rig: Rig, *, units: int, sites_each: int) -> Book:
             Wish(FoundBook(BookDocument("Bench", "operator", "CNY", market.zone, "one_person")), "found"),
             Wish(RegisterParty(FROM, Party("operator", "Operator")), "party"),
             Wish(PublishExclusivity(matrix), "matrix"),
-            Wish(PublishMarket(FROM, market), "market"),
         ]
     )
+    # A save does not see the parties that it registers itself.
+    book.execute_all([Wish(PublishMarket(FROM, market), "market")])
     book.door.execute(PreparePolicy(policy, "anna"), command_id="p1", actor="anna")
     book.door.execute(ApprovePolicy(policy, "bert"), command_id="p2", actor="bert")
     book.register_sites(units * sites_each, "none")
@@ -298,7 +299,7 @@ def _market() -> Market:
     product = msgspec.structs.replace(
         market.product(_PRODUCT), gate_opens=DayMoment(days_before=30, at="08:00")
     )
-    return msgspec.structs.replace(market, products=(product,))
+    return msgspec.structs.replace(market, operator="operator", products=(product,))
 
 
 def _delivery_day() -> date:

@@ -102,10 +102,12 @@ class Standing(msgspec.Struct, frozen=True):
     gateway: str = ""
     """The gateway over which it went; empty for one that a person sent."""
     reason: str = ""
+    by_hand: bool = False
+    """It was refused or withdrawn on a person's word: the market may say otherwise."""
     clearing: str = ""
     awarded_w: tuple[int, ...] = ()
     conflict: AwardConflict | None = None
-    """What of the award cannot be kept beside what was sold since an earlier run."""
+    """What of the award cannot be kept beside what was sold since an earlier run, or since it was free."""
 
     @property
     def bid(self) -> Bid:
@@ -186,7 +188,12 @@ def at_market(standing: Standing) -> Standing | None:
     return standing.behind if standing.status == "submitted" else None
 
 
-def _ended(state: BidState, status: AtMarket, reason: str) -> BidState:
+def may_stand(standing: Standing) -> bool:
+    """Whether it was sent, and only a person said that the market does not have it."""
+    return standing.by_hand and standing.sent_at is not None
+
+
+def _ended(state: BidState, status: AtMarket, reason: str, *, by_hand: bool = False) -> BidState:
     """The revision came to nothing; what it was to replace stands again, or is wanted back as it was."""
     standing = state.standing
     assert standing is not None, "only what was submitted ends"
@@ -195,7 +202,7 @@ def _ended(state: BidState, status: AtMarket, reason: str) -> BidState:
         if standing.status == "withdrawing":
             behind = msgspec.structs.replace(behind, status="withdrawing", reason=standing.reason)
         return msgspec.structs.replace(state, standing=behind)
-    return _with(state, status=status, reason=reason)
+    return _with(state, status=status, reason=reason, by_hand=by_hand)
 
 
 def _with(state: BidState, **changes: object) -> BidState:
@@ -316,19 +323,21 @@ class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.ac
         changes["kept"] = kept if self.gone else None
         if self.conflict is not None:
             changes["conflict"] = self.conflict
+        changes["by_hand"] = False
         if self.withdrawing:
-            return _with(state, **changes)
+            return _with(state, status="withdrawing", **changes)
         return _with(state, status="acknowledged", reason="", **changes)
 
 
 class BidRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.refused.v1"):
-    """The market did not take it; `reason` is what it said."""
+    """The market did not take it; `reason` is what it said. `by_hand`: a person says so."""
 
     revision: int
     reason: str
+    by_hand: bool = False
 
     def apply(self, state: BidState) -> BidState:
-        return _ended(state, "refused", self.reason)
+        return _ended(state, "refused", self.reason, by_hand=self.by_hand)
 
 
 class WithdrawalAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawal_asked.v1"):
@@ -343,11 +352,27 @@ class WithdrawalAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.wi
 
 
 class BidWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawn.v1"):
+    """The market does not have it any more, nor what it was to replace. `by_hand`: a person says so."""
+
     revision: int
     reason: str
+    by_hand: bool = False
 
     def apply(self, state: BidState) -> BidState:
-        return _with(state, status="withdrawn", reason=self.reason, behind=None)
+        standing = state.standing
+        assert standing is not None, "only what was submitted is withdrawn"
+        return msgspec.structs.replace(state, standing=self._withdrawn(standing))
+
+    def _withdrawn(self, standing: Standing) -> Standing:
+        """What it was to replace is kept where the market may still award it."""
+        behind = standing.behind if self.by_hand else None
+        return msgspec.structs.replace(
+            standing,
+            status="withdrawn",
+            reason=self.reason,
+            by_hand=self.by_hand,
+            behind=None if behind is None else self._withdrawn(behind),
+        )
 
 
 class BidExpired(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.expired.v1"):
@@ -377,6 +402,7 @@ class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared
         cleared = msgspec.structs.replace(
             standing,
             status="cleared",
+            by_hand=False,
             clearing=self.clearing,
             awarded_w=self.awarded_w,
             conflict=self.conflict,

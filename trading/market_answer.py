@@ -30,9 +30,11 @@ from trading.bid_life import (
     WithdrawalAsked,
     late,
     live_of,
+    may_stand,
     standing_of,
     with_behind,
 )
+from trading.clearing import Award
 from trading.product import Id
 from trading.risk import check_running, checked_reason
 from trading.segments import offered_range_w
@@ -94,27 +96,34 @@ class NoteUncertain(OnBid, frozen=True):
 class AcknowledgeBid(OnBid, frozen=True):
     """The market has it, under its own reference. A person may say so where no gateway can ask.
 
-    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds. `gone`: so many
-    first intervals' gates were past, where what it replaced still stands. `returns`: somebody said meanwhile
-    that the market does not have it; `conflict` is what of it cannot be kept beside what was sold since.
+    `sent`: it is the answer to its being sent; that it was asked back meanwhile still holds. `keeps`: it is
+    the answer to its being asked back. `gone`: so many first intervals' gates were past, where what it
+    replaced still stands. `returns`: somebody said meanwhile that the market does not have it; `conflict` is
+    what of it cannot be kept beside what was sold since.
     """
 
     revision: int
     reference: str
     market_time: Instant | None = None
     sent: bool = False
+    keeps: bool = False
     gone: int = 0
     returns: bool = False
     conflict: AwardConflict | None = None
 
+    @property
+    def answered(self) -> bool:
+        """Whether the market was asked, and no person says so."""
+        return self.sent or self.keeps
+
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidAcknowledged]:
         """Raises:
         Refused: `unknown_bid`, `bid_revision`; `bid_status` for what was never sent or is cleared, and unless
-            it is the answer to its being sent, for what is not on its way, at the market or asked back;
-            `reference` for none, or another than it has; `conflict` when it ended meanwhile."""
+            the market answered, for what is not on its way, at the market or asked back; `reference` for
+            none, or another than it has; `conflict` when it ended meanwhile."""
         standing = standing_of(state, self.bid)
         _check_revision(standing, self.revision)
-        possible = standing.status in AT_MARKET - {"cleared"} or (self.sent and returns(standing))
+        possible = standing.status in AT_MARKET - {"cleared"} or (self.answered and returns(standing))
         if standing.sent_at is None or not possible:
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
         if self.returns != returns(standing):
@@ -124,7 +133,7 @@ class AcknowledgeBid(OnBid, frozen=True):
         if standing.reference and standing.reference != self.reference:
             wrong = f"the market has it as {standing.reference}, not {self.reference}"
             raise Refused("reference", wrong, place="reference")
-        withdrawing = self.sent and standing.status == "withdrawing"
+        withdrawing = self.sent and standing.status in ("withdrawing", "withdrawn")
         return (
             BidAcknowledged(
                 self.revision, self.reference, self.market_time, withdrawing, self.gone, self.conflict
@@ -133,16 +142,19 @@ class AcknowledgeBid(OnBid, frozen=True):
 
 
 def returns(standing: Standing) -> bool:
-    """Whether somebody said of a revision that was sent that the market does not have it."""
-    return standing.status in ("refused", "expired")
+    """Whether somebody said of a revision that was sent that the market does not have it; what the market
+    itself gave back does not return."""
+    return standing.status in ("refused", "expired") or may_stand(standing)
 
 
 class RefuseBid(OnBid, frozen=True):
-    """The market said no; `behind` are the revisions that stand again then, the newest first."""
+    """The market said no, by a person's word where `by_hand`; `behind` are the revisions that stand again
+    then, the newest first."""
 
     revision: int
     reason: str
     behind: tuple[int, ...] = ()
+    by_hand: bool = False
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidRefused]:
         """Raises:
@@ -154,7 +166,7 @@ class RefuseBid(OnBid, frozen=True):
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
         if self.behind != tuple(one.draft.revision for one in with_behind(standing.behind)):
             raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
-        return (BidRefused(self.revision, checked_reason(self.reason)),)
+        return (BidRefused(self.revision, checked_reason(self.reason), self.by_hand),)
 
 
 class AskWithdrawal(OnBid, frozen=True):
@@ -176,16 +188,17 @@ class AskWithdrawal(OnBid, frozen=True):
 
 
 class WithdrawBid(OnBid, frozen=True):
-    """The market does not have it any more, or never had it."""
+    """The market does not have it any more, or never had it, by a person's word where `by_hand`."""
 
     revision: int
     reason: str
+    by_hand: bool = False
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidWithdrawn]:
         standing = _live(state, self.bid, self.revision)
         if standing.status != "withdrawing":
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        return (BidWithdrawn(self.revision, self.reason),)
+        return (BidWithdrawn(self.revision, self.reason, self.by_hand),)
 
 
 class ExpireBid(OnBid, frozen=True):
@@ -208,7 +221,8 @@ class ExpireBid(OnBid, frozen=True):
 class ClearBid(OnBid, frozen=True):
     """What a clearing awarded to it; `revision` is the one that the market cleared, where it says so.
 
-    `conflict`: what of it cannot be kept; it is a fact all the same.
+    `returns`: only a person said that the market does not have it. `conflict`: what of it cannot be kept; it
+    is a fact all the same.
     """
 
     clearing: Id
@@ -216,27 +230,45 @@ class ClearBid(OnBid, frozen=True):
     awarded_w: tuple[int, ...]
     revision: int | None = None
     conflict: AwardConflict | None = None
+    returns: bool = False
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidCleared]:
         """Raises:
-        Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`."""
-        standing = awardable(state, self.revision)
+        Refused: `award_without_bid` for a bid that does not stand at the market, `award_beyond_bid`;
+            `conflict` when it ended, or stands again, meanwhile."""
+        standing = awarded_to(state, self.revision)
         if standing is None:
             named = "" if self.revision is None else f" in revision {self.revision}"
             wrong = f"bid {self.bid} does not stand at the market{named}"
             raise Refused("award_without_bid", wrong, place="bid")
+        if self.returns != (standing.status not in AT_MARKET):
+            raise Refused("conflict", "what stands of the bid changed meanwhile; try again", place="bid")
         check_award(standing.bid, self.awarded_w)
         return (BidCleared(standing.draft.revision, self.clearing, self.run, self.awarded_w, self.conflict),)
 
 
 def awardable(state: BidState | None, revision: int | None) -> Standing | None:
     """What stands at the market under that revision: the last submitted one, or what it was to replace."""
-    standing = None if state is None else state.standing
-    while standing is not None:
-        if standing.status in AT_MARKET and revision in (None, standing.draft.revision):
-            return standing
-        standing = standing.behind
-    return None
+    every = with_behind(None if state is None else state.standing)
+    named = (one for one in every if revision in (None, one.draft.revision))
+    return next((one for one in named if one.status in AT_MARKET), None)
+
+
+def cleared_of(state: BidState | None, award: Award | None) -> Standing | None:
+    """What of a bid a clearing that has this award, or none, is about."""
+    return awardable(state, None) if award is None else awarded_to(state, award.revision)
+
+
+def changes(standing: Standing, award: Award | None) -> bool:
+    """Whether a clearing changes it: an award of nothing says the same as who said that it is withdrawn."""
+    return standing.status in AT_MARKET or (award is not None and any(award.power_w))
+
+
+def awarded_to(state: BidState | None, revision: int | None) -> Standing | None:
+    """What an award is of: what stands at the market, or else what only a person said it does not have."""
+    every = with_behind(None if state is None else state.standing)
+    named = (one for one in every if revision in (None, one.draft.revision))
+    return awardable(state, revision) or next((one for one in named if may_stand(one)), None)
 
 
 def check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:

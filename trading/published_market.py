@@ -27,7 +27,8 @@ class MarketPublished(msgspec.Struct, frozen=True, tag_field="kind", tag="market
 class PublishMarket(msgspec.Struct, frozen=True, tag_field="command", tag="market.publish"):
     """Record a market, or the version that replaces it where their times overlap.
 
-    A rule that a product settles under may be published later; one that is known must fit.
+    Its operator is a registered party. A rule that a product settles under may be published later; one that
+    is known must fit.
     """
 
     period: Period
@@ -40,13 +41,17 @@ class PublishMarket(msgspec.Struct, frozen=True, tag_field="command", tag="marke
     @property
     def reads(self) -> tuple[str, ...]:
         named = (one.settles_as.rule for one in self.market.products if one.settles_as is not None)
-        return tuple(f"market_rule.{rule}" for rule in dict.fromkeys(named))
+        return (f"party.{self.market.operator}", *(f"market_rule.{rule}" for rule in dict.fromkeys(named)))
 
     def decide(self, state: History[Market] | None, others: Mapping[str, object]) -> tuple[MarketPublished]:
         """Raises:
-        Refused: `year` for a period outside the years that are kept; `zone` or `currency` for a next
-            version in another one; what `SettlesAs.check` refuses of a known rule."""
+        Refused: `year` for a period outside the years that are kept; `unknown_party` for an operator that is
+            not registered; `zone` or `currency` for a next version in another one; what `SettlesAs.check`
+            refuses of a known rule."""
         checked_year(self.period.start, "period")
+        if not isinstance(others.get(f"party.{self.market.operator}"), History):
+            wrong = f"no party {self.market.operator!r} is registered; register the market's operator first"
+            raise Refused("unknown_party", wrong, place="operator")
         if state is not None:
             held = state.latest.document
             for field, old, new in (

@@ -51,9 +51,11 @@ def add_to(group: App, session: Session) -> None:
     @group.command
     def refuse(name: Name, reason: Said, *, by: As, revision: Revision = None) -> None:
         """Say that the market did not take a bid: what it bound is free."""
-        noted(
-            name, revision, lambda desk, at, once_: desk.refuse(name, at, reason, command_id=once_, actor=by)
-        )
+
+        def work(desk: Desk, at: int, once_: str) -> Receipt:
+            return desk.refuse(name, at, reason, command_id=once_, actor=by, by_hand=True)
+
+        noted(name, revision, work)
 
     @group.command
     def unsent(name: Name, reason: Said, *, by: As, revision: Revision = None) -> None:
@@ -69,6 +71,6 @@ def add_to(group: App, session: Session) -> None:
         """Say that the market gave back a bid that was asked for: what it bound is free."""
 
         def work(desk: Desk, at: int, once_: str) -> Receipt:
-            return desk.withdraw(name, at, reason, command_id=once_, actor=by)
+            return desk.withdraw(name, at, reason, command_id=once_, actor=by, by_hand=True)
 
         noted(name, revision, work)

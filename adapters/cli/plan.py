@@ -11,6 +11,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from adapters.cli.as_of import AsOf, moment
+from adapters.cli.close import As
 from adapters.cli.session import Session, check_folder, projecting
 from adapters.postgres.database import Connection
 from adapters.queries import registered
@@ -19,13 +20,19 @@ from adapters.stack import running
 from dispatch.planning.plan_record import PlanHead, money
 from ledger.interval import zone_of
 from ledger.refusal import Refused
+from ledger.setting_record import StateSetting
 from ledger.site import Site
 from ledger.trading_unit import TradingUnit
 
 if TYPE_CHECKING:
     from adapters.planning.planner import Made
+    from dispatch.planning.aims import Aims
 
 _KW = 1000
+_AIMS = "weights of cost, revenue and grid_support, or these in order"
+Support = Annotated[
+    str | None, Parameter(help="local hours in which grid_support counts, such as 17:00-21:00")
+]
 
 
 def add_to(app: App, session: Session) -> None:
@@ -40,11 +47,9 @@ def add_to(app: App, session: Session) -> None:
         *,
         days: int = 1,
         objective: Annotated[
-            str, Parameter(help="weights of cost, revenue and grid_support, or these in order")
-        ] = "cost=1,revenue=1",
-        support: Annotated[
-            str | None, Parameter(help="local hours in which grid_support counts, such as 17:00-21:00")
+            str | None, Parameter(help=f"{_AIMS}; if not stated what wattledger plan objective states")
         ] = None,
+        support: Support = None,
         role: Annotated[
             bool, Parameter(negative=(), help="plan everything, every quarter-hour, until stopped")
         ] = False,
@@ -67,9 +72,8 @@ def add_to(app: App, session: Session) -> None:
         from adapters.planning.planner import Planner, next_day
         from adapters.planning.portfolio import portfolio_of
         from adapters.planning.solver_process import SolverProcess
-        from dispatch.planning.aims import aims_of
 
-        aims = aims_of(objective, support)
+        aims = _aims(objective, support)
         with session.open() as stack, SolverProcess() as solver:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
@@ -77,6 +81,22 @@ def add_to(app: App, session: Session) -> None:
             first = next_day(zone, stack.clock()) if day is None else day
             planner = Planner(stack.door, stack.database, solver, stack.clock, aims)
             print(_made(planner.plan(portfolio, first, days=days)))
+
+    @group.command(name="objective")
+    def state(objective: Annotated[str, Parameter(help=_AIMS)], *, support: Support = None, by: As) -> None:
+        """State what every plan of the book is asked to be good at, from the next one on.
+
+        It holds for the planning role of `wattledger up`, and for plans that are asked for without an
+        objective of their own, until another one is stated. Before any is, it is cost=1,revenue=1.
+        """
+        from adapters.planning.planner import OBJECTIVE
+        from dispatch.planning.aims import aims_of
+
+        stated = aims_of(objective, support).stated()
+        with session.open() as stack:
+            receipt = stack.door.record(StateSetting(OBJECTIVE, stated), actor=by)
+        known = ", on record already" if receipt.repeated else ""
+        print(f"plans are made for {stated}: event {receipt.sequence}{known}")
 
     @group.command
     def show(
@@ -96,13 +116,21 @@ def add_to(app: App, session: Session) -> None:
             print("\n".join(text(found, zone)))
 
 
-def _run(session: Session, objective: str, support: str | None) -> None:
+def _aims(objective: str | None, support: str | None) -> Aims | None:
+    """What is asked for with the command; None: what the book states."""
+    from dispatch.planning.aims import MONEY, aims_of
+
+    if objective is None and support is None:
+        return None
+    return aims_of(MONEY.stated() if objective is None else objective, support)
+
+
+def _run(session: Session, objective: str | None, support: str | None) -> None:
     from adapters.planning.planner import Planner
     from adapters.planning.planning_role import PlanningRole
     from adapters.planning.solver_process import SolverProcess
-    from dispatch.planning.aims import aims_of
 
-    aims = aims_of(objective, support)
+    aims = _aims(objective, support)
     check_folder(session.settings)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -171,6 +171,7 @@ UNRECORDED: Final = frozenset(
         "privacy link",
         "privacy register-person",
         "plan",
+        "plan objective",
         "project",
         "rebuild",
         "reconcile bank",

@@ -17,7 +17,7 @@ from ledger.exclusivity.conflict import Conflicts
 from ledger.exclusivity.policy import Policy
 from ledger.interval import midnight, zone_of
 from trading.award_conflict import AwardConflict, conflict_of, digest_of, worst_of
-from trading.bid_life import LimitPart, Standing
+from trading.bid_life import LimitPart, Standing, may_stand
 from trading.commitment import CommitmentMade, Narrow, UnitDay, by_arrival
 from trading.envelope import DayEnvelope, slots_of
 from trading.feasibility import Day
@@ -71,13 +71,17 @@ def conflicts_of(
 
 
 def kept_uses(policy: RiskPolicy, day: date, raised: Sequence[Raised], command_id: str) -> list[Wish]:
-    """Each bid's part of a limit on imbalance, with its conflict's beside what its submission used."""
+    """Each bid's part of a limit on imbalance, with its conflict's beside what its submission used; of one
+    that was given back, its parts of all limits."""
     limits = {limit.id: limit for limit in policy.limits}
     parts: dict[tuple[str, str], list[Used]] = defaultdict(list)
     for one in raised:
-        for part in one.standing.uses:
-            if part.limit in limits and limits[part.limit].measure in _IMBALANCE:
-                parts[part.limit, part.value].append(_used(one, part))
+        bid = one.standing.draft.bid
+        for part in with_imbalance(policy, one).uses:
+            if part.limit not in limits:
+                continue
+            if may_stand(one.standing) or limits[part.limit].measure in _IMBALANCE:
+                parts[part.limit, part.value].append(Used(bid.id, part.amount, until(bid)))
     return [
         Wish(KeepUses(limits[name], value, day, tuple(used)), command_id)
         for (name, value), used in sorted(parts.items())
@@ -94,11 +98,6 @@ def with_imbalance(policy: RiskPolicy, one: Raised) -> Standing:
         for part in one.standing.uses
     )
     return msgspec.structs.replace(one.standing, uses=uses)
-
-
-def _used(one: Raised, part: LimitPart) -> Used:
-    bid = one.standing.draft.bid
-    return Used(bid.id, str(_amount(one, part)), until(bid))
 
 
 def _amount(one: Raised, part: LimitPart) -> Fraction:

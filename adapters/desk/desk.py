@@ -27,7 +27,7 @@ from trading import risk
 from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid
-from trading.bid_life import BidState, Standing, carried, gone, live_of, standing_of, with_behind
+from trading.bid_life import BidState, Standing, carried, gone, live_of, may_stand, standing_of, with_behind
 from trading.clearing import Award, Clearing, ClearingState, RecordClearing
 from trading.market_answer import (
     AcknowledgeBid,
@@ -39,7 +39,8 @@ from trading.market_answer import (
     RefuseBid,
     SendBid,
     WithdrawBid,
-    awardable,
+    changes,
+    cleared_of,
     returns,
 )
 from trading.posted_clearing import ApprovePosted, PostClearing, open_posted, posted_aggregate
@@ -202,10 +203,10 @@ class Desk:
             stands, still = carried(standing.draft.bid, standing.behind.bid, past), with_behind(standing)
         commitment, binding = commitment_of(stands, product), self._binding()
         narrows, policy = binding.narrow([(standing, commitment)], command_id), self._policy()
-        if command.sent and returns(standing):
+        if command.answered and returns(standing):
             found, narrows = conflicts_of(self.door.state, policy, narrows, {command.bid})
             conflict = found.get(command.bid)
-            still = (with_imbalance(policy, Raised(standing, product, conflict)),)
+            still = (with_imbalance(policy, Raised(standing, product, conflict)), *still[1:])
             command = msgspec.structs.replace(command, returns=True, conflict=conflict)
         wishes = [
             Wish(msgspec.structs.replace(command, gone=past), command_id),
@@ -214,17 +215,22 @@ class Desk:
         ]
         return self.door.execute_all(wishes, actor=actor)[0]
 
-    def refuse(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
+    def refuse(
+        self, name: str, revision: int, reason: str, *, command_id: str, actor: str, by_hand: bool = False
+    ) -> Receipt:
         """The market said no: what it bound is free, or bound by what stands still."""
         behind = with_behind(live_of(self.state(name), name).behind)
-        command = RefuseBid(name, revision, reason, tuple(one.draft.revision for one in behind))
+        command = RefuseBid(name, revision, reason, tuple(one.draft.revision for one in behind), by_hand)
         return self._end(command, command_id, actor)
 
     def expire(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
         return self._end(ExpireBid(name, revision, reason), command_id, actor)
 
-    def withdraw(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
-        return self._end(WithdrawBid(name, revision, reason), command_id, actor)
+    def withdraw(
+        self, name: str, revision: int, reason: str, *, command_id: str, actor: str, by_hand: bool = False
+    ) -> Receipt:
+        """The market gave it back: what it bound is free."""
+        return self._end(WithdrawBid(name, revision, reason, by_hand), command_id, actor)
 
     def _end(self, command: RefuseBid | ExpireBid | WithdrawBid, command_id: str, actor: str) -> Receipt:
         standing = live_of(self.state(command.bid), command.bid)
@@ -278,8 +284,9 @@ class Desk:
         """Record a run with what each bid was awarded: all or none.
 
         A bid of the product and day that stands at the market and is not among the awards was awarded
-        nothing. A corrected award may be more than the power that an earlier run had freed and somebody sold
-        since: it is recorded all the same, with what of it cannot be kept.
+        nothing. A corrected award, or one of a bid of which only a person said that the market does not have
+        it, may be more than what is left of the power that was free and somebody sold since: it is recorded
+        all the same, with what of it cannot be kept.
 
         Raises:
             Refused: see `RecordClearing` and `ClearBid`; `award_without_bid` for an award to a bid of another
@@ -323,7 +330,7 @@ class Desk:
         corrected = {
             name: held
             for name, held in standing.items()
-            if held.status == "cleared" or held.conflict is not None
+            if held.status == "cleared" or held.conflict is not None or may_stand(held)
         }
         conflicts: dict[str, AwardConflict] = {}
         uses: list[Wish] = []
@@ -333,7 +340,7 @@ class Desk:
             raised = [
                 Raised(held, products[name], conflicts.get(name))
                 for name, held in corrected.items()
-                if name in conflicts or held.conflict is not None
+                if name in conflicts or held.conflict is not None or may_stand(held)
             ]
             uses = kept_uses(policy, clearing.day, raised, command_id)
         return [
@@ -347,6 +354,7 @@ class Desk:
                         powers[name],
                         held.draft.revision,
                         conflicts.get(name),
+                        may_stand(held),
                     ),
                     command_id,
                 )
@@ -401,11 +409,10 @@ class Desk:
         found: dict[str, Standing] = {}
         for name in (*awarded, *(one for one in names if one not in awarded)):
             state = self.door.state(f"bid.{name}")
-            revision = awarded[name].revision if name in awarded else None
-            held = awardable(state if isinstance(state, BidState) else None, revision)
+            held = cleared_of(state if isinstance(state, BidState) else None, awarded.get(name))
             if name in awarded:
                 _check_award(name, held, clearing)
-            if held is not None:
+            if held is not None and changes(held, awarded.get(name)):
                 found[name] = held
         return found
 

@@ -32,7 +32,7 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading import risk
-from trading.bid_life import AT_MARKET, LIVE, Standing, late, with_behind
+from trading.bid_life import AT_MARKET, LIVE, Standing, late, may_stand, with_behind
 from trading.clearing import Award, ClearingState, check_published, clearing_id
 from trading.market_answer import AcknowledgeBid, check_award
 from trading.risk import Desk as DeskState
@@ -113,11 +113,10 @@ class Sender:
             Unanswered: it did not arrive whole.
             Refused: what arrived contradicts itself or the bids: nothing is recorded.
         """
-        standings = [
-            standing
-            for standing in self._standings(product, day)
-            if standing.status in AT_MARKET or standing.behind is not None
-        ]
+        every = self._standings(product, day)
+        standings = [standing for standing in every if _at_market(standing)]
+        units = {standing.draft.bid.unit for standing in standings}
+        standings += [one for one in every if _may_stand(one) and one.draft.bid.unit not in units]
         if not standings:
             return None
         offers = [self._based(standing) for standing in standings]
@@ -156,7 +155,7 @@ class Sender:
             rows = bids.bids(connection, position, BidFilter(market=self._market, first_day=since))
         for row in rows:
             standing = row.state.standing
-            if standing is None or standing.status not in AT_MARKET:
+            if standing is None or not (standing.status in AT_MARKET or _may_stand(standing)):
                 continue
             market, product = self._desk.product_of(standing.draft.bid)
             out = market.moment(product.published, product, standing.draft.bid.day, standing.draft.bid.first)
@@ -263,7 +262,7 @@ class Sender:
         if held.revision != revision:
             return self._refuse(name, standing, f"the market has revision {held.revision}")
         self._desk.acknowledge(
-            AcknowledgeBid(name, revision, held.reference, held.market_time),
+            AcknowledgeBid(name, revision, held.reference, held.market_time, keeps=True),
             command_id=_id(name, standing, f"kept:{self._clock()}"),
             actor=ACTOR,
         )
@@ -347,6 +346,14 @@ class Sender:
 
 CORRECTED_DAYS: Final = 31
 """How long after its delivery day a result may still be corrected."""
+
+
+def _at_market(standing: Standing) -> bool:
+    return any(one.status in AT_MARKET for one in with_behind(standing))
+
+
+def _may_stand(standing: Standing) -> bool:
+    return any(may_stand(one) for one in with_behind(standing))
 
 
 def _is_beyond(award: Award, standings: list[Standing]) -> bool:

@@ -46,7 +46,9 @@ def refuse_bid(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[MarketSaid]
 ) -> Response[BidStored]:
     desk = desk_with(intake, name)
-    receipt = desk.refuse(name, data.revision, data.reason, command_id=intake.command_id, actor=intake.actor)
+    receipt = desk.refuse(
+        name, data.revision, data.reason, command_id=intake.command_id, actor=intake.actor, by_hand=True
+    )
     return stored(desk, name, receipt)
 
 
@@ -79,7 +81,7 @@ def note_withdrawn(
 ) -> Response[BidStored]:
     desk = desk_with(intake, name)
     receipt = desk.withdraw(
-        name, data.revision, data.reason, command_id=intake.command_id, actor=intake.actor
+        name, data.revision, data.reason, command_id=intake.command_id, actor=intake.actor, by_hand=True
     )
     return stored(desk, name, receipt)
 

@@ -98,6 +98,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/forecasts": _DESK_READS,
     "GET /v1/forecasts/{name}": _DESK_READS,
     "GET /v1/plans/{portfolio}/{day}": _DESK_READS,
+    "POST /v1/plans": _ENVELOPES,
     "GET /v1/sites/{name}/value/{month}": _DESK_READS,
     "GET /v1/storage-terms": _MASTER_DATA,
     "GET /v1/storage-terms/{name}": _MASTER_DATA,

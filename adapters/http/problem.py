@@ -34,7 +34,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
 
 _log = logging.getLogger("wattledger.http")
-_CONFLICTS: Final = frozenset({"conflict", "command_id_reused", "exists", "bid_exists", "bid_revision"})
+_CONFLICTS: Final = frozenset(
+    {"conflict", "command_id_reused", "exists", "bid_exists", "bid_revision", "planner_busy"}
+)
 _DAMAGED: Final = DAMAGED | {
     "consistency_proof", "entry_bundle", "hash_bytes", "inclusion_proof", "split_view",
 }  # fmt: skip

@@ -12,12 +12,13 @@ from psycopg_pool import PoolTimeout
 
 from adapters.integrity.published import ARCHIVED, Archived
 from adapters.live.message import LiveMessage
-from adapters.live.told import AGGREGATES, BidPlace, KnownBids, bids_named, messages_of
+from adapters.live.told import AGGREGATES, BidPlace, KnownBids, bids_named, days_unchecked, messages_of
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
 from adapters.postgres.database import Connection, Database
 from adapters.projections.projection import Projected
 from adapters.queries.registered import Register, load
+from adapters.queries.unit_day import unit_day
 from adapters.settling import Behind, lowest_position
 from trading.product import Market
 
@@ -103,4 +104,9 @@ def _known(connection: Connection, items: list[Projected]) -> KnownBids:
     for name, sequence, unit, market, product, day, status in rows:
         places[name] = BidPlace(unit, market, product, day)
         statuses[name, sequence] = status
-    return KnownBids(places, statuses)
+    not_covered: dict[int, tuple[str, ...]] = {}
+    for sequence, unit, day in days_unchecked(items):
+        short = unit_day(connection, sequence, unit, day).short
+        if short is not None:
+            not_covered[sequence] = short.beside
+    return KnownBids(places, statuses, not_covered)

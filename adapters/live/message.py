@@ -28,7 +28,8 @@ class BidNews(_About, frozen=True, kw_only=True, tag="bid"):
 
     `by`: who did it, where a person did. `reason`: what was said with it. `reference`: the market's own name
     for it. `limit`: which one another person let it exceed. `clearing` and `run`: what awarded it.
-    `conflict`: the bids beside which a corrected award cannot be kept; what is short is read as position.
+    `conflict`: the bids beside which what the market has or awards cannot be kept; what is short is read as
+    position.
     """
 
     bid: str
@@ -48,7 +49,9 @@ class BidNews(_About, frozen=True, kw_only=True, tag="bid"):
 class CommitmentNews(_About, frozen=True, kw_only=True, tag="commitment"):
     """What binds the unit's day changed: for `bid`, or all of it (None) with the envelope.
 
-    `of`: the unit with sites in common that is bound, where it is not this one.
+    `of`: the unit with sites in common that is bound, where it is not this one. `not_covered`, after an
+    award, a release or the day's envelope: the bids that the unit cannot keep all of any more; what is short
+    is read as position.
     """
 
     day: date
@@ -56,6 +59,7 @@ class CommitmentNews(_About, frozen=True, kw_only=True, tag="commitment"):
     product: str | None = None
     awarded: bool | None = None
     of: str | None = None
+    not_covered: tuple[str, ...] | None = None
 
 
 class ClearingNews(_About, frozen=True, kw_only=True, tag="clearing"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Final, NamedTuple, get_args
 
@@ -125,10 +125,14 @@ class BidPlace(NamedTuple):
 
 
 class KnownBids(NamedTuple):
-    """The bids that some events name, and what each one's status was at the events' sequences."""
+    """The bids that some events name, and what each one's status was at the events' sequences.
+
+    `not_covered`: after which events of units' days which bids could not be kept, by sequence.
+    """
 
     places: Mapping[str, BidPlace]
     statuses: Mapping[tuple[str, int], str]
+    not_covered: Mapping[int, tuple[str, ...]]
 
 
 def bids_named(items: Iterable[Projected]) -> set[str]:
@@ -144,6 +148,28 @@ def bids_named(items: Iterable[Projected]) -> set[str]:
             elif isinstance(event, CommitmentReleased):
                 named.add(event.bid)
     return named
+
+
+def days_unchecked(items: Iterable[Projected]) -> Iterator[tuple[int, str, date]]:
+    """The sequence, unit and day of those events after which the unit may not cover its day: nobody asks then
+    whether it does, as is asked of each bid."""
+    for item in items:
+        for event in item.envelope.events:
+            awarded = isinstance(event, CommitmentMade) and event.commitment.awarded
+            if awarded or isinstance(event, CommitmentReleased | DayEnvelopeStated):
+                yield item.sequence, *unit_and_day(item.aggregate)
+                break
+
+
+def unit_and_day(aggregate: str) -> tuple[str, date]:
+    """Whose day a commitment is of. The day's letters are counted from the end: a unit's id may hold what
+    divides the two.
+
+    >>> unit_and_day("commitment.vpp_east_2026-08-03")
+    ('vpp_east', datetime.date(2026, 8, 3))
+    """
+    name = aggregate.partition(".")[2]
+    return name[: -_DAY_LETTERS - 1], date.fromisoformat(name[-_DAY_LETTERS:])
 
 
 def messages_of(book: str, item: Projected, bids: KnownBids) -> list[LiveMessage]:
@@ -241,18 +267,19 @@ def _alarm_news(event: AlarmEvent) -> AlarmNews:
 
 
 def _day_news(item: Projected, event: _DayEvent, bids: KnownBids) -> tuple[str | None, str, CommitmentNews]:
-    """The day's letters are counted from the end: a unit's id may hold what divides the two."""
-    name = item.aggregate.partition(".")[2]
-    unit, day = name[: -_DAY_LETTERS - 1], date.fromisoformat(name[-_DAY_LETTERS:])
+    unit, day = unit_and_day(item.aggregate)
+    short = bids.not_covered.get(item.sequence)
     if isinstance(event, DayEnvelopeStated):
-        return None, unit, CommitmentNews(day=day)
+        return None, unit, CommitmentNews(day=day, not_covered=short)
     name = event.bid if isinstance(event, CommitmentReleased) else event.commitment.bid
     place = bids.places.get(name)
     market, product = (None, None) if place is None else (place.market, place.product)
     if isinstance(event, CommitmentReleased):
-        return market, unit, CommitmentNews(day=day, bid=name, product=product)
+        return market, unit, CommitmentNews(day=day, bid=name, product=product, not_covered=short)
     one = event.commitment
-    made = CommitmentNews(day=day, bid=name, product=product or one.product, awarded=one.awarded, of=one.of)
+    made = CommitmentNews(
+        day=day, bid=name, product=product or one.product, awarded=one.awarded, of=one.of, not_covered=short
+    )
     return market, unit, made
 
 
@@ -280,7 +307,8 @@ def _bid_news(name: str, event: _BidEvent, place: BidPlace, status: str) -> BidN
         case BidUnsent() | BidUncertain() | BidRefused() | BidWithdrawn() | BidExpired():
             return told(reason=event.reason)
         case BidAcknowledged():
-            return told(reference=event.reference)
+            beside = None if event.conflict is None else event.conflict.beside
+            return told(reference=event.reference, conflict=beside)
         case BidCleared():
             beside = None if event.conflict is None else event.conflict.beside
             return told(clearing=event.clearing, run=event.run, conflict=beside)

@@ -32,7 +32,7 @@ from adapters.settling import lowest_position, wait_until
 from dispatch.optimiser.market_terms import Regulation, Spot
 from dispatch.optimiser.request import PlanRequest
 from dispatch.plan_check import Markets, PlannedSite
-from dispatch.planning.aims import MONEY, Aims
+from dispatch.planning.aims import MONEY, Aims, aims_stated
 from dispatch.planning.choice import Before, Chosen, choose
 from dispatch.planning.following import follow
 from dispatch.planning.plan_record import NumberedPlan, PlanHead, Trigger, commands_of, plan_aggregate
@@ -40,7 +40,9 @@ from ledger.interval import zone_of
 from ledger.refusal import Refused
 
 ACTOR: Final = "planner"
-MODEL: Final = "plan.v4"
+OBJECTIVE: Final = "plan-objective"
+"""The setting on record that says what plans are asked to be good at, as `Aims.stated` has it."""
+MODEL: Final = "plan.v5"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
@@ -65,7 +67,10 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    """Plans one book's portfolios. Not to be used by two threads at once."""
+    """Plans one book's portfolios. Not to be used by two threads at once.
+
+    Without `aims` each plan has those that the book states then, else money.
+    """
 
     def __init__(
         self,
@@ -73,7 +78,7 @@ class Planner:
         database: Database,
         solver: SolverProcess,
         clock: Callable[[], datetime],
-        aims: Aims = MONEY,
+        aims: Aims | None = None,
     ) -> None:
         self._door = door
         self._database = database
@@ -99,13 +104,15 @@ class Planner:
         says of sites at the start. `seconds` bounds the solver.
 
         Raises:
-            Refused: `unknown_portfolio`, `plan_horizon`, what stands in the way of all of its sites (see
-                `site_cases`), `plan_overtaken` when another plan of the day was made meanwhile.
+            Refused: `unknown_portfolio`, `plan_horizon`, `objective` for aims on record that are none, what
+                stands in the way of all of its sites (see `site_cases`), `plan_overtaken` when another plan
+                of the day was made meanwhile.
             Behind: nobody projects the book.
         """
+        aims = self._aims or self._stated()
         cases, zone = self._read(portfolio, at, days, stored_wh or {})
         day = day_of(zone, cases.horizon.start)
-        inputs = cases.digest(MODEL, portfolio, trigger, str(self._aims))
+        inputs = cases.digest(MODEL, portfolio, trigger, str(aims))
         known = self._known(portfolio, day, inputs, cases.position)
         if known is not None:
             return known
@@ -114,7 +121,7 @@ class Planner:
             interval_h=cases.horizon.interval_s / 3600,
             regulation=_regulation(cases),
             spot=_spot(cases),
-            objective=self._aims.over(cases.horizon.local(zone)),
+            objective=aims.over(cases.horizon.local(zone)),
             rules=cases.streams.matrix.rules,
         )
         rolling = "" if trigger in ("day_ahead", "asked") else portfolio
@@ -129,7 +136,8 @@ class Planner:
             conflicts=cases.streams.matrix.conflicts,
         )
         sites, short = _physical(cases, chosen)
-        head = self._head(portfolio, day, trigger, inputs, cases, answer, chosen, short)
+        objective = aims.text(trades=cases.streams.any)
+        head = self._head(portfolio, day, trigger, inputs, objective, cases, answer, chosen, short)
         commands = commands_of(head, cases.number + 1, sites)
         wishes = [Wish(command, f"plan:{inputs}:{cases.number + 1}") for command in commands]
         try:
@@ -143,6 +151,11 @@ class Planner:
         made = msgspec.structs.replace(head, parts=len(commands) - 1)
         receipt = receipts[0]
         return Made(cases.number + 1, receipt.sequence, made, cases.position, receipt.repeated)
+
+    def _stated(self) -> Aims:
+        """What the book's plans are asked to be good at."""
+        state = self._door.state(f"setting.{OBJECTIVE}")
+        return aims_stated(state) if isinstance(state, str) else MONEY
 
     def _read(
         self, name: str, at: date | datetime, days: int, stored_wh: Mapping[str, int]
@@ -183,6 +196,7 @@ class Planner:
         day: date,
         trigger: Trigger,
         inputs: str,
+        objective: str,
         cases: Cases,
         answer: Answer,
         chosen: Chosen,
@@ -201,7 +215,7 @@ class Planner:
             inputs=inputs,
             basis=chosen.basis,
             reason="; ".join((*cases.reasons, *((chosen.reason,) if chosen.reason else ()))),
-            objective=self._aims.text(trades=cases.streams.any),
+            objective=objective,
             objective_micro=None if solved is None else solved.objective_micro,
             bound_micro=None if solved is None else solved.bound_micro,
             gap_ppm=None if solved is None else solved.gap_ppm,

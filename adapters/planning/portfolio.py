@@ -19,6 +19,8 @@ from ledger.site import Site
 from ledger.trading_unit import TradingUnit
 
 DAYS_MAX: Final = 7
+_YEAR_MIN: Final = 1970
+_YEAR_END: Final = 9999
 INTERVAL_S: Final = 900
 """Of a plan, where the sites' demand is not averaged over another length."""
 
@@ -114,6 +116,8 @@ def horizon_of_days(zone: str, first: date, days: int, interval_s: int) -> Horiz
     """
     if not 1 <= days <= DAYS_MAX:
         raise Refused("plan_horizon", f"{days} is not 1..{DAYS_MAX} days", place="days")
+    if not _YEAR_MIN <= first.year < _YEAR_END:
+        raise Refused("plan_horizon", f"a day of {_YEAR_MIN} to {_YEAR_END - 1}", place="day")
     at = zone_of(zone)
     start = midnight(first, at).astimezone(UTC)
     end = midnight(first + timedelta(days=days), at).astimezone(UTC)

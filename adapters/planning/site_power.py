@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
 from adapters.planning.day_discharge import Discharged
 from adapters.planning.portfolio import Horizon, day_of
+from adapters.planning.resampled import Flags, Series, resampled, seconds_of, series_at
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month
 from adapters.queries.forecast_inputs import signs_of
@@ -37,8 +37,6 @@ _DAY_S: Final = 86_400
 _SITES_AT_ONCE: Final = 64
 """Their month of quarter-hours is some ten megabytes."""
 _MAPPER: Final = EnvelopeMapper()
-
-Flags = npt.NDArray[np.bool_]
 
 
 class Metered(NamedTuple):
@@ -66,15 +64,6 @@ class Expected(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     discharged: Discharged | None
     rests_on: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-class _Series(NamedTuple):
-    """Mean W of equal intervals from `start` on, and which of them are known."""
-
-    w: Whole
-    known: Flags
-    start: datetime
-    interval_s: int
 
 
 class _Issued(NamedTuple):
@@ -192,42 +181,6 @@ def _forecast(found: Sequence[_Issued], horizon: Horizon) -> tuple[Whole, Flags]
     return values, known
 
 
-def resampled(forecast: Forecast, horizon: Horizon) -> tuple[Whole, Flags]:
-    """What a forecast expects of each interval, in its own unit, and where it reaches."""
-    own = np.array(forecast.expected, dtype=np.int64)
-    series = _Series(own, np.ones(len(own), dtype=np.bool_), forecast.start, forecast.interval_s)
-    return _resampled(series, _seconds(horizon), horizon.interval_s)
-
-
-def _resampled(own: _Series, at: Whole, step: int) -> tuple[Whole, Flags]:
-    """A series of means at the intervals of `step` seconds that begin at the seconds `at`.
-
-    A longer interval's mean holds in each part of it; shorter ones are averaged where all are known.
-    """
-    begin = at - int(own.start.timestamp())
-    none = np.zeros(len(at), dtype=np.int64), np.zeros(len(at), dtype=np.bool_)
-    if not len(own.w):
-        return none
-    if own.interval_s >= step:
-        index, past = np.divmod(begin, own.interval_s)
-        there = (past + step <= own.interval_s) & (index >= 0) & (index < len(own.w))
-        index = np.clip(index, 0, len(own.w) - 1)
-        there &= own.known[index]
-        return np.where(there, own.w[index], 0), there
-    parts = step // own.interval_s
-    if step % own.interval_s or (begin % own.interval_s).any():
-        return none
-    index = begin[:, None] // own.interval_s + np.arange(parts, dtype=np.int64)
-    there = np.asarray(((index >= 0) & (index < len(own.w))).all(axis=1), dtype=np.bool_)
-    index = np.clip(index, 0, len(own.w) - 1)
-    there &= own.known[index].all(axis=1)
-    return np.where(there, (2 * own.w[index].sum(axis=1) + parts) // (2 * parts), 0), there
-
-
-def _seconds(horizon: Horizon) -> Whole:
-    return int(horizon.start.timestamp()) + horizon.interval_s * np.arange(horizon.count, dtype=np.int64)
-
-
 @lru_cache(maxsize=64)
 def _weeks_earlier(horizon: Horizon, zone: str, weeks: int) -> Whole:
     """When the intervals of the same wall clock began, so many weeks before; in seconds since 1970."""
@@ -319,7 +272,7 @@ class _Readings:
             if known.all():
                 break
             at = _weeks_earlier(self._horizon, one.site.zone, weeks)
-            told, there = _resampled(own, at, self._horizon.interval_s)
+            told, there = series_at(own, at, self._horizon.interval_s)
             fresh = there & ~known
             if fresh.any():
                 values[fresh] = told[fresh]
@@ -337,7 +290,7 @@ class _Readings:
         count = int((self._horizon.start - one.peak_since).total_seconds()) // one.peak_s
         if count <= 0:
             return 0, ""
-        means, there = _resampled(own, _seconds(Horizon(one.peak_since, one.peak_s, count)), one.peak_s)
+        means, there = series_at(own, seconds_of(Horizon(one.peak_since, one.peak_s, count)), one.peak_s)
         note = ""
         if not there.all():
             note = f"{one.site.id}: the peak so far is of {int(there.sum())} of {count} intervals, as read"
@@ -364,13 +317,13 @@ class _Readings:
         if own is None:
             return None
         at, until = _wall_clock(self._horizon, one.site.zone)
-        told, there = _resampled(own, at, self._horizon.interval_s)
+        told, there = series_at(own, at, self._horizon.interval_s)
         there &= at + self._horizon.interval_s <= int(self._horizon.start.timestamp())
         shape = (DAYS + 1, -1)
         first = _first_seen(self._horizon, one.site.zone)
         return SeenLoad(first=first, load_w=told.reshape(shape), known=there.reshape(shape), until=until)
 
-    def _power(self, signs: Mapping[Key, int], one: Metered) -> _Series | None:
+    def _power(self, signs: Mapping[Key, int], one: Metered) -> Series | None:
         """Mean W of the signed sum, where every meter was read."""
         rows = [(sign, *self._rows[key]) for key, sign in signs.items() if key in self._rows]
         if not rows or len(rows) < len(signs):
@@ -382,7 +335,7 @@ class _Readings:
         length, start = lengths.pop(), rows[0][2]
         known = np.all([row[1] != MISSING for row in rows], axis=0)
         total = np.sum([row[0] * row[1] for row in rows], axis=0)
-        return _Series(np.where(known, total, 0) * 3600 // length, known, start, length)
+        return Series(np.where(known, total, 0) * 3600 // length, known, start, length)
 
 
 def _behind_signs(one: Metered) -> dict[Key, int]:

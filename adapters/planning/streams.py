@@ -16,7 +16,7 @@ from adapters.planning.matrix import NO_MATRIX, Matrix, matrix_of, policy_of
 from adapters.planning.portfolio import Horizon, Portfolio, day_of
 from adapters.planning.price_subject import forecast_command, points_of, subject_at
 from adapters.planning.regulation_stream import RegulationTerms, open_product, regulation_terms
-from adapters.planning.site_power import resampled
+from adapters.planning.resampled import resampled
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.market_gates import market_on

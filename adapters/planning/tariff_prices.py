@@ -14,6 +14,7 @@ from ledger.quantity import Price, round_half_away
 from ledger.refusal import Refused
 from ledger.tariff import Tariff, prices_of_month
 
+_DAY_S: Final = 86_400
 _MICRO: Final = 10**6
 _MICRO_MAX: Final = 10**15
 """The largest price that the optimiser takes: 10^9 of money per kWh."""
@@ -55,6 +56,18 @@ def prices_of(tariff: Tariff, horizon: Horizon) -> Priced:
         left -= len(rows)
         at += timedelta(seconds=horizon.interval_s * len(rows))
     return Priced(np.concatenate(parts), ends)
+
+
+def by_wall_clock(values: Whole, day: Horizon, zone: str) -> Whole:
+    """A local day's values, as far as they are known, in slots of its wall clock: as many on every day.
+
+    Of the hour that a day has twice the first counts; an hour that it lacks, and what is not known, is as the
+    slot before.
+    """
+    found = np.full(_DAY_S // day.interval_s, -1, dtype=np.int64)
+    for number, at in reversed(list(enumerate(day.local(zone)))):
+        found[(at.hour * 3600 + at.minute * 60 + at.second) // day.interval_s] = number
+    return np.asarray(values[np.clip(np.maximum.accumulate(found), 0, len(values) - 1)], dtype=np.int64)
 
 
 def _scaled(mantissa: Whole, scale: int) -> Whole:

@@ -46,8 +46,11 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
     fits: dict[int, tuple[Fitted, ...]]
 
     def later(self, past: Past) -> Trained:
-        """The same members, weights and fits, of a past that knows more: it bends none of them."""
-        return msgspec.structs.replace(self, past=past)
+        """The same members, weights and fits, of a past that knows more: it bends none of them.
+
+        What it learns itself, for days farther ahead, is its own: a past between the two knows less.
+        """
+        return msgspec.structs.replace(self, past=past, fits=dict(self.fits))
 
     def predict(self, day: date) -> Prediction:
         """One day after the last known one.

@@ -14,7 +14,7 @@ from dispatch.optimiser.objective import AIMS, Aim, Objective
 from ledger.refusal import Refused
 
 _WEIGHT: Final = re.compile(r"([a-z_]+)=(\d{1,6}(?:\.\d{1,6})?)")
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 _FORM: Final = (
     "weights such as cost=1,revenue=1,grid_support=0.05, or aims in order such as grid_support>cost;"
     f" the aims are {', '.join(AIMS)}, each once"
@@ -52,7 +52,20 @@ class Aims(msgspec.Struct, frozen=True, kw_only=True):
         named = ", then ".join(self.order) if self.order else " ".join(self._terms())
         if self.support is None:
             return named
-        return f"{named} (grid support from {self.support[0]:%H:%M} to {self.support[1]:%H:%M})"
+        first, end = self._hours()
+        return f"{named} (grid support from {first} to {end})"
+
+    def stated(self) -> str:
+        """On one line, as `aims_stated` reads it."""
+        named = (f"{aim}={self.weights[aim]}" for aim in AIMS if aim in self.weights)
+        objective = ">".join(self.order) or ",".join(named)
+        return objective if self.support is None else f"{objective} {'-'.join(self._hours())}"
+
+    def _hours(self) -> tuple[str, str]:
+        """From and to; midnight is 24:00 where it ends them."""
+        assert self.support is not None, "asked where it is stated"
+        first, end = self.support
+        return f"{first:%H:%M}", f"{end:%H:%M}" if end > time.min else "24:00"
 
     def _terms(self) -> list[str]:
         signs: dict[Aim, str] = {"cost": "+", "revenue": "-", "grid_support": "-"}
@@ -93,6 +106,19 @@ def aims_of(objective: str, support: str | None = None) -> Aims:
     return Aims(weights=weights, order=order, support=hours)
 
 
+def aims_stated(text: str) -> Aims:
+    """The aims of `Aims.stated`.
+
+    >>> aims_stated("grid_support>cost 17:00-24:00").stated()
+    'grid_support>cost 17:00-24:00'
+
+    Raises:
+        Refused: `objective`.
+    """
+    objective, _, support = text.partition(" ")
+    return aims_of(objective, support or None)
+
+
 def _aim(name: str) -> Aim:
     for aim in AIMS:
         if aim == name:
@@ -102,6 +128,7 @@ def _aim(name: str) -> Aim:
 
 def _hours(text: str) -> tuple[time, time]:
     found = _HOURS.fullmatch(text)
-    if found is None or found[1] + found[2] == found[3] + found[4]:
-        raise Refused("objective", "local hours from-to such as 17:00-21:00", place="support")
-    return time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+    if found is None or (found[1] == found[3] and found[2] == found[4]):
+        raise Refused("objective", "local hours from-to such as 17:00-21:00, or to 24:00", place="support")
+    end = time.min if found[3] is None else time(int(found[3]), int(found[4]))
+    return time(int(found[1]), int(found[2])), end

@@ -14,6 +14,8 @@ from ledger.refusal import Refused
 _K: Final = 1000.0
 _PPM: Final = 1e6
 _MICRO: Final = 1e6
+_NO_KW: Final = 1e-4
+"""Of a direction that has no power: the optimiser takes none of 0, and a tenth of a watt is rounded to 0."""
 
 
 class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -63,7 +65,8 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
         A storage that holds less than its floor or more than its ceiling begins where it is: the plan leads
         it back, and says that the limit gave way. Where the two directions have different power left, the
-        smaller part of its nameplate runs; one without any power left stands still.
+        smaller part of its nameplate runs; one without any power left stands still. A direction that has
+        none over the whole horizon holds the other one back no more.
 
         Raises:
             Refused: as `Site`.
@@ -72,11 +75,13 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         floor = min(int(limits.floor_wh.min()), limits.start_wh)
         ceiling = max(limits.ceiling_wh, limits.start_wh)
         charge, discharge = int(limits.charge_w_max.max()), int(limits.discharge_w_max.max())
-        runs = np.minimum(limits.charge_w_max / max(charge, 1), limits.discharge_w_max / max(discharge, 1))
+        ways = ((limits.charge_w_max, charge), (limits.discharge_w_max, discharge))
+        left = [power / most for power, most in ways if most]
+        runs = np.minimum.reduce(left) if left else np.zeros(self.count)
         used_up = limits.discharge_wh_max
         storage = Storage(
-            charge_kw=max(charge, 1) / _K,
-            discharge_kw=max(discharge, 1) / _K,
+            charge_kw=max(charge / _K, _NO_KW),
+            discharge_kw=max(discharge / _K, _NO_KW),
             floor_kwh=floor / _K,
             ceiling_kwh=ceiling / _K,
             start_kwh=limits.start_wh / _K,
@@ -88,7 +93,7 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             loss_per_interval=limits.loss_ppm / _PPM,
             wear_price=self.wear_micro / _MICRO,
             wish_kwh=None if self.kept_wh is None else np.minimum(self.kept_wh, limits.floor_wh - floor) / _K,
-            discharge_kwh_max=None if used_up is None else tuple(left / _K for left in used_up),
+            discharge_kwh_max=None if used_up is None else tuple(wh / _K for wh in used_up),
             day=limits.day,
             ramp_kw=None if limits.ramp_w is None else limits.ramp_w / _K,
             start_setpoint_kw=float(np.clip(limits.start_setpoint_w, -charge, discharge)) / _K,

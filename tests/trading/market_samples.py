@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ledger.effective import Period, extended
+from ledger.party import Party
 from trading.bid import Bid, Block, Curve
 from trading.market_file import parse
 from trading.moment import DayMoment
@@ -59,6 +61,12 @@ def market(*products: Product, **changes: Any) -> Market:
         "products": products or (PRODUCT,),
     }
     return Market(**(terms | changes))
+
+
+def operated(one: Market) -> dict[str, object]:
+    """The market's operator as it is registered."""
+    since = Period(datetime(2026, 1, 1, tzinfo=UTC))
+    return {f"party.{one.operator}": extended(None, since, Party(one.operator, one.operator))}
 
 
 def berlin(*products: Product) -> Market:

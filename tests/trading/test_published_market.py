@@ -11,7 +11,7 @@ import pytest
 from ledger.effective import History, Period
 from ledger.refusal import Refused
 from tests.test_lists import tag_of
-from tests.trading.market_samples import market, product
+from tests.trading.market_samples import market, operated, product
 from trading.events import TradingEvent
 from trading.product import Market, market_at
 from trading.published_market import MarketPublished, PublishMarket
@@ -24,7 +24,7 @@ def at(day: str) -> datetime:
 def published(*versions: tuple[Period, Market]) -> History[Market]:
     state: History[Market] | None = None
     for period, one in versions:
-        for event in PublishMarket(period, one).decide(state, {}):
+        for event in PublishMarket(period, one).decide(state, operated(one)):
             state = event.apply(state)
     assert state is not None
     return state
@@ -60,17 +60,26 @@ def test_before_the_first_version_nothing_is_in_force() -> None:
 def test_a_next_version_keeps_zone_and_currency(changed: Market, code: str) -> None:
     state = published((Period(at("2026-01-01")), market()))
     with pytest.raises(Refused) as caught:
-        PublishMarket(Period(at("2027-01-01")), changed).decide(state, {})
+        PublishMarket(Period(at("2027-01-01")), changed).decide(state, operated(changed))
     assert (caught.value.code, caught.value.place) == (code, code)
-    assert PublishMarket(Period(at("2027-01-01")), changed).decide(None, {})
+    assert PublishMarket(Period(at("2027-01-01")), changed).decide(None, operated(changed))
+
+
+@pytest.mark.parametrize("others", [{}, {"party.op": None}, operated(market(operator="other"))])
+def test_the_operator_is_a_registered_party(others: dict[str, object]) -> None:
+    """Of the first version and of a next one."""
+    for state in (None, published((Period(at("2026-01-01")), FIRST))):
+        with pytest.raises(Refused) as caught:
+            PublishMarket(Period(at("2027-01-01")), SECOND).decide(state, others)
+        assert (caught.value.code, caught.value.place) == ("unknown_party", "operator")
 
 
 def test_the_event_is_stored_whole() -> None:
     """Its name, its aggregate, and the same bytes again."""
     command = PublishMarket(Period(at("2026-01-01")), FIRST)
     assert command.aggregate == "market.m1"
-    assert command.reads == ()
-    (event,) = command.decide(None, {})
+    assert command.reads == ("party.op",)
+    (event,) = command.decide(None, operated(FIRST))
     assert tag_of(MarketPublished) == "market.published.v1"
     stored = msgspec.json.encode(event)
     again = msgspec.json.decode(stored, type=MarketPublished)

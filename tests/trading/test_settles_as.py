@@ -14,7 +14,7 @@ from ledger.effective import Period
 from ledger.market_fact import PublishMarketRule
 from ledger.refusal import Refused
 from ledger.streams import Rule
-from tests.trading.market_samples import EXAMPLES, example, market, product
+from tests.trading.market_samples import EXAMPLES, example, market, operated, product
 from trading.market_file import parse
 from trading.published_market import PublishMarket
 from trading.settles_as import SettlesAs
@@ -52,7 +52,7 @@ def test_every_product_of_the_examples_settles_under_a_rule_of_the_examples() ->
                 continue
             item.check_settles()
             item.settles_as.check(known[item.settles_as.rule], one.currency, one.zone, item.id)
-        PublishMarket(SINCE, one).decide(None, histories(*known.values()))
+        PublishMarket(SINCE, one).decide(None, operated(one) | histories(*known.values()))
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,19 @@ def test_a_known_rule_of_another_kind_is_refused_when_the_market_is_published() 
     known = rules()
     named = SettlesAs(rule="spot_shandong", stream="spot")
     command = PublishMarket(SINCE, market(product(settles_as=named)))
-    assert command.reads == ("market_rule.spot_shandong",)
-    assert command.decide(None, {}), "it may be published later"
-    assert command.decide(None, histories(known["spot_shandong"]))
+    assert command.reads == ("party.op", "market_rule.spot_shandong")
+    operator = operated(command.market)
+    assert command.decide(None, operator), "it may be published later"
+    assert command.decide(None, operator | histories(known["spot_shandong"]))
     of_another_kind = {
         "market_rule.spot_shandong": histories(known["pjm-regulation"])["market_rule.pjm-regulation"]
     }
     with pytest.raises(Refused) as refused:
-        command.decide(None, of_another_kind)
+        command.decide(None, operator | of_another_kind)
     assert (refused.value.code, refused.value.place) == ("fact_kind", "products[0].settles_as")
     dollars = {"market_rule.spot_shandong": histories(known["spot_nyiso"])["market_rule.spot_nyiso"]}
     with pytest.raises(Refused) as refused:
-        command.decide(None, dollars)
+        command.decide(None, operator | dollars)
     assert refused.value.code == "currency"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ledger.refusal import Refused
 from ledger.transparency.note import Note
+from tests.adapters import sample
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import DAY, MARKET, UNIT, bid, furnish
@@ -198,7 +199,28 @@ def test_a_limit_is_exceeded_only_by_a_second_person(run: Terminal, table: Path,
     assert "submitted" in run("bid", "submit", "t1", "--as", "anna")
 
 
-def test_markets_are_registered_and_their_gates_shown(run: Terminal) -> None:
+def known_operator(bench: Bench) -> None:
+    party = sample.register_party("shandong-operator")
+    bench.door.execute(party, command_id="its operator", actor="setup")
+
+
+def test_a_market_of_an_unknown_operator_is_refused(run: Terminal, bench: Bench) -> None:
+    register = (
+        "market",
+        "register",
+        str(ROOT / "examples/markets/shandong_spot.toml"),
+        "--from",
+        "2026-01-01",
+    )
+    wrong = refused(run, *register)
+    assert (wrong.code, wrong.place) == ("unknown_party", "operator")
+    assert run("market", "list").splitlines()[-1] == "1 market"
+    known_operator(bench)
+    assert run(*register).startswith("market shandong_spot: ")
+
+
+def test_markets_are_registered_and_their_gates_shown(run: Terminal, bench: Bench) -> None:
+    known_operator(bench)
     file = str(ROOT / "examples/markets/shandong_spot.toml")
     told = run("market", "register", file, "--from", "2026-01-01")
     assert told.startswith("market shandong_spot: 2 products, event ")
@@ -215,8 +237,9 @@ def test_markets_are_registered_and_their_gates_shown(run: Terminal) -> None:
     assert (wrong.code, wrong.place) == ("bid_intervals", "--first")
 
 
-def test_a_version_that_ends_holds_no_longer(run: Terminal, tmp_path: Path) -> None:
+def test_a_version_that_ends_holds_no_longer(run: Terminal, bench: Bench, tmp_path: Path) -> None:
     """A market's file for one month only: its gates are those of the version before and after it."""
+    known_operator(bench)
     text = (ROOT / "examples/markets/shandong_spot.toml").read_text()
     month = tmp_path / "month.toml"
     month.write_text(text.replace('at = "11:00"', 'at = "10:00"'))

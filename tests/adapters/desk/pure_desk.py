@@ -20,7 +20,7 @@ from ledger.trading_unit import TradingUnit
 from tests.adapters.desk.desk_book import ENVELOPE, MARKET, MW, OPEN, POLICY, ROOT, market, unit
 from trading.bid_life import BidState, Standing
 from trading.clearing import Award, Clearing
-from trading.market_answer import awardable
+from trading.market_answer import changes, cleared_of
 from trading.risk import Desk as DeskState
 
 AMPLE: Final = msgspec.structs.replace(ENVELOPE, stored_wh=50 * MW, floor_wh=0, ceiling_wh=100 * MW)
@@ -110,10 +110,10 @@ class PureDesk(Desk):
             bid = state.draft.bid
             if (bid.market, bid.product, bid.day) != (clearing.market, clearing.product, clearing.day):
                 continue
-            held = awardable(state, awarded[name].revision if name in awarded else None)
+            held = cleared_of(state, awarded.get(name))
             if held is None and name in awarded:
                 raise Refused("award_without_bid", f"{name} does not stand", place="awards")
-            if held is not None:
+            if held is not None and changes(held, awarded.get(name)):
                 found[name] = held
         return found
 

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from adapters.desk.unit_results import unit_positions
+from adapters.live.archive import LiveArchive
+from adapters.live.message import CommitmentNews
 from adapters.queries.unit_day import UnitDayAnswer, unit_day
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import CLOSES, DAY, ENVELOPE, MARKET, MW, UNIT, bid, furnish, submitted
+from tests.adapters.live.test_asyncapi import check
 from trading.clearing import Award, Clearing
 from trading.commitment import StateDayEnvelope
 from trading.envelope import DayEnvelope
@@ -20,6 +23,16 @@ def read(bench: Bench) -> UnitDayAnswer:
     position = bench.project()
     with bench.database.reading(bench.book) as connection:
         return unit_day(connection, position, UNIT, DAY)
+
+
+def told(bench: Bench) -> dict[str, list[tuple[str, ...] | None]]:
+    """What each message about the unit's day says of it, by the message's type, in the book's order."""
+    found: dict[str, list[tuple[str, ...] | None]] = {}
+    for one in LiveArchive(bench.database, bench.book).after(0).messages:
+        if isinstance(one.data, CommitmentNews):
+            check(one)
+            found.setdefault(one.type, []).append(one.data.not_covered)
+    return found
 
 
 def test_an_envelope_that_is_cut_later_leaves_bids_not_covered(bench: Bench) -> None:
@@ -38,10 +51,15 @@ def test_an_envelope_that_is_cut_later_leaves_bids_not_covered(bench: Bench) -> 
     assert {n for n, power in enumerate(found.short.up_w) if power} == set(range(72, 80))
     assert {n for n, power in enumerate(found.short.down_w) if power} == set(range(8, 16))
     assert ({*found.short.up_w}, {*found.short.down_w}) == ({0, 600_000}, {0, 600_000})
+    assert told(bench) == {"commitment.made.v1": [None], "commitment.envelope_stated.v1": [("b1",)]}
     with bench.database.reading(bench.book) as connection:
         [day] = unit_positions(connection, bench.book, found.position, UNIT, DAY, DAY)
     assert day.not_covered is not None
     assert (day.not_covered.beside, day.not_covered.imbalance) == (("b1",), "3600"), "2.4 MWh at 1500"
+    desk.ask_withdrawal("b1", "cut", command_id="back", actor="anna")
+    desk.withdraw("b1", 1, "never sent", command_id="gone", actor="anna")
+    bench.project()
+    assert told(bench)["commitment.released.v1"] == [None]
 
 
 def test_an_award_without_its_charging_is_not_covered(bench: Bench) -> None:
@@ -69,3 +87,14 @@ def test_an_award_without_its_charging_is_not_covered(bench: Bench) -> None:
     assert found.cover == "not_covered"
     assert found.short is not None
     assert (max(found.short.up_w), max(found.short.down_w), found.short.energy_wh) == (0, 0, 1_305_264)
+    assert told(bench) == {"commitment.made.v1": [None, None, ("b1",)]}, "of bid, acknowledgement and award"
+    desk.record_clearing(second(run), command_id="second", actor="gateway")
+    bench.project()
+    assert told(bench)["commitment.made.v1"] == [None, None, ("b1",), None], "each as it was after its event"
+
+
+def second(run: Clearing) -> Clearing:
+    """Nothing is awarded after all."""
+    nothing = Award(bid="b1", power_w=(0,) * 96)
+    later = datetime(2026, 9, 2, 10, tzinfo=UTC)
+    return msgspec.structs.replace(run, run="2", published=later, awards=(nothing,))

@@ -399,7 +399,7 @@ def _layout(stream: Stream, number: int) -> httpx.Response:
 
 def _market(stream: Stream, number: int) -> httpx.Response:
     """A market whose gate for December is open all autumn, with a tick that changes."""
-    text = (EXAMPLES / "markets/shandong_spot.toml").read_text()
+    text = (EXAMPLES / "markets/shandong_spot.toml").read_text().replace("shandong-operator", "operator")
     text = text.replace('days_before = 1, at = "08:00"', 'days_before = 200, at = "08:00"')
     text = text.replace("segments_max = 10", f"segments_max = {1 + number % 10}")
     path = "/v1/markets?effective_from=2025-12-31T16:00:00Z"

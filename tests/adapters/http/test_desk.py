@@ -83,6 +83,11 @@ def cleared_at(desk: Api) -> None:
 
 
 def test_markets_are_checked_published_and_versioned(desk: Api) -> None:
+    for check in ("", "&check=true"):
+        unknown = desk.post(f"/v1/markets?{FROM}{check}", SHANDONG, "anna", **TOML)
+        problem(unknown, 422, "unknown_party", "operator")
+    operator = sample.register_party("shandong-operator")
+    desk.bench.door.execute(operator, command_id="its operator", actor="setup")
     checked = desk.post(f"/v1/markets?{FROM}&check=true", SHANDONG, "anna", **TOML)
     assert checked.json() == {"valid": True, "aggregate": "market.shandong_spot", "warnings": []}
     first = stored(desk.post(f"/v1/markets?{FROM}", SHANDONG, "anna", key="m", **TOML))

@@ -57,6 +57,7 @@ def trading(bench: Bench, market: Market, point: MarketPoint | None) -> str:
     made = sample.register_site(site)
     told = structs.replace(made.site, market_point=point)
     commands: tuple[Any, ...] = (
+        sample.register_party(market.operator),
         PublishMarket(sample.FROM_2026, market),
         RegisterSite(sample.FROM_2026, told),
         RegisterTradingUnit(

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from adapters.planning.planner import Planner
-from dispatch.planning.aims import aims_of
+from adapters.planning.planner import OBJECTIVE, Planner
+from dispatch.planning.aims import MONEY, aims_of
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from ledger.effective import Period
 from ledger.refusal import Refused
+from ledger.setting_record import StateSetting
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
@@ -113,6 +114,34 @@ def test_the_objective_is_what_was_asked_and_the_plan_states_it(bench: Bench) ->
     assert not made.repeated
     given = sum(site.setpoint_w[8:12]) / 4
     assert given >= 249_000, "its power for an hour: it charges before"
+
+
+def test_what_the_book_states_holds_for_every_plan_that_is_asked_no_other(bench: Bench) -> None:
+    """From the next plan on, and for the role's planner, which goes on running."""
+    furnished(bench)
+    forecast(bench, flat())
+    stored = {"S1": 300_000}
+    with planner(bench) as (one, solver):
+        assert one.plan("S1", DAY, stored_wh=stored).head.objective == "cost"
+        stated = aims_of("grid_support>cost", "02:00-03:00").stated()
+        bench.door.record(StateSetting(OBJECTIVE, stated), actor="ada")
+        made = one.plan("S1", DAY, stored_wh=stored)
+        again = one.plan("S1", DAY, stored_wh=stored)
+        (site,) = on_record(bench).sites
+        asked = Planner(bench.door, bench.database, solver, lambda: bench.now, MONEY)
+        money = asked.plan("S1", DAY, stored_wh=stored)
+    assert made.head.objective == "grid_support, then cost (grid support from 02:00 to 03:00)"
+    assert (made.number, made.repeated, again.repeated) == (2, False, True)
+    assert sum(site.setpoint_w[8:12]) / 4 >= 249_000
+    assert money.head.objective == "cost", "asked for with the plan"
+
+
+def test_aims_on_record_that_are_none_are_refused(bench: Bench) -> None:
+    furnished(bench)
+    bench.door.record(StateSetting(OBJECTIVE, "profit"), actor="ada")
+    with planner(bench) as (one, _), pytest.raises(Refused) as refused:
+        one.plan("S1", DAY)
+    assert refused.value.code == "objective"
 
 
 def test_what_a_stream_counts_for_is_stated_with_the_storage(bench: Bench) -> None:

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from dispatch.forecasts import worth
+from dispatch.forecasts.blend import Blend
 from dispatch.forecasts.day_table import DayTable, Values
 from dispatch.forecasts.hours import in_slots, of_hours
 from dispatch.forecasts.learned import KEPT_DAYS, Learned
@@ -16,6 +18,7 @@ from dispatch.forecasts.members.lear import _path
 from dispatch.forecasts.members.listed import MEMBERS
 from dispatch.forecasts.members.member import Member
 from dispatch.forecasts.past import Past
+from dispatch.forecasts.trained import trained
 from dispatch.forecasts.worth import Arbitrage
 from dispatch.optimiser.lp import Limits
 from dispatch.optimiser.plan import Plan
@@ -117,6 +120,26 @@ def test_a_model_is_kept_for_a_week_and_never_for_an_earlier_day() -> None:
     third = at(0)
     assert third is not second, "it was learned from days that came later"
     assert at(0, lead=2) is not third
+
+
+def test_what_a_later_past_learned_is_not_used_for_one_before_it() -> None:
+    """Days two ahead are first asked for by the later past, as where a back-test's days are not in turn."""
+    own = past(90)
+    begin = own.last - timedelta(days=4)
+    (lear,) = (one for one in MEMBERS if one.name == "lear")
+    simple = trained(past(20), QUARTER, 1, MEMBERS[:2])
+    learned = structs.replace(
+        simple, past=own.until(begin), members=(lear,), blend=Blend(np.ones(1), 1), fits={}
+    )
+
+    def two_ahead(days: int) -> bytes:
+        found = learned.later(own.until(begin + timedelta(days=days)))
+        return found.predict(found.past.last + timedelta(days=2)).expected.tobytes()
+
+    alone = two_ahead(1)
+    learned.fits.clear()
+    two_ahead(4)
+    assert two_ahead(1) == alone
 
 
 def test_the_path_converges_where_features_hardly_differ() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatch.planning.aims import MONEY, aims_of
+from dispatch.planning.aims import MONEY, aims_of, aims_stated
 from ledger.refusal import Refused
 
 DAY = [datetime(2026, 8, 20) + timedelta(hours=number) for number in range(24)]
@@ -29,6 +29,31 @@ def test_the_plan_says_what_was_asked() -> None:
     assert aims_of("cost=1,revenue=1") == MONEY
 
 
+def test_a_day_ends_at_24_00() -> None:
+    evening = aims_of("grid_support>cost", "22:00-24:00")
+    asked = evening.over(DAY).support
+    assert asked is not None
+    assert [at for at, one in enumerate(asked) if one] == [22, 23]
+    assert evening.text(trades=False) == "grid_support, then cost (grid support from 22:00 to 24:00)"
+    whole = aims_of("grid_support>cost", "00:00-24:00").over(DAY).support
+    assert whole is not None
+    assert whole.all()
+
+
+@pytest.mark.parametrize(
+    ("objective", "support", "line"),
+    [
+        ("cost=1,revenue=1", None, "cost=1,revenue=1"),
+        (" grid_support > cost", "00:00-24:00", "grid_support>cost 00:00-24:00"),
+        ("grid_support=0.000001, cost=0", "22:00-02:00", "cost=0,grid_support=0.000001 22:00-02:00"),
+    ],
+)
+def test_aims_are_stated_on_a_line(objective: str, support: str | None, line: str) -> None:
+    aims = aims_of(objective, support)
+    assert aims.stated() == line
+    assert aims_stated(line) == aims
+
+
 @pytest.mark.parametrize(
     ("objective", "support", "place"),
     [
@@ -42,6 +67,8 @@ def test_the_plan_says_what_was_asked() -> None:
         ("cost>revenue", "17:00-21:00", "support"),
         ("grid_support>cost", "17-21", "support"),
         ("grid_support>cost", "17:00-17:00", "support"),
+        ("grid_support>cost", "24:00-02:00", "support"),
+        ("grid_support>cost", "17:00-24:15", "support"),
     ],
 )
 def test_another_form_is_refused(objective: str, support: str | None, place: str) -> None:

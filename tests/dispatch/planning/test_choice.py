@@ -170,3 +170,17 @@ def test_no_power_left_is_a_plan_that_stands_still() -> None:
     dead = case(charge_w_max=np.zeros(8, dtype=np.int64), discharge_w_max=np.zeros(8, dtype=np.int64))
     found = chosen(dead, why="nothing runs at a")
     assert found.sites[0].setpoint_w.tolist() == [0] * 8
+
+
+@pytest.mark.parametrize(("charge_w", "discharge_w", "does"), [(0, 100_000, {0, 90_000}), (100_000, 0, {0})])
+def test_a_direction_without_power_leaves_the_other_one(
+    charge_w: int, discharge_w: int, does: set[int]
+) -> None:
+    """When it is too cold to be charged, what it holds is still sold, and not a watt bought."""
+    one = case(charge_w_max=np.full(8, charge_w), discharge_w_max=np.full(8, discharge_w), start_wh=100_000)
+    found = chosen(one, plan=solved(one))
+    assert (found.basis, found.violations) == ("optimised", ())
+    setpoint = found.sites[0].setpoint_w
+    assert setpoint.sum() == max(does)
+    assert setpoint.min() >= 0
+    assert setpoint[:4].tolist() == [0] * 4

@@ -1,0 +1,61 @@
+"""The limits that a site's plan keeps: its storage's terms and its connection's, with what is imposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from adapters.planning.known_sites import KnownSite
+from adapters.planning.portfolio import Horizon, local_days
+from adapters.planning.site_power import Expected
+from adapters.planning.starts import Start
+from adapters.queries.registered import Recorded, last_holding
+from dispatch.plan_check import SiteLimits
+from dispatch.planning.imposed_limit import ImposedLimit
+
+
+def limits_of(one: KnownSite, power: Expected, horizon: Horizon, start: Start, used_wh: int) -> SiteLimits:
+    """`used_wh`: what the local day of the start has taken out of the cells before it."""
+    terms, count = one.terms.document, horizon.count
+    ramp = terms.ramp_w_per_min
+    day, most = local_days(horizon, one.site.document.zone), terms.day_discharge_wh
+    each = None if most is None else (max(0, most - used_wh), *(most,) * int(day[-1]))
+    limits = SiteLimits(
+        id=one.site.id,
+        interval_s=horizon.interval_s,
+        load_w=power.load_w,
+        pv_w=np.maximum(power.pv_w, 0),
+        import_w_max=np.full(count, terms.import_w, dtype=np.int64),
+        export_w_max=np.full(count, terms.export_w, dtype=np.int64),
+        charge_w_max=np.full(count, terms.charge_w, dtype=np.int64),
+        discharge_w_max=np.full(count, terms.discharge_w, dtype=np.int64),
+        floor_wh=np.full(count, terms.floor_wh + terms.reserve_wh, dtype=np.int64),
+        ceiling_wh=terms.ceiling_wh,
+        start_wh=start.stored_wh,
+        charge_efficiency_ppm=terms.charge_ppm,
+        discharge_efficiency_ppm=terms.discharge_ppm,
+        discharge_wh_max=each,
+        day=None if most is None else day,
+        ramp_w=None if ramp is None else ramp * horizon.interval_s // 60,
+        start_setpoint_w=start.setpoint_w,
+    )
+    return _imposed(limits, one.imposed, horizon)
+
+
+def _imposed(limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon) -> SiteLimits:
+    """The limits with what is imposed when each interval begins."""
+    if not imposed:
+        return limits
+    found = {
+        field: getattr(limits, field).copy()
+        for field in ("charge_w_max", "discharge_w_max", "import_w_max", "export_w_max")
+    }
+    for number in range(horizon.count):
+        held = last_holding(imposed, horizon.at(number))
+        for field, most in found.items():
+            limit = None if held is None else getattr(held.document, field.removesuffix("_max"))
+            if limit is not None:
+                most[number] = min(int(most[number]), limit)
+    return msgspec.structs.replace(limits, **found)
