@@ -12,7 +12,7 @@ from adapters.settings import Settings
 from adapters.stack import running
 from ledger.interval import Interval
 from ledger.meter_import import ImportOpened, OpenImport
-from tests.adapters.cli.test_cli import wattledger
+from tests.adapters.cli.program import wattledger
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.adapters.cli.test_cli import wattledger
+from tests.adapters.cli.program import wattledger
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +24,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("command", ["verify", "status", "up", "serve"])
 def test_it_is_said_that_the_stream_is_gone(lost: Path, command: str) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "adapters.main", command],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment | {"WATTLEDGER_STATE": str(lost), "WATTLEDGER_HTTP_PORT": "0"},
-    )
+    done = wattledger(lost, command, http_port="0")
     said = done.stdout + done.stderr
     assert done.returncode != 0, said
     assert "is gone; the archive has" in said

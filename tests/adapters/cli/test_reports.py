@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from arro3.io import read_parquet
 
-from tests.adapters.cli.test_cli import wattledger
+from tests.adapters.cli.program import wattledger
 
 TABLES = ("lines", "terms", "totals")
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,20 +13,12 @@ import pytest
 
 from adapters.settings import Settings
 from adapters.stack import running
-from tests.adapters.cli.test_cli import wattledger
+from tests.adapters.cli.program import wattledger
 
 
 def named(state: Path, origin: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command with another name for the log."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "adapters.main", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment | {"WATTLEDGER_STATE": str(state), "WATTLEDGER_LOG_ORIGIN": origin},
-    )
+    return wattledger(state, *arguments, log_origin=origin)
 
 
 def on_record(state: Path, aggregate: str = "setting.log-origin") -> str:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from signal import SIGTERM
 
-from tests.adapters.cli.test_state_folder import started
+from tests.adapters.cli.program import started
 
 _PATIENCE_S = 120
 

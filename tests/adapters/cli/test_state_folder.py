@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,19 +11,9 @@ from adapters.cli.session import check_folder
 from adapters.settings import Settings
 from adapters.state_folder import Addresses, StateFolder
 from ledger.refusal import Refused
+from tests.adapters.cli.program import started
 
-ROOT = Path(__file__).parents[3]
 ADDRESSES = Addresses("demo", "nats://127.0.0.1:1", None, None, None, "postgresql://127.0.0.1:2/x")
-
-
-def started(state: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WATTLEDGER_")}
-    environment |= {f"WATTLEDGER_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.Popen(
-        [sys.executable, "-m", "adapters.main", *arguments],
-        cwd=ROOT, env=environment | {"WATTLEDGER_STATE": str(state)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.cli.test_cli import wattledger
+from tests.adapters.cli.program import wattledger
 
 
 @pytest.mark.parametrize(
