@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -28,6 +29,7 @@ from ledger.tariff import Tariff, prices_of_month
 
 INTERVAL_S = 900
 MONTH_INTERVALS = 31 * 96
+_MEMORY_MIB_MAX = 1024
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _SIGNATURE_BYTES = 19
 _ROW_BYTES = 38
@@ -43,7 +45,14 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
     pairs = [one_book(rig, sites) for _ in range(rounds)]
     ours, peer, ratio = median_ratio(pairs)
     what = f"settling {sites} sites x one month"
-    return [Figure(what, ours, peer, "binary COPY OUT, the same sums in numpy", "readings/s", ratio, 0.3)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return [
+        Figure(what, ours, peer, "binary COPY OUT, the same sums in numpy", "readings/s", ratio, 0.3),
+        Figure(
+            f"peak memory of this process after {what}", peak, _MEMORY_MIB_MAX, "limit", "MiB",
+            _MEMORY_MIB_MAX / peak, 1.0,
+        ),
+    ]  # fmt: skip
 
 
 def one_book(rig: Rig, sites: int) -> tuple[float, float]:

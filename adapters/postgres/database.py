@@ -77,14 +77,17 @@ class Database:
             RuntimeError: a migration failed; its own message follows.
         """
         try:
-            psycopg.connect(self.url).close()
+            held = psycopg.connect(self.url, autocommit=True)
         except psycopg.OperationalError as error:
             # The database may not be there yet; where nobody answers, it cannot be made either.
             try:
                 self._dbmate("create")
             except RuntimeError:
                 raise ConnectionError(f"PostgreSQL: {error}") from error
-        with psycopg.connect(self.url, autocommit=True) as held:
+            held = psycopg.connect(self.url, autocommit=True)
+        with held:
+            if _migrations() <= _migrated(held):
+                return
             held.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
             self._dbmate("migrate")
 
@@ -136,6 +139,19 @@ class Database:
     def close(self) -> None:
         self._asking.close()
         self.pool.close()
+
+
+def _migrations() -> frozenset[str]:
+    """By the version that dbmate takes from a file's name."""
+    return frozenset(file.name.partition("_")[0] for file in _MIGRATIONS.glob("*.sql"))
+
+
+def _migrated(connection: Connection) -> frozenset[str]:
+    """What dbmate noted; nothing where it never ran."""
+    there = connection.execute("SELECT to_regclass('public.schema_migrations')").fetchone()
+    if there == (None,):
+        return frozenset()
+    return frozenset(version for (version,) in connection.execute("SELECT version FROM schema_migrations"))
 
 
 @lru_cache(_BEGINNINGS_KEPT)
