@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
 import msgspec
 
+from adapters.ahead import ahead
 from adapters.integrity.proven_events import BOOK, doubt, of_aggregates
 from adapters.integrity.published import envelopes
 from adapters.mapper import EnvelopeMapper
@@ -79,7 +80,7 @@ _decode_plain: Final = msgspec.json.Decoder(_PlainEnvelope).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_interval: Final = msgspec.json.Decoder(_Spanning).decode
 _decode_days: Final = msgspec.json.Decoder(_Days).decode
-_AT_ONCE: Final = 2048
+_AT_ONCE: Final = 1024
 """So many aggregates are compared before the next are read: a portfolio's facts are a hundred megabytes."""
 _PLAIN: Final = {
     str(ContractRegistered.__struct_config__.tag): "contract",
@@ -140,23 +141,28 @@ def check_read(connection: Connection, read: Read, position: int) -> None:
     Raises:
         Discontinuity: `row_altered`, `archive_missing`, `archive_altered` or `tree_altered`.
     """
-    names = sorted(read.aggregates)
-    for first in range(0, len(names), _AT_ONCE):
-        _check_aggregates(connection, names[first : first + _AT_ONCE], position)
+    doubtful: dict[str, Sequence[_Row]] = {}
+    for one in ahead(_side_by_side(connection, sorted(read.aggregates), position)):
+        doubtful |= {name: kept for name, kept, quick in one if _differ(kept, quick)}
+    recorded = _recorded(connection, doubtful, position, _whole) if doubtful else {}
+    for aggregate, kept in doubtful.items():
+        if _differ(kept, recorded.get(aggregate, [])):
+            kind, _, name = aggregate.partition(".")
+            text = "the rows are not what its events registered"
+            raise doubt("row_altered", f"table registered, {kind} {name}", text)
     if read.prices:
         _check_prices(connection, read.prices)
 
 
-def _check_aggregates(connection: Connection, names: Collection[str], position: int) -> None:
-    kept = _rows(connection, names, position)
-    quick = _recorded(connection, names, position, _quick)
-    differ = [name for name in names if _differ(kept.get(name, []), quick.get(name, []))]
-    recorded = _recorded(connection, differ, position, _whole) if differ else {}
-    for aggregate in differ:
-        if _differ(kept.get(aggregate, []), recorded.get(aggregate, [])):
-            kind, _, name = aggregate.partition(".")
-            text = "the rows are not what its events registered"
-            raise doubt("row_altered", f"table registered, {kind} {name}", text)
+def _side_by_side(
+    connection: Connection, names: Sequence[str], position: int
+) -> Iterator[list[tuple[str, list[_Row], list[_Row]]]]:
+    """Of each aggregate its rows, and those that its events make, some at a time."""
+    for first in range(0, len(names), _AT_ONCE):
+        some = names[first : first + _AT_ONCE]
+        kept = _rows(connection, some, position)
+        quick = _recorded(connection, some, position, _quick)
+        yield [(name, kept.get(name, []), quick.get(name, [])) for name in some]
 
 
 def _differ(kept: Sequence[_Row], recorded: Sequence[_Row]) -> bool:

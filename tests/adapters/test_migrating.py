@@ -1,19 +1,30 @@
-"""Processes that start together on an empty database do not migrate it against each other."""
+"""dbmate is started only where a migration is missing: each command asks, and it takes longer than most."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import pytest
 
 from adapters.postgres.database import Database
-from tests.stack import PostgresServer
+from tests.adapters.conftest import Bench
 
 
-def test_all_who_start_together_find_it_migrated(postgres_server: PostgresServer) -> None:
-    postgres_server.ensure_database("together")
-    databases = [Database(postgres_server.url("together")) for _ in range(4)]
-    with ThreadPoolExecutor(len(databases)) as pool:
-        list(pool.map(Database.migrate, databases))
-    for database in databases:
-        with database.reading("none") as connection:
-            assert connection.execute("SELECT 1 FROM ledger.compared_stream").fetchone() is None
-        database.close()
+def test_a_schema_that_is_up_to_date_is_left_and_another_is_migrated(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Database, "_dbmate", lambda _, verb: asked.append(verb))
+    bench.database.migrate()
+    assert asked == []
+    newest = "DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)"
+    assert len(bench.query(f"{newest} RETURNING version")) == 1
+    bench.database.migrate()
+    assert asked == ["migrate"]
+
+
+def test_a_database_that_dbmate_never_saw_is_migrated(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Database, "_dbmate", lambda _, verb: asked.append(verb))
+    with bench.database.owning() as connection:
+        connection.execute("DROP TABLE schema_migrations")
+    bench.database.migrate()
+    assert asked == ["migrate"]
