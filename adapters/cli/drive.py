@@ -11,8 +11,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters.cli.session import Session, check_folder, projecting
+from adapters.continuity import Discontinuity
 from adapters.driving.driver_folder import DriverFolder
 from adapters.driving.emergencies import local_stop
+from adapters.nats.stream import WeakStream
 from adapters.stack import running
 from ledger.refusal import Refused
 
@@ -92,7 +94,21 @@ def _drive(session: Session, folder: DriverFolder) -> None:
         raise Refused("fleet_file", f"{error.strerror}", place=str(path)) from None
     with running(session.settings, session.clock, founding=False) as stack, projecting(stack):
         role = DrivingRole(stack, devices, folder, _say)
-        role.run(_stopped_by_signal)
+        try:
+            role.run(_stopped_by_signal)
+        except ExceptionGroup as several:
+            raise _told(several) from several
+
+
+def _told(several: ExceptionGroup) -> Exception:
+    """What ended the tasks of a driver; the whole of it where it is anything but told in one line."""
+    known, others = several.split((Refused, Discontinuity, WeakStream))
+    if known is None or others is not None:
+        return several
+    first: Exception = known
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 def _stopped_by_signal(stopping: asyncio.Event) -> None:

@@ -16,6 +16,7 @@ from adapters.driving.device_state import (
     switched_off,
 )
 from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.telemetry.frame import Unkept
 from dispatch.devices.control import WATCHDOG_S_MAX
 from dispatch.devices.profile import Profile
 from dispatch.telemetry.sample import Sample
@@ -102,12 +103,17 @@ class DeviceWrites:
         return None if shown is None else Found(shown, sample.at, switched_off(self._device, sample))
 
     async def sample(self) -> Sample | None:
-        """What is read of the setpoint's blocks; None where the device does not answer."""
+        """What is read of the setpoint's blocks; None where the device does not answer, or what cannot be
+        kept."""
         try:
             sample = await self._port.read(self._periods)
         except (Unreachable, WrongAnswer):
             return None
-        self._read(sample)
+        try:
+            self._read(sample)
+        except Unkept as unkept:
+            self._read(self._port.lost(f"{unkept.code}: {unkept}"))
+            return None
         return sample
 
     async def _released(self, at: datetime, refused: Refused) -> Outcome:

@@ -10,8 +10,10 @@ from adapters.driving.device_state import meter_tolerance_w, millis
 from adapters.driving.device_writes import Found
 from adapters.driving.driven_site import DrivenDevice
 from adapters.driving.executor import Executor
+from adapters.driving.judging import METER_LATE
 from adapters.driving.poller import Poller
-from dispatch.control.follower import Follower
+from adapters.driving.tried import AtDevice
+from dispatch.control.follower import Follower, Owed, done_w
 from dispatch.control.given import HandedWatch
 from dispatch.control.setpoint import Setpoint
 from dispatch.control.site_load import PowerRange
@@ -34,6 +36,7 @@ class Driven:
         """What its own meter showed last, where that is another device."""
         self.disagrees = ""
         """Why its own power is not believed beside its meter's."""
+        self._owed: Final = Owed()
         self._ready_ms: int | None = None
 
     @property
@@ -85,28 +88,48 @@ class Driven:
         does_w, at = snapshot.power_w, snapshot.read_at
         if self.metered is not None:
             does_w, at = self.metered.w, self.metered.at
-        judged = standing is not None and standing.confirmed and not self.lost(millis(now))
-        if not judged or at is None or standing is None or at < standing.expected_at:
-            self.follower.look(None, None, 0, now)
+        known = standing is not None and standing.confirmed and not self.lost(millis(now))
+        if not known or standing is None or at is None or at < self._by(standing, does_w, at):
+            if not self._still_owes():
+                self.follower.look(None, None, 0, now)
             self.still.look(None, None, 0, 0, now)
             return
-        tolerance_w, band_w = meter_tolerance_w(self.executor.limits), standing.setpoint.band_w
         # By the readings' own time: two of them, however the clock went on between.
-        self.follower.look(standing.setpoint.setpoint_w, does_w, tolerance_w + band_w, at)
+        self.follower.look(standing.setpoint.setpoint_w, does_w, self._tolerance_w(standing), at)
         limits = self.one.fleet.profile.limits
         assert limits is not None, "a storage has limits"
-        target_w = standing.target_w if band_w else None
-        self.still.look(target_w, does_w, tolerance_w, limits.ramp_w_per_s, at)
+        target_w = standing.target_w if standing.setpoint.band_w else None
+        self.still.look(target_w, does_w, meter_tolerance_w(self.executor.limits), limits.ramp_w_per_s, at)
+
+    def _by(self, standing: AtDevice, does_w: int | None, at: datetime) -> datetime:
+        """When it ought to do what stands; one that is doubted already has its ramp and no more."""
+        told_w, ramped_at = standing.setpoint.setpoint_w, standing.expected_at - METER_LATE
+        expected_at = ramped_at if self.follower.why else standing.expected_at
+        by = self._owed.told(told_w, standing.written_at, ramped_at, expected_at)
+        if at >= standing.written_at and does_w is not None:
+            self._owed.seen(does_w, self._tolerance_w(standing))
+        return by
+
+    def _still_owes(self) -> bool:
+        """What it never did is to be done again, such as after its watchdog tripped: its time goes on."""
+        return self._owed.open and self.wanted is not None and self._owed.holds(self.wanted.setpoint_w)
+
+    def _tolerance_w(self, standing: AtDevice) -> int:
+        return meter_tolerance_w(self.executor.limits) + standing.setpoint.band_w
 
     def given_w(self, now: datetime) -> int:
-        """What it was read to have been told and follows; 0 where nobody knows."""
-        standing = self.executor.standing
-        if standing is None or not standing.confirmed or self.apart(millis(now)):
+        """What it does of what it was read to have been told; 0 where nobody knows."""
+        standing, does_w = self.executor.standing, self.does_w()
+        if standing is None or not standing.confirmed or self.apart(millis(now)) or does_w is None:
             return 0
         if now >= standing.setpoint.expires_at:
             return 0
-        short_w = self.follower.short_w
-        return standing.setpoint.setpoint_w if short_w is None else short_w
+        return done_w(standing.setpoint.setpoint_w, does_w, self._tolerance_w(standing))
+
+    def ramps(self, now: datetime) -> bool:
+        """It may be on its way still to what it was told."""
+        standing = self.executor.standing
+        return standing is not None and standing.confirmed and now < standing.expected_at - METER_LATE
 
     def held_w(self, now: datetime) -> int | None:
         """What it goes on doing when it is lost, as far as anybody knows: its setpoint, until it expires."""

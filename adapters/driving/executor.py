@@ -216,6 +216,8 @@ class Executor(OneDevice):
         if found is None:
             self.alarm("start", "the device does not show its setpoint")
             return False
+        # Those readings may have ended a doubt: what they said is on record before it is compared.
+        await self.telling.until_told()
         obeyed_w = self.state.obeyed_w(found.w, millis(found.at))
         found = Found(obeyed_w, found.at, found.fallen or obeyed_w != found.w)
         remote = self.snapshot.mode == "remote"

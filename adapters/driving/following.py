@@ -43,10 +43,12 @@ class Following:
             finally:
                 one.writing = False
             standing.refreshed_at = one.seconds()
-            if outcome.certainty == "certain":
+            found = outcome.found
+            shown = found is not None and abs(found.w - target_w) <= one.tolerance_w
+            if outcome.certainty == "certain" or shown:
                 standing.target_w = target_w
-            if outcome.found is not None:
-                self._judging.judge(standing, outcome.found)
+            if found is not None:
+                self._judging.judge(standing, found)
 
     def _target_w(self, standing: AtDevice) -> int:
         setpoint = standing.setpoint

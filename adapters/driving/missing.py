@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from adapters.driving.driven import Driven
 from adapters.driving.plans import Plans
 from adapters.driving.said import Said
@@ -66,7 +68,9 @@ class Missing:
                 self._said.tell(f"emergency {number}", "", well=well, again=True)
 
     def _handed(self, told: Told, now: datetime) -> Handed:
-        """What it was told, and what of that it was read to have; within the steps in which it is raised."""
+        """What it was told, and what of that it does; within the steps in which it is raised. Nothing is
+        missing of it while it ramps."""
         one = self._storages[told.device]
         tolerance_w = one.one.device.power_w * STEADY_PERMILLE // 1000 + one.executor.tolerance_w
-        return one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
+        handed = one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
+        return msgspec.structs.replace(handed, late=handed.late and not one.ramps(now))

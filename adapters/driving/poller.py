@@ -8,11 +8,13 @@ from typing import Final
 
 from adapters.driving.port import DevicePort, Unreachable, WrongAnswer
 from adapters.driving.turns import Turns
+from adapters.telemetry.frame import Unkept
 from dispatch.telemetry.sample import Sample
 
 
 class Poller:
-    """Each turn gives `on_sample` one sample; a turn without an answer, one with `lost`.
+    """Each turn gives `on_sample` one sample; a turn without an answer, or with one that
+    cannot be kept, one with `lost`.
 
     Whoever writes to the device takes `lock`, which is held for the time of a turn, so at most for the port's
     deadline. `phase_s`: see Turns; of n devices the i-th has i / n x 60.
@@ -53,7 +55,11 @@ class Poller:
                 turns.failed(loop.time())
             else:
                 turns.answered(loop.time())
-            self._on_sample(sample)
+            try:
+                self._on_sample(sample)
+            except Unkept as unkept:
+                self.silent = True
+                self._on_sample(self.port.lost(f"{unkept.code}: {unkept}"))
             for each in awaited:
                 if not each.done():
                     each.set_result(None)

@@ -192,7 +192,19 @@ class DrivingRole:
 
     def _book(self) -> FleetBook:
         self._stack.caught_up()
+        self._check_checkpoints()
         return self._reread()._replace(others=self._reread_others())
+
+    def _check_checkpoints(self) -> None:
+        """Before anything is driven that could not be put on record."""
+        try:
+            checkpoint_files.guard(self._stack.published, self._stack.log)
+        except Discontinuity as lost:
+            fault = lost.fault
+            if fault.code != "checkpoint_file":
+                raise
+            text = f"{lost} from {fault.place}: WATTLEDGER_CHECKPOINTS names the folder of the checkpoints"
+            raise Discontinuity(text, code=fault.code, place=fault.place) from lost
 
     def _guard(self, log: Log) -> None:
         continuity.guard(log, self._stack.database)

@@ -19,7 +19,8 @@ from dispatch.devices import writing
 from dispatch.devices.control import WriteStep
 from dispatch.devices.point import DIGITS, Point
 from dispatch.devices.profile import Profile
-from dispatch.devices.quality import Reading
+from dispatch.devices.quality import Reading, plain_text
+from dispatch.devices.reading import judged
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
 
@@ -89,7 +90,12 @@ def answer_of(content: bytes) -> Answer:
     named, ok, why, shown = (found.get(name) for name in ("id", "ok", "why", "set"))
     if not isinstance(named, str) or not isinstance(ok, bool):
         raise Refused("mqtt_message", "an answer has the id of its command, and ok true or false")
-    return Answer(named, ok, str(why or ""), shown if isinstance(shown, dict) else {})
+    return Answer(named, ok, text_of(why), shown if isinstance(shown, dict) else {})
+
+
+def text_of(value: object) -> str:
+    """What a device said, as it may be shown; "" for what is neither text nor number."""
+    return plain_text(str(value)) if isinstance(value, Fraction | str | bool) else ""
 
 
 def readings_of(profile: Profile, fields: Mapping[str, Any], at_ms: int) -> dict[str, Reading]:
@@ -117,19 +123,15 @@ def reading_of(point: Point, value: object, at_ms: int) -> Reading:
     if value is None:
         return Reading(None, "bad", "not_available", None, at_ms)
     if point.text:
-        return Reading(value, "good", None, None, at_ms) if isinstance(value, str) else _bad("text", at_ms)
+        return (
+            Reading(plain_text(value), "good", None, None, at_ms)
+            if isinstance(value, str)
+            else _bad("text", at_ms)
+        )
     if not isinstance(value, Fraction):
         return _bad("not_a_number", at_ms)
     number = round_half_away(value * Fraction(10) ** (point.scale + DIGITS[point.unit]))
-    raw = value.numerator if value.denominator == 1 else None
-    if point.flips:
-        number = -number
-    if point.fixed is not None and number != point.fixed:
-        return Reading(None, "bad", "not_expected", raw, at_ms)
-    low, high = point.minimum, point.maximum
-    if (low is not None and number < low) or (high is not None and number > high):
-        return Reading(None, "bad", "out_of_range", raw, at_ms)
-    return Reading(number, "good", None, raw, at_ms)
+    return judged(point, number, value.numerator if value.denominator == 1 else None, at_ms)
 
 
 def _bad(reason: str, at_ms: int) -> Reading:

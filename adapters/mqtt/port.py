@@ -29,6 +29,7 @@ from adapters.mqtt.message import (
     readings_of,
     release_fields,
     setpoint_fields,
+    text_of,
 )
 from dispatch.devices import writing
 from dispatch.devices.profile import Period
@@ -79,6 +80,8 @@ class MqttPort:
         self._newest: tuple[int, bytes] | None = None
         self._came = asyncio.Event()
         self._asked: dict[str, asyncio.Future[Answer]] = {}
+        self._misformed = ""
+        """Why what came as an answer, since the last command was sent, could not be read."""
 
     @property
     def device(self) -> str:
@@ -172,6 +175,7 @@ class MqttPort:
         except TimeoutError:
             raise Unreachable(f"no connection to the broker within {self._answer_s} s") from None
         named = secrets.token_hex(_ID_BYTES)
+        self._misformed = ""
         until_ms = self._clock_ms() + int(self._answer_s * 1000)
         answered = self._asked[named] = asyncio.get_running_loop().create_future()
         try:
@@ -180,7 +184,8 @@ class MqttPort:
                 await cancellable(client.publish(f"{self._topic}/{COMMAND}", content, qos=_QOS))
                 answer = await answered
         except TimeoutError:
-            raise WriteUncertain(f"no answer within {self._answer_s} s") from None
+            why = f": its answer could not be read: {self._misformed}" if self._misformed else ""
+            raise WriteUncertain(f"no answer within {self._answer_s} s{why}") from None
         except aiomqtt.MqttError as error:
             await self._disconnect()
             raise WriteUncertain(f"the broker did not acknowledge it: {error}") from None
@@ -241,8 +246,9 @@ class MqttPort:
             return
         try:
             answer = answer_of(content)
-        except Refused:
+        except Refused as refused:
             # No command's answer: the one that waits goes on waiting, and is uncertain then.
+            self._misformed = str(refused)
             return
         asked = self._asked.get(answer.id)
         if asked is not None and not asked.done():
@@ -284,8 +290,4 @@ def _check(answer: Answer, fields: Mapping[str, int | Decimal]) -> None:
     for name, value in fields.items():
         shown: Any = answer.set.get(name, field_of(answer.set, name))
         if shown != Fraction(value):
-            raise WriteUncertain(f"{name} was set to {value} and shows {_text(shown)}")
-
-
-def _text(shown: object) -> str:
-    return str(shown) if isinstance(shown, Fraction | str | bool) else "nothing"
+            raise WriteUncertain(f"{name} was set to {value} and shows {text_of(shown) or 'nothing'}")

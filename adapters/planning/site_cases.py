@@ -22,12 +22,13 @@ from adapters.planning.portfolio import INTERVAL_S, Horizon, Portfolio, day_of
 from adapters.planning.redispatching import AdjustAsked, AtSite, adjusted
 from adapters.planning.site_limits import limits_of
 from adapters.planning.site_power import Expected, Metered, expected
-from adapters.planning.starts import Start, Starts
+from adapters.planning.starts import Starts
 from adapters.planning.streams import FreeSite, Streams, StreamsAsked, streams_of
 from adapters.planning.taken import Taken, takings
 from adapters.planning.tariff_prices import micro_of
 from adapters.postgres.database import Connection
 from adapters.queries.recorded_plans import newest_number
+from dispatch.plan_check import SiteLimits
 from dispatch.planning.site_case import SiteCase
 from ledger.demand import averaging_s
 from ledger.refusal import Refused
@@ -47,7 +48,8 @@ class Asked(NamedTuple):
     targets: Targets | None = None
     """Found before, where the asker keeps them."""
     now: datetime | None = None
-    """When the plan is made: gates that are closed by then trade no more. None: nothing is traded."""
+    """When the plan is made: gates that are closed by then trade no more, and limits that are over by then
+    hold no more. None: nothing is traded."""
 
 
 def interval_of(connection: Connection, position: int, portfolio: Portfolio, instant: datetime) -> int:
@@ -129,7 +131,8 @@ class _Reading:
                     raise power
                 used, note = self._day_so_far(known[name], power, horizon)
                 start = self._starts.of(known[name])
-                case = _case(known[name], power, horizon, start, used or 0)
+                limits = limits_of(known[name], power, horizon, start, used or 0, self._asked.now)
+                case = _case(known[name], power, limits)
             except Refused as problem:
                 refused.append(_of_site(problem, name))
                 continue
@@ -235,14 +238,14 @@ class _Reading:
         return taken_out(one.site.id, terms, power.discharged, (began, horizon.start), self._starts.leading)
 
 
-def _case(one: KnownSite, power: Expected, horizon: Horizon, start: Start, used_wh: int) -> SiteCase:
-    terms, site = one.terms.document, one.site.document
+def _case(one: KnownSite, power: Expected, limits: SiteLimits) -> SiteCase:
+    terms, site, count = one.terms.document, one.site.document, len(limits.load_w)
     price = site.account.export_price
     sell = 0 if price is None else micro_of(price)
     case = SiteCase(
-        limits=limits_of(one, power, horizon, start, used_wh),
-        buy_micro=one.priced.buy_micro[: horizon.count],
-        sell_micro=np.full(horizon.count, sell, dtype=np.int64),
+        limits=limits,
+        buy_micro=one.priced.buy_micro[:count],
+        sell_micro=np.full(count, sell, dtype=np.int64),
         end_wh=terms.end_wh,
         peak_w=max(power.peak_w, one.demand.least_w),
         peak_price_micro=one.demand.price_micro,

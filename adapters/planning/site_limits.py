@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -16,8 +17,11 @@ from dispatch.plan_check import SiteLimits
 from dispatch.planning.imposed_limit import ImposedLimit
 
 
-def limits_of(one: KnownSite, power: Expected, horizon: Horizon, start: Start, used_wh: int) -> SiteLimits:
-    """`used_wh`: what the local day of the start has taken out of the cells before it."""
+def limits_of(
+    one: KnownSite, power: Expected, horizon: Horizon, start: Start, used_wh: int, now: datetime | None
+) -> SiteLimits:
+    """`used_wh`: what the local day of the start has taken out of the cells before it. `now`: when the plan
+    is made."""
     terms, count = one.terms.document, horizon.count
     ramp = terms.ramp_w_per_min
     day, most = local_days(horizon, one.site.document.zone), terms.day_discharge_wh
@@ -41,21 +45,44 @@ def limits_of(one: KnownSite, power: Expected, horizon: Horizon, start: Start, u
         ramp_w=None if ramp is None else ramp * horizon.interval_s // 60,
         start_setpoint_w=start.setpoint_w,
     )
-    return _imposed(limits, one.imposed, horizon)
+    return with_imposed(limits, one.imposed, horizon, now)
 
 
-def _imposed(limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon) -> SiteLimits:
-    """The limits with what is imposed when each interval begins."""
+def with_imposed(
+    limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon, now: datetime | None
+) -> SiteLimits:
+    """The limits with what is imposed: in each interval the least that is left within it.
+
+    Of the interval that is running `now`, what is over counts no more. What ran before is as low as what is
+    left at once: a storage that is lost has stopped, whatever its ramp.
+    """
     if not imposed:
         return limits
     found = {
         field: getattr(limits, field).copy()
         for field in ("charge_w_max", "discharge_w_max", "import_w_max", "export_w_max")
     }
-    for number in range(horizon.count):
-        held = last_holding(imposed, horizon.at(number))
+    step = timedelta(seconds=horizon.interval_s)
+    for instant in _changes(imposed, horizon, now):
+        held, number = last_holding(imposed, instant), (instant - horizon.start) // step
         for field, most in found.items():
             limit = None if held is None else getattr(held.document, field.removesuffix("_max"))
             if limit is not None:
                 most[number] = min(int(most[number]), limit)
-    return msgspec.structs.replace(limits, **found)
+    low, high = -int(found["charge_w_max"][0]), int(found["discharge_w_max"][0])
+    before = min(max(limits.start_setpoint_w, low), high)
+    return msgspec.structs.replace(limits, **found, start_setpoint_w=before)
+
+
+def _changes(
+    imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon, now: datetime | None
+) -> set[datetime]:
+    """When an interval begins, or what is imposed may change; in the running interval from `now` on."""
+    found = {horizon.at(number) for number in range(horizon.count)}
+    for one in imposed:
+        ends = () if one.period is None else (one.period.start, one.period.end)
+        found |= {end for end in ends if end is not None and horizon.start < end < horizon.end}
+    if now is None:
+        return found
+    running = horizon.at((now - horizon.start) // timedelta(seconds=horizon.interval_s))
+    return {now if running <= instant < now else instant for instant in found}

@@ -14,6 +14,7 @@ import msgspec
 
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
+from ledger.refusal import Refused
 
 HEAD: Final = struct.Struct("<II")
 ENTRY_BYTES_MAX: Final = 1 << 18
@@ -42,10 +43,23 @@ class Parsed(NamedTuple):
     whole: int
 
 
+class Unkept(Refused):
+    """A sample that cannot be written down: nothing of it is kept."""
+
+
 def framed(item: Item) -> bytes:
-    """The bytes of an entry."""
-    body = (_SAMPLE if isinstance(item, Sample) else _THINNED) + _encode(item)
-    assert len(body) <= ENTRY_BYTES_MAX
+    """The bytes of an entry.
+
+    Raises:
+        Unkept: `sample_unkept` for a number beyond 64 bits, a text that is none, more than an entry holds.
+    """
+    try:
+        body = (_SAMPLE if isinstance(item, Sample) else _THINNED) + _encode(item)
+    except (OverflowError, ValueError) as error:
+        raise Unkept("sample_unkept", f"it cannot be kept: {error}", place=item.device) from None
+    if len(body) > ENTRY_BYTES_MAX:
+        wrong = f"{len(body)} bytes; an entry has at most {ENTRY_BYTES_MAX}"
+        raise Unkept("sample_unkept", wrong, place=item.device)
     return HEAD.pack(len(body), zlib.crc32(body)) + body
 
 

@@ -96,7 +96,7 @@ class Lane:
         """Write an entry behind the others.
 
         Raises:
-            OSError: the disk is full or broken; the entry is not in the lane.
+            OSError: the disk is full or broken; Unkept: as `framed`. The entry is not in the lane.
         """
         content = framed(item)
         with self._lock:

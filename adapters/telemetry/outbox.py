@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from adapters.embedded.child import private_folder
-from adapters.telemetry.frame import Item
+from adapters.telemetry.frame import Item, Unkept
 from adapters.telemetry.lane import SEGMENT_BYTES, Lane
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
@@ -69,6 +69,9 @@ class Outbox:
         Never waits for NATS. False where the disk did not take it: then its number is missing from the
         others,
         `unwritten` counts it and `failure` says why.
+
+        Raises:
+            Unkept: it cannot be written down, on whatever disk; counted likewise.
         """
         lane = self.fast if fast else self.seconds
         try:
@@ -77,6 +80,10 @@ class Outbox:
             self.unwritten += 1
             self.failure = str(error)
             return False
+        except Unkept as unkept:
+            self.unwritten += 1
+            self.failure = str(unkept)
+            raise
         for news in self._news:
             news()
         return True

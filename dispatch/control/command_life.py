@@ -185,14 +185,15 @@ def _written(
 
 
 class SetpointReadBack(msgspec.Struct, frozen=True, tag_field="kind", tag="command.read_back.v1"):
-    """The device shows the setpoint, within what its register can show."""
+    """The device shows the setpoint, within what its register can show. What the meter saw stays seen."""
 
     sequence: int
     found_w: int
     at: Instant
 
     def apply(self, state: DeviceDay) -> DeviceDay:
-        changed = state.with_one(self.sequence, status="read_back", confirmed=True, found_w=self.found_w)
+        status: Status = "seen" if state.commands[self.sequence].status == "seen" else "read_back"
+        changed = state.with_one(self.sequence, status=status, confirmed=True, found_w=self.found_w)
         return _read(changed, self.sequence, self.found_w)
 
 

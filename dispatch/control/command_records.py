@@ -102,7 +102,7 @@ class RecordReadBack(OnDay, frozen=True):
     ) -> tuple[SetpointReadBack] | tuple[SetpointNotApplied] | tuple[ForeignWriterSeen]:
         """Raises:
         Refused: `unknown_command`, `time_ahead`, `setpoint_power`; `command_status` for one that the device
-            does not have, or that it still shows; `read_before_written`."""
+            does not have; `read_before_written`. One that it still shows is read back again."""
         day, command = command_of(state, self.sequence)
         check_not_ahead(self.at, now)
         if self.tolerance_w < 0:
@@ -130,9 +130,6 @@ class RecordReadBack(OnDay, frozen=True):
             fallen=self.fallen and bool(command.setpoint.power_w_max),
         )
         match found.answer:
-            case "applied" if shown:
-                wrong = f"{self.sequence} is {command.status} already, and still stands"
-                raise Refused("command_status", wrong, place="sequence")
             case "applied":
                 return (SetpointReadBack(self.sequence, self.found_w, self.at),)
             case "not_applied":

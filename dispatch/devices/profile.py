@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from dispatch.devices.control import Control, Limits, WriteStep
-from dispatch.devices.point import ADDRESS_MAX, Point, Table
+from dispatch.devices.point import ADDRESS_MAX, DIGITS, Point, Table
 from dispatch.devices.profile_limits import check_limits
 from dispatch.devices.role import NEEDED, ROLES, DeviceKind, DeviceState, Role
 from ledger.clauses.flow import one_of
@@ -211,6 +212,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             raise Refused("watchdog", "a point that is written", place=f"{place}.point")
         if watchdog.modulus - 1 > beat.kind.highest:
             raise Refused("watchdog", f"the counter does not fit {beat.type}", place=f"{place}.modulus")
+        for count in (1, watchdog.modulus - 1):
+            _check_written(beat, count, f"{place}.modulus")
         if -(-_DAY_S // watchdog.period_s) > self.writes_per_day(beat):
             wrong = f"{-(-_DAY_S // watchdog.period_s)} writes a day are over {beat.name}'s budget"
             raise Refused("write_budget", wrong, place=f"{place}.period_s")
@@ -224,6 +227,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             if step.gives != "constant" and self.roles.get(step.gives) != step.point:
                 wrong = f"the point with the role {step.gives}"
                 raise Refused("write_step", wrong, place=f"{place}[{number}].point")
+            if step.constant is not None:
+                _check_written(point, step.constant, f"{place}[{number}].constant")
             self._check_function(point, f"{place}[{number}].point")
 
     def _check_function(self, point: Point, place: str) -> None:
@@ -247,3 +252,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             raise Refused("write_order", "the enable once, as the last step", place="control.steps")
         if "revert_timer" in self.roles and "revert_timer" not in gives:
             raise Refused("write_order", "every setpoint has its revert timer", place="control.steps")
+
+
+def _check_written(point: Point, value: int, place: str) -> None:
+    """That the point holds a number of ours that is always written, as far as its scale is known."""
+    lowest, highest = point.kind.lowest, point.kind.highest
+    if point.kind.form == "integer" and point.scale_point is None:
+        raw = Fraction(-value if point.flips else value) / Fraction(10) ** (point.scale + DIGITS[point.unit])
+        if not lowest <= raw <= highest:
+            wrong = f"{value} does not fit {point.name}, whose {point.type} holds {lowest} to {highest}"
+            raise Refused("value_range", wrong, place=place)
+    low = value if point.minimum is None else point.minimum
+    high = value if point.maximum is None else point.maximum
+    if not low <= value <= high or point.fixed not in (None, value):
+        allowed = f"{point.minimum} to {point.maximum}" if point.fixed is None else f"{point.fixed}"
+        raise Refused("value_range", f"{value} is beyond {point.name}'s {allowed}", place=place)

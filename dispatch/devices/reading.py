@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from dispatch.devices.float_bits import FLOAT32, FLOAT64, number_of
 from dispatch.devices.point import DIGITS, Point
 from dispatch.devices.profile import Block, Profile
-from dispatch.devices.quality import Reading
+from dispatch.devices.quality import NUMBER_MAX, Reading, fits, plain_text
 from dispatch.devices.register_type import SCALE_MAX
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
@@ -90,11 +90,11 @@ def _plain(point: Point) -> _Plain | None:
     size, sign = 1 << 16 * point.count, -1 if point.flips else 1
     digits = DIGITS[point.unit]
     scales = range(max(-SCALE_MAX, -digits), SCALE_MAX + 1)
-    most = size * 10 ** (SCALE_MAX + digits)
+    most = min(size * 10 ** (SCALE_MAX + digits), value_max(point))
     return _Plain(
         frozenset(bits - size if kind.signed and bits > kind.highest else bits for bits in point.absent),
-        -most if point.minimum is None else point.minimum,
-        most if point.maximum is None else point.maximum,
+        -most if point.minimum is None else max(point.minimum, -most),
+        most if point.maximum is None else min(point.maximum, most),
         {scale: sign * 10 ** (scale + digits) for scale in scales},
     )
 
@@ -115,13 +115,18 @@ def reading_of(point: Point, raw: int | bytes, scale: int, at_ms: int = 0) -> Re
         number = number_of(raw, FLOAT32 if point.count == 2 else FLOAT64)
         if number is None:
             return Reading(None, "bad", "not_a_number", raw, at_ms)
+        # A float's bits may be above what a signed number holds, and are kept as they are.
         value = round_half_away(number * Fraction(10) ** exponent)
-    elif exponent >= 0:
-        value = raw * 10**exponent
-    else:
-        value = round_half_away(Fraction(raw, 10**-exponent))
-    if point.flips:
-        value = -value
+        return judged(point, value, None, at_ms)._replace(raw=raw)
+    value = raw * 10**exponent if exponent >= 0 else round_half_away(Fraction(raw, 10**-exponent))
+    return judged(point, value, raw, at_ms)
+
+
+def judged(point: Point, number: int, raw: int | None, at_ms: int) -> Reading:
+    """The device's number in our unit, turned to our sign and held against what the point may be."""
+    value = -number if point.flips else number
+    if not -value_max(point) <= value <= value_max(point) or (raw is not None and not fits(raw)):
+        return Reading(None, "bad", "out_of_range", None, at_ms)
     if point.fixed is not None and value != point.fixed:
         return Reading(None, "bad", "not_expected", raw, at_ms)
     if point.minimum is not None and value < point.minimum:
@@ -133,13 +138,18 @@ def reading_of(point: Point, raw: int | bytes, scale: int, at_ms: int = 0) -> Re
     return Reading(value, "good", None, raw, at_ms)
 
 
+def value_max(point: Point) -> int:
+    """The largest value of it that is kept. A device's clock is kept in milliseconds, too."""
+    return NUMBER_MAX // 1000 if point.unit == "s" else NUMBER_MAX
+
+
 def _text(point: Point, raw: bytes) -> Reading:
     if int.from_bytes(raw, "big") in point.absent:
         return Reading(None, "bad", "not_available")
     if point.kind.form == "bytes":
         return Reading(raw.hex())
     try:
-        return Reading(raw.rstrip(b"\0").decode("utf-8"))
+        return Reading(plain_text(raw.rstrip(b"\0").decode("utf-8")))
     except UnicodeDecodeError:
         return Reading(None, "bad", "text")
 

@@ -13,6 +13,8 @@ from ledger.refusal import Refused
 
 _K: Final = 1000.0
 _PPM: Final = 1e6
+_WHOLE_PPM: Final = 1_000_000
+_S_PER_HOUR: Final = 3600
 _MICRO: Final = 1e6
 _NO_KW: Final = 1e-4
 """Of a direction that has no power: the optimiser takes none of 0, and a tenth of a watt is rounded to 0."""
@@ -60,13 +62,21 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """How many intervals the horizon has."""
         return len(self.limits.load_w)
 
+    @property
+    def _reach_wh(self) -> int:
+        """The most that can be stored at the end."""
+        limits = self.limits
+        into = int(limits.charge_w_max.sum()) * limits.interval_s * limits.charge_efficiency_ppm
+        return limits.start_wh + into // (_S_PER_HOUR * _WHOLE_PPM)
+
     def to_optimise(self) -> Site:
         """The same in kW, kWh and money, as the optimiser takes it.
 
         A storage that holds less than its floor or more than its ceiling begins where it is: the plan leads
         it back, and says that the limit gave way. Where the two directions have different power left, the
         smaller part of its nameplate runs; one without any power left stands still. A direction that has
-        none over the whole horizon holds the other one back no more.
+        none over the whole horizon holds the other one back no more. What cannot be charged by the end costs
+        nothing.
 
         Raises:
             Refused: as `Site`.
@@ -85,7 +95,7 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             floor_kwh=floor / _K,
             ceiling_kwh=ceiling / _K,
             start_kwh=limits.start_wh / _K,
-            end_kwh=min(max(self.end_wh, floor), ceiling) / _K,
+            end_kwh=min(max(min(self.end_wh, self._reach_wh), floor), ceiling) / _K,
             charge_efficiency=limits.charge_efficiency_ppm / _PPM,
             discharge_efficiency=limits.discharge_efficiency_ppm / _PPM,
             availability=runs,

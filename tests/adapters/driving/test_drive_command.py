@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.drive import _stop
+from adapters.cli.drive import _stop, _told
+from adapters.continuity import Discontinuity
 from adapters.driving.driver_folder import DriverFolder, StopAnswer
 from adapters.driving.emergencies import local_stop
+from adapters.transparency.seen_checkpoint import note_seen
 from dispatch.control.emergency import AGGREGATE, Emergencies
 from ledger.refusal import Refused
+from ledger.transparency.note import Note, NoteSignature
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, now, storage
@@ -39,36 +42,41 @@ def until(what: Callable[[], bool], seconds: float = 25.0) -> None:
         time.sleep(0.05)
 
 
+def environment_of(book: DriverBook, port: int, folder: Path) -> dict[str, str]:
+    """Of a process that drives the storage and the meter at that port."""
+    fleet = folder / "fleet.toml"
+    fleet.write_text(
+        f"""[[devices]]
+id = "a"
+profile = "{EXAMPLES}/bess_swapped.toml"
+address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {port}, answer_ms = 500 }}
+[[devices]]
+id = "G1"
+profile = "{EXAMPLES}/meter_import_export.toml"
+address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {port}, unit = 2 }}
+meter = "GRID"
+"""
+    )
+    settings = book.stack.settings
+    given = {
+        "WATTLEDGER_BOOK": settings.book,
+        "WATTLEDGER_STATE": str(settings.state),
+        "WATTLEDGER_NATS_URL": settings.nats_url,
+        "WATTLEDGER_NATS_MONITOR_URL": settings.nats_monitor_url,
+        "WATTLEDGER_NATS_SEED": str(settings.nats_seed),
+        "WATTLEDGER_POSTGRES_URL": settings.postgres_url,
+        "WATTLEDGER_DEVICES": str(fleet),
+        "WATTLEDGER_LOG_KEY": str(settings.log_key),
+    }
+    return dict(os.environ) | {name: value for name, value in given.items() if value}
+
+
 @pytest.mark.fault
 def test_drive_and_stop_all_as_processes(book: DriverBook, tmp_path: Path) -> None:
     with peer("bess_swapped", *METER) as running:
         book.furnish((storage("a", running.ports[0]),))
         book.plan(60 * KW, 60 * KW)
-        fleet = tmp_path / "fleet.toml"
-        fleet.write_text(
-            f"""[[devices]]
-id = "a"
-profile = "{EXAMPLES}/bess_swapped.toml"
-address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {running.ports[0]}, answer_ms = 500 }}
-[[devices]]
-id = "G1"
-profile = "{EXAMPLES}/meter_import_export.toml"
-address = {{ type = "modbus_tcp", host = "127.0.0.1", port = {running.ports[0]}, unit = 2 }}
-meter = "GRID"
-"""
-        )
-        settings = book.stack.settings
-        given = {
-            "WATTLEDGER_BOOK": settings.book,
-            "WATTLEDGER_STATE": str(settings.state),
-            "WATTLEDGER_NATS_URL": settings.nats_url,
-            "WATTLEDGER_NATS_MONITOR_URL": settings.nats_monitor_url,
-            "WATTLEDGER_NATS_SEED": str(settings.nats_seed),
-            "WATTLEDGER_POSTGRES_URL": settings.postgres_url,
-            "WATTLEDGER_DEVICES": str(fleet),
-            "WATTLEDGER_LOG_KEY": str(settings.log_key),
-        }
-        environment = dict(os.environ) | {name: value for name, value in given.items() if value}
+        environment = environment_of(book, running.ports[0], tmp_path)
         process = subprocess.Popen(PROGRAM, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         try:
             until(lambda: running.truth()["setpoint_w"] == 60 * KW)
@@ -92,6 +100,31 @@ meter = "GRID"
             output, _ = process.communicate(timeout=20)
         assert process.returncode == 0
         assert "STOP ordered here by guard-1: smoke" in output
+
+
+def test_a_driver_without_the_checkpoints_begins_nothing(book: DriverBook, tmp_path: Path) -> None:
+    with peer("bess_swapped", *METER) as running:
+        book.furnish((storage("a", running.ports[0]),))
+        settings = book.stack.settings
+        signed = Note("signed before\n", (NoteSignature("log", bytes(4), b"by somebody"),))
+        note_seen(book.stack.database, settings.book, 5, signed)
+        environment = environment_of(book, running.ports[0], tmp_path)
+        environment["WATTLEDGER_STATE"] = str(tmp_path / "own")
+        done = subprocess.run(
+            PROGRAM, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("not available: the checkpoint of 5 envelopes was there and is gone from ")
+    assert line.endswith(": WATTLEDGER_CHECKPOINTS names the folder of the checkpoints")
+
+
+def test_what_ends_a_driver_is_told_in_one_line_unless_it_is_a_fault_of_ours() -> None:
+    gone = Discontinuity("it is gone")
+    both = ExceptionGroup("tasks", [ExceptionGroup("of one", [gone]), Refused("lease_lost", "another's")])
+    assert _told(both) is gone
+    ours = ExceptionGroup("tasks", [both, ValueError("a fault")])
+    assert _told(ours) is ours
 
 
 def test_a_stop_without_a_driver_waits_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,9 @@ def test_a_device_that_acknowledges_and_does_nothing_is_not_able(book: DriverBoo
                 running.ask(do="fault", storage=1, fault={"kind": "acknowledge_only"})
                 await respond(book, 100 * KW)
                 await book.until(lambda: stands(role, "b", 50 * KW))
+                await book.until(lambda: bool(emergency(book)), 15)
+                assert emergency(book) == ["emergency 1: 50000 W of it are given by nobody"]
+                assert not stands(role, "a", 100 * KW), "what is missing is said before it is shared anew"
                 took = await book.until(lambda: stands(role, "a", 100 * KW), 25)
                 print(f"its share was given by another after {took:.1f} s")
                 await book.until(lambda: emergency(book)[-1:] == ["emergency 1: all of it is given"])

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from adapters.driving.poller import Poller
+from adapters.telemetry.frame import Unkept
 from dispatch.telemetry.sample import Sample
 from tests.adapters.bess_peer.running_peer import RunningPeer, peer
 from tests.adapters.modbus.reached import port_to
@@ -128,3 +129,25 @@ def test_what_is_no_fault_of_the_device_ends_it() -> None:
             await asyncio.wait_for(Poller(port_to("bess_swapped", 1), broken, 0).run(), 3)
 
     asyncio.run(check())
+
+
+def test_a_sample_that_cannot_be_kept_is_a_lost_one_that_says_why(storages: RunningPeer) -> None:
+    samples: list[Sample] = []
+
+    def keeps(sample: Sample) -> None:
+        if not sample.lost:
+            raise Unkept("sample_unkept", "beyond 64 bits", place=sample.device)
+        samples.append(sample)
+
+    async def check() -> None:
+        poller = Poller(port_to("bess_swapped", storages.ports[0]), keeps, 0)
+        task = asyncio.create_task(poller.run())
+        await until(lambda: len(samples) > 1, 8)
+        assert poller.silent
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
+        await poller.port.close()
+
+    asyncio.run(check())
+    assert all(one.lost == f"sample_unkept: {one.device}: beyond 64 bits" for one in samples)

@@ -25,7 +25,9 @@ from adapters.mqtt.message import (
     release_fields,
     setpoint_fields,
 )
+from dispatch.devices.point import Point
 from dispatch.devices.profile_file import parse
+from dispatch.devices.quality import TEXT_MAX, Reading
 from ledger.refusal import Refused
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "devices"
@@ -97,6 +99,25 @@ def test_an_answer_names_its_command() -> None:
     for content in (b'{"ok": true}', b'{"id": 1, "ok": true}', b'{"id": "c"}', b'{"id": "c", "ok": 1}'):
         with pytest.raises(Refused):
             answer_of(content)
+
+
+def test_a_number_beyond_64_bits_is_no_value_and_nothing_of_it_is_kept() -> None:
+    fields = object_of(b'{"power_kw": 1e99, "meter": {"import_kwh": 1e17, "export_kwh": 1e15}, "time": 1e18}')
+    found = readings_of(PROFILE, fields, 7)
+    for name in ("power_kw", "meter.import_kwh", "time"):
+        assert found[name] == Reading(None, "bad", "out_of_range", None, 7)
+    assert found["meter.export_kwh"] == Reading(10**18, "good", None, 10**15, 7)
+
+
+def test_what_a_device_says_steers_no_terminal_and_is_cut() -> None:
+    said = answer_of(b'{"id": "c", "ok": false, "why": "no <b>\\u001b[31m\\ud800\\u202e"}').why
+    assert said == "no <b>\ufffd[31m\ufffd\ufffd"
+    assert len(answer_of(b'{"id": "c", "ok": false, "why": "' + b"x" * 9000 + b'"}').why) == TEXT_MAX
+    assert answer_of(b'{"id": "c", "ok": false, "why": 17}').why == "17"
+    assert answer_of(b'{"id": "c", "ok": false, "why": ' + b"[" * 90 + b"]" * 90 + b"}").why == ""
+    text = Point(name="version", address=0, count=8, type="string")
+    assert reading_of(text, "v1\x1b[2J\ud800", 7).value == "v1\ufffd[2J\ufffd"
+    assert len(str(reading_of(text, "x" * 900_000, 7).value)) == TEXT_MAX
 
 
 def test_scale_factors_are_stated() -> None:

@@ -149,7 +149,8 @@ def test_a_setpoint_is_one_command_that_is_answered_with_what_it_set(broker: Bro
     ("fault", "raised", "said"),
     [
         ("silent", WriteUncertain, "no answer"),
-        ("garbage", WriteUncertain, "no answer"),
+        ("garbage", WriteUncertain, "its answer could not be read: this is not JSON"),
+        ("misformed", WriteUncertain, "its answer could not be read: an answer has the id"),
         ("refuses", WriteRefused, "local control"),
         ("other_value", WriteUncertain, "shows 0"),
     ],

@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from adapters.telemetry.frame import framed, parsed
+from adapters.telemetry.frame import ENTRY_BYTES_MAX, Unkept, framed, parsed
 from adapters.telemetry.lane import Lane
 from adapters.telemetry.outbox import BYTES_MIN, Outbox, dropped, thinned
+from dispatch.devices.quality import Reading
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.settlement_interval import interval_energies, register_reads
@@ -232,3 +234,14 @@ def test_a_disk_that_takes_nothing_is_told_and_blocks_nobody(tmp_path: Path) -> 
         assert (outbox.unwritten, "disk is full" in outbox.failure) == (1, True)
         assert outbox.put(sample(3))
         assert numbers(outbox.seconds) == [1, 3], "what was written of the second is gone again"
+
+
+@pytest.mark.parametrize("value", [1 << 64, "\ud800", "x" * ENTRY_BYTES_MAX])
+def test_what_no_entry_can_hold_is_refused_and_the_next_is_kept(tmp_path: Path, value: int | str) -> None:
+    with opened(tmp_path) as outbox:
+        with pytest.raises(Unkept) as unkept:
+            outbox.put(replace(sample(1), others={"x": Reading(value)}))
+        assert (unkept.value.code, unkept.value.place) == ("sample_unkept", "B1")
+        assert (outbox.unwritten, outbox.failure) == (1, str(unkept.value))
+        assert outbox.put(sample(2))
+        assert numbers(outbox.seconds) == [2]

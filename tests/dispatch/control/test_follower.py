@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from dispatch.control.follower import AGAIN, SHORT, Follower
+from dispatch.control.follower import AGAIN, SHORT, Follower, Owed
 from dispatch.control.given import LATE, Given, Handed, HandedWatch, given
 from tests.dispatch.control.pure_book import KW, START
 
@@ -19,13 +19,13 @@ def test_what_falls_short_for_a_while_is_capped_and_tried_again() -> None:
     assert one.within(*rest) == rest, "not at once"
     one.look(50 * KW, 49 * KW, KW, START + after(4))
     one.look(50 * KW, 18 * KW, KW, START + after(5))
-    assert (one.within(*rest), one.short_w) == (rest, None), "it followed in between"
+    assert one.within(*rest) == rest, "it followed in between"
     capped = START + after(5) + SHORT
     one.look(50 * KW, 18 * KW, KW, capped)
-    assert (one.within(*rest), one.short_w) == ((-250 * KW, 18 * KW), 18 * KW)
+    assert one.within(*rest) == (-250 * KW, 18 * KW)
     assert one.why.startswith("18000 W in place of 50000 W")
     one.look(18 * KW, 18 * KW, KW, capped + after(60))
-    assert (one.within(*rest), one.short_w) == ((-250 * KW, 18 * KW), None), "it follows, and is told no more"
+    assert one.within(*rest) == (-250 * KW, 18 * KW), "it follows, and is told no more"
     one.look(18 * KW, 18 * KW, KW, capped + AGAIN)
     assert (one.within(*rest), one.why) == (rest, "")
 
@@ -35,7 +35,7 @@ def test_what_is_not_known_and_more_than_was_told_is_no_shortfall() -> None:
         one = Follower()
         for seconds in (0, 10, 20):
             one.look(told, does, KW, START + after(seconds))
-        assert (one.short_w, one.within(-9, 9)) == (None, (-9, 9))
+        assert one.within(-9, 9) == (-9, 9)
     charging = Follower()
     for seconds in (0, 5):
         charging.look(-50 * KW, -18 * KW, KW, START + after(seconds))
@@ -56,3 +56,33 @@ def test_only_what_was_read_back_is_given_and_what_is_late_is_missing() -> None:
     assert given(0, [Handed(50, 50), late]) == Given(50, whole=False)
     assert given(0, [Handed(50, 0)]) == Given(0, whole=False), "under way: neither"
     assert given(-7, [Handed(-50, -50)]) == Given(-7, whole=False)
+
+
+def test_what_is_written_again_before_it_was_done_has_its_ramp_and_no_more() -> None:
+    one = Owed()
+    first = one.told(50 * KW, START, START + after(2), START + after(12))
+    assert first == START + after(12)
+    one.seen(18 * KW, KW)
+    again = START + after(5)
+    assert one.told(50 * KW, again, again + after(2), again + after(12)) == first
+    late = START + after(30)
+    assert one.told(50 * KW, late, late + after(2), late + after(12)) == late + after(2)
+    assert one.told(50 * KW, late, late + after(9), late + after(9)) == late + after(2), "written once"
+    less = late + after(4)
+    assert one.told(40 * KW, less, less + after(1), less + after(11)) == less + after(1), "that it owes, too"
+    more = less + after(1)
+    assert one.told(90 * KW, more, more + after(2), more + after(12)) == more + after(12)
+    other = more + after(1)
+    assert one.told(-20 * KW, other, other + after(2), other + after(12)) == other + after(12)
+
+
+def test_what_was_done_once_has_its_whole_time_when_it_is_written_again() -> None:
+    one = Owed()
+    one.told(50 * KW, START, START + after(2), START + after(12))
+    assert one.open
+    one.seen(49 * KW, KW)
+    assert not one.open
+    one.seen(0, KW)
+    again = START + after(30)
+    assert one.told(50 * KW, again, again + after(2), again + after(12)) == again + after(12)
+    assert one.open

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dispatch.devices.float_bits import FLOAT32, FLOAT64, bits_of, number_of
 from dispatch.devices.point import Point, Unit
 from dispatch.devices.profile import Block, Profile
-from dispatch.devices.quality import Reading, last_valued
+from dispatch.devices.quality import Reading, fits, last_valued
 from dispatch.devices.reading import BlockReader, reading_of
 from dispatch.devices.register_type import TYPES, PointType
 from ledger.refusal import Refused
@@ -225,6 +225,9 @@ def test_rounding_is_by_at_most_half_a_unit(
     )
     found = reading_of(point(kind, unit=unit, scale=scale), raw, scale)
     digits = 3 if unit in ("%", "V") else 0
+    if not fits(raw * 10 ** max(scale + digits, 0)):
+        assert found == Reading(None, "bad", "out_of_range")
+        return
     assert found.quality == "good"
     assert abs(2 * (found.value * 10**10 - raw * 10 ** (10 + scale + digits))) <= 10**10  # type: ignore[operator]
 
@@ -253,3 +256,21 @@ def test_the_short_way_of_plain_numbers_leads_where_the_long_one_does(data: st.D
         scale = tested.scale if tested.scale_point is None else raws[tested.scale_point]
         assert isinstance(scale, int)
         assert found[tested.name] == reading_of(tested, raws[tested.name], scale, 7)
+
+
+def test_a_number_beyond_64_bits_is_no_value_and_nothing_of_it_is_kept() -> None:
+    beyond = Reading(None, "bad", "out_of_range")
+    words = [0x7FFF, 0xFFFF, 0xFFFF, 0xFFFF]
+    assert read(point("uint64", scale=1, unit="Wh"), words) == beyond
+    assert read(point("uint64", scale=1, unit="Wh", minimum=0, maximum=10**30), words) == beyond
+    assert read(point("uint64", unit="Wh"), words) == Reading(2**63 - 1, "good", None, 2**63 - 1)
+    assert read(point("uint64", scale=-3, unit="Wh"), [0x8000, 0, 0, 0]) == beyond
+    assert read(point("int64", scale=3, unit="W", positive="charge"), [0x8000, 0, 0, 1]) == beyond
+    assert read(point("uint64", unit="s"), words) == beyond, "a clock is kept in milliseconds"
+    largest = read(point("float32", unit="W"), [0x7F7F, 0xFFFF])
+    assert largest == Reading(None, "bad", "out_of_range", 0x7F7F_FFFF)
+    assert read(point("float64", unit="W"), [0xC059, 0, 0, 0]).value == -100
+
+
+def test_a_text_that_steers_a_terminal_is_shown_without_that() -> None:
+    assert read(point("string"), [0x411B, 0x5B33, 0x316D, 0x0A42]).value == "A\ufffd[31m\ufffdB"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from dispatch.devices.point import DIGITS, Point
 from dispatch.devices.profile import Profile
-from dispatch.devices.reading import BlockReader, reading_of
+from dispatch.devices.quality import fits
+from dispatch.devices.reading import BlockReader, reading_of, value_max
 from dispatch.devices.register_type import SCALE_MAX, TYPES
 from dispatch.devices.sunspec import blocks_of, model_points
 from dispatch.devices.writing import absent_words, encoded
@@ -85,11 +86,13 @@ def samples(point: Point) -> list[tuple[int | str, int]]:
     ends = (form.lowest, form.lowest + 1, 0, 1, 7, form.highest - 1, form.highest)
     raws = [raw for raw in ends if raw % (1 << form.bits) not in form.absent]
     exponents = [(scale + DIGITS[point.unit], scale) for scale in scales]
-    return [
+    every = [
         (raw * 10**exponent if exponent >= 0 else (abs(raw) // 10**-exponent) * (1 if raw > 0 else -1), scale)
         for raw in raws
+        if fits(raw)
         for exponent, scale in exponents
     ]
+    return [(value, scale) for value, scale in every if abs(value) <= value_max(point)]
 
 
 def read(point: Point, words: tuple[int, ...], scale: int = 0) -> object:
