@@ -80,7 +80,7 @@ class MqttPort:
         self._newest: tuple[int, bytes] | None = None
         self._came = asyncio.Event()
         self._asked: dict[str, asyncio.Future[Answer]] = {}
-        self._misformed = ""
+        self._malformed = ""
         """Why what came as an answer, since the last command was sent, could not be read."""
 
     @property
@@ -175,7 +175,7 @@ class MqttPort:
         except TimeoutError:
             raise Unreachable(f"no connection to the broker within {self._answer_s} s") from None
         named = secrets.token_hex(_ID_BYTES)
-        self._misformed = ""
+        self._malformed = ""
         until_ms = self._clock_ms() + int(self._answer_s * 1000)
         answered = self._asked[named] = asyncio.get_running_loop().create_future()
         try:
@@ -184,7 +184,7 @@ class MqttPort:
                 await cancellable(client.publish(f"{self._topic}/{COMMAND}", content, qos=_QOS))
                 answer = await answered
         except TimeoutError:
-            why = f": its answer could not be read: {self._misformed}" if self._misformed else ""
+            why = f": its answer could not be read: {self._malformed}" if self._malformed else ""
             raise WriteUncertain(f"no answer within {self._answer_s} s{why}") from None
         except aiomqtt.MqttError as error:
             await self._disconnect()
@@ -248,7 +248,7 @@ class MqttPort:
             answer = answer_of(content)
         except Refused as refused:
             # No command's answer: the one that waits goes on waiting, and is uncertain then.
-            self._misformed = str(refused)
+            self._malformed = str(refused)
             return
         asked = self._asked.get(answer.id)
         if asked is not None and not asked.done():

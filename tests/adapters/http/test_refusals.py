@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("ledger", "trading", "dispatch", "adapters")
-CODE_AT = {"Refused": 0, "refusal": 0, "BadRequest": 0}
+CODE_AT = {"Refused": 0, "refusal": 0, "BadRequest": 0, "Unkept": 0}
 """What refuses, and which of its arguments is the code."""
 
 CODE_AT_IN = {

@@ -13,7 +13,7 @@ import aiomqtt
 
 from adapters.cancellation import cancellable
 
-Fault = Literal["", "silent", "refuses", "other_value", "garbage", "misformed", "twice"]
+Fault = Literal["", "silent", "refuses", "other_value", "garbage", "malformed", "twice"]
 
 
 class Storage:
@@ -53,7 +53,7 @@ class Storage:
         self.fields |= command["set"]
         if self.fault == "other_value":
             self.fields["setpoint_kw"] = 0
-        if self.fault == "misformed":
+        if self.fault == "malformed":
             return json.dumps({"id": command["id"], "ok": "yes", "set": [1]}).encode()
         shown = {name: self.fields[name] for name in command["set"]}
         return json.dumps({"id": command["id"], "ok": True, "set": shown}).encode()

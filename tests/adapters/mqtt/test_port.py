@@ -150,7 +150,7 @@ def test_a_setpoint_is_one_command_that_is_answered_with_what_it_set(broker: Bro
     [
         ("silent", WriteUncertain, "no answer"),
         ("garbage", WriteUncertain, "its answer could not be read: this is not JSON"),
-        ("misformed", WriteUncertain, "its answer could not be read: an answer has the id"),
+        ("malformed", WriteUncertain, "its answer could not be read: an answer has the id"),
         ("refuses", WriteRefused, "local control"),
         ("other_value", WriteUncertain, "shows 0"),
     ],

@@ -96,7 +96,7 @@ def test_it_is_written_once_and_the_answer_is_named(
 ) -> None:
     async def drive() -> None:
         async with _driven(store, broker, journals(tmp_path, "run-1")) as (executor, peer):
-            peer.fault = "misformed"
+            peer.fault = "malformed"
             before = len(peer.taken)
             executor.want(setpoint(50 * KW))
             await until(lambda: executor.writing, 20, lambda: f"{executor.alarms}")
