@@ -30,7 +30,8 @@ class Storage:
 
     async def tell(self, *, retain: bool = False, **changed: Any) -> None:
         self.fields |= {"time": int(time.time())} | changed
-        await self.client.publish(f"{self.topic}/telemetry", json.dumps(self.fields), qos=1, retain=retain)
+        content = json.dumps(self.fields)
+        await cancellable(self.client.publish(f"{self.topic}/telemetry", content, qos=1, retain=retain))
 
     async def serve(self) -> None:
         async for message in self.client.messages:
