@@ -103,6 +103,7 @@ class _Info(msgspec.Struct, frozen=True):
 
 
 NOT_FOUND: Final = 10059
+IN_USE: Final = 10058
 UNSAID: Final = {"persist_mode": "default", "compression": "none"}
 """What a field is that the server leaves out, where that is not false, zero or empty."""
 
@@ -257,7 +258,12 @@ def ensure(client: NatsClient, config: Mapping[str, Any]) -> None:
         except StreamError as error:
             if error.code != NOT_FOUND:
                 raise
-            await _alter(client, f"STREAM.CREATE.{name}", config)
+            try:
+                await _alter(client, f"STREAM.CREATE.{name}", config)
+            except StreamError as refused:
+                # Another process made it meanwhile, with another bound: each takes what it sees to be free.
+                if refused.code != IN_USE:
+                    raise
 
     client.run(until_answered(once))
 

@@ -26,3 +26,23 @@ def test_a_stream_that_is_being_made_is_waited_for_and_one_that_is_not_is_named(
         stream.delete(operator, book)
         operator.close()
         other.close()
+
+
+def test_one_that_another_process_made_meanwhile_is_left_as_it_is(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw that it was not there, and bound it by what each saw to be free."""
+    operator, book = nats_server.operator(), "book-made-meanwhile"
+    stream.create(operator, book, max_bytes=1 << 20)
+
+    async def not_there(*_: object, **__: object) -> None:
+        raise stream.StreamError(stream.NOT_FOUND, "stream not found")
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(stream, "_info", not_there)
+            stream.create(operator, book, max_bytes=1 << 21)
+        assert stream.configuration(operator, stream.stream_name(book))["max_bytes"] == 1 << 20
+    finally:
+        stream.delete(operator, book)
+        operator.close()
