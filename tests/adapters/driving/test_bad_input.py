@@ -101,6 +101,8 @@ def test_a_setpoint_beyond_the_nameplate_on_record_is_not_written_whoever_wishes
                 await driven.until(lambda: stands(executor, 50 * KW) and "interlock" not in executor.alarms)
                 executor.want(setpoint(power_w))
                 await driven.until(lambda: executor.alarms.get("interlock") == "power_limit")
+                # Before that the next wish would supersede it.
+                await driven.until(lambda: not executor.untold)
                 assert bess.truth(3)["setpoint_w"] in (50 * KW, 0)
             executor.want(setpoint(200 * KW))
             await driven.until(lambda: stands(executor, 200 * KW))
