@@ -113,12 +113,18 @@ async def _reallocated(
     def all_given() -> bool:
         return all(given(site) == _PLANNED_W for site in fleet_book.sites)
 
-    await _until(all_given, running)
+    def state() -> object:
+        return [
+            (one.id, one.poller.silent, one.executor.standing, one.executor.commissioned)
+            for one in fleet.storages.values()
+        ]
+
+    await _until(all_given, running, state)
     began = time.monotonic()
     silent = devices[_OF_SITE - 1 :: _OF_SITE]
     lines = [{"do": "fault", "storage": int(one.id[1:]), "fault": {"kind": "black_hole"}} for one in silent]
     await asyncio.to_thread(_ask, control, lines)
-    await _until(lambda: all(fleet.storages[one.id].poller.silent for one in silent) and all_given(), running)
+    await _until(lambda: all(fleet.storages[one.id].poller.silent for one in silent) and all_given(), running, state)
     took_s = time.monotonic() - began
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -163,10 +169,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _until(what: Callable[[], bool], running: asyncio.Task[None]) -> None:
+async def _until(what: Callable[[], bool], running: asyncio.Task[None], state: Callable[[], object]) -> None:
     give_up = time.monotonic() + _GIVE_UP_S
     while not what():
-        assert time.monotonic() < give_up, "it does not come"
+        assert time.monotonic() < give_up, f"it does not come: {state()}"
         assert not running.done(), running
         await asyncio.sleep(0.02)
 
