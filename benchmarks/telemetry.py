@@ -29,6 +29,8 @@ from dispatch.telemetry.sample import Sample
 _DEVICES: Final = 500
 _P99_MS: Final = 100.0
 _BOOK: Final = "bench-telemetry"
+_RESTARTER: Final = ThreadPoolExecutor(1)
+"""A server ends with the thread that started it: this one lasts as long as whatever is measured next."""
 _ROLES: Final[tuple[Role, ...]] = (
     "active_power", "setpoint", "enable", "revert_remaining", "soc", "state", "alarm", "device_heartbeat",
     "temperature", "grid_frequency", "grid_voltage", "meter_power", "meter_import_wh", "meter_export_wh",
@@ -79,8 +81,6 @@ class _Scene:
         self.numbers = [0] * _DEVICES
         self.longest_put_ms = 0.0
         self._put: dict[tuple[str, int], float] = {}
-        # A server ends with the thread that started it: this one outlives the measuring.
-        self.restarter = ThreadPoolExecutor(1)
         self._took: list[tuple[float, float]] = []
         self._all = asyncio.Event()
 
@@ -125,7 +125,7 @@ class _Scene:
                 await asyncio.sleep(left)
             self.put(number % _DEVICES)
             if killed and number == total // 3:
-                restarting = asyncio.get_running_loop().run_in_executor(self.restarter, self._restart)
+                restarting = asyncio.get_running_loop().run_in_executor(_RESTARTER, self._restart)
         back = await restarting if restarting is not None else 0.0
         await self._all.wait()
         running.cancel()
