@@ -52,11 +52,13 @@ def schedule(
     *,
     stored_wh: int = 0,
     ceiling_wh: int | None = None,
+    power_wh: Schedule | None = None,
 ) -> Schedule:
     """What the rule does over the given intervals, a day of 24 hours at a time, the last as long as it is.
 
     `price` is the import price per interval in any one scale; `stored_wh` is what the storage holds at first;
-    charging lifts no interval above `ceiling_wh`, None for the highest load there is.
+    charging lifts no interval above `ceiling_wh`, None for the highest load there is. `power_wh` is the most
+    of each direction in each interval, None for what the storage's power allows.
 
     Raises:
         Refused: `profile` when the lengths differ.
@@ -65,7 +67,8 @@ def schedule(
     if len(load_wh) != len(price):
         raise Refused("profile", "a load and a price for each interval")
     charge, discharge = np.zeros_like(load_wh), np.zeros_like(load_wh)
-    step_max = storage.power_w * interval_s // 3600
+    step_max = np.full_like(load_wh, storage.power_w * interval_s // 3600)
+    into, out = (one.tolist() for one in power_wh or Schedule(step_max, step_max))
     ceiling = int(load_wh.max(initial=0)) if ceiling_wh is None else ceiling_wh
     stored = stored_wh
     for day in range(0, len(load_wh), per_day):
@@ -75,12 +78,12 @@ def schedule(
             at = day + offset
             load = int(load_wh[at])
             if now >= dear_from:
-                given = min(step_max, max(load, 0), stored * storage.discharge_permille // _PERMILLE)
+                given = min(out[at], max(load, 0), stored * storage.discharge_permille // _PERMILLE)
                 discharge[at] = given
                 stored -= -(-given * _PERMILLE // storage.discharge_permille)
             elif now == min(prices) or _pays(storage, now, max(prices[offset:])):
                 room = (storage.energy_wh - stored) * _PERMILLE // storage.charge_permille
-                taken = max(0, min(step_max, room, ceiling - load))
+                taken = max(0, min(into[at], room, ceiling - load))
                 gained = taken * storage.charge_permille // _PERMILLE
                 charge[at] = taken if gained else 0
                 stored += gained

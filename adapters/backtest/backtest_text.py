@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.backtest.backtest import COMPARED, Backtest, Run
 from adapters.backtest.value_text import text as value_text
+from adapters.documents.readable import readable_money
 from ledger.quantity import Money, decimal_text, round_half_away
 
 _SAID: dict[Run, str] = {
@@ -28,9 +29,12 @@ def text(found: Backtest) -> str:
     out = [f"{'settled by the ledger, nothing recorded':<42}{head}"]
     for run in COMPARED:
         result, own = found.results[run], earned[run]
-        out.append(f"{_SAID[run]:<42}{own!s:>16}{_percent(own, best):>12}{result.pool!s:>16}")
+        out.append(
+            f"{_SAID[run]:<42}{readable_money(own):>16}{_percent(own, best):>12}"
+            f"{readable_money(result.pool):>16}"
+        )
         for party, money in sorted(result.entitlement.items()):
-            out.append(f"  {party:<68}{money!s:>16}")
+            out.append(f"  {party:<68}{readable_money(money):>16}")
     return "\n".join([*out, value_text(found.report)])
 
 

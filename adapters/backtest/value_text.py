@@ -9,6 +9,7 @@ from typing import Final
 
 from dispatch.value.losses import PARTS, WAYS, Loss, Part, Way
 from dispatch.value.report import EnergyRow, ValueReport, ValueRow
+from ledger.clauses.flow import grouped
 from ledger.quantity import MINOR_DIGITS, decimal_text
 
 _HEADS: Final[tuple[Way, ...]] = ("perfect", "plan", "award", "delivered", "settled")
@@ -26,7 +27,7 @@ _K: Final = 3
 
 
 def text(report: ValueReport, *, days: bool = True) -> str:
-    """The report on a hundred columns: by day, by stream and in all; what it is compared with; the losses."""
+    """The report: by day, by stream and in all; what it is compared with; the losses."""
     span = f"{report.month} through {report.through}" if report.through else report.month
     out = [f"value of {report.contract} in {span}, {report.currency}", *_table(report, days=days)]
     out += [f"note: {note}" for note in report.notes]
@@ -37,7 +38,7 @@ def _table(report: ValueReport, *, days: bool) -> Iterator[str]:
     digits = MINOR_DIGITS[report.currency]
     many = len({row.site for row in report.rows}) > 1
     names = (*_HEADS, "rule", "idle")
-    head = "".join(f"{name:>12}" for name in names)
+    head = "".join(f"{name:>14}" for name in names)
     if days:
         yield f"{'day':<16}{head}"
         for row in sorted(report.by("day"), key=lambda one: one.day or "~"):
@@ -51,9 +52,10 @@ def _table(report: ValueReport, *, days: bool) -> Iterator[str]:
             yield f"{row.site:<16}{_cells(row, digits)}"
     total = report.total
     yield f"{'in all':<16}{_cells(total, digits)}"
-    yield f"lost of {_money(total.worth['perfect'], digits)} to {_money(total.worth['settled'], digits)}:"
+    best, settled = (_shown(total.worth[way], digits) for way in ("perfect", "settled"))
+    yield f"lost of {best} to {settled}:"
     for loss in total.lost:
-        yield f"  {' and '.join(loss.parts):<40}{_money(loss.minor, digits):>14}"
+        yield f"  {' and '.join(loss.parts):<40}{_shown(loss.minor, digits):>14}"
         if loss.minor < 0:
             yield f"    a gain: {_GAINED[loss.parts[-1]]}"
     yield from _energy(report.energy)
@@ -62,7 +64,7 @@ def _table(report: ValueReport, *, days: bool) -> Iterator[str]:
 def _cells(row: ValueRow, digits: int) -> str:
     worth: list[int | None] = [row.worth.get(way) for way in _HEADS]
     worth += [row.beside["rule"], row.beside["idle"]]
-    return "".join(f"{'not known' if one is None else _money(one, digits):>12}" for one in worth)
+    return "".join(f"{'not known' if one is None else _shown(one, digits):>14}" for one in worth)
 
 
 def _energy(rows: Sequence[EnergyRow]) -> Iterator[str]:
@@ -123,6 +125,11 @@ def _wh(row: EnergyRow | None) -> list[str]:
         return [""] * 6
     told = (row.plan_wh, row.award_wh, row.delivered_wh)
     return [text for pair in told for text in (("", "") if pair is None else map(str, pair))]
+
+
+def _shown(minor: int, digits: int) -> str:
+    """As people read it."""
+    return grouped(decimal_text(minor, digits))
 
 
 def _money(minor: int, digits: int) -> str:

@@ -23,6 +23,7 @@ from adapters.queries import lives
 from adapters.queries.journal import journal
 from adapters.queries.netting import contracts_of
 from ledger.accounting.ageing import Ageing, ageing
+from ledger.accounting.currencies import account_currencies
 from ledger.accounting.invoice_register import (
     Difference,
     DifferenceCode,
@@ -244,7 +245,7 @@ def show_account(
     view: NamedDependency[View],
     party: PartyName,
     month: MonthFilter = None,
-    currency: Currency = "CNY",
+    currency: Currency = None,
     effective: EffectiveDay = None,
 ) -> AccountAnswer:
     """`effective` is a posting day: the entries up to and with it, and what is open at its end, as old as it
@@ -254,8 +255,10 @@ def show_account(
     with view.reading() as (connection, position):
         found = lives.page(connection, position, party=party)
         booked = journal(connection, position)
-        owner = book_at(connection, position).owner
+        book = book_at(connection, position)
+        owner = book.owner
         ours = contracts_of(connection, position, owner)
+    currency = currency or account_currencies(booked.journal, found, party, book.currency)[0]
     first, end = posted_days(span, effective)
     account = party_account(booked.journal, party, currency, first, end)
     if not account.rows and not account.opening.minor and not found:

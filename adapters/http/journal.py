@@ -10,6 +10,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from adapters.founded import book_at
 from adapters.http.instant import month_of
 from adapters.http.openapi import TEXT, also_answers
 from adapters.http.problem import READ_PROBLEMS
@@ -18,6 +19,7 @@ from adapters.http.view import View
 from adapters.journal_text import JournalFormat, rendered, trial_balance_text
 from adapters.posted_days import posted_days
 from adapters.queries.journal import journal
+from ledger.accounting.currencies import journal_currencies
 from ledger.accounting.journal import JournalEntry
 from ledger.accounting.plain_name import plain_name
 from ledger.accounting.trial_balance import trial_balance
@@ -27,9 +29,11 @@ from ledger.quantity import MINOR_DIGITS
 _ALSO: Final = also_answers({"text/plain": TEXT})
 
 Currency = Annotated[
-    str,
+    str | None,
     QueryParameter(
-        pattern=f"^({'|'.join(MINOR_DIGITS)})$", description="A currency has a balance of its own"
+        pattern=f"^({'|'.join(MINOR_DIGITS)})$",
+        description="A currency has a balance of its own. If not stated the book's, or where nothing is in"
+        " that the first that there is",
     ),
 ]
 
@@ -150,13 +154,15 @@ def show_journal(
 def show_trial_balance(
     view: NamedDependency[View],
     month: Annotated[str, QueryParameter(pattern=MONTH_PATTERN, description="Such as 2026-08")],
-    currency: Currency = "CNY",
+    currency: Currency = None,
     effective: PostedUntil = None,
     *,
     text: Annotated[bool, QueryParameter(description="Text instead of JSON")] = False,
 ) -> Response[TrialBalanceAnswer]:
     with view.reading() as (connection, position):
         found = journal(connection, position)
+        own = book_at(connection, position).currency
+    currency = currency or journal_currencies(found.journal, own)[0]
     wanted = Month.parse(month_of(month))
     first, end = posted_days(wanted, effective)
     balance = trial_balance(found.journal, currency, first, end)

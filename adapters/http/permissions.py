@@ -97,6 +97,8 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/desk": _DESK_READS,
     "GET /v1/forecasts": _DESK_READS,
     "GET /v1/forecasts/{name}": _DESK_READS,
+    "POST /v1/forecasts": _ENVELOPES,
+    "POST /v1/backtests": _DESK_READS,
     "GET /v1/plans/{portfolio}/{day}": _DESK_READS,
     "POST /v1/plans": _ENVELOPES,
     "GET /v1/sites/{name}/value/{month}": _DESK_READS,

@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from adapters.http.intake import Intake, replayable
+from adapters.http.one_at_a_time import one_at_a_time
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.service import Service
@@ -114,9 +115,7 @@ def _made(service: Service, data: PlanAsked) -> PlanMade:
     aims = None
     if data.objective is not None or data.support is not None:
         aims = aims_of(MONEY.stated() if data.objective is None else data.objective, data.support)
-    if not _PLANNING.acquire(blocking=False):
-        raise Refused("planner_busy", "this API makes another plan just now; ask again", place="portfolio")
-    try:
+    with one_at_a_time(_PLANNING, "plan", "portfolio"):
         first = data.day
         if first is None:
             with service.database.reading(service.book) as connection:
@@ -126,8 +125,6 @@ def _made(service: Service, data: PlanAsked) -> PlanMade:
         with SolverProcess() as solver:
             planner = Planner(service.door, service.database, solver, service.clock, aims)
             made = planner.plan(data.portfolio, first, days=data.days)
-    finally:
-        _PLANNING.release()
     return PlanMade(
         portfolio=made.head.portfolio,
         day=made.head.day,

@@ -90,6 +90,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "GET /v1/desk": "bid",
     "GET /v1/forecasts": "report",
     "GET /v1/forecasts/{name}": "report",
+    "POST /v1/backtests": "report",
     "GET /v1/plans/{portfolio}/{day}": "report",
     "GET /v1/sites/{name}/value/{month}": "report",
     "GET /v1/emergencies": "report",

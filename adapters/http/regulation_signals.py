@@ -14,16 +14,17 @@ from litestar.params import JSONBody
 from adapters.driving.regulating import AgcSignal, Followed, signal_subject
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.service import Service
-from ledger.refusal import Refused
 
 _ANSWER_S: Final = 1.0
 
 
 class SignalHeard(msgspec.Struct, frozen=True):
-    """Whether a driver listens, and how many devices follow the signal: those whose setpoint has a band."""
+    """Whether a driver listens, and how many devices follow the signal: those whose setpoint has a band.
+    Where none does, why (code and text)."""
 
     heard: bool
     devices: int
+    why: str = ""
 
 
 @post(
@@ -35,14 +36,14 @@ class SignalHeard(msgspec.Struct, frozen=True):
     sync_to_thread=True,
 )
 def signal_regulation(service: NamedDependency[Service], data: JSONBody[AgcSignal]) -> SignalHeard:
-    if not data.fresh(service.clock()):
-        raise Refused("signal_old", "a signal of the last 12 s by our clock", place="at")
+    data.check_fresh(service.clock())
     client = service.log.client
     subject = signal_subject(service.book, data.portfolio)
     asked = client.request(subject, msgspec.json.encode(data), timeout=_ANSWER_S)
     with contextlib.suppress(nats.errors.NoRespondersError):
         answer = client.run(asked)
-        return SignalHeard(True, msgspec.json.decode(answer.data, type=Followed).devices)
+        followed = msgspec.json.decode(answer.data, type=Followed)
+        return SignalHeard(True, followed.devices, followed.why)
     return SignalHeard(False, 0)
 
 

@@ -139,12 +139,12 @@ def show_report(
     language: Annotated[Language, QueryParameter()] = "zh",
 ) -> Response[ReportBody]:
     """A partner's is made of its own statements; what stands beside them is read with the ledger's rights."""
-    if sum(one is not None for one in (site, contract, party)) > 1:
-        raise Refused("scope", "one of site, contract and party", place="site")
+    if site is not None and (contract is not None or party is not None):
+        raise Refused("scope", "site stands alone; party may go with contract", place="site")
     wanted = Month.parse(month_of(month))
     choice = Choice(economics, emission, co2_method)
     position, document = (
-        _partner(view, wanted, party, (site, contract), choice)
+        _partner(view, wanted, party, site, contract, choice)
         if party is not None or view.caller.role == "partner"
         else _owner(view, wanted, site, contract, choice)
     )
@@ -160,13 +160,13 @@ def show_report(
 
 
 def _partner(
-    view: View, month: Month, party: str | None, others: tuple[str | None, str | None], choice: Choice
+    view: View, month: Month, party: str | None, site: str | None, contract: str | None, choice: Choice
 ) -> tuple[int, RevenueDocument]:
     caller = view.caller
-    if caller.role == "partner" and (any(others) or party not in (None, caller.party)):
-        raise Forbidden("role partner may see its own report only: name no site, contract or other party")
+    if caller.role == "partner" and (site is not None or party not in (None, caller.party)):
+        raise Forbidden("role partner may see its own report only: name no site or other party")
     with view.reading() as (connection, position):
-        own = statements.latest(connection, position, party=party or caller.party)
+        own = statements.latest(connection, position, party=party or caller.party, contract=contract)
     if not own:
         raise Refused("not_settled", f"there is no statement of {month}", place="month")
     service = view.service

@@ -188,9 +188,11 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """A host's own, or those that the contract shows to the party."""
     line_deltas: tuple[LineDeltaBody, ...] = ()
     """Of a correction: the lines that changed; what is paid of them adds up to `delta`."""
+    to_pay: ToPayBody | None = None
+    """In a list, of one that is neither provisional nor void; else it is not there."""
 
     @classmethod
-    def of(cls, one: Statement, deltas: Iterable[LineDelta] = ()) -> Self:
+    def of(cls, one: Statement, deltas: Iterable[LineDelta] = (), to_pay: ToPayBody | None = None) -> Self:
         return cls(
             one.party,
             one.contract,
@@ -219,6 +221,7 @@ class StatementBody(msgspec.Struct, frozen=True, omit_defaults=True):
             one.percentages,
             tuple(ShownBillBody.of(bill) for bill in one.bills),
             tuple(LineDeltaBody.of(change) for change in deltas),
+            to_pay,
         )
 
 

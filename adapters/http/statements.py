@@ -24,7 +24,7 @@ from adapters.http.statement_body import LineBody, StatementBody, ToPayBody
 from adapters.http.view import View
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
-from adapters.queries.beside_statements import Beside, beside, deltas
+from adapters.queries.beside_statements import Beside, beside
 from adapters.queries.explain import Explanation, explain, explain_amount
 from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
@@ -157,9 +157,8 @@ def list_statements(
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
     with view.service.database.reading(view.service.book) as whole:
-        changes = deltas(whole, position, shown)
-    items = tuple(StatementBody.of(one, changes.get(key_of(one), ())) for one in shown)
-    told = {key: Beside(found) for key, found in changes.items()}
+        told = beside(whole, position, shown)
+    items = tuple(StatementBody.of(one, told[key_of(one)].deltas, _to_pay(one, void, told)) for one in shown)
     page = StatementPage(position, items, more)
     return _answer(page, shown, void, told, _chosen(request, format), table, position, more)
 
@@ -192,9 +191,9 @@ def show_statement(
         void = void_reasons(connection, position, [statement])
     with view.service.database.reading(view.service.book) as whole:
         told = beside(whole, position, [statement])
-    found, why = told[key_of(statement)], void.get(statement.sequence)
-    to_pay = None if found.due is None or why is not None else ToPayBody.of(found.due)
-    answer = StatementAnswer(position, StatementBody.of(statement, found.deltas), shown, why, to_pay)
+    body = StatementBody.of(statement, told[key_of(statement)].deltas)
+    to_pay = _to_pay(statement, void, told)
+    answer = StatementAnswer(position, body, shown, void.get(statement.sequence), to_pay)
     return _answer(answer, [statement], void, told, _chosen(request, format), table, position, None)
 
 
@@ -355,8 +354,13 @@ def _answer(
     return Response(content, media_type=_TYPES[format], headers=headers)
 
 
+def _to_pay(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> ToPayBody | None:
+    due = told[key_of(one)].due
+    return None if due is None or one.sequence in void else ToPayBody.of(due)
+
+
 def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> str:
-    found, why = told.get(key_of(one), Beside()), void.get(one.sequence, "")
+    found, why = told[key_of(one)], void.get(one.sequence, "")
     return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas)
 
 

@@ -20,6 +20,7 @@ from adapters.queries.market_gates import market_on
 from dispatch.bidding.curve import CurveRules, Explained, PriceRange, StorageCost, beyond_plan_wh, curves_of
 from dispatch.bidding.further import StoredRoom
 from dispatch.forecasts.forecast import Forecast
+from dispatch.forecasts.prediction import LEVELS_PERMILLE
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
 from ledger.clauses.flow import exact_text
@@ -33,6 +34,9 @@ from trading.product import Market, Product
 _K: Final = 1000
 _MICRO: Final = 1_000_000
 _S_PER_HOUR: Final = 3600
+_LOW_PERMILLE_MAX: Final = 100
+_HIGH_PERMILLE_MIN: Final = 900
+"""Beyond these quantiles lie few outcomes: what a curve may count on."""
 _LOTS_LEFT: Final = 2
 """Of every interval so much stays unused at floor and ceiling: the plan is cut to whole lots."""
 
@@ -63,15 +67,16 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
     Raises:
         Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy of the day
             ahead or of real time;
-            `envelope_missing`; `forecast_missing` where no forecast of the product's price on record covers
-            the delivery day, `forecast_choice` where several nodes' do.
+            `envelope_missing`; `currency` and `price_interval` for a forecast that does not fit;
+            `forecast_missing` where no forecast of the product's price on record covers the delivery day
+            with the quantiles that a curve needs, `forecast_choice` where several nodes' do.
     """
     market, _ = market_on(connection, position, asked.market, asked.day)
     product = market.product(asked.product)
     price_kind(product)
     envelope = _envelope(desk, asked, market)
     forecast_id, forecast = _forecast(connection, position, asked, market, product)
-    prices = _prices(forecast, market, product, asked.day)
+    prices = _prices(forecast_id, forecast, market, product, asked.day)
     plan = _schedule(envelope, prices.expected_u, product, asked.wear_u)
     explained = curves_of(
         plan,
@@ -213,23 +218,45 @@ def _forecast(
     return found[0]
 
 
-def _prices(forecast: Forecast, market: Market, product: Product, day: date) -> PriceRange:
-    """By the product's intervals: the outermost quantiles and what is expected."""
-    count = market.intervals(product, day)
-    skipped = int((market.start_of(day) - forecast.start).total_seconds()) // forecast.interval_s
-    ordered = sorted(forecast.quantiles, key=lambda row: row.level_permille)
-    rows = (ordered[0].values, forecast.expected, ordered[-1].values)
+def _prices(name: str, forecast: Forecast, market: Market, product: Product, day: date) -> PriceRange:
+    """By the product's intervals what is expected, and the quantiles nearest to 5 and 95 %.
+
+    Raises:
+        Refused: `currency`; `forecast_missing` for a forecast without a quantile of 10 % or less and one of
+            90 % or more; `price_interval` for one whose intervals do not fit the product's.
+    """
+    if forecast.currency != market.currency:
+        wrong = f"{name} is in {forecast.currency}, {market.id} trades in {market.currency}"
+        raise Refused("currency", wrong, place="forecast")
+    rows = {row.level_permille: row.values for row in forecast.quantiles}
+    below = [level for level in rows if level <= _LOW_PERMILLE_MAX]
+    above = [level for level in rows if level >= _HIGH_PERMILLE_MIN]
+    if not below or not above:
+        told = ", ".join(f"{level / 10:g} %" for level in rows) or "none"
+        wrong = f"{name} has the quantiles {told}; a curve needs one of 10 % or less and one of 90 % or more"
+        raise Refused("forecast_missing", wrong, place="forecast")
+    at = _places(name, forecast, market, product, day)
 
     def by_interval(values: tuple[int, ...]) -> tuple[int, ...]:
-        if forecast.interval_s >= product.interval_s:
-            each = forecast.interval_s // product.interval_s
-            return tuple(values[skipped + number // each] for number in range(count))
-        each = product.interval_s // forecast.interval_s
-        of = values[skipped : skipped + each * count]
-        return tuple(sum(of[first : first + each]) // each for first in range(0, len(of), each))
+        return tuple(sum(values[one] for one in part) // len(part) for part in at)
 
-    low, expected, high = (by_interval(row) for row in rows)
-    return PriceRange(low, expected, high)
+    low = by_interval(rows[min(below, key=lambda level: abs(level - LEVELS_PERMILLE[0]))])
+    high = by_interval(rows[min(above, key=lambda level: abs(level - LEVELS_PERMILLE[-1]))])
+    expected = by_interval(forecast.expected)
+    # What is expected was chosen by the money that it captures: it may lie outside quantiles.
+    return PriceRange(tuple(map(min, low, expected)), expected, tuple(map(max, high, expected)))
+
+
+def _places(name: str, forecast: Forecast, market: Market, product: Product, day: date) -> list[range]:
+    """Which of the forecast's intervals make up each of the product's on the day; of a longer one, itself."""
+    own, wanted = forecast.interval_s, product.interval_s
+    since = int((market.start_of(day) - forecast.start).total_seconds())
+    if max(own, wanted) % min(own, wanted) or since % min(own, wanted):
+        wrong = f"{name} has intervals of {own} s, which do not fit the {wanted} s of {product.id}"
+        raise Refused("price_interval", wrong, place="forecast")
+    parts = max(1, wanted // own)
+    starts = [(since + number * wanted) // own for number in range(market.intervals(product, day))]
+    return [range(one, one + parts) for one in starts]
 
 
 def _schedule(

@@ -42,7 +42,7 @@ from ledger.refusal import Refused
 ACTOR: Final = "planner"
 OBJECTIVE: Final = "plan-objective"
 """The setting on record that says what plans are asked to be good at, as `Aims.stated` has it."""
-MODEL: Final = "plan.v5"
+MODEL: Final = "plan.v6"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
@@ -236,13 +236,13 @@ class Planner:
 
 def _horizon(zone: str, at: date | datetime, days: int, interval_s: int, now: datetime) -> Horizon:
     if isinstance(at, datetime):
-        start = boundary(at, interval_s, after=False)
+        start = boundary(at, interval_s, zone, after=False)
         local = zone_of(zone)
         wall = start.astimezone(local).replace(tzinfo=None) + timedelta(days=days)
         end = wall.replace(tzinfo=local).astimezone(UTC)
         return Horizon(start, interval_s, int((end - start).total_seconds()) // interval_s)
     whole = horizon_of_days(zone, at, days, interval_s)
-    start = max(whole.start, boundary(now, interval_s, after=True))
+    start = max(whole.start, boundary(now, interval_s, zone, after=True))
     count = int((whole.end - start).total_seconds()) // interval_s
     if count <= 0:
         raise Refused("plan_horizon", f"{at} is over; plan a day that is to come", place="day")

@@ -15,7 +15,7 @@ import msgspec
 
 from adapters.desk.calling import is_called
 from adapters.planning.planner import Made, Planner, next_day
-from adapters.planning.portfolio import boundary, day_of, portfolio_of, to_be_planned
+from adapters.planning.portfolio import INTERVAL_S, boundary, day_of, portfolio_of, to_be_planned
 from adapters.planning.site_cases import interval_of
 from adapters.postgres.database import Connection, Database
 from adapters.queries import registered
@@ -182,7 +182,7 @@ class PlanningRole:
             [list(_LISTING), position],
         ).fetchone()
         assert found is not None, "an aggregate answers a row"
-        key = (int(found[0]), boundary(now, 900, after=False))
+        key = (int(found[0]), boundary(now, INTERVAL_S, "UTC", after=False))
         if self._listed is None or self._listed[0] != key:
             self._listed = (key, tuple(self._list(connection, position, now)))
             self._quiet.clear()
@@ -205,10 +205,10 @@ class PlanningRole:
     def _due(self, connection: Connection, position: int, one: _Planned, now: datetime) -> Iterator[_Due]:
         today = day_of(one.zone, now)
         rows = _rows(connection, position, one.id, [today + timedelta(days=n) for n in (-1, 0, 1)])
-        coming = boundary(now, one.interval_s, after=True)
+        coming = boundary(now, one.interval_s, one.zone, after=True)
         emergency = self._emergency(connection, position, one, [row for row in rows if row.start <= coming])
         if emergency is not None and self._may(one.id, emergency, now):
-            yield _Due(one.id, boundary(now, one.interval_s, after=False), one.zone, emergency)
+            yield _Due(one.id, boundary(now, one.interval_s, one.zone, after=False), one.zone, emergency)
         elif not any(row.start == coming for row in rows):
             covered = any(row.start <= coming < row.end for row in rows)
             if (coming - now <= LEAD or not covered) and self._may(one.id, "rolling", now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -21,6 +22,7 @@ from ledger.trading_unit import TradingUnit
 DAYS_MAX: Final = 7
 _YEAR_MIN: Final = 1970
 _YEAR_END: Final = 9999
+_HALF_YEAR: Final = timedelta(days=182)
 INTERVAL_S: Final = 900
 """Of a plan, where the sites' demand is not averaged over another length."""
 
@@ -124,10 +126,27 @@ def horizon_of_days(zone: str, first: date, days: int, interval_s: int) -> Horiz
     return Horizon(start, interval_s, int((end - start).total_seconds()) // interval_s)
 
 
-def boundary(instant: datetime, interval_s: int, *, after: bool) -> datetime:
-    """The begin of the interval that `instant` is in; with `after` of the first one from it on."""
+def boundary(instant: datetime, interval_s: int, zone: str, *, after: bool) -> datetime:
+    """The begin of the interval of the zone's clock that `instant` is in; with `after` of the first one from
+    it on.
+
+    >>> boundary(datetime(2026, 8, 20, 4, 10, tzinfo=UTC), 3600, "Asia/Kolkata", after=True).isoformat()
+    '2026-08-20T04:30:00+00:00'
+    """
     second = int(instant.timestamp())
-    floor = second - second % interval_s
+    floor = second - (second + _offset_s(instant, zone)) % interval_s
     if after and (floor != second or instant.microsecond):
         floor += interval_s
     return datetime.fromtimestamp(floor, UTC)
+
+
+def fits(interval_s: int, zones: Iterable[str], instant: datetime) -> bool:
+    """Whether intervals of that length begin together on all the zones' clocks, also half a year later."""
+    instants = (instant, instant + _HALF_YEAR)
+    return len({_offset_s(one, zone) % interval_s for zone in zones for one in instants}) <= 1
+
+
+def _offset_s(instant: datetime, zone: str) -> int:
+    offset = instant.astimezone(zone_of(zone)).utcoffset()
+    assert offset is not None, "a local time has an offset"
+    return int(offset.total_seconds())

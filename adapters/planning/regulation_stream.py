@@ -96,6 +96,9 @@ def regulation_terms(
     rule, name = _rule(connection, position, product, horizon)
     told, facts = _told(connection, position, rule, frozenset(capability_w), now)
     since = int((horizon.start - market.start_of(day_of(market.zone, horizon.start))).total_seconds())
+    if since % horizon.interval_s:
+        wrong = f"an interval of {horizon.interval_s} s lies in two blocks of {product.id}"
+        raise Refused("interval", wrong, place="regulation")
     number = (since + horizon.interval_s * np.arange(horizon.count)) // product.interval_s
     block = np.asarray(number - number[0], dtype=np.int64)
     first = horizon.start - timedelta(seconds=since % product.interval_s)

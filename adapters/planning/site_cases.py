@@ -18,7 +18,7 @@ from adapters.planning.day_discharge import began_before, taken_out
 from adapters.planning.known_sites import KnownSite, KnownSites
 from adapters.planning.matrix import policy_name
 from adapters.planning.peak_cases import PeakAsked, Targets
-from adapters.planning.portfolio import INTERVAL_S, Horizon, Portfolio, day_of
+from adapters.planning.portfolio import INTERVAL_S, Horizon, Portfolio, day_of, fits
 from adapters.planning.redispatching import AdjustAsked, AtSite, adjusted
 from adapters.planning.site_limits import limits_of
 from adapters.planning.site_power import Expected, Metered, expected
@@ -53,15 +53,21 @@ class Asked(NamedTuple):
 
 
 def interval_of(connection: Connection, position: int, portfolio: Portfolio, instant: datetime) -> int:
-    """The length over which all its sites' demand is averaged, such as 900 s; 900 where they differ."""
+    """The length over which all its sites' demand is averaged, such as 900 s; 900 where they differ, or
+    where such intervals do not begin together on all their clocks."""
     sites = registers.of(connection, "site", Site, position, portfolio.sites)
     lengths: set[int] = set()
+    zones = {portfolio.zone}
     for name in portfolio.sites:
         site = sites.at(name, instant)
-        if site is not None and site.document.account.demand is not None:
+        if site is None:
+            continue
+        zones |= {site.document.zone}
+        if site.document.account.demand is not None:
             length = averaging_s(site.document.account.demand)
             lengths |= set() if length is None else {length}
-    return lengths.pop() if len(lengths) == 1 else INTERVAL_S
+    length = lengths.pop() if len(lengths) == 1 else INTERVAL_S
+    return length if fits(length, zones, instant) else INTERVAL_S
 
 
 def site_cases(connection: Connection, book: str, asked: Asked) -> Cases:

@@ -17,7 +17,7 @@ import numpy as np
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
 from adapters.planning.day_discharge import Discharged
-from adapters.planning.portfolio import Horizon, day_of
+from adapters.planning.portfolio import Horizon, boundary, day_of
 from adapters.planning.resampled import Flags, Series, resampled, seconds_of, series_at
 from adapters.postgres.database import Connection
 from adapters.queries import meter_month
@@ -233,7 +233,7 @@ class _Readings:
     ) -> None:
         self._horizon = horizon
         self._rows: dict[Key, tuple[Whole, datetime, int]] = {}
-        keys: dict[int, list[Key]] = {}
+        keys: dict[tuple[int, int], list[Key]] = {}
         starts: list[datetime] = [horizon.start - timedelta(seconds=horizon.interval_s)]
         for one in group:
             wanted = set(_net_signs(one.meters)) if one.peak_since is not None else set()
@@ -249,12 +249,14 @@ class _Readings:
                 if not known.all():
                     wanted |= set(signs_of(one.site, one.meters, quantity, needed=False))
                     starts.append(horizon.start - timedelta(weeks=_WEEKS, hours=2))
-            lengths = {meter.id: meter.interval_s for meter in one.meters}
+            clocks = {meter.id: (meter.interval_s, meter.zone) for meter in one.meters}
             for key in sorted(wanted):
-                keys.setdefault(lengths[key[0]], []).append(key)
-        for length, wanted_keys in keys.items():
+                length, zone = clocks[key[0]]
+                begins = boundary(horizon.start, length, zone, after=False)
+                keys.setdefault((length, int(begins.timestamp()) % length), []).append(key)
+        for (length, phase), wanted_keys in keys.items():
             first = int(min(starts).timestamp())
-            start = datetime.fromtimestamp(first - first % length, UTC)
+            start = datetime.fromtimestamp(first - (first - phase) % length, UTC)
             end = start + timedelta(seconds=length * (int((horizon.start - start).total_seconds()) // length))
             if end <= start:
                 continue

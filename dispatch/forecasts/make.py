@@ -20,7 +20,7 @@ from dispatch.forecasts.worth import worth_of
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 
-MODEL: Final = "blend.v3"
+MODEL: Final = "blend.v4"
 """Changes whenever the same request would be answered with other numbers."""
 
 _WEEK: Final = timedelta(days=7)
@@ -167,6 +167,8 @@ def _integers(
     low = 0.0 if floor else -np.inf
     day, slot = at
     found = held_together(found)
+    assert np.isfinite(found.expected).all(), "what is not known is refused before"
+    assert np.isfinite(found.quantiles).all(), "what is not known is refused before"
     expected = np.rint(np.maximum(found.expected[day, slot], low)).astype(np.int64)
     rows = np.rint(np.maximum(found.quantiles[:, day, slot], low)).astype(np.int64)
     quantiles = tuple(

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from dispatch.forecasts.day_table import DayTable, Values
 from ledger.calendars import Calendar
@@ -16,6 +17,8 @@ SEASON_DAYS: Final = 28
 """Over how many days the level and the mean profile are taken."""
 
 HOURS: Final = 24
+
+Flags = npt.NDArray[np.bool_]
 
 
 class Past(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -55,6 +58,12 @@ class Past(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         mean = np.where(counts > 0, sums / np.maximum(counts, 1.0), level[:, None])
         floor = 1e-3 * np.maximum(np.abs(level), 1e-6)
         return mean, np.maximum(np.sqrt(np.maximum(variance, 0.0)), floor)
+
+    def foreseen(self, first: date, last: date, lead: int) -> Flags:
+        """Whether anything was known in the weeks that each day's level is taken from."""
+        begin = first - timedelta(days=lead + SEASON_DAYS - 1)
+        window = self.days.between(begin, last - timedelta(days=lead))
+        return np.asarray(_running((~np.isnan(window)).astype(np.float64)).sum(axis=1) > 0)
 
     def kinds(self, first: date, last: date) -> Values:
         """For each day seven weekdays, whether it is off, whether it is a holiday, whether a day off follows

@@ -75,7 +75,9 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
         Refused: `forecast_history` where no member has days enough.
     """
     known = (past.last - past.days.first).days + 1
-    ready = tuple(one for one in members if one.days_min + lead + _WEEK + _JUDGED_DAYS_MIN <= known)
+    # A fit learns from days that were a lead ahead of what was known: the longer that is, the fewer are left.
+    ahead = lead + max(0, lead - _WEEK)
+    ready = tuple(one for one in members if one.days_min + ahead + _WEEK + _JUDGED_DAYS_MIN <= known)
     if not ready:
         ready = tuple(one for one in members if one.days_min <= known)[:2]
         if not ready:
@@ -84,9 +86,12 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
         shares = _shares(ready, np.full(count, 1 / count), [None] * count)
         none = Calibration(np.zeros(len(LEVELS)))
         return Trained(past, ready, Blend(np.full(count, 1 / count), 0), none, shares, None, None, None, {})
-    judged = min(JUDGED_DAYS, known - max(one.days_min for one in ready) - lead - _WEEK)
+    judged = min(JUDGED_DAYS, known - max(one.days_min for one in ready) - ahead - _WEEK)
     first = past.last - timedelta(days=judged - 1)
     seen = rolled(past, ready, lead, first, past.last)
+    # What comes after weeks of which nothing is known was foreseen by nobody, and judges nobody.
+    blind = ~past.foreseen(first, past.last, lead)
+    seen = msgspec.structs.replace(seen, actual=np.where(blind[:, None], np.nan, seen.actual))
     best = best_of(worth, seen.actual)
     blend = chosen(values_of(seen, worth), len(ready))
     mixed = blend.of(seen.predictions)

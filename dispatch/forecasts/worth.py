@@ -21,6 +21,7 @@ _FREE: Final = 10.0
 _CLOSE: Final = Limits(gap=1e-4)
 """How near to the best a day's integers are searched."""
 
+_SAME_DIGITS: Final = 9
 _PEAK_PART: Final = 0.2
 _DEVIATION_PART: Final = 0.5
 
@@ -73,7 +74,8 @@ class PeakShaving(msgspec.Struct, frozen=True):
     def of(self, expected: Values, actual: Values) -> Values:
         """See `Worth.of`."""
         known = np.nan_to_num(actual)
-        usual = float(np.median(known.max(axis=1)))
+        whole = _whole(actual) > 0
+        usual = float(np.median(known[whole].max(axis=1))) if whole.any() else 0.0
         if usual <= 0:
             return np.zeros(len(expected))
         count = expected.shape[1]
@@ -159,16 +161,22 @@ def _planned(sites: list[Site], interval_h: float) -> Values:
     """Setpoints in kW, above 0 discharging; a day a row.
 
     A day on which energy is given away takes integers, and is solved alone: a program of several of them is
-    searched for as long as all of them together.
+    searched for as long as all of them together. Days that are alike, as at a floor price, are solved once:
+    what is the same at any hour is searched for longest.
     """
     found = np.zeros((len(sites), len(sites[0].load_kw) if sites else 0))
     simple = [n for n, site in enumerate(sites) if (site.buy_price >= 0).all()]
     parts = [simple[begin : begin + CHUNK_SITES] for begin in range(0, len(simple), CHUNK_SITES)]
-    parts += [[n] for n in sorted(set(range(len(sites))) - set(simple))]
+    alike: dict[bytes, list[int]] = {}
+    for n in sorted(set(range(len(sites))) - set(simple)):
+        alike.setdefault(np.round(sites[n].buy_price, _SAME_DIGITS).tobytes(), []).append(n)
+    parts += [days[:1] for days in alike.values()]
     for part in parts:
         named = tuple(msgspec.structs.replace(sites[n], id=f"d{n}") for n in part)
         plan = solve(PlanRequest(sites=named, interval_h=interval_h), _CLOSE)
         found[part] = [one.setpoint_w / 1000 for one in plan.sites]
+    for days in alike.values():
+        found[days] = found[days[0]]
     return found
 
 

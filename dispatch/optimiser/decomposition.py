@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 
 from dispatch.optimiser.fleet import Fleet
-from dispatch.optimiser.flows import Flows, stored_after
+from dispatch.optimiser.flows import Flows, burnt, stored_after
 from dispatch.optimiser.lp import Index, Limits, Mask, SolverError, Values
 from dispatch.optimiser.master import Choice, Master
 from dispatch.optimiser.plan import Plan, Status, Verdict, gap_ppm, plan_of
 from dispatch.optimiser.proposals import Batch, Duals, Group
 from dispatch.optimiser.request import PlanRequest
-from dispatch.optimiser.site_rows import Mode
-from dispatch.optimiser.solve import loosened
+from dispatch.optimiser.site_rows import Mode, Pairs
+from dispatch.optimiser.solve import joined, loosened
 from ledger.refusal import Refused
 
 RunAll = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -39,6 +39,7 @@ _RELAXED_PART: Final = 0.3
 """The part of the allowed gap at which the prices are good enough to try whole modes."""
 _MIP_PART: Final = 0.1
 _ROOM_KWH: Final = 1e-5
+_APART_MAX: Final = 4
 _MODES: Final[tuple[Mode, ...]] = ("meter", "response", "spot")
 
 
@@ -348,21 +349,19 @@ class _Decomposition:
         return flows, added
 
     def _again(self, i: int, flows: Flows, choice: Choice) -> float:
-        """The site alone, giving the portfolio what its mix gives; what that costs more."""
-        mode = _MODES[choice.mode[i]]
-        group = Group(self.request, np.array([i]), (mode,), self.factors)
-        rows, solver = group.rows, group.solver
-        if rows.regulation.size:
-            solver.change_bounds(rows.regulation, flows.regulation[i], flows.regulation[i])
-        if rows.reduced.size:
-            solver.change_bounds(rows.reduced, flows.reduced[i], np.maximum(flows.reduced[i], 0.0) + 1e-9)
-        if mode == "spot":
-            solver.change_bounds(rows.charge, 0.0, np.maximum(-flows.setpoint[i], 0.0)[None])
-            solver.change_bounds(rows.discharge, 0.0, np.maximum(flows.setpoint[i], 0.0)[None])
-        none = np.zeros
-        (batch,) = group.propose(
-            Duals(none(flows.regulation.shape[1]), none(flows.reduced.shape[1]), none(1))
-        )
+        """The site alone, giving the portfolio what its mix gives; what that costs more.
+
+        Where it could regulate as much only while it burns energy, it regulates less.
+        """
+        mode, apart, terms = _MODES[choice.mode[i]], None, self.request.regulation
+        price = np.zeros(0) if terms is None else terms.price * self.factors.get("revenue", 0.0)
+        group, batch = self._alone(i, flows, mode, apart, price)
+        for _ in range(_APART_MAX):
+            burning = burnt(group.solver.values(), group.fleet, group.rows)
+            if burning is None:
+                break
+            apart = burning if apart is None else joined(apart, burning)
+            group, batch = self._alone(i, flows, mode, apart, price)
         if not np.isfinite(batch.cost).all():
             raise SolverError(f"site {self.request.sites[i].id} could not be solved alone")
         # What was proposed after the choice is no part of it.
@@ -372,4 +371,29 @@ class _Decomposition:
         flows.setpoint[i], flows.curtailed[i] = batch.setpoint[0], batch.curtailed[0]
         if mode == "spot":
             flows.spot[i] = batch.setpoint[0]
-        return float(batch.cost[0]) - before
+        less = flows.regulation[i] + batch.use[0, : len(price)]
+        flows.regulation[i] -= less
+        return float(batch.cost[0]) - before + float(less @ price)
+
+    def _alone(
+        self, i: int, flows: Flows, mode: Mode, apart: Pairs | None, price: Values, *, less: bool = False
+    ) -> tuple[Group, Batch]:
+        """The site regulating as its mix does; where it cannot, or `less` is asked, as much of that as pays
+        at the `price` of the blocks."""
+        group = Group(self.request, np.array([i]), (mode,), self.factors, apart)
+        rows, solver = group.rows, group.solver
+        none = np.zeros
+        duals = Duals(none(flows.regulation.shape[1]), none(flows.reduced.shape[1]), none(1))
+        if rows.regulation.size:
+            most = flows.regulation[i][None]
+            solver.change_bounds(rows.regulation, 0.0 if less else most, most)
+            duals = duals._replace(regulation=-price) if less else duals
+        if rows.reduced.size:
+            solver.change_bounds(rows.reduced, flows.reduced[i], np.maximum(flows.reduced[i], 0.0) + 1e-9)
+        if mode == "spot":
+            solver.change_bounds(rows.charge, 0.0, np.maximum(-flows.setpoint[i], 0.0)[None])
+            solver.change_bounds(rows.discharge, 0.0, np.maximum(flows.setpoint[i], 0.0)[None])
+        (batch,) = group.propose(duals)
+        if group.impossible and len(price) and not less:
+            return self._alone(i, flows, mode, apart, price, less=True)
+        return group, batch

@@ -26,12 +26,13 @@ class Fleet:
         self.sell = _stack(sites, lambda s: s.sell_price)
         self.import_max = _stack(sites, lambda s: s.import_kw_max)
         self.export_max = _stack(sites, lambda s: s.export_kw_max)
-        available = _stack(sites, lambda s: s.storage.availability)
+        charging = _stack(sites, lambda s: s.storage.availability)
+        discharging = _stack(sites, lambda s: s.storage.discharging)
         leased = _each(sites, lambda s: s.storage.leased_kw)[:, None]
         self.charge_kw = _each(sites, lambda s: s.storage.charge_kw)
         self.discharge_kw = _each(sites, lambda s: s.storage.discharge_kw)
-        self.charge_max = np.maximum(available * self.charge_kw[:, None] - leased, 0.0)
-        self.discharge_max = np.maximum(available * self.discharge_kw[:, None] - leased, 0.0)
+        self.charge_max = np.maximum(charging * self.charge_kw[:, None] - leased, 0.0)
+        self.discharge_max = np.maximum(discharging * self.discharge_kw[:, None] - leased, 0.0)
         floor = _each(sites, lambda s: s.storage.floor_kwh)[:, None]
         self.stored_min = floor + _stack(sites, lambda s: s.storage.reserve_kwh)
         self.stored_max = _each(sites, lambda s: s.storage.ceiling_kwh)

@@ -66,7 +66,7 @@ def without_markets(request: PlanRequest, run_all: RunAll = map) -> Plan:
     for site in request.sites:
         storage = site.storage
         if site.spot_mode == "held":
-            storage = structs.replace(storage, availability=np.zeros(site.count))
+            storage = structs.replace(storage, availability=np.zeros(site.count), discharge_availability=None)
         sites.append(structs.replace(site, storage=storage, barred=site.barred | _MARKET_STREAMS))
     alone = structs.replace(request, sites=tuple(sites), regulation=None, response=None, spot=None)
     plan = merged(tuple(run_all(solve, chunks(alone))))

@@ -188,7 +188,7 @@ def _setpoints(fleet: Fleet, flows: Flows, regulation: Whole) -> Whole:
     up, down = _floor(fleet.discharge_max), _floor(fleet.charge_max)
     terms = fleet.request.regulation
     if terms is not None:
-        least = np.minimum.reduceat(np.minimum(up, down), terms.starts, axis=1)
+        least = np.minimum.reduceat((up + down) // 2, terms.starts, axis=1)
         np.minimum(regulation, least, out=regulation)
         up, down = up - regulation[:, terms.block], down - regulation[:, terms.block]
     return np.clip(_whole_over_time(flows.setpoint), -down, up)

@@ -12,7 +12,7 @@ from dispatch.optimiser.flows import flows_of
 from dispatch.optimiser.lp import Index, Lp, Solver, Values
 from dispatch.optimiser.objective import Aim
 from dispatch.optimiser.request import PlanRequest
-from dispatch.optimiser.site_rows import Mode, SiteRows
+from dispatch.optimiser.site_rows import Mode, Pairs, SiteRows
 from ledger.refusal import Refused
 
 
@@ -49,9 +49,15 @@ class Group:
     """
 
     def __init__(
-        self, request: PlanRequest, at: Index, modes: tuple[Mode, ...], factors: dict[Aim, float]
+        self,
+        request: PlanRequest,
+        at: Index,
+        modes: tuple[Mode, ...],
+        factors: dict[Aim, float],
+        apart: Pairs | None = None,
     ) -> None:
         self.at = at
+        self._apart = apart
         self.modes = modes
         chosen = tuple(request.sites[int(i)] for i in at)
         self.fleet = Fleet(msgspec.structs.replace(request, sites=chosen))
@@ -63,7 +69,7 @@ class Group:
 
     def _build(self) -> None:
         lp = Lp()
-        self.rows = SiteRows(lp, self.fleet, self.modes[-1], elastic=self._elastic)
+        self.rows = SiteRows(lp, self.fleet, self.modes[-1], elastic=self._elastic, apart=self._apart)
         penalty = lp.part("penalty") + lp.part("overrun")
         self._costs = penalty * max(1.0, *(abs(factor) for factor in self._factors.values()))
         for aim, factor in self._factors.items():

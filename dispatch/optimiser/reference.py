@@ -67,7 +67,7 @@ def _site(pyo: Any, b: Any, site: Site, request: PlanRequest, choice: Any) -> di
     b.rows = pyo.ConstraintList()
     every = range(count)
     charge_kw = [max(0.0, store.charge_kw * store.availability[t] - store.leased_kw) for t in every]
-    discharge_kw = [max(0.0, store.discharge_kw * store.availability[t] - store.leased_kw) for t in every]
+    discharge_kw = [max(0.0, store.discharge_kw * store.discharging[t] - store.leased_kw) for t in every]
     floor = [store.floor_kwh + store.reserve_kwh[t] for t in every]
     b.c = pyo.Var(every, bounds=lambda _, t: (0, charge_kw[t]))
     b.d = pyo.Var(every, bounds=lambda _, t: (0, discharge_kw[t]))

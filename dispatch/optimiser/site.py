@@ -25,9 +25,10 @@ SpotMode = Literal["free", "held", "barred"]
 class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A battery behind one converter. Power at the AC side, energy inside the cells.
 
-    `availability` is the part of the nameplate that runs in each interval (0 to 1); `leased_kw` is not
-    ours to use. Stored energy stays from `floor_kwh` + `reserve_kwh` to `ceiling_kwh`; the reserve is what
-    a data centre's UPS or a capacity obligation needs at each interval's end; of it `wish_kwh` gives way
+    `availability` is the part of the nameplate that runs in each interval (0 to 1), in both directions unless
+    `discharge_availability` says another of discharging; `leased_kw` is not ours to use. Stored energy stays
+    from `floor_kwh` + `reserve_kwh` to `ceiling_kwh`; the reserve is what a data centre's UPS or a capacity
+    obligation needs at each interval's end; of it `wish_kwh` gives way
     before any limit does (None: nothing). `end_kwh` is a soft target.
     `wear_price` is money per kWh of throughput, half on each direction; `discharge_kwh_max` what each day may
     still take out of the cells (cycles), `day` says which of these days, the first being 0, each interval is
@@ -45,6 +46,7 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     discharge_efficiency: float
     availability: Series
     reserve_kwh: Series
+    discharge_availability: Series | None = None
     loss_per_interval: float = 0.0
     leased_kw: float = 0.0
     wear_price: float = 0.0
@@ -85,6 +87,9 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         power = max(self.charge_kw, self.discharge_kw)
         checked_number(self.start_setpoint_kw, f"{place}.start_setpoint_kw", low=-power, high=power)
         checked_series(self.availability, f"{place}.availability", count, low=0.0, high=1.0)
+        own = self.discharge_availability
+        if own is not None:
+            checked_series(own, f"{place}.discharge_availability", count, low=0.0, high=1.0)
         room = self.ceiling_kwh - self.floor_kwh
         checked_series(self.reserve_kwh, f"{place}.reserve_kwh", count, low=0.0, high=room)
         if self.wish_kwh is not None:
@@ -105,16 +110,22 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def until(self, count: int) -> Storage:
         """The same for the first `count` intervals."""
         day = self.days(len(self.availability))[:count]
-        limits = self.discharge_kwh_max
+        limits, own = self.discharge_kwh_max, self.discharge_availability
         return msgspec.structs.replace(
             self,
             availability=self.availability[:count],
+            discharge_availability=None if own is None else own[:count],
             reserve_kwh=self.reserve_kwh[:count],
             wish_kwh=None if self.wish_kwh is None else self.wish_kwh[:count],
             discharge_kwh_max=None if limits is None else limits[: int(day[-1]) + 1],
             day=day,
             ramp_kw=self.ramp_kw[:count] if isinstance(self.ramp_kw, np.ndarray) else self.ramp_kw,
         )
+
+    @property
+    def discharging(self) -> Series:
+        """The part of the nameplate that can discharge in each interval."""
+        return self.availability if self.discharge_availability is None else self.discharge_availability
 
     def days(self, count: int) -> Days:
         """Which day of `discharge_kwh_max` each of so many intervals is of."""

@@ -88,7 +88,7 @@ def solve(request: PlanRequest, limits: Limits = EXACT) -> Plan:
         if burning is None:
             flows = flows_of(values, model.fleet, model.sites, model.portfolio)
             return plan_of(asked, model.fleet, flows, verdict_with(verdict, ways, model.missed(values)))
-        apart = burning if apart is None else _joined(apart, burning)
+        apart = burning if apart is None else joined(apart, burning)
     raise Refused("site_infeasible", "no plan, whatever limits give way", place="sites")
 
 
@@ -220,5 +220,6 @@ def _in_stages(model: Model, limits: Limits) -> tuple[Values, Verdict] | None:
     return solver.values(), Verdict(status, objective, bound)
 
 
-def _joined(first: Pairs, second: Pairs) -> Pairs:
+def joined(first: Pairs, second: Pairs) -> Pairs:
+    """Both."""
     return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])

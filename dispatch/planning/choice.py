@@ -28,7 +28,7 @@ from dispatch.plan_check import (
 from dispatch.planning.following import follow
 from dispatch.planning.plan_record import Basis
 from dispatch.planning.site_case import SiteCase
-from dispatch.time_of_use_rule import Storage, schedule
+from dispatch.time_of_use_rule import Schedule, Storage, schedule
 from ledger.exclusivity.conflict import Conflicts
 from ledger.interval import Instant
 
@@ -209,7 +209,7 @@ def _rule(case: SiteCase) -> Whole:
     anyway."""
     limits = case.limits
     room = limits.ceiling_wh - int(limits.floor_wh.max())
-    power = int(min(limits.charge_w_max.max(), limits.discharge_w_max.max()))
+    power = int(max(limits.charge_w_max.max(), limits.discharge_w_max.max()))
     if room <= 0 or power <= 0:
         return np.zeros(case.count, dtype=np.int64)
     storage = Storage(
@@ -223,6 +223,7 @@ def _rule(case: SiteCase) -> Whole:
     if not case.peak_price_micro:
         highest = int(limits.import_w_max.max())
     hours = Fraction(limits.interval_s, 3600)
+    most = Schedule(*(w * limits.interval_s // 3600 for w in (limits.charge_w_max, limits.discharge_w_max)))
     done = schedule(
         storage,
         net * limits.interval_s // 3600,
@@ -230,6 +231,7 @@ def _rule(case: SiteCase) -> Whole:
         limits.interval_s,
         stored_wh=min(max(limits.start_wh - int(limits.floor_wh.max()), 0), room),
         ceiling_wh=int(highest * hours),
+        power_wh=most,
     )
     wish: Whole = (done.discharge_wh - done.charge_wh) * 3600 // limits.interval_s
     return wish

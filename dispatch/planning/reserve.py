@@ -18,7 +18,9 @@ _LEVELS: Final = 24
 
 
 class PeakStorage(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a storage shaves peaks: W at the AC side, usable Wh in cells, efficiencies in millionths."""
+    """What of a storage shaves peaks: W at the AC side, usable Wh in cells, efficiencies in millionths.
+
+    One that cannot be charged (`charge_w` 0) still gives what it holds."""
 
     interval_s: int
     charge_w: int
@@ -28,7 +30,9 @@ class PeakStorage(msgspec.Struct, frozen=True, kw_only=True):
     discharge_efficiency_ppm: int
 
     def __post_init__(self) -> None:
-        for place in ("interval_s", "charge_w", "discharge_w", "usable_wh"):
+        if self.charge_w < 0:
+            raise Refused("peak_storage", "0 or more", place="charge_w")
+        for place in ("interval_s", "discharge_w", "usable_wh"):
             if getattr(self, place) <= 0:
                 raise Refused("peak_storage", "above 0", place=place)
         for place in ("charge_efficiency_ppm", "discharge_efficiency_ppm"):

@@ -73,10 +73,8 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """The same in kW, kWh and money, as the optimiser takes it.
 
         A storage that holds less than its floor or more than its ceiling begins where it is: the plan leads
-        it back, and says that the limit gave way. Where the two directions have different power left, the
-        smaller part of its nameplate runs; one without any power left stands still. A direction that has
-        none over the whole horizon holds the other one back no more. What cannot be charged by the end costs
-        nothing.
+        it back, and says that the limit gave way. Each direction has the power that is left of it in each
+        interval. What cannot be charged by the end costs nothing.
 
         Raises:
             Refused: as `Site`.
@@ -85,9 +83,6 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         floor = min(int(limits.floor_wh.min()), limits.start_wh)
         ceiling = max(limits.ceiling_wh, limits.start_wh)
         charge, discharge = int(limits.charge_w_max.max()), int(limits.discharge_w_max.max())
-        ways = ((limits.charge_w_max, charge), (limits.discharge_w_max, discharge))
-        left = [power / most for power, most in ways if most]
-        runs = np.minimum.reduce(left) if left else np.zeros(self.count)
         used_up = limits.discharge_wh_max
         storage = Storage(
             charge_kw=max(charge / _K, _NO_KW),
@@ -98,7 +93,8 @@ class SiteCase(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             end_kwh=min(max(min(self.end_wh, self._reach_wh), floor), ceiling) / _K,
             charge_efficiency=limits.charge_efficiency_ppm / _PPM,
             discharge_efficiency=limits.discharge_efficiency_ppm / _PPM,
-            availability=runs,
+            availability=limits.charge_w_max / max(charge, 1),
+            discharge_availability=limits.discharge_w_max / max(discharge, 1),
             reserve_kwh=(limits.floor_wh - floor) / _K,
             loss_per_interval=limits.loss_ppm / _PPM,
             wear_price=self.wear_micro / _MICRO,

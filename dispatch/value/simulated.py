@@ -125,7 +125,7 @@ def by_rule_w(site: SiteMonth, known_micro: Whole) -> Whole:
     are not known beforehand those of the day before.
     """
     done_w = np.zeros(len(site.load_w), dtype=np.int64)
-    power = min(site.terms.charge_w, site.terms.discharge_w)
+    power = max(site.terms.charge_w, site.terms.discharge_w)
     step = power * site.interval_s // _S_PER_HOUR
     endless = Storage(
         10**15,

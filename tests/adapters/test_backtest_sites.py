@@ -13,6 +13,7 @@ from adapters.backtest.backtest_text import as_json, text
 from adapters.backtest.case_file import load as load_file
 from adapters.backtest.value_text import text as value_text
 from adapters.backtest.way_readings import readings_files
+from adapters.documents.readable import readable_money
 from dispatch.value.losses import Way, losses
 from dispatch.value.report import ValueReport, ValueRow
 from ledger.meter import Meter
@@ -41,10 +42,14 @@ def test_the_part_of_perfect_is_what_the_storage_earns_and_no_other_site(bench: 
     other = {run: with_another_site(one, 100_000) for run, one in found.results.items()}
     beside = text(found._replace(results=other)).splitlines()
     (idle,) = [line for line in beside if line.startswith("doing nothing")]
-    assert idle.split()[2:] == ["0.00", "0.0", "%", "1000.00"]
+    assert idle.split()[2:] == ["0.00", "0.0", "%", "1,000.00"]
     (plan,) = [line for line in beside if line.startswith("the plan")]
     permille = round(1000 * total.worth["delivered"] / total.worth["perfect"])
-    assert plan.split()[3:6] == [str(Money(total.worth["delivered"], "CNY")), str(permille / 10), "%"]
+    assert plan.split()[3:6] == [
+        readable_money(Money(total.worth["delivered"], "CNY")),
+        str(permille / 10),
+        "%",
+    ]
     told = msgspec.json.decode(as_json(found._replace(results=other)))["results"]
     assert told["idle"]["storage"] == "0.00"
 

@@ -41,6 +41,8 @@ class BoostedTrees(msgspec.Struct, frozen=True):
         x, means, scale = _features(hours, first, past.last, lead)
         y = ((hours.days.between(first, past.last) - means) / scale).ravel()
         known = ~np.isnan(y)
+        if not known.any():
+            return BoostedTreesFit(lead, ())
         data = lightgbm.Dataset(
             x[known], np.arcsinh(np.clip(y[known], -8.0, 8.0)), params=_SETTINGS, free_raw_data=False
         )
@@ -52,11 +54,16 @@ class BoostedTrees(msgspec.Struct, frozen=True):
 
 
 class BoostedTreesFit(msgspec.Struct, frozen=True, eq=False):
+    """Without trees, where nothing was there to learn from, every day is as usual."""
+
     lead: int
     trees: tuple[Any, ...]
 
     def predict(self, past: Past, first: date, last: date) -> Prediction:
         """See `Fitted.predict`."""
+        if not self.trees:
+            usual, _ = past.levels(first, last, self.lead)
+            return Prediction(usual, np.repeat(usual[None], len(LEVELS), axis=0))
         x, means, scale = _features(of_hours(past), first, last, self.lead)
         found = [
             means + scale * np.sinh(tree.predict(x, num_threads=1)).reshape(means.shape)

@@ -48,6 +48,7 @@ def test_every_route_is_known_to_show_something_or_not() -> None:
     reads = {route for route in PERMISSIONS if route.startswith("GET ")} | {
         "POST /v1/what-if",
         "POST /v1/appraisals",
+        "POST /v1/backtests",
         "POST /v1/bids/check",
     }
     assert {route for route in reads if action_of(route) == "other"} == set(), "name it in recording.py"

@@ -11,6 +11,7 @@ BODYLESS = ("/revoke", "/approve", "/review", "/issue", "/confirm", "/accept-by-
 ASKING = {
     "POST /v1/what-if",
     "POST /v1/appraisals",
+    "POST /v1/backtests",
     "POST /v1/bids/check",
     "POST /v1/regulation-signals",
 }

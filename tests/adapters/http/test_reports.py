@@ -159,8 +159,9 @@ def test_a_partner_sees_its_own_report_only(settled: Api) -> None:
     for party in others:
         assert party not in str(money)
         problem(settled.get(REPORT, "partner", party=party), 403, "forbidden")
-    for scope in ({"site": "S1"}, {"contract": "eaas-s1"}):
-        problem(settled.get(REPORT, "partner", **scope), 403, "forbidden")
+    problem(settled.get(REPORT, "partner", site="S1"), 403, "forbidden")
+    assert body == report(settled, "partner", contract="eaas-s1"), "its own part of the contract"
+    problem(settled.get(REPORT, "partner", contract="nobody"), 422, "not_settled", "month")
     problem(settled.get("/v1/reports/2026-07", "partner"), 422, "not_settled", "month")
 
 

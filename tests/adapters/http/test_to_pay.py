@@ -38,11 +38,15 @@ def test_what_is_to_be_paid_with_tax_is_what_is_due_once_it_is_invoiced(bench: B
         assert Decimal(to_pay["tax"]) == sum(Decimal(one["tax"]) for one in vat)
         assert Decimal(to_pay["with_tax"]) == sum(Decimal(one["gross"]) for one in vat)
         assert to_pay["status"] == ""
+        assert _listed(api) == to_pay
         assert "to be paid by you, with tax" in api.get(PATH, "partner", format="text").text
         for step, role in (("review", "finance"), ("approve", "admin"), ("issue", "finance")):
             ok(api.post(f"{PATH}/1/{step}", role=role))  # type: ignore[arg-type]
         api.wait()
         issued = ok(api.get(PATH, "partner"))["to_pay"]
+        assert _listed(api) == issued
+        assert _listed(api, as_of=str(draft["position"])) == to_pay
+        assert "to be paid by" in api.get("/v1/statements", "partner", format="text").text
         life = _life(api)
         assert issued == to_pay | {
             "status": "issued", "issued_on": life["issued_on"], "due_on": life["due_on"]
@@ -59,6 +63,12 @@ def test_what_is_to_be_paid_with_tax_is_what_is_due_once_it_is_invoiced(bench: B
         assert ok(api.get(PATH, "partner"))["to_pay"] == issued
     finally:
         api.close()
+
+
+def _listed(api: Api, **asked: str) -> Any:
+    """What the partner's only statement in the list says is to be paid."""
+    (one,) = ok(api.get("/v1/statements", "partner", **asked))["items"]
+    return one["to_pay"]
 
 
 def _life(api: Api) -> Any:

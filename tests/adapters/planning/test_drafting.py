@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,23 +22,34 @@ START = datetime(2026, 9, 2, 16, tzinfo=UTC)
 PROPOSE = ("bid", "propose", UNIT, MARKET, "day_ahead", f"{DAY}", "--as", "anna")
 
 
-def forecast(node: str = "north", *, start: datetime = START, hours: int = 24) -> IssueForecast:
+USUAL = ((50, 80), (500, 100), (950, 120))
+"""Permille, and percent of what is expected."""
+
+
+def forecast(
+    node: str = "north",
+    *,
+    start: datetime = START,
+    hours: int = 24,
+    rows: tuple[tuple[int, int], ...] = USUAL,
+    currency: str = "CNY",
+    interval_s: int = 3600,
+) -> IssueForecast:
     """Cheap at night, dear in the evening, each hour within 20 % of what is expected."""
     expected = [150_000] * 6 + [350_000] * 11 + [700_000] * 4 + [300_000] * 3
     expected = (expected * 2)[:hours]
-    rows = ((50, 80), (500, 100), (950, 120))
     return IssueForecast(
         Forecast(
             subject=Subject("price", f"{MARKET}:{node}:day_ahead"),
             unit="micro_per_kwh",
-            currency="CNY",
+            currency=currency,
             model="by hand",
             members=(MemberShare("by_hand", 1000, None),),
             features="0" * 64,
             trained_through=1,
             issued_at=OPEN,
             zone="Asia/Shanghai",
-            interval_s=3600,
+            interval_s=interval_s,
             start=start,
             expected=tuple(expected),
             quantiles=tuple(
@@ -133,3 +145,49 @@ def test_what_is_no_energy_is_offered_by_hand(run: Terminal, bench: Bench) -> No
     with pytest.raises(Refused) as found:
         run("bid", "propose", UNIT, MARKET, "response", f"{DAY}", "--as", "anna")
     assert found.value.code == "proposal_product"
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        ({"rows": ()}, "forecast_missing", "the quantiles none"),
+        ({"rows": ((500, 100),)}, "forecast_missing", "the quantiles 50 %"),
+        ({"rows": ((50, 80), (500, 100))}, "forecast_missing", "one of 90 % or more"),
+        ({"rows": ((250, 90), (750, 110))}, "forecast_missing", "25 %, 75 %"),
+        ({"currency": "EUR"}, "currency", "is in EUR"),
+        ({"interval_s": 3200, "hours": 48}, "price_interval", "3200 s, which do not fit the 900 s"),
+        ({"start": START - timedelta(minutes=10), "hours": 48}, "price_interval", "do not fit"),
+    ],
+)
+def test_a_forecast_that_no_curve_can_rest_on_is_refused(
+    run: Terminal, bench: Bench, given: dict[str, Any], code: str, told: str
+) -> None:
+    issue(bench, forecast(**given))
+    with pytest.raises(Refused) as found:
+        run(*PROPOSE, "--show")
+    assert (found.value.code, found.value.place) == (code, "forecast")
+    assert told in str(found.value)
+
+
+def test_other_quantiles_do_where_few_outcomes_lie_beyond_them(run: Terminal, bench: Bench) -> None:
+    """Of many the nearest to 5 and 95 %; a row that parts from what is expected reaches to it."""
+    issue(bench, forecast(rows=((10, 20), (60, 80), (940, 120), (990, 500))))
+    as_usual = run(*PROPOSE, "--show", "--wear", "0.02")
+    assert " at 287.1: down to it" in as_usual, "as with 80 and 120 % of what is expected"
+
+
+def test_intervals_of_a_forecast_that_begin_elsewhere_are_found(run: Terminal, bench: Bench) -> None:
+    """Hours that begin half an hour before the day's: each quarter-hour has the price of its own hour."""
+    issue(bench, forecast(start=START - timedelta(minutes=30), hours=26))
+    shown = run(*PROPOSE, "--show")
+    sold = {int(line.split()[0]) for line in shown.splitlines() if "down to it" in line}
+    assert sold, shown
+    assert min(sold) >= 17 * 4 - 2
+    assert 17 * 4 - 2 in sold
+
+
+def test_what_is_expected_outside_its_quantiles_moves_them(run: Terminal, bench: Bench) -> None:
+    """Quantiles that both lie above what is expected: the lower one is what is expected."""
+    issue(bench, forecast(rows=((50, 110), (950, 120))))
+    # Bought at 300 or less: 300 / 0.9025, not 330.
+    assert " at 332.5: down to it" in run(*PROPOSE, "--show")

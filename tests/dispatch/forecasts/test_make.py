@@ -145,3 +145,20 @@ def test_a_load_is_never_below_zero_unless_its_readings_were() -> None:
     assert min(made.quantiles[0].values) == 0
     sends = msgspec.structs.replace(own, value=busy - 100_000.0)
     assert min(make(request(sends, **LOAD)).quantiles[0].values) < -50_000
+
+
+def test_a_history_that_ended_long_ago_is_forecast_from_what_its_members_can_learn() -> None:
+    """A feed that stopped 100 days ago: fewer days are judged, and those that need more are left out."""
+    for days, ended in ((265, 100), (90, 40), (60, 20)):
+        made = make(request(history(days, until=FIRST_DAY - timedelta(days=ended))))
+        assert 200_000 < min(made.expected) < max(made.expected) < 600_000
+
+
+def test_a_history_with_a_hole_of_months_is_forecast() -> None:
+    """Ten days a year ago, and twenty now; or a hundred, and the last one: nothing known is no level of 0."""
+    for before, since in ((10, 20), (100, 1)):
+        old = history(before, until=FIRST_DAY - timedelta(days=250))
+        made = make(request(joined(old, history(since))))
+        assert 200_000 < min(made.expected) < max(made.expected) < 650_000
+        outer = np.array([made.quantiles[0].values, made.quantiles[-1].values])
+        assert np.abs(outer).max() < 5_000_000

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dispatch.forecasts import worth
 from dispatch.forecasts.blend import chosen, tried_weights, values_of
 from dispatch.forecasts.prediction import Prediction
 from dispatch.forecasts.rolling_origin import Rolled
 from dispatch.forecasts.worth import Arbitrage, PeakShaving, Pledge, best_of, captured_permille, worth_of
+from dispatch.optimiser.lp import Limits
+from dispatch.optimiser.plan import Plan
+from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.solve import solve
 from tests.dispatch.forecasts.synthetic import FIRST_DAY
 
 
@@ -72,3 +77,29 @@ def test_weights_go_to_the_member_that_earns_though_it_errs_more() -> None:
     best = tried_weights(2)[int(np.argmax(values.sum(axis=1)))]
     assert best[1] >= 0.75
     assert chosen(values[:, :13], 2).weights.tolist() == [0.5, 0.5], "of too few days nothing is chosen"
+
+
+def test_days_at_one_price_below_zero_are_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is the same at any hour is searched for longest, and a blend asks for thousands of days."""
+    asked: list[int] = []
+
+    def counted(request: PlanRequest, limits: Limits) -> Plan:
+        asked.append(len(request.sites))
+        return solve(request, limits)
+
+    monkeypatch.setattr(worth, "solve", counted)
+    floor = np.full((50, 6), -100_000.0)
+    floor[7, 2] = 50_000.0
+    earned = Arbitrage(4.0).of(floor + 1e-9 * np.arange(50)[:, None], floor)
+    assert len(asked) == 2
+    assert len(set(np.delete(earned, 7).tolist())) == 1
+    assert earned[7] > earned[0] > 0
+
+
+def test_a_usual_peak_is_that_of_the_days_that_are_known() -> None:
+    actual = np.full((5, 4), 100.0)
+    actual[:, 2] = 200.0
+    actual[:3] = np.nan
+    known = PeakShaving(6.0).of(np.nan_to_num(actual), actual)
+    assert known[:3].tolist() == [0.0] * 3
+    assert known[3] == known[4] > 0

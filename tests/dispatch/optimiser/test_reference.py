@@ -41,6 +41,7 @@ def _varied(found: Site, draw: np.random.Generator) -> Site:
     stored = replace(
         found.storage,
         availability=draw.choice([0.0, 0.5, 1.0], count, p=[0.05, 0.15, 0.8]),
+        discharge_availability=draw.choice([0.0, 0.4, 1.0], count) if draw.random() < 0.5 else None,
         reserve_kwh=draw.choice([0.0, 0.1], count) * found.storage.discharge_kw,
         leased_kw=float(draw.choice([0.0, 0.2])) * found.storage.discharge_kw,
         ramp_kw=None if draw.random() < 0.5 else 0.7 * found.storage.discharge_kw,

@@ -82,6 +82,16 @@ def test_a_reserve_that_cannot_be_reached_leaves_a_plan_possible() -> None:
     assert planned(found)[0] == pytest.approx(-100_000, abs=2), "it charges at once, at dear hours too"
 
 
+def test_a_storage_that_cannot_be_charged_still_holds_a_peak() -> None:
+    none = np.zeros(COUNT, dtype=np.int64)
+    full = structs.replace(CASE, limits=structs.replace(LIMITS, charge_w_max=none))
+    spiky = CALM.copy()
+    spiky[3, 8:10] = 580_000
+    found = peak_case(full, spiky, 500_000)
+    assert (found.target_w, int(found.case.limits.floor_wh[7])) == (500_000, 60_000)
+    assert planned(found)[:8].sum() * 0.25 == pytest.approx(60_000, abs=20)
+
+
 def test_paths_are_of_the_case() -> None:
     with pytest.raises(Refused) as refused:
         peak_case(CASE, CALM[:, 1:], 500_000)

@@ -124,7 +124,7 @@ def test_the_peak_that_is_reached_is_that_of_walking_on(
     assert abs(found - peak) <= 5
 
 
-@pytest.mark.parametrize("place", ["interval_s", "usable_wh", "charge_efficiency_ppm"])
+@pytest.mark.parametrize("place", ["interval_s", "discharge_w", "usable_wh", "charge_efficiency_ppm"])
 def test_a_storage_that_cannot_be_is_refused(place: str) -> None:
     values = {name: getattr(STORAGE, name) for name in STORAGE.__struct_fields__} | {place: 0}
     with pytest.raises(Refused) as refused:
