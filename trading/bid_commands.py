@@ -19,16 +19,14 @@ from ledger.signed_contract import held_days
 from ledger.trading_unit import TradingUnit
 from trading import risk
 from trading.bid import Bid
-from trading.bid_form import check_bid
-from trading.bid_life import (
-    LIVE,
+from trading.bid_events import (
     BidApproved,
     BidDrafted,
-    BidState,
     BidSubmitted,
     LimitOverridden,
-    LimitPart,
 )
+from trading.bid_form import check_bid
+from trading.bid_life import LIVE, BidState, LimitPart
 from trading.exposure import exposure_of
 from trading.gate import gate_of
 from trading.moment import IntervalMoment

@@ -103,7 +103,7 @@ class Standing(msgspec.Struct, frozen=True):
     """The gateway over which it went; empty for one that a person sent."""
     reason: str = ""
     by_hand: bool = False
-    """It was refused or withdrawn on a person's word: the market may say otherwise."""
+    """It was refused, withdrawn or not sent on a person's word: the market may say otherwise."""
     clearing: str = ""
     awarded_w: tuple[int, ...] = ()
     conflict: AwardConflict | None = None
@@ -127,6 +127,9 @@ def carried(bid: Bid, before: Bid, count: int) -> Bid:
 class BidState(msgspec.Struct, frozen=True):
     draft: Draft
     standing: Standing | None = None
+    said_gone: tuple[Standing, ...] = ()
+    """Revisions of which only a person said that the market does not have them, and others took their
+    place, the newest first."""
 
     @property
     def status(self) -> Status:
@@ -146,6 +149,11 @@ class BidState(msgspec.Struct, frozen=True):
     def awardable(self) -> tuple[Standing, ...]:
         """The live revision and those that it is to replace, the newest first: any may be awarded."""
         return with_behind(self.live)
+
+    @property
+    def clearable(self) -> tuple[Standing, ...]:
+        """What a clearing may be of: what stands, what it was to replace, and what a person said is gone."""
+        return (*with_behind(self.standing), *self.said_gone)
 
     @property
     def replaced(self) -> tuple[Standing, ...]:
@@ -190,225 +198,7 @@ def at_market(standing: Standing) -> Standing | None:
 
 def may_stand(standing: Standing) -> bool:
     """Whether it was sent, and only a person said that the market does not have it."""
-    return standing.by_hand and standing.sent_at is not None
-
-
-def _ended(state: BidState, status: AtMarket, reason: str, *, by_hand: bool = False) -> BidState:
-    """The revision came to nothing; what it was to replace stands again, or is wanted back as it was."""
-    standing = state.standing
-    assert standing is not None, "only what was submitted ends"
-    if standing.behind is not None:
-        behind = standing.behind
-        if standing.status == "withdrawing":
-            behind = msgspec.structs.replace(behind, status="withdrawing", reason=standing.reason)
-        return msgspec.structs.replace(state, standing=behind)
-    return _with(state, status=status, reason=reason, by_hand=by_hand)
-
-
-def _with(state: BidState, **changes: object) -> BidState:
-    assert state.standing is not None, "only what was submitted changes at the market"
-    return msgspec.structs.replace(state, standing=msgspec.structs.replace(state.standing, **changes))
-
-
-class BidDrafted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.drafted.v1"):
-    bid: Bid
-    revision: int
-    digest: str
-    by: str
-    at: Instant
-
-    def apply(self, state: BidState | None) -> BidState:
-        draft = Draft(self.revision, self.bid, self.by, self.at, self.digest)
-        return BidState(draft) if state is None else msgspec.structs.replace(state, draft=draft)
-
-
-class BidApproved(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.approved.v1"):
-    revision: int
-    by: str
-
-    def apply(self, state: BidState) -> BidState:
-        draft = msgspec.structs.replace(state.draft, approvals=(*state.draft.approvals, self.by))
-        return msgspec.structs.replace(state, draft=draft)
-
-
-class LimitOverridden(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.limit_overridden.v1"):
-    revision: int
-    limit: Id
-    by: str
-    reason: str
-
-    def apply(self, state: BidState) -> BidState:
-        draft = msgspec.structs.replace(state.draft, overridden=(*state.draft.overridden, self.limit))
-        return msgspec.structs.replace(state, draft=draft)
-
-
-class BidSubmitted(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.submitted.v1"):
-    """`at` is the time of the decision; the gate as it was known then is the evidence beside it."""
-
-    revision: int
-    by: str
-    at: Instant
-    gate_opens: Instant
-    gate_closes: Instant
-    margin_s: int
-    uses: tuple[LimitPart, ...]
-    units: tuple[str, ...]
-    gate_step_s: int = 0
-
-    def apply(self, state: BidState) -> BidState:
-        before = state.standing
-        standing = Standing(
-            state.draft,
-            self.by,
-            self.at,
-            self.gate_opens,
-            self.gate_closes,
-            self.margin_s,
-            self.uses,
-            self.units,
-            self.gate_step_s,
-            behind=None if before is None else at_market(before),
-        )
-        return msgspec.structs.replace(state, standing=standing)
-
-
-class BidSending(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.sending.v1"):
-    """It will be sent now: written before it is, so that a crash leaves a question and no second bid."""
-
-    revision: int
-    at: Instant
-    gateway: str = ""
-    """Over which it goes; empty where a person sends it."""
-
-    def apply(self, state: BidState) -> BidState:
-        return _with(state, status="sending", sent_at=self.at, gateway=self.gateway)
-
-
-class BidUnsent(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.unsent.v1"):
-    """The market was asked and does not have it: it may be sent again."""
-
-    revision: int
-    reason: str
-
-    def apply(self, state: BidState) -> BidState:
-        return _with(state, status="submitted", reason=self.reason)
-
-
-class BidUncertain(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.uncertain.v1"):
-    """It was sent, and no answer came: it may or may not stand at the market."""
-
-    revision: int
-    reason: str
-
-    def apply(self, state: BidState) -> BidState:
-        return _with(state, status="uncertain", reason=self.reason)
-
-
-class BidAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.acknowledged.v1"):
-    revision: int
-    reference: str
-    market_time: Instant | None
-    withdrawing: bool = False
-    """It was asked back while it was on its way, and still is."""
-    gone: int = 0
-    """So many first intervals' gates were past: what it replaced still stands there."""
-    conflict: AwardConflict | None = None
-    """It was said to be refused meanwhile: what of it cannot be kept beside what was sold since."""
-
-    def apply(self, state: BidState) -> BidState:
-        standing = state.standing
-        assert standing is not None, "only what was submitted is acknowledged"
-        kept = standing.kept if standing.behind is None else standing.behind.bid
-        changes: dict[str, object] = {"reference": self.reference, "behind": None, "gone": self.gone}
-        changes["kept"] = kept if self.gone else None
-        if self.conflict is not None:
-            changes["conflict"] = self.conflict
-        changes["by_hand"] = False
-        if self.withdrawing:
-            return _with(state, status="withdrawing", **changes)
-        return _with(state, status="acknowledged", reason="", **changes)
-
-
-class BidRefused(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.refused.v1"):
-    """The market did not take it; `reason` is what it said. `by_hand`: a person says so."""
-
-    revision: int
-    reason: str
-    by_hand: bool = False
-
-    def apply(self, state: BidState) -> BidState:
-        return _ended(state, "refused", self.reason, by_hand=self.by_hand)
-
-
-class WithdrawalAsked(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawal_asked.v1"):
-    """Somebody wants it back; the market has still to say so."""
-
-    revision: int
-    by: str
-    reason: str
-
-    def apply(self, state: BidState) -> BidState:
-        return _with(state, status="withdrawing", reason=self.reason)
-
-
-class BidWithdrawn(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.withdrawn.v1"):
-    """The market does not have it any more, nor what it was to replace. `by_hand`: a person says so."""
-
-    revision: int
-    reason: str
-    by_hand: bool = False
-
-    def apply(self, state: BidState) -> BidState:
-        standing = state.standing
-        assert standing is not None, "only what was submitted is withdrawn"
-        return msgspec.structs.replace(state, standing=self._withdrawn(standing))
-
-    def _withdrawn(self, standing: Standing) -> Standing:
-        """What it was to replace is kept where the market may still award it."""
-        behind = standing.behind if self.by_hand else None
-        return msgspec.structs.replace(
-            standing,
-            status="withdrawn",
-            reason=self.reason,
-            by_hand=self.by_hand,
-            behind=None if behind is None else self._withdrawn(behind),
-        )
-
-
-class BidExpired(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.expired.v1"):
-    """Its gate closed before it stood at the market, or no result came for it."""
-
-    revision: int
-    reason: str
-
-    def apply(self, state: BidState) -> BidState:
-        return _ended(state, "expired", self.reason)
-
-
-class BidCleared(msgspec.Struct, frozen=True, tag_field="kind", tag="bid.cleared.v1"):
-    """What a clearing awarded, one power an interval, 0 where nothing; a corrected clearing says it again."""
-
-    revision: int
-    clearing: str
-    run: str
-    awarded_w: tuple[int, ...]
-    conflict: AwardConflict | None = None
-
-    def apply(self, state: BidState) -> BidState:
-        standing = state.standing
-        while standing is not None and standing.draft.revision != self.revision:
-            standing = standing.behind
-        assert standing is not None, "a revision that stood is cleared"
-        cleared = msgspec.structs.replace(
-            standing,
-            status="cleared",
-            by_hand=False,
-            clearing=self.clearing,
-            awarded_w=self.awarded_w,
-            conflict=self.conflict,
-            behind=None,
-        )
-        return msgspec.structs.replace(state, standing=cleared)
+    return standing.by_hand and standing.sent_at is not None and standing.status not in AT_MARKET
 
 
 def gone(standing: Standing, at: datetime) -> int:

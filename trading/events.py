@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trading.award import AwardShared
-from trading.bid_life import (
+from trading.bid_events import (
     BidAcknowledged,
     BidApproved,
     BidCleared,

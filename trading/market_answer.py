@@ -5,7 +5,7 @@ Told by the gateway that carries it, or by a person where none can ask the marke
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from ledger.identity import checked_id
@@ -15,19 +15,21 @@ from trading import risk
 from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.bid_commands import OnBid
-from trading.bid_life import (
-    AT_MARKET,
+from trading.bid_events import (
     BidAcknowledged,
     BidCleared,
     BidExpired,
     BidRefused,
     BidSending,
-    BidState,
     BidUncertain,
     BidUnsent,
     BidWithdrawn,
-    Standing,
     WithdrawalAsked,
+)
+from trading.bid_life import (
+    AT_MARKET,
+    BidState,
+    Standing,
     late,
     live_of,
     may_stand,
@@ -66,16 +68,17 @@ class SendBid(OnBid, frozen=True):
 
 
 class NoteUnsent(OnBid, frozen=True):
-    """The market was asked, and does not have it."""
+    """The market was asked, and does not have it, by a person's word where `by_hand`."""
 
     revision: int
     reason: str
+    by_hand: bool = False
 
     def decide(self, state: BidState | None, _: Mapping[str, object]) -> tuple[BidUnsent]:
         standing = _live(state, self.bid, self.revision)
         if standing.status not in ("sending", "uncertain"):
             raise Refused("bid_status", f"bid {self.bid} is {standing.status}", place="bid")
-        return (BidUnsent(self.revision, self.reason),)
+        return (BidUnsent(self.revision, self.reason, self.by_hand),)
 
 
 class NoteUncertain(OnBid, frozen=True):
@@ -249,14 +252,15 @@ class ClearBid(OnBid, frozen=True):
 
 def awardable(state: BidState | None, revision: int | None) -> Standing | None:
     """What stands at the market under that revision: the last submitted one, or what it was to replace."""
-    every = with_behind(None if state is None else state.standing)
-    named = (one for one in every if revision in (None, one.draft.revision))
-    return next((one for one in named if one.status in AT_MARKET), None)
+    return next((one for one in _named(state, revision) if one.status in AT_MARKET), None)
 
 
 def cleared_of(state: BidState | None, award: Award | None) -> Standing | None:
     """What of a bid a clearing that has this award, or none, is about."""
-    return awardable(state, None) if award is None else awarded_to(state, award.revision)
+    if award is None:
+        return awardable(state, None)
+    named = awarded_to(state, award.revision)
+    return named if named is None or changes(named, award) else awardable(state, None) or named
 
 
 def changes(standing: Standing, award: Award | None) -> bool:
@@ -266,9 +270,12 @@ def changes(standing: Standing, award: Award | None) -> bool:
 
 def awarded_to(state: BidState | None, revision: int | None) -> Standing | None:
     """What an award is of: what stands at the market, or else what only a person said it does not have."""
-    every = with_behind(None if state is None else state.standing)
-    named = (one for one in every if revision in (None, one.draft.revision))
-    return awardable(state, revision) or next((one for one in named if may_stand(one)), None)
+    return awardable(state, revision) or next(filter(may_stand, _named(state, revision)), None)
+
+
+def _named(state: BidState | None, revision: int | None) -> Iterator[Standing]:
+    every = () if state is None else state.clearable
+    return (one for one in every if revision in (None, one.draft.revision))
 
 
 def check_award(bid: Bid, awarded_w: tuple[int, ...]) -> None:

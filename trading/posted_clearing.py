@@ -13,7 +13,7 @@ import msgspec
 
 from ledger.identity import checked_id
 from ledger.refusal import Refused
-from trading.bid_life import BidState, with_behind
+from trading.bid_life import BidState
 from trading.clearing import Clearing, ClearingState, RecordClearing
 from trading.product import Id
 
@@ -109,7 +109,7 @@ class ApprovePosted(msgspec.Struct, frozen=True):
             )
         for name in self.bids:
             found = others.get(f"bid.{name}")
-            for standing in with_behind(found.standing) if isinstance(found, BidState) else ():
+            for standing in found.clearable if isinstance(found, BidState) else ():
                 if self.by in (standing.by, standing.draft.by):
                     wrong = f"{self.by} wrote or submitted bid {name}; another must approve its award"
                     raise Refused("four_eyes", wrong, place="actor")

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from adapters.desk.award_conflicts import Raised, conflicts_of, kept_uses, with_imbalance
-from adapters.desk.binding import Binding, SiteTies, award_of, bound_by, commitment_of
+from adapters.desk.award_conflicts import Raised, conflicts_of, with_imbalance
+from adapters.desk.binding import Binding, SiteTies, bound_by, commitment_of
+from adapters.desk.clearing_awards import AboutBid, awards_of, standings_of
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Database
 from adapters.queries import bids
@@ -24,10 +25,9 @@ from ledger.book import Book
 from ledger.effective import History
 from ledger.refusal import Refused
 from trading import risk
-from trading.award_conflict import AwardConflict
 from trading.bid import Bid
 from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid
-from trading.bid_life import BidState, Standing, carried, gone, live_of, may_stand, standing_of, with_behind
+from trading.bid_life import BidState, Standing, carried, gone, live_of, standing_of, with_behind
 from trading.clearing import Award, Clearing, ClearingState, RecordClearing
 from trading.market_answer import (
     AcknowledgeBid,
@@ -39,8 +39,6 @@ from trading.market_answer import (
     RefuseBid,
     SendBid,
     WithdrawBid,
-    changes,
-    cleared_of,
     returns,
 )
 from trading.posted_clearing import ApprovePosted, PostClearing, open_posted, posted_aggregate
@@ -174,8 +172,11 @@ class Desk:
             )
             raise Refused("ties_changed", wrong, place="unit")
 
-    def note_unsent(self, name: str, revision: int, reason: str, *, command_id: str, actor: str) -> Receipt:
-        return self.door.execute(NoteUnsent(name, revision, reason), command_id=command_id, actor=actor)
+    def note_unsent(
+        self, name: str, revision: int, reason: str, *, command_id: str, actor: str, by_hand: bool = True
+    ) -> Receipt:
+        command = NoteUnsent(name, revision, reason, by_hand)
+        return self.door.execute(command, command_id=command_id, actor=actor)
 
     def note_uncertain(
         self, name: str, revision: int, reason: str, *, command_id: str, actor: str
@@ -317,51 +318,13 @@ class Desk:
     def _cleared(self, clearing: Clearing, command_id: str, *, by_hand: bool) -> list[Wish]:
         """All that is saved with a clearing, as everything stands now."""
         awarded = {award.bid: award for award in clearing.awards}
-        standing = self._standing(clearing, awarded)
-        products = {name: self.product_of(held.draft.bid)[1] for name, held in standing.items()}
-        powers = {
-            name: awarded[name].power_w if name in awarded else (0,) * len(clearing.price_u)
-            for name in standing
-        }
-        ends = [
-            (held, award_of(held.draft.bid, products[name], powers[name])) for name, held in standing.items()
+        about = [
+            AboutBid(name, held, self.product_of(held.draft.bid)[1], awarded.get(name))
+            for name, held in self._standing(clearing, awarded).items()
         ]
-        narrows = self._binding().narrow(ends, command_id)
-        corrected = {
-            name: held
-            for name, held in standing.items()
-            if held.status == "cleared" or held.conflict is not None or may_stand(held)
-        }
-        conflicts: dict[str, AwardConflict] = {}
-        uses: list[Wish] = []
-        if corrected:
-            policy = self._policy()
-            conflicts, narrows = conflicts_of(self.door.state, policy, narrows, corrected)
-            raised = [
-                Raised(held, products[name], conflicts.get(name))
-                for name, held in corrected.items()
-                if name in conflicts or held.conflict is not None or may_stand(held)
-            ]
-            uses = kept_uses(policy, clearing.day, raised, command_id)
         return [
             Wish(RecordClearing(clearing, by_hand=by_hand), command_id),
-            *(
-                Wish(
-                    ClearBid(
-                        name,
-                        clearing.id,
-                        clearing.run,
-                        powers[name],
-                        held.draft.revision,
-                        conflicts.get(name),
-                        may_stand(held),
-                    ),
-                    command_id,
-                )
-                for name, held in standing.items()
-            ),
-            *narrows,
-            *uses,
+            *awards_of(clearing, about, self._binding(), self._policy, self.door.state, command_id),
         ]
 
     def product_of(self, bid: Bid) -> tuple[Market, Product]:
@@ -406,15 +369,7 @@ class Desk:
         wait_until(self.database, self.door.book, last, _PROJECTED_S)
         with self.database.reading(self.door.book) as connection:
             names = [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
-        found: dict[str, Standing] = {}
-        for name in (*awarded, *(one for one in names if one not in awarded)):
-            state = self.door.state(f"bid.{name}")
-            held = cleared_of(state if isinstance(state, BidState) else None, awarded.get(name))
-            if name in awarded:
-                _check_award(name, held, clearing)
-            if held is not None and changes(held, awarded.get(name)):
-                found[name] = held
-        return found
+        return standings_of(clearing, awarded, names, self.door.state)
 
     def _policy(self) -> RiskPolicy:
         """With retired limits, of which what is used is kept."""
@@ -440,10 +395,3 @@ def _decided_anew(save: Callable[[], Receipt]) -> Receipt:
             if refused.code != "conflict":
                 raise
     return save()
-
-
-def _check_award(name: str, held: Standing | None, clearing: Clearing) -> None:
-    bid = None if held is None else held.draft.bid
-    if bid is None or (bid.market, bid.product, bid.day) != (clearing.market, clearing.product, clearing.day):
-        wrong = f"no bid {name} for {clearing.product} on {clearing.day} stands at {clearing.market}"
-        raise Refused("award_without_bid", wrong, place=f"awards.{name}")

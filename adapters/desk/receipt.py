@@ -10,7 +10,8 @@ from adapters.postgres.database import Connection
 from adapters.transparency.published_log import PublishedLog
 from ledger.refusal import Refused
 from ledger.transparency.note import sign_text
-from trading.bid_life import BidState, BidSubmitted
+from trading.bid_events import BidSubmitted
+from trading.bid_life import BidState
 from trading.receipt import BidReceipt
 
 

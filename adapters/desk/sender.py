@@ -7,7 +7,7 @@ is asked about before anything is sent again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
@@ -32,7 +32,7 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading import risk
-from trading.bid_life import AT_MARKET, LIVE, Standing, late, may_stand, with_behind
+from trading.bid_life import AT_MARKET, LIVE, BidState, Standing, late, may_stand, with_behind
 from trading.clearing import Award, ClearingState, check_published, clearing_id
 from trading.market_answer import AcknowledgeBid, check_award
 from trading.risk import Desk as DeskState
@@ -113,10 +113,12 @@ class Sender:
             Unanswered: it did not arrive whole.
             Refused: what arrived contradicts itself or the bids: nothing is recorded.
         """
-        every = self._standings(product, day)
-        standings = [standing for standing in every if _at_market(standing)]
+        states = self._states(product, day)
+        standings = [one for one in _standings(states) if _at_market(one)]
         units = {standing.draft.bid.unit for standing in standings}
-        standings += [one for one in every if _may_stand(one) and one.draft.bid.unit not in units]
+        standings += [
+            one for one in map(_said_gone, states) if one is not None and one.draft.bid.unit not in units
+        ]
         if not standings:
             return None
         offers = [self._based(standing) for standing in standings]
@@ -139,7 +141,7 @@ class Sender:
         except Refused as refused:
             if refused.code not in _NOT_GOOD or not isinstance(gateway, Rejecting):
                 raise
-            beyond = {award.bid for award in clearing.awards if _is_beyond(award, standings)}
+            beyond = {award.bid for award in clearing.awards if _is_beyond(award, states)}
             wrong = [offer for offer in offers if not beyond or offer.draft.bid.id in beyond]
             gateway.reject(its_product, day, wrong, clearing.run, refused)
             raise Aside(refused.code, f"run {clearing.run}: {refused.reason}", place=refused.place) from None
@@ -155,7 +157,7 @@ class Sender:
             rows = bids.bids(connection, position, BidFilter(market=self._market, first_day=since))
         for row in rows:
             standing = row.state.standing
-            if standing is None or not (standing.status in AT_MARKET or _may_stand(standing)):
+            if standing is None or not (standing.status in AT_MARKET or _said_gone(row.state)):
                 continue
             market, product = self._desk.product_of(standing.draft.bid)
             out = market.moment(product.published, product, standing.draft.bid.day, standing.draft.bid.first)
@@ -228,7 +230,7 @@ class Sender:
             return self._acknowledge(name, standing, held.reference, held.market_time)
         note = "the market was asked and does not have it"
         self._desk.note_unsent(
-            name, revision, note, command_id=_id(name, standing, f"unsent:{sent}"), actor=ACTOR
+            name, revision, note, command_id=_id(name, standing, f"unsent:{sent}"), actor=ACTOR, by_hand=False
         )
         return Done(name, "unsent", note)
 
@@ -294,12 +296,11 @@ class Sender:
             wanted = BidFilter(market=self._market, live=True)
             return [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
 
-    def _standings(self, product: str, day: date) -> list[Standing]:
+    def _states(self, product: str, day: date) -> list[BidState]:
         wanted = BidFilter(market=self._market, product=product, first_day=day, last_day=day)
         with self._database.reading(self._desk.door.book) as connection:
             names = [one.id for one in bids.bids(connection, lowest_position(connection), wanted)]
-        states = [self._desk.state(name) for name in names]
-        return [state.standing for state in states if state.standing is not None]
+        return [self._desk.state(name) for name in names]
 
     def _gateway_name(self, standing: Standing) -> str:
         went = standing.gateway if standing.status != "submitted" else ""
@@ -333,7 +334,7 @@ class Sender:
         if offer.product.position_with is None:
             return offer
         base = [0] * len(bid.curves)
-        for one in self._standings(offer.product.position_with, bid.day):
+        for one in _standings(self._states(offer.product.position_with, bid.day)):
             if one.draft.bid.unit != bid.unit:
                 continue
             if one.status in LIVE:
@@ -352,12 +353,17 @@ def _at_market(standing: Standing) -> bool:
     return any(one.status in AT_MARKET for one in with_behind(standing))
 
 
-def _may_stand(standing: Standing) -> bool:
-    return any(may_stand(one) for one in with_behind(standing))
+def _standings(states: Iterable[BidState]) -> list[Standing]:
+    return [state.standing for state in states if state.standing is not None]
 
 
-def _is_beyond(award: Award, standings: list[Standing]) -> bool:
-    for standing in (one for latest in standings for one in with_behind(latest)):
+def _said_gone(state: BidState) -> Standing | None:
+    """The newest revision that the market may have all the same."""
+    return next(filter(may_stand, state.clearable), None)
+
+
+def _is_beyond(award: Award, states: Iterable[BidState]) -> bool:
+    for standing in (one for state in states for one in state.clearable):
         if standing.draft.bid.id == award.bid and award.revision in (None, standing.draft.revision):
             try:
                 check_award(standing.bid, award.power_w)

@@ -8,7 +8,7 @@ from adapters.events import Event
 from adapters.links.known_as import clearing_thing
 from adapters.links.link import Found, LinkKind
 from ledger.envelope import Envelope
-from trading.bid_life import BidCleared
+from trading.bid_events import BidCleared
 
 
 def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:

@@ -1,4 +1,5 @@
-"""Meters and devices stand on a site, a site has its tariff, a trading unit and a contract their sites."""
+"""Meters and devices stand on a site, a site has its tariff, a trading unit and a contract their sites,
+a market its operator."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from ledger.meter import MeterRegistered
 from ledger.signed_contract import ContractRegistered
 from ledger.site import SiteRegistered
 from ledger.trading_unit import TradingUnitRegistered
+from trading.published_market import MarketPublished
 
 
 def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:
@@ -29,6 +31,8 @@ def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:
             case ContractRegistered():
                 yield from (Found(f"site.{site}") for site in event.contract.sites)
                 yield from (Found(f"party.{party}") for party in event.contract.party_ids)
+            case MarketPublished():
+                yield Found(f"party.{event.market.operator}")
             case _:
                 pass
 
@@ -36,7 +40,14 @@ def _found(_: str, envelope: Envelope[Event]) -> Iterator[Found]:
 KIND = LinkKind(
     "stands_on",
     "carries",
-    (MeterRegistered, DeviceRegistered, SiteRegistered, TradingUnitRegistered, ContractRegistered),
+    (
+        MeterRegistered,
+        DeviceRegistered,
+        SiteRegistered,
+        TradingUnitRegistered,
+        ContractRegistered,
+        MarketPublished,
+    ),
     "the site, its tariff, the parties",
     _found,
 )

@@ -5,13 +5,15 @@ What is told was projected before, by every projection: whoever hears of a bid c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
 from adapters.integrity.published import ARCHIVED, Archived
-from adapters.live.message import LiveMessage
+from adapters.live.message import DayNotCovered, LiveMessage
 from adapters.live.told import AGGREGATES, BidPlace, KnownBids, bids_named, days_unchecked, messages_of
 from adapters.mapper import EnvelopeMapper
 from adapters.nats import wire
@@ -20,6 +22,7 @@ from adapters.projections.projection import Projected
 from adapters.queries.registered import Register, load
 from adapters.queries.unit_day import unit_day
 from adapters.settling import Behind, lowest_position
+from trading.envelope import SLOT_S, EnvelopeStated
 from trading.product import Market
 
 ENVELOPES_MAX: Final = 500
@@ -109,4 +112,24 @@ def _known(connection: Connection, items: list[Projected]) -> KnownBids:
         short = unit_day(connection, sequence, unit, day).short
         if short is not None:
             not_covered[sequence] = short.beside
-    return KnownBids(places, statuses, not_covered)
+    days = {item.sequence: found for item in items if (found := tuple(_days_not_covered(connection, item)))}
+    return KnownBids(places, statuses, not_covered, days)
+
+
+def _days_not_covered(connection: Connection, item: Projected) -> Iterator[DayNotCovered]:
+    """Days for which a standing envelope was stated, not over when it was, that it does not cover."""
+    for event in item.envelope.events:
+        if not isinstance(event, EnvelopeStated):
+            continue
+        now = item.envelope.recorded_at
+        days = connection.execute(
+            "SELECT DISTINCT day FROM ledger.bid WHERE day >= %s AND from_seq <= %s ORDER BY day",
+            [now.date() - timedelta(days=1), item.sequence],
+        ).fetchall()
+        for (day,) in days:
+            found = unit_day(connection, item.sequence, item.aggregate.partition(".")[2], day)
+            over = found.starts + timedelta(seconds=found.slots * SLOT_S) <= now
+            if found.short is None or found.stated != "standing" or over:
+                continue
+            if event.period.contains(found.starts):
+                yield DayNotCovered(day, found.short.beside)

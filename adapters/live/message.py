@@ -62,6 +62,24 @@ class CommitmentNews(_About, frozen=True, kw_only=True, tag="commitment"):
     not_covered: tuple[str, ...] | None = None
 
 
+class DayNotCovered(msgspec.Struct, frozen=True):
+    """A delivery day, and the bids of it that the unit cannot keep all of."""
+
+    day: date
+    bids: tuple[str, ...]
+
+
+class EnvelopeNews(_About, frozen=True, kw_only=True, tag="envelope"):
+    """What the unit can do from an instant on was stated anew, for days without an envelope of their own.
+
+    `not_covered`: of these days those, not over by then, on which it cannot keep all that it is bound to.
+    """
+
+    holds_from: Instant
+    holds_to: Instant | None = None
+    not_covered: tuple[DayNotCovered, ...] | None = None
+
+
 class ClearingNews(_About, frozen=True, kw_only=True, tag="clearing"):
     """The market told a run of its clearing; `corrects` is the run that it takes the place of.
 
@@ -145,6 +163,7 @@ class GateNews(_About, frozen=True, kw_only=True, tag="gate"):
 News = (
     BidNews
     | CommitmentNews
+    | EnvelopeNews
     | ClearingNews
     | AwardNews
     | SwitchNews

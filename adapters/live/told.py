@@ -16,6 +16,8 @@ from adapters.live.message import (
     BidNews,
     ClearingNews,
     CommitmentNews,
+    DayNotCovered,
+    EnvelopeNews,
     LiveMessage,
     MarketNews,
     News,
@@ -26,7 +28,7 @@ from adapters.live.message import (
 from adapters.projections.projection import Projected
 from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmEvent, AlarmRaised
 from trading.award import AwardShared
-from trading.bid_life import (
+from trading.bid_events import (
     BidAcknowledged,
     BidApproved,
     BidCleared,
@@ -76,12 +78,18 @@ _BidEvent = (
 _DayEvent = CommitmentMade | CommitmentReleased | DayEnvelopeStated
 _DeskEvent = PolicyPrepared | PolicyApproved | TradingStopped | TradingResumed
 _ToldEvent = (
-    _BidEvent | _DayEvent | _DeskEvent | ClearingRecorded | AwardShared | MarketPublished | AlarmEvent
+    _BidEvent
+    | _DayEvent
+    | _DeskEvent
+    | EnvelopeStated
+    | ClearingRecorded
+    | AwardShared
+    | MarketPublished
+    | AlarmEvent
 )
 
 UNTOLD: Final[frozenset[type[msgspec.Struct]]] = frozenset(
     (
-        EnvelopeStated,
         LimitUsed,
         LimitFreed,
         SharingStated,
@@ -111,7 +119,16 @@ def _tag(event: type[msgspec.Struct]) -> str:
 
 TYPES: Final = tuple(sorted(_tag(event) for event in TOLD))
 """The `type` of every message that has a sequence: the event's own stored kind."""
-AGGREGATES: Final = tuple(sorted({"alarm", "award", "bid", "clearing", "commitment", "market", "risk"}))
+AGGREGATES: Final = (
+    "alarm",
+    "award",
+    "bid",
+    "clearing",
+    "commitment",
+    "envelope",
+    "market",
+    "risk",
+)
 """The kinds of aggregates that such events are of."""
 
 
@@ -127,12 +144,14 @@ class BidPlace(NamedTuple):
 class KnownBids(NamedTuple):
     """The bids that some events name, and what each one's status was at the events' sequences.
 
-    `not_covered`: after which events of units' days which bids could not be kept, by sequence.
+    `not_covered`: after which events of units' days which bids could not be kept, by sequence;
+    `days_not_covered`: after which standing envelopes on which days.
     """
 
     places: Mapping[str, BidPlace]
     statuses: Mapping[tuple[str, int], str]
     not_covered: Mapping[int, tuple[str, ...]]
+    days_not_covered: Mapping[int, tuple[DayNotCovered, ...]]
 
 
 def bids_named(items: Iterable[Projected]) -> set[str]:
@@ -207,6 +226,11 @@ def _news(item: Projected, event: _ToldEvent, bids: KnownBids) -> tuple[str | No
     match event:
         case CommitmentMade() | CommitmentReleased() | DayEnvelopeStated():
             return _day_news(item, event, bids)
+        case EnvelopeStated():
+            short = bids.days_not_covered.get(item.sequence)
+            since, until = event.period.start, event.period.end
+            stated = EnvelopeNews(holds_from=since, holds_to=until, not_covered=short)
+            return None, item.aggregate.partition(".")[2], stated
         case ClearingRecorded():
             one = event.clearing
             news = ClearingNews(

@@ -14,7 +14,8 @@ import msgspec
 from adapters.events import Event
 from ledger.envelope import SCHEMA, TOPIC, Envelope
 from trading.bid import Bid
-from trading.bid_life import BidDrafted, BidState
+from trading.bid_events import BidDrafted
+from trading.bid_life import BidState
 
 
 class _WrittenBid(Bid, frozen=True, kw_only=True):

@@ -407,7 +407,9 @@ class BidLives(RuleBasedStateMachine):
             ),
             "no": lambda key: desk.refuse(name, number, "no", command_id=key, actor="gw"),
             "lost": lambda key: desk.note_uncertain(name, number, "lost", command_id=key, actor="gw"),
-            "not there": lambda key: desk.note_unsent(name, number, "asked", command_id=key, actor="gw"),
+            "not there": lambda key: desk.note_unsent(
+                name, number, "asked", command_id=key, actor="gw", by_hand=False
+            ),
             "given back": lambda key: desk.withdraw(name, number, "wanted", command_id=key, actor="gw"),
             "expired": lambda key: desk.expire(name, number, "late", command_id=key, actor="gw"),
         }

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from adapters.desk.unit_results import unit_positions
 from adapters.live.archive import LiveArchive
-from adapters.live.message import CommitmentNews
+from adapters.live.message import CommitmentNews, DayNotCovered, EnvelopeNews, LiveMessage
 from adapters.queries.unit_day import UnitDayAnswer, unit_day
+from ledger.effective import Period
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import CLOSES, DAY, ENVELOPE, MARKET, MW, UNIT, bid, furnish, submitted
 from tests.adapters.live.test_asyncapi import check
 from trading.clearing import Award, Clearing
 from trading.commitment import StateDayEnvelope
-from trading.envelope import DayEnvelope
+from trading.envelope import DayEnvelope, StateEnvelope
 from trading.market_answer import AcknowledgeBid
+
+AUGUST = datetime(2026, 8, 1, tzinfo=UTC)
 
 
 def read(bench: Bench) -> UnitDayAnswer:
@@ -98,3 +101,57 @@ def second(run: Clearing) -> Clearing:
     nothing = Award(bid="b1", power_w=(0,) * 96)
     later = datetime(2026, 9, 2, 10, tzinfo=UTC)
     return msgspec.structs.replace(run, run="2", published=later, awards=(nothing,))
+
+
+def envelopes(bench: Bench) -> list[LiveMessage]:
+    bench.project()
+    found = [
+        one for one in LiveArchive(bench.database, bench.book).after(0).messages if one.noun == "envelope"
+    ]
+    for one in found:
+        check(one)
+    return found
+
+
+def test_a_standing_envelope_that_is_cut_is_told_with_its_days(bench: Bench) -> None:
+    desk = furnish(bench)
+    submitted(desk, bid())
+    cut = msgspec.structs.replace(ENVELOPE, discharge_w=400_000, charge_w=400_000)
+    day = datetime(2026, 9, 2, 16, tzinfo=UTC)
+    periods = (
+        Period(day - timedelta(days=1)),
+        Period(day + timedelta(days=1)),
+        Period(day - timedelta(days=9)),
+    )
+    for number, (period, envelope) in enumerate(zip(periods, (cut, cut, ENVELOPE), strict=True)):
+        bench.door.execute(StateEnvelope(UNIT, period, envelope), command_id=f"e{number}", actor="ops")
+    first, now, later, enough = envelopes(bench)
+    assert [one.type for one in (first, now, later, enough)] == ["envelope.stated.v1"] * 4
+    assert (first.unit, first.market, first.data) == (UNIT, None, EnvelopeNews(holds_from=AUGUST))
+    assert later.data == EnvelopeNews(holds_from=day + timedelta(days=1)), "of no day that is bound"
+    short = (DayNotCovered(DAY, ("b1",)),)
+    assert now.data == EnvelopeNews(holds_from=day - timedelta(days=1), not_covered=short)
+    assert enough.data == EnvelopeNews(holds_from=day - timedelta(days=9))
+
+
+def test_a_cut_standing_envelope_tells_of_no_day_with_its_own(bench: Bench) -> None:
+    desk = furnish(bench)
+    submitted(desk, bid())
+    cut = msgspec.structs.replace(ENVELOPE, discharge_w=400_000, charge_w=400_000)
+    command = StateDayEnvelope(UNIT, DAY, DayEnvelope(limits=cut))
+    bench.door.execute(command, command_id="own", actor="ops")
+    bench.door.execute(StateEnvelope(UNIT, Period(AUGUST), cut), command_id="cut", actor="ops")
+    assert envelopes(bench)[-1].data == EnvelopeNews(holds_from=AUGUST)
+
+
+def test_a_cut_standing_envelope_tells_of_no_day_that_is_over(bench: Bench) -> None:
+    desk = furnish(bench)
+    submitted(desk, bid())
+    cut = msgspec.structs.replace(ENVELOPE, discharge_w=400_000, charge_w=400_000)
+    for number, at in enumerate(
+        (datetime(2026, 9, 3, 15, 59, tzinfo=UTC), datetime(2026, 9, 3, 16, tzinfo=UTC))
+    ):
+        bench.now = at
+        bench.door.execute(StateEnvelope(UNIT, Period(AUGUST), cut), command_id=f"c{number}", actor="ops")
+    found = [one.data.not_covered for one in envelopes(bench) if isinstance(one.data, EnvelopeNews)]
+    assert found == [None, (DayNotCovered(DAY, ("b1",)),), None]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from tests.adapters.conftest import Bench
-from tests.adapters.desk.desk_book import MW, bid, submitted
+from tests.adapters.desk.desk_book import CLOSES, MW, bid, submitted
 from tests.adapters.desk.pure_desk import PureDesk, furnished
 from tests.adapters.desk.trading_floor import Floor, Market, local, on_the_floor
 from tests.trading.test_bid_life import (
@@ -20,6 +20,7 @@ from tests.trading.test_bid_life import (
     cleared,
     code_of,
     offer,
+    refuse,
     send,
     standing,
     used,
@@ -112,6 +113,103 @@ def test_all_revisions_that_the_market_may_have_are_gone_by_hand() -> None:
     assert (standing(desk).draft.revision, bound(desk, 72), used(desk)) == (1, 2 * MW, 500_000)
 
 
+def test_an_award_of_what_a_person_said_is_gone_behind_a_newer_revision_is_recorded() -> None:
+    """The market clears the first revision, and the second was never sent, or stands as well."""
+    desk = at_market({72: 2 * MW})
+    given_back(desk)
+    sold_elsewhere(desk)
+    offer(desk, {73: MW})
+    of_others = used(desk) - 250_000
+    award(desk, {72: 2 * MW}, revision=1)
+    found = standing(desk)
+    assert (found.draft.revision, found.status, found.by_hand) == (1, "cleared", False)
+    assert found.conflict is not None
+    assert (found.conflict.up_w[72], found.conflict.beside) == (MW, ("d1",))
+    assert (bound(desk, 72), bound(desk, 73), used(desk)) == (2 * MW, 0, of_others + 500_000)
+    award(desk, {72: 0}, run="2")
+    assert (standing(desk).conflict, bound(desk, 72)) == (None, 0), "a correction ends it"
+
+
+def test_a_newer_revision_that_a_person_said_was_refused_is_awarded_all_the_same() -> None:
+    desk = at_market({72: MW})
+    send(desk, offer(desk, {73: 2 * MW}))
+    desk.refuse("b1", 2, "asked by telephone", command_id="no", actor="anna", by_hand=True)
+    assert (standing(desk).draft.revision, bound(desk, 73)) == (1, 0)
+    submitted(desk, bid("d1", unit="drp", schedule=SMALL | {73: 2 * MW}))
+    award(desk, {73: 2 * MW}, revision=2)
+    found = standing(desk)
+    assert (found.draft.revision, found.status, bound(desk, 72)) == (2, "cleared", 0)
+    assert found.conflict is not None
+    assert (found.conflict.up_w[73], found.conflict.beside) == (MW, ("d1",))
+
+
+def test_an_award_of_a_revision_that_was_never_made_is_of_nothing_that_stands() -> None:
+    desk = at_market({72: MW})
+    assert code_of(lambda: award(desk, {72: MW}, revision=9)) == "award_without_bid"
+    assert code_of(lambda: award(desk, {}, revision=9)) == "award_without_bid"
+
+
+def test_what_a_person_said_was_not_sent_and_wants_back_is_awarded() -> None:
+    desk = furnished()
+    send(desk, offer(desk, {72: MW}))
+    desk.note_unsent("b1", 1, "not on the screen", command_id="u", actor="anna")
+    desk.ask_withdrawal("b1", "wrong day", command_id="w", actor="anna")
+    award(desk, {72: MW})
+    assert (standing(desk).status, bound(desk, 72)) == ("cleared", MW)
+
+
+def test_an_award_of_no_named_revision_is_of_what_stands() -> None:
+    desk = at_market({72: 2 * MW})
+    given_back(desk)
+    send(desk, offer(desk, {73: MW}))
+    award(desk, {73: MW})
+    assert (standing(desk).draft.revision, standing(desk).awarded_w[73]) == (2, MW)
+
+
+def test_nothing_awarded_to_what_a_person_said_is_gone_is_nothing_for_what_stands() -> None:
+    desk = at_market({72: 2 * MW})
+    given_back(desk)
+    send(desk, offer(desk, {73: MW}))
+    award(desk, {}, revision=1)
+    found = standing(desk)
+    assert (found.draft.revision, found.status, bound(desk, 73)) == (2, "cleared", 0)
+
+
+def test_each_revision_that_a_person_said_is_gone_may_be_awarded_and_no_other() -> None:
+    desk = at_market({72: MW})
+    given_back(desk)
+    send(desk, offer(desk, {73: MW}))
+    given_back(desk, 2)
+    send(desk, offer(desk, {74: MW}))
+    refuse(desk, 3)
+    before = dict(desk.pure.states)
+    assert code_of(lambda: award(desk, {74: MW}, revision=3)) == "award_without_bid", "the market's own word"
+    assert code_of(lambda: award(desk, {73: MW}, revision=1)) == "award_beyond_bid"
+    assert desk.pure.states == before
+    award(desk, {72: MW}, revision=1)
+    assert (standing(desk).draft.revision, bound(desk, 72)) == (1, MW)
+
+
+def test_what_a_person_said_was_not_sent_and_expired_is_awarded_all_the_same() -> None:
+    desk = furnished()
+    send(desk, offer(desk, {72: 2 * MW}))
+    desk.note_unsent("b1", 1, "not on the screen", command_id="u", actor="anna")
+    desk.pure.now = CLOSES
+    desk.expire("b1", 1, "too late", command_id="x", actor="gateway")
+    assert (standing(desk).status, bound(desk, 72), used(desk)) == ("expired", 0, 0)
+    award(desk, {72: 2 * MW})
+    assert (standing(desk).status, bound(desk, 72), used(desk)) == ("cleared", 2 * MW, 500_000)
+
+
+def test_what_the_market_itself_did_not_have_and_expired_is_not_awarded() -> None:
+    desk = furnished()
+    send(desk, offer(desk, {72: MW}))
+    desk.note_unsent("b1", 1, "asked", command_id="u", actor="gateway", by_hand=False)
+    desk.pure.now = CLOSES
+    desk.expire("b1", 1, "too late", command_id="x", actor="gateway")
+    assert code_of(lambda: award(desk, {72: MW})) == "award_without_bid"
+
+
 def test_the_markets_answer_that_it_keeps_the_bid_is_not_lost() -> None:
     """A person said it was given back, while the gateway heard that it is not."""
     desk = at_market({72: 2 * MW})
@@ -195,3 +293,18 @@ def test_the_markets_result_is_fetched_for_what_a_person_said_is_gone(floor: Flo
     assert floor.outcomes(2) == ["cleared"]
     assert floor.standing.awarded_w == floor.bid.schedule_w
     assert floor.kinds()[-3:] == ["withdrawal_asked", "withdrawn", "cleared"]
+
+
+def test_the_result_of_what_a_person_said_is_gone_is_fetched_behind_a_newer_revision(floor: Floor) -> None:
+    """The newer one was not sent before its gate closed; the market clears the older."""
+    desk, name = floor.desk, floor.bid.id
+    assert floor.outcomes(1) == ["acknowledged"]
+    desk.ask_withdrawal(name, "no", command_id="back", actor="anna")
+    desk.withdraw(name, 1, "on the screen", command_id="gone", actor="anna", by_hand=True)
+    less = structs.replace(floor.bid, note="once more")
+    desk.draft(less, revision=1, command_id="d2", actor="anna")
+    desk.approve(name, 2, less.digest, command_id="a2", actor="bert")
+    desk.submit(name, 2, command_id="s2", actor="anna")
+    floor.set_clock(local(floor.day, -1, 17, 31))
+    assert floor.outcomes(3) == ["expired", "cleared"]
+    assert (floor.standing.draft.revision, floor.standing.awarded_w) == (1, floor.bid.schedule_w)

@@ -13,7 +13,7 @@ from adapters.projections.written_bid import in_full, written
 from ledger.envelope import TOPIC, Envelope
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import bid, furnish
-from trading.bid_life import BidDrafted
+from trading.bid_events import BidDrafted
 
 
 @pytest.fixture
