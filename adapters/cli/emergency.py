@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from cyclopts import App, Parameter
@@ -13,6 +18,7 @@ from adapters.cli.session import Session
 from adapters.cli.submitting import once
 from adapters.queries.as_of import recorded_at_max
 from adapters.queries.told_devices import EmergenciesShown, emergencies
+from adapters.settings import Settings
 from dispatch.control.emergency import EmergencyKind, EmergencyOrder, EndEmergency, OrderEmergency, Scope
 from ledger.interval import Instant
 from ledger.refusal import Refused
@@ -25,6 +31,9 @@ Devices = Annotated[
 Until = Annotated[
     str | None, Parameter(help="until when, an instant with its offset; if not stated until it is ended")
 ]
+
+_SILENT_S: Final = 0.2
+"""So long nobody is told that a server is waited for."""
 
 
 def add_to(app: App, session: Session) -> None:
@@ -39,14 +48,17 @@ def add_to(app: App, session: Session) -> None:
         order = EmergencyOrder(
             kind=kind, scope=scope, power_w=power, until=None if until is None else _instant(str(until))
         )
-        with session.open() as stack:
+        with _awaited(session.settings, kind), session.open() as stack:
             command = OrderEmergency(order, by, reason)
             receipt = stack.door.execute(command, command_id=once(), actor=by)
         print(f"emergency {kind} ordered: event {receipt.sequence}")
 
     @group.command(name="stop-all")
     def stop_all(reason: Reason, *, site: Sites = None, device: Devices = None, by: As) -> None:
-        """Stop everything at once; another person ends it."""
+        """Stop everything at once; another person ends it.
+
+        It needs NATS and PostgreSQL. Without them: wattledger drive --stop-all, on the driver's machine.
+        """
         ordered("stop_all", reason, by, _scope(site, device))
 
     @group.command
@@ -104,6 +116,35 @@ def add_to(app: App, session: Session) -> None:
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         else:
             print("\n".join(_rows(found)))
+
+
+@contextmanager
+def _awaited(settings: Settings, kind: EmergencyKind) -> Iterator[None]:
+    """Say what an order still waits for, and what needs no server, unless it is on record at once."""
+    waits = f"waiting for {_servers(settings)}: no device is told before the order is on record"
+    anyway = "wattledger drive --stop-all REASON --as WHO, on the driver's machine"
+    said = f"{waits}\nwithout any server: {anyway}" if kind == "stop_all" else waits
+    timer = threading.Timer(_SILENT_S, print, (said,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _servers(settings: Settings) -> str:
+    """The servers that an order needs, without what proves to them who we are."""
+    if settings.nats_url is None or settings.postgres_url is None:
+        return f"NATS and PostgreSQL of {settings.state}"
+    nats = [_place(one if "//" in one else f"//{one}") for one in settings.nats_url.split(",")]
+    postgres = _place(settings.postgres_url)
+    at = f" at {postgres}" if postgres else ""
+    return f"NATS at {', '.join(nats)} and PostgreSQL{at}"
+
+
+def _place(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _scope(sites: list[str] | None, devices: list[str] | None) -> Scope:

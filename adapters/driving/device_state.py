@@ -10,7 +10,7 @@ from dispatch.control.site_load import PowerRange
 from dispatch.devices.profile import Period, Profile
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import Role
-from dispatch.telemetry.sample import Sample
+from dispatch.telemetry.sample import Sample, believable_w
 
 SETPOINT_MS_MAX: Final = 15_000
 """A setpoint that was read longer ago than three of its polls is not known any more; so are the others of
@@ -80,7 +80,7 @@ class DeviceState:
         return DeviceSnapshot(
             read_at=None if self._read_ms is None else instant(self._read_ms),
             mode=self._mode(now_ms),
-            power_w=self._value("active_power", now_ms),
+            power_w=believable_w(self._value("active_power", now_ms)),
             setpoint_w=self.standing_w(now_ms),
             soc_millipercent=self._value("soc", now_ms),
             hottest_mc=self._value("temperature", now_ms),
@@ -98,7 +98,8 @@ class DeviceState:
             if enabled == _ENABLED_NOT:
                 return self._device.safe_w
         value = self._value("setpoint", now_ms)
-        return None if value is None else self.obeyed_w(in_w(self._profile, value), now_ms)
+        register_w = None if value is None else believable_w(in_w(self._profile, value))
+        return None if register_w is None else self.obeyed_w(register_w, now_ms)
 
     def obeyed_w(self, register_w: int, now_ms: int) -> int:
         """What it obeys where its register holds that: its safe state where it has no enable that would fall
@@ -145,7 +146,7 @@ def shown_w(device: DrivenDevice, sample: Sample) -> int | None:
         if enabled is None or enabled == _ENABLED_NOT:
             return None if enabled is None else device.safe_w
     value = sample.value("setpoint")
-    return None if value is None else in_w(device.profile, value)
+    return None if value is None else believable_w(in_w(device.profile, value))
 
 
 def switched_off(device: DrivenDevice, sample: Sample) -> bool:

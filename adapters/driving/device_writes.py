@@ -18,6 +18,7 @@ from adapters.driving.device_state import (
 from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
 from adapters.telemetry.frame import Unkept
 from dispatch.devices.control import WATCHDOG_S_MAX
+from dispatch.devices.countable import countable, stepped
 from dispatch.devices.profile import Profile
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
@@ -66,9 +67,12 @@ class DeviceWrites:
         self._lasts_s = revert_s_max(device.profile)
 
     def revert_s(self, expires_at: datetime) -> int:
-        """Whole seconds after which the device is to fall back: not after the setpoint expires."""
-        left = (expires_at - self._clock()) // timedelta(seconds=1)
-        return max(min(left, self._lasts_s), 1)
+        """Whole seconds after which the device is to fall back, as its timer counts them: not after the
+        setpoint expires, but for the timer's first step. A setpoint that lasts longer than the timer is
+        written again before that ends."""
+        left = max(min((expires_at - self._clock()) // timedelta(seconds=1), self._lasts_s), 1)
+        timer = self._device.profile.point_of("revert_timer")
+        return left if timer is None else stepped(timer, left)
 
     def settable_w(self, power_w: int) -> int:
         """As the port's. Raises as it does."""
@@ -97,8 +101,10 @@ class DeviceWrites:
     async def find(self) -> Found | None:
         """The setpoint that the device shows now; None where it does not answer."""
         sample = await self.sample()
-        if sample is None:
-            return None
+        return None if sample is None else self.shown(sample)
+
+    def shown(self, sample: Sample) -> Found | None:
+        """The setpoint that a sample shows; None where it does not."""
         shown = shown_w(self._device, sample)
         return None if shown is None else Found(shown, sample.at, switched_off(self._device, sample))
 
@@ -135,7 +141,7 @@ def revert_s_max(profile: Profile) -> int:
     timer = profile.point_of("revert_timer")
     if timer is None or profile.control is None:
         return _DAY_S
-    most = _DAY_S if timer.maximum is None else timer.maximum
+    most = countable(timer, _DAY_S)
     if profile.control.watchdog is not None:
         return most
     refreshes = _DAY_S * REFRESHED_PART // WATCHDOG_S_MAX

@@ -18,7 +18,7 @@ from dispatch.control.given import HandedWatch
 from dispatch.control.setpoint import Setpoint
 from dispatch.control.site_load import PowerRange
 from dispatch.control.standing_still import StandingStill
-from dispatch.control.turn_parts import LOST_MS
+from dispatch.control.turn_parts import LOST_MS, lost_ms
 
 
 class Driven:
@@ -26,6 +26,7 @@ class Driven:
         self.one: Final = one
         self.executor: Final = executor
         self.poller: Final = poller
+        self.lost_ms: Final = lost_ms(one.fleet.profile.every_s("active_power"))
         self.good_ms: int | None = None
         self.stopped = ""
         self.wanted: Setpoint | None = None
@@ -64,7 +65,7 @@ class Driven:
         return self.executor.standing_w() if standing is None else standing.target_w
 
     def lost(self, now_ms: int) -> bool:
-        return self.good_ms is None or abs(now_ms - self.good_ms) > LOST_MS
+        return self.good_ms is None or abs(now_ms - self.good_ms) > self.lost_ms
 
     def ours(self, now_ms: int) -> bool:
         """Whether it can be told anything: its lease is held, and device and record agree, or did so a moment

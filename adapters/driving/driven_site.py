@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -10,6 +10,7 @@ from adapters.driving.fleet_file import FleetDevice
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from dispatch.control.interlock import SOC_WHOLE, DeviceLimits
+from dispatch.control.reallocation import FLEET_W_MAX
 from dispatch.control.response_part import Rated
 from dispatch.planning.guard import GuardLimits
 from dispatch.planning.storage_terms import StorageTerms
@@ -84,7 +85,8 @@ def fleet_book(
     """The registered versions that hold at `now`.
 
     Raises:
-        Refused: `unknown_device` names a storage of the file that is not registered, `unknown_meter` a meter;
+        Refused: `fleet_power`; `unknown_device` names a storage of the file that is not registered,
+            `unknown_meter` a meter;
             `device_type` for a storage that is registered as something else, `fleet_meter` for a meter of the
             file that names none of the book's.
     """
@@ -118,7 +120,20 @@ def fleet_book(
             raise Refused("unknown_site", f"no version of site {name} holds now", place=name)
         stated = terms.at(name, now)
         found[name] = DrivenSite(site.document, None if stated is None else stated.document)
+    _check_adds_up(storages, found)
     return FleetBook(tuple(storages), tuple(measured), found)
+
+
+def _check_adds_up(storages: Sequence[DrivenDevice], sites: Mapping[str, DrivenSite]) -> None:
+    """What storages may do and may be told is summed in each turn (`dispatch.control.reallocation`): a fleet
+    that does not add up is refused before it drives."""
+    limits = [device_limits(one, sites[one.device.site]) for one in storages]
+    whole = sum(max(one.charge_w, one.discharge_w) for one in limits)
+    if 2 * whole > FLEET_W_MAX:
+        wrong = (
+            f"{whole} W of storages: at most {FLEET_W_MAX // 2} W, as a part of them or by several drivers"
+        )
+        raise Refused("fleet_power", wrong, place="devices")
 
 
 def device_limits(one: DrivenDevice, site: DrivenSite) -> DeviceLimits:

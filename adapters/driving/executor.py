@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from adapters.driving.beating import TICK_S, Beating, goes_on
-from adapters.driving.device_state import DrivenDevice, millis
+from adapters.driving.device_state import DrivenDevice, instant, millis
 from adapters.driving.device_writes import DeviceWrites, Found
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.following import Following
@@ -29,7 +29,7 @@ from adapters.driving.judging import METER_LATE, Judging
 from adapters.driving.lease_keeper import LASTS_S, RETRY_S
 from adapters.driving.lowering import Lowering, Stopped
 from adapters.driving.one_device import OneDevice
-from adapters.driving.port import DevicePort, Unreachable, WrongAnswer
+from adapters.driving.port import DevicePort, TellingPort, Unreachable, WrongAnswer
 from adapters.driving.raising import Raising
 from adapters.driving.starting import Resolver, Standing
 from adapters.driving.tried import AtDevice, Wish
@@ -207,12 +207,18 @@ class Executor(OneDevice):
         await self.telling.until_told()
         async with self.lock:
             # Everything that the device shows, for what the setpoint's blocks do not hold.
+            begun = instant(millis(self.clock()))
             try:
-                self._own_sample(await self.port.read(self.port.periods))
+                sample = await self.port.read(self.port.periods)
+                self._own_sample(sample)
             except (Unreachable, WrongAnswer):
                 self.alarm("start", "the device does not answer")
                 return False
-            found = await self._writes.find()
+            if isinstance(self.port, TellingPort) and sample.at >= begun:
+                # It tells everything at once, and may not do so again for a while.
+                found = self._writes.shown(sample)
+            else:
+                found = await self._writes.find()
         if found is None:
             self.alarm("start", "the device does not show its setpoint")
             return False

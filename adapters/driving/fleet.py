@@ -104,7 +104,8 @@ class Fleet:
             here = self._at[name] = tuple(one for one in self.storages.values() if one.site == name)
             rated_w = sum(one.one.device.power_w for one in here)
             tolerance_w = {one.id: meter_tolerance_w(one.executor.limits) for one in here}
-            self._sites[name] = SiteNow(grid, rated_w * MARGIN_PERMILLE // 1000, tolerance_w)
+            gap_ms = {one.id: one.lost_ms for one in here}
+            self._sites[name] = SiteNow(grid, rated_w * MARGIN_PERMILLE // 1000, tolerance_w, gap_ms)
             for driven in here:
                 driven.executor.beside = partial(self._beside, driven)
 
@@ -183,7 +184,7 @@ class Fleet:
         self._note(self.storages[sample.device], sample)
 
     def _note(self, driven: Driven, sample: Sample) -> None:
-        if not sample.lost and sample.value("active_power") is not None:
+        if not sample.lost and sample.power_w("active_power") is not None:
             driven.good_ms = sample.at_ms
             now = self._sites[driven.site]
             now.stored(sample, driven.told_w())
@@ -222,7 +223,7 @@ class Fleet:
         """A meter of the fleet: at a site's connection, or of its storage."""
         self._keep(sample)
         of = next(one for one in self.book.meters if one.fleet.id == sample.device)
-        value = sample.value("meter_power")
+        value = sample.power_w("meter_power")
         here = self._at[of.site]
         if of.position == "grid":
             now = self._sites[of.site]

@@ -27,7 +27,7 @@ from dispatch.health.alarm import (
 )
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule, AlarmWatch, Cleared, Raised
 from dispatch.health.cells import cell_limits
-from dispatch.health.device_findings import Seen, device_findings
+from dispatch.health.device_findings import LOST_MS, Seen, device_findings
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
@@ -70,6 +70,8 @@ class HealthWatch:
         elif "active_power" in sample.readings and sample.value("active_power") is None:
             reading = sample.readings["active_power"]
             self._why[sample.device] = f"its power is {reading.quality}: {reading.reason}"
+        elif "active_power" in sample.readings and sample.power_w("active_power") is None:
+            self._why[sample.device] = f"its power is {sample.value('active_power')} W: more than any has"
         if not _CELL_ROLES.isdisjoint(sample.readings):
             self._cells[sample.device] = sample
 
@@ -115,7 +117,8 @@ class HealthWatch:
         seen = Seen(
             now_ms=millis(now),
             begun_ms=self._begun_ms,
-            good_ms=one.good_ms,
+            # As lost as the driver takes it: later, where it tells its power more seldom.
+            good_ms=None if one.good_ms is None else one.good_ms + one.lost_ms - LOST_MS,
             why=self._why.get(one.id, ""),
             driver=driver,
             mode=snapshot.mode,

@@ -69,7 +69,7 @@ class Judging:
             obeyed_w = one.state.obeyed_w(shown, millis(sample.at))
             fallen = switched_off(one.device, sample) or obeyed_w != shown
             self.judge(standing, Found(obeyed_w, sample.at, fallen))
-        power = sample.value("active_power")
+        power = sample.power_w("active_power")
         if power is not None and not self._metered:
             self._compare(one.device.meter, Found(power, sample.at))
 

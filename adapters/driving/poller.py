@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from adapters.driving.port import DevicePort, Unreachable, WrongAnswer
+from adapters.driving.port import DevicePort, TellingPort, Unreachable, WrongAnswer
 from adapters.driving.turns import Turns
 from adapters.telemetry.frame import Unkept
 from dispatch.telemetry.sample import Sample
@@ -17,7 +17,8 @@ class Poller:
     cannot be kept, one with `lost`.
 
     Whoever writes to the device takes `lock`, which is held for the time of a turn, so at most for the port's
-    deadline. `phase_s`: see Turns; of n devices the i-th has i / n x 60.
+    deadline; what a device tells by itself is waited for without it, and is no turn where another has read
+    it. `phase_s`: see Turns; of n devices the i-th has i / n x 60.
     """
 
     def __init__(self, port: DevicePort, on_sample: Callable[[Sample], None], phase_s: float) -> None:
@@ -41,14 +42,15 @@ class Poller:
         while True:
             while await self._hurried(turns.next_at - loop.time()):
                 turns.hurry(loop.time())
-            await self._may.wait()
-            async with self.lock:
-                awaited, self._awaited = self._awaited, []
-                self.late_s = loop.time() - turns.next_at
-                try:
-                    sample = await self.port.read(turns.due())
-                except (Unreachable, WrongAnswer) as error:
-                    sample = self.port.lost(str(error))
+            awaited: list[asyncio.Future[None]] = []
+            try:
+                sample = await self._read(turns, awaited)
+            except (Unreachable, WrongAnswer) as error:
+                sample = self.port.lost(str(error))
+            if sample is None:
+                turns.answered(loop.time())
+                _over(awaited)
+                continue
             self.silent = bool(sample.lost)
             # The turn is over before anybody is told of it, who may ask for the next one.
             if sample.lost:
@@ -60,9 +62,28 @@ class Poller:
             except Unkept as unkept:
                 self.silent = True
                 self._on_sample(self.port.lost(f"{unkept.code}: {unkept}"))
-            for each in awaited:
-                if not each.done():
-                    each.set_result(None)
+            _over(awaited)
+
+    async def _read(self, turns: Turns, awaited: list[asyncio.Future[None]]) -> Sample | None:
+        """One turn, for those who wait when it begins; None where somebody else has read what it was for."""
+        telling = self.port if isinstance(self.port, TellingPort) else None
+        await self._may.wait()
+        if telling is not None:
+            try:
+                await telling.told()
+            finally:
+                self._begun(awaited)
+            await self._may.wait()
+        async with self.lock:
+            self._begun(awaited)
+            self.late_s = asyncio.get_running_loop().time() - turns.next_at
+            if telling is not None and not telling.unread:
+                return None
+            return await self.port.read(turns.due())
+
+    def _begun(self, awaited: list[asyncio.Future[None]]) -> None:
+        awaited += self._awaited
+        self._awaited = []
 
     def hurry(self) -> None:
         """Read it soon, whatever is waited for: something was written, or what became of it is unknown."""
@@ -91,3 +112,9 @@ class Poller:
             return False
         self._woken.clear()
         return True
+
+
+def _over(awaited: list[asyncio.Future[None]]) -> None:
+    for each in awaited:
+        if not each.done():
+            each.set_result(None)

@@ -6,7 +6,7 @@ One request at a time and one task a device. A protocol is one file that has thi
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dispatch.devices.profile import Period
 from dispatch.telemetry.sample import Sample
@@ -77,3 +77,22 @@ class DevicePort(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TellingPort(Protocol):
+    """Of a device that tells by itself, as often as its profile says: to wait for that holds up nobody who
+    writes."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether something was told that `read` has not answered yet."""
+        ...
+
+    async def told(self) -> None:
+        """Until there is something unread.
+
+        Raises:
+            Unreachable, WrongAnswer: it tells nothing in the time in which it ought to.
+        """
+        ...

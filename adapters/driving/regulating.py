@@ -66,11 +66,24 @@ class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
     def fresh(self, now: datetime) -> bool:
         return abs(now - self.at) <= timedelta(seconds=FRESH_S)
 
+    def check_fresh(self, now: datetime) -> None:
+        """Raises:
+        Refused: `signal_old`, `signal_ahead`.
+        """
+        if self.fresh(now):
+            return
+        apart = f"its clock says {self.at:%Y-%m-%dT%H:%M:%SZ}, ours {now:%Y-%m-%dT%H:%M:%SZ}"
+        if self.at > now:
+            wrong = f"at most {FRESH_S} s ahead of our clock; {apart}"
+            raise Refused("signal_ahead", wrong, place="at")
+        raise Refused("signal_old", f"a signal of the last {FRESH_S} s by our clock; {apart}", place="at")
+
 
 class Followed(msgspec.Struct, frozen=True):
-    """A driver's answer to a signal: how many devices follow it."""
+    """A driver's answer to a signal: how many devices follow it; where none does, why (code and text)."""
 
     devices: int
+    why: str = ""
 
 
 def signal_subject(book: str, portfolio: str) -> str:
@@ -81,12 +94,22 @@ def signal_subject(book: str, portfolio: str) -> str:
 async def hear_signals(
     client: NatsClient, book: str, told: Callable[[AgcSignal], int], say: Callable[[str], None]
 ) -> None:
-    """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow is
-    answered to who asks. The client subscribes again by itself."""
+    """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow, or
+    why none does (`Refused`), is answered to who asks. A reason is said once, until signals are followed
+    again. The client subscribes again by itself."""
     loop = asyncio.get_running_loop()
+    reasons: dict[str, str] = {}
 
-    async def tell(signal: AgcSignal) -> int:
-        return told(signal)
+    async def tell(signal: AgcSignal) -> Followed:
+        try:
+            devices = told(signal)
+        except Refused as refused:
+            if reasons.get(signal.portfolio) != refused.code:
+                say(f"{signal.portfolio}: signal not followed ({refused.code}): {refused}")
+            reasons[signal.portfolio] = refused.code
+            return Followed(0, f"{refused.code}: {refused}")
+        reasons.pop(signal.portfolio, None)
+        return Followed(devices)
 
     async def receive(message: Msg) -> None:
         try:
@@ -97,7 +120,7 @@ async def hear_signals(
             loop.call_soon_threadsafe(say, f"{message.subject}: refused ({refused.code}): {refused}")
         else:
             following = asyncio.run_coroutine_threadsafe(tell(signal), loop)
-            answer = Followed(await asyncio.wrap_future(following))
+            answer = await asyncio.wrap_future(following)
             if message.reply:
                 with contextlib.suppress(nats.errors.Error):
                     await client.publish(message.reply, msgspec.json.encode(answer))

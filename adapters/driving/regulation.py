@@ -22,6 +22,7 @@ from dispatch.control.regulation_following import (
     follow_signal,
 )
 from dispatch.control.turn_parts import able_range
+from ledger.refusal import Refused
 
 _METERED_MS: Final = 2_000
 """Meters are read each second while a signal is followed: what one showed earlier is not of this moment."""
@@ -47,33 +48,50 @@ class Regulation:
     def signalled(self, signal: AgcSignal) -> int:
         """A market's regulation signal came: its portfolio follows at once, within the bands that stand.
 
-        Answers how many devices follow it; none where it is old, or a newer one came before.
-        """
-        before = self._signals.get(signal.portfolio)
-        if not signal.fresh(self._clock()) or (before is not None and signal.at <= before.at):
-            return 0
-        self._signals[signal.portfolio] = signal
-        return self._follow(signal)
+        Answers how many devices follow it.
 
-    def _follow(self, signal: AgcSignal) -> int:
+        Raises:
+            Refused: none does: `signal_old`, `signal_ahead`, `signal_repeated`, `signal_portfolio`,
+                `signal_no_band`, `signal_unable`.
+        """
+        signal.check_fresh(self._clock())
+        before = self._signals.get(signal.portfolio)
+        if before is not None and signal.at <= before.at:
+            raise Refused("signal_repeated", f"after {before.at.isoformat()}, which came before", place="at")
+        here = [one for one in self._storages.values() if self._plans.portfolio(one.site) == signal.portfolio]
+        if not here:
+            wrong = f"no storage of {signal.portfolio} is driven here"
+            raise Refused("signal_portfolio", wrong, place="portfolio")
+        self._signals[signal.portfolio] = signal
+        return self._follow(signal, here)
+
+    def _follow(self, signal: AgcSignal, here: Sequence[Driven]) -> int:
         now_ms = millis(self._clock())
         found: list[tuple[Driven, AtDevice, int, int]] = []
-        for one in self._storages.values():
+        banded = False
+        for one in here:
             standing = one.executor.standing
-            if self._plans.portfolio(one.site) != signal.portfolio or standing is None or one.lost(now_ms):
+            if standing is None or not standing.setpoint.band_w:
                 continue
-            if standing.confirmed and standing.setpoint.band_w and not one.still.why:
+            banded = True
+            if standing.confirmed and not one.still.why and not one.lost(now_ms):
                 low, high = able_range(one.executor.snapshot, one.executor.limits)
                 found.append((one, standing, low, high))
+        if not banded:
+            wrong = f"no setpoint of {signal.portfolio} has a band: no plan in force offers regulation"
+            raise Refused("signal_no_band", wrong, place="portfolio")
         if not found:
-            return 0
+            wrong = (
+                f"all of {signal.portfolio} with a band are lost, in doubt or stand still under the signal"
+            )
+            raise Refused("signal_unable", wrong, place="portfolio")
         shared = follow_signal(signal.signal_ppm, *_regulated(found))
         for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
             one.executor.follow(power_w)
         for name in {one.site for one, _, _, _ in found}:
-            here = [standing.setpoint for one, standing, _, _ in found if one.site == name]
-            band = sum(point.band_w for point in here) * signal.signal_ppm // SIGNAL_PPM_MAX
-            self._trace(name).asked(signal, sum(point.setpoint_w for point in here) + band)
+            points = [standing.setpoint for one, standing, _, _ in found if one.site == name]
+            band = sum(point.band_w for point in points) * signal.signal_ppm // SIGNAL_PPM_MAX
+            self._trace(name).asked(signal, sum(point.setpoint_w for point in points) + band)
         return len(found)
 
     def _trace(self, site: str) -> RegulationTrace:

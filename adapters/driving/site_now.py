@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from dispatch.control.site_load import PowerRange, credible, held
+from dispatch.control.turn_parts import LOST_MS
 from dispatch.planning.guard import Billed
 from dispatch.telemetry.sample import Sample
 
@@ -17,11 +18,9 @@ KNOWN_MS: Final = 12_000
 readings it is taken to have been the target, not nothing."""
 METER_LATE_MS: Final = 1_000
 """A meter shows what was up to so long before it was read: it measures over a while, and shows that later."""
-_GAP_MS: Final = 3_000
-"""Between readings of a storage that are further apart nobody knows what it did."""
 _RAMP_MS: Final = 10_000
 """So long after it was told something a storage is there (adapters.driving.judging)."""
-_KEPT_MS: Final = KNOWN_MS + METER_LATE_MS + _GAP_MS
+_KEPT_MS: Final = KNOWN_MS + METER_LATE_MS + LOST_MS
 
 
 class _Read(NamedTuple):
@@ -36,7 +35,8 @@ class _Powers:
     """What one storage says that it did lately. A value that stands still while the storage is told to move
     may be stuck: from then on until it moves, it may be what it says, and whatever it was told lately."""
 
-    def __init__(self, margin_w: int, tolerance_w: int) -> None:
+    def __init__(self, margin_w: int, tolerance_w: int, gap_ms: int) -> None:
+        self._gap_ms = gap_ms
         self._read: deque[_Read] = deque()
         self._told: deque[tuple[int, int]] = deque()
         self._margin_w, self._tolerance_w = margin_w, tolerance_w
@@ -60,17 +60,17 @@ class _Powers:
             self._still = True
         may = [power_w, *(told for _, told in self._told)] if self._still else [power_w]
         self._read.append(_Read(at_ms, power_w, PowerRange(min(may), max(may))))
-        while at_ms - self._read[0].at_ms > _KEPT_MS:
+        while at_ms - self._read[0].at_ms > KNOWN_MS + METER_LATE_MS + self._gap_ms:
             self._read.popleft()
 
     def around(self, from_ms: int, to_ms: int, *, alone: bool = True) -> PowerRange | None:
         """What it did from then to then, between the readings around that; None while there is none after
         it. `alone`: nobody else tells what it did, so that a value that may be stuck counts as such."""
         after = next((one for one in self._read if one.at_ms >= to_ms), None)
-        if after is None or after.at_ms - to_ms > _GAP_MS:
+        if after is None or after.at_ms - to_ms > self._gap_ms:
             return None
         first = from_ms - METER_LATE_MS
-        before = [one for one in self._read if first - _GAP_MS <= one.at_ms <= first][-1:]
+        before = [one for one in self._read if first - self._gap_ms <= one.at_ms <= first][-1:]
         before += [one for one in self._read if first < one.at_ms < after.at_ms]
         if not before and after.at_ms - to_ms > METER_LATE_MS:
             return None
@@ -144,14 +144,17 @@ class _Reading:
 class SiteNow:
     """`meters` are the devices that measure at the site's connection; together they are what it draws.
     `margin_w`: by how much the same load may be read differently (`dispatch.control.site_load`).
-    `tolerance_w`: how far a storage may be from its setpoint, and its own power from its meter's."""
+    `tolerance_w`: how far a storage may be from its setpoint, and its own power from its meter's. `gap_ms`:
+    between readings of it that are further apart nobody knows what it did; `LOST_MS` where not stated."""
 
     def __init__(
         self,
         meters: Collection[str],
         margin_w: int = 0,
         tolerance_w: Mapping[str, int] = MappingProxyType({}),
+        gap_ms: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._gap_ms = gap_ms
         self._read: dict[str, tuple[int, int]] = {}
         self._meters = frozenset(meters)
         self._margin_w = margin_w
@@ -168,7 +171,7 @@ class SiteNow:
 
     def take(self, sample: Sample) -> None:
         """A sample of one of the meters; one without a value changes nothing: what is known grows old."""
-        value = sample.value("meter_power")
+        value = sample.power_w("meter_power")
         if value is None or sample.device not in self._meters:
             return
         # A meter's power is above 0 into the grid, as a storage's is above 0 discharging.
@@ -180,11 +183,12 @@ class SiteNow:
 
     def stored(self, sample: Sample, told_w: int | None = None) -> None:
         """A sample of one of the site's storages, and what it was told to do then; None: not known."""
-        power, name = sample.value("active_power"), sample.device
+        power, name = sample.power_w("active_power"), sample.device
         if power is None:
             return
         if name not in self._powers:
-            self._powers[name] = _Powers(self._margin_w, self._tolerance_w.get(name, 0))
+            gap_ms = self._gap_ms.get(name, LOST_MS)
+            self._powers[name] = _Powers(self._margin_w, self._tolerance_w.get(name, 0), gap_ms)
         self._powers[name].add(sample.at_ms, power, told_w)
         if name in self._measured:
             self._measured[name].judge(self._powers[name])

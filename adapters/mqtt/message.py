@@ -182,8 +182,7 @@ def beat_fields(profile: Profile, number: int) -> dict[str, int | Decimal]:
     if profile.control is None or profile.control.watchdog is None:
         return {}
     watchdog = profile.control.watchdog
-    value = number % (watchdog.modulus - 1) + 1
-    return {watchdog.point: number_of(profile.point(watchdog.point), value)}
+    return {watchdog.point: number_of(profile.point(watchdog.point), watchdog.count(number))}
 
 
 def _field(profile: Profile, step: WriteStep, given: Mapping[str, int | None]) -> tuple[str, int | Decimal]:

@@ -42,6 +42,8 @@ ANSWER_S: Final = 1.0
 """How long a connection, an acknowledgement or an answer is waited for."""
 TURN_S: Final = 2.0
 """How long a message is waited for that was not read yet."""
+_LATE_S: Final = 1.0
+"""So much later than its profile says a message may come."""
 _ID_BYTES: Final = 8
 _KEEPALIVE_S: Final = 5
 _QOS: Final = 1
@@ -73,12 +75,14 @@ class MqttPort:
         self._clock_ms: Final = clock_ms
         self._answer_s: Final = answer_s
         self._turn_s: Final = turn_s
+        self._tells_s: Final = max(turn_s, device.profile.every_s("active_power") + _LATE_S)
         self._topic: Final = device.address.topic.strip("/")
         self._number = 0
         self._client: aiomqtt.Client | None = None
         self._listening: asyncio.Task[None] | None = None
         self._newest: tuple[int, bytes] | None = None
         self._came = asyncio.Event()
+        self._connecting = asyncio.Lock()
         self._asked: dict[str, asyncio.Future[Answer]] = {}
         self._malformed = ""
         """Why what came as an answer, since the last command was sent, could not be read."""
@@ -89,7 +93,20 @@ class MqttPort:
 
     @property
     def periods(self) -> frozenset[Period]:
-        return frozenset(block.period for block in self.profile.blocks)
+        """A message is read as it comes, however seldom that is."""
+        return frozenset({"fast"})
+
+    @property
+    def unread(self) -> bool:
+        return self._newest is not None
+
+    async def told(self) -> None:
+        """Until a message is there: for as long as its profile says, a second more, and two at least.
+
+        Raises:
+            Unreachable, WrongAnswer.
+        """
+        await self._message(self._tells_s)
 
     async def read(self, periods: Collection[Period]) -> Sample:
         """The newest message that was not read yet, whatever of `periods` is in it; waits for the next one.
@@ -98,16 +115,7 @@ class MqttPort:
             Unreachable, WrongAnswer: within the turn's time, whatever the broker and the device do.
         """
         del periods
-        try:
-            async with asyncio.timeout(self._turn_s):
-                await self._connected()
-                while self._newest is None:
-                    self._came.clear()
-                    await self._came.wait()
-                    if self._client is None:
-                        raise Unreachable("the connection to the broker was lost")
-        except TimeoutError:
-            raise WrongAnswer(f"no message within {self._turn_s} s") from None
+        await self._message(self._turn_s)
         assert self._newest is not None
         (at_ms, content), self._newest = self._newest, None
         try:
@@ -117,6 +125,19 @@ class MqttPort:
         if not found:
             raise WrongAnswer("a message with nothing of the profile in it")
         return self._sample(found, at_ms)
+
+    async def _message(self, seconds: float) -> None:
+        """Until one is there that was not read yet."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connected()
+                while self._newest is None:
+                    self._came.clear()
+                    await self._came.wait()
+                    if self._client is None:
+                        raise Unreachable("the connection to the broker was lost")
+        except TimeoutError:
+            raise WrongAnswer(f"no message within {seconds} s") from None
 
     def _sample(self, found: dict[str, Reading], at_ms: int) -> Sample:
         roles: dict[Role, Reading] = {
@@ -199,8 +220,10 @@ class MqttPort:
         """Raises:
         Unreachable: the broker is not there, or refuses.
         """
-        if self._client is not None:
-            return self._client
+        async with self._connecting:
+            return self._client or await self._connect()
+
+    async def _connect(self) -> aiomqtt.Client:
         await self._disconnect()
         client = aiomqtt.Client(
             self._address.host,

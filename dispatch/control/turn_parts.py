@@ -10,18 +10,29 @@ from typing import Final, Literal
 
 import msgspec
 
-from dispatch.control.interlock import SOC_WHOLE, DeviceLimits, DeviceSnapshot
+from dispatch.control.interlock import SOC_WHOLE, TELEMETRY_MS_MAX, DeviceLimits, DeviceSnapshot
 from dispatch.control.reallocation import FLEET_W_MAX, NO_GROUP, GroupLimit, Whole
 from dispatch.control.site_load import PowerRange
 from dispatch.planning.guard import Billed, GuardLimits
 from ledger.refusal import Refused
 
 LOST_MS: Final = 3_000
-"""A device without a good reading for this long is lost: others take its share."""
+"""A device that is read each second is lost without a good reading for so long: others take its share."""
+_SELDOM_S: Final = TELEMETRY_MS_MAX // 1000
+"""Nothing raises a device on an older reading: one that tells its power more seldom is lost in between."""
 
 Standing = Literal["free", "out", "apart"]
 """It follows the plan; it cannot, and others are to give its share; it is told something else, and what the
 plan wanted of it is wanted of nobody."""
+
+
+def lost_ms(every_s: int) -> int:
+    """How long after its last good reading a device is lost whose power is read, or told, so often.
+
+    >>> lost_ms(1), lost_ms(5), lost_ms(60)
+    (3000, 7000, 7000)
+    """
+    return LOST_MS + 1000 * (min(every_s, _SELDOM_S) - 1)
 
 
 class TurnDevice(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ LIMIT_MAX: Final = 2**31 - 1
 """The most W, W/s or Wh of a device: what a setpoint can say (`dispatch.control.setpoint`)."""
 WATCHDOG_S_MAX: Final = 60
 """A device that we no longer reach goes to its safe state within a minute (10 s where it serves reserves)."""
+MODULUS: Final = 65_536
+"""A watchdog's counter, where its point holds that and nothing else is stated."""
 REFRESH_PART: Final = 3
 """A watchdog is refreshed at a third of its time, so that one lost write changes nothing."""
 
@@ -42,16 +44,22 @@ class Watchdog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     point: str
     period_s: int
     timeout_s: int
-    modulus: int = 65_536
-    """The counter's values are 1 up to below this, and then 1 again."""
+    modulus: int | None = None
+    """The counter's values are 1 up to below this, and then 1 again. Its profile sets it where it is not
+    stated: `MODULUS`, or what the point holds."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.timeout_s <= WATCHDOG_S_MAX:
             raise Refused("watchdog", f"1 to {WATCHDOG_S_MAX} s", place="timeout_s")
         if not self.period_s >= 1 or self.period_s * REFRESH_PART > self.timeout_s:
             raise Refused("watchdog", "from 1 s, and at most a third of the timeout", place="period_s")
-        if self.modulus < 3:
+        if self.modulus is not None and self.modulus < 3:
             raise Refused("watchdog", "the counter has at least two values", place="modulus")
+
+    def count(self, beat: int) -> int:
+        """What the counter holds at the `beat`-th refresh (from 0): never the value before."""
+        assert self.modulus is not None, "its profile has set it"
+        return beat % (self.modulus - 1) + 1
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from dispatch.devices.control import Control, Limits, WriteStep
+from dispatch.devices.control import MODULUS, Control, Limits, Watchdog, WriteStep
+from dispatch.devices.countable import countable
 from dispatch.devices.point import ADDRESS_MAX, DIGITS, Point, Table
 from dispatch.devices.profile_limits import check_limits
 from dispatch.devices.role import NEEDED, ROLES, DeviceKind, DeviceState, Role
@@ -98,6 +99,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         """The point with that role; None where the device has none."""
         name = self.roles.get(role)
         return None if name is None else self.by_name[name]
+
+    def every_s(self, role: Role) -> int:
+        """How often the point with that role is read, or told by itself, s; as seldom as anything where there
+        is none."""
+        point = self.point_of(role)
+        found = [PERIOD_S[one.period] for one in self.blocks if point is not None and one.holds(point)]
+        return min(found, default=max(PERIOD_S.values()))
 
     def point(self, name: str) -> Point:
         """Raises:
@@ -203,6 +211,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         self._check_steps(self.control.steps, "control.steps")
         self._check_steps(self.control.release, "control.release")
         self._check_order(self.control.steps)
+        timer = self.point_of("revert_timer")
+        if timer is not None and countable(timer, _DAY_S) < 1:
+            raise Refused("value_range", f"{timer.name} cannot hold a second", place="roles.revert_timer")
         watchdog = self.control.watchdog
         if watchdog is None:
             return
@@ -210,14 +221,34 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
         beat = self.by_name.get(watchdog.point)
         if beat is None or beat.access != "rw" or beat.text:
             raise Refused("watchdog", "a point that is written", place=f"{place}.point")
-        if watchdog.modulus - 1 > beat.kind.highest:
-            raise Refused("watchdog", f"the counter does not fit {beat.type}", place=f"{place}.modulus")
-        for count in (1, watchdog.modulus - 1):
-            _check_written(beat, count, f"{place}.modulus")
+        watchdog = self._counting(watchdog, beat)
         if -(-_DAY_S // watchdog.period_s) > self.writes_per_day(beat):
             wrong = f"{-(-_DAY_S // watchdog.period_s)} writes a day are over {beat.name}'s budget"
             raise Refused("write_budget", wrong, place=f"{place}.period_s")
         self._check_function(beat, f"{place}.point")
+
+    def _counting(self, watchdog: Watchdog, beat: Point) -> Watchdog:
+        """The watchdog with a counter that its point can hold; one that is stated is held against it."""
+        place = "control.watchdog.modulus"
+        assert self.control is not None
+        _check_written(beat, 1, place)
+        if watchdog.modulus is None:
+            most = countable(beat, MODULUS - 1)
+            if most < 2:
+                wrong = f"{beat.name} counts to {most}: the counter has at least two values"
+                raise Refused("watchdog", wrong, place="control.watchdog.point")
+            watchdog = msgspec.structs.replace(watchdog, modulus=most + 1)
+            stated = msgspec.structs.replace(self.control, watchdog=watchdog)
+            msgspec.structs.force_setattr(self, "control", stated)
+            return watchdog
+        if watchdog.modulus - 1 > beat.kind.highest:
+            raise Refused("watchdog", f"the counter does not fit {beat.type}", place=place)
+        _check_written(beat, watchdog.modulus - 1, place)
+        most = countable(beat, watchdog.modulus - 1)
+        if watchdog.modulus - 1 > most:
+            wrong = f"{most + 1} means that {beat.name} has no value: a modulus of at most {most + 1}"
+            raise Refused("watchdog", wrong, place=place)
+        return watchdog
 
     def _check_steps(self, steps: Iterable[WriteStep], place: str) -> None:
         for number, step in enumerate(steps):

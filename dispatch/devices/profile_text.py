@@ -8,12 +8,16 @@ from typing import Any
 
 import msgspec
 
+from dispatch.devices.control import MODULUS
 from dispatch.devices.profile import Profile
 
 
 def profile_text(profile: Profile, heading: str) -> str:
     """The text, beginning with `heading` as comment lines; what is as it is by default is left out."""
     given = _stated(profile)
+    watchdog = None if profile.control is None else profile.control.watchdog
+    if watchdog is not None and watchdog.modulus == MODULUS:
+        del given["control"]["watchdog"]["modulus"]
     lines = [f"# {line}".rstrip() for line in heading.splitlines()]
     lines += [
         f"{key} = {_value(value)}" for key, value in given.items() if not isinstance(value, dict | list)

@@ -146,8 +146,7 @@ def heartbeat_write(profile: Profile, beat: int) -> RegisterWrite:
     if control.watchdog is None:
         raise Refused("control_missing", f"{profile.id} has no watchdog", place="control.watchdog")
     point = profile.point(control.watchdog.point)
-    value = beat % (control.watchdog.modulus - 1) + 1
-    return _write(control, point, encoded(point, value))
+    return _write(control, point, encoded(point, control.watchdog.count(beat)))
 
 
 def percent_of(power_w: int, limits: Limits) -> int:

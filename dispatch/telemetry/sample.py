@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from dispatch.devices.control import LIMIT_MAX
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import Role
 
@@ -38,3 +39,15 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         """The whole number that was read and is to be believed; None where there is none, never 0."""
         found = self.readings.get(role)
         return found.value if found and found.quality == "good" and isinstance(found.value, int) else None
+
+    def power_w(self, role: Role) -> int | None:
+        """The same of a power, W; None beyond what any device has, so that sums of powers fit 64 bits."""
+        return believable_w(self.value(role))
+
+
+def believable_w(power_w: int | None) -> int | None:
+    """
+    >>> believable_w(LIMIT_MAX), believable_w(-LIMIT_MAX - 1)
+    (2147483647, None)
+    """
+    return None if power_w is None or abs(power_w) > LIMIT_MAX else power_w

@@ -18,6 +18,7 @@ import msgspec
 from dispatch.devices.role import Role
 from dispatch.telemetry.sample import Sample
 from ledger.quantity import round_half_away
+from ledger.readings import WH_MAX
 from ledger.refusal import Refused
 
 BOUNDARY_MS: Final = 10_000
@@ -26,9 +27,10 @@ then."""
 REGISTER_ROLES: Final[tuple[Role, ...]] = ("meter_import_wh", "meter_export_wh")
 PPM: Final = 1_000_000
 
-Missing = Literal["start_unseen", "end_unseen", "register_fell", "clock_backwards"]
+Missing = Literal["start_unseen", "end_unseen", "register_fell", "register_leapt", "clock_backwards"]
 """start_unseen, end_unseen: no good sample within `BOUNDARY_MS` on both sides of that boundary.
-register_fell: the register went back, rolled over or was exchanged. clock_backwards: our clock was set back
+register_fell: the register went back, rolled over or was exchanged. register_leapt: it rose by more than
+one reading may be (`ledger.readings.WH_MAX`). clock_backwards: our clock was set back
 in the interval."""
 
 
@@ -162,6 +164,8 @@ def _energy(
         return without("end_unseen")
     if isinstance(at_start, str) or isinstance(at_end, str) or _falls(ordered.reads, start, end):
         return without("register_fell")
+    if at_end - at_start > WH_MAX:
+        return without("register_leapt")
     return IntervalEnergy(start, end, at_end - at_start, None, evidence)
 
 

@@ -17,7 +17,7 @@ import pytest
 import adapters.driving.role as role_module
 import tests.adapters.driving.driver_book as driver_book_module
 from adapters.driving.device_state import millis
-from adapters.driving.regulating import AgcSignal, RegulationTrace, measured, signal_subject
+from adapters.driving.regulating import AgcSignal, Followed, RegulationTrace, measured, signal_subject
 from adapters.driving.role import DrivingRole
 from dispatch.control.regulation_measure import OWN_RUN, Instruction, Samples
 from ledger.market_fact import PublishMarketRule
@@ -88,6 +88,50 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
                 )
                 await book.until(lambda: any("no signal" in line for line in book.said))
                 assert told(role) == 10 * KW
+
+        asyncio.run(driven())
+
+
+def test_why_a_signal_is_not_followed_is_answered_and_said_once(book: DriverBook) -> None:
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.plan(50 * KW, 50 * KW)
+
+        async def answered(given: AgcSignal) -> tuple[int, str]:
+            subject = signal_subject(book.bench.book, given.portfolio)
+            asked = book.stack.client.request(subject, msgspec.json.encode(given), timeout=5.0)
+            answer = await asyncio.to_thread(book.stack.client.run, asked)
+            found = msgspec.json.decode(answer.data, type=Followed)
+            return found.devices, found.why.partition(":")[0]
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+
+                def stands(band_w: int) -> bool:
+                    standing = role.fleet.storages["a"].executor.standing if role.fleet else None
+                    return standing is not None and standing.confirmed and standing.setpoint.band_w == band_w
+
+                await book.until(lambda: stands(0))
+                before = now() - timedelta(seconds=1)
+                assert await answered(signal(0, before)) == (0, "signal_no_band")
+                assert await answered(signal(0, before)) == (0, "signal_repeated")
+                assert await answered(signal(0, now() - timedelta(minutes=1))) == (0, "signal_old")
+                assert await answered(signal(0, now() + timedelta(minutes=1))) == (0, "signal_ahead")
+                assert await answered(signal(0, now(), portfolio="S9")) == (0, "signal_portfolio")
+                for _ in range(2):
+                    assert await answered(signal(0, now())) == (0, "signal_no_band")
+                said = [line for line in book.said if "signal not followed (signal_no_band)" in line]
+                assert len(said) == 2, "once, and again after another reason"
+                assert "no plan in force offers regulation" in said[0]
+                book.plan(50 * KW, 50 * KW, regulation_w=(40 * KW, 40 * KW))
+                await book.until(lambda: stands(40 * KW))
+                assert await answered(signal(0, now())) == (1, "")
+                assert role.fleet is not None
+                role.fleet.storages["a"].still.why = "it stays"
+                with pytest.raises(Refused) as refused:
+                    role.fleet.regulation.signalled(signal(0, now()))
+                assert refused.value.code == "signal_unable"
 
         asyncio.run(driven())
 
@@ -169,21 +213,24 @@ def test_an_hour_is_on_record_and_signals_come_by_http(
                 await book.until(lambda: stands(role, 25 * KW) and running.truth()["power_w"] == 25 * KW)
                 await asyncio.sleep(2)
                 answer = await asyncio.to_thread(send, 500_000)
-                assert (answer.status_code, answer.json()) == (200, {"heard": True, "devices": 1}), (
-                    answer.text
-                )
+                assert (answer.status_code, answer.json()) == (
+                    200,
+                    {"heard": True, "devices": 1, "why": ""},
+                ), answer.text
                 await book.until(lambda: stands(role, 35 * KW))
                 await asyncio.sleep(3)
                 assert (await asyncio.to_thread(send, -500_000)).json()["devices"] == 1
                 await book.until(lambda: stands(role, 15 * KW))
                 old = f"{clock() - timedelta(seconds=13):%Y-%m-%dT%H:%M:%SZ}"
                 problem(await asyncio.to_thread(partial(send, 0, at=old)), 422, "signal_old", "at")
+                ahead = f"{clock() + timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
+                problem(await asyncio.to_thread(partial(send, 0, at=ahead)), 422, "signal_ahead", "at")
                 problem(await asyncio.to_thread(send, 1_000_001), 422, "signal", "signal_ppm")
                 turned[0] += max(end - timedelta(seconds=1) - clock(), timedelta())
                 await book.until(lambda: any("measured as" in line for line in book.said))
 
         try:
-            assert send(0).json() == {"heard": False, "devices": 0}
+            assert send(0).json() == {"heard": False, "devices": 0, "why": ""}
             asyncio.run(driven())
             fact = bench.door.state(f"market_fact.agc-S1-regulation-{hour:%Y%m%dT%H}")
         finally:

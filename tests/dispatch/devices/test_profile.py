@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from dispatch.devices.profile_file import parse
 from dispatch.devices.profile_text import profile_text
+from dispatch.devices.writing import heartbeat_write
 from ledger.refusal import Refused
 from tests.dispatch.devices.profile_samples import EXAMPLES, NAMES, PLAIN, example
 
@@ -90,8 +92,13 @@ REFUSALS = [
         '"on", address = 23, count = 1, type = "uint16", fixed = 2'),
     ("value_range", "control.steps[2].constant", '"on", address = 23, count = 1, type = "uint16"',
         '"on", address = 23, count = 1, type = "uint16", scale = -5'),
+    ("watchdog", "control.watchdog.modulus", "timeout_s = 30", "timeout_s = 30, modulus = 65536"),
     ("value_range", "control.watchdog.modulus", '"beat", address = 24, count = 1, type = "uint16"',
-        '"beat", address = 24, count = 1, type = "uint16", maximum = 255'),
+        '"beat", address = 24, count = 1, type = "uint16", minimum = 2'),
+    ("watchdog", "control.watchdog.point", '"beat", address = 24, count = 1, type = "uint16"',
+        '"beat", address = 24, count = 1, type = "uint16", maximum = 1'),
+    ("value_range", "roles.revert_timer", '"after", address = 22, count = 1, type = "uint16"',
+        '"after", address = 22, count = 1, type = "uint16", not_available = [1]'),
     ("unit_id", "unit_id", 'id = "plain"', 'id = "plain"\nunit_id = 248'),
     ("empty", "vendor", '"example"', '" "'),
 ]  # fmt: skip
@@ -123,3 +130,48 @@ def test_every_example_has_its_row_in_the_readme() -> None:
     models = {f"sunspec_{number}" for number in (1, 103, 124, 701, 702, 703, 704, 713, 714, 715, 802, 803)}
     assert models <= set(NAMES)
     assert all(f"`{name}.toml`" in rows for name in set(NAMES) - models)
+
+
+BEAT = '"beat", address = 24, count = 1, type = "uint16"'
+
+
+@pytest.mark.parametrize(
+    ("point", "modulus"),
+    [
+        (BEAT, 65_535),
+        (f"{BEAT}, not_available = []", 65_536),
+        (f"{BEAT}, not_available = [65535, 1000]", 1000),
+        (f"{BEAT}, maximum = 255", 256),
+        (f"{BEAT}, scale = -1", 6554),
+        (BEAT.replace("uint16", "int16"), 32_768),
+        (BEAT.replace('count = 1, type = "uint16"', 'count = 2, type = "uint32"'), 65_536),
+    ],
+)
+def test_a_counter_that_is_not_stated_never_reaches_what_its_point_cannot_hold(
+    point: str, modulus: int
+) -> None:
+    profile = parse(PLAIN.replace(BEAT, point))
+    assert profile.control is not None
+    watchdog = profile.control.watchdog
+    assert watchdog is not None
+    assert watchdog.modulus == modulus
+    held = {heartbeat_write(profile, beat).words for beat in (0, modulus - 3, modulus - 2)}
+    assert len(held) == 3, "it counts to its end"
+    assert heartbeat_write(profile, modulus - 1) == heartbeat_write(profile, 0)
+    assert parse(profile_text(profile, "again")) == profile
+
+
+def test_a_stated_counter_may_use_all_that_its_point_holds() -> None:
+    for modulus in (3, 65_535):
+        stated = parse(PLAIN.replace("timeout_s = 30", f"timeout_s = 30, modulus = {modulus}"))
+        assert stated.control is not None
+        assert stated.control.watchdog is not None
+        assert stated.control.watchdog.modulus == modulus
+    with pytest.raises(Refused, match="a modulus of at most 65535"):
+        parse(PLAIN.replace("timeout_s = 30", "timeout_s = 30, modulus = 65536"))
+
+
+def test_a_counter_that_fits_leaves_the_digest_of_its_profile_as_it_was() -> None:
+    """A pass of a step test is of a digest: it holds on for devices whose counter is the same."""
+    profile = example("mqtt_bess")
+    assert b'"modulus":65536' in msgspec.json.encode(profile, order="sorted")
