@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from adapters.documents.readable import readable_money, readable_sum
 from ledger.accounting.ageing import Ageing
 from ledger.accounting.invoice_register import Difference, RegisterRow
 from ledger.accounting.party_account import PartyAccount
 from ledger.accounting.unmatched import Unmatched
+from ledger.quantity import Money
 from ledger.statement.held_back import held_back
 from ledger.statement.life import Life
 
@@ -32,7 +34,7 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
     """A line an invoice; what is still to be invoiced has no number."""
     head = (
         f"{'month':<8} {'contract':<18} {'party':<18} {'run':>3} {'status':<13} {'by':<5} {'number':<20}"
-        f"{'net':>14}{'tax':>13}{'gross':>14}"
+        f"{'net':>16}{'tax':>16}{'gross':>16}"
     )
     lines = [head]
     for row in rows:
@@ -43,18 +45,21 @@ def register_text(rows: Sequence[RegisterRow]) -> str:
             f" {_STATUS.get(row.status, row.status):<13} {by:<5}"
         )
         if one is None:
-            amounts = f"{row.net!s:>14}{row.tax!s:>13}{row.gross!s:>14}"
-            if row.tax is None:
-                amounts = f"{row.amount!s:>14}"
+            known = (row.net, row.tax, row.gross)
+            amounts = _amounts(row.amount) if row.tax is None else _amounts(*known)
             lines.append(f"{start} {'':<20}{amounts} {row.amount.currency} {row.advice}".rstrip())
         else:
             red = f" reverses {one.reverses}" if one.reverses is not None else ""
             part = " (part of it)" if one.in_next_invoice else ""
             lines.append(
-                f"{start} {one.number:<20}{one.net!s:>14}{one.tax!s:>13}{one.gross!s:>14}"
+                f"{start} {one.number:<20}{_amounts(one.net, one.tax, one.gross)}"
                 f" {one.gross.currency}{red}{part}"
             )
     return "\n".join(lines)
+
+
+def _amounts(*each: Money | None) -> str:
+    return "".join(f"{'' if one is None else readable_money(one):>16}" for one in each)
 
 
 def differences_text(found: Sequence[Difference], open_cash: Sequence[Unmatched]) -> str:
@@ -67,7 +72,7 @@ def differences_text(found: Sequence[Difference], open_cash: Sequence[Unmatched]
     differing = (
         f"differs ({one.code}): {one.key.month} {one.key.contract} run {one.key.run} {one.key.party}:"
         f" {one.text}"
-        f" (expected {one.expected}, found {one.found})"
+        f" (expected {readable_money(one.expected)}, found {readable_sum(one.found)})"
         for one in found
     )
     return "\n".join([*differing, *lines])
@@ -77,22 +82,23 @@ def account_text(found: PartyAccount) -> str:
     """A line an entry with the balance after it; above zero the party owes us."""
     lines = [
         f"account of {found.party} in {found.currency}; above zero it owes us",
-        f"{'opening':<56}{'':>14}{found.opening!s:>14}",
+        f"{'opening':<56}{'':>16}{readable_money(found.opening):>16}",
     ]
     for row in found.rows:
         of = "" if row.reference.month is None else f" {row.reference.contract} {row.reference.month}"
         late = "" if row.value_date == row.posted_on else f", value {row.value_date}"
         what = f"{row.kind}{of} {row.reference.document or ''}".rstrip() + late
-        lines.append(f"{row.posted_on!s:<12}{what:<44}{row.amount!s:>14}{row.balance!s:>14}")
-    lines.append(f"{'closing':<56}{'':>14}{found.closing!s:>14}")
+        lines.append(f"{row.posted_on!s:<12}{what:<44}{_amounts(row.amount, row.balance)}")
+    lines.append(f"{'closing':<56}{'':>16}{readable_money(found.closing):>16}")
     return "\n".join(lines)
 
 
 def ageing_text(found: Ageing) -> str:
     """What is open by age, and what stands beside it."""
-    lines = [f"open on {found.on}, by days overdue{'owed to us':>29}{'owed by us':>14}"]
+    head = f"open on {found.on}, by days overdue"
+    lines = [f"{head:<56}{'owed to us':>16}{'owed by us':>16}"]
     lines += [
-        f"  {label:<54}{found.owed_to_us[name]!s:>14}{found.owed_by_us[name]!s:>14}"  # type: ignore[index]
+        f"  {label:<54}{_amounts(found.owed_to_us[name], found.owed_by_us[name])}"  # type: ignore[index]
         for name, label in _BUCKETS.items()
     ]
     beside = (
@@ -102,7 +108,7 @@ def ageing_text(found: Ageing) -> str:
         ("paid, disputed", found.paid_disputed),
         ("late interest accrued, to us", found.interest),
     )
-    lines += [f"  {label:<54}{money!s:>14}" for label, money in beside if money.minor]
+    lines += [f"  {label:<54}{_amounts(money)}" for label, money in beside if money.minor]
     return "\n".join(lines)
 
 

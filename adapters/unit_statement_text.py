@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from adapters.documents.readable import readable_money
 from adapters.queries.unit_statements import UnitLine, UnitStatement
 
 _NAME: Final = 36
@@ -29,12 +30,12 @@ def _block(line: UnitLine) -> list[str]:
     head = f"{one.fact}: {one.stream.replace('_', ' ')}, document {one.document}, run {one.run};"
     out = [f"{head} allocation {line.version}, event {line.sequence}{stale}"]
     for site, share in one.sites.items():
-        parts = ", ".join(f"{term.item} {term.amount}" for term in share.terms)
-        out += [_row(site, str(share.amount), parts), f"    {share.note}"]
+        parts = ", ".join(f"{term.item} {readable_money(term.amount)}" for term in share.terms)
+        out += [_row(site, readable_money(share.amount), parts), f"    {share.note}"]
     out += [
-        _row(f"kept by {one.operated_by}, the operator", str(one.kept)),
-        _row("operator's rounding", str(one.operators_rounding)),
-        _row("the market's statement", str(one.statement), one.statement.currency),
+        _row(f"kept by {one.operated_by}, the operator", readable_money(one.kept)),
+        _row("operator's rounding", readable_money(one.operators_rounding)),
+        _row("the market's statement", readable_money(one.statement), one.statement.currency),
     ]
     out += [f"  {item.name}: {item.note}" for item in one.items]
     return out

@@ -21,6 +21,7 @@ from adapters.queries.journal import journal
 from adapters.queries.netting import contracts_of
 from adapters.stack import Stack
 from ledger.accounting.ageing import ageing
+from ledger.accounting.currencies import account_currencies
 from ledger.accounting.invoice_register import differences, invoice_register
 from ledger.accounting.party_account import party_account
 from ledger.accounting.unmatched import unmatched
@@ -30,6 +31,7 @@ from ledger.refusal import Refused
 from ledger.statement.as_posted import as_posted
 from ledger.statement.life import Life
 
+Currency = Annotated[str | None, Parameter(help="only in this one; none: in each that there is")]
 _PROFILE = "a voucher profile in TOML (examples/accounts has one for 用友 and one for 金蝶)"
 _MAPPING = "an account mapping in TOML (examples/accounts/voucher_mapping.toml)"
 
@@ -108,7 +110,7 @@ def add_to(app: App, session: Session) -> None:
         party: str,
         month: Annotated[str | None, Parameter(help="only the entries of this month")] = None,
         *,
-        currency: str = "CNY",
+        currency: Currency = None,
         as_of: AsOf = None,
         effective: EffectiveDay = None,
     ) -> None:
@@ -125,14 +127,17 @@ def add_to(app: App, session: Session) -> None:
             owner, ours = _ours(stack, position)
             with stack.database.reading(stack.settings.book) as connection:
                 booked = journal(connection, position)
-        shown = party_account(booked.journal, party, currency, first, end)
-        if not shown.rows and not shown.opening.minor and not found:
+                own = book_at(connection, position).currency
+        kept_in = account_currencies(booked.journal, found, party, own) if currency is None else (currency,)
+        shown = [party_account(booked.journal, party, one, first, end) for one in kept_in]
+        if not found and not any(one.rows or one.opening.minor for one in shown):
             raise Refused("unknown_account", f"nothing was stated to {party} or paid", place="party")
         if effective is not None:
             found = list(as_posted(found, effective, booked.posting_days))
-        print(account_text.account_text(shown))
-        print(account_text.ageing_text(ageing(found, currency, today, owner, ours)))
-        print(account_text.disputes_text(found, currency), end="")
+        for one in shown:
+            print(account_text.account_text(one))
+            print(account_text.ageing_text(ageing(found, one.currency, today, owner, ours)))
+            print(account_text.disputes_text(found, one.currency), end="")
 
 
 def _lives(stack: Stack, position: int, party: str | None) -> list[Life]:

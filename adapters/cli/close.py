@@ -10,15 +10,18 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from adapters import approving, closing, lives
+from adapters.cli.accounting import Currency
 from adapters.cli.as_of import AsOf, PostedUntil, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.closing import Checklist
+from adapters.founded import book_at
 from adapters.journal_text import JournalFormat, rendered, trial_balance_text
 from adapters.posted_days import posted_days
 from adapters.queries import proposals
 from adapters.queries.journal import journal
 from adapters.stack import Stack
+from ledger.accounting.currencies import journal_currencies
 from ledger.accounting.journal import Journal
 from ledger.accounting.trial_balance import trial_balance
 from ledger.command import Command
@@ -173,18 +176,20 @@ def add_to(app: App, session: Session) -> None:
         first, end = posted_days(wanted, effective)
         entries = [
             entry
-            for entry in _journal(session, as_of)
+            for entry in _journal(session, as_of)[0]
             if (first is None or first <= entry.posted_on) and (end is None or entry.posted_on < end)
         ]
         print(rendered(entries, format, session.settings.book))
 
     @app.command(name="trial-balance")
     def show_trial_balance(
-        month: str, *, currency: str = "CNY", as_of: AsOf = None, effective: PostedUntil = None
+        month: str, *, currency: Currency = None, as_of: AsOf = None, effective: PostedUntil = None
     ) -> None:
         """Print every account's opening, movement and closing in a month; debits are credits."""
         first, end = posted_days(Month.parse(month), effective)
-        print(trial_balance_text(trial_balance(_journal(session, as_of), currency, first, end)))
+        found, own = _journal(session, as_of)
+        for one in journal_currencies(found, own) if currency is None else (currency,):
+            print(trial_balance_text(trial_balance(found, one, first, end)))
 
     @app.command
     def close(
@@ -250,14 +255,16 @@ def _wanting(check: Checklist) -> list[str]:
     return told
 
 
-def _journal(session: Session, as_of: str | None) -> Journal:
+def _journal(session: Session, as_of: str | None) -> tuple[Journal, str]:
+    """The journal, and the book's currency."""
     with session.open() as stack:
         position = moment(stack, as_of).position
         with stack.database.reading(stack.settings.book) as connection:
             found = journal(connection, position)
+            own = book_at(connection, position).currency
     for name in sorted(found.without_owner):
         print(f"contract {name}: the book's owner has no part in it, nothing is posted", file=sys.stderr)
-    return found.journal
+    return found.journal, own
 
 
 def _once() -> str:

@@ -12,11 +12,10 @@ from adapters.cli.close import As
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.cli.submitting import once, submit_to
+from adapters.documents.readable import readable_sum
 from adapters.queries import lives as life_rows
 from adapters.stack import Stack
-from ledger.clauses.flow import grouped
 from ledger.interval import Month
-from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.settlement.run import Runs
 from ledger.statement.asking import first_disputable
@@ -59,8 +58,9 @@ def add_to(app: App, session: Session) -> None:
             receipt = stack.door.execute(command, command_id=once(), actor=by)
             stands, raised = _of(stack, life.key, name)
         print(
-            f"dispute {name}: {_numbers(raised)}, {_money(stands.frozen_by(name))} of {life.key.aggregate}"
-            f" frozen, to be answered until {raised.answer_until}, event {receipt.sequence}"
+            f"dispute {name}: {_numbers(raised)}, {readable_sum(stands.frozen_by(name))}"
+            f" of {life.key.aggregate} frozen, to be answered until {raised.answer_until},"
+            f" event {receipt.sequence}"
         )
         print(f"    {held_back(stands, raised)}")
 
@@ -139,10 +139,10 @@ def _told(life: Life, one: Dispute) -> list[str]:
     key = life.key
     ended = "" if one.corrected_by_run is None else f" by run {one.corrected_by_run}"
     waits = f", to be answered until {one.answer_until}" if one.status == "open" else ""
-    holds = f", {_money(life.frozen_by(one.id))} frozen" if one.freezes else ""
+    holds = f", {readable_sum(life.frozen_by(one.id))} frozen" if one.freezes else ""
     of = f"{key.contract} {key.month} {key.party} run {key.run}"
     lines = [
-        f"{one.id}  {one.status}{ended}  {of}: {_numbers(one)}, {_money(one.amount)}{holds}{waits}",
+        f"{one.id}  {one.status}{ended}  {of}: {_numbers(one)}, {readable_sum(one.amount)}{holds}{waits}",
         f"    raised by {one.raised_by} on {one.raised_on}: {one.reason}",
     ]
     if one.freezes:
@@ -157,10 +157,6 @@ def _told(life: Life, one: Dispute) -> list[str]:
 def _numbers(one: Dispute) -> str:
     numbers = ", ".join(str(line) for line in one.lines)
     return f"line{'s' if len(one.lines) > 1 else ''} {numbers}"
-
-
-def _money(money: Money) -> str:
-    return f"{grouped(str(money))} {money.currency}"
 
 
 def _lives(stack: Stack, contract: str, month: str, party: str) -> list[Life]:

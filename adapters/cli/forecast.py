@@ -38,7 +38,8 @@ def add_to(app: App, session: Session) -> None:
         would have been forecast then.
         """
         # The optimiser and the members take a second to import: no other command pays for it.
-        from adapters.queries.forecast_inputs import Wanted, forecast_request
+        from adapters.planning.forecasting import asked_request
+        from adapters.queries.forecast_inputs import Wanted
         from dispatch.forecasts.issued import IssueForecast
         from dispatch.forecasts.make import make
 
@@ -49,7 +50,7 @@ def add_to(app: App, session: Session) -> None:
                 then = recorded_at_max(connection, position)
                 issued_at = max(stack.clock(), then) if as_of is None else then
                 wanted = Wanted(asked, first, days, position, issued_at)
-                request = forecast_request(connection, stack.settings.book, wanted)
+                request = asked_request(connection, stack.settings.book, wanted)
             made = make(request)
             where = "not put on record"
             if as_of is None and not check:

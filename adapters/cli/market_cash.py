@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from adapters.booking import book
 from adapters.cli.posted import print_late
 from adapters.cli.session import Session
 from adapters.cli.submitting import once
+from adapters.founded import book_of
 from ledger.accounting.document import checked_day
 from ledger.accounting.handover import Handover, RecordHandover
 from ledger.accounting.market_receipt import MarketReceipt, RecordMarketReceipt
@@ -23,14 +25,16 @@ from ledger.stream import PassThroughCost, Stream
 
 As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, never a person's name")]
 Booked = Annotated[date, Parameter(name="date", help="the bank's day, today at the latest")]
+Currency = Annotated[str | None, Parameter(help="the book's, if not stated")]
 Document = Annotated[str, Parameter(help="its number at the bank or market: recorded once")]
 
 
 def add_to(record: App, session: Session) -> None:
     """Add the commands to `record`."""
 
-    def submit(command: Command, what: str, day: date, by: str) -> None:
+    def submit(made: Callable[[str], Command], currency: str | None, what: str, day: date, by: str) -> None:
         with session.open() as stack:
+            command = made(currency or book_of(stack.door).currency)
             checked_day(day, lives.today(stack.door, stack.clock), "date")
             receipt = book(stack.door, [command], command_id=once(), actor=by)
             print(f"{what}: recorded, event {receipt.sequence}")
@@ -51,18 +55,23 @@ def add_to(record: App, session: Session) -> None:
                 allow_leading_hyphen=True,
             ),
         ] = None,
-        currency: str = "CNY",
+        currency: Currency = None,
         by: As,
     ) -> None:
         """Record what a market paid for a stream: it pays what runs and units made receivable from it."""
-        receipt = MarketReceipt(
-            document=document,
-            stream=stream,
-            amount=_money(amount, currency, "amount"),
-            on=day,
-            rounding=None if rounding is None else _money(rounding, currency, "--rounding"),
-        )
-        submit(RecordMarketReceipt(receipt), f"market receipt {document}", day, by)
+
+        def receipt(told: str) -> RecordMarketReceipt:
+            return RecordMarketReceipt(
+                MarketReceipt(
+                    document=document,
+                    stream=stream,
+                    amount=_money(amount, told, "amount"),
+                    on=day,
+                    rounding=None if rounding is None else _money(rounding, told, "--rounding"),
+                )
+            )
+
+        submit(receipt, currency, f"market receipt {document}", day, by)
 
     @record.command(name="supplier-payment")
     def record_supplier_payment(
@@ -73,13 +82,16 @@ def add_to(record: App, session: Session) -> None:
         day: Booked,
         document: Document,
         *,
-        currency: str = "CNY",
+        currency: Currency = None,
         by: As,
     ) -> None:
         """Record what was paid for a pass-through cost."""
-        money = _money(amount, currency, "amount")
-        payment = SupplierPayment(document=document, cost=cost, amount=money, on=day)
-        submit(RecordSupplierPayment(payment), f"supplier payment {document}", day, by)
+
+        def payment(told: str) -> RecordSupplierPayment:
+            money = _money(amount, told, "amount")
+            return RecordSupplierPayment(SupplierPayment(document=document, cost=cost, amount=money, on=day))
+
+        submit(payment, currency, f"supplier payment {document}", day, by)
 
     @record.command(name="handover")
     def record_handover(
@@ -90,13 +102,16 @@ def add_to(record: App, session: Session) -> None:
         day: Booked,
         document: Document,
         *,
-        currency: str = "CNY",
+        currency: Currency = None,
         by: As,
     ) -> None:
         """Record that PARTY got what a market paid us for it, outside every contract's pool."""
-        money = _money(amount, currency, "amount")
-        handover = Handover(document=document, party=party, amount=money, on=day)
-        submit(RecordHandover(handover), f"handover {document}", day, by)
+
+        def handover(told: str) -> RecordHandover:
+            money = _money(amount, told, "amount")
+            return RecordHandover(Handover(document=document, party=party, amount=money, on=day))
+
+        submit(handover, currency, f"handover {document}", day, by)
 
 
 def _money(text: str, currency: str, place: str) -> Money:

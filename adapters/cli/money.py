@@ -16,6 +16,7 @@ from adapters.cli.as_of import AsOf, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session
 from adapters.documents.language import Language
+from adapters.documents.readable import readable_sum
 from adapters.documents.statement_document import StatementDocument
 from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf, statement_pdfs
@@ -32,6 +33,7 @@ from adapters.queries.explain import explain as explain_line
 from adapters.queries.void_runs import void_reasons
 from adapters.settling import Settled, settle_month
 from adapters.transparency.published_log import PublishedLog
+from ledger.clauses.flow import grouped
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
@@ -77,7 +79,7 @@ def add_to(app: App, session: Session) -> None:
             state = "recorded" if one.recorded else "unchanged"
             print(
                 f"{one.result.month}  {one.result.contract:<24} run {one.run} {state:<10}"
-                f" pool {one.result.pool} {one.result.currency}  event {one.sequence}{_why(one)}"
+                f" pool {readable_sum(one.result.pool)}  event {one.sequence}{_why(one)}"
             )
         for other in done.refused:
             print(f"{other.month}  {other.contract:<24} refused ({other.code}): {other.reason}")
@@ -264,13 +266,15 @@ def explained(found: Explanation) -> str:
         f"contract {found.contract}, {found.month}, run {found.run}, line {line.number}: {line.code}",
         f"  rule      {line.clause}" + ("" if line.pooled else "; not in this contract's pool"),
         f"  party     {line.party}" + (f", site {line.site}" if line.site else ""),
-        f"  exact     {line.exact}",
+        f"  exact     {grouped(line.exact)}",
         f"  rounding  {line.rounding}",
-        f"  amount    {line.amount} {line.amount.currency}",
+        f"  amount    {readable_sum(line.amount)}",
     ]
     if line.note:
         out.append(f"  because   {line.note}")
-    out += [f"  term      {t.label}: {t.quantity} {t.unit} x {t.price} = {t.exact}" for t in line.basis]
+    out += [
+        f"  term      {t.label}: {t.quantity} {t.unit} x {t.price} = {grouped(t.exact)}" for t in line.basis
+    ]
     out += [f"  rests on  {source}" for source in found.sources]
     out.append(f"  events ({len(found.events)} of {found.events_in_all})")
     out += [

@@ -11,8 +11,10 @@ from adapters import lives
 from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.close import As
 from adapters.cli.contract_facts import Proof
+from adapters.cli.market_cash import Currency
 from adapters.cli.session import Session
 from adapters.cli.submitting import submit
+from adapters.founded import book_of
 from adapters.netting import net
 from adapters.queries.netting import counterparties, nettings
 from ledger.clauses.flow import grouped
@@ -64,9 +66,10 @@ def add_to(app: App, session: Session) -> None:
         submit(session, AgreeNetting(party, agreement), by, f"netting with {party} agreed")
 
     @netting.command(name="set-off")
-    def set_off(party: str, name: str, *, currency: str = "CNY", by: As) -> None:
+    def set_off(party: str, name: str, *, currency: Currency = None, by: As) -> None:
         """Set off, today, all that is open both ways with PARTY; NAME is the netting's id."""
         with session.open() as stack:
+            currency = currency or book_of(stack.door).currency
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
                 done = net(

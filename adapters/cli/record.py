@@ -15,6 +15,8 @@ from adapters.cli.counted import counted
 from adapters.cli.posted import print_late
 from adapters.cli.session import Session
 from adapters.cli.submitting import money_of, once
+from adapters.documents.readable import readable_money, readable_sum
+from adapters.founded import book_of
 from adapters.queries import lives as rows
 from adapters.spreading import Paying, Recorded, pay, pay_statement, recorded
 from adapters.stack import Stack
@@ -265,7 +267,7 @@ def _pay(
     if currency is None and first is not None:
         money = money_of(stack, first[0], amount, "amount")
     else:
-        money = _parsed(amount, currency or "CNY", "amount")
+        money = _parsed(amount, currency or book_of(stack.door).currency, "amount")
     asked = Paying(
         id=name,
         party=party,
@@ -284,12 +286,14 @@ def _told(stack: Stack, done: Recorded) -> str:
     """The payment, and what each statement got of it."""
     one = done.payment
     count = counted(len(one.parts), "statement")
-    lines = [f"payment {one.id}: {one.amount} {one.amount.currency} over {count}, event {done.sequence}"]
+    lines = [f"payment {one.id}: {readable_sum(one.amount)} over {count}, event {done.sequence}"]
     for part in one.parts:
         key = part.key
         beyond = _beyond(stack, one, part)
-        more = f", {Money(beyond, one.amount.currency)} of it in advance" if beyond > 0 else ""
-        lines.append(f"    {key.contract} {key.month} run {key.run}: {part.amount}{more}")
+        more = (
+            f", {readable_money(Money(beyond, one.amount.currency))} of it in advance" if beyond > 0 else ""
+        )
+        lines.append(f"    {key.contract} {key.month} run {key.run}: {readable_money(part.amount)}{more}")
     return "\n".join(lines)
 
 

@@ -43,7 +43,7 @@ def add_to(app: App, session: Session) -> None:
         month: str,
         *,
         site: Annotated[str | None, Parameter(help="of this site alone")] = None,
-        contract: Annotated[str | None, Parameter(help="of this contract's sites; none: of all")] = None,
+        contract: Annotated[str | None, Parameter(help="of this contract; none: of all")] = None,
         party: Annotated[str | None, Parameter(help="what this partner is entitled to")] = None,
         economics: Annotated[str | None, Parameter(help="which of the stated ones; none: the only")] = None,
         emission: Annotated[str | None, Parameter(help="which emission factors; none: the only")] = None,
@@ -63,8 +63,8 @@ def add_to(app: App, session: Session) -> None:
             raise Refused("out", "name the file with --out", place="--out")
         if out is not None:
             given_file.check_new(out, (_SUFFIX[format],))
-        if sum(one is not None for one in (site, contract, party)) > 1:
-            raise Refused("scope", "one of --site, --contract and --party", place="--site")
+        if site is not None and (contract is not None or party is not None):
+            raise Refused("scope", "--site stands alone; --party may go with --contract", place="--site")
         choice = Choice(economics, emission, co2_method)
         with session.open() as stack:
             position = moment(stack, as_of, fresh=False).position
@@ -125,7 +125,7 @@ def _document(
     choice: Choice,
 ) -> RevenueDocument:
     if party is not None:
-        own = statements.latest(connection, position, party=party)
+        own = statements.latest(connection, position, party=party, contract=contract)
         check_own(connection, book, own)
         return reports.partner(connection, book, position, month, own, choice)
     if site is not None:

@@ -15,6 +15,7 @@ from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import ACTOR, Session
 from adapters.cli.submitting import where
 from adapters.decoder_refusal import decoder_refusal
+from adapters.documents.readable import readable_money, readable_sum
 from adapters.queries.unit_statements import unit_statement
 from ledger.effective import Period
 from ledger.interval import Instant, Month
@@ -65,8 +66,8 @@ def add_to(app: App, session: Session) -> None:
             shared = one.allocation
             print(
                 f"{shared.fact:<24} unit {shared.unit} version {one.version} {state:<10}"
-                f" statement {shared.statement} {shared.statement.currency},"
-                f" operator {shared.operator}  event {one.sequence}"
+                f" statement {readable_sum(shared.statement)},"
+                f" operator {readable_money(shared.operator)}  event {one.sequence}"
             )
         if not done:
             print(f"no market told anything about a trading unit in {month}")

@@ -11,6 +11,7 @@ from adapters.demo.disputes import CO_INVESTMENT, EAAS
 from adapters.demo.portfolio_book import APPROVES, PREPARES, PortfolioBook, by_two, once
 from adapters.demo.revision import import_revision
 from adapters.demo.site_month import MONTH
+from adapters.documents.readable import readable_money, readable_sum
 from adapters.settling import settle_month
 from ledger.month_close import AGGREGATE, Closing
 from ledger.quantity import Money
@@ -48,8 +49,8 @@ def _settle(book: PortfolioBook, day: int) -> list[Result]:
         because = f" for a change of {', '.join(run.causes)}" if run.causes else ""
         state = "recorded" if one.recorded else "unchanged"
         book.console.print(
-            f"  {result.contract:<22} run {one.run}, {run.kind}{because}, {state}: pool {result.pool}"
-            f" {result.currency}, {len(result.lines)} lines, event {one.sequence}"
+            f"  {result.contract:<22} run {one.run}, {run.kind}{because}, {state}:"
+            f" pool {readable_sum(result.pool)}, {len(result.lines)} lines, event {one.sequence}"
         )
     return [one.result for one in settled]
 
@@ -63,7 +64,7 @@ def _show(book: PortfolioBook, result: Result) -> None:
             earned[line.code] = earned.get(line.code, 0) + line.amount.minor
     for stream, minor in earned.items():
         sites = {line.site for line in result.lines if line.code == stream}
-        amount = str(Money(minor, result.currency))
+        amount = readable_money(Money(minor, result.currency))
         book.console.print(f"      {stream:<16} {amount:>14} {result.currency} of {len(sites)} sites")
     for span in result.refused:
         book.console.print(
@@ -72,10 +73,11 @@ def _show(book: PortfolioBook, result: Result) -> None:
     for party, payable in sorted(result.payable.items()):
         held, entitled = result.held[party], result.entitlement[party]
         book.console.print(
-            f"      {party:<16} entitled {entitled!s:>14} held {held!s:>14} payable {payable!s:>14}"
+            f"      {party:<16} entitled {readable_money(entitled):>14} held {readable_money(held):>14}"
+            f" payable {readable_money(payable):>14}"
         )
     total = sum(payable.minor for payable in result.payable.values())
-    book.console.print(f"      what is payable adds up to {Money(total, result.currency)}")
+    book.console.print(f"      what is payable adds up to {readable_money(Money(total, result.currency))}")
 
 
 def _issue(book: PortfolioBook, contract: str, number: int, on: date) -> None:
@@ -91,7 +93,9 @@ def _issue(book: PortfolioBook, contract: str, number: int, on: date) -> None:
         f" {APPROVES}, issued on {on}"
     )
     for party, delta in sorted(book.run(contract, number).delta.items()):
-        book.console.print(f"      {party:<16} {'payable' if number == 1 else 'delta'} {delta!s:>14}")
+        book.console.print(
+            f"      {party:<16} {'payable' if number == 1 else 'delta'} {readable_money(delta):>14}"
+        )
 
 
 def _close(book: PortfolioBook, day: int) -> None:

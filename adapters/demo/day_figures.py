@@ -13,6 +13,7 @@ import numpy as np
 from adapters.demo.day_programme import BID
 from adapters.demo.day_story import power_at
 from adapters.demo.driven_book import DAY, END, QUARTER, QUARTERS, SITES, START, STORAGES, DrivenBook
+from adapters.documents.readable import readable_sum
 from adapters.integrity import proven_events
 from adapters.mapper import EnvelopeMapper
 from adapters.queries import meter_month
@@ -33,7 +34,7 @@ from dispatch.telemetry.gaps import GapWatch
 from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.settlement_interval import interval_energies, register_reads
 from ledger.interval import Interval
-from ledger.quantity import decimal_text, exact, round_half_away
+from ledger.quantity import Money, exact, round_half_away
 from ledger.readings import Register
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
@@ -239,7 +240,7 @@ def _response(book: DrivenBook, wh: Whole, result: Result) -> ResponseFigures:
         awarded=int(awarded_w.sum()) * QUARTER.seconds // 3600,
         ledger=int(given.sum()),
         settled=round_half_away(settled),
-        amount=f"{decimal_text(amount, 2)} {result.currency}",
+        amount=readable_sum(Money(amount, result.currency)),
     )
 
 

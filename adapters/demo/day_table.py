@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from adapters.demo.day_figures import DayFigures, Energy, total
 from adapters.demo.driven_book import DrivenBook
+from adapters.documents.readable import readable_sum
 from adapters.settling import Settled
 from ledger.quantity import decimal_text
 
@@ -24,7 +25,7 @@ def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
     recorded = "recorded" if settled.recorded else "unchanged"
     say(
         f"  {result.contract} {result.month} through {result.through}: run {settled.run}, {settled.kind},"
-        f" {recorded}, pool {result.pool} {result.currency}\n"
+        f" {recorded}, pool {readable_sum(result.pool)}\n"
         f"  response    {decimal_text(response.awarded, 3)} kWh awarded,"
         f" {decimal_text(response.settled, 3)} kWh given and paid: {response.amount}\n"
         f"  meters, ledger and settlement agree to the Wh;"

@@ -8,6 +8,7 @@ from typing import Final
 from adapters.demo.portfolio_book import PortfolioBook
 from adapters.demo.site_month import MONTH
 from adapters.documents.language import Language
+from adapters.documents.readable import readable_money
 from adapters.documents.statement_pdf import statement_pdfs
 from adapters.documents.statement_xlsx import statement_xlsx
 from adapters.documents.typesetting import Typesetters
@@ -34,7 +35,7 @@ def tell(book: PortfolioBook) -> None:
         stated = one.statement
         book.console.print(
             f"  {stated.contract:<22} {stated.party:<16} run {stated.run}  {len(stated.lines):>3} lines"
-            f"  payable {stated.payable!s:>14} {stated.currency}"
+            f"  payable {readable_money(stated.payable):>14} {stated.currency}"
         )
     began = time.monotonic()
     with Typesetters() as typesetters:

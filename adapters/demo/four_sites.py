@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from adapters import meters, portfolio_file, replay, statement_text
 from adapters.demo.clock import ScaledClock
+from adapters.documents.readable import readable_money, readable_sum
 from adapters.front_door import FrontDoor
 from adapters.importing import import_file
 from adapters.portfolio_file import Portfolio
@@ -127,13 +128,12 @@ def _settle(stack: Stack, door: FrontDoor, console: Console) -> None:
         result = one.result
         state = "recorded" if one.recorded else "unchanged"
         console.print(
-            f"  {result.contract:<18} run {one.run} {state:<10} pool {result.pool} {result.currency},"
+            f"  {result.contract:<18} run {one.run} {state:<10} pool {readable_sum(result.pool)},"
             f" {len(result.lines)} lines, event {one.sequence}"
         )
         for bill in result.bills:
-            console.print(
-                f"      {bill.site}: bill {bill.without_storage} without storage, {bill.with_storage} with it"
-            )
+            without, with_storage = readable_money(bill.without_storage), readable_money(bill.with_storage)
+            console.print(f"      {bill.site}: bill {without} without storage, {with_storage} with it")
 
 
 def _statements(stack: Stack) -> list[Statement]:

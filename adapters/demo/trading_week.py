@@ -30,6 +30,7 @@ from adapters.demo.week_money import yuan
 from adapters.demo.week_prices import record_published
 from adapters.demo.week_results import CORRECTED, clearing_of, correct, take_result
 from adapters.demo.week_table import show
+from adapters.documents.readable import readable_sum
 from adapters.settling import Settled, settle_month
 from adapters.verify import verify
 from ledger.interval import Month
@@ -127,7 +128,7 @@ def _settled(one: Settled) -> str:
     days = f" through {result.through}" if result.through is not None else ""
     return (
         f"{result.contract} {result.month}{days}: run {one.run}, {one.kind},"
-        f" {'recorded' if one.recorded else 'unchanged'}, pool {result.pool} {result.currency}"
+        f" {'recorded' if one.recorded else 'unchanged'}, pool {readable_sum(result.pool)}"
     )
 
 

@@ -24,6 +24,7 @@ from adapters.demo.trading_book import (
 )
 from adapters.demo.week_plan import best_schedule_w
 from adapters.desk.unit_results import unit_profit
+from adapters.documents.readable import readable_money
 from adapters.postgres.database import Connection
 from adapters.queries import statements
 from adapters.queries.unit_days import UnitDay, UnitDays
@@ -143,7 +144,7 @@ def of_each(wh: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
 
 def yuan(value: Fraction) -> str:
     """An exact amount rounded to the fen."""
-    return str(Money.round(value, CURRENCY))
+    return readable_money(Money.round(value, CURRENCY))
 
 
 def _agree(holds: bool, otherwise: str, place: str) -> None:  # noqa: FBT001

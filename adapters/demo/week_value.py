@@ -26,6 +26,7 @@ from adapters.demo.trading_book import (
     envelope,
     trading_unit,
 )
+from adapters.documents.readable import readable_money
 from dispatch.planning.storage_terms import StateStorage, StorageTerms
 from dispatch.value.report import ValueReport
 from ledger.effective import Period
@@ -109,7 +110,7 @@ def _again(book: TradingBook, found: list[dict[str, FromBook]]) -> None:
     for run, each in pools.items():
         whole = Money(sum(one.minor for one in each), each[0].currency)
         part = decimal_text(round_half_away(whole.exact * 100_000 / best), 1)
-        book.console.print(f"  {_SAID[run]:<36}{whole!s:>12} {whole.currency}{part:>8} %")
+        book.console.print(f"  {_SAID[run]:<36}{readable_money(whole):>12} {whole.currency}{part:>8} %")
 
 
 def _report(book: TradingBook, found: list[dict[str, FromBook]]) -> ValueReport:

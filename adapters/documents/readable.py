@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Final
 
 from ledger.clauses.flow import grouped
-from ledger.quantity import decimal_text, round_half_away
+from ledger.quantity import Money, decimal_text, round_half_away
 
 ABOUT: Final = "≈"
 """Before a number that was rounded for reading."""
@@ -24,6 +24,24 @@ _FRACTION: Final = re.compile(
     r"(?<![A-Za-z0-9_/.\-])(-?\d+)/(\d+)(?![A-Za-z0-9_/]|-\d|\.\d)(%| [A-Z]{3}(?![A-Z/]))?"
 )
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+|/\d+)?", re.ASCII)
+
+
+def readable_money(money: Money) -> str:
+    """An amount without its currency.
+
+    >>> readable_money(Money(-3197524, "CNY"))
+    '-31,975.24'
+    """
+    return grouped(str(money))
+
+
+def readable_sum(money: Money) -> str:
+    """An amount with its currency.
+
+    >>> readable_sum(Money(3197524, "CNY"))
+    '31,975.24 CNY'
+    """
+    return f"{readable_money(money)} {money.currency}"
 
 
 def readable_exact(text: str) -> str:

@@ -17,7 +17,7 @@ from ledger.settlement.line_delta import Key, LineDelta, key_of, line_deltas
 from ledger.settlement.run import INITIAL, PROVISIONAL, Run
 from ledger.settlement.statement import Statement, statements
 from ledger.statement.invoice import Billing
-from ledger.statement.life import Life
+from ledger.statement.life import Life, StatementKey
 from ledger.statement.payment_due import PaymentDue, payment_due
 
 
@@ -31,7 +31,7 @@ class Beside(NamedTuple):
 _Key = tuple[str, str, int]
 
 
-def deltas(
+def _deltas(
     connection: Connection, position: int, shown: Sequence[Statement]
 ) -> dict[Key, tuple[LineDelta, ...]]:
     """Each correction's deltas, by line; nothing is read where none of the statements is one.
@@ -57,13 +57,10 @@ def beside(connection: Connection, position: int, shown: Sequence[Statement]) ->
     Raises:
         Discontinuity: a run or a statement's life is not what was recorded.
     """
-    changes = deltas(connection, position, shown)
-    of_months = {month: lives.of_month(connection, position, month) for month in {one.month for one in shown}}
-    living = {
-        (life.key.contract, life.key.month, life.key.party, life.key.run): life
-        for found in of_months.values()
-        for life in found
-    }
+    changes = _deltas(connection, position, shown)
+    keys = [StatementKey(one.contract, one.month, one.party, one.run) for one in shown]
+    found = lives.of_statements(connection, position, keys)
+    living = {(key.contract, key.month, key.party, key.run): life for key, life in found.items()}
     paying = [one for one in shown if one.run_kind != PROVISIONAL]
     billed = _billed(connection, position, [one for one in paying if key_of(one) not in living])
     return {key_of(one): Beside(changes.get(key_of(one), ()), _due(one, billed, living)) for one in shown}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from adapters.integrity.folded_rows import check_lives, check_lives_there
@@ -35,6 +37,25 @@ def one(
     with own_rights(connection):
         check_lives(connection, position, {} if life is None else {key.aggregate: life}, [key.aggregate])
     return life
+
+
+def of_statements(
+    connection: Connection, position: int, keys: Collection[StatementKey]
+) -> dict[StatementKey, Life]:
+    """The lives of these statements; a statement that nobody reviewed yet has none.
+
+    The connection sees the whole book.
+
+    Raises:
+        Discontinuity: a row is not what was recorded, or is missing.
+    """
+    names = [key.aggregate for key in keys]
+    rows = connection.execute(
+        f"{_AS_OF} AND aggregate = ANY(%(names)s)", {"position": position, "names": names}
+    ).fetchall()
+    found = {name: _read(name, text) for name, text in rows}
+    check_lives(connection, position, found, names)
+    return {life.key: life for life in found.values()}
 
 
 def page(

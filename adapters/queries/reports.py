@@ -79,6 +79,7 @@ def portfolio(
     """
     found = _runs(connection, book, position, month, contract=contract)
     runs = [one.run for one in found]
+    _check_currency(run.result.currency for run in runs)
     report = portfolio_report(runs, contract or book, month)
     lines = [line for run in runs if run.result.month == month for line in run.result.lines]
     names = sorted({line.site for line in lines if line.site is not None})
@@ -108,6 +109,7 @@ def partner(
         Refused: `one_party`, `not_settled`, `run_twice`, `currency`, `unknown_emission`.
     """
     upto = [one for one in statements if one.month <= str(month)]
+    _check_currency(one.currency for one in upto)
     contracts = registered.load(connection, "contract", Contract, position).versions
     bases = {name: versions[-1].document.split_basis for name, versions in contracts.items()}
     report = partner_report(upto, month, split_bases=bases)
@@ -131,6 +133,16 @@ def partner(
     sequences = [one.sequence for one in upto if one.month == str(month)]
     name = names_of(connection, position).get(report.subject, "")
     return _document(connection, position, report, sequences, name)
+
+
+def _check_currency(told: Iterable[str]) -> None:
+    found = sorted(set(told))
+    if len(found) > 1:
+        raise Refused(
+            "currency",
+            f"contracts in {' and '.join(found)}, which do not add: name one contract for a report of it",
+            place="contract",
+        )
 
 
 def _entitled(statements: Iterable[Statement]) -> list[Earned]:

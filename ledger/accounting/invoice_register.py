@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.statement.invoice import Direction, Invoice
 from ledger.statement.life import Life, StatementKey
@@ -126,13 +127,14 @@ def _of_statement(life: Life) -> Iterator[Difference]:
         left = life.to_invoice(direction)
         invoiced = life.billing.invoiced(direction, life.invoices)
         if left.minor:
-            text = f"{left} are still to be invoiced by {who[direction]}"
+            text = f"{grouped(str(left))} are still to be invoiced by {who[direction]}"
             yield _difference(life, "invoice", direction, invoiced + left, invoiced, text)
             continue
         own = [one.tax for one in life.invoices if one.direction == direction]
         tax = sum(own, Money.zero(invoiced.currency))
         if own and billed.tax is not None and invoiced == billed.amount and tax != billed.tax:
-            text = f"the invoices' tax is {tax}, that of the statement's lines is {billed.tax}"
+            own_tax, lines_tax = grouped(str(tax)), grouped(str(billed.tax))
+            text = f"the invoices' tax is {own_tax}, that of the statement's lines is {lines_tax}"
             yield _difference(life, "tax", direction, billed.tax, tax, text)
     if life.open_amount.minor:
         receives = life.open_amount.minor > 0
@@ -140,12 +142,13 @@ def _of_statement(life: Life) -> Iterator[Difference]:
         expected = life.due - life.frozen + life.paid_disputed
         yield _difference(life, "payment", None, expected, life.settled, text)
     if (held := life.paid_disputed).minor:
-        text = f"{held} is paid and disputed: it stays with the dispute until that ends, and is no credit"
+        until = "it stays with the dispute until that ends, and is no credit"
+        text = f"{grouped(str(held))} is paid and disputed: {until}"
         yield _difference(life, "payment", None, life.settled - held, life.settled, text)
 
 
-def _size(life: Life) -> Money:
-    return Money(abs(life.open_amount.minor), life.amount.currency)
+def _size(life: Life) -> str:
+    return grouped(str(Money(abs(life.open_amount.minor), life.amount.currency)))
 
 
 def _difference(

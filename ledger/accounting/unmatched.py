@@ -15,6 +15,7 @@ import msgspec
 
 from ledger.accounting.account import Account, Role
 from ledger.accounting.journal import EntryKind, JournalEntry
+from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 
 _MATCHED_ON: Final[dict[EntryKind, Role]] = {
@@ -41,7 +42,8 @@ class Unmatched(msgspec.Struct, frozen=True):
         """In one line, for a person."""
         what = {"market_receipt": "market receipt", "supplier_payment": "supplier payment"}
         name = f"{what.get(self.kind, 'handover')} {self.document} of {self.on} for {self.item}"
-        return f"{name}: {self.open} of {self.amount} {self.amount.currency} match nothing"
+        of = f"{grouped(str(self.open))} of {grouped(str(self.amount))} {self.amount.currency}"
+        return f"{name}: {of} match nothing"
 
     def concerns(self, party: str | None) -> bool:
         """Whether it is about the party; about none (None) everything is."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from ledger.clauses.carry import TakeToDate
+from ledger.clauses.carry import Carry, TakeToDate
 from ledger.clauses.facts import Cause
 from ledger.clauses.fee import check_fee_parties, fee_parties, fee_parts
 from ledger.clauses.flow import (
@@ -28,6 +28,7 @@ from ledger.clauses.flow import (
     one_of,
 )
 from ledger.clauses.share import Amount, Portion, amount, portion
+from ledger.clauses.telling import Before, Product, Retold, Told, times
 from ledger.interval import Month
 from ledger.refusal import Refused
 
@@ -73,6 +74,22 @@ class MinimumTake(
         minimum = self.monthly_wh * months
         short = max(minimum - taken_wh, Fraction(0))
         return short - min(max(taken_wh - minimum, Fraction(0)), make_up_wh)
+
+    @cached_property
+    def price_per_wh(self) -> Fraction:
+        return amount(self.price, "price") / 1000
+
+    def left_wh(self, carry: TakeToDate) -> Fraction:
+        """`unpaid_wh` of the period up to a month."""
+        return self.unpaid_wh(Fraction(carry.months), carry.taken_wh, Fraction(carry.make_up_wh))
+
+    def opens_wh(self, carry: Carry) -> Fraction:
+        """What the month after `carry`'s may make up."""
+        to_date = _to_date(carry)
+        make_up = Fraction(to_date.make_up_wh)
+        if not self.begins(to_date.month.next()):
+            return make_up
+        return make_up + self.left_wh(to_date) if self.make_up else Fraction(0)
 
     def begins(self, month: Month) -> bool:
         """Whether a period begins in `month`."""
@@ -180,24 +197,86 @@ class DischargedPrice(Terms, frozen=True, kw_only=True, omit_defaults=True, tag=
         self, flow: Flow, discharged_wh: int, minimum: MinimumTake
     ) -> tuple[int, tuple[Part, ...], TakeToDate]:
         months, taken_wh, make_up = self._before(flow, minimum)
-        price = amount(minimum.price, "price") / 1000
-        paid = flow.minor(price * minimum.unpaid_wh(months, taken_wh, make_up))
-        months += flow.months(minimum.proration, minimum.carve_outs)
-        taken_wh += discharged_wh
-        unpaid_wh = minimum.unpaid_wh(months, taken_wh, make_up)
-        exact = price * unpaid_wh - Fraction(paid, flow.unit)
+        carry = TakeToDate(
+            flow.month,
+            exact_text(months + flow.months(minimum.proration, minimum.carve_outs)),
+            taken_wh + discharged_wh,
+            exact_text(make_up),
+        )
+        return *self._take_parts(flow, minimum, carry), carry
+
+    def _take_parts(
+        self, flow: Flow, minimum: MinimumTake, carry: TakeToDate
+    ) -> tuple[int, tuple[Part, ...]]:
+        """What the take to date makes due, less what it made due before this month."""
+        paid = flow.minor(minimum.price_per_wh * minimum.unpaid_wh(*self._before(flow, minimum)))
+        months, make_up = Fraction(carry.months), Fraction(carry.make_up_wh)
+        unpaid_wh = minimum.unpaid_wh(months, carry.taken_wh, make_up)
+        exact = minimum.price_per_wh * unpaid_wh - Fraction(paid, flow.unit)
         least = grouped(exact_text(minimum.monthly_wh * months / 1000))
         basis = (
-            f"minimum take {least} kWh, taken {grouped(exact_text(Fraction(taken_wh, 1000)))} kWh,"
+            f"minimum take {least} kWh, taken {grouped(exact_text(Fraction(carry.taken_wh, 1000)))} kWh,"
             f" to make up {grouped(exact_text(make_up / 1000))} kWh:"
             f" {minimum.price} {flow.currency}/kWh x {grouped(exact_text(unpaid_wh / 1000))} kWh"
             f" - before {flow.money(paid)}"
         )
-        amount_due = flow.minor(price * unpaid_wh) - paid
-        carry = TakeToDate(flow.month, exact_text(months), taken_wh, exact_text(make_up))
+        amount_due = flow.minor(minimum.price_per_wh * unpaid_wh) - paid
         if not amount_due and not exact:
-            return 0, (), carry
-        return *fee_parts(self.payer, self.payee, exact, amount_due, basis), carry
+            return 0, ()
+        return fee_parts(self.payer, self.payee, exact, amount_due, basis)
+
+    def retell(self, flow: Flow, carry: Carry) -> tuple[Retold, ...]:
+        """The minimum take by what it counted: the minimum and what was taken, or what was made up, at its
+        price, less what was due before. Without a minimum, or where months are missing before, nothing."""
+        minimum = self.minimum
+        if minimum is None or not isinstance(carry, TakeToDate):
+            return ()
+        before = flow.carried
+        make_up = Fraction(carry.make_up_wh)
+        opened = minimum.opens_wh(before) if isinstance(before, TakeToDate) else Fraction(0)
+        if opened != make_up:
+            return ()
+        told = self._told(flow, minimum, carry)
+        return tuple(
+            Retold(part, told if part.party == self.payee else times(Fraction(-1), told))
+            for part in self._take_parts(flow, minimum, carry)[1]
+        )
+
+    def _told(self, flow: Flow, minimum: MinimumTake, carry: TakeToDate) -> Told:
+        """As the payee has it."""
+        months, taken_before, make_up = self._before(flow, minimum)
+        paid = flow.minor(minimum.price_per_wh * minimum.unpaid_wh(months, taken_before, make_up))
+        months, price, since = Fraction(carry.months), minimum.price_per_wh, minimum.reset_month
+        least = minimum.monthly_wh * months
+        told: Told = ()
+        if carry.taken_wh - least > make_up:
+            if make_up:
+                made_up = Before("made up of", price * make_up, lambda one: price * minimum.opens_wh(one))
+                told = ((Fraction(-1), made_up),)
+        else:
+            taken = Fraction(carry.taken_wh - taken_before, 1000)
+            told = (
+                (Fraction(1), Product(_label(minimum, months), least / 1000, "kWh", price * 1000)),
+                (Fraction(-1), Product(f"taken in {flow.month}", taken, "kWh", price * 1000, metered=True)),
+            )
+            if taken_before:
+                earlier = Before(
+                    "taken, at its price, in",
+                    price * taken_before,
+                    lambda one: price * _to_date(one).taken_wh,
+                    since,
+                )
+                told += ((Fraction(-1), earlier),)
+        if paid:
+            due = Before(
+                "due for", Fraction(paid, flow.unit), lambda one: self._due_by(flow, minimum, one), since
+            )
+            told += ((Fraction(-1), due),)
+        return told
+
+    def _due_by(self, flow: Flow, minimum: MinimumTake, carry: Carry) -> Fraction:
+        """What was due for the period up to an earlier month, by the terms of now."""
+        return Fraction(flow.minor(minimum.price_per_wh * minimum.left_wh(_to_date(carry))), flow.unit)
 
     def _before(self, flow: Flow, minimum: MinimumTake) -> tuple[Fraction, int, Fraction]:
         """The months, the Wh taken and the Wh to make up, of the period before this month."""
@@ -209,4 +288,13 @@ class DischargedPrice(Terms, frozen=True, kw_only=True, omit_defaults=True, tag=
             return months, before.taken_wh, make_up
         if not minimum.make_up:
             return Fraction(0), 0, Fraction(0)
-        return Fraction(0), 0, make_up + minimum.unpaid_wh(months, before.taken_wh, make_up)
+        return Fraction(0), 0, make_up + minimum.left_wh(before)
+
+
+def _to_date(carry: Carry) -> TakeToDate:
+    assert isinstance(carry, TakeToDate), "its account is a minimum take's"
+    return carry
+
+
+def _label(minimum: MinimumTake, months: Fraction) -> str:
+    return f"minimum take, {months} of 12 months" if minimum.period == "year" else "minimum take of the month"

@@ -21,12 +21,13 @@ class Reached(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A sum that the contract or a recorded fact states: `quantity` x `price`."""
+    """A sum that the contract or a recorded fact states, or what was metered: `quantity` x `price`."""
 
     label: str
     quantity: Fraction
     unit: str
     price: Fraction
+    metered: bool = False
 
 
 class Moved(NamedTuple):
@@ -61,6 +62,20 @@ class Tells(Protocol):
     """A clause that says what its parts are made of, in the order in which `apply` gives them."""
 
     def tell(self, flow: Flow) -> tuple[Told, ...]: ...
+
+
+class Retold(NamedTuple):
+    """A part as a clause makes it again, and what it is made of."""
+
+    part: Part
+    told: Told
+
+
+@runtime_checkable
+class Retells(Protocol):
+    """A clause whose last parts follow from what it handed on to the next month; the ones before do not."""
+
+    def retell(self, flow: Flow, carry: Carry) -> tuple[Retold, ...]: ...
 
 
 def carried(carry: Carry) -> Fraction:

@@ -139,8 +139,8 @@ class AmountForms:
                     value, each = term.quantity * term.price, exact_text(term.price)
                     quantity = exact_text(term.quantity)
                     leaf = Leaf(
-                        kind="clause", reference=name, label=term.label, quantity=quantity, unit=term.unit,
-                        price=each, exact=exact_text(value),
+                        kind="event" if term.metered else "clause", reference=name, label=term.label,
+                        quantity=quantity, unit=term.unit, price=each, exact=exact_text(value),
                     )  # fmt: skip
                     form.count(Constant(name, line.number, term.label, value, (leaf,)), ratio)
                 case Moved():

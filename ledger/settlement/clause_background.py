@@ -15,7 +15,7 @@ import msgspec
 from ledger.clauses.carry import Carry
 from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.clauses.flow import Flow, Part
-from ledger.clauses.telling import Before, Given, Moved, Product, Reached, Tells, Told
+from ledger.clauses.telling import Before, Given, Moved, Product, Reached, Retells, Tells, Told
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.settlement.line import Line
@@ -89,6 +89,9 @@ def told_lines(result: Result, background: Background) -> dict[int, ToldLine]:
                 kept[name] = outcome.carry
             for line, told in zip(lines, _told(clause, flow, outcome.parts, lines), strict=False):
                 found[line.number] = ToldLine(told, tuple(one.number for one in lines), name)
+        elif isinstance(clause, Retells) and (carry := result.carry.accounts.get(name)) is not None:
+            for line, told in _retold(clause, flow, carry, lines):
+                found[line.number] = ToldLine(told, tuple(one.number for one in lines), name)
         remaining -= sum(line.amount.minor for line in lines)
     return found
 
@@ -145,6 +148,17 @@ def _told(clause: Tells, flow: Flow, parts: Sequence[Part], lines: Sequence[Line
     reached = Fraction(flow.remaining, flow.unit)
     assert [value(one, reached, amounts) for one in told] == [part.exact for part in parts], clause
     return told
+
+
+def _retold(clause: Retells, flow: Flow, carry: Carry, lines: Sequence[Line]) -> Sequence[tuple[Line, Told]]:
+    """The clause's last lines with what they are made of; none where it does not make them again."""
+    retold = clause.retell(flow, carry)
+    last = lines[len(lines) - len(retold) :]
+    made = [_as_recorded(one.part) for one in retold]
+    if made != [(one.party, Fraction(one.exact), one.amount.minor) for one in last]:
+        return ()
+    assert all(value(one.told, Fraction(0), ()) == one.part.exact for one in retold), clause
+    return [(line, one.told) for line, one in zip(last, retold, strict=True)]
 
 
 def _as_recorded(part: Part) -> tuple[str, Fraction, int]:

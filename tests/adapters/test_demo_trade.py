@@ -128,12 +128,12 @@ def test_the_week_s_money_is_what_a_second_count_says(told: Told) -> None:
 def test_the_week_to_the_fen(told: Told) -> None:
     assert [week_money.yuan(one.settled) for one in told.week.days] == [
         "656.29",
-        "2075.32",
-        "1952.43",
+        "2,075.32",
+        "1,952.43",
         "-294.81",
-        "1329.18",
+        "1,329.18",
         "147.73",
-        "3155.08",
+        "3,155.08",
     ]
     assert [str(result.pool) for result in told.week.results] == ["5866.15", "3155.06"]
     assert [result.through for result in told.week.results] == [None, date(2026, 2, 1)]

@@ -103,13 +103,14 @@ def day_of_quarter_hours(steps):
     return day
 
 
-def quarter_hours(given, month):
-    """Every quarter-hour of one local month (Asia/Shanghai has no clock change)."""
+def quarter_hours(given, month, revised=()):
+    """Every quarter-hour of one local month (Asia/Shanghai has no clock change); `revised` days take the
+    place of those first told."""
     steps = {}
     for row in rows_of(given / "profile.csv"):
         steps.setdefault(row["day_type"], []).append(row)
     days = {day_type: day_of_quarter_hours(rows) for day_type, rows in steps.items()}
-    dates = {row["date"]: row["day_type"] for row in rows_of(given / "days.csv")}
+    dates = {row["date"]: row["day_type"] for row in [*rows_of(given / "days.csv"), *revised]}
     year, number = map(int, month.split("-"))
     day, result = dt.date(year, number, 1), []
     while day.month == number:
@@ -474,6 +475,59 @@ def cash(contract, result, fen_by_stream):
     return rows
 
 
+# ------------------------------------------------------------------ invoices, and what is settled again
+
+
+def invoiced(contract, party, entitled, held):
+    """Who invoices whom for a party's month, as (supplier, gross fen): none, or one of the two sides.
+
+    The party keeps its saving up to what it is entitled to. The book's owner invoices what is handed on, the
+    party what it is entitled to beyond its saving (2.3, 3.8).
+    """
+    both = held > 0 and entitled > 0
+    kept = min(held, entitled) if both else 0
+    if held < 0 or entitled < 0:
+        raise ValueError("a loss is not worked out here")
+    sides = [(contract["book_owner"], held - kept), (party, entitled - kept)]
+    return [(supplier, gross) for supplier, gross in sides if gross]
+
+
+def vat_rows(run, month, contract, rows):
+    """net = round(gross / (1 + r)), tax = gross - net: once for each supplier, customer and rate (3.8)."""
+    owner = contract["book_owner"]
+    for party, entitled, held, _ in rows:
+        if party == owner:
+            continue
+        for supplier, gross in invoiced(contract, party, entitled, held):
+            percent = Fraction(contract["vat_percent." + supplier])
+            net = to_fen(Fraction(gross, 100) / (1 + percent / 100))
+            customer = party if supplier == owner else owner
+            shown = [money(fen) for fen in (net, gross - net, gross)]
+            yield [run, month, supplier, customer, exact(percent), *shown]
+
+
+def corrected(scenario, tables):
+    """What the months come to with the revised days: the origin month and every later one (2.3)."""
+    given = scenario / "given"
+    site, contract = key_values(given / "site.csv"), key_values(given / "contract.csv")
+    revised, prices, memory = rows_of(given / "revised_days.csv"), price_list(site), {}
+    before = {(row[0], row[1]): row[4] for row in tables["split.csv"][1:]}
+    tables["corrected.csv"] = [["month", "party", "entitlement", "already_held", "payable", "delta"]]
+    for month in site["months"].split():
+        quarters = quarter_hours(given, month, revised)
+        calendar = period_calendar(site, month)
+        bills = {case: grid_bill(case, quarters, site, prices, calendar) for case in CASES}
+        _, fen, _ = stream_amounts(quarters, site, prices, calendar, bills)
+        pool = sum(fen[stream] for stream in contract["pool_streams"].split())
+        rows = cash(contract, MODELS[contract["model"]](contract, pool, quarters, memory), fen)
+        for party, entitled, held, due in rows:
+            delta = due - to_fen(Fraction(before[month, party]))
+            amounts = [money(one) for one in (entitled, held, due, delta)]
+            tables["corrected.csv"].append([month, party, *amounts])
+        if "book_owner" in contract:
+            tables["vat.csv"] += vat_rows("corrected", month, contract, rows)
+
+
 # ------------------------------------------------------------------ one scenario, and writing then/
 
 
@@ -501,6 +555,8 @@ def settle(scenario):
         "workings.csv": [["month", "step", "amount"]],
         "warnings.csv": [["month", "warning"]],
     }
+    if "book_owner" in contract:
+        tables["vat.csv"] = [["run", "month", "supplier", "customer", "percent", "net", "tax", "gross"]]
     for month in site["months"].split():
         quarters = quarter_hours(given, month)
         calendar = period_calendar(site, month)
@@ -514,8 +570,11 @@ def settle(scenario):
             shown = exact(exacts[stream]) if stream in exacts else ""
             tables["streams.csv"].append([month, stream, shown, money(fen[stream])])
         tables["streams.csv"].append([month, "total", "", money(saving)])
-        for party, entitled, held, due in cash(contract, result, fen):
+        rows = cash(contract, result, fen)
+        for party, entitled, held, due in rows:
             tables["split.csv"].append([month, party, money(entitled), money(held), money(due)])
+        if "book_owner" in contract:
+            tables["vat.csv"] += vat_rows("original", month, contract, rows)
         for party, clause, amount in sorted(result.parts):
             tables["parts.csv"].append([month, party, clause, money(amount)])
         for step, amount in [("pool", pool), *result.workings]:
@@ -523,6 +582,8 @@ def settle(scenario):
         tables["warnings.csv"] += [[month, text] for text in result.warnings]
     if len(tables["warnings.csv"]) == 1:
         del tables["warnings.csv"]
+    if (given / "revised_days.csv").exists():
+        corrected(scenario, tables)
     return tables
 
 

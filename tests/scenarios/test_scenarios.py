@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ledger.accounting.billing import billing
+from ledger.accounting.run_effect import Settled
+from ledger.accounting.vat import Taxpayer, VatRate
 from ledger.contract import Contract, ContractParty, Visibility
 from ledger.demand import ActualDemand, CapacityCharge, ContractDemand, DemandTerms
 from ledger.grid_account import Account, PowerFactorTerms
@@ -27,12 +30,15 @@ from ledger.presets import (
 from ledger.quantity import Price
 from ledger.settlement.inputs import Inputs, SiteInputs
 from ledger.settlement.line import Source
+from ledger.settlement.line_vat import vat_sums
 from ledger.settlement.result import Result
+from ledger.settlement.run import Run
 from ledger.settlement.settle import check_line, settle
 from ledger.site import Site
 from ledger.storage_saving import Saving
 from ledger.tariff import Tariff
 from ledger.tariff_file import parse_tariff
+from ledger.vat_terms import VatTerms
 from tests.ledger.single_saving import storage_saving
 
 HERE = Path(__file__).parent
@@ -58,6 +64,8 @@ CLAUSES = {
     "loss": "loss_split",
 }
 SCENARIOS = sorted(folder.parent.name for folder in HERE.glob("*/given"))
+REVISED = sorted(file.parents[1].name for file in HERE.glob("*/then/corrected.csv"))
+TAXED = sorted(file.parents[1].name for file in HERE.glob("*/then/vat.csv"))
 Profile = npt.NDArray[np.int64]
 
 
@@ -149,6 +157,27 @@ def contract_of(terms: dict[str, str]) -> Contract:
         cash_holder={s: terms[f"cash_holder.{s}"] for s in streams},  # type: ignore[misc]
         clauses=preset_clauses(terms_of(terms)),
         capital_cost=terms.get("capex") if terms.get("capex") != "none" else None,
+        vat=vat_of(terms),
+    )
+
+
+def vat_of(terms: dict[str, str]) -> VatTerms | None:
+    """Each party's own rate for all that it invoices."""
+    percents = {k.partition(".")[2]: v for k, v in terms.items() if k.startswith("vat_percent.")}
+    if not percents:
+        return None
+    assert sorted(percents.values()) == ["13", "6"], "the two taxpayers that there are have a rate each"
+    kinds: dict[str, Taxpayer] = {"13": "general", "6": "small_scale"}
+    since = date(2019, 4, 1)
+    rates = tuple(
+        VatRate(category="all", taxpayer=kind, rate=f"{one}%", effective_from=since, source="scenario")
+        for one, kind in kinds.items()
+    )
+    items = (*terms["pool_streams"].split(), "guarantee")
+    return VatTerms(
+        taxpayers={party: kinds[one] for party, one in percents.items()},
+        categories=dict.fromkeys(items, "all"),
+        rates=rates,
     )
 
 
@@ -196,9 +225,10 @@ def terms_of(t: dict[str, str]) -> EnergyStorageAsAServiceTerms | CoInvestmentTe
     )
 
 
-def profiles_of(given: Path, month: Month) -> dict[str, Profile]:
-    """Each quarter-hour of the month, expanded from the typed days."""
-    days = {row["date"]: row["day_type"] for row in table(given / "days.csv")}
+def profiles_of(given: Path, month: Month, *, revised: bool = False) -> dict[str, Profile]:
+    """Each quarter-hour of the month, expanded from the typed days, as first told or as `revised`."""
+    rows = table(given / "days.csv") + (table(given / "revised_days.csv") if revised else [])
+    days = {row["date"]: row["day_type"] for row in rows}
     columns = ("load_wh", "charge_wh", "discharge_wh", "reactive_lag_varh", "reactive_lead_varh")
     typed: dict[str, dict[str, list[int]]] = defaultdict(lambda: {column: [0] * 96 for column in columns})
     for row in table(given / "profile.csv"):
@@ -217,20 +247,22 @@ def _quarter(clock: str) -> int:
     return int(hour) * 4 + int(minute) // 15
 
 
-def settled(given: Path) -> list[tuple[Month, Saving, Result]]:
+def settled(given: Path, *, revised: bool = False) -> list[tuple[Month, Saving, Result]]:
     """The scenario's months in order, each with what the storage saved and how it was split."""
-    site, contract = pairs(given / "site.csv"), contract_of(pairs(given / "contract.csv"))
+    terms = pairs(given / "contract.csv")
+    site, contract = pairs(given / "site.csv"), contract_of(terms)
     tariff, account = tariff_of(site), account_of(site)
     found: list[tuple[Month, Saving, Result]] = []
     prior = None
     for month in map(Month.parse, site["months"].split()):
-        p = profiles_of(given, month)
+        p = profiles_of(given, month, revised=revised)
         reactive = Reactive(int(p["reactive_lag_varh"].sum()), int(p["reactive_lead_varh"].sum()))
         measured = p["load_wh"], p["charge_wh"], p["discharge_wh"]
         saving = storage_saving(account, tariff, month, *measured, interval_s=900, reactive=reactive)
         place = Site("S", "S", "Asia/Shanghai", 1, 1, tariff.id, account)
         inputs = SiteInputs(place, tariff, 900, *measured, reactive, ())
-        result = settle(Inputs(contract, month, 1, (inputs,), prior, Source("contract.C", ((1, 1),))))
+        source, owner = Source("contract.C", ((1, 1),)), terms.get("book_owner", "")
+        result = settle(Inputs(contract, month, 1, (inputs,), prior, source, owner=owner))
         found.append((month, saving, result))
         prior = result.carry
     return found
@@ -282,6 +314,60 @@ def test_everybody_gets_what_was_worked_out(name: str) -> None:
             if row["month"] == str(month) and result.model != "agency_operation":
                 worked[row["party"], CLAUSES[row["clause"]]] += Fraction(row["amount"])
         assert {k: v for k, v in parts.items() if v} == {k: v for k, v in worked.items() if v}
+
+
+@pytest.mark.parametrize("name", REVISED)
+def test_a_correction_is_of_every_month_that_it_changes(name: str) -> None:
+    """The origin month and the later ones, in order; the deltas of the parties add up to nothing."""
+    given, rows = HERE / name / "given", table(HERE / name / "then/corrected.csv")
+    first = settled(given)
+    for (month, _, before), (_, _, after) in zip(first, settled(given, revised=True), strict=True):
+        ours = {
+            party: tuple(
+                map(str, (after.entitlement[party], after.held[party], due, due - before.payable[party]))
+            )
+            for party, due in after.payable.items()
+        }
+        columns = ("entitlement", "already_held", "payable", "delta")
+        of_month = [row for row in rows if row["month"] == str(month)]
+        assert ours == {row["party"]: tuple(row[one] for one in columns) for row in of_month}
+        assert sum(Fraction(row["delta"]) for row in of_month) == 0
+
+
+@pytest.mark.parametrize("name", TAXED)
+def test_the_invoices_of_each_run_and_their_tax_are_those_worked_out(name: str) -> None:
+    """And what is invoiced for the correction is the new run's less the old one's."""
+    given, rows = HERE / name / "given", table(HERE / name / "then/vat.csv")
+    terms = pairs(given / "contract.csv")
+    contract, owner = contract_of(terms), terms["book_owner"]
+    party = next(one for one in terms["parties"].split() if one != owner)
+    names = ("net", "tax", "gross")
+    chains = {"original": settled(given), "corrected": settled(given, revised=True)}
+    for run, months in chains.items():
+        for month, _, result in months:
+            lines = [line.vat for line in result.lines if line.party == party and line.vat is not None]
+            ours = {
+                one.supplier: tuple(abs(getattr(one, amount).exact) for amount in names)
+                for one in vat_sums(lines)
+            }
+            assert ours == {
+                row["supplier"]: tuple(Fraction(row[amount]) for amount in names)
+                for row in rows
+                if (row["run"], row["month"]) == (run, str(month))
+            }
+    for (month, _, old), (_, _, new) in zip(*chains.values(), strict=True):
+        runs = [Run(number, "run", each, each.digest(), {}) for number, each in enumerate((old, new), 1)]
+        before, after = (Settled(contract, one) for one in runs)
+        billed = billing(owner, party, after, before)
+        for supplier, side in ((owner, billed.issued), (party, billed.received)):
+            signed = {"original": -1, "corrected": 1}
+            worked = [
+                signed[row["run"]] * Fraction(row["tax"])
+                for row in rows
+                if (row["month"], row["supplier"]) == (str(month), supplier)
+            ]
+            assert side.tax is not None
+            assert side.tax.exact == sum(worked), (month, supplier)
 
 
 def test_the_worked_out_figures_are_those_of_the_oracle() -> None:

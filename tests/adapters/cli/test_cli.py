@@ -67,7 +67,7 @@ def test_explain_goes_down_to_the_events(demo: Path) -> None:
 def test_explain_shows_the_exact_leaves_of_a_total(demo: Path) -> None:
     total = ("--amount", "payable", "--party", "operator")
     out = wattledger(demo, "explain", "eaas-s1", "2026-08", *total).stdout
-    assert re.search(r"leaves +\d+, which sum exactly to -?\d+\.\d\d CNY", out)
+    assert re.search(r"leaves +\d+, which sum exactly to -?[\d,]+\.\d\d CNY", out)
     assert re.search(r"clause \[line \d+\] .*kWh", out), "a fee is its own leaf"
     neither = wattledger(demo, "explain", "eaas-s1", "2026-08")
     assert (neither.returncode, "name a line, or an amount" in neither.stderr) == (2, True)

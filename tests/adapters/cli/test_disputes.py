@@ -76,7 +76,7 @@ def raised_and_listed(run: Terminal, bench: Bench) -> None:
     assert re.fullmatch(
         rf"dispute q1: line {number}, .* CNY of statement\.{CONTRACT.id}_{MONTH}_{HOST}_1 frozen,"
         r" to be answered until 2026-09-\d\d, event \d+\n"
-        r"    the line counts -?[\d.]+ in the -?[\d.]+ CNY payable: .* frozen.*\n",
+        r"    the line counts -?[\d,.]+ in the -?[\d,.]+ CNY payable: .* frozen.*\n",
         told,
     )
     (dispute,) = life(bench, HOST).disputes
@@ -166,7 +166,7 @@ def test_after_a_correction_the_run_is_meant_on_which_the_line_is_open(run: Term
         in run("dispute", "list", MONTH)
     )
     (row,) = [one for one in run("account", OWNERS).splitlines() if one.strip().startswith("disputed")]
-    assert row.split()[-1] == str(frozen)
+    assert row.split()[-1] == grouped(str(frozen))
     (how,) = [one for one in run("account", OWNERS).splitlines() if "dispute q1 of" in one]
     assert how.endswith(f"{CONTRACT.id} {MONTH} run 1: {held_back(raised, raised.disputes[0])}")
     assert "all of it is frozen" in how

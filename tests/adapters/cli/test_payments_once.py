@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from adapters.documents.readable import readable_money, readable_sum
 from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -59,14 +60,16 @@ def account(run: Terminal, *more: str) -> list[str]:
 
 def amount_in(lines: list[str], start: str) -> list[str]:
     (line,) = [line for line in lines if line.strip().startswith(start)]
-    return [word for word in line.split() if word.lstrip("-").replace(".", "").isdigit()]
+    return [word for word in line.replace(",", "").split() if word.lstrip("-").replace(".", "").isdigit()]
 
 
 def test_what_is_due_first_is_paid_first_and_the_rest_goes_on(run: Terminal) -> None:
     """One payment pays the first run, then the correction; what no statement asks for is paid in advance."""
     owed = Money.parse(amount_in(account(run), "closing")[0], "CNY")
     told = pay(run, "b1", str(-(owed + Money(500, "CNY"))), "--on", "2026-09-01").splitlines()
-    assert told[0].startswith(f"payment b1: {-(owed + Money(500, 'CNY'))} CNY over 2 statements, event ")
+    assert told[0].startswith(
+        f"payment b1: {readable_sum(-(owed + Money(500, 'CNY')))} over 2 statements, event "
+    )
     assert [line.split()[:4] for line in told[1:]] == [
         [CONTRACT.id, MONTH, "run", one] for one in ("1:", "2:")
     ]
@@ -145,7 +148,7 @@ def test_a_named_run_says_what_is_paid_in_advance_too(run: Terminal) -> None:
     """Of 5.00 more than run 1 asks for, 5.00 are in advance, and so is all that follows."""
     owed = Money.parse(pay(run, "b0", "-1.00", "--run", "1") and run_open(run), "CNY")
     told = pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1")
-    assert told.endswith(f"run 1: {owed - Money(500, 'CNY')}, 5.00 of it in advance\n")
+    assert told.endswith(f"run 1: {readable_money(owed - Money(500, 'CNY'))}, 5.00 of it in advance\n")
     assert pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1") == told, "given again it says the same"
     assert pay(run, "b2", "-7.00", "--run", "1").endswith("run 1: -7.00, 7.00 of it in advance\n")
     assert "in advance" not in pay(run, "b3", "12.00", "--run", "1"), "paid back"

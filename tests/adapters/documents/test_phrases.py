@@ -187,6 +187,9 @@ SAMPLES: Final[dict[str, str]] = {
     "losses not recovered yet": "losses not recovered yet 2026-01",
     "due for": "due for 2026-01",
     "pool of": "pool of 2026-01",
+    "made up of": "made up of 2026-01",
+    "taken in {}": "taken in 2026-01",
+    "taken, at its price, in": "taken, at its price, in 2026-01",
     "divided in the year before": "divided in the year before 2026-01",
     "{}capital paid in by this party": "not stated: capital paid in by this party",
     "net_per_year = {} x {} / {} settled months, the party's entitlement": (

@@ -164,16 +164,16 @@ def test_how_the_frozen_amount_follows_from_the_line_is_told() -> None:
     found = disputed(agency(), 1)
     (one,) = found.disputes
     assert held_back(found, one) == (
-        "the line counts -9614.70 in the -2140.18 CNY payable: at most what is payable and not held already"
-        " is frozen, -2140.18, with its tax -2268.59"
+        "the line counts -9,614.70 in the -2,140.18 CNY payable: at most what is payable and not held already"
+        " is frozen, -2,140.18, with its tax -2,268.59"
     )
     (other,) = disputed(agency(), 2).disputes
     assert held_back(disputed(agency(), 2), other) == (
-        "the line counts 7474.52 in the -2140.18 CNY payable: it lessens that, and nothing more is frozen"
+        "the line counts 7,474.52 in the -2,140.18 CNY payable: it lessens that, and nothing more is frozen"
     )
     of_fee = disputed(two_fees(), 1)
     assert held_back(of_fee, of_fee.disputes[0]) == (
-        "the line counts -1000.00 in the -5000.00 CNY payable: all of it is frozen, with its tax -1060.00"
+        "the line counts -1,000.00 in the -5,000.00 CNY payable: all of it is frozen, with its tax -1,060.00"
     )
     whole = disputed(two_fees(), 1, 2)
     also = msgspec.structs.replace(whole.disputes[0], id="d2", lines=(1,), amount=cny("-1000"))
