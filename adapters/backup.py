@@ -85,7 +85,7 @@ def _check_newest(connection: Connection, signed: Sequence[Checkpoint]) -> None:
 def _compared(log: Log, connection: Connection, last: int, signed: Sequence[Checkpoint]) -> Iterator[bytes]:
     """The stream's payloads up to `last`; at their end, whether both copies, the tree, each aggregate's chain
     and the checkpoint agree, as `verify` judges them."""
-    judge = Judge(signed)
+    judge = Judge(log.book, signed)
     written = 0
     for one in side_by_side(log, connection):
         judge.take(one)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import msgspec
 
 from adapters.integrity.copies import Copies, digest_of
-from adapters.integrity.judgement import Chains, Forked, Judgement, Right, forked_of, origin_of
+from adapters.integrity.judgement import Forked, Judgement, Right, forked_of
+from adapters.integrity.origin import Chains, origin_of
 from ledger.repair_record import Believed
 
 

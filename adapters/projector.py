@@ -21,6 +21,10 @@ from psycopg_pool import PoolTimeout
 from adapters import continuity
 from adapters.continuity import Discontinuity
 from adapters.events import Event
+from adapters.integrity import known_damage
+from adapters.integrity.fault import Fault
+from adapters.integrity.origin import NewerEnvelope, envelope_at
+from adapters.integrity.tail import follows_nothing, no_envelope
 from adapters.mapper import EnvelopeMapper, UnknownEvent
 from adapters.nats import wire
 from adapters.nats.log import Log, StoreUnavailable
@@ -72,7 +76,7 @@ class Projector:
         self.projections = tuple(projections)
         self.halted: str | None = None
         self._mapper = EnvelopeMapper()
-        self._hashes: OrderedDict[str, bytes] = OrderedDict()
+        self._last: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._recorded_at_max = _BEGINNING
         self._stop = threading.Event()
 
@@ -85,9 +89,26 @@ class Projector:
                 self._follow()
             except (_Overtaken, *_PASSING):
                 self._stop.wait(_RETRY_S)
-            except (Discontinuity, UnknownEvent, psycopg.Error) as error:
+            except Discontinuity as lost:
+                if lost.fault.code != "stream_alien":
+                    self.halted = str(lost)
+                    return
+                if self._noted(lost.fault):
+                    self.halted = str(lost.fault)
+                    return
+            except (UnknownEvent, psycopg.Error) as error:
                 self.halted = str(error)
                 return
+
+    def _noted(self, alien: Fault) -> bool:
+        """Whether it is on record, for those to see who write: only here is every message read. Other faults
+        they find themselves."""
+        try:
+            known_damage.note_found(self.database, self.log.book, alien)
+        except _PASSING:
+            self._stop.wait(_RETRY_S)
+            return False
+        return True
 
     def stop(self) -> None:
         self._stop.set()
@@ -123,7 +144,7 @@ class Projector:
         """Project the group from `position` up to `limit`, or for ever without one."""
         continuity.check_position(self.log, self.database, position.sequence, position.hash)
         epoch = self.log.client.epoch
-        self._hashes.clear()
+        self._last.clear()
         self._recorded_at_max = self._running_maximum(position.sequence)
         pull = Pull(self.log.client, self.log.book, position.sequence + 1)
         due = 0.0
@@ -150,14 +171,42 @@ class Projector:
     # ------------------------------------------------------------------ one batch, one transaction
 
     def _project(self, group: Sequence[Projection], position: Position, pulled: Sequence[Pulled]) -> Position:
+        """Project what was pulled, up to the first that is doubtful.
+
+        Raises:
+            Discontinuity, NewerEnvelope: what stands before that one is projected.
+        """
+        latest = self._recorded_at_max
+        try:
+            reached, doubt = self._written(group, position, pulled)
+        except psycopg.IntegrityError:
+            again = self._appended_again(pulled)
+            if again is None:
+                raise
+            self._last.clear()
+            self._recorded_at_max = latest
+            sound = [item for item in pulled if item.sequence < again[0]]
+            if sound:
+                self._written(group, position, sound)
+            raise again[1] from None
+        if doubt is not None:
+            raise doubt
+        return reached
+
+    def _written(
+        self, group: Sequence[Projection], position: Position, pulled: Sequence[Pulled]
+    ) -> tuple[Position, Discontinuity | NewerEnvelope | None]:
         book = self.log.book
         with self.database.projecting() as connection:
-            batch = self._decoded(connection, position, pulled)
+            decoded, doubt = self._decoded(position, pulled)
+            batch, broken = self._following(connection, decoded)
+            if not batch:
+                return position, broken or doubt
             reached = Position(batch[-1].sequence, batch[-1].hash)
             for projection in group:
                 projection.project(connection, book, batch)
             self._move(connection, [projection.name for projection in group], position, reached)
-        return reached
+        return reached, broken or doubt
 
     def _move(self, connection: Connection, names: Sequence[str], old: Position, new: Position) -> None:
         book = self.log.book
@@ -177,9 +226,9 @@ class Projector:
             raise _Overtaken
 
     def _decoded(
-        self, connection: Connection, position: Position, pulled: Sequence[Pulled]
-    ) -> list[Projected]:
-        """The batch decoded, each envelope checked against its aggregate's previous one."""
+        self, position: Position, pulled: Sequence[Pulled]
+    ) -> tuple[list[Projected], Discontinuity | NewerEnvelope | None]:
+        """The envelopes up to the first message that holds none, and what is wrong with that one."""
         batch: list[Projected] = []
         expected = position.sequence
         for item in pulled:
@@ -187,12 +236,11 @@ class Projector:
             if item.sequence != expected:
                 raise Discontinuity(f"sequence {item.sequence} came where {expected} was due")
             try:
-                header = wire.header_of(item.payload)
-            except (ValueError, msgspec.MsgspecError) as error:
-                raise UnknownEvent(f"sequence {item.sequence}: {error}") from error
-            if header.book != self.log.book:
-                raise Discontinuity(f"sequence {item.sequence} belongs to book {header.book!r}")
-            envelope = self._envelope(header, wire.state_of(item.payload))
+                header, envelope = envelope_at(self.log.book, item.sequence, item.payload, self._envelope)
+            except wire.Alien as alien:
+                return batch, _alien(item.sequence, no_envelope(alien))
+            except NewerEnvelope as newer:
+                return batch, newer
             self._recorded_at_max = max(self._recorded_at_max, envelope.recorded_at)
             batch.append(
                 Projected(
@@ -205,35 +253,73 @@ class Projector:
                     self._recorded_at_max,
                 )
             )
-        self._check_chains(connection, batch)
-        return batch
+        return batch, None
 
     def _envelope(self, header: wire.Header, state: bytes) -> Envelope[Event]:
         found = written(header.topic, state) if header.aggregate.startswith(PREFIX) else None
         return self._mapper.to_envelope(header.topic, state) if found is None else found
 
-    def _check_chains(self, connection: Connection, batch: Sequence[Projected]) -> None:
+    def _following(
+        self, connection: Connection, batch: list[Projected]
+    ) -> tuple[list[Projected], Discontinuity | None]:
+        """Those up to the first that is not the next of its aggregate, and what is wrong with that one."""
         firsts = {item.aggregate: item.version for item in reversed(batch)}
-        unknown = [(a, v - 1) for a, v in firsts.items() if v > 1 and a not in self._hashes]
+        unknown = [(a, v - 1) for a, v in firsts.items() if v > 1 and a not in self._last]
         if unknown:
             found = connection.execute(
-                "SELECT e.aggregate, e.hash FROM ledger.envelope AS e"
+                "SELECT e.aggregate, e.version, e.hash FROM ledger.envelope AS e"
                 " JOIN unnest(%s::text[], %s::bigint[]) AS w (aggregate, version)"
                 " ON e.aggregate = w.aggregate AND e.version = w.version WHERE e.book = %s",
                 [[a for a, _ in unknown], [v for _, v in unknown], self.log.book],
             )
-            self._hashes |= {aggregate: bytes(digest) for aggregate, digest in found}
-        for item in batch:
-            before = self._hashes.get(item.aggregate, b"").hex() if item.version > 1 else ""
-            if item.envelope.previous != before:
-                raise Discontinuity(
-                    f"sequence {item.sequence}: {item.aggregate} version {item.version}"
-                    " does not follow the version archived before it"
-                )
-            self._hashes[item.aggregate] = item.hash
-            self._hashes.move_to_end(item.aggregate)
-        while len(self._hashes) > _HASHES_KEPT:
-            self._hashes.popitem(last=False)
+            self._last |= {aggregate: (version, bytes(digest)) for aggregate, version, digest in found}
+        for at, item in enumerate(batch):
+            version, digest = self._last.get(item.aggregate, (0, b""))
+            if (item.version, item.envelope.previous) != (version + 1, digest.hex()):
+                return batch[:at], self._broken(connection, item, version)
+            self._last[item.aggregate] = item.version, item.hash
+            self._last.move_to_end(item.aggregate)
+        while len(self._last) > _HASHES_KEPT:
+            self._last.popitem(last=False)
+        return batch, None
+
+    def _broken(self, connection: Connection, item: Projected, known: int) -> Discontinuity:
+        """An archived row that is not its own hash's is what is wrong, not what follows it."""
+        last = connection.execute(
+            "SELECT sequence, sha256(payload) = hash FROM ledger.envelope"
+            " WHERE book = %s AND aggregate = %s AND sequence < %s ORDER BY sequence DESC LIMIT 1",
+            [self.log.book, item.aggregate, item.sequence],
+        ).fetchone()
+        if last is not None and not last[1]:
+            text = "the archived payload has not the archived hash"
+            return Discontinuity(text, code="archive_altered", place=f"sequence {last[0]}")
+        return _alien(item.sequence, follows_nothing(item.aggregate, item.version, known))
+
+    def _appended_again(self, pulled: Sequence[Pulled]) -> tuple[int, Discontinuity] | None:
+        """The first of these that is archived as another sequence already, and that it is."""
+        headers: list[tuple[int, wire.Header]] = []
+        for item in pulled:
+            try:
+                headers.append((item.sequence, wire.checked_header(self.log.book, *item[:2])))
+            except wire.Alien:
+                break
+        with self.database.owning() as connection:
+            found = connection.execute(
+                "SELECT w.sequence, w.aggregate, w.version FROM ledger.envelope AS e"
+                " JOIN unnest(%s::bigint[], %s::text[], %s::bigint[]) AS w (sequence, aggregate, version)"
+                " ON e.aggregate = w.aggregate AND e.version = w.version"
+                " WHERE e.book = %s AND e.sequence < w.sequence ORDER BY w.sequence LIMIT 1",
+                [
+                    [sequence for sequence, _ in headers],
+                    [header.aggregate for _, header in headers],
+                    [header.version for _, header in headers],
+                    self.log.book,
+                ],
+            ).fetchone()
+        if found is None:
+            return None
+        sequence, aggregate, version = found
+        return sequence, _alien(sequence, follows_nothing(aggregate, version, version))
 
     # ------------------------------------------------------------------ positions
 
@@ -250,6 +336,10 @@ class Projector:
                 "SELECT recorded_at_max FROM ledger.envelope WHERE sequence = %s", [sequence]
             ).fetchone()
         return found[0] if found else _BEGINNING
+
+
+def _alien(sequence: int, what: str) -> Discontinuity:
+    return Discontinuity(what, code="stream_alien", place=f"sequence {sequence}")
 
 
 def _shared_s(events: int) -> float:

@@ -10,25 +10,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from adapters import backup as backups
 from adapters import continuity, replay
-from adapters.beyond_checkpoint import Kept, Unproven, Wanted, kept_to_stream, unproven
-from adapters.front_door import FrontDoor
+from adapters.beyond_checkpoint import Kept, Unproven, Wanted, kept_to_stream
 from adapters.integrity import evidence, known_damage
-from adapters.integrity.copies import Copies, side_by_side, stored_messages
-from adapters.integrity.judgement import Forked, Judge, Judgement, Roots
+from adapters.integrity.copies import digest_of, stored_messages
+from adapters.integrity.judgement import Forked
+from adapters.integrity.origin import Chains, NewerEnvelope, origin_at
 from adapters.nats import stream
-from adapters.nats.client import NatsClient
 from adapters.nats.log import Log
-from adapters.postgres.database import Database
+from adapters.nats.wire import Alien
+from adapters.repair_survey import (
+    Shop,
+    Survey,
+    Unrepairable,
+    checked,
+    copies,
+    judged,
+    roots,
+    survey,
+    weaknesses,
+    with_backup,
+)
 from adapters.replay import ReplayProof
+from ledger.refusal import Refused
 from ledger.repair_record import (
     SET_ASIDE_MAX,
     BeyondCheckpoint,
@@ -37,45 +49,11 @@ from ledger.repair_record import (
     SetAside,
     Step,
 )
-from ledger.transparency.checkpoint import Checkpoint
 from ledger.transparency.entry_bundle import envelope_leaf
 
+__all__ = ["Repaired", "Shop", "Survey", "Unrepairable", "begun", "going_on", "repair", "survey"]
+
 _PLAN: Final = "plan.json"
-
-
-class Unrepairable(RuntimeError):
-    """No copy of some sequences is proven right, so nothing was changed."""
-
-    def __init__(self, judgement: Judgement) -> None:
-        shown = ", ".join(map(str, judgement.undecided[:10]))
-        more = len(judgement.undecided) - 10
-        super().__init__(
-            f"no copy of sequence {shown}{f' and {more} more' if more > 0 else ''} is proven right:"
-            " nothing was changed; give a backup of the book with --backup FILE"
-        )
-        self.judgement = judgement
-
-
-class Survey(msgspec.Struct, frozen=True):
-    """What a repair would do: `weak` are the fields that the stream's configuration has wrong, and `rows`
-    what it would make anew of tables, None where the stream has to be made anew first. `unproven` are the
-    sequences of which a person has to say which copy holds, as only the first `proven` envelopes are by a
-    signed checkpoint."""
-
-    judgement: Judgement
-    weak: tuple[str, ...]
-    rows: ReplayProof | None = None
-    unproven: tuple[int, ...] = ()
-    proven: int = 0
-
-    @property
-    def remakes_stream(self) -> bool:
-        return self.judgement.stream_differs or bool(self.weak)
-
-    @property
-    def nothing_to_do(self) -> bool:
-        right = not self.judgement.faults and not self.remakes_stream and not self.unproven
-        return right and (self.rows is None or self.rows.equal)
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +73,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beyond: BeyondCheckpoint | None = None
     fallen: tuple[SetAside, ...] = ()
     """What the archive held where the stream was believed."""
+    closed_up: int = 0
+    """From which sequence on envelopes got lower numbers, as none stood there; 0: all kept theirs."""
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -104,58 +84,54 @@ class Repaired(msgspec.Struct, frozen=True):
     repair: Repair | None
     sequence: int
     rows: ReplayProof
-
-
-class Shop(NamedTuple):
-    """What a repair works with: the operator's connection, a front door for the record, and a folder of its
-    own. Nobody else writes or projects meanwhile."""
-
-    operator: NatsClient
-    database: Database
-    door: FrontDoor
-    folder: Path
-    max_bytes: int
-    replicas: int
-    checkpoints: Sequence[Checkpoint]
-    backup: Path | None = None
-    wanted: Wanted | None = None
-
-    @property
-    def book(self) -> str:
-        return self.door.book
-
-    @property
-    def log(self) -> Log:
-        return self.door.recorder.log
+    closed_up: int = 0
+    """See `Plan`."""
 
 
 def begun(folder: Path) -> Plan | None:
-    """The plan of a repair that did not come to its end, if there is one."""
+    """The plan of a repair that did not come to its end, if there is one. A file that is none says nothing of
+    the book, which is judged anew."""
     file = folder / _PLAN
-    return msgspec.json.decode(file.read_bytes(), type=Plan) if file.is_file() else None
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Plan) if file.is_file() else None
+    except msgspec.MsgspecError:
+        return None
 
 
-def survey(shop: Shop) -> Survey:
-    """Judge both copies, and where the stream is right compare every row with it; changes nothing.
+def going_on(shop: Shop) -> tuple[Plan | None, Shop]:
+    """The plan to go on with, if one was begun that can be carried out.
 
-    Raises:
-        Refused: `backup` and the others of `backup.checked` for a backup that does not hold.
+    Without a whole image of envelopes that go on from each other it cannot: the book is judged anew, and what
+    the image has is one more copy where no backup is given.
     """
-    found = _surveyed(shop)
-    if found.judgement.undecided or found.remakes_stream or found.unproven:
-        return found
-    return msgspec.structs.replace(found, rows=replay.compare(shop.log, shop.database))
+    plan = begun(shop.folder)
+    if plan is None or plan.remade is None or _holds(shop, plan):
+        return plan, shop
+    image, chains = shop.folder / plan.image, Chains()
+    try:
+        manifest = backups.checked(image)
+    except Refused:
+        return None, shop
+    try:
+        whole = manifest.last_sequence == plan.last_sequence and all(
+            chains.goes_on(origin_at(shop.book, sequence, payload), digest_of(payload))
+            for sequence, payload in enumerate(backups.payloads(image, manifest), 1)
+        )
+    except (Alien, NewerEnvelope):
+        whole = False
+    return (plan, shop) if whole else (None, shop._replace(backup=shop.backup or image))
 
 
 def repair(shop: Shop, *, actor: str) -> Repaired:
-    """Do it.
+    """Do it. Everything is decoded and judged before a plan is written, and before anything is deleted.
 
     Raises:
         Unrepairable: names the sequences; nothing was changed.
         Unproven: names the sequences of which a person has to say which copy holds; nothing was changed.
         Refused: as `survey`; `reason`.
     """
-    plan = begun(shop.folder) or _planned(shop)
+    plan, shop = going_on(shop)
+    plan = plan or _planned(shop)
     if plan is not None and plan.remade is not None and not _holds(shop, plan):
         _remake(shop, plan)
 
@@ -166,56 +142,12 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
     rows = replay.mend(shop.log, shop.database, before)
     known_damage.note(shop.database, shop.book, ())
     if plan is None:
+        (shop.folder / _PLAN).unlink(missing_ok=True)
         return Repaired(None, 0, rows)
     record = _record(plan)
     receipt = shop.door.execute(RecordRepair(record), command_id=f"repair:{record.id}", actor=actor)
     _finish(shop.folder, plan)
-    return Repaired(record, receipt.sequence, rows)
-
-
-# ---------------------------------------------------------------------- judging
-
-
-def _surveyed(shop: Shop) -> Survey:
-    judgement, weak = _judged(shop), tuple(_weak(shop))
-    if judgement.undecided or all(copy == "stream" for copy in judgement.right.values()):
-        return Survey(judgement, weak)
-    roots = _roots(shop)
-    for payload in _right(shop, judgement):
-        roots.add(envelope_leaf(payload))
-    return Survey(judgement, weak, None, unproven(judgement, roots.proven), roots.proven)
-
-
-def _roots(shop: Shop) -> Roots:
-    return Roots(sorted(shop.checkpoints, key=lambda one: one.size))
-
-
-def _copies(shop: Shop) -> Iterator[Copies]:
-    with shop.database.owning() as connection:
-        yield from side_by_side(Log(shop.operator, shop.book), connection)
-
-
-def _judged(shop: Shop) -> Judgement:
-    further: dict[int, bytes] = {}
-    if shop.backup is not None:
-        manifest = backups.checked(shop.backup)
-        further = dict(enumerate(backups.payloads(shop.backup, manifest), 1))
-    judge = Judge(shop.checkpoints, further)
-    for one in _copies(shop):
-        judge.take(one)
-    judge.take_backup()
-    return judge.judge()
-
-
-def _weak(shop: Shop) -> list[str]:
-    try:
-        standing = stream.standing(shop.operator, shop.book)
-    except stream.StreamError as error:
-        if error.code != stream.NOT_FOUND:
-            raise
-        return ["there is no stream"]
-    weak = stream.weaknesses(standing.config, shop.book, replicas=shop.replicas)
-    return weak if standing.state.whole else [*weak, "it says itself that messages are missing"]
+    return Repaired(record, receipt.sequence, rows, plan.closed_up)
 
 
 # ---------------------------------------------------------------------- planning
@@ -223,7 +155,7 @@ def _weak(shop: Shop) -> list[str]:
 
 def _planned(shop: Shop) -> Plan | None:
     """The plan, written down with evidence and image; None when the stream is as it must be."""
-    found = _surveyed(shop)
+    found = judged(shop)
     if found.judgement.undecided:
         raise Unrepairable(found.judgement)
     if not found.unproven:
@@ -233,8 +165,15 @@ def _planned(shop: Shop) -> Plan | None:
     beyond = _beyond(found.unproven, shop.wanted)
     if beyond.believed == "archive":
         return _written(shop, found, beyond)
-    kept = kept_to_stream(found.judgement, found.unproven, found.proven, _with_backup(shop))
-    return _written(shop, msgspec.structs.replace(found, judgement=kept.judgement), beyond, kept)
+    aliens = found.judgement.aliens
+    envelopes = (one for one in with_backup(shop) if one[0].sequence not in aliens)
+    kept = kept_to_stream(found.judgement, found.unproven, found.proven, envelopes)
+    forked = sorted(
+        (*kept.judgement.forked, *(one for one in found.judgement.forked if one.sequence in aliens)),
+        key=lambda one: one.sequence,
+    )
+    judgement = msgspec.structs.replace(kept.judgement, forked=tuple(forked))
+    return _written(shop, msgspec.structs.replace(found, judgement=judgement), beyond, kept)
 
 
 def _beyond(sequences: tuple[int, ...], wanted: Wanted) -> BeyondCheckpoint:
@@ -246,24 +185,25 @@ def _written(
 ) -> Plan:
     judgement, folder = found.judgement, shop.folder
     fallen = () if left is None else tuple(map(_set_aside, left.fallen[:SET_ASIDE_MAX]))
-    kept = evidence.keep(folder, shop.book, _copies(shop))
+    kept = evidence.keep(folder, shop.book, copies(shop))
     if not found.remakes_stream:
         plan = Plan(None, "", "", judgement.end, found.proven, (), (), 0, kept, beyond=beyond, fallen=fallen)
         _write(folder / _PLAN, msgspec.json.encode(plan))
         return plan
-    image = folder / f"image-{kept.sha256[:16]}.backup"
+    anew = "-anew" if shop.backup == folder / f"image-{kept.sha256[:16]}.backup" else ""
+    image = folder / f"image-{kept.sha256[:16]}{anew}.backup"
     image.unlink(missing_ok=True)
-    roots = _roots(shop)
+    signed = roots(shop)
     digest = hashlib.sha256()
 
     def right() -> Iterator[bytes]:
-        for payload in _right(shop, judgement):
-            roots.add(envelope_leaf(payload))
+        for payload in checked(shop, judgement):
+            signed.add(envelope_leaf(payload))
             digest.update(payload)
             yield payload
 
-    backups.write(image, backups.Manifest(backups.FORMAT, shop.book, judgement.end), right())
-    disputed = tuple(one.size for one in (*roots.split, *roots.ahead))
+    backups.write(image, backups.Manifest(backups.FORMAT, shop.book, judgement.count), right())
+    disputed = tuple(one.size for one in (*signed.split, *signed.ahead))
     if disputed:
         image.unlink()
         raise Unrepairable(msgspec.structs.replace(judgement, undecided=disputed))
@@ -271,14 +211,15 @@ def _written(
         _made(shop),
         image.name,
         digest.hexdigest(),
-        judgement.end,
-        roots.proven,
+        judgement.count,
+        signed.proven,
         judgement.lost,
         tuple(map(_set_aside, judgement.forked[:SET_ASIDE_MAX])),
         len(judgement.forked),
         kept,
         beyond=beyond,
         fallen=fallen,
+        closed_up=judgement.closed_up,
     )
     _write(folder / _PLAN, msgspec.json.encode(plan))
     return plan
@@ -305,10 +246,10 @@ def _with_rows(shop: Shop, plan: Plan | None, found: ReplayProof) -> Plan:
 
 def _proven(shop: Shop, last: int) -> int:
     """Of how many of the stream's events up to `last`, which stay, a signed checkpoint is (0: of none)."""
-    roots = _roots(shop)
+    proven = roots(shop)
     for _, payload in islice(stored_messages(shop.operator, shop.book), last):
-        roots.add(envelope_leaf(payload))
-    return roots.proven
+        proven.add(envelope_leaf(payload))
+    return proven.proven
 
 
 def _made(shop: Shop) -> str:
@@ -319,28 +260,6 @@ def _made(shop: Shop) -> str:
         if error.code != stream.NOT_FOUND:
             raise
         return ""
-
-
-def _right(shop: Shop, judgement: Judgement) -> Iterator[bytes]:
-    """The right payload of each sequence up to the judgement's end."""
-    for one, further in islice(_with_backup(shop), judgement.end):
-        by = {"stream": one.stored, "archive": one.archived, "backup": further}
-        payload = by[judgement.right.get(one.sequence, "stream")]
-        assert payload is not None, f"sequence {one.sequence} was judged"
-        yield payload
-
-
-def _with_backup(shop: Shop) -> Iterator[tuple[Copies, bytes | None]]:
-    """Both copies of each sequence with the backup's, also of those that only the backup has."""
-    further: Iterator[bytes] = iter(())
-    if shop.backup is not None:
-        further = backups.payloads(shop.backup, backups.checked(shop.backup))
-    count = 0
-    for one in _copies(shop):
-        count += 1
-        yield one, next(further, None)
-    for sequence, payload in enumerate(further, count + 1):
-        yield Copies(sequence, None, None, b"", b""), payload
 
 
 def _set_aside(one: Forked) -> SetAside:
@@ -363,7 +282,7 @@ def _write(file: Path, content: bytes) -> None:
 def _holds(shop: Shop, plan: Plan) -> bool:
     """Whether the stream is the one that this repair made, with all of the image; it may go on with what was
     appended since."""
-    if _weak(shop) or _made(shop) == plan.remade:
+    if weaknesses(shop) or _made(shop) == plan.remade:
         return False
     digest = hashlib.sha256()
     count = 0

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from adapters import continuity
 from adapters.integrity.fault import Fault
-from adapters.integrity.judgement import origin_of
+from adapters.integrity.origin import origin_of
 from adapters.nats.log import Log
 from adapters.postgres.database import Connection, Database
 from adapters.projections import PROJECTIONS, Projection

@@ -88,7 +88,7 @@ def judged(
     progress: Progress | None = None,
 ) -> Judgement:
     """Every envelope in both copies, and what follows; `position` is where the archive ought to be."""
-    judge = Judge(checkpoints)
+    judge = Judge(log.book, checkpoints)
     for one in _told(side_by_side(log, connection), position, progress):
         judge.take(one)
     return judge.judge()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -30,6 +31,7 @@ from ledger.repair_record import Believed
 
 console = Console(stderr=True)
 
+_LOOK_S: Final = 2.0
 _STILL_S: Final = 15.0
 """After how long without any progress of the projections a command stops waiting for them."""
 
@@ -91,7 +93,8 @@ def add_to(app: App, session: Session) -> None:
         """
         try:
             with session.open() as stack, console.status("replaying"):
-                _wait_level(stack)
+                if (halting := _wait_level(stack)) is not None:
+                    raise Discontinuity(halting.message, code=halting.code, place=halting.place)
                 proof = replays.replay(stack.log, stack.database)
                 with stack.database.reading(stack.settings.book) as connection:
                     runs, wrong = check_runs(connection, stack.settings.book, proof.position)
@@ -216,23 +219,34 @@ def _access_checked(stack: Stack, faults: list[Fault]) -> access_sealing.Checked
     return access_sealing.check(log, stack.door)
 
 
-def _wait_level(stack: Stack) -> None:
-    """Wait until the projections are level with the stream, for as long as they move.
+def _wait_level(stack: Stack) -> Fault | None:
+    """Wait until the projections are level with the stream, for as long as they move; answers the message
+    that none of them gets past, if there is one.
 
     Raises:
         Discontinuity: they stand still where the stream has a hole.
         Behind: they stand still; is a projector running?
     """
+    before, since = _lowest(stack), time.monotonic()
     while True:
-        before = _lowest(stack)
         try:
-            stack.caught_up(_STILL_S)
+            stack.caught_up(_LOOK_S)
         except Behind:
-            if _lowest(stack) == before:
+            if (halting := _halting(stack)) is not None:
+                return halting
+            lowest = _lowest(stack)
+            if lowest != before:
+                before, since = lowest, time.monotonic()
+            elif time.monotonic() - since > _STILL_S:
                 check_goes_on(stack.log, before)
                 raise
         else:
-            return
+            return None
+
+
+def _halting(stack: Stack) -> Fault | None:
+    with stack.database.reading(stack.settings.book) as connection:
+        return known_damage.halting(connection)
 
 
 def _lowest(stack: Stack) -> int:

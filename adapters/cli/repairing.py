@@ -7,21 +7,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from rich.console import Console
 
 from adapters.beyond_checkpoint import Unproven, Wanted, described
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session, check_folder
+from adapters.continuity import Discontinuity
+from adapters.embedded import unreadable
+from adapters.embedded.nats_server import NatsServer
 from adapters.integrity import checkpoint_files
 from adapters.integrity.fault import Fault
-from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, repair, survey
+from adapters.mapper import UnknownEvent
+from adapters.nats import access_stream, telemetry_stream
+from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, going_on, repair, survey
+from adapters.settings import Settings
 from adapters.settling import lowest_position
 from adapters.stack import Stack, running
+from adapters.state_folder import StateFolder
 from adapters.verify import check_runs
 from ledger.refusal import Refused
 from ledger.repair_record import Believed, Repair
 
 _SHOWN: Final = 20
+_ALIEN: Final = "no envelope that the book can have"
 _CHOICES: Final = (
     "say which copy holds: `wattledger repair --beyond-checkpoint archive --reason TEXT` puts them into the"
     " stream, `--beyond-checkpoint stream` sets them aside; compare them with what others hold first"
@@ -48,32 +57,87 @@ def run(
     backup: Path | None,
     wanted: Wanted | None = None,
 ) -> int:
-    """Open the book without believing it, and repair it or only say what would be done.
+    """Open the book without believing it, and repair it or only say what would be done. What it cannot go on
+    with is named, and ends with 1.
 
     Raises:
         Refused: `repair_busy` while another command has the servers, `operator_identity` without it.
     """
     check_folder(session.settings)
+    try:
+        return _run(session, console, dry_run=dry_run, backup=backup, wanted=wanted)
+    except Unrepairable as impossible:
+        return _impossible(impossible)
+    except Unproven as doubted:
+        print(f"not repaired: {doubted}\n  {_CHOICES}")
+    except Discontinuity as lost:
+        print(f"FAULT {lost.fault}\n  {lost.fault.remedy}")
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        raise
+    except (UnknownEvent, psycopg.Error) as error:
+        print(f"cannot be repaired: {error}".rstrip())
+    return 1
+
+
+def _run(
+    session: Session, console: Console, *, dry_run: bool, backup: Path | None, wanted: Wanted | None
+) -> int:
+    moved = _unreadable(session.settings, dry_run=dry_run)
+    if moved and dry_run:
+        return 1
     with running(session.settings, session.clock, founding=False, believing=False) as stack:
         if session.settings.embedded and not stack.children:
             raise Refused("repair_busy", "another command runs these servers; end it first", place="state")
+        if moved:
+            _make_beside(stack)
         files = _checkpoint_faults(stack)
         with _shop(stack, backup, wanted) as shop:
             if dry_run:
                 return max(_shown(stack, shop, console), files)
-            try:
-                with console.status("repairing"):
-                    done = repair(shop, actor=ACTOR)
-            except Unrepairable as impossible:
-                return _impossible(impossible)
-            except Unproven as doubted:
-                print(f"not repaired: {doubted}\n  {_CHOICES}")
-                return 1
+            with console.status("repairing"):
+                done = repair(shop, actor=ACTOR)
             stack.projector().catch_up()
             folder = shop.folder
         runs = _run_faults(stack, console)
     _told(done, folder)
     return max(files, _said(runs))
+
+
+def _unreadable(settings: Settings, *, dry_run: bool) -> bool:
+    """Whether embedded NATS cannot read streams back. They are named, and their folders moved to the evidence
+    unless that is only to be said; what is gone then is made anew as any stream that is gone."""
+    if not settings.embedded:
+        return False
+    folder = StateFolder(settings.state)
+    with folder.entered() as others:
+        if others is not None:
+            return False
+        try:
+            NatsServer(folder.path / "nats").stop()
+        except unreadable.Unreadable as lost:
+            print(f"FAULT {lost.fault}")
+            into = folder.path / "repair" / settings.book
+            if dry_run:
+                for one in lost.folders:
+                    print(f"would move {one} to {into} and make the stream anew, the book's from the archive")
+                return True
+            for one, moved in zip(lost.folders, unreadable.set_aside(lost.folders, into), strict=True):
+                print(f"{one.name} set aside: {moved}")
+            return True
+    return False
+
+
+def _make_beside(stack: Stack) -> None:
+    """The streams beside the book's, where one of them was set aside: nothing else has what was in them."""
+    settings, operator = stack.settings, stack.operator()
+    book, size, replicas = settings.book, stack.max_bytes, settings.nats_replicas
+    try:
+        access_stream.create(operator, book, max_bytes=size, replicas=replicas, days=settings.access_days)
+        telemetry_stream.create(
+            operator, book, max_bytes=size, replicas=replicas, days=settings.telemetry_days
+        )
+    finally:
+        operator.close()
 
 
 def _run_faults(stack: Stack, console: Console) -> list[Fault]:
@@ -128,12 +192,14 @@ def _shop(stack: Stack, backup: Path | None, wanted: Wanted | None) -> Iterator[
 
 
 def _shown(stack: Stack, shop: Shop, console: Console) -> int:
-    plan = begun(shop.folder)
+    plan, asked = going_on(shop)
     if plan is not None:
         print(f"a repair was begun and not ended; it goes on from its image up to {plan.last_sequence}")
         return 1
+    if begun(shop.folder) is not None:
+        print("a repair was begun with an image of which no stream can be made; it would be planned anew")
     with console.status("comparing"):
-        found = survey(shop)
+        found = survey(asked)
     print("\n".join(_lines(found)))
     return _said(_run_faults(stack, console)) if found.nothing_to_do else 1
 
@@ -154,15 +220,15 @@ def _lines(found: Survey) -> Iterator[str]:
         yield f"  {_CHOICES}"
         yield "  with the archive believed:"
     if found.remakes_stream:
-        yield f"would make the stream anew, sequences 1 to {judgement.end}"
+        yield f"would make the stream anew, sequences 1 to {judgement.count}"
         from_archive = [at for at, copy in judgement.right.items() if copy != "stream"]
         if from_archive:
             yield f"  of them not from the stream: {counted(len(from_archive), 'envelope')}"
     for one in judgement.forked[:_SHOWN]:
-        yield (
-            f"  would set aside sequence {one.sequence}: {', '.join(one.kinds) or 'not an envelope'} of"
-            f" {one.aggregate}, command {one.command_id} by {one.actor}"
-        )
+        what = f"{', '.join(one.kinds)} of {one.aggregate}, command {one.command_id} by {one.actor}"
+        yield f"  would set aside sequence {one.sequence}: {what if one.aggregate else _ALIEN}"
+    if judgement.closed_up:
+        yield f"  what stands behind sequence {judgement.closed_up} and is right would get a lower number"
     if judgement.lost:
         yield f"  lost, in no copy: {', '.join(map(str, judgement.lost[:_SHOWN]))}"
     if found.rows is None:
@@ -198,11 +264,15 @@ def _told(done: Repaired, folder: Path) -> None:
         noun = "row" if step.action == "rows_restored" else "event"
         print(f"{step.action:<20} {step.place}: {counted(step.count, noun)}")
     for one in record.set_aside:
+        command = f"command {one.command_id} by {one.actor}; give the command again under a new id"
+        what = f" of {one.aggregate}, {command}" if one.aggregate else f": {_ALIEN}, sha256 {one.sha256}"
+        print(f"  set aside: sequence {one.sequence}{what}")
+    if done.closed_up:
         print(
-            f"  set aside: sequence {one.sequence} of {one.aggregate},"
-            f" command {one.command_id} by {one.actor}; give the command again under a new id"
+            f"  what stood behind sequence {done.closed_up} is kept in its order under lower numbers, each by"
+            " as many as were set aside before it: a receipt's number above it is the old one"
         )
-    if any(step.action == "stream_restored" for step in record.steps):
+    elif any(step.action == "stream_restored" for step in record.steps):
         print(
             f"  whatever was acknowledged after sequence {record.last_sequence} and stood in no copy is lost:"
             " a receipt with a higher number is void"

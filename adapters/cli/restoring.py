@@ -65,7 +65,7 @@ def run(session: Session, file: Path, given: Path | None, asked: Wanted) -> tupl
         Refused: `checkpoint`, `log_key`, `log_origin`, `checkpoint_ahead`, and as `backups.restore`.
     """
     settings = session.settings
-    manifest = backups.manifest_of(file)
+    manifest = backups.checked(file, beyond=True)
     proof = _proof(settings, manifest, given, asked)
     if proof.former is not None:
         backups.checked(file, proof.checkpoints, beyond=asked.beyond)

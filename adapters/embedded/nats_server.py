@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
-from adapters.embedded.child import Child, keep_ports, kept_ports, on_free_ports, private_folder
+from adapters.embedded import unreadable
+from adapters.embedded.child import Child, accepts, keep_ports, kept_ports, on_free_ports, private_folder
 from adapters.embedded.nats_accounts import NatsAccounts
 from adapters.nats.client import NatsClient
 
@@ -42,7 +43,12 @@ class NatsServer:
         keep_ports(self.folder / "ports", (self.port, self.monitor_port))
 
     def start(self) -> None:
-        """Start, or start again on the same ports and data after a stop or a kill."""
+        """Start, or start again on the same ports and data after a stop or a kill.
+
+        Raises:
+            Unreadable: it runs without a stream whose files are there, and was stopped.
+            ChildFailed: it does not run.
+        """
         config = self.folder / "server.conf"
         config.write_text(self._config())
         binary = Path(sysconfig.get_path("scripts")) / "nats-server"
@@ -54,7 +60,11 @@ class NatsServer:
             grace=10,
             lock=self.folder / "lock",
         )
-        self.child.wait_until(self._healthy)
+        try:
+            self.child.wait_until(self._healthy)
+        except unreadable.Unreadable:
+            self.child.stop()
+            raise
 
     def _config(self) -> str:
         return _CONFIG.format(
@@ -67,9 +77,15 @@ class NatsServer:
         )
 
     def _healthy(self) -> bool:
+        # It listens once it has read its streams; before, none is recovered yet.
+        listens = accepts(self.port)
         try:
-            with urllib.request.urlopen(f"{self.monitor_url}/healthz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.monitor_url}/healthz?details=1", timeout=2) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as unwell:
+            if listens:
+                unreadable.check(self.folder / "store", unwell.read())
+            return False
         except (urllib.error.URLError, OSError):
             return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
@@ -15,6 +16,8 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from adapters.http.service import Service
+from adapters.integrity import known_damage
+from adapters.integrity.fault import Fault
 from adapters.queries import positions
 
 _CONNECT_S: Final = 2.0
@@ -45,21 +48,29 @@ class Alive(msgspec.Struct, frozen=True):
 
 
 class Progress:
-    """Whether projections that are behind have moved since they were looked at before."""
+    """Whether projections that are behind have moved since they were looked at before; at the first look, for
+    how long the event that is due next has waited."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lowest = -1
+        self._lowest: int | None = None
         self._since = 0.0
 
-    def stalled_s(self, lowest: int, last: int) -> float:
-        """For how long the projections have been behind without moving; 0 while they move or are level."""
-        now = time.monotonic()
+    def stalled_s(self, lowest: int, waited: Callable[[], float]) -> float:
+        """For how long the projections have been behind without moving; `waited` is asked where they have not
+        been looked at before."""
         with self._lock:
-            if lowest >= last or lowest != self._lowest:
-                self._lowest = -1 if lowest >= last else lowest
-                self._since = now
-            return now - self._since
+            known = self._lowest
+        since = time.monotonic() - (waited() if known is None else 0.0)
+        with self._lock:
+            if lowest != self._lowest:
+                self._lowest, self._since = lowest, since
+            return time.monotonic() - self._since
+
+    def level(self) -> None:
+        """They are not behind."""
+        with self._lock:
+            self._lowest = None
 
 
 @get("/health/live", summary="The process runs", tags=["Health"], sync_to_thread=False)
@@ -80,9 +91,9 @@ def live() -> Alive:
 )
 def ready(service: NamedDependency[Service], progress: NamedDependency[Progress]) -> Response[Readiness]:
     last, nats_part = _nats(service)
-    lowest, postgres_part = _postgres(service)
+    lowest, alien, postgres_part = _postgres(service)
     behind = max(0, last - lowest) if last is not None and lowest is not None else None
-    projector = _projector(service, progress, last, lowest)
+    projector = _projector(service, progress, last, lowest, alien)
     good = all(part.state == "ok" for part in (nats_part, postgres_part, projector))
     answer = Readiness(good, nats_part, postgres_part, projector, behind)
     return Response(answer, status_code=200 if good else 503)
@@ -95,26 +106,42 @@ def _nats(service: Service) -> tuple[int | None, Part]:
         return None, Part("down", "the event store does not answer")
 
 
-def _postgres(service: Service) -> tuple[int | None, Part]:
+def _postgres(service: Service) -> tuple[int | None, Fault | None, Part]:
+    """How far the projections are, and the message that none of them gets past."""
     try:
         with service.database.pool.connection(timeout=_CONNECT_S):
             pass
         with service.database.reading(service.book) as connection:
-            return min(positions.reached(connection).values()), Part("ok")
+            lowest = min(positions.reached(connection).values())
+            return lowest, known_damage.halting(connection), Part("ok")
     except psycopg.OperationalError:
-        return None, Part("down", "the database does not answer")
+        return None, None, Part("down", "the database does not answer")
 
 
-def _projector(service: Service, progress: Progress, last: int | None, lowest: int | None) -> Part:
+def _projector(
+    service: Service, progress: Progress, last: int | None, lowest: int | None, alien: Fault | None
+) -> Part:
     halted = service.projector_status()
     if halted is not None:
         return Part("halted", halted)
+    if alien is not None:
+        return Part("halted", f"{alien}: {alien.remedy}")
     if last is None or lowest is None:
         return Part("unknown", "not known while a store is down")
-    stalled = progress.stalled_s(lowest, last)
+    if lowest >= last:
+        progress.level()
+        return Part("ok")
+    stalled = progress.stalled_s(lowest, lambda: _waited_s(service, lowest + 1))
     if stalled >= _STALLED_S:
         return Part("stalled", f"behind for {int(stalled)} s without moving; is a projector running?")
     return Part("ok")
+
+
+def _waited_s(service: Service, sequence: int) -> float:
+    try:
+        return service.log.client.run(service.log.waited_s(sequence))
+    except (nats.errors.Error, OperationalError, OSError, TimeoutError):
+        return 0.0
 
 
 ROUTES = (live, ready)

@@ -18,6 +18,8 @@ from psycopg import sql
 from adapters import continuity
 from adapters.continuity import Discontinuity
 from adapters.integrity import known_damage, position_rows
+from adapters.integrity.origin import origin_at
+from adapters.integrity.tail import follows_nothing, no_envelope
 from adapters.nats import wire
 from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
@@ -50,7 +52,10 @@ class CheckedRecorder(JetStreamApplicationRecorder):
         """
         if self.look_due():
             self.look()
-        return super().insert_events(stored_events)
+        try:
+            return super().insert_events(stored_events)
+        except wire.Alien as alien:
+            raise _alien(alien.sequence, no_envelope(alien)) from alien
 
     def look_due(self) -> bool:
         """See `JetStreamApplicationRecorder.look_due`."""
@@ -62,7 +67,10 @@ class CheckedRecorder(JetStreamApplicationRecorder):
         Who loses a race finds a new version to decide on. Where one is refused at the same version again and
         again nobody races: the stream is looked at.
         """
-        outcomes = await super().insert_each(saves)
+        outcomes: list[list[int] | BaseException] = [
+            _alien(one.sequence, no_envelope(one)) if isinstance(one, wire.Alien) else one
+            for one in await super().insert_each(saves)
+        ]
         for save, outcome in zip(saves, outcomes, strict=True):
             for event in save:
                 name, version = str(event.originator_id), event.originator_version
@@ -99,13 +107,41 @@ class CheckedRecorder(JetStreamApplicationRecorder):
         """As its parent's; those that are read from their beginning are compared with the archive.
 
         Raises:
-            Discontinuity: the archive knows more of an aggregate, or another last envelope.
+            Discontinuity: the archive knows more of an aggregate, or another last envelope; or a message is
+                no envelope, or does not go on from the one before it.
         """
-        found = super().select_aggregates(positions)
+        before = {name: self.log.known(name) for name in positions}
+        try:
+            found = super().select_aggregates(positions)
+        except wire.Alien as alien:
+            raise _alien(alien.sequence, no_envelope(alien)) from alien
         fresh = [name for name, start in positions.items() if start <= 1]
-        if fresh:
-            self._compare({name: found[name] for name in fresh})
+        archived = self._compare({name: found[name] for name in fresh}) if fresh else {}
+        for name, events in found.items():
+            known = (0, 0) if positions[name] <= 1 else before[name]
+            version = known[0] if known is not None and known[1] == positions[name] - 1 else None
+            self._check_goes_on(name, events, version, archived.get(name, 0))
         return found
+
+    def _check_goes_on(
+        self, name: str, events: Sequence[Notification], version: int | None, archived: int
+    ) -> None:
+        """That each is the next of its aggregate after `version`, None where that is not known, and each that
+        is not `archived` an envelope."""
+        digest = "" if version == 0 else None
+        for event in events:
+            at = event.originator_version
+            if version is not None and at != version + 1:
+                raise _alien(event.id, follows_nothing(name, at, version))
+            payload = wire.pack(self.log.book, event) if at >= archived else b""
+            if at > archived:
+                try:
+                    origin = origin_at(self.log.book, event.id, payload)
+                except wire.Alien as alien:
+                    raise _alien(event.id, no_envelope(alien)) from alien
+                if digest is not None and origin.previous != digest:
+                    raise _alien(event.id, follows_nothing(name, at, at - 1))
+            version, digest = at, wire.digest(payload)
 
     async def unarchived(self, aggregates: Collection[str]) -> frozenset[str]:
         """Those of which the archive has nothing: what the stream lost it still has."""
@@ -119,7 +155,8 @@ class CheckedRecorder(JetStreamApplicationRecorder):
         )
         return frozenset(aggregates) - {name for (name,) in known}
 
-    def _compare(self, found: Mapping[str, Sequence[Notification]]) -> None:
+    def _compare(self, found: Mapping[str, Sequence[Notification]]) -> dict[str, int]:
+        """Answers the last version of each that is archived."""
         book = self.log.book
         with self._database.reading(book) as connection:
             known = connection.execute(
@@ -142,6 +179,7 @@ class CheckedRecorder(JetStreamApplicationRecorder):
                     f"version {version} of {aggregate} is not the one that was archived as {sequence}",
                     place=place,
                 )
+        return {aggregate: version for aggregate, version, _, _ in known}
 
     def _check_placed(self, aggregate: str) -> None:
         """That none of its versions lies in the stream under another subject.
@@ -162,3 +200,7 @@ class CheckedRecorder(JetStreamApplicationRecorder):
             if payload is not None and hashlib.sha256(payload).digest() == bytes(digest):
                 text = f"the stream keeps version {version} of {aggregate} under another subject than its own"
                 raise Discontinuity(text, code="stream_subject", place=f"sequence {sequence}")
+
+
+def _alien(sequence: int, what: str) -> Discontinuity:
+    return Discontinuity(what, code="stream_alien", place=f"sequence {sequence}")

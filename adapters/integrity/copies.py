@@ -124,7 +124,7 @@ async def _subjects_from(client: NatsClient, book: str, start: int) -> list[tupl
     ended = asyncio.Event()
 
     async def hear(message: Msg) -> None:
-        if message.headers and "Status" in message.headers:
+        if not message.reply:
             ended.set()
             return
         tokens = message.reply.split(".")

@@ -4,18 +4,20 @@ In this order: a checkpoint whose root the stored tree's leaves have proves ever
 aggregate's next envelope, on which both copies agree, holds the hash of the one before; the archive's hash
 and the tree's leaf speak for the copy that they belong to. Where the stream differs from some sequence to its
 end (it was truncated and written on), the archived envelopes came first and stay; the stream's are forked.
+Behind the archive's end what is an envelope that goes on from its aggregate's stays, and nothing else does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 
 from adapters.integrity.copies import Copies, digest_of
 from adapters.integrity.fault import Fault, ahead
-from adapters.mapper import EnvelopeMapper, UnknownEvent
+from adapters.integrity.origin import Chains, Origin, origin_of
+from adapters.integrity.tail import Tail, judged_tail
 from adapters.nats import wire
 from ledger.refusal import Refused
 from ledger.transparency.checkpoint import Checkpoint
@@ -24,19 +26,9 @@ from ledger.transparency.tree import Frontier
 
 _CHUNK: Final = 4096
 _NEVER: Final = 1 << 62
+_NAMED: Final = Origin("", 0, "", "", "", ())
 
 Right = Literal["stream", "archive", "backup"]
-
-
-class Origin(NamedTuple):
-    """Whose envelope a payload is, and the hash of the one before."""
-
-    aggregate: str
-    version: int
-    previous: str
-    command: str
-    actor: str
-    kinds: tuple[str, ...]
 
 
 class Forked(msgspec.Struct, frozen=True):
@@ -56,7 +48,9 @@ class Judgement(msgspec.Struct, frozen=True):
     Sequences 1 to `end` are right, each in the stream unless `right` names another copy. `undecided` are
     sequences below that of which no copy is proven: with any of them nothing is repaired. `lost` are
     sequences that the stream skipped and nothing else has. `chained` are those whose right copy's hash a
-    later envelope names that stream and archive both hold.
+    later envelope names that stream and archive both hold. `aliens` are sequences whose message cannot stay,
+    and whose number the next takes: what is right are `count` envelopes. `newer` are those undecided ones
+    that a newer version of the program wrote.
     """
 
     faults: tuple[Fault, ...]
@@ -67,6 +61,18 @@ class Judgement(msgspec.Struct, frozen=True):
     lost: tuple[int, ...]
     stream_differs: bool
     chained: frozenset[int] = frozenset()
+    aliens: frozenset[int] = frozenset()
+    newer: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return self.end - sum(one <= self.end for one in self.aliens)
+
+    @property
+    def closed_up(self) -> int:
+        """The first alien that something right stands behind; 0 for none."""
+        first = min(self.aliens, default=0)
+        return first if self.count >= first else 0
 
 
 class Judge:
@@ -77,12 +83,14 @@ class Judge:
     """
 
     def __init__(
-        self, checkpoints: Sequence[Checkpoint] = (), backup: Mapping[int, bytes] | None = None
+        self, book: str, checkpoints: Sequence[Checkpoint] = (), backup: Mapping[int, bytes] | None = None
     ) -> None:
+        self._book = book
         self._checkpoints = sorted(checkpoints, key=lambda one: one.size)
         self._backup = backup or {}
         self._chains = Chains()
         self._open: dict[int, Copies] = {}
+        self._tail: list[Copies] = []
         self._said: dict[tuple[str, int], str] = {}
         self._wanted: set[tuple[str, int]] = set()
         self._stored_tree = Roots(self._checkpoints)
@@ -98,7 +106,7 @@ class Judge:
         self._end = copies.sequence
         if copies.stored is not None:
             self._last_stored = copies.sequence
-            if copies.subject and (right := _subject(copies.stored)) not in {"", copies.subject}:
+            if copies.subject and (right := _subject(self._book, copies.stored)) not in {"", copies.subject}:
                 self._misplaced = True
                 text = f"the stream keeps it under {copies.subject}, its aggregate's is {right}"
                 self._faults.append(Fault("stream_subject", f"sequence {copies.sequence}", text))
@@ -111,6 +119,11 @@ class Judge:
                 self._stored_tree.add(copies.leaf)
             else:
                 self._broken_tree = copies.sequence
+        if copies.archived is not None:
+            # What was taken for the end was a gap of the archive.
+            for gap in self._tail:
+                self._may_be(gap)
+            self._tail = []
         if _agree(copies):
             assert copies.stored is not None
             if not self._open:
@@ -124,6 +137,13 @@ class Judge:
                 self._said[origin.aggregate, origin.version - 1] = origin.previous
             return
         self._open[copies.sequence] = copies
+        if copies.archived is None:
+            self._tail.append(copies)
+        else:
+            self._may_be(copies)
+
+    def _may_be(self, copies: Copies) -> None:
+        """Each copy may be the one that the next of its aggregate follows."""
         for payload in (copies.stored, copies.archived, self._backup.get(copies.sequence)):
             origin = None if payload is None else origin_of(payload)
             if origin is not None:
@@ -139,12 +159,15 @@ class Judge:
     def judge(self) -> Judgement:
         """Once every sequence was taken."""
         proven = 0 if self._broken_tree else self._stored_tree.proven
+        tail = judged_tail(self._book, self._tail, self._chains, self._backup)
+        self._faults += tail.faults
         chosen = {one.sequence: self._chosen(one, proven) for one in self._open.values()}
         fork = self._fork(chosen)
         right: dict[int, Right] = {}
         undecided: list[int] = []
         lost: list[int] = []
         forked: list[Copies] = []
+        aliens: set[int] = set()
         end = self._end
         for sequence, copies in self._open.items():
             self._faults += self._faults_of(copies, fork)
@@ -154,7 +177,13 @@ class Judge:
                 # It follows what is lost, forked or was never there: it cannot keep its number.
                 end = min(end, sequence - 1)
                 forked.append(copies)
+            elif sequence in tail.aliens:
+                forked.append(copies)
+                aliens.add(sequence)
+            elif sequence in tail.newer:
+                undecided.append(sequence)
             elif one is not None:
+                one = "backup" if sequence in tail.from_backup else one
                 right[sequence] = one
                 if one != "stream":
                     forked.append(copies)
@@ -167,7 +196,7 @@ class Judge:
             text = f"a checkpoint of {split.size} envelopes was signed over others than these"
             self._faults.append(Fault("checkpoint_split", f"sequence {split.size}", text))
             undecided.append(split.size)
-        if self._checkpoints and (size := self._checkpoints[-1].size) > end:
+        if self._checkpoints and (size := self._checkpoints[-1].size) > end - len(aliens):
             self._faults.append(
                 Fault(
                     "checkpoint_ahead",
@@ -180,11 +209,16 @@ class Judge:
             tuple(self._faults),
             end,
             right,
-            tuple(forked_of(one.sequence, one.stored) for one in forked if one.stored is not None),
+            tuple(_leaves(one.sequence, one.stored, tail) for one in forked if one.stored is not None),
             tuple(dict.fromkeys(undecided)),
             tuple(lost),
-            any(one != "stream" for one in right.values()) or end < self._last_stored or self._misplaced,
+            any(one != "stream" for one in right.values())
+            or end < self._last_stored
+            or bool(aliens)
+            or self._misplaced,
             frozenset(self._chained),
+            frozenset(aliens),
+            tuple(sorted(tail.newer)),
         )
 
     def _fork(self, chosen: dict[int, Right | None]) -> int:
@@ -267,25 +301,6 @@ class Judge:
             yield Fault("tree_altered", place, "the tree's leaf is not that of the envelope")
 
 
-class Chains:
-    """Each aggregate's last version and hash, as the envelopes come."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[int, set[str]]] = {}
-
-    def follows(self, origin: Origin, digest: bytes) -> bool:
-        """Whether the envelope continues its aggregate; it is the last from now on."""
-        version, hashes = self._last.get(origin.aggregate, (0, {""}))
-        self._last[origin.aggregate] = (origin.version, {digest.hex()})
-        return origin.version == version + 1 and origin.previous in hashes
-
-    def skip(self, origin: Origin, digest: bytes) -> None:
-        """One of several envelopes that may be the next."""
-        version, hashes = self._last.get(origin.aggregate, (0, {""}))
-        known = hashes if version == origin.version else set()
-        self._last[origin.aggregate] = (origin.version, known | {digest.hex()})
-
-
 class Roots:
     """The roots of a growing tree, compared with checkpoints as it passes their sizes."""
 
@@ -327,29 +342,13 @@ class Roots:
         return self._frontier.root
 
 
-def origin_of(payload: bytes) -> Origin | None:
-    """What an envelope says of itself; None for bytes that are none."""
-    try:
-        header = wire.header_of(payload)
-        envelope = _MAPPER.to_envelope(header.topic, wire.state_of(payload))
-    except (ValueError, msgspec.MsgspecError, UnknownEvent):
-        return None
-    kinds = tuple(str(type(event).__struct_config__.tag) for event in envelope.events)
-    return Origin(
-        header.aggregate, header.version, envelope.previous, envelope.command, envelope.actor, kinds
-    )
-
-
-_MAPPER: Final = EnvelopeMapper()
-
-
-def _subject(payload: bytes) -> str:
+def _subject(book: str, payload: bytes) -> str:
     """Where the message belongs; "" for a payload that is none, of which other checks speak."""
     try:
-        header = wire.header_of(payload)
-    except (ValueError, msgspec.MsgspecError):
+        header = wire.checked_header(book, 0, payload)
+    except wire.Alien:
         return ""
-    return wire.subject(header.book, header.aggregate)
+    return wire.subject(book, header.aggregate)
 
 
 def _agree(copies: Copies) -> bool:
@@ -375,6 +374,13 @@ def _leaf(payload: bytes) -> bytes:
 
 def _first(candidates: dict[Right, bytes], holds: Callable[[bytes], bool]) -> Right | None:
     return next((name for name, payload in candidates.items() if holds(payload)), None)
+
+
+def _leaves(sequence: int, payload: bytes, tail: Tail) -> Forked:
+    """What does not stay; of a message that nobody waits for, only that it was there."""
+    if tail.aliens.get(sequence, _NAMED) is None:
+        return Forked(sequence, "", "", "", (), digest_of(payload).hex())
+    return forked_of(sequence, payload)
 
 
 def forked_of(sequence: int, payload: bytes) -> Forked:

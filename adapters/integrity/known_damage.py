@@ -19,9 +19,14 @@ _NO_DAMAGE: Final[frozenset[FaultCode]] = frozenset({"run_altered", "access_alte
 access log lies beside the book, and so does the key, without which checkpoints are compared all the same."""
 
 
+_HALTING: Final[FaultCode] = "stream_alien"
+
+
 def note(database: Database, book: str, faults: Sequence[Fault]) -> None:
-    """Keep the first of what was found; none of them, and what was known before is known no more."""
-    damage = next((one for one in faults if one.code not in _NO_DAMAGE), None)
+    """Keep the first of what was found, before all what halts a projector; none of them, and what was known
+    before is known no more."""
+    found = sorted(faults, key=lambda one: one.code != _HALTING)
+    damage = next((one for one in found if one.code not in _NO_DAMAGE), None)
     kept = ["", "", ""] if damage is None else [damage.code, damage.place, damage.message]
     with database.owning() as connection, compared_row.changing(connection, book, anew=True):
         connection.execute(
@@ -31,6 +36,28 @@ def note(database: Database, book: str, faults: Sequence[Fault]) -> None:
             " damage_message = excluded.damage_message",
             [book, *kept],
         )
+
+
+def note_found(database: Database, book: str, fault: Fault) -> None:
+    """Keep what halts a projector; the first of such stays."""
+    assert fault.code == _HALTING
+    with database.owning() as connection, compared_row.changing(connection, book):
+        connection.execute(
+            "INSERT INTO ledger.compared_stream (book, created, damage_code, damage_place, damage_message)"
+            " VALUES (%s, '', %s, %s, %s) ON CONFLICT (book) DO UPDATE"
+            " SET damage_code = excluded.damage_code, damage_place = excluded.damage_place,"
+            " damage_message = excluded.damage_message"
+            " WHERE ledger.compared_stream.damage_code <> excluded.damage_code",
+            [book, fault.code, fault.place, fault.message],
+        )
+
+
+def halting(connection: Connection) -> Fault | None:
+    """The message of the stream that no projector gets past, where one was found."""
+    found = connection.execute(
+        "SELECT damage_place, damage_message FROM ledger.compared_stream WHERE damage_code = %s", [_HALTING]
+    ).fetchone()
+    return None if found is None else Fault(_HALTING, *found)
 
 
 def check(connection: Connection) -> None:

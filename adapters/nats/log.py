@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -88,6 +89,7 @@ class Log:
             IntegrityError: an aggregate already has an event of that version.
             StoreFull: the stream is at its size limit.
             StoreUnavailable: NATS gave no answer within the deadline.
+            Alien: what the stream holds last of an aggregate is no envelope.
         """
         messages = [
             (wire.aggregate_name(event.originator_id), event.originator_version, wire.pack(self.book, event))
@@ -220,7 +222,7 @@ class Log:
             self._positions.pop(aggregate, None)
             try:
                 last = await self._get({"last_by_subj": wire.subject(self.book, aggregate)}, within=0)
-                if last is None or (at := wire.header_of(last[1]).version) < version:
+                if last is None or (at := wire.checked_header(self.book, *last).version) < version:
                     return None
                 if at == version:
                     return last[0] + len(messages) - 1 if last[1] == payload else None
@@ -250,13 +252,21 @@ class Log:
             raise StoreUnavailable(info["error"]["description"])
         return int(info["state"]["last_seq"])
 
+    def known(self, aggregate: str) -> tuple[int, int] | None:
+        """(version, sequence) of the aggregate's last message that was read or written here."""
+        return self._positions.get(aggregate)
+
     async def last_of(self, aggregate: str, *, within: float = ANSWER_S) -> tuple[int, int] | None:
-        """(version, sequence) of the aggregate's last message, read through the leader."""
+        """(version, sequence) of the aggregate's last message, read through the leader.
+
+        Raises:
+            Alien: it is no envelope of this book.
+        """
         found = await self._get({"last_by_subj": wire.subject(self.book, aggregate)}, within)
         if found is None:
             return None
         sequence, payload = found
-        self._remember(aggregate, wire.header_of(payload).version, sequence)
+        self._remember(aggregate, wire.checked_header(self.book, sequence, payload).version, sequence)
         return self._positions[aggregate]
 
     async def last_of_noun(self, noun: str) -> int:
@@ -264,19 +274,31 @@ class Log:
         found = await self._get({"last_by_subj": wire.subject(self.book, f"{noun}.*")})
         return 0 if found is None else found[0]
 
+    async def waited_s(self, sequence: int) -> float:
+        """For how many seconds the stream has held the message `sequence`; 0 where it gives none."""
+        body = await self._asked({"seq": sequence}, within=0)
+        if body is None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(body["time"])).total_seconds())
+
     async def payload_at(self, sequence: int) -> bytes | None:
         """The payload stored under `sequence`, read through the leader."""
         found = await self._get({"seq": sequence})
         return None if found is None else found[1]
 
     async def _get(self, query: dict[str, object], within: float = ANSWER_S) -> tuple[int, bytes] | None:
+        message = await self._asked(query, within)
+        return None if message is None else (message["seq"], base64.b64decode(message.get("data", "")))
+
+    async def _asked(self, query: dict[str, object], within: float) -> dict[str, Any] | None:
         answer = await ask(self.client, f"STREAM.MSG.GET.{self._name}", query, within=within)
         body = msgspec.json.decode(answer.data)
         if "error" in body:
             if body["error"].get("err_code") == _NO_MESSAGE:
                 return None
             raise StoreUnavailable(body["error"]["description"])
-        return body["message"]["seq"], base64.b64decode(body["message"]["data"])
+        message: dict[str, Any] = body["message"]
+        return message
 
     async def read_aggregate(
         self,
@@ -287,7 +309,11 @@ class Log:
         start: int = 1,
         within: float = ANSWER_S,
     ) -> list[Notification]:
-        """The aggregate's events from sequence `start` on with gt < version <= lte, in order."""
+        """The aggregate's events from sequence `start` on with gt < version <= lte, in order.
+
+        Raises:
+            Alien: one of them is no envelope of this book.
+        """
         found: list[Notification] = []
         subject = wire.subject(self.book, aggregate)
         while True:
@@ -342,26 +368,34 @@ class Log:
     async def _direct_once(self, query: dict[str, object]) -> tuple[list[Notification], bool]:
         events: list[Notification] = []
         ending: list[Msg] = []
+        aliens: list[wire.Alien] = []
 
         def hear(message: Msg) -> bool:
             headers = message.headers or {}
-            if "Status" in headers:
+            if "Nats-Sequence" not in headers:
                 ending.append(message)
                 return True
-            stored = wire.unpack(message.data)
+            sequence = int(headers["Nats-Sequence"])
+            try:
+                header = wire.checked_header(self.book, sequence, message.data)
+            except wire.Alien as alien:
+                aliens.append(alien)
+                return False
             events.append(
                 Notification(
-                    stored.originator_id,
-                    stored.originator_version,
-                    stored.topic,
-                    stored.state,
-                    id=int(headers["Nats-Sequence"]),
+                    wire.originator_id(header.aggregate),
+                    header.version,
+                    header.topic,
+                    wire.state_of(message.data),
+                    id=sequence,
                 )
             )
             return False
 
         subject = f"$JS.API.DIRECT.GET.{self._name}"
         await self.client.converse(subject, msgspec.json.encode(query), hear, timeout=ONCE_S)
+        if aliens:
+            raise aliens[0]
         headers = ending[0].headers or {}
         status = headers["Status"]
         if status == "503":

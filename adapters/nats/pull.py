@@ -134,9 +134,10 @@ class Pull:
 
         async def receive(message: Msg) -> None:
             nonlocal expected
-            if message.headers and "Status" in message.headers:
-                full_request = "MaxBytes" in message.headers.get("Description", "")
-                self._finish(gone=message.headers["Status"] == "409" and not full_request)
+            if not message.reply:
+                said = message.headers or {}
+                full_request = "MaxBytes" in said.get("Description", "")
+                self._finish(gone=said.get("Status") == "409" and not full_request)
                 return
             tokens = message.reply.split(".")
             at = -4 if len(tokens) == _ACK_TOKENS else -5

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import OperationalError, StoredEvent
 
 from ledger.refusal import Refused
 
@@ -28,6 +28,14 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     aggregate: str
     version: int
     topic: str
+
+
+class Alien(OperationalError):
+    """A message of the book's stream that is none of its envelopes: its `sequence`, and `why`."""
+
+    def __init__(self, sequence: int, why: str) -> None:
+        super().__init__(f"sequence {sequence}: {why}")
+        self.sequence, self.why = sequence, why
 
 
 _decode_header: Final = msgspec.json.Decoder(Header).decode
@@ -81,6 +89,24 @@ def header_of(payload: bytes) -> Header:
 
 def state_of(payload: bytes) -> bytes:
     return payload[payload.index(b"\n") + 1 :]
+
+
+def checked_header(book: str, sequence: int, payload: bytes) -> Header:
+    """The header of a message that is byte for byte as `pack` writes one of the book.
+
+    Raises:
+        Alien: it is not.
+    """
+    try:
+        header = header_of(payload)
+        named = aggregate_name(originator_id(header.aggregate))
+    except (ValueError, msgspec.MsgspecError, Refused) as error:
+        raise Alien(sequence, f"it has no header of an envelope ({error})") from error
+    if header.book != book:
+        raise Alien(sequence, f"it is of book {header.book!r}, this one is {book!r}")
+    if named != header.aggregate or not payload.startswith(_encode_header(header) + b"\n"):
+        raise Alien(sequence, "its header is not as this program writes one")
+    return header
 
 
 def unpack(payload: bytes) -> StoredEvent:

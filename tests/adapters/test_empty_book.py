@@ -8,7 +8,7 @@ from ledger.transparency.checkpoint import Checkpoint
 
 def test_an_empty_book_is_told_to_restore_a_backup() -> None:
     """As on a new cluster, where the folder of checkpoints came along."""
-    (fault,) = Judge([Checkpoint("wattledger/demo", 4, bytes(32))]).judge().faults
+    (fault,) = Judge("demo", [Checkpoint("wattledger/demo", 4, bytes(32))]).judge().faults
     assert fault.code == "checkpoint_ahead"
     assert fault.message.startswith("this book is empty")
     assert "`wattledger restore FILE`" in fault.remedy

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from adapters.continuity import Discontinuity
 from adapters.integrity.fault import FaultCode
-from adapters.integrity.judgement import origin_of
+from adapters.integrity.origin import origin_of
 from adapters.integrity.published import check_statements
 from adapters.postgres.database import Connection
 from adapters.queries import events_page, positions, reports, statements

@@ -100,3 +100,20 @@ def test_events_behind_an_older_backup_are_lost_on_record(signed: Path, tmp_path
     assert "reason='no newer one is left'" in record
     whole = named(state, "second", "verify")
     assert whole.returncode == 0, whole.stdout
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut"])
+def test_a_damaged_backup_is_named_before_anything_of_its_log(
+    signed: Path, tmp_path: Path, damage: str
+) -> None:
+    content = bytearray((signed / "new.backup").read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 3]
+    else:
+        content[len(content) // 2] ^= 1
+    file, state = tmp_path / "damaged.backup", tmp_path / "var"
+    file.write_bytes(content)
+    done = wattledger(state, "restore", str(file))
+    assert done.returncode == 2, done.stdout
+    assert done.stderr.startswith(f"refused (backup): {file}: not a whole backup")
+    assert not state.exists()
