@@ -19,6 +19,10 @@ from ledger.market_price import (
 from ledger.refusal import Refused
 
 _HOUR_S: Final = 3600
+_LOCAL_HOURS: Final = (
+    "hours of a clock that is half an hour off UTC's are registered as half-hours (--interval-s 1800, two"
+    " rows of one price an hour), of three quarters as quarter-hours (--interval-s 900, four rows)"
+)
 
 
 def parse(
@@ -60,9 +64,14 @@ def told(
     if not hourly:
         if zone is not None:
             raise Refused("price_zone", "the file's starts are in UTC: state no zone", place="zone")
-        return price_ledger(
-            _each_a_line(rows), market=market, node=node, currency=currency, interval_s=interval_s
-        )
+        try:
+            return price_ledger(
+                _each_a_line(rows), market=market, node=node, currency=currency, interval_s=interval_s
+            )
+        except Refused as refused:
+            if refused.code != "price_time" or interval_s != _HOUR_S:
+                raise
+            raise Refused(refused.code, f"{refused.reason}; {_LOCAL_HOURS}", place=refused.place) from None
     if zone is None:
         wrong = "the file's hours are local: state the zone of their clocks, such as Asia/Shanghai"
         raise Refused("price_zone", wrong, place="zone")

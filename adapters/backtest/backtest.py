@@ -23,10 +23,10 @@ from ledger.interval import midnight, zone_of
 from ledger.settlement.inputs import Inputs
 from ledger.settlement.result import Result
 
-Run = Literal["perfect", "as_planned", "plan", "rule", "idle"]
-"""`plan` is what is delivered of what was planned, `as_planned` the plan itself."""
+Run = Literal["perfect", "plan", "rule", "idle"]
+"""`plan` is what is delivered of what was planned, under the guard; sold is what was planned."""
 
-COMPARED: Final[tuple[Run, ...]] = ("perfect", "plan", "rule", "idle")
+COMPARED: Final[tuple[Run, ...]] = get_args(Run)
 
 
 class Backtest(NamedTuple):
@@ -41,12 +41,12 @@ def backtest(inputs: Inputs, known: Mapping[str, SiteKnown], timing: Timing) -> 
     """Run the month of the `known` sites of a contract by every way, and settle each; others as they ran.
 
     The plan of a day is made from the loads until its midnight and the prices published by then; a plan that
-    is sold at spot is awarded as it is. Storages begin with what a day may end with.
+    is sold at spot is awarded as it is. Storages begin with what a day may end with, and do as they are told.
 
     Raises:
         Refused: what `site_case` and `settle` refuse.
     """
-    runs: dict[Run, dict[str, StorageWay]] = {run: {} for run in get_args(Run)}
+    runs: dict[Run, dict[str, StorageWay]] = {run: {} for run in COMPARED}
     notes: list[str] = []
     for site in inputs.sites:
         name = site.site.id
@@ -58,7 +58,6 @@ def backtest(inputs: Inputs, known: Mapping[str, SiteKnown], timing: Timing) -> 
         plan = way_of(inputs, case, done.plan_w)
         delivered = way_of(inputs, case, done.delivered_w)
         runs["perfect"][name] = way_of(inputs, case, perfect_w(case.month))
-        runs["as_planned"][name] = plan
         runs["plan"][name] = delivered._replace(award=plan[:2])
         runs["rule"][name] = way_of(inputs, case, by_rule_w(case.month, case.rule_micro))
         runs["idle"][name] = way_of(inputs, case, np.zeros_like(done.plan_w))
@@ -93,17 +92,13 @@ def _report(
     worth: Mapping[Run, Worths],
     notes: list[str],
 ) -> ValueReport:
-    of_ways: dict[Way, Worths] = {
-        "perfect": worth["perfect"],
-        "plan": worth["as_planned"],
-        "award": worth["as_planned"],
-        "available": worth["as_planned"],
-        "delivered": worth["plan"],
-    }
+    # A driver gives no device a setpoint of the plan alone: the plan is worth what it is under the guard.
+    planned_on: tuple[Way, ...] = ("plan", "award", "available", "delivered")
+    of_ways: dict[Way, Worths] = {"perfect": worth["perfect"], **dict.fromkeys(planned_on, worth["plan"])}
     energy = [
         EnergyRow(name, day, sums[0], sums[0], sums[1])
         for name, way in runs["plan"].items()
-        for day, sums in energy_by_day(inputs, name, (runs["as_planned"][name], way))
+        for day, sums in energy_by_day(inputs, name, (StorageWay(*way.sold), way))
     ]
     return ValueReport(
         contract=inputs.contract.id,

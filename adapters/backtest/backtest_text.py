@@ -60,11 +60,10 @@ def as_json(found: Backtest) -> str:
 
 
 def _earned(found: Backtest) -> dict[Run, Money]:
-    """What the storages that ran are worth by each way; a plan is worth what was planned of it."""
+    """What the storages that ran are worth by each way."""
     total = found.report.total
     minor: dict[Run, int] = {
         "perfect": total.worth["perfect"],
-        "as_planned": total.worth["plan"],
         "plan": total.worth["delivered"],
         "rule": total.beside["rule"],
         "idle": total.beside["idle"],

@@ -59,7 +59,7 @@ class EarnedWay(msgspec.Struct, frozen=True):
 
 
 class BacktestTold(msgspec.Struct, frozen=True):
-    """By way: `perfect`, `as_planned`, `plan` (what is delivered of it), `rule` and `idle`."""
+    """By way: `perfect`, `plan` (what is delivered of it), `rule` and `idle`."""
 
     results: dict[str, EarnedWay]
     report: ValueReport

@@ -1,22 +1,32 @@
-"""What else to know of a plan: weights, the demand charge in its objective, targets that are missed."""
+"""What else to know of a plan: weights, what its objective is made of, targets that are missed."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from adapters.planning.cases import Cases
-from dispatch.optimiser.plan import Plan
+from dispatch.optimiser.plan import Plan, SitePlan
 from dispatch.planning.choice import Chosen
 from dispatch.planning.plan_record import money
+from dispatch.planning.site_case import SiteCase
 
 _K: Final = 1000
+_S_PER_HOUR: Final = 3600
+_CENT: Final = 10_000
 _END_WH: Final = 100
 """A target that is missed by less is met: setpoints are whole W."""
 
 
 def notes_of(cases: Cases, solved: Plan | None, chosen: Chosen) -> list[str]:
     """Of a plan that was chosen; `solved` where it is the solver's whole."""
-    return [*_weighed(cases), *_demand_charged(cases, solved), *_short_at_end(cases, chosen)]
+    return [
+        *_weighed(cases),
+        *_demand_charged(cases, solved),
+        *_no_money(cases, solved),
+        *_short_at_end(cases, chosen),
+    ]
 
 
 def _weighed(cases: Cases) -> list[str]:
@@ -43,6 +53,34 @@ def _demand_charged(cases: Cases, solved: Plan | None) -> list[str]:
                 f" {case.peak_w / _K:.1f} kW; its load alone would bring {money(alone)}"
             )
     return found
+
+
+def _no_money(cases: Cases, solved: Plan | None) -> list[str]:
+    """How much of the objective nobody is billed for."""
+    found: list[str] = []
+    for case, guarded in zip(cases.cases, cases.guarded, strict=True) if solved is not None else ():
+        assert solved is not None, "checked before"
+        planned = solved.of(case.id)
+        parts = {
+            "for taking later hours as dearer, so that of equal ones the later discharges": _later_micro(
+                case, guarded, planned
+            ),
+            "wear": planned.wear_micro,
+            "the worth of what stays stored": -planned.end_micro,
+        }
+        told = [f"{money(micro)} {what}" for what, micro in parts.items() if abs(micro) >= _CENT]
+        if told:
+            found.append(f"{case.id}: counted as cost, but on no bill: {', '.join(told)}")
+    return found
+
+
+def _later_micro(case: SiteCase, guarded: SiteCase, planned: SitePlan) -> int:
+    """What is bought, at the prices that were solved with less those that are paid."""
+    limits = case.limits
+    net = limits.load_w - limits.pv_w + planned.curtailed_w - planned.setpoint_w + planned.spot_w
+    more = (guarded.buy_micro - case.buy_micro).astype(object)
+    total = int((np.maximum(net, 0).astype(object) * more).sum())
+    return total * limits.interval_s // (_S_PER_HOUR * _K)
 
 
 def _short_at_end(cases: Cases, chosen: Chosen) -> list[str]:

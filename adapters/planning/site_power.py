@@ -283,10 +283,16 @@ class _Readings:
         return " and ".join(used)
 
     def peak(self, one: Metered) -> tuple[int, str]:
-        """The highest mean net import, and what to know of it."""
+        """The highest mean net import, and what to know of it.
+
+        A storage of which nothing was read has not charged or discharged on record: the rest of the site
+        tells the peak.
+        """
         if one.peak_since is None or one.peak_since >= self._horizon.start:
             return 0, ""
-        own = self._power(_net_signs(one.meters), one)
+        unread = self._unread_storages(one, one.peak_since)
+        signs = {key: sign for key, sign in _net_signs(one.meters).items() if key[0] not in unread}
+        own = self._power(signs, one)
         if own is None:
             return 0, f"{one.site.id}: no meter tells the billing period's peak so far; 0 is assumed"
         count = int((self._horizon.start - one.peak_since).total_seconds()) // one.peak_s
@@ -296,7 +302,22 @@ class _Readings:
         note = ""
         if not there.all():
             note = f"{one.site.id}: the peak so far is of {int(there.sum())} of {count} intervals, as read"
+        if unread and there.any():
+            names = ", ".join(unread)
+            also = f"nothing was read of {names} in the billing period: the peak so far is that without it"
+            note = f"{note}; {also}" if note else f"{one.site.id}: {also}"
         return max(0, int(means[there].max(initial=0))), note
+
+    def _unread_storages(self, one: Metered, since: datetime) -> list[str]:
+        """The storages' meters that make up what is imported, and of which nothing was read."""
+        storages = {meter.id for meter in one.meters if meter.position == "storage"}
+        read: dict[str, bool] = {}
+        for key in _net_signs(one.meters):
+            if key[0] in storages and key in self._rows:
+                wh, start, length = self._rows[key]
+                first = max(0, int((since - start).total_seconds()) // length)
+                read[key[0]] = read.get(key[0], False) or bool((wh[first:] != MISSING).any())
+        return sorted(name for name, any_of_it in read.items() if not any_of_it)
 
     def discharged(self, one: Metered) -> Discharged | None:
         """What the storage gave, as far as it was read."""

@@ -21,8 +21,9 @@ _NOISE_SHARE: Final = 1e-4
 class LoadHistory(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Mean W of every interval from a local midnight up to now, `per_day` a day; each day's kind.
 
-    `kind` has a number for each day that `load_w` touches, today's last: days of one number are alike (a
-    working day, a Sunday), and a day below 0 is not used (values are missing, the site stood still).
+    `kind` has a number for each day that `load_w` touches, today's last: days of one number are alike, 0 is a
+    working day, above 0 are kinds of days off (a Saturday, a Sunday), and a day below 0 is not used (values
+    are missing, the site stood still).
     """
 
     load_w: Whole
@@ -44,15 +45,22 @@ class LoadHistory(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return len(self.load_w) // self.per_day
 
     def alike(self) -> Whole:
-        """The latest days before today of today's kind; of all kinds where they are too few.
+        """The latest days before today of today's kind.
+
+        Where they are too few, all days off stand for a day off. How a site works differs more between
+        working days and days off than within either, so that even one such day is taken before days of the
+        other sort are.
 
         Raises:
             Refused: `load_history` where not one day can be used.
         """
-        before = self.kind[: self.today]
-        same = np.flatnonzero((before == self.kind[self.today]) & (before >= 0))
+        before, own = self.kind[: self.today], self.kind[self.today]
+        used = before >= 0
+        same = np.flatnonzero(used & (before == own))
         if len(same) < _DAYS_MIN:
-            same = np.flatnonzero(before >= 0)
+            same = np.flatnonzero(used & ((before > 0) == (own > 0)))
+        if not len(same):
+            same = np.flatnonzero(used)
         if not len(same):
             raise Refused("load_history", "one or more days that can be used", place="kind")
         return same[-_DAYS:]

@@ -272,8 +272,8 @@ def test_later_prices_change_no_plan(tmp_path: Path) -> None:
     two = backtest(*load_file(tmp_path / "case.toml", read))
     told = 28 * 96
     for site in ("W1", "W4"):
-        before, after = (answer.readings["as_planned"][site] for answer in (one, two))
-        assert np.array_equal(before.discharge_wh[: told + 96], after.discharge_wh[: told + 96])
+        before, after = (answer.readings["plan"][site].sold[1] for answer in (one, two))
+        assert np.array_equal(before[: told + 96], after[: told + 96])
         perfect = [answer.readings["perfect"][site].discharge_wh[told:] for answer in (one, two)]
         assert not np.array_equal(*perfect)
 

@@ -54,6 +54,22 @@ def test_the_part_of_perfect_is_what_the_storage_earns_and_no_other_site(bench: 
     assert told["idle"]["storage"] == "0.00"
 
 
+def test_the_plan_is_worth_what_it_is_under_the_guard(bench: Bench) -> None:
+    """Nothing is sent out where nothing may be, and devices that do as they are told lose nothing."""
+    load, _, _ = filled(bench)
+    found = run_of_book(bench)
+    total = found.report.total
+    lost = {loss.parts: loss.minor for loss in total.lost}
+    best, plan = (found.results[run].pool.minor for run in ("perfect", "plan"))
+    assert lost == {
+        ("forecast",): best - plan, ("bid",): 0, ("availability",): 0, ("dispatch",): 0, ("contract",): 0,
+    }  # fmt: skip
+    assert total.worth["plan"] == total.worth["settled"] == plan
+    way = found.readings["plan"]["S1"]
+    assert (load + way.charge_wh - way.discharge_wh >= 0).all()
+    assert any(row.plan_wh != row.delivered_wh for row in found.report.energy), "the guard corrected it"
+
+
 GRID = (
     PORTFOLIO.replace('id = "S1-LOAD"', 'id = "S1-GRID"')
     .replace('"load"', '"grid"', 1)

@@ -60,6 +60,24 @@ def test_a_platforms_file_is_refused_where_it_is_wrong(
     assert (caught.value.code, caught.value.place) == (code, place)
 
 
+def test_hours_of_a_half_hour_clock_are_refused_with_the_way_round() -> None:
+    """00:00 in Kolkata is 18:30 UTC: the hour, told as two half-hours, is taken."""
+    kolkata = "2026-01-24T18:30:00Z,0.3,0.4\n"
+    with pytest.raises(Refused) as caught:
+        parsed((HEADER + kolkata).encode())
+    assert (caught.value.code, caught.value.place) == ("price_time", "row 2 start_utc")
+    assert "--interval-s 1800" in caught.value.reason
+    halves = (HEADER + kolkata + kolkata.replace("18:30", "19:00")).encode()
+    taken, _ = price_file.parse(halves, market="m", node="n", currency="CNY", interval_s=1800)
+    assert len(taken.blocks[0].mantissas) == 2
+    with pytest.raises(Refused) as quarter:
+        price_file.parse(
+            (HEADER + FIRST.replace("16:00", "16:05")).encode(),
+            market="m", node="n", currency="CNY", interval_s=900,
+        )  # fmt: skip
+    assert "half-hours" not in quarter.value.reason
+
+
 def figures(data: bytes) -> list[list[int]]:
     return [series.blocks[0].mantissas.tolist() for series in parsed(data)]
 

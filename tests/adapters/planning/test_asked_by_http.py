@@ -74,6 +74,21 @@ def test_what_cannot_be_forecast_is_refused(
     problem(api.post("/v1/forecasts", {**ASKED, **given}), 422, code, place)
 
 
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("/v1/forecasts", ASKED),
+        ("/v1/forecasts", {"subject": "wind:S9", "first": "2026-08-01"}),
+        ("/v1/plans", {"portfolio": "S1"}),
+        ("/v1/plans", {"portfolio": "S9", "day": "2026-08-01", "objective": "profit"}),
+    ],
+)
+def test_a_missing_key_is_told_before_what_is_asked_for(api: Api, path: str, given: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {api.secret('market_desk')}"}
+    answer = api.client.post(path, headers=headers, json=given)
+    problem(answer, 400, "parameter", "Idempotency-Key")
+
+
 def test_one_forecast_at_a_time_and_for_those_who_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     with forecasts._FORECASTING:
         problem(api.post("/v1/forecasts", ASKED, key="k1"), 409, "planner_busy", "subject")

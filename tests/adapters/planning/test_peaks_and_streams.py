@@ -36,7 +36,7 @@ from tests.adapters.planning.plan_book import (
     stated,
 )
 from tests.adapters.planning.test_site_cases import cases
-from tests.adapters.test_settling import TARIFF
+from tests.adapters.test_settling import TARIFF, founded, record
 from tests.dispatch.optimiser.test_rules import policy
 from tests.ledger.test_unit_allocation import RESPONSE
 from trading.published_market import PublishMarket
@@ -89,6 +89,27 @@ def test_without_readings_no_target_is_stated_and_the_plan_says_so(bench: Bench)
     assert found.peak_w == {}
     assert found.guarded == found.cases
     assert any(note.startswith("S1: no peak target") for note in found.notes)
+
+
+def test_where_nothing_of_the_storage_was_read_the_loads_own_maximum_is_the_peak_so_far(bench: Bench) -> None:
+    """18 days of the load alone, 474 kW at most; once the storage is read, the sum counts."""
+    founded(bench)
+    stated(bench, TERMS)
+    load = np.full(19 * 96, 50_000)
+    load[500] = 118_500
+    record(bench, "S1-LOAD", "load", load, "load")
+    bench.now = MIDNIGHT
+    found = cases(bench)
+    assert found.cases[0].peak_w == 474_000
+    (note,) = [note for note in found.notes if "peak so far" in note]
+    assert note == (
+        "S1: nothing was read of S1-STORAGE in the billing period: the peak so far is that without it"
+    )
+    for register, wh in (("charge", 0), ("discharge", 20_000)):
+        record(bench, "S1-STORAGE", register, np.full(19 * 96, wh), register)
+    found = cases(bench)
+    assert found.cases[0].peak_w == 394_000
+    assert not [note for note in found.notes if "peak so far" in note]
 
 
 def test_a_site_whose_load_no_meter_tells_has_none(bench: Bench) -> None:

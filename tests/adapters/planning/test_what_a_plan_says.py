@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -12,14 +13,17 @@ from adapters.planning.planner import OBJECTIVE, Planner
 from dispatch.planning.aims import MONEY, aims_of
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from ledger.effective import Period
+from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.setting_record import StateSetting
+from ledger.tariff import prices_of_month
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.planning.plan_book import DAY, MIDNIGHT, TERMS, flat, forecast, furnished, planner, stated
 from tests.adapters.planning.storage_alone import merchant
 from tests.adapters.planning.test_planner import on_record
+from tests.adapters.test_settling import TARIFF
 from tests.ledger.test_unit_allocation import RESPONSE
 
 
@@ -97,6 +101,26 @@ def test_the_demand_charge_in_the_objective_is_told(bench: Bench) -> None:
     (note,) = [one for one in head.notes if "demand charge" in one]
     assert note.startswith("S1: of the objective ")
     assert "its load alone would bring " in note
+
+
+def test_what_the_objective_counts_beside_money_is_told(bench: Bench) -> None:
+    """The setpoints' own money, worked out apart, and the parts that are on no bill make up the objective."""
+    furnished(bench, structs.replace(TERMS, wear_micro=60_000))
+    forecast(bench, flat())
+    with planner(bench) as (one, _):
+        made = one.plan("S1", DAY)
+        (site,) = on_record(bench).sites
+    price = prices_of_month(TARIFF, Month(2026, 8), 900)
+    today = price.mantissa[19 * 96 :][:96] / 10**price.scale
+    bill = float(((600_000 - np.array(site.setpoint_w)) * today).sum()) / 4000
+    (note,) = [one for one in made.head.notes if "on no bill" in one]
+    assert note.startswith("S1: counted as cost, but on no bill: ")
+    assert "later hours" in note
+    assert " wear" in note
+    counted = [float(one) for one in re.findall(r"-?\d+\.\d\d", note)]
+    assert counted[0] > 1.0
+    assert made.head.objective_micro is not None
+    assert made.head.objective_micro / 1e6 == pytest.approx(bill + sum(counted), abs=0.05)
 
 
 def test_the_objective_is_what_was_asked_and_the_plan_states_it(bench: Bench) -> None:

@@ -41,8 +41,26 @@ def test_days_of_another_kind_are_not_taken() -> None:
     assert found.alike().tolist() == [1, 3, 5, 7, 9, 11]
     gone = history(load, [0, 1] * 5 + [0, -1] + [1])
     assert gone.alike().tolist() == [1, 3, 5, 7, 9]
-    few = history(load, [0, 2, 1, 2] * 3 + [1])
-    assert few.alike().tolist() == list(range(12)), "three days alike are too few"
+
+
+def test_in_the_first_weeks_a_day_off_is_foreseen_from_days_off() -> None:
+    """From a Saturday on: a Saturday from what Saturdays and Sundays were, a Monday from working days."""
+    work, rest = np.full(PER_DAY, 500_000), np.full(PER_DAY, 100_000)
+    weeks = [rest, rest, *[work] * 5] * 6
+    kind = [1, 2, 0, 0, 0, 0, 0] * 6
+
+    def seen(days: int) -> LoadHistory:
+        return history(np.concatenate(weeks[:days]), kind[: days + 1])
+
+    assert seen(1).alike().tolist() == [0], "a Sunday from the one Saturday"
+    assert seen(2).alike().tolist() == [0, 1], "nothing is known of working days"
+    assert seen(3).alike().tolist() == [2], "one working day alone rather than days off"
+    assert seen(7).alike().tolist() == [0, 1], "a Saturday from both days off"
+    assert seen(14).alike().tolist() == [0, 1, 7, 8]
+    assert seen(36).alike().tolist() == [1, 8, 15, 22, 29], "of five Sundays the Saturdays are left out"
+    assert likely_paths(seen(7), PER_DAY).max() == 100_000
+    holiday = history(np.concatenate([work] * 3), [0, 0, -1, 2])
+    assert holiday.alike().tolist() == [0, 1], "a first day off, from what there is"
 
 
 def test_nothing_after_now_is_looked_at_and_nothing_is_below_zero() -> None:
