@@ -11,11 +11,12 @@ from adapters.founded import book_at
 from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Connection
 from adapters.queries import lives
-from adapters.queries.netting import contracts_of, counterparties
+from adapters.queries.netting import contracts_of, counterparties, nettings
 from ledger.netting import OpenStatement
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.asking import Asks, asks_to_pay, first_asking, meant_otherwise, taking_in_advance
+from ledger.statement.left_open import left_open
 from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordPayment
 from ledger.statement.named_payment import NamedPayment, named_already, payment_aggregate
@@ -108,6 +109,26 @@ def _first_asking(
     except Refused as refused:
         meant = meant_otherwise(asked.party, asked.amount, [one.open for one in open_now])
         raise Refused(refused.code, f"{meant}{refused.reason}", place=refused.place) from None
+
+
+def after(door: FrontDoor, connection: Connection, position: int, done: Recorded) -> tuple[str, ...]:
+    """What the payment left open though the party's money is there, as lines for a person; `position` is of
+    after it."""
+    one = done.payment
+    if one.kind != "payment":
+        return ()
+    found = counterparties(connection, position, one.party)
+    beyond = {part.key: _beyond(door, one, part.key) for part in one.parts}
+    held = nettings(connection, position).get(one.party)
+    agreed = held is not None and bool(held.agreements) and held.agreements[-1].holds_on(one.on)
+    open_now = [each for of in found for each in of.statements]
+    return left_open(one, beyond, open_now, netting_agreed=agreed)
+
+
+def _beyond(door: FrontDoor, one: NamedPayment, key: StatementKey) -> Money:
+    """What of a part is paid in advance."""
+    life = door.state(key.aggregate)
+    return life.beyond(one.id) if isinstance(life, Life) else Money.zero(one.amount.currency)
 
 
 def pay_statement(door: FrontDoor, key: StatementKey, payment: Payment, *, actor: str) -> Recorded:

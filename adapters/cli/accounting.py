@@ -14,6 +14,7 @@ from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.documents.language import Language, Wording
+from adapters.documents.readable import readable_money
 from adapters.founded import book_at
 from adapters.posted_days import posted_days
 from adapters.queries import lives
@@ -26,6 +27,7 @@ from ledger.accounting.invoice_register import differences, invoice_register
 from ledger.accounting.party_account import party_account
 from ledger.accounting.unmatched import unmatched
 from ledger.accounting.voucher import parse_mapping, parse_profile, voucher_file, voucher_rows
+from ledger.accounting.voucher_currency import in_currency
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.statement.as_posted import as_posted
@@ -54,7 +56,8 @@ def add_to(app: App, session: Session) -> None:
         """Write a month's double entry as vouchers for another accounting system, such as 用友 or 金蝶.
 
         Every account, stream and party of the month must be mapped; what is not is named, and nothing is
-        written. Savings that others hold are memo entries and no vouchers.
+        written. Savings that others hold are memo entries and no vouchers. Entries in another currency than
+        the book's are left out, and their number and sum is said: the ledger has no exchange rates.
         """
         layout = parse_profile(given_file.read(profile, _PROFILE))
         codes = parse_mapping(given_file.read(mapping, _MAPPING))
@@ -64,14 +67,23 @@ def add_to(app: App, session: Session) -> None:
             position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
                 found = journal(connection, position).journal
-        entries = [entry for entry in found if Month.of(entry.posted_on) == wanted]
+                currency = book_at(connection, position).currency
+        entries, left_out = in_currency(
+            (entry for entry in found if Month.of(entry.posted_on) == wanted), currency
+        )
         words = Wording(language or layout.language)
         rows = voucher_rows(
             entries, codes, layout, preparer=preparer, first_number=first_number, summary=words.phrase
         )
         given_file.write(out, voucher_file(rows, layout))
-        count = sum(not entry.is_memo for entry in entries)
-        print(f"{counted(count, 'voucher')} with {counted(len(rows) - 1, 'row')} in {out}, {layout.encoding}")
+        number, of_rows = counted(len(entries), "voucher"), counted(len(rows) - 1, "row")
+        print(f"{number} in {currency} with {of_rows} in {out}, {layout.encoding}")
+        for one in left_out:
+            noun = "entry" if one.number == 1 else "entries"
+            sum_of = readable_money(one.debits)
+            print(f"left out: {one.number:,} {noun} in {one.debits.currency}, {sum_of} on the debit side")
+        if left_out:
+            print(f"enter these in your system at its exchange rate: wattledger journal {wanted} lists them")
         if found.closed_to is None or wanted.first_day >= found.closed_to:
             print(f"note: {wanted} is not closed; vouchers may be added to it", file=sys.stderr)
 

@@ -18,7 +18,7 @@ from adapters.cli.submitting import money_of, once
 from adapters.documents.readable import readable_money, readable_sum
 from adapters.founded import book_of
 from adapters.queries import lives as rows
-from adapters.spreading import Paying, Recorded, pay, pay_statement, recorded
+from adapters.spreading import Paying, Recorded, after, pay, pay_statement, recorded
 from adapters.stack import Stack
 from ledger.accounting.document import checked_day
 from ledger.command import Command
@@ -156,6 +156,11 @@ def add_to(app: App, session: Session) -> None:
                 done = pay_statement(stack.door, life.key, one, actor=by)
             print(_told(stack, done))
             print_late(stack, done.payment.on)
+            position = stack.caught_up()
+            with stack.database.reading(stack.settings.book) as connection:
+                left = after(stack.door, connection, position, done)
+            if left:
+                print("note: " + "\n".join(left))
 
     @record.command(name="write-off")
     def record_write_off(

@@ -54,8 +54,9 @@ Field = Literal[
     "preparer",
     "empty",
 ]
-"""`amount` is the side that is not zero; `exchange_rate` is always 1: an entry has one currency. `value_date`
-is the document's own day, before `date` where its month was closed."""
+"""`amount` is the side that is not zero; `exchange_rate` is always 1: all vouchers of a file are in the
+currency in which the accounts are kept. `value_date` is the document's own day, before `date` where its month
+was closed."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,13 +203,15 @@ def voucher_rows(
     first_number: int = 1,
     summary: Callable[[str], str] = str,
 ) -> list[list[str]]:
-    """The header, then a row per posting. A voucher is an entry; numbers begin anew each month.
+    """The header, then a row per posting. A voucher is an entry; numbers begin anew each month. All are in
+    one currency, as `in_currency` chooses them.
 
     `first_number` is the first free one of the earliest month. `summary` says an entry's description in the
     language of the accounts, which are English in the journal.
 
     Raises:
-        Refused: `voucher_number` below 1; `voucher_account`, `voucher_party` for what is not mapped.
+        Refused: `voucher_number` below 1; `voucher_currency` for a second currency; `voucher_account`,
+            `voucher_party` for what is not mapped.
     """
     if first_number < 1:
         raise Refused("voucher_number", f"{first_number} is not from 1", place="first_number")
@@ -216,6 +219,7 @@ def voucher_rows(
     month: Month | None = None
     number = first_number - 1
     booked = sorted((entry for entry in entries if not entry.is_memo), key=lambda entry: entry.posted_on)
+    _check_currency(booked)
     check_mapped(booked, mapping)
     for entry in booked:
         of = Month.of(entry.posted_on)
@@ -233,6 +237,17 @@ def voucher_rows(
             }
             rows.append([values[column.field] for column in profile.columns])
     return rows
+
+
+def _check_currency(entries: list[JournalEntry]) -> None:
+    for entry in entries:
+        first = entries[0].currency
+        if entry.currency != first:
+            text = (
+                f"{entry.description!r} of {entry.posted_on} is in {entry.currency}, the vouchers before it"
+                f" are in {first}: one file is of one currency, as there are no exchange rates"
+            )
+            raise Refused("voucher_currency", text, place="entries")
 
 
 def voucher_file(rows: Iterable[Iterable[str]], profile: VoucherProfile) -> bytes:

@@ -10,8 +10,9 @@ import msgspec
 
 from ledger.quantity import Money
 from ledger.reconciliation.bank_payment import BankPayment, BankStatement
-from ledger.reconciliation.match_payments import PaymentPolicy, Settling, match_payments
+from ledger.reconciliation.match_payments import match_payments
 from ledger.reconciliation.operator_line import sum_of
+from ledger.reconciliation.payment_state import PaymentPolicy, Settling
 from ledger.reconciliation.receivable import MarketKey, Receivable
 from ledger.reconciliation.recorded_cash import RecordedCash
 from ledger.refusal import Refused

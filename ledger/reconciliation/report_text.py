@@ -140,7 +140,7 @@ def _time(instant: datetime, zone: ZoneInfo) -> str:
 def _paid(one: PaidStatements) -> str:
     bookings = " + ".join(_booking(booking) for booking in one.bookings)
     paid = " + ".join([*_each_open(one.statements, one.markets), *one.recorded])
-    return f"{bookings} -> {paid}: {one.reason}"
+    return f"{bookings}{f' -> {paid}' if paid else ''}: {one.reason}"
 
 
 def _differs(one: AmountDiffers) -> str:

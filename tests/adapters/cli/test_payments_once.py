@@ -148,9 +148,9 @@ def test_a_named_run_says_what_is_paid_in_advance_too(run: Terminal) -> None:
     """Of 5.00 more than run 1 asks for, 5.00 are in advance, and so is all that follows."""
     owed = Money.parse(pay(run, "b0", "-1.00", "--run", "1") and run_open(run), "CNY")
     told = pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1")
-    assert told.endswith(f"run 1: {readable_money(owed - Money(500, 'CNY'))}, 5.00 of it in advance\n")
+    assert f"run 1: {readable_money(owed - Money(500, 'CNY'))}, 5.00 of it in advance\n" in told
     assert pay(run, "b1", str(owed - Money(500, "CNY")), "--run", "1") == told, "given again it says the same"
-    assert pay(run, "b2", "-7.00", "--run", "1").endswith("run 1: -7.00, 7.00 of it in advance\n")
+    assert "run 1: -7.00, 7.00 of it in advance\n" in pay(run, "b2", "-7.00", "--run", "1")
     assert "in advance" not in pay(run, "b3", "12.00", "--run", "1"), "paid back"
 
 
@@ -238,3 +238,34 @@ def test_a_netting_uses_up_what_was_paid_in_advance(run: Terminal) -> None:
     assert "journal and statements differ" not in run("month", MONTH)
     rows = [one.split() for one in run("trial-balance", "2026-09").splitlines() if "AdvanceReceived:" in one]
     assert [row[-1] for row in rows] == ["0.00"]
+
+
+def test_an_advance_says_which_statements_ask_for_it(run: Terminal) -> None:
+    """5.00 beyond run 1 stay in advance while run 2 is open; the command that is named pays it with them."""
+    owed, more = owed_by(run, 1), owed_by(run, 2)
+    told = pay(run, "b1", str(-(owed + Money(500, "CNY"))), "--run", "1")
+    note = next(line for line in told.splitlines() if line.startswith("note: "))
+    assert note == (
+        f"note: 5.00 CNY is paid in advance on {CONTRACT.id} {MONTH} {HOST} run 1, while 1 other statement"
+        f" asks for {more} CNY; to pay with it those due first:"
+    )
+    command = told.splitlines()[-1].removeprefix("    wattledger ").split()
+    run(*command, "--id", "k1", "--as", "ada")
+    assert owed_by(run, 2) == more - Money(500, "CNY")
+    assert "note" not in pay(run, "b2", str(-owed_by(run, 2)))
+
+
+def test_a_balance_that_is_paid_says_what_is_left_to_net(run: Terminal) -> None:
+    """One fen too much on run 1 and one too little on run 2: both stay open, and the balance is nothing."""
+    owed, more = owed_by(run, 1), owed_by(run, 2)
+    pay(run, "b1", str(-(owed + Money(1, "CNY"))), "--run", "1")
+    spread = ("record", "payment", "--spread", HOST, "--id", "b2", "--as", "ada", "--")
+    told = run(*spread, str(-(more - Money(1, "CNY"))))
+    command = f"wattledger netting set-off {HOST} NAME --currency CNY"
+    note = f"note: the balance with {HOST} is 0.00 CNY, while 0.01 is open each way; to set it off: {command}"
+    assert told.splitlines()[-1] == f"{note}, once it is agreed: wattledger netting agree {HOST}"
+    run("netting", "agree", HOST, "--from", "2026-01-01", "--evidence", "letter 7", "--as", "ada")
+    again = run(*spread, str(-(more - Money(1, "CNY"))))
+    assert again.splitlines()[-1] == note
+    run(*command.replace("NAME", "n1").split()[1:], "--as", "ada")
+    assert run("netting", "show", HOST) == f"nothing is open with {HOST}\n"

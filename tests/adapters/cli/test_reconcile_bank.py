@@ -26,12 +26,18 @@ date = "date"
 amount = "amount"
 reference = "reference"
 counterparty_name = "payer"
+remittance = ["text"]
 """
 
 
 def compared(run: Terminal, folder: Path, *rows: str) -> list[str]:
     file, profile = folder / "bank.csv", folder / "bank.toml"
-    file.write_text("\n".join(["date,amount,reference,payer", *rows]) + "\n")
+    file.write_text(
+        "\n".join(
+            ["date,amount,reference,payer,text", *(f"{row}{',' * (4 - row.count(','))}" for row in rows)]
+        )
+        + "\n"
+    )
     profile.write_text(PROFILE)
     given = ("--profile", str(profile), "--party", f"Factory={HOST}")
     return run("reconcile", "bank", str(file), "main", *given).splitlines()
@@ -107,3 +113,29 @@ def test_what_is_to_be_recorded_is_listed_until_it_is(run: Terminal, bench: Benc
     last = compared(run, tmp_path, *rows)
     assert title not in last
     assert [" ".join(line.split()[:-1]) for line in last[1:2]] == ["Matched in an earlier file 2"]
+
+
+def test_what_fits_nothing_exactly_has_its_cause(run: Terminal, bench: Bench, tmp_path: Path) -> None:
+    """Less and more than is open, a return and a charge are for a person; nothing is recorded of them."""
+    owed = open_of(bench)
+    total, more = owed[0] + owed[1], owed[0] + owed[1] + Money(700, "CNY")
+    lines = compared(
+        run,
+        tmp_path,
+        "2026-09-02,40.00,B1,Factory,part",
+        f"2026-09-02,{more},B2,Factory,all",
+        "2026-09-03,-5.50,B3,,手续费",
+        "2026-09-03,12.34,B4,nobody,x",
+        "2026-09-04,-12.34,B5,nobody,退回",
+    )
+    told = "\n".join(under(lines, "Not certain what is meant"))
+    left = total - Money(4000, "CNY")
+    for cause in (
+        f"part payment of {HOST}: 40.00 of the {total} that it has to pay, {left} is left",
+        f"overpaid by 7.00: {HOST} has {total} to pay",
+        "2026-09-03 -5.50 (B3): bank charge, as its text says",
+        "(B4) + 2026-09-04 -12.34 (B5): returned: B5 takes back 12.34 of 2026-09-03, B4",
+    ):
+        assert cause in told
+    assert "Pays nothing that is open" not in lines
+    assert open_of(bench) == owed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,30 @@ def test_a_statement_in_euro_is_invoiced_paid_and_closed_in_euro(run: Terminal, 
     run("finalise", MONTH, "--as", "ada")
     run("close", MONTH, "--as", "ada")
     assert run("month", MONTH).startswith(f"{MONTH} is closed")
+
+
+@pytest.mark.parametrize("profile", ["yonyou", "kingdee"])
+def test_vouchers_are_in_the_books_currency_and_say_what_they_leave_out(
+    run: Terminal, tmp_path: Path, profile: str
+) -> None:
+    """The euro have no amount in accounts that are kept in yuan, and host-e1 needs no code in them."""
+    out = tmp_path / "vouchers.csv"
+    layout, mapping = (EXAMPLES / f"accounts/voucher_{name}.toml" for name in (profile, "mapping"))
+    told = run("vouchers", "2026-09", "--profile", str(layout), "--mapping", str(mapping), "--out", str(out))
+    total = next(
+        line
+        for line in run("trial-balance", "2026-09", "--currency", "EUR").splitlines()
+        if line.startswith("total")
+    )
+    journal = run("journal", "2026-09", "--format", "beancount")
+    (euro,) = [line for line in told.splitlines() if line.startswith("left out")]
+    assert re.fullmatch(r"left out: \d+ entries in EUR, [0-9,.]+ on the debit side", euro), total
+    debits = [Decimal(amount) for amount in re.findall(r"^ .* (-?[0-9.]+) EUR$", journal, re.MULTILINE)]
+    assert euro.split()[-5].replace(",", "") == str(sum(one for one in debits if one > 0))
+    assert told.splitlines()[2].endswith("wattledger journal 2026-09 lists them")
+    text = out.read_bytes().decode("gb18030" if profile == "yonyou" else "utf-8-sig")
+    assert not [one for one in ("EUR", "eaas-e1", HOST) if one in text]
+    assert text.count("\n") > 1
 
 
 def test_a_report_is_of_one_currency(run: Terminal) -> None:

@@ -15,6 +15,8 @@ from ledger.accounting.account import MEMO, ROLES, Account
 from ledger.accounting.journal import JournalEntry
 from ledger.accounting.run_entries import run_entries
 from ledger.accounting.statement_payment import payment_entries
+from ledger.accounting.voucher_currency import in_currency
+from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.life import Payment
 from ledger.statement.open_item import OpenItem
@@ -146,6 +148,25 @@ def test_all_that_is_not_mapped_is_named(table: str, names: tuple[str, ...], cod
 def test_numbers_are_from_one() -> None:
     with pytest.raises(Refused, match="not from 1"):
         voucher.voucher_rows([], MAPPING, YONYOU, preparer="x", first_number=0)
+
+
+def in_yen() -> JournalEntry:
+    return cash.bank_charge(Money(1281, "JPY"), may(31), "fee 6")
+
+
+def test_one_file_has_one_currency() -> None:
+    with pytest.raises(Refused, match=r"'Bank charge.*' of 2026-05-31 is in JPY, .* in CNY: one") as refused:
+        voucher.voucher_rows([receipt(), in_yen()], MAPPING, YONYOU, preparer="x")
+    assert refused.value.code == "voucher_currency"
+
+
+def test_what_is_in_another_currency_is_left_out_with_its_sum() -> None:
+    kept, left_out = in_currency([in_yen(), *month_of_vouchers(), in_yen()], "CNY")
+    assert list(kept) == [one for one in month_of_vouchers() if not one.is_memo]
+    assert left_out == ((2, Money(2562, "JPY")),)
+    rows = voucher.voucher_rows(kept, MAPPING, YONYOU, preparer="x")
+    assert rows == voucher.voucher_rows(month_of_vouchers(), MAPPING, YONYOU, preparer="x")
+    assert in_currency([receipt()], "JPY").left_out == ((1, yuan("100.00")),)
 
 
 def month_of_vouchers() -> list[JournalEntry]:

@@ -14,8 +14,9 @@ from ledger.accounting.posting import Posting
 from ledger.interval import Month
 from ledger.reconciliation.bank_payment import BankPayment
 from ledger.reconciliation.market_receivable import market_receivables
-from ledger.reconciliation.match_payments import PaymentMatching, PaymentPolicy, match_payments
+from ledger.reconciliation.match_payments import PaymentMatching, match_payments
 from ledger.reconciliation.payment_report import reconcile_payments
+from ledger.reconciliation.payment_state import PaymentPolicy
 from ledger.reconciliation.receivable import checked_payer
 from ledger.reconciliation.recorded_cash import recorded_cash
 from ledger.reconciliation.report_text import payment_report_text
@@ -177,11 +178,14 @@ def test_the_report_shows_markets(amount: str) -> None:
         assert "-> the market of spot for 2026-08 100.00: the party, the amount and the days fit" in text
         assert report.markets_only == ()
     else:
-        assert [one.reference for one in report.payments_only] == ["1"]
-        assert [(one.stream, one.month, str(one.amount)) for one in report.markets_only] == [
+        (one,) = report.doubtful
+        assert [(each.stream, each.month, str(each.amount)) for each in one.markets] == [
             ("spot", "2026-08", "100.00")
         ]
-        assert "Still open, before what is not recorded yet\n  the market of spot for 2026-08 100.00" in text
+        assert "part payment of the market of spot: 55.00 of the 100.00 that it has to pay, 45.00" in text
+        report = reconcile_payments(given, (), market_receivables(entries, "CNY"), PARTIES)
+        still = "Still open, before what is not recorded yet\n  the market of spot for 2026-08 100.00"
+        assert still in payment_report_text(report)
 
 
 def test_every_booking_stands_under_its_class_and_the_classes_add_up() -> None:

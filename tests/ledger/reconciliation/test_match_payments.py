@@ -9,8 +9,9 @@ import pytest
 
 from ledger.quantity import Money
 from ledger.reconciliation.bank_payment import BankPayment
-from ledger.reconciliation.match_payments import PaymentMatching, PaymentPolicy, match_payments
+from ledger.reconciliation.match_payments import PaymentMatching, match_payments
 from ledger.reconciliation.payment_report import reconcile_payments
+from ledger.reconciliation.payment_state import PaymentPolicy
 from ledger.reconciliation.receivable import Receivable, receivables
 from ledger.reconciliation.report_text import payment_report_text
 from ledger.refusal import Refused
@@ -146,7 +147,7 @@ def test_several_bookings_pay_one_statement() -> None:
 
 
 def test_sums_are_bounded_in_size_and_number() -> None:
-    open_ = [owed(f"2026-0{n}", "10.00") for n in range(1, 4)]
+    open_ = [*(owed(f"2026-0{n}", "10.00") for n in range(1, 4)), owed("2026-08", "99.00")]
     assert matched([moved("1", "30.00")], open_, parts_max=3).matched
     assert not matched([moved("1", "30.00")], open_, parts_max=2).matched
     many = [owed(f"20{n:02d}-01", f"{n}.01") for n in range(10, 60)]
