@@ -12,6 +12,7 @@ from adapters.queries import lives, registered
 from adapters.queries.contracts_in_force import holding
 from adapters.queries.folded import states
 from adapters.queries.journal import journal
+from adapters.settling_stale import Stale, stale_runs
 from ledger.accounting.party_account import control_differences
 from ledger.accounting.unmatched import unmatched
 from ledger.contract import Contract
@@ -33,6 +34,10 @@ class ContractCheck(msgspec.Struct, frozen=True):
     not_invoiced: tuple[str, ...]
     """The parties whose invoices do not add up to an issued statement, of any run: shown, and closed all the
     same."""
+    stale: str = ""
+    """What was recorded since the run, from which it would be settled otherwise: the month is not closed."""
+    not_settleable: str = ""
+    """Why what was recorded since cannot be settled and the run stays: shown, and closed all the same."""
 
 
 class Checklist(msgspec.Struct, frozen=True):
@@ -61,7 +66,7 @@ class Checklist(msgspec.Struct, frozen=True):
     def ready(self) -> bool:
         """Whether it can be closed, once the month is over and the open disputes are named."""
         agrees = self.journal_balanced and not self.journal_differences
-        finished = all(one.final and not one.not_issued for one in self.contracts)
+        finished = all(one.final and not one.not_issued and not one.stale for one in self.contracts)
         return agrees and finished and not self.open_imports
 
 
@@ -80,6 +85,8 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     everything = lives.page(connection, position)
     waiting = _waiting(everything, month, closing)
     off = control_differences(booked.journal, everything, booked.owner, booked.without_owner)
+    closed = last is not None and month <= last
+    stale = {} if closed else stale_runs(connection, _book(connection), month, tuple(spans), position)
     imports = connection.execute(
         "SELECT id FROM ledger.meter_import WHERE status = 'open' AND from_seq <= %(p)s"
         " AND (to_seq IS NULL OR to_seq > %(p)s) AND covers_from < %(end)s AND covers_to > %(start)s"
@@ -92,9 +99,9 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     )
     return Checklist(
         str(month),
-        last is not None and month <= last,
+        closed,
         month.next().first_day,
-        tuple(_check(settled.get(_run_of(name, month)), name, found) for name in spans),
+        tuple(_check(settled.get(_run_of(name, month)), name, found, stale.get(name)) for name in spans),
         tuple(sorted({one.id for life in (*found, *waiting) for one in life.disputes if one.freezes})),
         tuple(name for (name,) in imports),
         booked.journal.balanced,
@@ -111,9 +118,12 @@ def close_command(
     themselves.
 
     Raises:
-        Refused: `open_import`, `journal_difference`.
+        Refused: `open_import`, `stale_run`, `journal_difference`.
     """
     month = Month.parse(check.month)
+    for one in check.contracts:
+        if one.stale:
+            raise Refused("stale_run", f"{one.stale}: settle {month} again", place=f"contract {one.contract}")
     if check.open_imports:
         raise Refused(
             "open_import", f"imports {', '.join(check.open_imports)} are not finished", place="month"
@@ -170,11 +180,17 @@ def _waiting(every: Iterable[Life], month: Month, closing: object) -> list[Life]
     ]
 
 
+def _book(connection: Connection) -> str:
+    """The book that is read."""
+    ((name,),) = connection.execute("SELECT current_setting('app.book')").fetchall()
+    return str(name)
+
+
 def _run_of(contract: str, month: Month) -> str:
     return f"settlement.{contract}_{month}"
 
 
-def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
+def _check(state: object, name: str, found: Iterable[Life], stale: Stale | None) -> ContractCheck:
     latest = state.latest if isinstance(state, Runs) else None
     if not isinstance(state, Runs) or latest is None:
         return ContractCheck(name, None, final=False, not_issued=(), not_invoiced=())
@@ -183,7 +199,17 @@ def _check(state: object, name: str, found: Iterable[Life]) -> ContractCheck:
     not_issued = tuple(dict.fromkeys(party for _, party in waiting))
     stated = (life for _, life in sorted(own.items()) if life.issued_on is not None)
     not_invoiced = tuple(dict.fromkeys(life.key.party for life in stated if not life.invoiced))
-    return ContractCheck(name, latest.number, state.final == latest.number, not_issued, not_invoiced)
+    words = "" if stale is None else stale.words
+    refused = stale is not None and bool(stale.refused)
+    return ContractCheck(
+        name,
+        latest.number,
+        state.final == latest.number,
+        not_issued,
+        not_invoiced,
+        stale="" if refused else words,
+        not_settleable=words if refused else "",
+    )
 
 
 def _in_force(connection: Connection, month: Month, position: int) -> dict[str, Interval]:

@@ -27,14 +27,16 @@ from adapters.queries.opening_stock import heirs
 from adapters.queries.run_calendars import RunCalendars
 from adapters.queries.void_runs import void_runs
 from adapters.settling_again import changes_nothing
+from adapters.settling_known import KnownRuns, known_runs, restated, same_inputs
+from adapters.settling_stale import earlier_stale
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
-from ledger.settlement.inputs import Inputs
+from ledger.settlement.inputs import Inputs, Part
 from ledger.settlement.provisional import check_over
 from ledger.settlement.result import Result
-from ledger.settlement.run import INITIAL, PROVISIONAL, RecordSettlement, Runs
+from ledger.settlement.run import RecordSettlement, Runs
 from ledger.settlement.settle import settle_all
 
 
@@ -70,15 +72,31 @@ class NotSettled(msgspec.Struct, frozen=True):
     """Where the refusal points, if not at the contract."""
 
 
+class NewerBefore(NamedTuple):
+    """An earlier month of a contract that has newer inputs than its run: what the settled month opens with
+    is not what that month would hand on."""
+
+    contract: str
+    month: Month
+    what: str
+
+    @property
+    def words(self) -> str:
+        """As a person reads it."""
+        return f"contract {self.contract}: {self.month} has newer inputs, {self.what}: settle it first"
+
+
 class MonthSettled(NamedTuple):
     """The runs of a month and of the later ones that follow it, and what was refused beside them.
 
     `nobody`: what markets told of sites that are under no contract in the month, where all were settled.
+    `earlier`: contracts of which an earlier month would be settled otherwise by now, which comes first.
     """
 
     runs: list[Settled]
     refused: list[NotSettled]
     nobody: tuple[FallsToNobody, ...] = ()
+    earlier: tuple[NewerBefore, ...] = ()
 
 
 def wait_until(database: Database, book: str, sequence: int, timeout: float) -> None:
@@ -179,10 +197,11 @@ def _settle_and_follow(
 ) -> MonthSettled:
     """The month, and the later ones that follow it."""
     month = asked.month
-    done, refused, _ = _settle_one_month(door, database, asked, actor, timeout)
+    done, refused, *_ = _settle_one_month(door, database, asked, actor, timeout)
     if refused and not done:
         raise _refusal_of(refused)
     nobody = () if asked.contracts or asked.through else _falls_to_nobody(door, database, month)
+    earlier = () if asked.through else _newer_before(door, database, month, done)
     again = [one for one in done if one.recorded or one.amended]
     names = [one.result.contract for one in again if asked.through is None]
     while names:
@@ -201,7 +220,16 @@ def _settle_and_follow(
             more = _settle_one_month(door, database, _Asked(month, tuple(named)), actor, timeout)
             done += more.runs
             refused += more.refused
-    return MonthSettled(done, refused, nobody)
+    return MonthSettled(done, refused, nobody, earlier)
+
+
+def _newer_before(
+    door: FrontDoor, database: Database, month: Month, done: Sequence[Settled]
+) -> tuple[NewerBefore, ...]:
+    names = [one.result.contract for one in done]
+    with database.reading(door.book) as connection:
+        found = earlier_stale(connection, door.book, month, names, lowest_position(connection))
+    return tuple(NewerBefore(name, first, one.words) for name, (first, one) in sorted(found.items()))
 
 
 def _falls_to_nobody(door: FrontDoor, database: Database, month: Month) -> tuple[FallsToNobody, ...]:
@@ -263,15 +291,20 @@ def _settle_as_of(
         refused: list[NotSettled] = []
         settled: dict[str, Contract] = {}
         read: dict[str, Read] = {}
+        again: dict[str, dict[Part, str]] = {}
         if gone.others:
             load = settlement_inputs.batches
             for batch in load(connection, door.book, month, position, names, through=asked.through):
-                results += _settled_each(batch, refused)
+                own = _settled_each(batch, refused)
+                results += own
+                again |= restated(
+                    connection, batch, {one.contract: one.inputs_digest for one in own}, position
+                )
                 settled |= {one.contract.id: one.contract for one in batch}
                 read |= {one.contract.id: Read.by([one.contract.id], [one]) for one in batch}
         results += gone.results.values()
         settled |= gone.contracts
-        known = _known_runs(connection, sorted(settled), month, position)
+        known = known_runs(connection, sorted(settled), month, position)
         void = void_runs(connection, position)
         corrected = [contract for name, contract in settled.items() if name in known]
         today = None if asked.through else asked.today
@@ -280,13 +313,15 @@ def _settle_as_of(
     done: list[Settled] = []
     fresh: list[Result] = []
     for result in results:
-        runs = known.get(result.contract, _Runs())
+        runs = known.get(result.contract, KnownRuns())
         last = runs.paying if asked.through is None else runs.provisional
         if last is not None and (result.contract, str(month), last.run) in void:
             last = None
-        if last is not None and last.digest == result.inputs_digest and runs.comparable(asked.through):
+        then = again.get(result.contract)
+        same = last is not None and same_inputs(last, result.inputs_digest, then)
+        if last is not None and same and runs.comparable(asked.through):
             done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
-        elif last is not None and asked.through is None and changes_nothing(door, result, last.run):
+        elif last is not None and asked.through is None and changes_nothing(door, result, last.run, then):
             done.append(
                 Settled(result, last.run, last.sequence, recorded=False, kind=last.kind, amended=True)
             )
@@ -307,9 +342,12 @@ def _settle_as_of(
         corrections = {
             one.contract: one
             for one in fresh
-            if one.through is None and known.get(one.contract, _Runs()).paying is not None
+            if one.through is None and known.get(one.contract, KnownRuns()).paying is not None
         }
-        earlier = before(connection, door.book, month, position, corrections)
+        earlier = {
+            name: one._replace(inputs=again.get(name, one.inputs))
+            for name, one in before(connection, door.book, month, position, corrections).items()
+        }
         for name, known_before in earlier.items():
             check_corrected(connection, door.book, corrections[name], known_before.inputs, position)
     for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
@@ -328,7 +366,7 @@ def _settle_as_of(
                 _number(known, result),
                 receipt.sequence,
                 recorded=not receipt.repeated,
-                kind=known.get(result.contract, _Runs()).next_kind(result.through),
+                kind=known.get(result.contract, KnownRuns()).next_kind(result.through),
                 causes=_causes(result, earlier, voided),
             )
             for result, receipt in zip(chunk, receipts, strict=True)
@@ -373,9 +411,9 @@ def _refusal_of(every_one: Sequence[NotSettled]) -> Refused:
     return Refused(first.code, f"{first.reason}{more}", place=f"contract {first.contract}")
 
 
-def _number(known: Mapping[str, _Runs], result: Result) -> int:
+def _number(known: Mapping[str, KnownRuns], result: Result) -> int:
     """The number of the run that this result becomes."""
-    return known.get(result.contract, _Runs()).runs + 1
+    return known.get(result.contract, KnownRuns()).runs + 1
 
 
 def _record(
@@ -384,7 +422,10 @@ def _record(
     name = result.contract
     known = earlier.get(name)
     unamended = None if known is None else known.unamended
-    return RecordSettlement(result, too_old.get(name, ""), unamended, voided.get(name) if known else None)
+    then = None if known is None else known.inputs
+    return RecordSettlement(
+        result, too_old.get(name, ""), unamended, voided.get(name) if known else None, then
+    )
 
 
 def _causes(result: Result, earlier: Mapping[str, Before], voided: Mapping[str, int]) -> tuple[Cause, ...]:
@@ -420,55 +461,4 @@ def _looked_back(
             )
         else:
             found.too_old[contract.id] = calendar.too_old(month, today)
-    return found
-
-
-class _Run(NamedTuple):
-    run: int
-    kind: str
-    digest: str
-    sequence: int
-
-
-class _Runs(NamedTuple):
-    """What is recorded of a contract's month: how many runs, the latest paying and the latest provisional."""
-
-    runs: int = 0
-    paying: _Run | None = None
-    provisional: _Run | None = None
-
-    @property
-    def corrections(self) -> int:
-        """How many of them correct another."""
-        return 0 if self.paying is None or self.paying.kind == INITIAL else int(self.paying.kind.split()[-1])
-
-    def next_kind(self, through: date | None) -> str:
-        """Of the run that comes next, as `RecordSettlement` decides it."""
-        if through is not None:
-            return PROVISIONAL
-        return INITIAL if self.paying is None else f"correction {self.corrections + 1}"
-
-    def comparable(self, through: date | None) -> bool:
-        """Whether equal inputs mean that nothing is to be recorded: a provisional run after the initial one
-        is refused, whatever its inputs."""
-        return through is None or self.paying is None
-
-
-def _known_runs(
-    connection: Connection, contracts: list[str], month: Month, position: int
-) -> dict[str, _Runs]:
-    rows = connection.execute(
-        "SELECT contract, run, run_kind, inputs_digest, sequence FROM ledger.settlement"
-        " WHERE contract = ANY(%s) AND month = %s AND sequence <= %s ORDER BY contract, run",
-        [contracts, str(month), position],
-    )
-    found: dict[str, _Runs] = {}
-    for contract, run, kind, digest, sequence in rows:
-        before = found.get(contract, _Runs())
-        one = _Run(run, kind, digest, sequence)
-        found[contract] = (
-            before._replace(runs=run, provisional=one)
-            if kind == PROVISIONAL
-            else before._replace(runs=run, paying=one)
-        )
     return found

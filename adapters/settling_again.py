@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from adapters.front_door import FrontDoor
 from ledger.contract import Contract
 from ledger.effective import History
-from ledger.settlement.inputs import contract_digest
+from ledger.settlement.inputs import Part, contract_digest
 from ledger.settlement.result import Result
 from ledger.settlement.run import Runs
 
@@ -18,17 +19,26 @@ _SEEN_IN_THE_RESULT: Final = frozenset({"effective_to", "clauses", "capital_cost
 _NOT_SETTLED_FROM: Final = frozenset({"statement_terms", "run_calendar", "forbidden_streams"})
 
 
-def changes_nothing(door: FrontDoor, result: Result, run: int) -> bool:
+def changes_nothing(
+    door: FrontDoor, result: Result, run: int, restated: Mapping[Part, str] | None = None
+) -> bool:
     """Whether `result` differs from `run` of its month in the contract's version alone, and says the same.
 
     Such as a version that changes later months: what is in force in this one did not change, and there is
-    nothing to correct. The run is the one of the stream, not the row.
+    nothing to correct. The run is the one of the stream, not the row; `restated` are its digests as they are
+    made now, where they were made otherwise.
     """
     runs = door.state(f"settlement.{result.contract}_{result.month}")
+    return says_the_same(runs, door.state(f"contract.{result.contract}"), result, run, restated)
+
+
+def says_the_same(
+    runs: object, history: object, result: Result, run: int, restated: Mapping[Part, str] | None
+) -> bool:
+    """As `changes_nothing`, of the folded runs of the month and versions of the contract."""
     found = [one.result for one in runs.runs if one.number == run] if isinstance(runs, Runs) else []
-    if not found or _other_inputs(found[0]) != _other_inputs(result):
+    if not found or _other_inputs(restated or found[0].inputs) != _other_inputs(result.inputs):
         return False
-    history = door.state(f"contract.{result.contract}")
     if not isinstance(history, History):
         return False
     documents: dict[str, Contract] = {contract_digest(one.document): one.document for one in history.versions}
@@ -38,8 +48,8 @@ def changes_nothing(door: FrontDoor, result: Result, run: int) -> bool:
     return _without(found[0]) == _without(result)
 
 
-def _other_inputs(result: Result) -> dict[str, str]:
-    return {part: digest for part, digest in result.inputs.items() if part != "contract"}
+def _other_inputs(inputs: Mapping[Part, str]) -> dict[str, str]:
+    return {part: digest for part, digest in inputs.items() if part != "contract"}
 
 
 def _without(result: Result) -> Result:

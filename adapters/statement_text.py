@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.documents.readable import readable_exact, readable_ratio, readable_text
+from adapters.documents.statement_document import factors
 from ledger.clauses.flow import exact_text, grouped
 from ledger.quantity import Money, decimal_text
 from ledger.settlement.cause import TERMS, Cause, classes
+from ledger.settlement.clause_terms import TermRow
 from ledger.settlement.line import Line
 from ledger.settlement.line_delta import Key, LineDelta, key_of
 from ledger.settlement.line_vat import VatSum
@@ -27,11 +29,17 @@ _VAT_COLUMNS: Final = ("vat_rate", "net", "tax", "gross", "supplier")
 
 
 def text(
-    statement: Statement, void: str = "", *, due: PaymentDue | None = None, deltas: Sequence[LineDelta] = ()
+    statement: Statement,
+    void: str = "",
+    *,
+    due: PaymentDue | None = None,
+    deltas: Sequence[LineDelta] = (),
+    rows: Mapping[int, Sequence[TermRow]] = MappingProxyType({}),
 ) -> str:
     """One partner's statement on a hundred columns; `void` is why its run was declared void.
 
-    `due` is what is to be paid for it, `deltas` what a correction changes.
+    `due` is what is to be paid for it, `deltas` what a correction changes, `rows` what clause lines are made
+    of, by the line's number.
     """
     money = _Money(statement.currency)
     out = [
@@ -46,7 +54,7 @@ def text(
     for line in statement.lines:
         label = f"{line.number:>3}  {_what(line)}"
         out.append(f"{label:<{_WIDTH - 20}}{money(line.amount):>20}")
-        out.extend(f"       {basis}" for basis in _terms(line, shared))
+        out.extend(f"       {basis}" for basis in _terms(line, shared, rows.get(line.number, ())))
     out.append("-" * _WIDTH)
     if statement.pool is not None:
         out.append(_total("pool of the contract", money(statement.pool)))
@@ -163,7 +171,7 @@ def _shared_notes(lines: Iterable[Line]) -> dict[tuple[str, str], list[int]]:
     }
 
 
-def _terms(line: Line, shared: Container[tuple[str, str]]) -> Iterable[str]:
+def _terms(line: Line, shared: Container[tuple[str, str]], rows: Sequence[TermRow]) -> Iterable[str]:
     if not line.pooled:
         yield "not in this contract's pool: shown only"
     if line.estimated:
@@ -172,10 +180,13 @@ def _terms(line: Line, shared: Container[tuple[str, str]]) -> Iterable[str]:
         yield readable_text(line.note)
     if line.vat is not None:
         yield f"VAT {_vat(line.vat)}"
-    for term in line.basis:
+    yield from (f"{one.label}: {' x '.join(factors(one))}" for one in rows)
+    for term in () if rows else line.basis:
         if term.unit == "Wh":
             energy = grouped(decimal_text(int(term.quantity), 3))
             yield f"{term.label}: {energy} kWh at {term.price}"
+        elif term.price == "1":
+            yield f"{term.label}: {readable_exact(term.quantity)} {term.unit}"
         else:
             yield f"{term.label}: {readable_exact(term.quantity)} {term.unit} at {readable_ratio(term.price)}"
 

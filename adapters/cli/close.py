@@ -42,6 +42,7 @@ As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, neve
 
 _INVOICE = "record what is missing with `wattledger record invoice`, before or after the close"
 _ISSUE = "`wattledger statements issue` of their months asks for them"
+_KEPT = "its run stays as it is"
 _MATCH = "`wattledger record` what it belongs to, before or after the close"
 """What is done about what is shown and does not stop a close."""
 
@@ -236,12 +237,18 @@ def _finalised(stack: Stack, contract: str, month: str, by: str) -> str:
 def _wanting(check: Checklist) -> list[str]:
     """What `month` and `close` both tell of a month that has not everything."""
     lists = [
+        *(
+            (one.contract, (f"{one.stale}; settle {check.month} again",))
+            for one in check.contracts
+            if one.stale
+        ),
         *((f"{one.contract}, not issued", one.not_issued) for one in check.contracts),
         ("open disputes", check.open_disputes),
         ("open imports", check.open_imports),
         ("journal and statements differ", check.journal_differences),
     ]
     warnings = [
+        *((one.contract, (one.not_settleable,), _KEPT) for one in check.contracts if one.not_settleable),
         *((f"{one.contract}, invoices do not add up", one.not_invoiced, _INVOICE) for one in check.contracts),
         ("corrections of earlier months, not issued", check.late_corrections, _ISSUE),
         ("unmatched", check.unmatched, _MATCH),

@@ -30,6 +30,8 @@ Run = Annotated[
     ),
 ]
 
+_CORRECTING = "; name the run that corrects it with --with-run"
+
 
 def add_to(app: App, session: Session) -> None:
     """Add the commands."""
@@ -101,7 +103,7 @@ def add_to(app: App, session: Session) -> None:
     ) -> None:
         """End an upheld dispute: name the later run whose delta corrects its lines."""
         with session.open() as stack:
-            key = _disputed(stack, contract, month, party, name, run)
+            key = _disputed(stack, contract, month, party, name, run, _CORRECTING)
             runs = stack.door.state(f"settlement.{key.contract}_{key.month}")
             assert isinstance(runs, Runs), "a disputed statement is of a run"
             latest = runs.latest
@@ -168,20 +170,30 @@ def _lives(stack: Stack, contract: str, month: str, party: str) -> list[Life]:
     return sorted((one for one in found if one.key.contract == contract), key=lambda one: one.key.run)
 
 
-def _latest(found: list[Life], run: int | None, missing: str) -> Life:
+def _latest(found: list[Life], run: int | None, missing: str, otherwise: str = "") -> Life:
     """Raises:
-    Refused: `unknown_statement`."""
+    Refused: `unknown_statement`, with what else may be meant."""
     asked = [one for one in found if run is None or one.key.run == run]
     if not asked:
         runs = ", ".join(str(one.key.run) for one in found)
         there = f"; there is run {runs}" if runs else ""
         of = "" if run is None else f", run {run}"
-        raise Refused("unknown_statement", f"{missing}{of}{there}", place="run" if run else "party")
+        raise Refused(
+            "unknown_statement",
+            f"{missing}{of}{there}{otherwise if run else ''}",
+            place="run" if run else "party",
+        )
     return asked[-1]
 
 
 def _disputed(
-    stack: Stack, contract: str, month: str, party: str, name: str, run: int | None
+    stack: Stack,
+    contract: str,
+    month: str,
+    party: str,
+    name: str,
+    run: int | None,
+    otherwise: str = "",
 ) -> StatementKey:
     """The statement on which the dispute is.
 
@@ -195,7 +207,9 @@ def _disputed(
         raise Refused(
             "unknown_dispute", f"no dispute {name!r} of {month} by {party}; there is: {there}", place="name"
         )
-    return _latest(of_name, run, f"no statement of {month} to {party} under {contract}").key
+    return _latest(
+        of_name, run, f"no statement with dispute {name} of {month} to {party} under {contract}", otherwise
+    ).key
 
 
 def _of(stack: Stack, key: StatementKey, name: str) -> tuple[Life, Dispute]:

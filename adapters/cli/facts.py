@@ -267,7 +267,7 @@ def _print_imported(done: Imported) -> None:
     parsed = done.parsed
     print(
         f"import {done.import_id}: {counted(parsed.readings, 'reading')} in {counted(done.blocks, 'block')}"
-        f"{' (known already)' if done.repeated else ''}, {counted(len(parsed.gaps), 'gap')},"
+        f"{' (known already)' if done.repeated else ''}, {counted(len(parsed.gaps), 'gap')} in the file,"
         f" {counted(len(parsed.duplicates), 'duplicate')},"
         f" rounding {float(parsed.drift_wh):+.3f} Wh in all"
     )
@@ -277,6 +277,8 @@ def _print_imported(done: Imported) -> None:
         print(f"  gap: {gap.meter} {gap.register} {gap.start:%Y-%m-%dT%H:%MZ} to {gap.end:%Y-%m-%dT%H:%MZ}")
     if len(parsed.gaps) > _GAPS_SHOWN:
         print(f"  and {counted(len(parsed.gaps) - _GAPS_SHOWN, 'more gap')}")
+    if parsed.gaps:
+        print("  note: what was recorded before for the intervals of a gap stays in force")
     for notice in parsed.notices:
         print(f"  note: {notice}")
 

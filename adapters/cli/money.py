@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import msgspec
@@ -27,6 +28,7 @@ from adapters.leaves_text import leaves_text
 from adapters.postgres.database import Connection
 from adapters.queries import statements
 from adapters.queries.beside_statements import Beside, beside
+from adapters.queries.clause_rows import clause_rows
 from adapters.queries.documents import documents, proofs
 from adapters.queries.explain import Explanation, explain_amount
 from adapters.queries.explain import explain as explain_line
@@ -37,11 +39,13 @@ from ledger.clauses.flow import grouped
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
+from ledger.settlement.clause_terms import TermRow
 from ledger.settlement.line_delta import Key, key_of
 from ledger.settlement.statement import Statement
 
 Format = Literal["text", "csv", "json", "pdf", "xlsx", "parquet"]
 
+_Rows = Mapping[Key, Mapping[int, Sequence[TermRow]]]
 _SUFFIX = {"text": ".txt", "csv": ".csv", "json": ".json"}
 _SHOWN = 20
 _LEAVES = 40
@@ -85,6 +89,8 @@ def add_to(app: App, session: Session) -> None:
             print(f"{other.month}  {other.contract:<24} refused ({other.code}): {other.reason}")
         for nobody in done.nobody:
             print(f"note: {nobody.words}")
+        for before in done.earlier:
+            print(f"note: {before.words}")
         return 2 if done.refused else 0
 
     @app.command
@@ -123,13 +129,12 @@ def add_to(app: App, session: Session) -> None:
                 described: list[StatementDocument] = []
                 if format in ("pdf", "xlsx"):
                     proven = proofs(stack.published, found, None if as_of is None else position)
-                    described = documents(
-                        connection, position, found, proven, stack.people, with_terms=format == "xlsx"
-                    )
+                    described = documents(connection, position, found, proven, stack.people)
                 told = {} if files else beside(connection, position, found)
-            rendered = "" if files else render(found, format, void, told)
+                rows = clause_rows(connection, found) if format == "text" else {}
+            rendered = "" if files else render(found, format, void, told, rows)
             if proof:
-                rendered = "\n\n".join(_with_proof(one, stack.published, void, told) for one in found)
+                rendered = "\n\n".join(_with_proof(one, stack.published, void, told, rows) for one in found)
         if format == "parquet" and out is not None:
             _write_tables(found, str(Month.parse(month)), out)
             return
@@ -221,28 +226,32 @@ def _write_files(described: list[StatementDocument], format: Format, language: L
 
 
 def _with_proof(
-    one: Statement, log: PublishedLog, void: Mapping[int, str], told: Mapping[Key, Beside]
+    one: Statement, log: PublishedLog, void: Mapping[int, str], told: Mapping[Key, Beside], rows: _Rows
 ) -> str:
     inclusion = log.proof(one.sequence)
     if inclusion is None or inclusion.note is None:
         proof = "not yet covered by a signed checkpoint; to sign one: wattledger log checkpoint"
     else:
         proof = inclusion.tlog_proof
-    return f"{_text(one, void, told)}\n\n{proof}"
+    return f"{_text(one, void, told, rows)}\n\n{proof}"
 
 
 def render(
-    found: list[Statement], format: Format, void: Mapping[int, str], told: Mapping[Key, Beside]
+    found: list[Statement],
+    format: Format,
+    void: Mapping[int, str],
+    told: Mapping[Key, Beside],
+    rows: _Rows = MappingProxyType({}),
 ) -> str:
-    """Statements in one of the formats; `void` says why runs were declared void, by their sequence, and
-    `told` what stands beside each."""
+    """Statements in one of the formats; `void` says why runs were declared void, by their sequence, `told`
+    what stands beside each, and `rows` what a text's clause lines are made of."""
     if format == "json":
         return msgspec.json.format(
             msgspec.json.encode([_json(one, told) for one in found]), indent=2
         ).decode()
     if format == "csv":
         return statement_text.csv_text(found, {key: one.deltas for key, one in told.items()})
-    return "\n\n".join(_text(one, void, told) for one in found)
+    return "\n\n".join(_text(one, void, told, rows) for one in found)
 
 
 def _json(one: Statement, told: Mapping[Key, Beside]) -> dict[str, object]:
@@ -254,9 +263,10 @@ def _json(one: Statement, told: Mapping[Key, Beside]) -> dict[str, object]:
     return {**msgspec.structs.asdict(one), "line_deltas": deltas, "to_pay": to_pay}
 
 
-def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> str:
-    found, why = told[key_of(one)], void.get(one.sequence, "")
-    return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas)
+def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside], rows: _Rows) -> str:
+    key, why = key_of(one), void.get(one.sequence, "")
+    due = None if why else told[key].due
+    return statement_text.text(one, why, due=due, deltas=told[key].deltas, rows=rows.get(key, {}))
 
 
 def explained(found: Explanation) -> str:

@@ -28,7 +28,7 @@ def tell(book: PortfolioBook) -> None:
         latest = statements.latest(connection, position, month=str(MONTH))
     proven = proofs(stack.published, latest)
     with stack.database.reading(stack.settings.book) as connection:
-        found = documents(connection, position, latest, proven, stack.people, with_terms=True)
+        found = documents(connection, position, latest, proven, stack.people)
     folder = book.folder / "statements"
     folder.mkdir(parents=True, exist_ok=True)
     for one in found:

@@ -23,6 +23,9 @@ _SHORT: Final = 1000
 _FRACTION: Final = re.compile(
     r"(?<![A-Za-z0-9_/.\-])(-?\d+)/(\d+)(?![A-Za-z0-9_/]|-\d|\.\d)(%| [A-Z]{3}(?![A-Z/]))?"
 )
+_OF_A_PART: Final = re.compile(
+    r"(\S+) of (the part above \S+ [A-Z]{3}(?: up to \S+ [A-Z]{3})?) (-?[\d,.]+ [A-Z]{3})(?![\d,.])"
+)
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+|/\d+)?", re.ASCII)
 
 
@@ -77,8 +80,10 @@ def readable_text(text: str) -> str:
     ('≈66.6667% of the pool', '1/12 year, order 2026/08-17')
     >>> readable_text("7% a year on 4080000957/2900 CNY")
     '7% a year on ≈1,406,896.88 CNY'
+    >>> readable_text("70% of the part above 0.00 CNY up to 5,000.00 CNY 4,000.00 CNY")
+    '70% of 4,000.00 CNY, the part above 0.00 CNY up to 5,000.00 CNY'
     """
-    return _FRACTION.sub(_shown, text)
+    return _OF_A_PART.sub(r"\1 of \3, \2", _FRACTION.sub(_shown, text))
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from adapters.documents.language import Wording
-from adapters.documents.readable import readable_exact, readable_text
+from adapters.documents.readable import readable_exact, readable_ratio, readable_text
 from adapters.documents.statement_proof import StatementProof
 from ledger.clauses.flow import exact_text, grouped
 from ledger.interval import Instant
@@ -47,7 +47,7 @@ class StatementDocument(msgspec.Struct, frozen=True, kw_only=True):
     deltas: tuple[LineDelta, ...] = ()
     """Of a correction: what it changes, line by line."""
     terms: dict[int, tuple[TermRow, ...]] = {}
-    """Of the workbook: what lines of limits, tiers and guarantees are computed from, by line."""
+    """What lines of limits, tiers and guarantees are computed from, by line."""
 
     def __post_init__(self) -> None:
         if self.recorded_at.tzinfo is None:
@@ -183,6 +183,13 @@ def vat_text(one: LineVat | VatSum, words: Wording) -> str:
 def vat_percent(one: LineVat | VatSum) -> str:
     """`13%`."""
     return f"{exact_text(100 * Fraction(one.rate))}%"
+
+
+def factors(row: TermRow) -> list[str]:
+    """What a row multiplies, the quantity first; a factor of one is left out."""
+    quantity = quantity_of(exact_text(row.quantity), row.unit)
+    found = [readable_ratio(exact_text(one)) for one in (row.price, row.share) if one != 1]
+    return [f"{quantity.text} {quantity.unit}", *found]
 
 
 class Quantity(NamedTuple):

@@ -10,6 +10,7 @@ from adapters.documents.statement_document import (
     StatementDocument,
     estimated_text,
     evidence,
+    factors,
     facts,
     quantity_of,
     rule_of,
@@ -19,7 +20,8 @@ from adapters.documents.statement_document import (
 )
 from adapters.documents.statement_proof import proof_facts
 from adapters.documents.typesetting import Page, Typesetters, typeset
-from ledger.clauses.flow import grouped
+from ledger.clauses.flow import exact_text, grouped
+from ledger.settlement.clause_terms import TermRow
 from ledger.settlement.line import Basis, Line
 from ledger.settlement.line_delta import LineDelta
 
@@ -81,7 +83,7 @@ def _sheet(document: StatementDocument, words: Wording) -> Mapping[str, object]:
         "totals": _totals(document, words),
         "shares": share_rows(one.percentages, words),
         "notes": [readable_text(words.phrase(text)) for text in one.warnings],
-        "lines": [_line(line, words) for line in one.lines],
+        "lines": [_line(line, document.terms.get(line.number, ()), words) for line in one.lines],
         "deltas": [_delta(one, words) for one in document.deltas],
         "evidence": evidence(document, words),
         "proof": proof_facts(document.proof, words),
@@ -128,7 +130,7 @@ def _totals(document: StatementDocument, words: Wording) -> list[tuple[str, str,
     return rows
 
 
-def _line(line: Line, words: Wording) -> Mapping[str, object]:
+def _line(line: Line, rows: Sequence[TermRow], words: Wording) -> Mapping[str, object]:
     where = f" {line.site}" if line.site else ""
     rule = rule_of(line, words)
     told = f"{rule}: {readable_text(words.phrase(line.note))}" if line.note else rule
@@ -143,7 +145,7 @@ def _line(line: Line, words: Wording) -> Mapping[str, object]:
         "amount": grouped(str(line.amount)),
         "rule": f"{told}; {estimated}" if estimated else told,
         "vat": "" if line.vat is None else vat_text(line.vat, words),
-        "terms": [_term(term, words) for term in line.basis],
+        "terms": [_row(row, words) for row in rows] or [_term(term, words) for term in line.basis],
     }
 
 
@@ -159,8 +161,18 @@ def _term(term: Basis, words: Wording) -> Mapping[str, str]:
     return {
         "label": words.phrase(term.label),
         "quantity": _quantity(term.quantity, term.unit, words),
-        "price": words.phrase(readable_ratio(term.price)),
+        "price": "" if term.price == "1" else words.phrase(readable_ratio(term.price)),
         "exact": readable_exact(term.exact),
+    }
+
+
+def _row(row: TermRow, words: Wording) -> Mapping[str, str]:
+    quantity, *others = factors(row)
+    return {
+        "label": words.phrase(row.label),
+        "quantity": quantity,
+        "price": " x ".join(others),
+        "exact": readable_exact(exact_text(row.exact)),
     }
 
 

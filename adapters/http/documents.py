@@ -64,9 +64,7 @@ def statement_document(
     check_statements(service.database, service.book, found)
     proven = documents.proofs(published, found, view.at)
     with service.database.reading(service.book) as connection:
-        (document,) = documents.documents(
-            connection, position, found, proven, people, with_terms=format == "xlsx"
-        )
+        (document,) = documents.documents(connection, position, found, proven, people)
     content = statement_pdf(document, language) if format == "pdf" else statement_xlsx(document, language)
     name = f"{document.file_stem}.{format}"
     return Response(

@@ -95,6 +95,14 @@ class NobodysStream(msgspec.Struct, frozen=True):
         return cls(one.site, one.stream, one.first_day, one.last_day, one.facts, amount, currency, one.reason)
 
 
+class NewerBefore(msgspec.Struct, frozen=True):
+    """`what` was recorded since the run of that earlier month."""
+
+    contract: str
+    month: str
+    what: str
+
+
 class SettledRuns(msgspec.Struct, frozen=True):
     """The runs of the month, and corrections of later months that depend on it.
 
@@ -106,6 +114,8 @@ class SettledRuns(msgspec.Struct, frozen=True):
     refused: tuple[RefusedRun, ...] = ()
     nobody: tuple[NobodysStream, ...] = ()
     """Streams of sites under no contract, where all contracts of the month were asked for."""
+    settle_first: tuple[NewerBefore, ...] = ()
+    """Contracts of which an earlier month has newer inputs than its run."""
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -159,6 +169,7 @@ def settle(intake: NamedDependency[Intake], data: JSONBody[SettlementRequest]) -
             ),
             tuple(RefusedRun(one.contract, str(one.month), one.code, one.reason) for one in done.refused),
             tuple(NobodysStream.of(one) for one in done.nobody),
+            tuple(NewerBefore(one.contract, str(one.month), one.what) for one in done.earlier),
         )
 
     answer, repeated = intake.once(data, SettledRuns, work)

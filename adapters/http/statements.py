@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 import msgspec
@@ -25,6 +25,7 @@ from adapters.http.view import View
 from adapters.integrity.published import check_statements
 from adapters.queries import statements
 from adapters.queries.beside_statements import Beside, beside
+from adapters.queries.clause_rows import clause_rows
 from adapters.queries.explain import Explanation, explain, explain_amount
 from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
@@ -32,6 +33,7 @@ from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
 from ledger.settlement.amount_tree import AmountName
+from ledger.settlement.clause_terms import TermRow
 from ledger.settlement.explanation import AmountExplained, Branch
 from ledger.settlement.line_delta import Key, key_of
 from ledger.settlement.statement import Statement
@@ -156,11 +158,13 @@ def list_statements(
     last = found[limit - 1] if len(found) > limit else None
     more = None if last is None else cursor_of(position, (last.month, last.contract, last.party))
     shown = found[:limit]
+    wanted = _chosen(request, format)
     with view.service.database.reading(view.service.book) as whole:
         told = beside(whole, position, shown)
+        rows = clause_rows(whole, shown) if wanted == "text" else {}
     items = tuple(StatementBody.of(one, told[key_of(one)].deltas, _to_pay(one, void, told)) for one in shown)
     page = StatementPage(position, items, more)
-    return _answer(page, shown, void, told, _chosen(request, format), table, position, more)
+    return _answer(page, shown, void, told, rows, wanted, table, position, more)
 
 
 @get(
@@ -189,12 +193,14 @@ def show_statement(
     shown = None if proof is None else InclusionBody.of(proof)
     with view.reading() as (connection, _):
         void = void_reasons(connection, position, [statement])
+    wanted = _chosen(request, format)
     with view.service.database.reading(view.service.book) as whole:
         told = beside(whole, position, [statement])
+        rows = clause_rows(whole, [statement]) if wanted == "text" else {}
     body = StatementBody.of(statement, told[key_of(statement)].deltas)
     to_pay = _to_pay(statement, void, told)
     answer = StatementAnswer(position, body, shown, void.get(statement.sequence), to_pay)
-    return _answer(answer, [statement], void, told, _chosen(request, format), table, position, None)
+    return _answer(answer, [statement], void, told, rows, wanted, table, position, None)
 
 
 @get(
@@ -334,6 +340,7 @@ def _answer(
     shown: list[Statement],
     void: Mapping[int, str],
     told: Mapping[Key, Beside],
+    rows: Mapping[Key, Mapping[int, Sequence[TermRow]]],
     format: Format,
     table: TableName,
     position: int,
@@ -350,7 +357,7 @@ def _answer(
         case "csv":
             content = statement_text.csv_text(shown, {key: one.deltas for key, one in told.items()})
         case "text":
-            content = "\n\n".join(_text(one, void, told) for one in shown) + "\n"
+            content = "\n\n".join(_text(one, void, told, rows) for one in shown) + "\n"
     return Response(content, media_type=_TYPES[format], headers=headers)
 
 
@@ -359,9 +366,15 @@ def _to_pay(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside])
     return None if due is None or one.sequence in void else ToPayBody.of(due)
 
 
-def _text(one: Statement, void: Mapping[int, str], told: Mapping[Key, Beside]) -> str:
+def _text(
+    one: Statement,
+    void: Mapping[int, str],
+    told: Mapping[Key, Beside],
+    rows: Mapping[Key, Mapping[int, Sequence[TermRow]]],
+) -> str:
     found, why = told[key_of(one)], void.get(one.sequence, "")
-    return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas)
+    of_lines = rows.get(key_of(one), {})
+    return statement_text.text(one, why, due=None if why else found.due, deltas=found.deltas, rows=of_lines)
 
 
 ROUTES = (list_statements, show_statement, explain_line, explain_total)

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from adapters.documents.language import Language, Wording
+from adapters.founded import book_at
 from adapters.http.instant import month_of
 from adapters.http.intake import Intake, Stored
 from adapters.http.openapi import TEXT, also_answers
@@ -21,6 +22,7 @@ from adapters.http.view import View
 from adapters.queries import registered
 from adapters.queries.journal import journal
 from ledger.accounting.voucher import parse_mapping, parse_profile, voucher_file, voucher_rows
+from ledger.accounting.voucher_currency import in_currency
 from ledger.accounting.voucher_layout import PublishVoucherLayout, VoucherLayout
 from ledger.interval import Month
 from ledger.refusal import Refused
@@ -50,13 +52,24 @@ class LayoutHistory(msgspec.Struct, frozen=True):
     versions: tuple[LayoutVersion, ...]
 
 
+class LeftOutBody(msgspec.Struct, frozen=True):
+    """Entries of another currency than the book's, and the sum of their debits."""
+
+    currency: str
+    entries: int
+    debits: str
+
+
 class Vouchers(msgspec.Struct, frozen=True):
-    """`rows` begin with the header; text/csv answers the file itself, in the layout's encoding."""
+    """`rows` begin with the header; text/csv answers the file itself, in the layout's encoding. Vouchers are
+    in the book's `currency`; `left_out` is what is not."""
 
     position: int
     layout_version: int
+    currency: str
     vouchers: int
     rows: tuple[tuple[str, ...], ...]
+    left_out: tuple[LeftOutBody, ...]
 
 
 @post(
@@ -115,7 +128,10 @@ def show_vouchers(
         if not held:
             raise Refused("unknown_voucher_layout", f"no layout {layout!r} is published", place="layout")
         found = journal(connection, position)
-    entries = [entry for entry in found.journal if Month.of(entry.posted_on) == wanted]
+        currency = book_at(connection, position).currency
+    entries, others = in_currency(
+        (entry for entry in found.journal if Month.of(entry.posted_on) == wanted), currency
+    )
     used = held[-1].document
     rows = voucher_rows(
         entries,
@@ -136,8 +152,9 @@ def show_vouchers(
                 "Ledger-Position": str(position),
             },
         )
-    count = sum(not entry.is_memo for entry in entries)
-    return Response(Vouchers(position, held[-1].version, count, tuple(tuple(row) for row in rows)))
+    left_out = tuple(LeftOutBody(one.debits.currency, one.number, str(one.debits)) for one in others)
+    told = tuple(tuple(row) for row in rows)
+    return Response(Vouchers(position, held[-1].version, currency, len(entries), told, left_out))
 
 
 def _parsed(parse: Callable[[str], T], text: str, field: str) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -15,14 +14,12 @@ from adapters.personal.people import People
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.beside_statements import beside
-from adapters.queries.clause_background import background
-from adapters.queries.statements import result
+from adapters.queries.clause_rows import clause_rows
 from adapters.queries.void_runs import void_reasons
 from adapters.transparency.inclusion import Inclusion
 from adapters.transparency.published_log import PublishedLog
 from ledger.party import Party
-from ledger.settlement.clause_terms import TermRow, clause_terms
-from ledger.settlement.line_delta import Key, key_of
+from ledger.settlement.line_delta import key_of
 from ledger.settlement.statement import Statement
 
 
@@ -32,11 +29,9 @@ def documents(
     statements: Sequence[Statement],
     proven: Mapping[int, StatementProof],
     people: People,
-    *,
-    with_terms: bool = False,
 ) -> list[StatementDocument]:
     """Each statement as a document, with what `proofs` gave; the names are those in force at `position`, but
-    that of a natural person as it may be shown now. `with_terms` reads what a workbook is computed from.
+    that of a natural person as it may be shown now.
 
     Raises:
         Refused: `unknown_book` before the book is founded; `personal_key` for a key that does not fit.
@@ -46,7 +41,7 @@ def documents(
     recorded = recorded_at(connection, [one.sequence for one in statements])
     void = void_reasons(connection, position, statements)
     found = beside(connection, position, statements)
-    terms = _terms(connection, statements) if with_terms else {}
+    terms = clause_rows(connection, statements)
     return [
         StatementDocument(
             statement=one,
@@ -61,24 +56,6 @@ def documents(
         )
         for one in statements
     ]
-
-
-def _terms(
-    connection: Connection, statements: Iterable[Statement]
-) -> dict[Key, dict[int, tuple[TermRow, ...]]]:
-    """Of whom the pool is shown to: what the clauses' lines are computed from, each run read once."""
-    of_run: dict[tuple[str, str, int], list[Statement]] = defaultdict(list)
-    for one in statements:
-        if one.pool is not None:
-            of_run[one.contract, one.month, one.run].append(one)
-    found: dict[Key, dict[int, tuple[TermRow, ...]]] = {}
-    for (contract, month, run), shown in of_run.items():
-        settled = result(connection, contract, month, run)
-        behind = None if settled is None else background(connection, settled)
-        if settled is not None and behind is not None:
-            for one in shown:
-                found[key_of(one)] = clause_terms(settled, behind, one.party)
-    return found
 
 
 def proofs(

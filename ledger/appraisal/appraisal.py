@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
@@ -14,6 +15,7 @@ from ledger.appraisal.figures import FIGURES
 from ledger.appraisal.finance import rounded
 from ledger.appraisal.finding import Finding, findings
 from ledger.appraisal.storage import Storage
+from ledger.clauses.flow import grouped
 from ledger.refusal import Refused
 
 
@@ -100,42 +102,52 @@ def text(found: Appraisal) -> str:
     out = [given.title, f"source: {given.source}", ""]
     for figure in found.figures:
         out.extend(_figure(figure, given))
-    energies = ", ".join(f"{one.figure} {rounded(one.energy_kwh, 0)}" for one in found.pattern)
+    energies = ", ".join(f"{one.figure} {grouped(rounded(one.energy_kwh, 0))}" for one in found.pattern)
     out.append(
-        f"lossless kWh a turn: {energies}; the owner's share of one turn is {rounded(found.pattern_kwh, 1)}"
+        f"lossless kWh a turn: {energies}; the owner's share of one turn is"
+        f" {grouped(rounded(found.pattern_kwh, 1))}"
     )
     out.append("")
-    out.extend(f"contradiction {one.code}: {one.statement}" for one in found.findings)
+    out.extend(f"contradiction {one.code}: {_grouped(one.statement)}" for one in found.findings)
     out.append("")
     out.extend(
-        f"{one.name} = {one.value} {one.unit} ({one.standing.replace('_', ' ')}; {one.source})"
+        f"{one.name} = {_grouped(one.value)} {one.unit} ({one.standing.replace('_', ' ')}; {one.source})"
         for one in given.assumptions
     )
     return "\n".join(out)
 
 
+_THOUSANDS: Final = re.compile(r"(?<![\w.^/])\d{4,}(?:\.\d+)?(?![\w/])")
+
+
+def _grouped(text: str) -> str:
+    """A number, or what a figure is worked out from, with a comma at each thousand."""
+    return _THOUSANDS.sub(lambda found: grouped(found[0]), text)
+
+
 def _figure(figure: Figure, given: AssumptionSet) -> Iterator[str]:
     printed = figure.printed
-    yield f"{figure.name}: printed {printed.value} {printed.unit}; {figure.verdict.replace('_', ' ')}"
+    verdict = figure.verdict.replace("_", " ")
+    yield f"{figure.name}: printed {_grouped(printed.value)} {printed.unit}; {verdict}"
     if figure.impossible:
-        yield f"  impossible: {figure.impossible}"
+        yield f"  impossible: {_grouped(figure.impossible)}"
     for variant in figure.variants:
         deviation = rounded(variant.deviation(printed) * 100, 2)
         mark = "equal" if variant.equal(printed) else f"{deviation} %"
         yield (
             f"  {variant.name} ({variant.kind.replace('_', ' ')}):"
-            f" {variant.shown(printed, printed.places + 2)} {printed.unit}, {mark}"
+            f" {_grouped(variant.shown(printed, printed.places + 2))} {printed.unit}, {mark}"
         )
         yield f"    {variant.answer.formula}"
-        yield f"    {variant.answer.working}"
+        yield f"    {_grouped(variant.answer.working)}"
     for one in figure.implied:
-        bounds = f"{rounded(one.low, 4)} to {rounded(one.high, 4)}"
-        yield f"  implies {one.name} {rounded(one.value, 4)} {one.unit} ({bounds}) = {one.formula}"
+        low, value, high = (grouped(rounded(each, 4)) for each in (one.low, one.value, one.high))
+        yield f"  implies {one.name} {value} {one.unit} ({low} to {high}) = {one.formula}"
     if figure.unexplained is not None:
         yield f"  unexplained factor {rounded(figure.unexplained.factor, 6)} of {figure.unexplained.of}"
     hidden = figure.hidden(given)
     if hidden:
         yield f"  equal only with what is not stated: {', '.join(hidden)}"
     for note in figure.notes:
-        yield f"  note: {note}"
+        yield f"  note: {_grouped(note)}"
     yield ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ledger.billing_cycle import cycle_days
 from ledger.clauses.facts import NO_FACTS, MonthFacts
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
@@ -111,7 +112,8 @@ class Inputs(NamedTuple):
         """A digest of each part that the result depends on: what differs says why a run was corrected.
 
         The exclusivity policy is among them only where it decided something (`claimed`), and market rules
-        only where they were used: publishing either leaves every other month alone.
+        only where they were used: publishing either leaves every other month alone. So does a tariff's next
+        month: of a tariff the digest has what is in force in the months of the billing cycle.
         """
         sites = [(one.site, one.interval_s) for one in self.sites]
         found: dict[Part, str] = {
@@ -122,7 +124,7 @@ class Inputs(NamedTuple):
             "exclusion": _sha(_encode(self.facts.exclusions)),
             "service": _sha(_encode(self.facts.service)),
             "site": _sha(_encode([self.month, sites])),
-            "price": _sha(_encode([[_tariff_digest(one.tariff), _spot_prices(one)] for one in self.sites])),
+            "price": _price_digest(self.sites, self.month),
             "meter": self._meter_digest(),
             "market": _sha(_encode([_told(one) for one in self.sites])),
         }
@@ -131,6 +133,20 @@ class Inputs(NamedTuple):
         if claimed:
             found["exclusivity"] = _sha(_encode(self.policy))
         return found
+
+    def restated(self, before: Mapping[Part, str], tariffs: Mapping[str, Tariff]) -> dict[Part, str] | None:
+        """The digests `before` of an earlier run, made of whole tariffs, as they are made now.
+
+        `tariffs` are those that the run was settled with, by id. None where its digests are not of that kind,
+        or the market's prices are others since.
+        """
+        if any(one.tariff.id not in tariffs for one in self.sites):
+            return None
+        sites = tuple(one._replace(tariff=tariffs[one.tariff.id]) for one in self.sites)
+        whole = [[_whole_digest(one.tariff), _spot_prices(one)] for one in sites]
+        if _sha(_encode(whole)) != before.get("price"):
+            return None
+        return {**before, "price": _price_digest(sites, self.month)}
 
     def _market_rules(self) -> str:
         """The used market rules, each with the SHA-256 of its version, or of the sites' versions where they
@@ -187,9 +203,42 @@ def _one_or_each(versions: list[tuple[int, Rule]]) -> object:
     return first if all(rule == first for _, rule in versions) else versions
 
 
+def _price_digest(sites: Sequence[SiteInputs], month: Month) -> str:
+    return _sha(
+        _encode([[tariff_digest(one.tariff, _priced(one, month)), _spot_prices(one)] for one in sites])
+    )
+
+
+def _priced(one: SiteInputs, month: Month) -> tuple[Month, ...]:
+    """The months by whose prices the billing cycle is billed that ends in `month`."""
+    first, _ = cycle_days(month, one.site.account.anchor_day)
+    return tuple(dict.fromkeys((Month.of(first), month)))
+
+
+@lru_cache(maxsize=256)
+def tariff_digest(tariff: Tariff, months: tuple[Month, ...]) -> str:
+    """SHA-256 of what settling the months reads of a tariff; a thousand sites share one."""
+    whole = [tariff.id, tariff.parts, tariff.currency, tariff.calendar]
+    return _sha(
+        _encode([*whole, [[month, _periods(tariff, month), _prices(tariff, month)] for month in months]])
+    )
+
+
+def _periods(tariff: Tariff, month: Month) -> object:
+    found = next((one.periods for one in tariff.schedules if one.covers(month)), None)
+    if found is None:
+        return None
+    rules = [[one.period, one.days, one.hours] for one in found.rules if month.month in one.months]
+    return [rules, found.otherwise]
+
+
+def _prices(tariff: Tariff, month: Month) -> object:
+    found = next((one for one in tariff.tables if one.start <= month < one.until), None)
+    return None if found is None else [found.prices, found.components, found.demand, found.capacity]
+
+
 @lru_cache(maxsize=64)
-def _tariff_digest(tariff: Tariff) -> str:
-    """A thousand sites share one tariff."""
+def _whole_digest(tariff: Tariff) -> str:
     return _sha(_encode(tariff))
 
 

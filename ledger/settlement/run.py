@@ -107,7 +107,8 @@ class RecordSettlement(msgspec.Struct, frozen=True):
 
     `too_old` says why a correction of this month now needs a waiver; empty where it needs none. `unamended`
     are the digests of what the month would be settled from now under the contract version of the run before,
-    where that is another one: see `causes`. `voided` is the number of the run that it corrects, where that
+    where that is another one: see `causes`. `before` are the digests of the run before as they are made now,
+    where it is a correction. `voided` is the number of the run that it corrects, where that
     one was declared void.
     """
 
@@ -115,6 +116,7 @@ class RecordSettlement(msgspec.Struct, frozen=True):
     too_old: str = ""
     unamended: dict[Part, str] | None = None
     voided: int | None = None
+    before: dict[Part, str] | None = None
 
     @property
     def provisional(self) -> bool:
@@ -153,7 +155,11 @@ class RecordSettlement(msgspec.Struct, frozen=True):
                 kind=f"correction {corrections + 1}",
                 delta=_difference(self.result.payable, paid.result),
                 causes=causes(
-                    self.result, paid.result.inputs, first.result.position, self.unamended, void=void
+                    self.result,
+                    paid.result.inputs if self.before is None else self.before,
+                    first.result.position,
+                    self.unamended,
+                    void=void,
                 ),
                 waiver=runs.waiver if self.too_old else "",
             )

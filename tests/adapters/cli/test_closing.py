@@ -101,3 +101,19 @@ def test_a_clock_set_back_does_not_reopen_a_month_that_is_over(run: Terminal, be
     wait_until(bench.database, bench.book, bench.log.client.run(bench.log.last_sequence()), 20)
     (recorded,) = bench.query("SELECT recorded_at FROM ledger.envelope WHERE aggregate = 'closing.book'")
     assert recorded[0] >= SHANGHAIS_SEPTEMBER  # type: ignore[operator]
+
+
+def test_a_month_is_not_closed_on_a_run_that_settling_would_change(run: Terminal, bench: Bench) -> None:
+    run("finalise", MONTH, "--as", "ada")
+    assert not [line for line in told(run, "month", MONTH) if "settle" in line]
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    assert f"  {CONTRACT.id}: readings recorded since run 1; settle {MONTH} again" in told(
+        run, "month", MONTH
+    )
+    stale = refused("stale_run", run, "close", MONTH, "--as", "ada")
+    assert f"readings recorded since run 1: settle {MONTH} again" in stale.reason
+    issue(run)
+    run("finalise", MONTH, "--as", "ada")
+    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    record_days(bench, 3, 1, "late", discharge_wh=60_000)
+    assert not [line for line in told(run, "month", MONTH) if "recorded since" in line], "it is closed"

@@ -98,7 +98,7 @@ def raised_and_listed(run: Terminal, bench: Bench) -> None:
     unissued = refused(
         "unknown_statement", run, "dispute", "raise", *OF_HOST, "q3", "1", *again, "--run", "2"
     )
-    assert "run 2; there is run 1" in str(unissued)
+    assert str(unissued).endswith("run 2; there is run 1")
 
 
 def ended_in_a_refusal(run: Terminal, bench: Bench) -> None:
@@ -216,3 +216,18 @@ def test_who_raised_a_dispute_does_not_approve_its_decision(bench: Bench, run: T
     assert (caught.value.code, caught.value.place) == ("four_eyes", "actor")
     approving.approve(bench.door, "p1", command_id="other", actor="bob")
     assert life(bench, HOST).disputes[0].status == "upheld"
+
+
+def test_the_run_that_corrects_is_named_with_its_own_option(run: Terminal, bench: Bench) -> None:
+    number = str(next(iter(life(bench, HOST).lines)))
+    run("dispute", "raise", *OF_HOST, "q1", number, "--reason", "it read more", "--as", HOST)
+    run("dispute", "decide", *OF_HOST, "q1", "upheld", "--answer", "it did", "--as", "ada")
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    issue(run)
+    wrong = refused(
+        "unknown_statement", run, "dispute", "correct", *OF_HOST, "q1", "--run", "2", "--as", "ada"
+    )
+    assert "no statement with dispute q1 of 2026-08" in wrong.reason
+    assert wrong.reason.endswith("run 2; there is run 1; name the run that corrects it with --with-run")
+    told = run("dispute", "correct", *OF_HOST, "q1", "--with-run", "2", "--as", "ada")
+    assert told.startswith("dispute q1: corrected by run 2")

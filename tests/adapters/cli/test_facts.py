@@ -35,8 +35,8 @@ def imported(count: int, gaps: int) -> Imported:
 @pytest.mark.parametrize(
     ("count", "gaps", "said"),
     [
-        (1, 1, "1 reading in 1 block, 1 gap, 1 duplicate, rounding +0.500 Wh in all\n"),
-        (2, 0, "2 readings in 2 blocks, 0 gaps, 2 duplicates, rounding +0.500 Wh in all\n"),
+        (1, 1, "1 reading in 1 block, 1 gap in the file, 1 duplicate, rounding +0.500 Wh in all\n"),
+        (2, 0, "2 readings in 2 blocks, 0 gaps in the file, 2 duplicates, rounding +0.500 Wh in all\n"),
     ],
 )
 def test_one_of_a_kind_is_told_in_the_singular(
@@ -50,7 +50,10 @@ def test_only_the_first_gaps_are_listed(capsys: pytest.CaptureFixture[str]) -> N
     _print_imported(imported(1, 12))
     out = capsys.readouterr().out
     assert out.count("  gap: M1 charge 2026-08-01T00:00Z to 2026-08-01T01:00Z") == 10
-    assert out.endswith("  and 2 more gaps\n")
+    told = "  note: what was recorded before for the intervals of a gap stays in force\n"
+    assert out.endswith(f"  and 2 more gaps\n{told}")
+    _print_imported(imported(1, 0))
+    assert told not in capsys.readouterr().out
 
 
 def not_whole() -> NotWhole:

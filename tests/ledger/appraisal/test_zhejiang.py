@@ -277,7 +277,7 @@ def test_the_text_shows_formulas_factors_and_contradictions() -> None:
     for expected in (
         "arbitrage: printed 167.32 10^4 CNY; not reproducible",
         "  efficiency_once (natural): 227.6450 10^4 CNY, 36.05 %",
-        "300 x (2.4548 x 4968.00 - 0.8532 x 5400.00)",
+        "300 x (2.4548 x 4,968.00 - 0.8532 x 5,400.00)",
         "unexplained factor 0.735004 of efficiency_once",
         "equal only with what is not stated: time_shift_retention",
         "payback: printed 5.47 year; impossible",
@@ -291,3 +291,11 @@ def test_the_text_shows_formulas_factors_and_contradictions() -> None:
 def test_the_same_set_gives_the_same_appraisal() -> None:
     again: Appraisal = appraise(assumption_file.parse(FILE.read_text()))
     assert again == FOUND
+
+
+def test_thousands_are_separated_as_on_statements() -> None:
+    shown = text(FOUND)
+    assert "efficiency_once x first-year retention" in shown
+    assert "\n    2,276,449.92 x 0.98 x 0.75\n" in shown
+    assert "implies event_energy 3,507.5000 kWh (3,506.2500 to 3,508.7500)" in shown
+    assert "need 1,974,405.85 CNY a year; the printed arbitrage is 1,673,200.00" in shown

@@ -11,13 +11,16 @@ import numpy as np
 
 from ledger import contract_file
 from ledger.exclusivity import policy_file
-from ledger.interval import Interval
+from ledger.interval import Interval, Month
+from ledger.period_schedule import PeriodSchedule
+from ledger.price_table import PeriodPrices, PriceTable
 from ledger.settlement.inputs import RULES_VERSION, Inputs, SiteInputs, digest_of
 from ledger.settlement.line import Source
 from ledger.settlement.markets.month import MarketMonth
 from ledger.stored_energy import Stored
 from ledger.streams import Fact, Rule
 from ledger.streams.demand_response import DemandResponseInvitation, DemandResponseOutage
+from ledger.tariff import Schedule, Tariff
 from tests.ledger.settlement.test_behind_the_meter import AUGUST, SITE, TARIFF
 from tests.ledger.settlement.test_commitment import DR, MONTH, called, rule
 
@@ -49,6 +52,59 @@ def test_each_part_has_a_digest_of_its_own() -> None:
     assert changed(inputs(charge, load=True)._replace(sites=sites)) == {"price"}
     stored = tuple(site._replace(opening=Stored(1, 0)) for site in inputs(charge, load=True).sites)
     assert changed(inputs(charge, load=True)._replace(sites=stored)) == {"earlier_month"}
+
+
+def test_of_a_tariff_only_what_is_in_force_in_the_month_is_a_part() -> None:
+    """Publishing another month's prices, or saying when they end, corrects nothing."""
+    charge = np.zeros(2976, dtype=np.int64)
+    all_day = (Schedule(Month(2020, 1), None, "a notice", PeriodSchedule((), "flat")),)
+    free = tuple(msgspec.structs.replace(one, float_rule=None) for one in TARIFF.schedules)
+    now = next(one for one in TARIFF.tables if one.start <= AUGUST < one.until)
+    alone = msgspec.structs.replace(now, start=AUGUST, until=AUGUST.next(), components=None)
+    flat = alone.prices.flat
+    assert flat is not None
+    dearer = msgspec.structs.replace(
+        alone, prices=PeriodPrices(flat, flat, flat, flat, flat), source="dearer than before"
+    )
+
+    def price(tariff: Tariff, anchor_day: int = 1) -> str:
+        account = msgspec.structs.replace(SITE.account, anchor_day=anchor_day)
+        site = msgspec.structs.replace(SITE, account=account)
+        made = inputs(charge, load=True)
+        sites = tuple(one._replace(tariff=tariff, site=site) for one in made.sites)
+        return made._replace(sites=sites).digests(claimed=False)["price"]
+
+    alone = msgspec.structs.replace(now, start=AUGUST, until=AUGUST.next())
+
+    def of(*tables: PriceTable, schedules: tuple[Schedule, ...] = free) -> Tariff:
+        return msgspec.structs.replace(TARIFF, tables=tables, schedules=schedules)
+
+    def at(month: Month, table: PriceTable) -> PriceTable:
+        return msgspec.structs.replace(table, start=month, until=month.next())
+
+    july, september = Month(2026, 7), Month(2026, 9)
+    assert price(of(alone, at(september, dearer))) == price(of(alone))
+    assert price(of(msgspec.structs.replace(alone, until=Month(2026, 10)))) == price(of(alone))
+    assert price(of(msgspec.structs.replace(alone, source="the notice"))) == price(of(alone))
+    assert price(of(dearer)) != price(of(alone))
+    assert price(of(alone, schedules=all_day)) != price(of(alone))
+    before, after = of(at(july, alone), alone), of(at(july, dearer), alone)
+    assert price(before) == price(after), "not of this month"
+    assert price(before, 25) != price(after, 25), "of the cycle"
+
+
+def test_digests_of_whole_tariffs_are_restated() -> None:
+    made = inputs(np.zeros(2976, dtype=np.int64), load=True)
+    now = made.digests(claimed=False)
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    whole = [[hashlib.sha256(encode(TARIFF)).hexdigest(), None]] * 2
+    before = {**now, "price": hashlib.sha256(encode(whole)).hexdigest(), "meter": "another"}
+    assert made.restated(before, {TARIFF.id: TARIFF}) == {**now, "meter": "another"}
+    assert made.restated(now, {TARIFF.id: TARIFF}) is None, "it is no older one"
+    assert made.restated(before, {}) is None
+    assert made.restated(before, {TARIFF.id: msgspec.structs.replace(TARIFF, voltage="35kV")}) is None, (
+        "nor of that tariff"
+    )
 
 
 POLICY = policy_file.parse((FILE.parents[1] / "exclusivity/rule_based.toml").read_bytes())
