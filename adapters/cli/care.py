@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Annotated
 
@@ -16,7 +16,15 @@ from adapters.cli.submitting import once, submit_to
 from adapters.postgres.database import Connection
 from adapters.queries import device_care, registered_page
 from adapters.stack import Stack
-from dispatch.health.alarm import AcknowledgeAlarm, AlarmKind, ClearAlarm, RaiseAlarm, Severity
+from dispatch.health.alarm import (
+    AcknowledgeAlarm,
+    AlarmKind,
+    Alarms,
+    ClearAlarm,
+    RaiseAlarm,
+    Severity,
+    alarm_aggregate,
+)
 from ledger.command import TimedCommand
 from ledger.contract import Contract
 from ledger.device import Device
@@ -48,6 +56,10 @@ from ledger.work_order import (
 from ledger.work_score import Served, work_score
 
 Since = Annotated[str, Parameter(help="the instant with its offset from which it is so")]
+Which = Annotated[
+    str | None,
+    Parameter(help="since when the alarm is so, as alarm list shows it; not needed: of a kind one is open"),
+]
 
 
 def add_to(app: App, session: Session) -> None:
@@ -71,16 +83,20 @@ def _alarms(app: App, session: Session) -> None:
         _execute(session, command, by, f"alarm {kind} of {device}")
 
     @group.command
-    def acknowledge(device: str, kind: AlarmKind, note: str, *, since: Since, by: As) -> None:
+    def acknowledge(device: str, kind: AlarmKind, note: str, *, since: Which = None, by: As) -> None:
         """Say that an open alarm was seen, and what is done about it."""
-        command = AcknowledgeAlarm(device, kind, _instant(since, "--since"), by, note)
-        _execute(session, command, by, f"alarm {kind} of {device} acknowledged")
+        with session.open() as stack:
+            command = AcknowledgeAlarm(device, kind, _since(stack, device, kind, since), by, note)
+            receipt = stack.door.execute(command, command_id=once(), actor=by)
+        print(f"alarm {kind} of {device} acknowledged: event {receipt.sequence}")
 
     @group.command
-    def clear(device: str, kind: AlarmKind, reason: str, *, since: Since, by: As) -> None:
+    def clear(device: str, kind: AlarmKind, reason: str, *, since: Which = None, by: As) -> None:
         """Say that what an alarm tells is over."""
-        command = ClearAlarm(device, kind, _instant(since, "--since"), by, reason)
-        _execute(session, command, by, f"alarm {kind} of {device} cleared")
+        with session.open() as stack:
+            command = ClearAlarm(device, kind, _since(stack, device, kind, since), by, reason)
+            receipt = stack.door.execute(command, command_id=once(), actor=by)
+        print(f"alarm {kind} of {device} cleared: event {receipt.sequence}")
 
     @group.command(name="list")
     def list_alarms(*, device: str | None = None, as_of: AsOf = None) -> None:
@@ -95,11 +111,36 @@ def _alarms(app: App, session: Session) -> None:
                 f"acknowledged by {alarm.acknowledged_by}: {alarm.note}" if alarm.acknowledged_by else "new"
             )
             print(
-                f"{alarm.since:%Y-%m-%dT%H:%M:%SZ}  {alarm.severity:<9}{one.device}  {alarm.kind}"
+                f"{_exact(alarm.since)}  {alarm.severity:<9}{one.device}  {alarm.kind}"
                 f"  {alarm.detail}  [{seen}]"
             )
         if not found:
             print("no alarm is open")
+
+
+def _since(stack: Stack, device: str, kind: AlarmKind, stated: str | None) -> datetime:
+    """Since when the device's open alarm of that kind is so; what is stated is to be the same.
+
+    Raises:
+        Refused: `unknown_alarm`, `instant`.
+    """
+    alarms = stack.door.state(alarm_aggregate(device))
+    found = [one.since for one in alarms.open if one.kind == kind] if isinstance(alarms, Alarms) else []
+    if not found:
+        raise Refused("unknown_alarm", f"{device} has no open alarm {kind}", place="KIND")
+    if stated is not None and _instant(stated, "--since") != found[0]:
+        wrong = f"the open alarm {kind} of {device} is so since {_exact(found[0])}"
+        raise Refused("unknown_alarm", wrong, place="--since")
+    return found[0]
+
+
+def _exact(at: datetime) -> str:
+    """The instant in UTC, no part of it left out.
+
+    >>> _exact(datetime.fromisoformat("2026-08-03T12:00:00.000654+00:00"))
+    '2026-08-03T12:00:00.000654Z'
+    """
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _work(app: App, session: Session) -> None:

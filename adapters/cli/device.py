@@ -162,7 +162,8 @@ def _read(found: DeviceTold, now: datetime) -> str:
         return "nobody knows what it has"
     last = max(written, key=lambda one: (one.written_at, one.sequence))
     expires_at, lease = last.setpoint.expires_at, found.lease
-    read = f"{told.standing_w} W was read back last, of {last.sequence} of {last.written_at:%H:%M:%S}"
+    band = f", a signal may move it by {last.setpoint.band_w} W" if last.setpoint.band_w else ""
+    read = f"{told.standing_w} W was read back last, of {last.sequence} of {last.written_at:%H:%M:%S}{band}"
     if expires_at <= now:
         return f"nobody knows what it has; {read}, which was over at {expires_at:%H:%M:%S}"
     if lease is None or lease.lease.until <= now:
@@ -174,7 +175,8 @@ def _read(found: DeviceTold, now: datetime) -> str:
 
 def _row(one: Command) -> str:
     point = one.setpoint
-    what = f"{point.setpoint_w} W to {point.expires_at:%H:%M:%S} ({point.origin}: {point.cause})"
+    band = f" ±{point.band_w} W" if point.band_w else ""
+    what = f"{point.setpoint_w} W{band} to {point.expires_at:%H:%M:%S} ({point.origin}: {point.cause})"
     parts = [f"{one.sequence:>4} {one.at:%H:%M:%S} {what} {one.status}"]
     if one.superseded_by:
         parts.append(f"by {one.superseded_by}")

@@ -17,7 +17,7 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
 from adapters.stack import running
-from dispatch.planning.plan_record import PlanHead, money
+from dispatch.planning.plan_record import PlanHead, SitePlanned, money
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 from ledger.setting_record import StateSetting
@@ -180,21 +180,33 @@ def _remarks(head: PlanHead) -> list[str]:
 
 
 def text(found: RecordedPlan, zone: str) -> list[str]:
-    """The plan as a table: of each interval and site the setpoint in kW and what is stored at its end."""
+    """The plan as a table: of each interval and site the setpoint in kW, with the regulation that it offers,
+    and what is stored at its end."""
     head = found.head
+    offered = (
+        ", ± the regulation that is offered"
+        if any(map(any, (one.regulation_w for one in found.sites)))
+        else ""
+    )
     rows = [
         f"plan {found.number} of {head.portfolio} for {head.day} ({head.trigger}), event {found.sequence}",
         f"rests on the {head.basis} plan, {head.solver_ms} ms; inputs {head.inputs[:16]}",
         *_remarks(head),
         *(f"from: {one}" for one in head.rests_on),
-        "kW, above 0 discharging / kWh stored at the end",
+        f"kW, above 0 discharging{offered} / kWh stored at the end",
         f"{f'from ({zone})':26}" + "".join(f"{one.site:>22}" for one in found.sites),
     ]
     for number in range(head.count):
         at = head.start + timedelta(seconds=number * head.interval_s)
-        cells = (
-            f"{one.setpoint_w[number] / _KW:.1f} / {one.stored_wh[number] / _KW:.1f}" for one in found.sites
-        )
+        cells = [
+            f"{one.setpoint_w[number] / _KW:.1f}{_band(one, number)} / {one.stored_wh[number] / _KW:.1f}"
+            for one in found.sites
+        ]
         local = at.astimezone(zone_of(zone))
         rows.append(f"{local:%Y-%m-%d %H:%M %z}".ljust(26) + "".join(f"{cell:>22}" for cell in cells))
     return rows
+
+
+def _band(site: SitePlanned, number: int) -> str:
+    band_w = site.regulation_w[number] if site.regulation_w else 0
+    return f" ±{band_w / _KW:.1f}" if band_w else ""

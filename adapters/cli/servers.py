@@ -10,7 +10,9 @@ import threading
 import time
 import urllib.request
 from datetime import UTC, datetime
+from functools import partial
 from http.client import HTTPException
+from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import App, Parameter
@@ -18,6 +20,7 @@ from cyclopts import App, Parameter
 from adapters import continuity
 from adapters.access_log import AccessLog
 from adapters.access_sealing import keep_sealing
+from adapters.cli.kept_role import KeptRole
 from adapters.cli.session import ACTOR, Session, check_folder, projecting
 from adapters.cli.webhook import signing_keys
 from adapters.continuity import Discontinuity
@@ -172,31 +175,30 @@ def _supervise(stack: Stack, stopping: threading.Event) -> int:
         raise _runs_already(stack.settings)
     folder = stack.settings.state.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    children: dict[str, Child] = {}
+    kept: list[KeptRole] = []
     servers = [Revived(server, lambda line: print(line, flush=True)) for server in stack.children]
     roles = ["project", "serve", "tell", "plan"]
     roles += ["trade"] if stack.settings.gateways is not None else []
     roles += ["drive", "health"] if stack.settings.devices is not None else []
     print(f"{_address(stack.settings)}   logs: {folder}", flush=True)
     try:
-        while not stopping.is_set():
+        kept.extend(
+            KeptRole(partial(_role, role, folder), lambda line: print(line, flush=True)) for role in roles
+        )
+        while not stopping.wait(_RESTART_S):
             for server in servers:
                 server.look()
-            for role in roles:
-                child = children.get(role)
-                if child is None or not child.alive:
-                    if child is not None:
-                        how = f"{role} ended with {child.process.returncode}: {child.last_words()}"
-                        print(f"{how} ({child.log}); starting it again", flush=True)
-                    command = [sys.executable, "-m", "adapters.main", role, *_ROLE_OPTIONS.get(role, ())]
-                    children[role] = Child(
-                        role, command, folder / f"{role}.log", stop_signal=signal.SIGTERM, grace=10
-                    )
-            stopping.wait(_RESTART_S)
+            for one in kept:
+                one.look()
     finally:
-        for child in children.values():
-            child.stop()
+        for one in kept:
+            one.stop()
     return 0
+
+
+def _role(name: str, folder: Path) -> Child:
+    command = [sys.executable, "-m", "adapters.main", name, *_ROLE_OPTIONS.get(name, ())]
+    return Child(name, command, folder / f"{name}.log", stop_signal=signal.SIGTERM, grace=10)
 
 
 def _runs_already(settings: Settings) -> Refused:

@@ -22,6 +22,7 @@ from adapters.settings import Settings
 from adapters.stack import running
 from adapters.webhooks import dead_letters
 from adapters.webhooks.carrier import Carrier
+from adapters.webhooks.destination import check_literal
 from adapters.webhooks.registered_webhooks import consumer_of, standings
 from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
@@ -55,6 +56,7 @@ def add_to(app: App, session: Session) -> None:
         """
         Interest(kind, market, unit)
         webhook = Webhook(id=name, url=url, key_id=key or name, kinds=kind, markets=market, units=unit)
+        check_literal(webhook.url)
         with session.open() as stack:
             keys = signing_keys(session.settings)
             secret = keys.made(webhook.key_id)

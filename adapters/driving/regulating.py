@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,9 +28,8 @@ from dispatch.control.regulation_measure import (
     Instruction,
     Samples,
     Subject,
+    has_gap,
     instructions_fact,
-    measure,
-    moot,
     performance_fact,
 )
 from ledger.effective import History
@@ -78,12 +77,39 @@ class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("signal_ahead", wrong, place="at")
         raise Refused("signal_old", f"a signal of the last {FRESH_S} s by our clock; {apart}", place="at")
 
+    def check_rule(self, published: object) -> None:
+        """That its hour can be measured; `published` is what is on record of its rule.
+
+        Raises:
+            Refused: `unknown_market_rule`, `fact_kind` for a rule that is not of regulation,
+                `unknown_product`.
+        """
+        rule = regulation_rule(published, self.rule)
+        if self.product not in rule.products:
+            wrong = f"{self.product!r} is not one of {rule.id}: {', '.join(rule.products)}"
+            raise Refused("unknown_product", wrong, place="product")
+
 
 class Followed(msgspec.Struct, frozen=True):
-    """A driver's answer to a signal: how many devices follow it; where none does, why (code and text)."""
+    """A driver's answer to a signal: how many devices follow it; where none does, or not all that it asks for
+    can be given, why (code and text)."""
 
     devices: int
     why: str = ""
+
+
+def regulation_rule(published: object, name: str) -> RegulationRule:
+    """The newest version of what is on record under that name.
+
+    Raises:
+        Refused: `unknown_market_rule`, `fact_kind`.
+    """
+    if not isinstance(published, History):
+        raise Refused("unknown_market_rule", f"no rule {name!r} is published", place="rule")
+    rule = published.latest.document
+    if not isinstance(rule, RegulationRule):
+        raise Refused("fact_kind", f"{name} is not a rule of regulation", place="rule")
+    return rule
 
 
 def signal_subject(book: str, portfolio: str) -> str:
@@ -92,7 +118,10 @@ def signal_subject(book: str, portfolio: str) -> str:
 
 
 async def hear_signals(
-    client: NatsClient, book: str, told: Callable[[AgcSignal], int], say: Callable[[str], None]
+    client: NatsClient,
+    book: str,
+    told: Callable[[AgcSignal], Awaitable[Followed]],
+    say: Callable[[str], None],
 ) -> None:
     """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow, or
     why none does (`Refused`), is answered to who asks. A reason is said once, until signals are followed
@@ -102,14 +131,15 @@ async def hear_signals(
 
     async def tell(signal: AgcSignal) -> Followed:
         try:
-            devices = told(signal)
+            followed = await told(signal)
         except Refused as refused:
-            if reasons.get(signal.portfolio) != refused.code:
-                say(f"{signal.portfolio}: signal not followed ({refused.code}): {refused}")
-            reasons[signal.portfolio] = refused.code
-            return Followed(0, f"{refused.code}: {refused}")
-        reasons.pop(signal.portfolio, None)
-        return Followed(devices)
+            followed = Followed(0, f"{refused.code}: {refused}")
+        code, _, reason = followed.why.partition(": ")
+        if code and reasons.get(signal.portfolio) != code:
+            how = "followed in part" if followed.devices else "not followed"
+            say(f"{signal.portfolio}: signal {how} ({code}): {reason}")
+        reasons[signal.portfolio] = code
+        return followed
 
     async def receive(message: Msg) -> None:
         try:
@@ -144,11 +174,14 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class RegulationTrace:
-    """What one site was asked and did in the hours that are not told yet; ms since 1970 UTC."""
+    """What one site was asked and did in the hours that are not told yet; ms since 1970 UTC.
 
-    def __init__(self, site: str, rated_w: int) -> None:
+    `alarm` gets why an hour could not be recorded, and an empty text when the next one was."""
+
+    def __init__(self, site: str, rated_w: int, alarm: Callable[[str], None]) -> None:
         self.site = site
         self._rated_w = rated_w
+        self._alarm = alarm
         self._asked: dict[tuple[str, str], list[_Asked]] = {}
         self._samples: dict[int, int] = {}
 
@@ -206,20 +239,18 @@ class RegulationTrace:
         self._samples = {at: power for at, power in self._samples.items() if at >= kept}
 
     async def tell(self, door: WatchedDoor, now_ms: int, say: Callable[[str], None]) -> None:
-        """Record what was measured of the hours that are over; what cannot be measured is said.
+        """Record what was measured of the hours that are over; what cannot be measured is said, and an alarm.
 
         Raises:
             StoreLost: nothing is forgotten; call it again.
         """
         for rule_id, product, start_ms in self.over(now_ms):
-            history = await door.state(f"market_rule.{rule_id}")
+            published = await door.state(f"market_rule.{rule_id}")
             instructions, samples = self.hour(rule_id, product, start_ms)
             about = f"regulation at {self.site}, {instant(start_ms):%Y-%m-%dT%H:%MZ}"
             try:
-                if not isinstance(history, History):
-                    raise Refused("unknown_market_rule", f"no rule {rule_id!r} is published", place="rule")
                 fact = measured(
-                    history.latest.document,
+                    regulation_rule(published, rule_id),
                     product,
                     self.site,
                     start_ms,
@@ -230,13 +261,24 @@ class RegulationTrace:
                 await door.execute(RecordMarketFact(fact), f"measured-{fact.id}")
             except Refused as refused:
                 say(f"{about}: refused ({refused.code}): {refused}")
+                self._alarm(f"{about} is not on record ({refused.code}): {refused}")
             else:
-                say(f"{about}: {len(instructions)} instructions measured as {fact.id}")
+                say(f"{about}: {_share(instructions, samples)} measured as {fact.id}")
+                self._alarm("")
             self.forget(rule_id, product, start_ms)
 
 
+def _share(instructions: list[Instruction], samples: Samples) -> str:
+    """How much of what was asked was measured."""
+    left = [one for one in instructions if not has_gap(one, samples)]
+    if len(left) == len(instructions):
+        return f"{len(left)} instructions"
+    part, whole = (sum(one.until_ms - one.at_ms for one in those) for those in (left, instructions))
+    return f"{len(left)} of {len(instructions)} instructions, {part * 100 // whole} % of their time,"
+
+
 def measured(
-    rule: object,
+    rule: RegulationRule,
     product: str,
     site: str,
     start_ms: int,
@@ -247,28 +289,14 @@ def measured(
     """The hour's fact. An instruction over a gap of telemetry is not in it: nothing is measured over a gap.
 
     Raises:
-        Refused: `fact_kind` for a rule that is not of regulation; `telemetry_gap` where none is left, and as
-            `instructions_fact`, `performance_fact`.
+        Refused: `telemetry_gap` where none is left, and as `instructions_fact`, `performance_fact`.
     """
-    if not isinstance(rule, RegulationRule):
-        raise Refused("fact_kind", "this rule is not of regulation", place="rule")
     start = instant(start_ms)
     hour = Interval(start, start + timedelta(hours=1))
     subject = Subject(f"agc-{site}-{product}-{start:%Y%m%dT%H}", rule.id, site, product, hour)
-    if isinstance(rule.factor, GivenScore):
-        return performance_fact(subject, rule, instructions, samples)
-    left = [one for one in instructions if _whole(one, samples, rated_w)]
+    left = [one for one in instructions if not has_gap(one, samples)]
     if instructions and not left:
         raise Refused("telemetry_gap", "no instruction has samples throughout", place=f"{start}")
+    if isinstance(rule.factor, GivenScore):
+        return performance_fact(subject, rule, instructions, samples)
     return instructions_fact(subject, rule, left, samples, rated_w)
-
-
-def _whole(one: Instruction, samples: Samples, rated_w: int) -> bool:
-    try:
-        if not moot(one, samples, rated_w):
-            measure(one, samples, rated_w)
-    except Refused as refused:
-        if refused.code == "telemetry_gap":
-            return False
-        raise
-    return True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -11,21 +13,41 @@ import numpy as np
 from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
 from adapters.driving.plans import Plans, SitePlan
-from adapters.driving.regulating import FRESH_S, AgcSignal, RegulationTrace
+from adapters.driving.regulating import FRESH_S, AgcSignal, Followed, RegulationTrace
+from adapters.driving.said import Said
 from adapters.driving.tried import AtDevice
-from dispatch.control.fleet_turn import Told, Turned
+from adapters.driving.watched_door import StoreLost
+from dispatch.control.fleet_turn import Told, Turned, Why
+from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
 from dispatch.control.reallocation import NO_GROUP, Capabilities, Whole, proportional
 from dispatch.control.regulation_following import (
-    SIGNAL_PPM_MAX,
     STEP_S,
     RegulationBands,
+    asked_w,
     follow_signal,
+    short_w,
 )
 from dispatch.control.turn_parts import able_range
+from dispatch.devices.profile import Profile
 from ledger.refusal import Refused
 
 _METERED_MS: Final = 2_000
 """Meters are read each second while a signal is followed: what one showed earlier is not of this moment."""
+_SHORT: Final = timedelta(seconds=5)
+"""A band without room for so long is said: right after a start nothing was read yet."""
+_WRITES_A_DAY: Final = 86_400 // STEP_S
+_NAMED: Final = 10
+_NO_BAND: Final[Mapping[Why, str]] = MappingProxyType(
+    {
+        "others_share": "it is told another power than its plan's",
+        "lost": "it is lost",
+        "guard": "it holds the peak",
+        "emergency": "an emergency stands",
+        "fallback": "it follows its fallback",
+        "nothing_planned": "nothing is planned for it",
+        "kept": "it keeps what it has",
+    }
+)
 
 
 class Regulation:
@@ -43,16 +65,70 @@ class Regulation:
         self._plans = plans
         self._clock = clock
         self._say = say
+        self._said = Said(say, clock)
         self._signals: dict[str, AgcSignal] = {}
+        self._rules: set[tuple[str, str]] = set()
+        self._why: dict[str, Why] = {}
+        self._short_since: dict[str, datetime] = {}
 
-    def signalled(self, signal: AgcSignal) -> int:
-        """A market's regulation signal came: its portfolio follows at once, within the bands that stand.
+    async def signalled(self, signal: AgcSignal) -> Followed:
+        """A market's regulation signal came. While the store does not answer it is followed whatever its
+        rule.
 
-        Answers how many devices follow it.
+        Raises:
+            Refused: as `follow` and `AgcSignal.check_rule`.
+        """
+        here = self._heard(signal)
+        if (signal.rule, signal.product) not in self._rules:
+            try:
+                signal.check_rule(await here[0].executor.door.state(f"market_rule.{signal.rule}"))
+            except StoreLost:
+                return self.follow(signal)
+            self._rules.add((signal.rule, signal.product))
+        return self.follow(signal)
+
+    def follow(self, signal: AgcSignal) -> Followed:
+        """Its portfolio follows the signal at once, within the bands that stand. What it asks of a site whose
+        plan offers regulation is noted, whether or not anybody can follow.
 
         Raises:
             Refused: none does: `signal_old`, `signal_ahead`, `signal_repeated`, `signal_portfolio`,
                 `signal_no_band`, `signal_unable`.
+        """
+        here = self._heard(signal)
+        self._signals[signal.portfolio] = signal
+        now = self._clock()
+        sold = self._sold({one.site for one in here}, now)
+        if not sold:
+            wrong = f"no plan of {signal.portfolio} that is in force offers regulation"
+            raise Refused("signal_no_band", wrong, place="portfolio")
+        for name, plan in sold.items():
+            asked = plan.planned_w + asked_w(plan.regulation_w, signal.signal_ppm)
+            self._trace(name).asked(signal, asked)
+        found, causes = self._able([one for one in here if one.site in sold], millis(now))
+        if not found:
+            raise Refused("signal_unable", _listed(causes), place="portfolio")
+        bands, fleet = _regulated(found)
+        sold_w = sum(plan.regulation_w for plan in sold.values())
+        shared = follow_signal(signal.signal_ppm, bands, fleet, sold_w)
+        for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
+            one.executor.follow(power_w)
+        short = short_w(signal.signal_ppm, bands, fleet, sold_w)
+        if not short:
+            return Followed(len(found))
+        wanted = abs(asked_w(sold_w, signal.signal_ppm))
+        has = [
+            f"{one.id} has a band of {standing.setpoint.band_w} W around {standing.setpoint.setpoint_w} W"
+            for one, standing, _, _ in found
+        ]
+        why = f"{short} W of the {wanted} W asked for are given by nobody: {_listed([*has, *causes])}"
+        return Followed(len(found), f"signal_short: {why}")
+
+    def _heard(self, signal: AgcSignal) -> list[Driven]:
+        """The storages that it is for.
+
+        Raises:
+            Refused: `signal_old`, `signal_ahead`, `signal_repeated`, `signal_portfolio`.
         """
         signal.check_fresh(self._clock())
         before = self._signals.get(signal.portfolio)
@@ -62,43 +138,64 @@ class Regulation:
         if not here:
             wrong = f"no storage of {signal.portfolio} is driven here"
             raise Refused("signal_portfolio", wrong, place="portfolio")
-        self._signals[signal.portfolio] = signal
-        return self._follow(signal, here)
+        return here
 
-    def _follow(self, signal: AgcSignal, here: Sequence[Driven]) -> int:
-        now_ms = millis(self._clock())
+    def _sold(self, sites: Iterable[str], now: datetime) -> dict[str, SitePlan]:
+        """The plans that offer regulation now."""
+        plans = {name: self._plans.of(name, now) for name in sites}
+        return {name: plan for name, plan in plans.items() if plan is not None and plan.regulation_w}
+
+    def _able(
+        self, here: Sequence[Driven], now_ms: int
+    ) -> tuple[list[tuple[Driven, AtDevice, int, int]], list[str]]:
+        """Those that follow, with what they can do; and of the others why not."""
         found: list[tuple[Driven, AtDevice, int, int]] = []
-        banded = False
+        causes: list[str] = []
         for one in here:
             standing = one.executor.standing
-            if standing is None or not standing.setpoint.band_w:
-                continue
-            banded = True
-            if standing.confirmed and not one.still.why and not one.lost(now_ms):
+            banded = standing is not None and standing.setpoint.band_w and standing.confirmed
+            if standing is not None and banded and not one.still.why and not one.lost(now_ms):
                 low, high = able_range(one.executor.snapshot, one.executor.limits)
                 found.append((one, standing, low, high))
-        if not banded:
-            wrong = f"no setpoint of {signal.portfolio} has a band: no plan in force offers regulation"
-            raise Refused("signal_no_band", wrong, place="portfolio")
-        if not found:
-            wrong = (
-                f"all of {signal.portfolio} with a band are lost, in doubt or stand still under the signal"
-            )
-            raise Refused("signal_unable", wrong, place="portfolio")
-        shared = follow_signal(signal.signal_ppm, *_regulated(found))
-        for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
-            one.executor.follow(power_w)
-        for name in {one.site for one, _, _, _ in found}:
-            points = [standing.setpoint for one, standing, _, _ in found if one.site == name]
-            band = sum(point.band_w for point in points) * signal.signal_ppm // SIGNAL_PPM_MAX
-            self._trace(name).asked(signal, sum(point.setpoint_w for point in points) + band)
-        return len(found)
+            else:
+                causes.append(f"{one.id}: {self._cause(one, now_ms)}")
+        return found, causes
+
+    def _cause(self, one: Driven, now_ms: int) -> str:
+        """Why a storage has no band, or less than its part."""
+        executor = one.executor
+        told = self._why.get(one.id, "plan")
+        if one.lost(now_ms):
+            return "it is lost"
+        if not executor.commissioned:
+            return "it is not commissioned"
+        if not executor.ready:
+            return executor.keeper.waits or "device and record do not agree yet"
+        stopped = f"it is stopped ({one.stopped})" if one.stopped else one.still.why
+        unable = stopped or _unable(executor.snapshot, executor.limits)
+        if unable or told != "plan":
+            return unable or _NO_BAND[told]
+        standing = executor.standing
+        if standing is None or not standing.confirmed:
+            return "its setpoint is not read back yet"
+        low, high = able_range(executor.snapshot, executor.limits)
+        base_w = standing.setpoint.setpoint_w
+        room_w = max(min(high - base_w, base_w - low), 0)
+        return f"{base_w} W leaves room for {room_w} W within {low} to {high} W"
 
     def _trace(self, site: str) -> RegulationTrace:
         if site not in self.traces:
             rated = sum(one.one.device.power_w for one in self._storages.values() if one.site == site)
-            self.traces[site] = RegulationTrace(site, rated)
+            self.traces[site] = RegulationTrace(site, rated, partial(self._alarm, site))
         return self.traces[site]
+
+    def _alarm(self, site: str, text: str) -> None:
+        """Of the first of the site's storages: what it did is missing on record."""
+        alarms = next(one for one in self._storages.values() if one.site == site).executor.alarms
+        if text:
+            alarms["record_refused"] = text
+        elif alarms.get("record_refused", "").startswith(f"regulation at {site}"):
+            del alarms["record_refused"]
 
     def turn(self, now: datetime, now_ms: int) -> tuple[str, ...]:
         """Signals that stopped coming are followed no longer; what sites did is noted for measuring. Answers
@@ -118,10 +215,12 @@ class Regulation:
 
     def bands(self, turned: Turned, plans: Mapping[str, SitePlan | None]) -> dict[str, int]:
         """Each device's part of the regulation that its site's plan offers, by the room around its
-        setpoint."""
+        setpoint. What nobody has room for is said."""
+        self._why = {one.device: one.why for one in turned.told}
         found: dict[str, int] = {}
         for name, plan in plans.items():
             if plan is None or not plan.regulation_w:
+                self._short_since.pop(name, None)
                 continue
             told = [
                 one for one in turned.told if self._storages[one.device].site == name and one.why == "plan"
@@ -130,7 +229,24 @@ class Regulation:
             of = np.zeros(len(told), dtype=np.int64)
             parts = proportional(np.array([plan.regulation_w]), np.array(rooms, dtype=np.int64), of)
             found |= {one.device: part for one, part in zip(told, parts.tolist(), strict=True)}
+            self._tell_short(name, plan.regulation_w, int(parts.sum()))
+        for device, part in found.items():
+            writes = _writes_a_day(self._storages[device].one.fleet.profile)
+            if part and writes < _WRITES_A_DAY:
+                wrong = f"its profile allows {writes} writes a day, a signal each {STEP_S} s needs"
+                self._said.tell(f"{device}: writes", f"{wrong} {_WRITES_A_DAY}", loud=False)
         return found
+
+    def _tell_short(self, site: str, sold_w: int, given_w: int) -> None:
+        now = self._clock()
+        if given_w >= sold_w:
+            self._short_since.pop(site, None)
+            self._said.tell(f"regulation at {site}", "")
+        elif now - self._short_since.setdefault(site, now) >= _SHORT:
+            here = [one for one in self._storages.values() if one.site == site]
+            causes = _listed([f"{one.id}: {self._cause(one, millis(now))}" for one in here])
+            wrong = f"{sold_w - given_w} W of the {sold_w} W band of its plan are given by nobody: {causes}"
+            self._said.tell(f"regulation at {site}", wrong, loud=False)
 
     def _room(self, told: Told) -> int:
         one = self._storages[told.device]
@@ -138,6 +254,31 @@ class Regulation:
             return 0
         low, high = able_range(one.executor.snapshot, one.executor.limits)
         return max(min(high - told.setpoint_w, told.setpoint_w - low), 0)
+
+
+def _unable(device: DeviceSnapshot, limits: DeviceLimits) -> str:
+    """What keeps it from charging or discharging; empty: nothing."""
+    stored = device.soc_millipercent
+    if device.mode != "remote":
+        return f"it tells {device.mode or 'no mode'}"
+    if stored is None:
+        return "what it stores is not known"
+    if stored >= limits.soc_ceiling_millipercent:
+        return f"it stores {stored / 1000:g} %, its ceiling is {limits.soc_ceiling_millipercent / 1000:g} %"
+    if stored <= limits.soc_floor_millipercent:
+        return f"it stores {stored / 1000:g} %, its floor is {limits.soc_floor_millipercent / 1000:g} %"
+    return "" if able_range(device, limits) != (0, 0) else "its cells are too hot or too cold, or not read"
+
+
+def _writes_a_day(profile: Profile) -> int:
+    """How often a setpoint may be written."""
+    assert profile.control is not None, "a storage is written"
+    return min(profile.writes_per_day(profile.by_name[step.point]) for step in profile.control.steps)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return "; ".join(texts[:_NAMED]) + more
 
 
 def _did(here: Sequence[Driven], now_ms: int) -> tuple[int, int] | None:

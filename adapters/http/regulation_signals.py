@@ -20,7 +20,7 @@ _ANSWER_S: Final = 1.0
 
 class SignalHeard(msgspec.Struct, frozen=True):
     """Whether a driver listens, and how many devices follow the signal: those whose setpoint has a band.
-    Where none does, why (code and text)."""
+    Where none does, or not all that it asks for can be given, why (code and text)."""
 
     heard: bool
     devices: int
@@ -37,6 +37,7 @@ class SignalHeard(msgspec.Struct, frozen=True):
 )
 def signal_regulation(service: NamedDependency[Service], data: JSONBody[AgcSignal]) -> SignalHeard:
     data.check_fresh(service.clock())
+    data.check_rule(service.door.state(f"market_rule.{data.rule}"))
     client = service.log.client
     subject = signal_subject(service.book, data.portfolio)
     asked = client.request(subject, msgspec.json.encode(data), timeout=_ANSWER_S)

@@ -19,6 +19,7 @@ from adapters.live.interest import Interest
 from adapters.live.told_position import ToldPosition, read_all
 from adapters.webhooks import dead_letters
 from adapters.webhooks.dead_letters import DeadLetter
+from adapters.webhooks.destination import check_literal
 from adapters.webhooks.registered_webhooks import Standing, consumer_of, standings
 from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
@@ -120,6 +121,7 @@ def register_webhook(
     webhook = Webhook(
         id=data.id, url=data.url, key_id=key_id, kinds=data.kinds, markets=data.markets, units=data.units
     )
+    check_literal(webhook.url)
     known = intake.service.door.state(aggregate_of(data.id))
     fresh = not signing_keys.path(key_id).exists()
     # The key comes first: a message that is carried without one is given up.

@@ -13,7 +13,7 @@ import msgspec
 from ledger.refusal import Refused
 
 TIMEOUT_S: Final = 15.0
-_FORM: Final = "smtp://user:password@host:port/?from=a@example&to=b@example"
+_FORM: Final = "smtp://user:password@host:port/?from=a@example&to=b@example,c@example"
 
 
 class Mailbox(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,8 @@ def mailbox(url: str) -> Mailbox:
         port = parts.port
     except ValueError:
         raise wrong from None
-    sender, receivers = query.get("from", []), query.get("to", [])
+    sender = query.get("from", [])
+    receivers = [one for text in query.get("to", []) for one in text.split(",")]
     known = set(query) <= {"from", "to"}
     if (
         parts.scheme not in ("smtp", "smtps")
@@ -77,7 +78,7 @@ def mailbox(url: str) -> Mailbox:
         or not known
     ):
         raise wrong
-    if any("@" not in one or any(letter.isspace() for letter in one) for one in (*sender, *receivers)):
+    if any(one.count("@") != 1 or "," in one or any(map(str.isspace, one)) for one in (*sender, *receivers)):
         raise wrong
     secure = parts.scheme == "smtps"
     return Mailbox(

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 import httpx
 
+from ledger.refusal import Refused
+
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -51,6 +53,23 @@ def is_public(address: IpAddress) -> bool:
 def _is_loopback(address: IpAddress) -> bool:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def check_literal(url: str) -> None:
+    """That the address, where it is one in figures, is not private: nothing would ever be sent there. This
+    machine's own may be meant for `wattledger tell --loopback`.
+
+    Raises:
+        Refused: `webhook_url`.
+    """
+    host = httpx.URL(url).host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return
+    if not is_public(address) and not _is_loopback(address):
+        wrong = f"{host} is private: a public address, or this machine, which passes it on (docs/live.md)"
+        raise Refused("webhook_url", wrong, place="url")
 
 
 def resolved(url: str, *, loopback: bool) -> Destination:

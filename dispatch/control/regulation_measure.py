@@ -111,6 +111,17 @@ def moot(instruction: Instruction, samples: Samples, rated_w: int) -> bool:
     return abs(int(power[0]) - instruction.target_w) * 1000 <= rated_w * _ARRIVED_PERMILLE
 
 
+def has_gap(instruction: Instruction, samples: Samples) -> bool:
+    """Whether samples of the instruction are missing for so long that nothing is measured of it."""
+    try:
+        _within(instruction, samples)
+    except Refused as refused:
+        if refused.code == "telemetry_gap":
+            return True
+        raise
+    return False
+
+
 def _within(instruction: Instruction, samples: Samples) -> tuple[Whole, Whole]:
     """The samples of an instruction, from the last one before it."""
     if instruction.until_ms <= instruction.at_ms:
@@ -221,11 +232,11 @@ def performance_fact(
 
     Precision: 1 - mean distance from the signal / mean size of the signal, from 0 to the rule's highest.
     A period whose signal was 0 throughout scores by the distance alone: the highest for none, else 0.
-    Mileage is how far the signal moved, W, from one instruction of the interval to the next.
+    Mileage is how far the signal moved, W, from one instruction of the interval to the next. An instruction
+    over a gap of telemetry is left out with its mileage.
 
     Raises:
-        Refused: `measure_unknown` for a rule of instructions; `interval` where the periods do not fit;
-            `telemetry_gap`.
+        Refused: `measure_unknown` for a rule of instructions; `interval` where the periods do not fit.
     """
     if not isinstance(rule.factor, GivenScore):
         raise Refused("measure_unknown", "this rule's factor is of instructions", place="rule")
@@ -238,15 +249,18 @@ def performance_fact(
     before: int | None = None
     for start in range(0, whole_ms, period_ms):
         those = [one for one in instructions if start <= one.at_ms < start + period_ms]
-        moved, distance, size, seen = 0, 0, 0, 0
+        moved, distance, size, seen, counted = 0, 0, 0, 0, 0
         for one in those:
-            moved += 0 if before is None else abs(one.target_w - before)
+            way = 0 if before is None else abs(one.target_w - before)
             before = one.target_w
+            if has_gap(one, samples):
+                continue
+            moved, counted = moved + way, counted + 1
             _, power = _within(one, samples)
             distance += int(np.abs(power - one.target_w).sum())
             size += abs(one.target_w) * len(power)
             seen += len(power)
-        counts.append(len(those))
+        counts.append(counted)
         mileage.append(moved)
         scores.append(_score(distance, size, most) if seen else None)
     return RegulationPerformance(

@@ -76,6 +76,11 @@ def test_a_webhook_from_its_secret_to_a_replay(
         with pytest.raises(Refused) as refused:
             run("webhook", "register", "desk", receiver.url, "--kind", "weather")
         assert refused.value.code == "live_kind"
+        for url in ("https://10.1.2.3/alarms", "https://[fd00::1]:8443/", "https://169.254.1.1"):
+            with pytest.raises(Refused, match="is private") as refused:
+                run("webhook", "register", "plant", url)
+            assert (refused.value.code, refused.value.place) == ("webhook_url", "url")
+        assert "plant" not in run("webhook", "list")
     finally:
         receiver.close()
         projector.stop()

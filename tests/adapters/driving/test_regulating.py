@@ -16,20 +16,24 @@ import pytest
 
 import adapters.driving.role as role_module
 import tests.adapters.driving.driver_book as driver_book_module
+from adapters.awaited_door import AwaitedDoor
 from adapters.driving.device_state import millis
 from adapters.driving.regulating import AgcSignal, Followed, RegulationTrace, measured, signal_subject
 from adapters.driving.role import DrivingRole
+from adapters.driving.watched_door import WatchedDoor
 from dispatch.control.regulation_measure import OWN_RUN, Instruction, Samples
 from ledger.market_fact import PublishMarketRule
 from ledger.market_rule_file import parse
 from ledger.refusal import Refused
-from ledger.streams.regulation import AgcInstructions, RegulationRule
+from ledger.streams.regulation import AgcInstructions, RegulationPerformance, RegulationRule
+from tests.adapters import sample
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, driver_book, grid_meter, now, storage
 from tests.adapters.http.conftest import Api, problem
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
+RULE = "hunan-regulation-2025"
 HOUR = datetime(2026, 8, 3, 12, tzinfo=UTC)
 
 
@@ -47,7 +51,7 @@ def hunan() -> RegulationRule:
 
 
 def signal(ppm: int, at: datetime, **given: Any) -> AgcSignal:
-    fields = {"portfolio": "S1", "rule": "agc", "product": "agc", **given}
+    fields = {"portfolio": "S1", "rule": RULE, "product": "regulation", **given}
     return AgcSignal(signal_ppm=ppm, at=at, **fields)
 
 
@@ -61,6 +65,7 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
     with peer("bess_swapped", *METER) as running:
         a = storage("a", running.ports[0])
         book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
         book.plan(50 * KW, 50 * KW, regulation_w=(40 * KW, 40 * KW))
 
         def told(role: DrivingRole) -> int | None:
@@ -96,6 +101,7 @@ def test_why_a_signal_is_not_followed_is_answered_and_said_once(book: DriverBook
     with peer("bess_swapped", *METER) as running:
         a = storage("a", running.ports[0])
         book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
         book.plan(50 * KW, 50 * KW)
 
         async def answered(given: AgcSignal) -> tuple[int, str]:
@@ -113,25 +119,99 @@ def test_why_a_signal_is_not_followed_is_answered_and_said_once(book: DriverBook
                     return standing is not None and standing.confirmed and standing.setpoint.band_w == band_w
 
                 await book.until(lambda: stands(0))
+                assert role.fleet is not None
                 before = now() - timedelta(seconds=1)
                 assert await answered(signal(0, before)) == (0, "signal_no_band")
                 assert await answered(signal(0, before)) == (0, "signal_repeated")
                 assert await answered(signal(0, now() - timedelta(minutes=1))) == (0, "signal_old")
                 assert await answered(signal(0, now() + timedelta(minutes=1))) == (0, "signal_ahead")
+                assert await answered(signal(0, now(), rule="agc")) == (0, "unknown_market_rule")
+                assert await answered(signal(0, now(), product="reserve")) == (0, "unknown_product")
                 assert await answered(signal(0, now(), portfolio="S9")) == (0, "signal_portfolio")
                 for _ in range(2):
                     assert await answered(signal(0, now())) == (0, "signal_no_band")
+                assert not role.fleet.regulation.traces, "nothing was sold"
                 said = [line for line in book.said if "signal not followed (signal_no_band)" in line]
                 assert len(said) == 2, "once, and again after another reason"
-                assert "no plan in force offers regulation" in said[0]
+                assert "no plan of S1 that is in force offers regulation" in said[0]
                 book.plan(50 * KW, 50 * KW, regulation_w=(40 * KW, 40 * KW))
                 await book.until(lambda: stands(40 * KW))
                 assert await answered(signal(0, now())) == (1, "")
                 assert role.fleet is not None
                 role.fleet.storages["a"].still.why = "it stays"
-                with pytest.raises(Refused) as refused:
-                    role.fleet.regulation.signalled(signal(0, now()))
+                with pytest.raises(Refused, match="a: it stays") as refused:
+                    role.fleet.regulation.follow(signal(0, now()))
                 assert refused.value.code == "signal_unable"
+
+        asyncio.run(driven())
+
+
+@pytest.mark.parametrize(("soc", "cause"), [(95_000, "it stores 95 %, its ceiling is"), (0, "its floor is")])
+def test_what_was_sold_is_on_record_as_asked_where_nobody_can_follow(
+    book: DriverBook, soc: int, cause: str
+) -> None:
+    """A storage at the end of its range has no band on both sides: the signal was given nonetheless."""
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
+        book.plan(0, 0, regulation_w=(30 * KW, 30 * KW))
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+                await book.until(lambda: any("given by nobody: a: " in line for line in book.said))
+                said = [
+                    line
+                    for line in book.said
+                    if line.startswith("regulation at S1: 30000 W of the 30000 W band")
+                ]
+                assert len(said) == 1, book.said
+                assert cause in said[0]
+                assert role.fleet is not None
+                begun = now()
+                with pytest.raises(Refused, match=cause) as refused:
+                    role.fleet.regulation.follow(signal(-500_000, begun))
+                assert refused.value.code == "signal_unable"
+                start = millis(begun) - millis(begun) % 3_600_000
+                instructions, _ = role.fleet.regulation.traces["S1"].hour(RULE, "regulation", start)
+                assert [one.target_w for one in instructions] == [-15 * KW]
+                one, trace = role.fleet.storages["a"].executor, role.fleet.regulation.traces["S1"]
+                await trace.tell(one.door, start + 3_604_000, book.said.append)
+                assert "is not on record (telemetry_gap)" in one.alarms["record_refused"], "an alarm"
+
+        running.ask(do="put", storage=0, soc=soc)
+        asyncio.run(driven())
+
+
+def test_a_band_that_is_less_than_what_was_sold_is_said_and_measured_against_what_was_sold(
+    book: DriverBook,
+) -> None:
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
+        book.plan(245 * KW, 245 * KW, regulation_w=(30 * KW, 30 * KW))
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+
+                def standing() -> int | None:
+                    found = role.fleet.storages["a"].executor.standing if role.fleet else None
+                    return None if found is None or not found.confirmed else found.setpoint.band_w
+
+                await book.until(lambda: standing() == 5 * KW)
+                await book.until(lambda: any("25000 W of the 30000 W band" in line for line in book.said))
+                assert any("245000 W leaves room for 5000 W" in line for line in book.said), book.said
+                assert role.fleet is not None
+                regulation, begun = role.fleet.regulation, now()
+                little = regulation.follow(signal(100_000, begun))
+                assert little == Followed(1), "3 kW of 30 are within the 5 that there are"
+                much = regulation.follow(signal(1_000_000, begun + timedelta(milliseconds=1)))
+                assert much.devices == 1
+                assert much.why.startswith("signal_short: 25000 W of the 30000 W asked for"), much
+                start = millis(begun) - millis(begun) % 3_600_000
+                instructions, _ = regulation.traces["S1"].hour(RULE, "regulation", start)
+                assert instructions[-1].target_w == 275 * KW, "what was sold"
 
         asyncio.run(driven())
 
@@ -143,6 +223,7 @@ def test_a_device_that_acknowledges_the_signal_and_does_nothing_leaves_the_band_
     with peer("bess_swapped", *METER, "--count", "2") as running:
         a, b = (storage(name, port) for name, port in zip("ab", running.ports, strict=True))
         book.furnish((a, b))
+        book.do(PublishMarketRule(SINCE, hunan()))
         book.plan(60 * KW, 60 * KW, regulation_w=(80 * KW, 80 * KW))
 
         async def driven() -> None:
@@ -226,8 +307,14 @@ def test_an_hour_is_on_record_and_signals_come_by_http(
                 ahead = f"{clock() + timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
                 problem(await asyncio.to_thread(partial(send, 0, at=ahead)), 422, "signal_ahead", "at")
                 problem(await asyncio.to_thread(send, 1_000_001), 422, "signal", "signal_ppm")
+                wrong = await asyncio.to_thread(partial(send, 0, rule="agc"))
+                problem(wrong, 422, "unknown_market_rule", "rule")
+                wrong = await asyncio.to_thread(partial(send, 0, product="reserve"))
+                problem(wrong, 422, "unknown_product", "product")
                 turned[0] += max(end - timedelta(seconds=1) - clock(), timedelta())
                 await book.until(lambda: any("measured as" in line for line in book.said))
+                few = "a: writes: its profile allows 20000 writes a day, a signal each 4 s needs 21600"
+                assert book.said.count(few) == 1
 
         try:
             assert send(0).json() == {"heard": False, "devices": 0, "why": ""}
@@ -242,7 +329,7 @@ def test_an_hour_is_on_record_and_signals_come_by_http(
 
 
 def test_an_hour_is_measured_once_over_and_forgotten() -> None:
-    trace, start = RegulationTrace("S1", 250 * KW), millis(HOUR)
+    trace, start = RegulationTrace("S1", 250 * KW, lambda _: None), millis(HOUR)
     for second in range(0, 40, 4):
         trace.asked(signal(400_000, HOUR + timedelta(seconds=second)), 100 * KW)
     trace.asked(signal(0, HOUR + timedelta(seconds=40)), 0)
@@ -251,26 +338,62 @@ def test_an_hour_is_measured_once_over_and_forgotten() -> None:
         ramp = min(50 * KW * second, 100 * KW) if second < 40 else 0
         trace.sampled(start + second * 1000, ramp)
     assert trace.over(start + 3_600_000) == [], "the last samples may be on their way"
-    assert trace.over(start + 3_604_000) == [("agc", "agc", start)]
-    instructions, samples = trace.hour("agc", "agc", start)
+    assert trace.over(start + 3_604_000) == [(RULE, "regulation", start)]
+    instructions, samples = trace.hour(RULE, "regulation", start)
     assert instructions == [Instruction(0, 40_000, 100 * KW), Instruction(40_000, 3_600_000, 0)]
-    fact = measured(hunan(), "agc", "S1", start, instructions, samples, 250 * KW)
+    fact = measured(hunan(), "regulation", "S1", start, instructions, samples, 250 * KW)
     assert isinstance(fact, AgcInstructions)
     assert (fact.run, fact.mileage_w) == (OWN_RUN, (100 * KW,))
     assert fact.started_s == (0,), "by the second the power was there already: nothing to measure"
-    trace.forget("agc", "agc", start)
-    assert trace.over(start + 2 * 3_604_000) == [("agc", "agc", start + 3_600_000)], "the next hour's is left"
+    trace.forget(RULE, "regulation", start)
+    assert trace.over(start + 2 * 3_604_000) == [(RULE, "regulation", start + 3_600_000)], (
+        "the next hour's is left"
+    )
 
 
 def test_nothing_is_measured_over_a_gap() -> None:
     at = np.array([0, 1000, 20_000, 21_000], dtype=np.int64)
     samples = Samples(at, np.array([0, 50 * KW, 100 * KW, 100 * KW], dtype=np.int64))
     with pytest.raises(Refused) as refused:
-        measured(hunan(), "agc", "S1", millis(HOUR), [Instruction(0, 22_000, 100 * KW)], samples, 250 * KW)
+        measured(
+            hunan(), "regulation", "S1", millis(HOUR), [Instruction(0, 22_000, 100 * KW)], samples, 250 * KW
+        )
     assert refused.value.code == "telemetry_gap"
-    with pytest.raises(Refused) as refused:
-        measured(object(), "agc", "S1", millis(HOUR), [], samples, 250 * KW)
-    assert refused.value.code == "fact_kind"
+
+
+def test_an_hour_with_a_gap_is_measured_in_part_and_one_without_telemetry_is_an_alarm(bench: Bench) -> None:
+    file = Path(__file__).parents[3] / "examples/market_rules/regulation_pjm.toml"
+    pjm = parse(file.read_bytes())
+    assert isinstance(pjm, RegulationRule)
+    commands: tuple[Any, ...] = (
+        sample.found_book(),
+        sample.register_party(),
+        sample.register_site(),
+        PublishMarketRule(SINCE, pjm),
+    )
+    for number, command in enumerate(commands):
+        bench.door.execute(command, command_id=f"c{number}", actor="anna")
+    alarms, said = list[str](), list[str]()
+    trace, start = RegulationTrace("S1", 250 * KW, alarms.append), millis(HOUR)
+    for minute in range(120):
+        power_w = 100 * KW if minute % 2 else -100 * KW
+        trace.asked(signal(0, HOUR + timedelta(minutes=minute), rule=pjm.id), power_w)
+    for second in range(3600, 7200):
+        if not 4210 <= second < 4240:
+            trace.sampled(start + second * 1000, 100 * KW if second // 60 % 2 else -100 * KW)
+
+    async def told() -> None:
+        door = WatchedDoor(AwaitedDoor(bench.door), "driver")
+        await trace.tell(door, start + 2 * 3_604_000, said.append)
+        await door.close()
+
+    asyncio.run(told())
+    assert [("telemetry_gap" in one) for one in alarms] == [True, False], alarms
+    assert said[0].startswith("regulation at S1, 2026-08-03T12:00Z: refused (telemetry_gap)")
+    assert "59 of 60 instructions, 98 % of their time, measured as agc-S1-regulation-20260803T13" in said[1]
+    fact = bench.door.state("market_fact.agc-S1-regulation-20260803T13")
+    assert isinstance(fact, RegulationPerformance)
+    assert (fact.instructions, fact.score) == ((59,), (10_000,))
 
 
 def test_a_signal_beyond_its_range_is_refused() -> None:

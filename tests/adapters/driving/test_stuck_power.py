@@ -138,7 +138,7 @@ def test_regulation_is_measured_by_the_storages_own_meter_each_second(book: Driv
                 running.fault("stuck", point="power")
                 begun = now()
                 signal = AgcSignal(portfolio="S1", rule="agc", product="agc", signal_ppm=500_000, at=begun)
-                assert fleet.regulation.signalled(signal) == 1
+                assert fleet.regulation.follow(signal).devices == 1
                 await asyncio.sleep(6)
                 start_ms = millis(begun) - millis(begun) % HOUR_MS
                 _, samples = fleet.regulation.traces["S1"].hour("agc", "agc", start_ms)

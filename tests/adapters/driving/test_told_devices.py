@@ -101,7 +101,11 @@ def test_a_devices_day_lease_and_fallback_are_shown_as_they_were_known(
     problem(api.get(f"{path}/lease", "operator"), 404, "unknown_lease")
     problem(api.get(f"{path}/fallback", "operator"), 404, "unknown_fallback")
     point = Setpoint(
-        setpoint_w=9_000, expires_at=NOON + timedelta(minutes=5), origin="plan", cause="plan.S1 v1"
+        setpoint_w=9_000,
+        expires_at=NOON + timedelta(minutes=5),
+        origin="regulation",
+        cause="plan.S1 v1",
+        band_w=3_000,
     )
     told(bench, TakeLease("a", "driver-1", day, 60, 500), "take")
     told(bench, IntendSetpoint("a", day, point, "driver-1"), "intend")
@@ -127,7 +131,10 @@ def test_a_devices_day_lease_and_fallback_are_shown_as_they_were_known(
     free_at, until = (datetime.fromisoformat(at) for at in (lease["free_at"], lease["lease"]["until"]))
     assert (lease["lease"]["holder"], free_at - until) == ("driver-1", timedelta(seconds=2.5))
     shown = run("device", "show", "a", "--day", "2026-08-03")
-    assert "9000 W to 12:05:00 (plan: plan.S1 v1) refused; forbidden by telemetry_stale, soc_low" in shown
+    assert (
+        "9000 W ±3000 W to 12:05:00 (regulation: plan.S1 v1) refused; forbidden by telemetry_stale, soc_low"
+        in shown
+    )
     assert "the site holds it" in shown
     assert "nothing" not in shown
     early = json.loads(run("device", "show", "a", "--as-of", str(first), "--format", "json"))
@@ -142,7 +149,11 @@ def test_a_devices_day_lease_and_fallback_are_shown_as_they_were_known(
 def test_what_was_read_is_not_said_to_stand(bench: Bench, run: Terminal) -> None:
     day, token = NOON.date(), first_token(NOON.date())
     point = Setpoint(
-        setpoint_w=62_500, expires_at=NOON + timedelta(minutes=5), origin="plan", cause="plan.S1 v1"
+        setpoint_w=62_500,
+        expires_at=NOON + timedelta(minutes=5),
+        origin="regulation",
+        cause="plan.S1 v1",
+        band_w=2_000,
     )
     told(bench, TakeLease("a", "driver-1", day, 900, 500), "take")
 
@@ -154,7 +165,7 @@ def test_what_was_read_is_not_said_to_stand(bench: Bench, run: Terminal) -> None
     told(bench, LeaseSetpoint("a", day, 1, "driver-1", token), "lease")
     told(bench, RecordWritten("a", day, 1, token, 0, NOON), "written")
     told(bench, RecordReadBack("a", day, 1, 62_500, NOON + timedelta(seconds=1)), "read")
-    read = "62500 W was read back last, of 1 of 12:00:00"
+    read = "62500 W was read back last, of 1 of 12:00:00, a signal may move it by 2000 W"
     assert first().startswith(f"device a on 2026-08-03 UTC: {read}, which holds to 12:05:00; ")
     bench.now = NOON + timedelta(minutes=5)
     over = f"nobody knows what it has; {read}, which was over at 12:05:00"

@@ -106,7 +106,9 @@ def test_dead_letters_come_in_pages(api: Api) -> None:
     problem(api.get("/v1/webhooks/nobody/dead-letters"), 404, "unknown_webhook", "name")
 
 
-@pytest.mark.parametrize("url", ["http://desk.example/", "https://user:pw@desk.example/", "ftp://x/"])
+@pytest.mark.parametrize(
+    "url", ["http://desk.example/", "https://user:pw@desk.example/", "ftp://x/", "https://10.1.2.3/"]
+)
 def test_an_address_that_is_not_safe_is_refused(api: Api, url: str) -> None:
     problem(api.post("/v1/webhooks", {"id": "desk", "url": url}), 422, "webhook_url", "url")
     assert not (api.bench.nats.folder / "webhooks" / api.bench.book / "desk.whsec").exists()

@@ -128,6 +128,19 @@ def test_an_alarm_is_mailed_once_it_is_taken_and_not_again(bench: Bench, sink: S
     assert sink.refuse == 0, "two were refused first"
 
 
+@pytest.mark.parametrize("to", ["to=b@x,c@y", "to=b@x&to=c@y"])
+def test_every_receiver_is_mailed(to: str) -> None:
+    sink = Sink()
+    message = EmailMessage()
+    message["Subject"] = "one"
+    try:
+        mailbox(f"smtp://127.0.0.1:{sink.server_address[1]}/?from=a@x&{to}").send(message)
+    finally:
+        sink.close()
+    said = [line.strip().lower() for line in sink.said]
+    assert [line for line in said if line.startswith(b"rcpt")] == [b"rcpt to:<b@x>", b"rcpt to:<c@y>"]
+
+
 def test_a_password_is_not_sent_in_the_clear(sink: Sink) -> None:
     port = sink.server_address[1]
     box = mailbox(f"smtp://u:secret@127.0.0.1:{port}/?from=a@example.com&to=b@example.com")
@@ -146,6 +159,10 @@ def test_a_password_is_not_sent_in_the_clear(sink: Sink) -> None:
         "smtp://h/?from=a@x&to=b",
         "smtp://h:x/?from=a@x&to=b@x",
         "smtp://h/?from=a@x&to=b@x&cc=c@x",
+        "smtp://h/?from=a@x&to=b@x,",
+        "smtp://h/?from=a@x&to=b@x,c",
+        "smtp://h/?from=a@x,c@x&to=b@x",
+        "smtp://h/?from=a@x&to=b@x;c@x",
         "smtp://h",
     ],
 )

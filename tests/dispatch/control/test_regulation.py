@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.control.reallocation import Capabilities
-from dispatch.control.regulation_following import RegulationBands, follow_signal
+from dispatch.control.regulation_following import RegulationBands, follow_signal, short_w
 from dispatch.control.regulation_measure import (
     OWN_RUN,
     Instruction,
@@ -153,6 +153,25 @@ def test_a_period_without_a_signal_has_no_score() -> None:
         instructions_fact(subject("pjm"), rule("pjm"), told, samples([0] * 10), RATED)
 
 
+def test_a_gap_costs_its_instructions_and_no_more() -> None:
+    told = [
+        Instruction(at, at + 60_000, 400_000 if at % 120_000 else -400_000)
+        for at in range(0, 3_600_000, 60_000)
+    ]
+    power = [400_000 if second // 60 % 2 else -400_000 for second in range(3600)]
+    known = [second for second in range(3600) if not 610 <= second < 640]
+    had = Samples(
+        np.array(known, dtype=np.int64) * 1000, np.array([power[second] for second in known], dtype=np.int64)
+    )
+    fact = performance_fact(subject("pjm"), rule("pjm"), told, had)
+    assert (fact.instructions, fact.score) == ((59,), (10_000,)), "of what was seen all was given"
+    assert fact.mileage_w == (58 * 800_000,), (
+        "of 59 steps the one to the minute that was not seen is left out"
+    )
+    silent = performance_fact(subject("pjm", 2), rule("pjm"), told, samples([0] * 10))
+    assert (silent.instructions, silent.score) == ((0, 0), (None, None))
+
+
 def capabilities(present: list[int], high: list[int], ramp: int) -> Capabilities:
     count = len(present)
     none = np.full(count, -1, dtype=np.int64)
@@ -173,13 +192,23 @@ def bands(base: list[int], band: list[int]) -> RegulationBands:
 
 def test_a_signal_is_shared_within_the_bands() -> None:
     two = capabilities([0, 100], [500, 500], 1000)
-    assert follow_signal(1_000_000, bands([0, 100], [100, 300]), two).setpoint_w.tolist() == [100, 400]
-    assert follow_signal(-500_000, bands([0, 100], [100, 300]), two).setpoint_w.tolist() == [-50, -50]
+    assert follow_signal(1_000_000, bands([0, 100], [100, 300]), two, 400).setpoint_w.tolist() == [100, 400]
+    assert follow_signal(-500_000, bands([0, 100], [100, 300]), two, 400).setpoint_w.tolist() == [-50, -50]
     tired = capabilities([0, 100], [50, 500], 1000)
-    told = follow_signal(1_000_000, bands([0, 100], [100, 300]), tired)
+    told = follow_signal(1_000_000, bands([0, 100], [100, 300]), tired, 400)
     assert (told.setpoint_w.tolist(), told.missing_w) == ([50, 400], 50)
     with pytest.raises(Refused, match="millionths"):
-        follow_signal(1_000_001, bands([0, 100], [1, 1]), two)
+        follow_signal(1_000_001, bands([0, 100], [1, 1]), two, 2)
+
+
+def test_a_signal_asks_for_what_was_sold_and_what_no_band_reaches_is_short() -> None:
+    one, less = capabilities([0], [500], 10), bands([0], [50])
+    for ppm, given_w, short in ((100_000, 30, 0), (-100_000, -30, 0), (1_000_000, 50, 250), (0, 0, 0)):
+        fast = capabilities([0], [500], 1000)
+        assert follow_signal(ppm, less, fast, 300).setpoint_w.tolist() == [given_w]
+        assert short_w(ppm, less, fast, 300) == short
+    assert follow_signal(100_000, less, one, 300).missing_w == 20, "its ramp"
+    assert short_w(100_000, less, one, 300) == 0, "a ramp is no want of band"
 
 
 @given(
@@ -192,7 +221,7 @@ def test_no_step_leaves_the_band_or_outruns_the_ramp(signals: list[int], band: l
     base = [0, 50, -50]
     present = base
     for signal in signals:
-        told = follow_signal(signal, bands(base, band), capabilities(present, [500] * 3, ramp))
+        told = follow_signal(signal, bands(base, band), capabilities(present, [500] * 3, ramp), sum(band))
         now = told.setpoint_w.tolist()
         for n in range(3):
             assert abs(now[n] - base[n]) <= band[n]
