@@ -9,12 +9,14 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.commissioning.connection import Bearing
+import msgspec
+
+from adapters.commissioning.connection import Bearing, lacking
 from adapters.commissioning.other_tests import HOLDER, LEASE_S, has_ended, refuse_beside, refuse_driven
 from adapters.commissioning.step_test import Sleep, StepTest, Subject
 from adapters.driving.fleet_file import FleetDevice
 from adapters.driving.holder_files import HolderFiles
-from adapters.driving.port import DevicePort
+from adapters.driving.port import DevicePort, TellingPort
 from adapters.front_door import FrontDoor, Receipt
 from dispatch.commissioning.report import (
     BeginCommissioning,
@@ -33,6 +35,9 @@ from dispatch.control.lease import (
     lease_aggregate,
     midnight_after,
 )
+from dispatch.planning.storage_terms import storage_aggregate
+from ledger.device import Device
+from ledger.effective import History
 from ledger.refusal import Refused
 
 _WRITE_MS: Final = 5_000
@@ -64,6 +69,8 @@ def commission(
     """
     holder = f"{HOLDER}{secrets.token_hex(6)}"
     digest = profile_sha256(device.profile)
+    if isinstance(port, TellingPort):
+        plan = msgspec.structs.replace(plan, told_ms=1000 * device.profile.every_s("active_power"))
     with nullcontext() if holders is None else holders.living(holder):
         lease = _taken_over(door, device.id, holder, clock, by, holders)
         try:
@@ -89,6 +96,7 @@ def commission(
                     address_sha256=address_sha256(device.address),
                     meter=meter,
                     has_beat="device_heartbeat" in device.profile.roles,
+                    lacks="" if bearing is not None else _lacking(door, device.id, clock()),
                 ),
                 plan,
                 clock_ms=lambda: clock_ms(clock),
@@ -104,6 +112,17 @@ def commission(
             _release(door, device.id, holder, lease.token, by)
     record = RecordCommissioning(report, by)
     return report, door.execute(record, command_id=f"{holder}-record", actor=by)
+
+
+def _lacking(door: FrontDoor, device: str, now: datetime) -> str:
+    """What is missing of the connection's limits and meters at a site where one of them is."""
+    held = door.state(f"device.{device}")
+    assert isinstance(held, History), "its test has begun"
+    registered = (held.at(now) or held.latest).document
+    assert isinstance(registered, Device)
+    stated = door.state(storage_aggregate(registered.site))
+    terms = isinstance(stated, History) and stated.at(now) is not None
+    return lacking(registered.site, terms=terms)
 
 
 def _taken_over(

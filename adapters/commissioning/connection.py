@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from adapters.driving.fleet_file import FleetDevice
-from adapters.driving.port import DevicePort, Unreachable, WrongAnswer
+from adapters.driving.port import DevicePort, TellingPort, Unreachable, WrongAnswer
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from dispatch.control.site_load import PowerRange
 from dispatch.devices.profile import Profile
 from dispatch.planning.storage_terms import StorageTerms
+from dispatch.telemetry.sample import Sample
 from ledger.device import Device
 from ledger.meter import Meter
 from ledger.refusal import Refused
@@ -22,6 +23,25 @@ _BESIDE_PERMILLE: Final = 30
 """How far beyond what it is told a device may go and pass (`dispatch.commissioning.step_plan`)."""
 _LOOKS: Final = 3
 """A meter shows a change up to a second late: what it forbids is looked at so often, a second apart."""
+
+
+_UNSTATED: Final = "no terms of its storage say what the connection of"
+_UNMETERED: Final = "no meter of the fleet file measures at the connection of"
+Read = Callable[[DevicePort], Awaitable[Sample]]
+
+
+async def shown(port: DevicePort) -> Sample:
+    """What a device shows now; of one that tells by itself, what it tells next, however seldom.
+
+    Raises:
+        Unreachable, WrongAnswer: which name the device.
+    """
+    try:
+        if isinstance(port, TellingPort):
+            await port.told()
+        return await port.read(("fast", "normal"))
+    except (Unreachable, WrongAnswer) as error:
+        raise type(error)(f"{port.device}: {error}") from None
 
 
 class OnRecord(NamedTuple):
@@ -67,24 +87,24 @@ class Bearing:
         self._own = own
         self.ports = tuple(meters)
 
-    async def room(self) -> tuple[PowerRange, int]:
+    async def room(self, read: Read = shown) -> tuple[PowerRange, int]:
         """From what to what the device may go now, whatever else the site does going on; and what the site
         draws without it.
 
         Raises:
             Unreachable, WrongAnswer: the device or a meter does not tell its power.
         """
-        before = await self._power()
-        draws = await self._draws()
-        after = await self._power()
+        before = await self._power(read)
+        draws = await self._draws(read)
+        after = await self._power(read)
         low_w, high_w = draws + min(before, after), draws + max(before, after)
         return PowerRange(min(high_w - self.import_w, 0), max(low_w + self.export_w, 0)), low_w
 
-    async def refuses(self, power_w: int, wait: Callable[[float], Awaitable[None]]) -> str:
+    async def refuses(self, power_w: int, wait: Callable[[float], Awaitable[None]], read: Read) -> str:
         """Why the device must not be told that, by its connection; "" where it may."""
         why = ""
         for look in range(_LOOKS):
-            room, draws_w = await self.room()
+            room, draws_w = await self.room(read)
             if room.low_w <= power_w <= room.high_w:
                 return ""
             why = f"{power_w} W: {self.why(draws_w)}"
@@ -92,9 +112,9 @@ class Bearing:
                 await wait(1.0)
         return why
 
-    async def beyond(self) -> str:
+    async def beyond(self, read: Read) -> str:
         """Whether the site draws or gives more than it may, and what; "" where it does not."""
-        draws = await self._draws()
+        draws = await self._draws(read)
         if -draws > self.export_w:
             return f"{-draws} W leave {self.site}, whose connection may give {self.export_w} W"
         if draws > self.import_w:
@@ -108,16 +128,16 @@ class Bearing:
             f" and without the device {draws_w} W are drawn"
         )
 
-    async def _power(self) -> int:
-        power = (await self._own.read(("fast", "normal"))).value("active_power")
+    async def _power(self, read: Read) -> int:
+        power = (await read(self._own)).value("active_power")
         if power is None:
             raise WrongAnswer(f"{self._own.device} tells no power")
         return power
 
-    async def _draws(self) -> int:
+    async def _draws(self, read: Read) -> int:
         draws = 0
         for meter in self.ports:
-            power = (await meter.read(("fast", "normal"))).value("meter_power")
+            power = (await read(meter)).value("meter_power")
             if power is None:
                 raise WrongAnswer(f"{meter.device} tells no power")
             # A meter's power is above 0 into the grid.
@@ -133,6 +153,13 @@ class Bounded(NamedTuple):
     why: str
 
 
+def lacking(site: str, *, terms: bool) -> str:
+    """What a driver needs at a site of which it lacks terms or meter; `terms`: they are on record."""
+    if terms:
+        return f"{_UNMETERED} {site}: a driver raises nothing there (grid_unknown)"
+    return f"{_UNSTATED} {site} may give and draw: a driver raises nothing beyond 0 W at it"
+
+
 def unmeasured(record: OnRecord, stated: Mapping[str, int | None]) -> None:
     """Raises:
     Refused: `step_connection` where nobody knows what the connection bears, and no person says it.
@@ -140,9 +167,9 @@ def unmeasured(record: OnRecord, stated: Mapping[str, int | None]) -> None:
     if all(power is not None for power in stated.values()) or (record.terms is not None and record.meters):
         return
     missing = (
-        f"no terms of its storage say what the connection of {record.site} may give and draw"
+        f"{_UNSTATED} {record.site} may give and draw"
         if record.terms is None
-        else f"no meter of the fleet file measures at the connection of {record.site}"
+        else f"{_UNMETERED} {record.site}"
     )
     raise Refused("step_connection", f"{missing}: state --discharge-w and --charge-w", place="--discharge-w")
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from adapters.driving.holder_files import SETTLED_S, HolderFiles
 from adapters.front_door import FrontDoor
+from dispatch.commissioning.report_text import shown_at
 from dispatch.control.lease import Lease, day_of_token, lease_aggregate, midnight_after
 from ledger.refusal import Refused
 
@@ -38,7 +39,7 @@ def refuse_beside(
         if lease.holder.startswith(HOLDER) and now < until:
             wrong = (
                 f"a step test of {device} runs at the same site, and each reckons with the whole connection:"
-                f" wait until it ends. One that was killed is over at {until.isoformat()}, or once {device}"
+                f" wait until it ends. One that was killed is over at {shown_at(until)}, or once {device}"
                 " is tested again"
             )
             raise Refused("step_test_running", wrong, place=device)
@@ -59,7 +60,7 @@ def refuse_driven(
         if held and not has_ended(holders, lease.holder):
             wrong = (
                 f"{lease.holder} may write to {device} at the same site, and a step test reckons with the"
-                f" whole connection: free from {lease.free_at.isoformat()}; a driver renews that while it"
+                f" whole connection: free from {shown_at(lease.free_at)}; a driver renews that while it"
                 " runs: stop it first, or leave the site's storages out of its fleet file"
             )
             raise Refused("lease_held", wrong, place=device)

@@ -12,13 +12,21 @@ from typing import Final
 
 import msgspec
 
-from adapters.commissioning.connection import Bearing
-from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.commissioning.connection import Bearing, shown
+from adapters.driving.port import (
+    DevicePort,
+    TellingPort,
+    Unreachable,
+    WriteRefused,
+    WriteUncertain,
+    WrongAnswer,
+)
 from dispatch.commissioning import judging
 from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.step_plan import REVERT_S, StepPlan
 from dispatch.commissioning.step_result import STEPS, StepName, StepResult, failed, not_run
+from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -40,6 +48,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     address_sha256: str
     meter: str = ""
     has_beat: bool = False
+    lacks: str = ""
 
 
 class _Failed(Exception):
@@ -92,7 +101,7 @@ class StepTest:
             pass
         except PORT_ERRORS as error:
             step = next(name for name in STEPS if name not in self._results)
-            self._keep(failed(step, f"{type(error).__name__}: {error}"))
+            self._keep(failed(step, _why(error)))
         finally:
             # A cancelled test leaves the device safe, too: nothing here is interrupted.
             await asyncio.shield(self._leave_safe())
@@ -110,11 +119,12 @@ class StepTest:
             ended_at=_instant(self._clock()),
             plan=self._plan,
             results=tuple(self._results[step] for step in STEPS),
+            lacks=tested.lacks,
         )
 
     async def _steps(self) -> None:
         plan = self._plan
-        rest = await self._watch(_REST_MS)
+        rest = await self._watch(_REST_MS + 2 * plan.told_ms)
         self._need(judging.judge_telemetry(rest, plan))
         self._need(judging.judge_clock(rest, plan))
         self._need(judging.judge_heartbeat(rest, has=self._tested.has_beat))
@@ -147,13 +157,13 @@ class StepTest:
         if not plan.reverts:
             self._keep(not_run("revert", "the device has no revert timer"))
             return
-        moved = await self._command(plan.step_w, before, revert_s=REVERT_S)
-        gone = await self._until_safe(moved.written_ms, 1000 * REVERT_S)
+        moved = await self._command(plan.step_w, before, revert_s=plan.revert_s)
+        gone = await self._until_safe(moved.written_ms, 1000 * plan.revert_s)
         result = StepResult(
             step="revert", verdict="passed", commanded_w=moved.commanded_w, read_w=moved.settled_w
         )
-        least = 1000 * REVERT_S - _REVERT_MS_EARLY
-        most = 1000 * REVERT_S + self._plan.wait_ms(plan.step_w)
+        least = 1000 * plan.revert_s - _REVERT_MS_EARLY
+        most = 1000 * plan.revert_s + self._plan.wait_ms(plan.step_w)
         self._need(judging.judge_safe(result, gone, least_ms=least, most_ms=most, early="failed"))
 
     async def _watchdog(self) -> None:
@@ -185,16 +195,17 @@ class StepTest:
         if power_w and self._before_write is not None:
             await self._before_write()
         if power_w and self._bearing is not None:
-            self._bear(await self._bearing.refuses(settable, self._sleep))
+            self._bear(await self._bearing.refuses(settable, self._sleep, self._read))
         await self._beat()
         written = self._clock()
         await self._port.write_setpoint(settable, revert_s or -(-2 * wait_ms // 1000) + 10)
+        answered = self._clock()
         seen: list[Observed] = []
         beyond = 0
         while True:
-            seen.append(await self._next())
+            seen.append(await self._next(written))
             if self._bearing is not None:
-                why = await self._bearing.beyond()
+                why = await self._bearing.beyond(self._read)
                 beyond = beyond + 1 if why else 0
                 self._bear(why if beyond >= _BEYOND else "")
             last = [one.power_w for one in seen[-3:]]
@@ -202,7 +213,13 @@ class StepTest:
                 one is not None and abs(one - settable) <= plan.allowed_w(settable) for one in last
             )
             if there or self._clock() - written >= wait_ms:
-                return Moved(commanded_w=settable, written_ms=written, before=before, seen=tuple(seen))
+                return Moved(
+                    commanded_w=settable,
+                    written_ms=written,
+                    answered_ms=answered,
+                    before=before,
+                    seen=tuple(seen),
+                )
 
     def _bear(self, why: str) -> None:
         """A connection that does not bear it fails the step that is under way."""
@@ -230,11 +247,10 @@ class StepTest:
                 await self._port.write_setpoint(0, REVERT_S)
                 if self._plan.releases:
                     await self._port.release()
-                deadline = self._clock() + self._plan.wait_ms(
-                    max(self._plan.discharge_w, self._plan.charge_w)
-                )
+                told = self._clock()
+                deadline = told + self._plan.wait_ms(max(self._plan.discharge_w, self._plan.charge_w))
                 while self._clock() < deadline:
-                    one = await self._next()
+                    one = await self._next(told)
                     if one.power_w is not None and abs(
                         one.power_w - self._plan.safe_w
                     ) <= self._plan.allowed_w(0):
@@ -244,7 +260,7 @@ class StepTest:
                         return
                     note = f"it still shows {one.power_w} W"
             except (*PORT_ERRORS, Refused) as error:
-                note = f"{type(error).__name__}: {error}"
+                note = _why(error)
                 await self._sleep(self._plan.sample_ms / 1000)
         self._keep(failed("left_safe", f"{note}: go and look"))
 
@@ -255,17 +271,41 @@ class StepTest:
             seen.append(await self._next())
         return seen
 
-    async def _next(self) -> Observed:
+    async def _next(self, since_ms: int = 0) -> Observed:
+        """The next sample; none of before `since_ms`, which a message may be that was not read yet."""
+        while True:
+            await self._pause()
+            one = await self._observe()
+            if one.at_ms >= since_ms:
+                return one
+
+    async def _pause(self) -> None:
+        """A sample's time, and a heartbeat where one is due."""
         await self._sleep(self._plan.sample_ms / 1000)
         due, last = self._plan.beat_s, self._beaten_ms
         if self._beating and due is not None and last is not None and self._clock() - last >= 1000 * due:
             await self._beat()
-        return await self._observe()
 
     async def _observe(self) -> Observed:
-        device = await self._port.read(("fast", "normal"))
-        meter = None if self._meter is None else await self._meter.read(("fast", "normal"))
+        device = await self._read(self._port)
+        meter = None if self._meter is None else await self._read(self._meter)
         return Observed.of(device, meter)
+
+    async def _read(self, port: DevicePort) -> Sample:
+        """As `shown`; while a message is waited for the heartbeats go on."""
+        if not isinstance(port, TellingPort) or port.unread:
+            return await shown(port)
+        reading = asyncio.ensure_future(shown(port))
+        try:
+            while not reading.done():
+                await self._pause()
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+            wrong = None if reading.cancelled() else reading.exception()
+        if wrong is not None:
+            raise wrong
+        return reading.result()
 
     async def _beat(self) -> None:
         if self._plan.beat_s is not None:
@@ -282,6 +322,19 @@ class StepTest:
         if result.step not in self._results:
             self._results[result.step] = result
             self._told(result)
+
+
+def _why(error: Exception) -> str:
+    """What went wrong at a port, for people."""
+    match error:
+        case Refused():
+            return f"{error.code}: {error}"
+        case WriteRefused():
+            return f"it refused: {error}"
+        case WriteUncertain():
+            return f"nobody knows whether it took it: {error}"
+        case _:
+            return str(error)
 
 
 def _instant(at_ms: int) -> datetime:

@@ -15,7 +15,14 @@ from adapters.driving.device_state import (
     shown_w,
     switched_off,
 )
-from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.driving.port import (
+    DevicePort,
+    TellingPort,
+    Unreachable,
+    WriteRefused,
+    WriteUncertain,
+    WrongAnswer,
+)
 from adapters.telemetry.frame import Unkept
 from dispatch.devices.control import WATCHDOG_S_MAX
 from dispatch.devices.countable import countable, stepped
@@ -101,6 +108,8 @@ class DeviceWrites:
     async def find(self) -> Found | None:
         """The setpoint that the device shows now; None where it does not answer."""
         sample = await self.sample()
+        while sample is not None and isinstance(self._port, TellingPort) and self._port.early(sample):
+            sample = await self.sample()
         return None if sample is None else self.shown(sample)
 
     def shown(self, sample: Sample) -> Found | None:

@@ -6,12 +6,12 @@ import asyncio
 from typing import Final, NamedTuple
 
 from adapters.driving.device_state import instant, millis
-from adapters.driving.device_writes import DeviceWrites, Outcome
+from adapters.driving.device_writes import DeviceWrites, Found, Outcome
 from adapters.driving.journal import Entry
 from adapters.driving.journal import Outcome as JournalOutcome
 from adapters.driving.judging import Judging
 from adapters.driving.one_device import OneDevice
-from adapters.driving.tried import Wish
+from adapters.driving.tried import AtDevice, Wish
 from adapters.driving.wishes import Wishes
 from adapters.driving.written_first import day_of
 
@@ -61,6 +61,10 @@ class Lowering:
         async with one.lock:
             if self._wishes.done(wish) and await self._writes.find() is not None and self._wishes.done(wish):
                 return Stopped(one.device.id, verified=True)
+            standing = one.standing
+            again = standing is not None and not standing.confirmed and standing.setpoint == setpoint
+            if again and standing is not None and not setpoint.power_w_max:
+                return await self._once_more(wish, standing)
             if setpoint.power_w_max:
                 verdict = self._wishes.look_at(wish)
                 if verdict.interlocks:
@@ -78,6 +82,24 @@ class Lowering:
         await self._kept(begun, one.journal.end(entry, _outcome(outcome)))
         return stopped
 
+    async def _once_more(self, wish: Wish, standing: AtDevice) -> Stopped:
+        """A stop of which nobody knows whether it arrived, written again: it is on record, and is the same
+        until the device answers or it expires."""
+        one = self._one
+        one.writing = True
+        try:
+            outcome = await self._writes.put(wish.setpoint.setpoint_w, wish.setpoint.expires_at)
+        finally:
+            one.writing = False
+        found = outcome.found
+        if found is not None:
+            self._judging.judge(standing, found)
+        if standing.confirmed:
+            return Stopped(one.device.id, verified=True)
+        if outcome.certainty in ("void", "refused"):
+            one.alarm("unreachable" if outcome.certainty == "void" else "device_refused", outcome.why)
+        return Stopped(one.device.id, verified=False, why=outcome.why or _unseen(found))
+
     def _ended(self, wish: Wish, entry: Entry, before_w: int | None, outcome: Outcome) -> Stopped:
         """What became of a write that was put down first."""
         one, wanted = self._one, wish.setpoint.setpoint_w
@@ -94,8 +116,7 @@ class Lowering:
             self._judging.judge(standing, found)
         if standing.confirmed:
             return Stopped(one.device.id, verified=True)
-        why = outcome.why or "it shows another setpoint" if found else "it does not answer"
-        return Stopped(one.device.id, verified=False, why=why)
+        return Stopped(one.device.id, verified=False, why=outcome.why or _unseen(found))
 
     async def _kept(self, *lines: asyncio.Future[None]) -> None:
         for line in lines:
@@ -108,6 +129,10 @@ class Lowering:
         """Read the device to end a doubt; whether it answered."""
         async with self._one.lock:
             return await self._writes.find() is not None and not self._one.doubtful
+
+
+def _unseen(found: Found | None) -> str:
+    return "it does not answer" if found is None else "it shows another setpoint"
 
 
 def _outcome(outcome: Outcome) -> JournalOutcome:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import msgspec
 
+from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
+from adapters.driving.one_device import Alarm
 from adapters.driving.plans import Plans
 from adapters.driving.said import Said
 from adapters.driving.wished import STEADY_PERMILLE
@@ -17,10 +19,22 @@ from dispatch.control.given import Handed, given
 from dispatch.control.response_part import ResponsePart
 
 _NAMED: Final = 10
+_WHY: Final[tuple[Alarm, ...]] = (
+    "start", "device_refused", "interlock", "intent_refused", "unreachable", "watchdog", "foreign_writer",
+)  # fmt: skip
+"""What keeps a device from its share, the weightiest first."""
+_SETTLED: Final = timedelta(seconds=4)
+"""Another reason is said no sooner: a driver that begins reads its devices and their meters one by one."""
 _NO_PART: Final = ResponsePart(0, 0)
 """Of a response that no storage is under: a stronger emergency stands for each."""
 _FOLLOWS: Final[frozenset[Why]] = frozenset({"plan", "others_share", "lost", "guard"})
 """Why a device is told its share of a plan."""
+
+
+class _Line(NamedTuple):
+    text: str
+    why: str
+    at: datetime
 
 
 class Missing:
@@ -33,20 +47,23 @@ class Missing:
         self._plans = plans
         self._groups = groups
         self._said = said
+        self._lines: dict[str, _Line] = {}
+        """What was said last of a portfolio's plan."""
 
     def tell(self, turned: Turned, parts: Mapping[int, ResponsePart], now: datetime) -> None:
         """`parts` are this driver's of each response that stands."""
         handed = {told.device: self._handed(told, now) for told in turned.told}
         for name, missing in turned.missing_w.items():
             follows = [
-                handed[told.device]
+                told.device
                 for told in turned.told
                 if told.why in _FOLLOWS and self._plans.portfolio(self._storages[told.device].site) == name
             ]
-            found = given(missing, follows)
+            found = given(missing, [handed[one] for one in follows])
             if found.missing_w:
-                self._said.tell(name, f"{found.missing_w} W of its plan are given by nobody", loud=False)
+                self._tell_plan(name, found.missing_w, follows, now)
             elif found.whole:
+                self._lines.pop(name, None)
                 self._said.tell(name, "")
         for place, name in enumerate(self._groups):
             broken = "its limit cannot be kept" if place in turned.groups_broken else ""
@@ -67,6 +84,17 @@ class Missing:
                     well = f"{part.own_w} W of {part.whole_w} W fall to devices of this driver: all is given"
                 self._said.tell(f"emergency {number}", "", well=well, again=True)
 
+    def _tell_plan(self, name: str, missing_w: int, devices: Sequence[str], now: datetime) -> None:
+        """With the reasons that are known; said again with others, not with other figures."""
+        found = {one: _why(self._storages[one], now) for one in devices}
+        why = "; ".join(f"{one}: {text}" for one, text in sorted(found.items()) if text)
+        before = self._lines.get(name)
+        other = before is not None and why not in ("", before.why)
+        if before is None or (other and abs(now - before.at) >= _SETTLED):
+            line = f"{missing_w} W of its plan are given by nobody{f': {why}' if why else ''}"
+            self._lines[name] = _Line(line, why, now)
+        self._said.tell(name, self._lines[name].text)
+
     def _handed(self, told: Told, now: datetime) -> Handed:
         """What it was told, and what of that it does; within the steps in which it is raised. Nothing is
         missing of it while it ramps."""
@@ -74,3 +102,19 @@ class Missing:
         tolerance_w = one.one.device.power_w * STEADY_PERMILLE // 1000 + one.executor.tolerance_w
         handed = one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
         return msgspec.structs.replace(handed, late=handed.late and not one.ramps(now))
+
+
+def _why(one: Driven, now: datetime) -> str:
+    """Why a storage gives nothing of what is planned; "" where nothing is known to be in its way."""
+    executor = one.executor
+    if one.stopped:
+        return ""
+    if one.good_ms is None:
+        return ""
+    if one.lost(millis(now)):
+        return "lost"
+    if not executor.commissioned:
+        return "not commissioned"
+    if executor.snapshot.load is None:
+        return f"nobody knows what {one.site} draws (grid_unknown): no meter at its connection is read"
+    return next((f"{alarm}: {executor.alarms[alarm]}" for alarm in _WHY if alarm in executor.alarms), "")

@@ -96,3 +96,8 @@ class TellingPort(Protocol):
             Unreachable, WrongAnswer: it tells nothing in the time in which it ought to.
         """
         ...
+
+    def early(self, sample: Sample) -> bool:
+        """Whether what was read last came before the last setpoint was answered: it does not say whether the
+        device took that."""
+        ...

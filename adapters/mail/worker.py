@@ -10,7 +10,7 @@ import logging
 import smtplib
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Final
 
@@ -116,7 +116,7 @@ def mail_of(message: LiveMessage, mailbox: Mailbox) -> EmailMessage:
     told = (
         f"Device   {news.device}",
         f"Alarm    {news.kind}, {verb} by {news.by}",
-        f"Since    {news.since.isoformat()}",
+        f"Since    {news.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "",
         news.detail,
         "",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiomqtt
 
@@ -49,11 +49,19 @@ _KEEPALIVE_S: Final = 5
 _QOS: Final = 1
 
 
+class _Told(NamedTuple):
+    """A message as it came. `early`: before the last setpoint was answered."""
+
+    at_ms: int
+    content: bytes
+    early: bool = False
+
+
 class MqttPort:
     """See adapters.driving.port.DevicePort. `run` names this process's run, `clock_ms` is our clock.
 
     A message is read once; several that came since are one reading, the newest. What a broker kept (retained)
-    is of an unknown moment and is not read, nor is what came before the last command was answered.
+    is of an unknown moment and is not read.
     """
 
     def __init__(
@@ -80,10 +88,14 @@ class MqttPort:
         self._number = 0
         self._client: aiomqtt.Client | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._newest: tuple[int, bytes] | None = None
+        self._newest: _Told | None = None
+        self._early = 0
+        """The number of the last sample whose message was early."""
         self._came = asyncio.Event()
         self._connecting = asyncio.Lock()
         self._asked: dict[str, asyncio.Future[Answer]] = {}
+        self._setting = ""
+        """The id of the last command, where it was a setpoint or its end."""
         self._malformed = ""
         """Why what came as an answer, since the last command was sent, could not be read."""
 
@@ -117,24 +129,32 @@ class MqttPort:
         del periods
         await self._message(self._turn_s)
         assert self._newest is not None
-        (at_ms, content), self._newest = self._newest, None
+        (at_ms, content, early), self._newest = self._newest, None
         try:
             found = readings_of(self.profile, object_of(content), at_ms)
         except Refused as refused:
             raise WrongAnswer(str(refused)) from None
         if not found:
             raise WrongAnswer("a message with nothing of the profile in it")
-        return self._sample(found, at_ms)
+        sample = self._sample(found, at_ms)
+        if early:
+            self._early = sample.number
+        return sample
+
+    def early(self, sample: Sample) -> bool:
+        return sample.number == self._early
 
     async def _message(self, seconds: float) -> None:
         """Until one is there that was not read yet."""
         try:
             async with asyncio.timeout(seconds):
-                await self._connected()
                 while self._newest is None:
+                    await self._connected()
+                    if self._newest is not None:
+                        return
                     self._came.clear()
                     await self._came.wait()
-                    if self._client is None:
+                    if self._client is None and self._newest is None:
                         raise Unreachable("the connection to the broker was lost")
         except TimeoutError:
             raise WrongAnswer(f"no message within {seconds} s") from None
@@ -173,7 +193,8 @@ class MqttPort:
             Unreachable, WriteRefused, WriteUncertain; Refused: as `setpoint_writes`.
         """
         reverts = "revert_timer" in self.profile.roles
-        await self._command(setpoint_fields(self.profile, power_w, revert_s if reverts else None))
+        fields = setpoint_fields(self.profile, power_w, revert_s if reverts else None)
+        await self._command(fields, sets=True)
 
     async def release(self) -> None:
         """Raises as `write_setpoint`; Refused: `control_missing` where the profile knows no release."""
@@ -181,22 +202,22 @@ class MqttPort:
         if not fields:
             wrong = f"{self.profile.id} knows no release: write 0 W"
             raise Refused("control_missing", wrong, place="control.release")
-        await self._command(fields)
+        await self._command(fields, sets=True)
 
     async def beat(self, number: int) -> None:
         fields = beat_fields(self.profile, number)
         if fields:
-            await self._command(fields)
+            await self._command(fields, sets=False)
 
-    async def _command(self, fields: Mapping[str, int | Decimal]) -> None:
-        """Publish it and wait for its answer, which shows what was set."""
+    async def _command(self, fields: Mapping[str, int | Decimal], *, sets: bool) -> None:
+        """Publish it and wait for its answer, which shows what was set. `sets`: a setpoint, or its end."""
         try:
             async with asyncio.timeout(self._answer_s):
                 client = await self._connected()
         except TimeoutError:
             raise Unreachable(f"no connection to the broker within {self._answer_s} s") from None
         named = secrets.token_hex(_ID_BYTES)
-        self._malformed = ""
+        self._malformed, self._setting = "", named if sets else ""
         until_ms = self._clock_ms() + int(self._answer_s * 1000)
         answered = self._asked[named] = asyncio.get_running_loop().create_future()
         try:
@@ -213,7 +234,8 @@ class MqttPort:
         finally:
             del self._asked[named]
             answered.cancel()
-            self._newest = None
+            if sets and (answered.cancelled() or answered.exception() is not None):
+                self._age()
         _check(answer, fields)
 
     async def _connected(self) -> aiomqtt.Client:
@@ -244,7 +266,7 @@ class MqttPort:
             if isinstance(error, aiomqtt.MqttError | OSError):
                 raise Unreachable(f"{self._address.host}:{self._address.port}: {error}") from None
             raise
-        self._client, self._newest = client, None
+        self._client = client
         self._listening = asyncio.create_task(self._listen(client))
         return client
 
@@ -264,7 +286,7 @@ class MqttPort:
 
     def _heard(self, topic: str, content: bytes) -> None:
         if topic == f"{self._topic}/{TELEMETRY}":
-            self._newest = (self._clock_ms(), content)
+            self._newest = _Told(self._clock_ms(), content)
             self._came.set()
             return
         try:
@@ -275,7 +297,14 @@ class MqttPort:
             return
         asked = self._asked.get(answer.id)
         if asked is not None and not asked.done():
+            if answer.id == self._setting:
+                self._age()
             asked.set_result(answer)
+
+    def _age(self) -> None:
+        """What is not read yet may show what stood before."""
+        if self._newest is not None:
+            self._newest = self._newest._replace(early=True)
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -291,6 +320,7 @@ class MqttPort:
 
     async def close(self) -> None:
         await self._disconnect()
+        self._newest = None
 
 
 async def _left(client: aiomqtt.Client) -> None:

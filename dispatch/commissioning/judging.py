@@ -9,10 +9,14 @@ import msgspec
 from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.step_plan import StepPlan
 from dispatch.commissioning.step_result import StepResult, StepVerdict, failed, not_run
+from dispatch.control.interlock import TELEMETRY_MS_MAX
 
 
 def judge_telemetry(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
     """Whether the device tells its power, setpoint and state of charge, and has room for the test."""
+    if plan.told_ms > TELEMETRY_MS_MAX:
+        often = f"it tells its power each {plan.told_ms} ms, and nothing raises a device"
+        return failed("telemetry", f"{often} on a power that is older than {TELEMETRY_MS_MAX} ms")
     last = seen[-1]
     lost = next((one.lost for one in seen if one.lost), "")
     if lost:
@@ -71,8 +75,14 @@ def judge_heartbeat(seen: Sequence[Observed], *, has: bool) -> StepResult:
 
 
 def judge_latency(moved: Moved, plan: StepPlan) -> StepResult:
-    """From the command to the first effect on the power."""
-    measured = moved.effect_ms(plan.allowed_w(0))
+    """From the command to the first effect on the power; to its answer where messages come so seldom that no
+    more is told of the effect."""
+    moved_w = plan.allowed_w(0)
+    measured, note = moved.effect_ms(moved_w), ""
+    seldom = plan.told_ms > 0 and moved.still_ms(moved_w) <= plan.effect_ms_max
+    if measured is not None and measured > plan.effect_ms_max and seldom:
+        note = f"to its answer: messages {moved.apart_ms} ms apart showed its effect after {measured} ms"
+        measured = moved.answered_ms - moved.written_ms
     base = StepResult(
         step="latency",
         verdict="failed",
@@ -86,7 +96,7 @@ def judge_latency(moved: Moved, plan: StepPlan) -> StepResult:
     )
     if measured is None:
         return _with(base, "failed", "the command had no effect on the power")
-    return _with(base, "passed" if measured <= plan.effect_ms_max else "failed")
+    return _with(base, "passed" if measured <= plan.effect_ms_max else "failed", note)
 
 
 def judge_sign(moved: Sequence[Moved]) -> StepResult:
@@ -135,7 +145,8 @@ def judge_capability(moved: Sequence[Moved], plan: StepPlan) -> StepResult:
 
 
 def judge_ramp(moved: Moved, plan: StepPlan) -> StepResult:
-    """The measured ramp against the profile's. One that is over within three samples is only bounded."""
+    """The measured ramp against the profile's. One that is over within three samples is only bounded; the
+    samples of a device that tells by itself are its messages."""
     measured = moved.ramp_w_per_s()
     allowed = plan.ramp_w_per_s * plan.ramp_permille // 1000
     least, most = plan.ramp_w_per_s - allowed, plan.ramp_w_per_s + allowed
@@ -150,19 +161,20 @@ def judge_ramp(moved: Moved, plan: StepPlan) -> StepResult:
         most=most,
         unit="W/s",
     )
-    short = plan.ramp_ms(moved.commanded_w - moved.before_w) <= 3 * plan.sample_ms
+    sample_ms = max(plan.sample_ms, moved.apart_ms if plan.told_ms else 0)
+    told = f"by messages {moved.apart_ms} ms apart" if plan.told_ms else ""
+    short = plan.ramp_ms(moved.commanded_w - moved.before_w) <= 3 * sample_ms
     if measured is None:
-        return _with(result, "failed", "no ramp could be measured")
+        return _with(result, "failed", _joined("no ramp could be measured", told))
     if short:
         # Within a sample or two nothing but the slowest possible can be told.
-        return _with(result, "flagged", "too short a ramp for the samples: only its effect was seen")
+        short_note = "too short a ramp for the samples: only its effect was seen"
+        return _with(result, "flagged", _joined(short_note, told))
     if measured < least:
-        return _with(result, "failed", "slower than the profile says")
-    return (
-        _with(result, "passed")
-        if measured <= most
-        else _with(result, "failed", "faster than the profile says")
-    )
+        return _with(result, "failed", _joined("slower than the profile says", told))
+    if measured > most:
+        return _with(result, "failed", _joined("faster than the profile says", told))
+    return _with(result, "passed", told)
 
 
 def judge_safe(
@@ -205,6 +217,10 @@ def _scaled(step: str, one: Moved, plan: StepPlan) -> StepResult:
     if metered is not None and abs(metered - (one.commanded_w - one.before_w)) > allowed:
         return _with(result, "failed", "the meter did not see what was commanded")
     return result
+
+
+def _joined(note: str, told: str) -> str:
+    return f"{note}, {told}" if told else note
 
 
 def _with(result: StepResult, verdict: StepVerdict, note: str = "") -> StepResult:

@@ -37,10 +37,12 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """What followed a command that was written at `written_ms`; `before` is how the device stood."""
+    """What followed a command that was written at `written_ms` and answered at `answered_ms`; `before` is how
+    the device stood."""
 
     commanded_w: int
     written_ms: int
+    answered_ms: int
     before: Observed
     seen: tuple[Observed, ...]
 
@@ -55,6 +57,17 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
             if one.power_w is not None and abs(one.power_w - self.before_w) > moved_w:
                 return one.at_ms - self.written_ms
         return None
+
+    def still_ms(self, moved_w: int) -> int:
+        """From the command to the last sample before its effect; 0 where there is none."""
+        effect = self.effect_ms(moved_w)
+        ages = [one.at_ms - self.written_ms for one in self.seen]
+        return max((age for age in ages if effect is None or age < effect), default=0)
+
+    @property
+    def apart_ms(self) -> int:
+        """How far samples are apart, and the first from the command, at most."""
+        return max(late - early for early, late in pairwise([self.written_ms, *(s.at_ms for s in self.seen)]))
 
     @property
     def settled_w(self) -> int | None:

@@ -29,7 +29,9 @@ _NEEDED: Final = ("telemetry", "latency", "sign", "scale", "ramp", "capability",
 
 
 class CommissioningReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One step test. `address_sha256` is of the address in the fleet file; the address itself is local."""
+    """One step test. `address_sha256` is of the address in the fleet file; the address itself is local.
+    `lacks`: what else a driver needs at the site before it raises the device; "" where nothing is known to be
+    missing."""
 
     device: str
     profile: str
@@ -40,6 +42,7 @@ class CommissioningReport(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: Instant
     plan: StepPlan
     results: tuple[StepResult, ...]
+    lacks: str = ""
 
     def __post_init__(self) -> None:
         checked_id(self.device, "device")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.step_result import StepResult
 
@@ -11,15 +13,25 @@ def report_text(report: CommissioningReport) -> str:
     plan = report.plan
     verdict = "PASSED" if report.passed else f"FAILED at {report.failed_step}"
     digests = f"sha256 {report.profile_sha256[:16]}; address sha256 {report.address_sha256[:16]}"
-    times = f"{report.started_at.isoformat()} to {report.ended_at.isoformat()}"
+    times = f"{shown_at(report.started_at)} to {shown_at(report.ended_at)}"
     powers = f"steps of {plan.step_w} W, full {plan.discharge_w} W out, {plan.charge_w} W in"
     lines = [
         f"commissioning of {report.device}: {verdict}",
         f"profile {report.profile}, {digests}; meter {report.meter or 'none'}",
         f"{times}; {powers}",
+        *([f"not driven: {report.lacks}"] if report.lacks else []),
         "",
     ]
     return "\n".join([*lines, *map(_line, report.results)])
+
+
+def shown_at(at: datetime) -> str:
+    """An instant as people read it, to the second.
+
+    >>> shown_at(datetime.fromisoformat("2026-11-22T15:46:27.938654+01:00"))
+    '2026-11-22T14:46:27Z'
+    """
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _line(one: StepResult) -> str:

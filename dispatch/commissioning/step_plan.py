@@ -14,14 +14,17 @@ STEP_PART: Final = 5
 """The first step is a fifth of the smaller direction's limit, until sign and scale are known."""
 REVERT_S: Final = 5
 _PERMILLE: Final = 1000
+_TOLD: Final = 4
+"""Three messages that show a power tell that it stands; the first may be about to come."""
 
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Powers in W, above zero each; the test commands `step_w` both ways, then the full powers.
 
     `ramp_w_per_s` and `watchdog_s` are the profile's; `safe_w` is where the device goes by itself when nobody
-    speaks to it. `tolerance_permille` of what was commanded, and at least `tolerance_w`, is how far power may
-    be from it; `ramp_permille` how far the ramp. Skew in ms.
+    speaks to it. `told_ms`: so often at least a device tells its power that tells it by itself; 0 for one
+    that is asked. `tolerance_permille` of what was commanded, and at least `tolerance_w`, is how far power
+    may be from it; `ramp_permille` how far the ramp. Skew in ms.
     """
 
     step_w: int
@@ -40,6 +43,7 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     ramp_permille: int = 250
     effect_ms_max: int = 2_000
     sample_ms: int = 250
+    told_ms: int = 0
     skew_flagged_ms: int = 2_000
     skew_ms_max: int = 30_000
 
@@ -63,7 +67,13 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     def wait_ms(self, change_w: int) -> int:
         """How long a change is waited for: its latency, twice its ramp, and a few samples."""
-        return self.effect_ms_max + 2 * self.ramp_ms(change_w) + 8 * self.sample_ms
+        samples_ms = 8 * self.sample_ms + _TOLD * self.told_ms
+        return self.effect_ms_max + 2 * self.ramp_ms(change_w) + samples_ms
+
+    @property
+    def revert_s(self) -> int:
+        """How long the setpoint lasts that is left to end by itself: it is seen before that."""
+        return REVERT_S + _TOLD * self.told_ms // 1000
 
 
 def step_plan(

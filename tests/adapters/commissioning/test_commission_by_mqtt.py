@@ -145,6 +145,7 @@ def test_a_device_that_goes_the_wrong_way_is_stopped_there(
         assert commissioned(book, tmp_path, broker.port) == 1
         told = json.loads(capsys.readouterr().out)
         assert told["failed_step"] == "sign"
+        assert told["lacks"].startswith("no terms of its storage say what the connection of S1 may give")
         commanded = [one["setpoint_kw"] for one in device.taken if "setpoint_kw" in one]
         assert commanded == [20, 0], "one small step, and nothing more but a stop"
 

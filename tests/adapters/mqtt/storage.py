@@ -26,6 +26,8 @@ class Storage:
             "meter": {"import_kwh": 1234.567, "export_kwh": None},
         }  # fmt: skip
         self.taken: list[dict[str, Any]] = []
+        self.tells_first: dict[str, Any] = {}
+        """What it tells before it answers a command, if anything."""
         self._answers: dict[str, bytes] = {}
 
     async def tell(self, *, retain: bool = False, **changed: Any) -> None:
@@ -37,6 +39,10 @@ class Storage:
         async for message in self.client.messages:
             assert isinstance(message.payload, bytes)
             command = json.loads(message.payload)
+            if self.tells_first:
+                await self.tell(**self.tells_first)
+                # A broker keeps no order between topics.
+                await asyncio.sleep(0.1)
             if self.fault == "silent":
                 continue
             if command["id"] not in self._answers:

@@ -15,7 +15,14 @@ import aiomqtt
 import pytest
 
 from adapters.driving.fleet_file import FleetDevice, Mqtt
-from adapters.driving.port import DevicePort, Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.driving.port import (
+    DevicePort,
+    TellingPort,
+    Unreachable,
+    WriteRefused,
+    WriteUncertain,
+    WrongAnswer,
+)
 from adapters.mqtt.port import MqttPort
 from tests.adapters.mqtt.broker import Broker
 from tests.adapters.mqtt.storage import Fault, Storage, storage
@@ -128,7 +135,6 @@ def test_a_setpoint_is_one_command_that_is_answered_with_what_it_set(broker: Bro
     async def scene(port: MqttPort, device: Storage) -> None:
         assert port.settable_w(-12_345) == -12_345
         assert port.settable_w(200_000) == 100_000
-        await device.tell(power_kw=7)
         await port.write_setpoint(-12_345, 60)
         await port.beat(0)
         await port.release()
@@ -143,6 +149,60 @@ def test_a_setpoint_is_one_command_that_is_answered_with_what_it_set(broker: Bro
         assert (await port.read(port.periods)).value("setpoint") == -12_345
 
     played(broker, scene)
+
+
+def test_a_heartbeat_drops_nothing(broker: Broker) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        for power_kw in (1, 2, 3):
+            device.tells_first = {"power_kw": power_kw}
+            await port.beat(power_kw)
+            sample = await port.read(port.periods)
+            assert (sample.number, sample.value("active_power")) == (power_kw, 1000 * power_kw)
+            assert not port.early(sample), "it says what stands, too"
+
+    played(broker, scene)
+
+
+@pytest.mark.parametrize("fault", ["", "silent"])
+def test_what_came_before_a_setpoint_was_answered_is_a_sample_and_no_readback(
+    broker: Broker, fault: Fault
+) -> None:
+    async def scene(port: MqttPort, device: Storage) -> None:
+        form: TellingPort = port
+        device.fault = fault
+        device.tells_first = {"power_kw": 7}
+        with suppress(WriteUncertain):
+            await port.write_setpoint(5000, 60)
+        first = await port.read(port.periods)
+        assert (first.number, first.value("setpoint")) == (1, 0)
+        assert form.early(first)
+        await device.tell(power_kw=8)
+        second = await port.read(port.periods)
+        assert (second.number, second.value("active_power")) == (2, 8000)
+        assert not form.early(second)
+
+    played(broker, scene)
+
+
+def test_what_was_told_before_the_broker_was_lost_is_read(tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+
+    async def play() -> None:
+        port = port_to(broker.port, "sites/x")
+        async with storage(broker.port, "sites/x") as device:
+            await port.beat(0)
+            await device.tell(power_kw=7)
+            await port.told()
+            broker.child.kill()
+            with pytest.raises((Unreachable, WriteUncertain)):
+                await port.beat(1)
+            assert (await port.read(port.periods)).value("active_power") == 7000
+            with pytest.raises(Unreachable):
+                await port.read(port.periods)
+        await port.close()
+
+    asyncio.run(play())
+    broker.stop()
 
 
 @pytest.mark.parametrize(
