@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -46,13 +46,49 @@ class Bearing(NamedTuple):
     sent_micro: int = 0
 
 
+class MadeForecast(NamedTuple):
+    """What was expected of some days, in 10^-6 of money per kWh and interval."""
+
+    expected_micro: Whole
+    interval_s: int
+
+
+class MadeForecasts:
+    """What was learned and forecast of a market's prices: sites at one node ask for the same days."""
+
+    def __init__(self) -> None:
+        self._learned = Learned()
+        self._made: dict[tuple[datetime, date, int], MadeForecast | None] = {}
+
+    def of(self, request: ForecastRequest) -> MadeForecast | None:
+        """The forecast of a request for this market, made once; None where nothing was known before.
+
+        Raises:
+            Refused: what `make` refuses but `forecast_history`."""
+        asked = request.issued_at, request.first_day, request.days
+        if asked not in self._made:
+            self._made[asked] = self._make(request)
+        return self._made[asked]
+
+    def _make(self, request: ForecastRequest) -> MadeForecast | None:
+        try:
+            found = make(request, self._learned)
+        except Refused as refused:
+            if refused.code != "forecast_history":
+                raise
+            return None
+        return MadeForecast(np.array(found.expected, dtype=np.int64), found.interval_s)
+
+
 class PriceHistory(NamedTuple):
-    """A market's day-ahead prices in 10^-6 of money per kWh, by when they became known."""
+    """A market's day-ahead prices in 10^-6 of money per kWh, by when they became known; and what was
+    forecast of them."""
 
     subject: Subject
     currency: str
     zone: str
     known: Known
+    made: MadeForecasts
 
     @classmethod
     def published(
@@ -68,7 +104,8 @@ class PriceHistory(NamedTuple):
             for day in np.unique(days).tolist()
         }
         since = np.array([seconds[day] for day in days.tolist()], dtype=np.int64)
-        return cls(subject, currency, zone, msgspec.structs.replace(prices, known_at=since))
+        told = msgspec.structs.replace(prices, known_at=since)
+        return cls(subject, currency, zone, told, MadeForecasts())
 
 
 def forecast_prices(history: PriceHistory, site: SiteMonth, timing: Timing, bearing: Bearing) -> Prices:
@@ -80,7 +117,7 @@ def forecast_prices(history: PriceHistory, site: SiteMonth, timing: Timing, bear
     Raises, when it is asked:
         Refused: what `make` refuses but `forecast_history`.
     """
-    zone, learned = zone_of(history.zone), Learned()
+    zone = zone_of(history.zone)
 
     def known(number: int, part: slice) -> Expected | None:
         day = site.first_day + number * _DAY
@@ -96,13 +133,8 @@ def forecast_prices(history: PriceHistory, site: SiteMonth, timing: Timing, bear
             trained_through=0,
             currency=history.currency,
         )
-        try:
-            found = make(request, learned)
-        except Refused as refused:
-            if refused.code != "forecast_history":
-                raise
-            return None
-        return with_charges(np.array(found.expected, dtype=np.int64), found.interval_s, site, part, bearing)
+        found = history.made.of(request)
+        return None if found is None else with_charges(*found, site, part, bearing)
 
     return known
 

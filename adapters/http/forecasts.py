@@ -20,7 +20,7 @@ from adapters.http.service import Service
 from adapters.http.view import WAIT_S, View
 from adapters.queries.as_of import recorded_at_max
 from adapters.settling import lowest_position, wait_until
-from dispatch.forecasts.forecast import Drift, Forecast, MemberShare, Scores, Subject
+from dispatch.forecasts.forecast import Drift, Forecast, MemberShare, Scores, Subject, Unit
 from dispatch.forecasts.issued import IssueForecast
 
 ForecastName = Annotated[
@@ -101,13 +101,18 @@ class ForecastAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ForecastMade(msgspec.Struct, frozen=True, kw_only=True):
-    """The subject's `version`, which is event `sequence`; its values are read under `id`."""
+    """The subject's `version`, which is event `sequence`; its values are read under `id`.
+
+    `unit` (of `currency`, where it is money) is that of the values and of the scores' `error` and `pinball`.
+    """
 
     id: str
     version: int
     sequence: int
     model: str
     trained_through: int
+    unit: Unit
+    currency: str
     members: tuple[MemberShare, ...]
     scores: Scores | None
     drift: Drift | None
@@ -153,6 +158,8 @@ def _made(service: Service, actor: str, data: ForecastAsked) -> ForecastMade:
         sequence=receipt.sequence,
         model=made.model,
         trained_through=made.trained_through,
+        unit=made.unit,
+        currency=made.currency,
         members=made.members,
         scores=made.scores,
         drift=made.drift,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +17,9 @@ from dispatch.forecasts.worth import Worth
 STEPS: Final = 4
 """Weights that are tried are multiples of a quarter."""
 
-_BEST: Final = 5
+BEST: Final = 5
+"""Of how many of the ways that earned most the mean is taken."""
+
 _DAYS_MIN: Final = 14
 """From fewer days than these nothing is chosen: members weigh the same."""
 
@@ -56,7 +59,7 @@ def values_of(past: Rolled, worth: Worth) -> Values:
     return told.of(*rows).reshape(len(ways), -1)
 
 
-def chosen(values: Values, members: int) -> Blend:
+def chosen(values: Values, members: int, best_of: int = BEST) -> Blend:
     """The mean of the five ways that earned most: one lucky way does not win alone.
 
     `values` is ways x days, as `values_of` has it.
@@ -64,5 +67,19 @@ def chosen(values: Values, members: int) -> Blend:
     days = values.shape[1]
     if days < _DAYS_MIN:
         return Blend(np.full(members, 1 / members), days)
-    best = np.argsort(-values.sum(axis=1), kind="stable")[:_BEST]
+    best = np.argsort(-values.sum(axis=1), kind="stable")[:best_of]
     return Blend(tried_weights(members)[best].mean(axis=0), days)
+
+
+def unbeaten(values: Values, alone: Sequence[float], earned: Callable[[Blend], float]) -> Blend:
+    """The mean of five ways, or of fewer, that no member beats; else the member that beats them all.
+
+    `values` choose ways by the hour; `alone` is what each member, `earned` what a blend made of those days in
+    the slots that are forecast. The mean of fewer ways shrinks a lucky one less, and follows the best more.
+    """
+    members = len(alone)
+    for best_of in range(BEST, 0, -1):
+        found = chosen(values, members, best_of)
+        if earned(found) >= max(alone):
+            return found
+    return Blend(np.eye(members)[int(np.argmax(alone))], values.shape[1])

@@ -81,11 +81,13 @@ class MemberShare(msgspec.Struct, frozen=True):
 class Scores(msgspec.Struct, frozen=True):
     """How the blend would have done on `days` past days, which its members had not seen.
 
-    The members' weights were chosen on the same days, so that these scores flatter a little.
+    The members' weights were chosen on the same days, by the hour where intervals are shorter, so that these
+    scores, of the intervals themselves, flatter a little. No member alone captured more.
 
     `captured_permille` of what knowing all earns (None: nothing was to be earned); `error` the mean absolute
-    error and `pinball` the mean pinball loss, both in the unit; `covered_permille` of the values lay between
-    the outermost quantiles, where `wanted_permille` should.
+    error and `pinball` the mean pinball loss, both in the forecast's unit (W, millionths of the currency per
+    kWh, or millionths of the currency per day); `covered_permille` of the values lay between the outermost
+    quantiles, where `wanted_permille` should.
     """
 
     days: int

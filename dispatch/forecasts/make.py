@@ -20,7 +20,7 @@ from dispatch.forecasts.worth import worth_of
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 
-MODEL: Final = "blend.v4"
+MODEL: Final = "blend.v5"
 """Changes whenever the same request would be answered with other numbers."""
 
 _WEEK: Final = timedelta(days=7)
@@ -38,7 +38,7 @@ def make(request: ForecastRequest, learned: Learned | None = None) -> Forecast:
     calendar = request.calendar
     midnight = _midnight(request.first_day, calendar.zone)
     if midnight <= request.issued_at:
-        raise Refused("forecast_horizon", f"{request.first_day} has begun", place="first_day")
+        raise Refused("forecast_horizon", f"{request.first_day} has begun", place="first")
     history = request.history.as_of(request.issued_at)
     inputs = {}
     for name, known in sorted(request.inputs.items()):
@@ -59,7 +59,7 @@ def make(request: ForecastRequest, learned: Learned | None = None) -> Forecast:
     else:
         lead = (request.first_day - past.last).days
         if lead < 1:
-            raise Refused("forecast_horizon", f"{past.last} is known whole already", place="first_day")
+            raise Refused("forecast_horizon", f"{past.last} is known whole already", place="first")
         worth = worth_of(request.subject.quantity, history.interval_s)
         model = (learned or Learned()).of(past, worth, lead)
         days = [model.predict(request.first_day + timedelta(days=n)) for n in range(request.days)]

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from dispatch.forecasts.blend import Blend, chosen, values_of
+from dispatch.forecasts.blend import Blend, unbeaten, values_of
 from dispatch.forecasts.calibration import Calibration
 from dispatch.forecasts.day_table import Values
 from dispatch.forecasts.drifting import WATCHED_DAYS, drift_of
@@ -19,7 +19,7 @@ from dispatch.forecasts.members.member import Fitted, Member
 from dispatch.forecasts.past import Past
 from dispatch.forecasts.prediction import LEVELS, Prediction, pinball
 from dispatch.forecasts.rolling_origin import Rolled, rolled
-from dispatch.forecasts.worth import Worth, best_of, captured_permille
+from dispatch.forecasts.worth import Worth, best_of, captured_permille, earned
 from ledger.refusal import Refused
 
 JUDGED_DAYS: Final = 84
@@ -59,7 +59,7 @@ class Trained(msgspec.Struct, frozen=True, eq=False):
             Refused: `forecast_horizon` for a day that is known already."""
         lead = (day - self.past.last).days
         if lead < 1:
-            raise Refused("forecast_horizon", f"{day} is known whole already", place="first_day")
+            raise Refused("forecast_horizon", f"{day} is known whole already", place="first")
         if lead not in self.fits:
             self.fits[lead] = tuple(one.fit(self.past, lead) for one in self.members)
         parts = tuple(one.predict(self.past, day, day) for one in self.fits[lead])
@@ -93,18 +93,20 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
     blind = ~past.foreseen(first, past.last, lead)
     seen = msgspec.structs.replace(seen, actual=np.where(blind[:, None], np.nan, seen.actual))
     best = best_of(worth, seen.actual)
-    blend = chosen(values_of(seen, worth), len(ready))
+    alone = [earned(worth, one.expected, seen.actual) for one in seen.predictions]
+
+    def blended(one: Blend) -> float:
+        return earned(worth, one.of(seen.predictions).expected, seen.actual)
+
+    # A day of which a slot is not known counts for nothing: it is none of those that weights are chosen on.
+    whole = ~np.isnan(seen.actual).any(axis=1)
+    blend = unbeaten(values_of(seen, worth)[:, whole], alone, blended)
     mixed = blend.of(seen.predictions)
     spread = spread_of(past, first, past.last, lead)
     calibration = Calibration.of(mixed, seen.actual, spread)
-    shares = _shares(
-        ready,
-        blend.weights,
-        [captured_permille(worth, one.expected, seen.actual, best) for one in seen.predictions],
-    )
-    scores, losses = _scores(
-        mixed, seen.actual, spread, captured_permille(worth, mixed.expected, seen.actual, best)
-    )
+    shares = _shares(ready, blend.weights, [captured_permille(one, best) for one in alone])
+    captured = captured_permille(blended(blend), best)
+    scores, losses = _scores(mixed, seen.actual, spread, captured)
     return Trained(past, ready, blend, calibration, shares, scores, drift_of(losses), seen, {})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dispatch.forecasts.day_table import Values
 from dispatch.forecasts.forecast import Quantity
-from dispatch.optimiser.lp import Limits
+from dispatch.optimiser.directions import Meter, burning, directions, one_way
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.site import Site, Storage
 from dispatch.optimiser.solve import CHUNK_SITES, solve
@@ -18,10 +18,6 @@ _EFFICIENCY: Final = 0.955
 """One way, so that a round trip keeps 91.2 %."""
 
 _FREE: Final = 10.0
-_CLOSE: Final = Limits(gap=1e-4)
-"""How near to the best a day's integers are searched."""
-
-_SAME_DIGITS: Final = 9
 _PEAK_PART: Final = 0.2
 _DEVIATION_PART: Final = 0.5
 
@@ -121,12 +117,17 @@ def worth_of(quantity: Quantity, interval_s: int) -> Worth:
 
 def best_of(worth: Worth, actual: Values) -> float:
     """What knowing all would have earned."""
-    return float(worth.of(np.nan_to_num(actual), actual).sum())
+    return earned(worth, np.nan_to_num(actual), actual)
 
 
-def captured_permille(worth: Worth, expected: Values, actual: Values, best: float) -> int | None:
+def earned(worth: Worth, expected: Values, actual: Values) -> float:
+    """What forecasts of all those days earned."""
+    return float(worth.of(expected, actual).sum())
+
+
+def captured_permille(made: float, best: float) -> int | None:
     """The part of the best that was earned; None where that is not above 0."""
-    return None if best <= 1e-12 else round(1000 * float(worth.of(expected, actual).sum()) / best)
+    return None if best <= 1e-12 else round(1000 * made / best)
 
 
 def _storage(count: int, power: float, hours: float = 2.0) -> Storage:
@@ -158,25 +159,30 @@ def _unit(load: Values, buy: Values, sell: Values, free: Values, storage: Storag
 
 
 def _planned(sites: list[Site], interval_h: float) -> Values:
-    """Setpoints in kW, above 0 discharging; a day a row.
+    """Setpoints in kW, above 0 discharging; a day a row. All sites have one storage.
 
-    A day on which energy is given away takes integers, and is solved alone: a program of several of them is
-    searched for as long as all of them together. Days that are alike, as at a floor price, are solved once:
-    what is the same at any hour is searched for longest.
+    Where energy is given away the storage's directions are found first, for all such days at once: a blend
+    asks for thousands of them, and a search through one alone may have no end.
     """
     found = np.zeros((len(sites), len(sites[0].load_kw) if sites else 0))
-    simple = [n for n, site in enumerate(sites) if (site.buy_price >= 0).all()]
-    parts = [simple[begin : begin + CHUNK_SITES] for begin in range(0, len(simple), CHUNK_SITES)]
-    alike: dict[bytes, list[int]] = {}
-    for n in sorted(set(range(len(sites))) - set(simple)):
-        alike.setdefault(np.round(sites[n].buy_price, _SAME_DIGITS).tobytes(), []).append(n)
-    parts += [days[:1] for days in alike.values()]
-    for part in parts:
-        named = tuple(msgspec.structs.replace(sites[n], id=f"d{n}") for n in part)
-        plan = solve(PlanRequest(sites=named, interval_h=interval_h), _CLOSE)
-        found[part] = [one.setpoint_w / 1000 for one in plan.sites]
-    for days in alike.values():
-        found[days] = found[days[0]]
+    below = [n for n, site in enumerate(sites) if burning(site).any()]
+    if below:
+        buy, sell, load = (
+            np.array([getattr(sites[n], name) for n in below])
+            for name in ("buy_price", "sell_price", "load_kw")
+        )
+        ways = directions(sites[0].storage, interval_h, Meter(buy, sell, load))
+        sites = sites.copy()
+        for n, way in zip(below, ways, strict=True):
+            sites[n] = one_way(sites[n], way)
+    simple = sorted(set(range(len(sites))) - set(below))
+    for days in (simple, below):
+        for begin in range(0, len(days), CHUNK_SITES):
+            part = days[begin : begin + CHUNK_SITES]
+            named = tuple(msgspec.structs.replace(sites[n], id=f"d{n}") for n in part)
+            # Of one direction an interval nothing is left to choose.
+            plan = solve(PlanRequest(sites=named, interval_h=interval_h, integer=days is simple))
+            found[part] = [one.setpoint_w / 1000 for one in plan.sites]
     return found
 
 

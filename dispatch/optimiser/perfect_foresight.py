@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from dispatch.optimiser.directions import SEARCHED_MAX, Meter, directions, left_open, pays_to_burn
 from dispatch.optimiser.fleet import Fleet
 from dispatch.optimiser.flows import stored_after
 from dispatch.optimiser.lp import INFINITE, Index, Lp, Solver, SolverError
@@ -53,7 +54,7 @@ def perfect_foresight(
     what the storage does, Q_da what is sold day-ahead, at most `position_kw_max` each way (None: what the
     storage's power is), or `sold_kw`, where it is sold already. Prices are money per kWh, negative where they
     are. Without a real-time price the plan is day-ahead alone. The storage ends with at least its `end_kwh`,
-    exactly as it must.
+    exactly as it must. Where many prices are below 0 the answer is very nearly the best (see `directions`).
 
     Raises:
         Refused: `series_shape`, `series_value`, `storage_capacity` or `stored_energy_limits`.
@@ -70,9 +71,17 @@ def perfect_foresight(
         checked_number(position_kw_max, "position_kw_max")
     if sold_kw is not None:
         checked_series(sold_kw, "sold_kw", count)
-    fleet = Fleet(PlanRequest(sites=(_alone(storage, count),), interval_h=interval_h))
+    lowest = real_time if real_time_price is None else real_time - deviation_price
+    burning, able = pays_to_burn(storage, lowest), storage
+    if int(burning.sum()) > SEARCHED_MAX:
+        meter = _met(day_ahead_price, real_time, deviation_price, sold_kw)
+        able = left_open(storage, ~burning, directions(storage, interval_h, meter)[0])
+        burning = np.zeros(count, dtype=np.bool_)
+    fleet, running = (
+        Fleet(PlanRequest(sites=(_alone(one, count),), interval_h=interval_h)) for one in (storage, able)
+    )
     lp = Lp()
-    charge, discharge = _storage(lp, fleet, storage)
+    charge, discharge = _storage(lp, running, able)
     most = 0.0 if real_time_price is None else position_kw_max
     sold = _positions(lp, fleet, (charge, discharge), most, sold_kw)
     hours = interval_h
@@ -81,9 +90,7 @@ def perfect_foresight(
     lp.price("cost", sold.position, -hours * (day_ahead_price - real_time))
     if real_time_price is not None:
         lp.price("cost", sold.deviation, hours * deviation_price)
-        _keep_apart(lp, fleet, (charge, discharge), _burning(storage, real_time - deviation_price))
-    else:
-        _keep_apart(lp, fleet, (charge, discharge), _burning(storage, real_time))
+    _keep_apart(lp, fleet, (charge, discharge), burning)
     solver = Solver(lp, lp.part("cost"))
     if solver.run() != "optimal":
         raise SolverError("the storage cannot end with its end_kwh")
@@ -106,6 +113,16 @@ class _Sold(NamedTuple):
 
     position: Index
     deviation: Index
+
+
+def _met(day_ahead: Series, real_time: Series, deviation_price: float, sold_kw: Series | None) -> Meter:
+    """What a kWh more or less is worth: about what is sold already as a deviation in real time; else as it is
+    best sold, day-ahead or by a deviation where that pays more."""
+    low, high = real_time - deviation_price, real_time + deviation_price
+    if sold_kw is not None:
+        return Meter(high[None], low[None], sold_kw[None])
+    price = np.clip(day_ahead, low, high)[None]
+    return Meter(price, price, np.zeros_like(price))
 
 
 def _storage(lp: Lp, fleet: Fleet, storage: Storage) -> Flow:
@@ -155,14 +172,6 @@ def _keep_apart(lp: Lp, fleet: Fleet, flow: Flow, burning: npt.NDArray[np.bool_]
         lp.rows(both.shape, -INFINITE, 0.0, (charge[both], 1.0), (on, -fleet.charge_max[0][both]))
         most = fleet.discharge_max[0][both]
         lp.rows(both.shape, -INFINITE, most, (discharge[both], 1.0), (on, most))
-
-
-def _burning(storage: Storage, price: Series) -> npt.NDArray[np.bool_]:
-    """Prices so low that charging and discharging at once would pay."""
-    n = storage.charge_efficiency * storage.discharge_efficiency
-    if n >= 1:
-        return np.zeros(len(price), dtype=np.bool_)
-    return price < -storage.wear_price * (1 + n) / (2 * (1 - n))
 
 
 def _alone(storage: Storage, count: int) -> Site:

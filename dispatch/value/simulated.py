@@ -13,7 +13,9 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from dispatch.optimiser.directions import SEARCHED_MAX, burning, directed
 from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.site import Site
 from dispatch.optimiser.solve import solve
 from dispatch.plan_check import SiteLimits, Whole
 from dispatch.planning.following import follow
@@ -36,6 +38,7 @@ _PERMILLE: Final = 1000
 _S_PER_HOUR: Final = 3600
 _SATURDAY: Final = 5
 _ROUNDS_MAX: Final = 8
+_THRIFT: Final = (0.0, 0.25, 0.5, 1.0, 2.0)
 
 
 class Expected(NamedTuple):
@@ -190,8 +193,30 @@ def whole_wh(setpoint_w: Whole, interval_s: int) -> tuple[Whole, Whole]:
 
 
 def _solved(case: SiteCase) -> Whole:
-    request = PlanRequest(sites=(case.to_optimise(),), interval_h=case.limits.interval_s / _S_PER_HOUR)
-    return solve(request).sites[0].setpoint_w
+    """The plan of least cost; where energy is given away in many intervals, very nearly that.
+
+    A choice an interval is searched through where there are few. Of many one direction an interval is found
+    first (`dispatch.optimiser.directions`); where days have a limit of discharge, for some degrees of
+    thrift, of which the best counts.
+    """
+    site, interval_h = case.to_optimise(), case.limits.interval_s / _S_PER_HOUR
+    if int(burning(site).sum()) <= SEARCHED_MAX:
+        return solve(PlanRequest(sites=(site,), interval_h=interval_h)).sites[0].setpoint_w
+    plans = [
+        solve(PlanRequest(sites=(directed(site, interval_h, wear),), interval_h=interval_h))
+        for wear in _thrift(site)
+    ]
+    return min(plans, key=lambda plan: plan.objective_micro).sites[0].setpoint_w
+
+
+def _thrift(site: Site) -> tuple[float, ...]:
+    """Wear beside the storage's own that is tried: up to what giving all of a round trip away would earn."""
+    storage = site.storage
+    if storage.discharge_kwh_max is None:
+        return (0.0,)
+    n = storage.charge_efficiency * storage.discharge_efficiency
+    most = float(np.maximum(-np.minimum(site.buy_price, site.sell_price), 0.0).max()) * (1 / n - n)
+    return tuple(most * part for part in _THRIFT)
 
 
 class _History:

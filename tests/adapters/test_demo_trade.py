@@ -241,11 +241,15 @@ def test_the_week_is_led_from_the_best_to_what_was_settled(told: Told) -> None:
     week_value.tell(told.book)
     pools = sum(result.pool.minor for result in told.week.results)
     (lost,) = [line for line in once.lines if line.strip().startswith("lost of ")]
-    assert lost.split() == ["lost", "of", lost.split()[2], "to", f"{pools / 100:.2f}:"]
+    assert lost.split() == ["lost", "of", lost.split()[2], "to", f"{pools / 100:,.2f}:"]
     (perfect,) = [line for line in once.lines if "had all prices been known" in line]
     assert perfect.split()[-4] == lost.split()[2], "the backtest and the report know the same best"
     parts = [line.split() for line in once.lines if line.startswith("    ") and len(line.split()) == 2]
     assert [name for name, _ in parts] == ["forecast", "bid", "availability", "dispatch", "contract"]
-    by_part = {name: round(100 * float(money)) for name, money in parts}
-    assert sum(by_part.values()) == round(100 * float(lost.split()[2])) - pools
+    by_part = {name: _fen(money) for name, money in parts}
+    assert sum(by_part.values()) == _fen(lost.split()[2]) - pools
     assert by_part["bid"] > 0, "the operator took less than was offered"
+
+
+def _fen(told: str) -> int:
+    return int(told.replace(",", "").replace(".", ""))

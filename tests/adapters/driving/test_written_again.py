@@ -38,7 +38,8 @@ def standing(second: int) -> AtDevice | None:
 def doubted_at(does_w: Callable[[int], int]) -> int | None:
     """From which second on it is told no more than it does, and what it is said to give until then."""
     executor = SimpleNamespace(ready=True, limits=SimpleNamespace(charge_w=250 * KW, discharge_w=250 * KW))
-    fleet = SimpleNamespace(id="a", profile=SimpleNamespace(limits=SimpleNamespace(ramp_w_per_s=50 * KW)))
+    limits = SimpleNamespace(ramp_w_per_s=50 * KW)
+    fleet = SimpleNamespace(id="a", profile=SimpleNamespace(limits=limits, every_s=lambda _: 1))
     one = Driven(cast("Any", SimpleNamespace(fleet=fleet)), cast("Any", executor), cast("Any", None))
     one.wanted = WANTED
     for second in range(60):

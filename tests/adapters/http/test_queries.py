@@ -12,6 +12,8 @@ import numpy as np
 from adapters import statement_text
 from adapters.nats import wire
 from adapters.queries import statements
+from adapters.queries.clause_rows import clause_rows
+from ledger.settlement.line_delta import key_of
 from tests.adapters import sample
 from tests.adapters.http.conftest import HOST, Api, problem
 from tests.adapters.test_settling import record
@@ -179,6 +181,7 @@ def test_a_statement_is_in_decimals_and_adds_up(settled: Api) -> None:
 def test_statements_as_csv_and_text(settled: Api) -> None:
     with settled.bench.database.reading(settled.bench.book) as connection:
         stored = statements.latest(connection, settled.get(STATEMENT).json()["position"], party=HOST)
+        rows_of = clause_rows(connection, stored)
     for asked in ({"format": "csv"}, {}):
         headers = {"Authorization": f"Bearer {settled.secret('finance')}", "Accept": "text/csv"}
         answer = settled.client.get(STATEMENT, params=asked, headers=headers)
@@ -188,7 +191,7 @@ def test_statements_as_csv_and_text(settled: Api) -> None:
     assert {row["party"] for row in rows} == {HOST, "operator", "equipment-owner"}
     text = settled.get(STATEMENT, format="text")
     assert text.headers["content-type"] == "text/plain; charset=utf-8"
-    assert text.text == statement_text.text(stored[0]) + "\n"
+    assert text.text == statement_text.text(stored[0], rows=rows_of[key_of(stored[0])]) + "\n"
     page = settled.get("/v1/statements", format="csv", limit=1)
     rest = settled.get("/v1/statements", format="csv", cursor=page.headers["next-cursor"])
     assert len(rest.text.splitlines()) + len(page.text.splitlines()) == len(rows) + 2

@@ -74,7 +74,16 @@ def test_from_daily_results_to_a_labelled_correction(api: Api) -> None:
     at = standings(api, "2026-09-08")
     assert (at["initial"], at["check"], at["final"]) == ("done", "due", "not_due")
     record_days(api.bench, 3, 1, "again", discharge_wh=40_000)
-    dearer = msgspec.structs.replace(TARIFF, voltage="10kV")
+    dearer = msgspec.structs.replace(
+        TARIFF,
+        schedules=tuple(msgspec.structs.replace(one, float_rule=None) for one in TARIFF.schedules),
+        tables=tuple(
+            msgspec.structs.replace(
+                one, components=None, prices=msgspec.structs.replace(one.prices, flat=one.prices.peak)
+            )
+            for one in TARIFF.tables
+        ),
+    )
     api.bench.door.execute(PublishTariff(dearer), command_id="t2", actor="ada")
     (run,) = ok(settle(api))["runs"]
     assert (run["run"], run["run_kind"]) == (3, "correction 1")

@@ -43,6 +43,7 @@ def test_a_forecast_is_made_once_and_is_the_command_lines(api: Api, run: Termina
     assert answer.status_code == 201, answer.text
     body = answer.json()
     assert (body["id"], body["version"], body["model"]) == ("load_S1", 1, shown["model"])
+    assert (body["unit"], body["currency"]) == ("W", "")
     again = api.post("/v1/forecasts", ASKED, "market_desk", key="k1")
     assert (again.headers["idempotency-replayed"], again.json()) == ("true", body)
     problem(
@@ -63,7 +64,7 @@ def test_a_forecast_is_made_once_and_is_the_command_lines(api: Api, run: Termina
         ({"subject": "pv:S1"}, "meter_layout", "subject"),
         ({"subject": "wind:S1"}, "forecast_subject", "subject"),
         ({"subject": "price:spot:south:day_ahead"}, "price_missing", None),
-        ({"first": "2026-08-31"}, "forecast_horizon", "first_day"),
+        ({"first": "2026-08-31"}, "forecast_horizon", "first"),
         ({"first": "9999-12-31"}, "forecast_horizon", "first"),
         ({"first": "0001-01-01"}, "forecast_horizon", "first"),
     ],

@@ -19,8 +19,8 @@ from dispatch.forecasts.members.listed import MEMBERS
 from dispatch.forecasts.members.member import Member
 from dispatch.forecasts.past import Past
 from dispatch.forecasts.trained import trained
-from dispatch.forecasts.worth import Arbitrage
-from dispatch.optimiser.lp import Limits
+from dispatch.forecasts.worth import Arbitrage, PeakShaving
+from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.plan import Plan
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.solve import solve
@@ -65,23 +65,59 @@ def test_quarters_are_forecast_in_their_own_slots(member: Member) -> None:
     assert (steps < -1500).all()
 
 
-def test_a_day_with_prices_below_zero_is_searched_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten such days in one program integers would be searched for together, a minute and more."""
+def test_of_days_with_prices_below_zero_no_choice_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search through one such day of quarter-hours takes half a minute, and a blend asks for thousands."""
     rows = past(30).days.values
-    sizes: list[tuple[int, bool]] = []
+    asked: list[PlanRequest] = []
 
-    def watched(request: PlanRequest, limits: Limits) -> Plan:
-        below = any((site.sell_price < 0).any() for site in request.sites)
-        sizes.append((len(request.sites), below))
-        return solve(request, limits)
+    def watched(request: PlanRequest) -> Plan:
+        asked.append(request)
+        return solve(request)
 
     monkeypatch.setattr(worth, "solve", watched)
     best = QUARTER.of(rows, rows)
-    assert sorted(sizes) == [*[(1, True)] * 10, (10, False), (10, False)]
-    one_by_one = [float(QUARTER.of(row[None], row[None])[0]) for row in rows[:6]]
-    assert best[:6] == pytest.approx(one_by_one, rel=1e-3)
+    assert [len(one.sites) for one in asked] == [10, 10, 10]
+    for site in asked[-1].sites:
+        below = site.sell_price < 0
+        assert below.any()
+        assert not (site.storage.availability * site.storage.discharging)[below].any(), "one direction"
+    assert not asked[-1].integer
+    searched = [float(_searched(row)) for row in rows[:3]]
+    assert best[:3] == pytest.approx(searched, rel=1e-3)
     other = QUARTER.of(rows[:6] / 1e6, rows[:6])
     assert other == pytest.approx(best[:6], rel=1e-3), "a price's unit changes no schedule"
+
+
+def _searched(price: Values) -> float:
+    """What the optimiser earns on a day when it searches through every choice."""
+    stored = perfect_foresight(worth._storage(len(price), 1.0), 0.25, price / 1e5)
+    return float((stored.day_ahead_w * price).sum()) * 0.25 / 1000
+
+
+def test_no_member_alone_captured_more_than_what_is_issued() -> None:
+    """Four weeks of noise in quarter-hours: the mean of the ways that earned most by the hour is beaten."""
+    own = past(48, seed=1)
+    noise = np.random.default_rng(6).standard_normal(own.days.values.shape)
+    loads = np.maximum(own.days.values + 30_000 * noise, 0.0)
+    loads[:, 44:56] += 100_000
+    site = Past(days=DayTable(first=FIRST, values=loads), calendar=own.calendar)
+    found = trained(site, PeakShaving(0.25), 1)
+    assert found.scores is not None
+    assert found.scores.captured_permille == max(one.captured_permille or 0 for one in found.shares)
+    assert [one.weight_permille for one in found.shares].count(1000) == 1
+
+
+def test_days_that_count_for_nothing_choose_no_weights() -> None:
+    """Every third day has no hole: 24 of the 74 that are judged, and of a shorter past under 14."""
+    own = past(90)
+    values = own.days.values.copy()
+    values[1::3, 60] = values[2::3, 30] = np.nan
+    known = Past(days=DayTable(first=FIRST, values=values), calendar=own.calendar)
+    found = trained(known, QUARTER, 1, MEMBERS[:2])
+    assert found.blend.days == 24
+    few = trained(known.until(FIRST + timedelta(days=40)), QUARTER, 1, MEMBERS[:2])
+    assert few.blend.days < 14
+    assert sorted(few.blend.weights.tolist()) in ([0.5, 0.5], [0.0, 1.0])
 
 
 def trained_and_later(spoilt: bool) -> tuple[Values, Values]:

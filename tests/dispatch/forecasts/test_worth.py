@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from dispatch.forecasts import worth
-from dispatch.forecasts.blend import chosen, tried_weights, values_of
+from dispatch.forecasts.blend import Blend, chosen, tried_weights, unbeaten, values_of
 from dispatch.forecasts.prediction import Prediction
 from dispatch.forecasts.rolling_origin import Rolled
-from dispatch.forecasts.worth import Arbitrage, PeakShaving, Pledge, best_of, captured_permille, worth_of
-from dispatch.optimiser.lp import Limits
+from dispatch.forecasts.worth import (
+    Arbitrage,
+    PeakShaving,
+    Pledge,
+    best_of,
+    captured_permille,
+    earned,
+    worth_of,
+)
 from dispatch.optimiser.plan import Plan
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.solve import solve
@@ -35,10 +42,11 @@ def test_two_hours_bought_and_sold() -> None:
     flat = np.full((1, 24), 0.5)
     assert Arbitrage(1.0).of(flat, price)[0] == pytest.approx(0.0, abs=1e-9)
     half = day(h2=0.1, h3=0.1, h4=0.1, h18=1.0)
-    assert captured_permille(Arbitrage(1.0), half, price, best_of(Arbitrage(1.0), price)) == pytest.approx(
+    unit = Arbitrage(1.0)
+    assert captured_permille(earned(unit, half, price), best_of(unit, price)) == pytest.approx(
         1000 * (best - 0.4775) / best, abs=15
     )
-    assert captured_permille(Arbitrage(1.0), price, flat, best_of(Arbitrage(1.0), flat)) is None
+    assert captured_permille(earned(unit, price, flat), best_of(unit, flat)) is None
     missing = price.copy()
     missing[0, 5] = np.nan
     assert Arbitrage(1.0).of(price, missing)[0] == 0.0
@@ -79,21 +87,38 @@ def test_weights_go_to_the_member_that_earns_though_it_errs_more() -> None:
     assert chosen(values[:, :13], 2).weights.tolist() == [0.5, 0.5], "of too few days nothing is chosen"
 
 
-def test_days_at_one_price_below_zero_are_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is the same at any hour is searched for longest, and a blend asks for thousands of days."""
-    asked: list[int] = []
+def test_days_at_one_price_below_zero_earn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is the same at any hour is searched for longest: nothing of it is searched for."""
+    asked: list[PlanRequest] = []
 
-    def counted(request: PlanRequest, limits: Limits) -> Plan:
-        asked.append(len(request.sites))
-        return solve(request, limits)
+    def counted(request: PlanRequest) -> Plan:
+        asked.append(request)
+        return solve(request)
 
     monkeypatch.setattr(worth, "solve", counted)
     floor = np.full((50, 6), -100_000.0)
     floor[7, 2] = 50_000.0
-    earned = Arbitrage(4.0).of(floor + 1e-9 * np.arange(50)[:, None], floor)
-    assert len(asked) == 2
-    assert len(set(np.delete(earned, 7).tolist())) == 1
-    assert earned[7] > earned[0] > 0
+    made = Arbitrage(4.0).of(floor + 1e-9 * np.arange(50)[:, None], floor)
+    assert len(asked) == 5
+    assert not any(one.integer for one in asked)
+    same = np.delete(made, 7)
+    assert same == pytest.approx(np.full(49, same[0]), rel=1e-6)
+    assert made[7] > made[0] > 0
+
+
+def test_a_blend_that_a_member_beats_is_not_issued() -> None:
+    """Of two members the ways earned 3, 5, 4, 2, 1 by the hour; in the slots themselves it is otherwise."""
+    values = np.repeat(np.array([[3.0], [5.0], [4.0], [2.0], [1.0]]), 14, axis=1)
+    tried: list[float] = []
+
+    def earned(blend: Blend) -> float:
+        tried.append(float(blend.weights[0]))
+        return 10 - abs(10 * tried[-1] - 2.5)
+
+    assert unbeaten(values, (0.0, 7.0), earned).weights.tolist() == [0.5, 0.5]
+    assert unbeaten(values, (0.0, 9.0), earned).weights.tolist() == [0.25, 0.75], "a mean of three"
+    assert unbeaten(values, (0.0, 11.0), earned).weights.tolist() == [0.0, 1.0], "a member beats them all"
+    assert tried == [0.5, 0.5, 0.375, 0.25, 0.5, 0.375, 0.25, 0.375, 0.25]
 
 
 def test_a_usual_peak_is_that_of_the_days_that_are_known() -> None:

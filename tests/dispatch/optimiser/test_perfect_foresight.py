@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatch.optimiser import perfect_foresight as foresight
+from dispatch.optimiser.lp import Lp, Solver, Values
 from dispatch.optimiser.perfect_foresight import Foresight, perfect_foresight
+from dispatch.optimiser.series import Series
 from ledger.refusal import Refused
 from tests.dispatch.optimiser.small_site import storage
 
@@ -55,6 +58,47 @@ def test_negative_prices_fill_the_storage_once() -> None:
     found = perfect_foresight(storage(4), 1.0, np.array([-1.0, -1.0, -1.0, 0.5]))
     assert found.energy_micro == round((200 / 0.9 * 1.0) * 1e6) or found.value_micro > 222_000_000
     assert (found.stored_wh <= 200_000).all()
+
+
+@pytest.mark.parametrize(("deviation", "sold"), [(None, 0), (0.0, 0), (0.05, 0), (0.05, 60)])
+def test_a_day_below_zero_is_not_searched(
+    monkeypatch: pytest.MonkeyPatch, deviation: float | None, sold: int
+) -> None:
+    """A search through the choices of 96 such quarter-hours takes half a minute; hours are its yardstick."""
+    draw = np.random.default_rng(11)
+    for _ in range(6):
+        wave = np.sin(np.arange(24) / 12 * 2 * np.pi)
+        day_ahead = -0.3 + 0.15 * wave + 0.05 * draw.standard_normal(24)
+        real_time = None if deviation is None else day_ahead + 0.05 * draw.standard_normal(24)
+        prices = day_ahead, real_time, deviation or 0.0, np.tile([-sold, sold / 2], 12) if sold else None
+        found, best = (_value(monkeypatch, most, *prices) for most in (12, 24))
+        assert best > 0
+        assert 0.998 * best <= found <= best + 2
+
+
+def _value(
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    day_ahead: Series,
+    real_time: Series | None,
+    deviation: float,
+    sold_kw: Series | None,
+) -> int:
+    whole: list[bool] = []
+    keep = Solver.__init__
+
+    def watched(self: Solver, lp: Lp, costs: Values) -> None:
+        whole.append(lp.is_integer)
+        keep(self, lp, costs)
+
+    monkeypatch.setattr(foresight, "SEARCHED_MAX", most)
+    monkeypatch.setattr(Solver, "__init__", watched)
+    found = perfect_foresight(
+        storage(24), 1.0, day_ahead, real_time, deviation_price=deviation, sold_kw=sold_kw
+    )
+    monkeypatch.undo()
+    assert whole == [most == 24]
+    return found.value_micro
 
 
 @settings(derandomize=True, max_examples=40, deadline=None, database=None)

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatch.optimiser.plan import Plan
+from dispatch.optimiser.request import PlanRequest
+from dispatch.optimiser.solve import solve
 from dispatch.plan_check import Markets, check_site
 from dispatch.planning.following import follow
+from dispatch.planning.storage_terms import StorageTerms
+from dispatch.value import simulated
 from dispatch.value.simulated import (
     Expected,
     by_rule_w,
@@ -38,6 +43,49 @@ def test_perfect_foresight_by_hand() -> None:
     charge, discharge = whole_wh(setpoint, 3600)
     assert (charge.sum(), discharge.sum()) == (222_222, 179_999), "setpoints are whole W, cut off"
     assert round(money(site, setpoint), 2) == 149.33
+
+
+def below_zero(days: int, terms: StorageTerms = TERMS) -> SiteMonth:
+    """Hours at spot, all of them below 0."""
+    draw = np.random.default_rng(4)
+    wave = 100_000 * np.sin(np.arange(24 * days) / 12 * 2 * np.pi)
+    price = (-300_000 + wave + 50_000 * draw.standard_normal(24 * days)).astype(np.int64)
+    able = msgspec.structs.replace(terms, export_w=10_000_000)
+    site = month([0] * 24, 0, days=days, terms=able)
+    return msgspec.structs.replace(site, buy_micro=price, sell_micro=price, at_spot=True)
+
+
+@pytest.mark.parametrize(("limit_wh", "plans"), [(None, 1), (100_000, 5)])
+def test_a_month_below_zero_is_planned_without_a_search(
+    monkeypatch: pytest.MonkeyPatch, limit_wh: int | None, plans: int
+) -> None:
+    """A choice in each of a month's intervals has no end; two days' are searched through for comparison."""
+    asked: list[PlanRequest] = []
+
+    def watched(request: PlanRequest) -> Plan:
+        asked.append(request)
+        return solve(request)
+
+    monkeypatch.setattr(simulated, "solve", watched)
+    site = below_zero(2, msgspec.structs.replace(TERMS, day_discharge_wh=limit_wh))
+    found = money(site, perfect_w(site))
+    assert len(asked) == plans
+    for request in asked:
+        stored = request.sites[0].storage
+        assert not (stored.availability * stored.discharging).any(), "one direction in every interval"
+    monkeypatch.setattr(simulated, "SEARCHED_MAX", 48)
+    best = money(site, perfect_w(site))
+    assert best > 0
+    assert 0.999 * best <= found <= 1.0001 * best
+
+
+def test_a_few_intervals_below_zero_are_searched_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = below_zero(1)
+    price = site.buy_micro.copy()
+    price[12:] += 1_000_000
+    site = msgspec.structs.replace(site, buy_micro=price, sell_micro=price)
+    monkeypatch.setattr(simulated, "directed", None)
+    assert money(site, perfect_w(site)) > 0
 
 
 @pytest.mark.parametrize("dear", [[DEAR, 2 * DEAR, DEAR], [2 * DEAR, DEAR, DEAR]])
