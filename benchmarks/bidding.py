@@ -19,11 +19,10 @@ from msgspec import structs
 
 from benchmarks import forecasting
 from benchmarks.figure import Figure
-from dispatch.forecasts.blend import chosen, values_of
+from dispatch.forecasts.blend import values_of
 from dispatch.forecasts.day_table import DayTable, Values
 from dispatch.forecasts.members.listed import MEMBERS
-from dispatch.forecasts.rolling_origin import REFIT_DAYS, rolled
-from dispatch.forecasts.trained import JUDGED_DAYS
+from dispatch.forecasts.rolling_origin import rolled
 from dispatch.forecasts.worth import Arbitrage
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
@@ -124,11 +123,7 @@ def _blended(market: forecasting.Market, last: date) -> Values:
     """As `benchmarks.forecasting` measures them: each 28 days weighed by the 84 before."""
     seen = rolled(market.past, MEMBERS, 1, _WARM_UP, last)
     values = values_of(seen, Arbitrage(1.0))
-    begin, found = (_FIRST - _WARM_UP).days, []
-    for at in range(begin, seen.days, REFIT_DAYS):
-        weights = chosen(values[:, max(0, at - JUDGED_DAYS) : at], len(MEMBERS))
-        found.append(weights.of(seen.part(at, min(at + REFIT_DAYS, seen.days)).predictions).expected)
-    return np.vstack(found)
+    return forecasting.blended(seen, values, (_FIRST - _WARM_UP).days)
 
 
 def main() -> None:

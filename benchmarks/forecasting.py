@@ -17,13 +17,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.figure import Figure
-from dispatch.forecasts.blend import chosen, values_of
+from dispatch.forecasts.blend import values_of
 from dispatch.forecasts.day_table import DayTable, Values
 from dispatch.forecasts.members.listed import MEMBERS
 from dispatch.forecasts.members.member import Member
 from dispatch.forecasts.past import Past
 from dispatch.forecasts.rolling_origin import REFIT_DAYS, Rolled, rolled
-from dispatch.forecasts.trained import JUDGED_DAYS, trained
+from dispatch.forecasts.trained import JUDGED_DAYS, trained, weighed
 from dispatch.forecasts.worth import Arbitrage
 from ledger.calendars import calendar
 
@@ -109,7 +109,7 @@ def of_market(market: Market, members: tuple[Member, ...]) -> list[Figure]:
     def part(expected: Values) -> float:
         return 100 * float(_HOUR.of(expected, scored.actual).sum()) / best
 
-    blend = part(_blended(seen, values, begin, len(members)))
+    blend = part(blended(seen, values, begin))
     rule = part(_time_of_use(market))
     name = f"{market.name}: value captured"
     unit = "% of perfect foresight"
@@ -142,12 +142,13 @@ def of_market(market: Market, members: tuple[Member, ...]) -> list[Figure]:
     return found
 
 
-def _blended(seen: Rolled, values: Values, begin: int, members: int) -> Values:
-    """Each 28 days weighed by the 84 before them."""
+def blended(seen: Rolled, values: Values, begin: int) -> Values:
+    """Each 28 days weighed by the 84 before them, as forecasts are that are issued."""
     found = []
     for at in range(begin, seen.days, REFIT_DAYS):
-        weights = chosen(values[:, max(0, at - JUDGED_DAYS) : at], members)
-        found.append(weights.of(seen.part(at, min(at + REFIT_DAYS, seen.days)).predictions).expected)
+        since = max(0, at - JUDGED_DAYS)
+        blend, _ = weighed(seen.part(since, at), _HOUR, values[:, since:at])
+        found.append(blend.of(seen.part(at, min(at + REFIT_DAYS, seen.days)).predictions).expected)
     return np.vstack(found)
 
 

@@ -93,6 +93,19 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
     blind = ~past.foreseen(first, past.last, lead)
     seen = msgspec.structs.replace(seen, actual=np.where(blind[:, None], np.nan, seen.actual))
     best = best_of(worth, seen.actual)
+    blend, alone = weighed(seen, worth, values_of(seen, worth))
+    mixed = blend.of(seen.predictions)
+    spread = spread_of(past, first, past.last, lead)
+    calibration = Calibration.of(mixed, seen.actual, spread)
+    shares = _shares(ready, blend.weights, [captured_permille(one, best) for one in alone])
+    captured = captured_permille(earned(worth, mixed.expected, seen.actual), best)
+    scores, losses = _scores(mixed, seen.actual, spread, captured)
+    return Trained(past, ready, blend, calibration, shares, scores, drift_of(losses), seen, {})
+
+
+def weighed(seen: Rolled, worth: Worth, values: Values) -> tuple[Blend, list[float]]:
+    """The blend to issue after those days, and what each member alone earned on them; `values` as `values_of`
+    has them."""
     alone = [earned(worth, one.expected, seen.actual) for one in seen.predictions]
 
     def blended(one: Blend) -> float:
@@ -100,14 +113,7 @@ def trained(past: Past, worth: Worth, lead: int, members: Sequence[Member] = MEM
 
     # A day of which a slot is not known counts for nothing: it is none of those that weights are chosen on.
     whole = ~np.isnan(seen.actual).any(axis=1)
-    blend = unbeaten(values_of(seen, worth)[:, whole], alone, blended)
-    mixed = blend.of(seen.predictions)
-    spread = spread_of(past, first, past.last, lead)
-    calibration = Calibration.of(mixed, seen.actual, spread)
-    shares = _shares(ready, blend.weights, [captured_permille(one, best) for one in alone])
-    captured = captured_permille(blended(blend), best)
-    scores, losses = _scores(mixed, seen.actual, spread, captured)
-    return Trained(past, ready, blend, calibration, shares, scores, drift_of(losses), seen, {})
+    return unbeaten(values[:, whole], alone, blended), alone
 
 
 def spread_of(past: Past, first: date, last: date, lead: int) -> Values:
