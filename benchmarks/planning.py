@@ -1,15 +1,17 @@
 """Plans from the book: `python -m benchmarks.planning [--quick]`.
 
 Sites with a tariff, terms, a forecast of their load and half a month of readings; the whole way from the rows
-to a plan on record, the solver in its own process, and a step of a rolling plan.
+to a plan on record, the solver in its own process, a step of a rolling plan, and a plan asked for by HTTP.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import statistics
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -17,16 +19,27 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from adapters.front_door import Wish
+from adapters.http.app import create_app
+from adapters.http.secret import digest_of, new_secret
+from adapters.http.server import server
+from adapters.personal.keys import PersonalKeys
+from adapters.personal.people import People
 from adapters.planning.planner import Made, Planner
 from adapters.planning.solver_process import SolverProcess
+from adapters.settling import wait_until
+from adapters.transparency.checkpoint_folder import CheckpointFolder
+from adapters.transparency.published_log import PublishedLog
+from adapters.webhooks.signing_keys import SigningKeys
 from benchmarks.figure import Figure, seconds_and
 from benchmarks.rig import FROM, ZONE, Book, Rig
 from dispatch.forecasts.forecast import Forecast, MemberShare, Subject
 from dispatch.forecasts.issued import IssueForecast
 from dispatch.planning.storage_terms import StateStorage, StorageTerms
+from ledger.access import Grant, GrantKey
 from ledger.allocation.spot import SpotTerms
 from ledger.book import Book as BookDocument
 from ledger.book import FoundBook
@@ -47,6 +60,7 @@ _MIDNIGHT: Final = datetime(2026, 8, 14, 16, tzinfo=UTC)
 _NOW: Final = _MIDNIGHT - timedelta(hours=4)
 _UTC_DAYS: Final = 14
 _ONE_SITE_MS: Final = 100
+_ASKED_MS: Final = 500
 _FIFTY_S: Final = 2.0
 _ALL_S: Final = 60.0
 _STEP_MS: Final = 1000
@@ -65,6 +79,7 @@ def measure(rig: Rig, *, quick: bool) -> list[Figure]:
             planner.plan("vpp-50", _DAY, trigger="day_ahead")
             return [
                 _one_site(planner),
+                *_asked_by_http(rig, book),
                 *_portfolio(planner, "vpp-50", 50, _FIFTY_S),
                 *_portfolio(planner, "vpp-all", many, _ALL_S),
                 _stepping(planner),
@@ -83,6 +98,75 @@ def _one_site(planner: Planner) -> Figure:
     middle = statistics.median(took)
     what = "one site from forecast to a plan on record"
     return Figure(what, middle, _ONE_SITE_MS, "limit", "ms", _ONE_SITE_MS / middle, 1.0)
+
+
+def _asked_by_http(rig: Rig, book: Book) -> Iterator[Figure]:
+    """Each plan has another objective, so that none is known; the first starts the solver's process."""
+    secret = new_secret()
+    book.door.execute(
+        GrantKey(Grant("desk", digest_of(secret), "desk", "market_desk")), command_id="desk", actor="bench"
+    )
+    wait_until(book.database, book.log.book, book.recorder.max_notification_id() or 0, 60)
+    with _serving(rig, book) as port:
+        first, *took = [_asked(port, secret, number) * 1000 for number in range(_ROUNDS + 1)]
+    middle = statistics.median(took)
+    what = "POST /v1/plans of one site, to the answer"
+    yield Figure(what, middle, _ASKED_MS, "limit", "ms", _ASKED_MS / middle, 1.0)
+    yield Figure(f"{what}: the first of an API process", first, None, "", "ms", first, None)
+
+
+def _asked(port: int, secret: str, number: int) -> float:
+    """How long an answer took."""
+    asked = {"portfolio": "S0", "day": str(_DAY), "objective": f"cost={number + 1}"}
+    headers = {
+        "Authorization": f"Bearer {secret}",
+        "Idempotency-Key": f"plan-{number}",
+        "Content-Type": "application/json",
+    }
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/v1/plans", msgspec.json.encode(asked), headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    spent = time.perf_counter() - began
+    connection.close()
+    assert answer.status == 201, body
+    made = msgspec.json.decode(body)
+    assert (made["recorded"], made["basis"]) == (True, "optimised"), body
+    return spent
+
+
+@contextmanager
+def _serving(rig: Rig, book: Book) -> Iterator[int]:
+    """The API on a port of its own, whose clock stands where the planner's does."""
+    name, folder = book.log.book, rig.folder
+    app = create_app(
+        book.door,
+        book.database,
+        lambda: None,
+        lambda: _NOW,
+        PublishedLog(
+            book.database,
+            name,
+            f"bench/{name}",
+            CheckpointFolder(folder / "checkpoints"),
+            folder / "log.key",
+            makes_key=True,
+        ),
+        People(book.door, book.database, PersonalKeys(folder / "personal"), lambda: _NOW),
+        SigningKeys(folder / "webhooks"),
+    )
+    running = server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        while not running.started:
+            assert thread.is_alive(), "the API did not start"
+            time.sleep(0.01)
+        yield running.servers[0].sockets[0].getsockname()[1]
+    finally:
+        running.stop()
+        thread.join()
 
 
 def _portfolio(planner: Planner, name: str, sites: int, most_s: float) -> Iterator[Figure]:

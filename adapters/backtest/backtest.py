@@ -6,7 +6,7 @@ recorded; whoever imports the readings of a way into a book and settles it gets 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -18,7 +18,7 @@ from dispatch.plan_check import Whole
 from dispatch.value.losses import Way
 from dispatch.value.report import EnergyRow, ValueReport, value_rows
 from dispatch.value.settled_way import StorageWay, Worths, covered_intervals, settled, worths
-from dispatch.value.simulated import by_rule_w, perfect_w, planned, whole_wh
+from dispatch.value.simulated import Expected, Prices, by_rule_w, perfect_w, planned, whole_wh
 from ledger.interval import midnight, zone_of
 from ledger.settlement.inputs import Inputs
 from ledger.settlement.result import Result
@@ -37,7 +37,12 @@ class Backtest(NamedTuple):
     report: ValueReport
 
 
-def backtest(inputs: Inputs, known: Mapping[str, SiteKnown], timing: Timing) -> Backtest:
+def backtest(
+    inputs: Inputs,
+    known: Mapping[str, SiteKnown],
+    timing: Timing,
+    progress: Callable[[int, int], None] | None = None,
+) -> Backtest:
     """Run the month of the `known` sites of a contract by every way, and settle each; others as they ran.
 
     The plan of a day is made from the loads until its midnight and the prices published by then; a plan that
@@ -48,12 +53,15 @@ def backtest(inputs: Inputs, known: Mapping[str, SiteKnown], timing: Timing) -> 
     """
     runs: dict[Run, dict[str, StorageWay]] = {run: {} for run in COMPARED}
     notes: list[str] = []
-    for site in inputs.sites:
+    tested = [site for site in inputs.sites if site.site.id in known]
+    for place, site in enumerate(tested):
         name = site.site.id
-        if name not in known:
-            continue
         case = site_case(inputs, site, known[name], timing)
-        done = planned(case.month, case.prices)
+        prices = case.prices
+        if progress is not None:
+            days = case.month.days
+            prices = _counted(prices, progress, place * days, len(tested) * days)
+        done = planned(case.month, prices)
         notes += stood_still(case, done.unknown)
         plan = way_of(inputs, case, done.plan_w)
         delivered = way_of(inputs, case, done.delivered_w)
@@ -64,6 +72,16 @@ def backtest(inputs: Inputs, known: Mapping[str, SiteKnown], timing: Timing) -> 
     results = {run: settled(inputs, ways) for run, ways in runs.items()}
     worth = {run: worth_of(inputs, runs[run], result) for run, result in results.items()}
     return Backtest(results, runs, _report(inputs, runs, results["plan"], worth, notes))
+
+
+def _counted(prices: Prices, progress: Callable[[int, int], None], before: int, days: int) -> Prices:
+    """The same prices; of each day whose plan asks for them is told how many of all `days` went before."""
+
+    def asked(number: int, part: slice) -> Expected | None:
+        progress(before + number, days)
+        return prices(number, part)
+
+    return asked
 
 
 def way_of(inputs: Inputs, case: SiteCaseOf, setpoint_w: Whole) -> StorageWay:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import Progress
 
 from adapters.cli import given_file
 from adapters.cli.as_of import AsOf, moment
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from adapters.backtest.backtest import Backtest
     from adapters.backtest.site_case import SiteKnown
     from ledger.settlement.inputs import Inputs
+
+console = Console(stderr=True)
 
 Format = Literal["text", "csv", "json"]
 ValueFormat = Literal["text", "csv", "json", "pdf", "xlsx"]
@@ -67,7 +72,8 @@ def add_to(app: App, session: Session) -> None:
             with stack.database.reading(stack.settings.book) as connection:
                 found = load(connection, stack.settings.book, asked)
                 known = {site: found.known._replace(meters=meters_of(connection, found))}
-                answer = run(found.inputs, known, timing)
+                with _days_told(site, asked.month) as progress:
+                    answer = run(found.inputs, known, timing, progress)
         _write_readings(answer, found.inputs, known, readings)
         _print_backtest(answer, format)
 
@@ -78,7 +84,8 @@ def add_to(app: App, session: Session) -> None:
         from adapters.backtest.case_file import load
 
         loaded = load(case, given_file.read)
-        answer = run(*loaded)
+        with _days_told(case.name, loaded.inputs.month) as progress:
+            answer = run(*loaded, progress)
         _write_readings(answer, loaded.inputs, loaded.known, readings)
         _print_backtest(answer, format)
 
@@ -129,6 +136,14 @@ def add_to(app: App, session: Session) -> None:
                 made = value_pdf(document, language) if format == "pdf" else value_xlsx(document, language)
                 given_file.write(out, made)
                 print(f"written to {out}")
+
+
+@contextmanager
+def _days_told(what: str, month: Month) -> Iterator[Callable[[int, int], None]]:
+    """At a terminal a bar of the days that are planned, gone when they are."""
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(f"running {what} through {month}", total=None)
+        yield lambda at, of: bar.update(task, completed=at, total=of)
 
 
 def _write_readings(

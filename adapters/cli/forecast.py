@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import Progress, TimeElapsedColumn
 
 from adapters.cli.as_of import AsOf, moment
 from adapters.cli.session import ACTOR, Session
 from adapters.queries.as_of import recorded_at_max
 from dispatch.forecasts.forecast import Forecast, Subject
 from ledger.interval import zone_of
+
+console = Console(stderr=True)
 
 _MICRO = 1_000_000
 
@@ -51,7 +55,10 @@ def add_to(app: App, session: Session) -> None:
                 issued_at = max(stack.clock(), then) if as_of is None else then
                 wanted = Wanted(asked, first, days, position, issued_at)
                 request = asked_request(connection, stack.settings.book, wanted)
-            made = make(request)
+            columns = (*Progress.get_default_columns()[:2], TimeElapsedColumn())
+            with Progress(*columns, console=console, transient=True) as bar:
+                bar.add_task(f"forecasting {subject}", total=None)
+                made = make(request)
             where = "not put on record"
             if as_of is None and not check:
                 receipt = stack.door.record(IssueForecast(made), actor=ACTOR)

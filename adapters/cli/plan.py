@@ -74,7 +74,7 @@ def add_to(app: App, session: Session) -> None:
         from adapters.planning.solver_process import SolverProcess
 
         aims = _aims(objective, support)
-        with session.open() as stack, SolverProcess() as solver:
+        with SolverProcess() as solver, session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
                 zone = portfolio_of(connection, position, portfolio, stack.clock()).zone

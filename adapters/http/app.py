@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from datetime import datetime
 from functools import cache
@@ -90,7 +90,7 @@ from adapters.http import (
     write_offs,
 )
 from adapters.http.caller import authorise, provide_caller
-from adapters.http.intake import provide_intake
+from adapters.http.intake import KEY, key_given, provide_intake
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import HANDLERS
 from adapters.http.proven_keys import ProvenKeys
@@ -210,6 +210,7 @@ def create_app(
             "published": published,
             "signing_keys": signing_keys,
             "query_names": _query_names(app),
+            "keyed": _keyed(app),
             "endings": (feed.end,),
         }
     )
@@ -226,7 +227,7 @@ def _routed() -> Litestar:
             Router(
                 _PREFIX,
                 route_handlers=list(ROUTES),
-                guards=[authorise],
+                guards=[authorise, key_given],
                 middleware=[recording],
                 security=openapi.SECURITY,
                 dependencies=request_dependencies(),
@@ -278,7 +279,25 @@ def _query_names(app: Litestar) -> dict[str, dict[str, bool]]:
 
     Each route has its rights and each right a route.
     """
-    found: dict[str, dict[str, bool]] = {}
+    found = {
+        route: {one.field_alias: one.is_sequence for one in model.expected_query_params}
+        for route, model in _models(app)
+    }
+    assert found.keys() == PERMISSIONS.keys(), sorted(found.keys() ^ PERMISSIONS.keys())
+    return found
+
+
+def _keyed(app: Litestar) -> frozenset[str]:
+    """The routes that read an Idempotency-Key."""
+    return frozenset(
+        route
+        for route, model in _models(app)
+        if any(one.field_alias.lower() == KEY.lower() for one in model.expected_header_params)
+    )
+
+
+def _models(app: Litestar) -> Iterator[tuple[str, Any]]:
+    """What each route that needs a key reads of a request."""
     for route in app.routes:
         if not isinstance(route, HTTPRoute) or not route.path.startswith(f"{_PREFIX}/"):
             continue
@@ -286,7 +305,4 @@ def _query_names(app: Litestar) -> dict[str, dict[str, bool]]:
             continue
         for method, (_, model) in route.route_handler_map.items():
             if method != "OPTIONS":
-                known = {one.field_alias: one.is_sequence for one in model.expected_query_params}
-                found[f"{method} {route.path_format}"] = known
-    assert found.keys() == PERMISSIONS.keys(), sorted(found.keys() ^ PERMISSIONS.keys())
-    return found
+                yield f"{method} {route.path_format}", model

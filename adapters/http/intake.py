@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from litestar import Response
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers.base import BaseRouteHandler
 from litestar.params import HeaderParameter
 
 from adapters import approving
@@ -21,13 +23,14 @@ from ledger.command import Command, TimedCommand
 from ledger.refusal import Refused
 from ledger.request import Answered, AnswerRequest, aggregate_of, answered
 
+KEY: Final = "Idempotency-Key"
 KEY_PATTERN: Final = "^[!-~]{1,128}$"
 REPLAYED: Final = "Idempotency-Replayed"
 
 IdempotencyKey = Annotated[
     str,
     HeaderParameter(
-        name="Idempotency-Key",
+        name=KEY,
         min_length=1,
         max_length=128,
         pattern=KEY_PATTERN,
@@ -38,7 +41,7 @@ IdempotencyKey = Annotated[
 OptionalKey = Annotated[
     str | None,
     HeaderParameter(
-        name="Idempotency-Key",
+        name=KEY,
         min_length=1,
         max_length=128,
         pattern=KEY_PATTERN,
@@ -157,10 +160,19 @@ def required(key: str | None) -> str:
         BadRequest: `parameter`.
     """
     if key is None:
-        raise BadRequest(
-            "parameter", "Missing required header parameter 'Idempotency-Key'", "Idempotency-Key"
-        )
+        raise BadRequest("parameter", f"Missing required header parameter '{KEY}'", KEY)
     return key
+
+
+async def key_given(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Refuse a command without a key before its body is read; what only checks needs none.
+
+    Raises:
+        BadRequest: `parameter`.
+    """
+    route = f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]
+    if route in connection.app.state.keyed and "check" not in connection.query_params:
+        required(connection.headers.get(KEY))
 
 
 def provide_intake(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Final
 
@@ -34,6 +36,8 @@ PlanDay = Annotated[
 ]
 _PLANNING: Final = threading.Lock()
 """One plan at a time: each has a solver process that may take gigabytes, and waiting would take threads."""
+_SOLVER: Final = SolverProcess()
+"""From the first plan on a process stands ready for the next one, and is replaced when it has grown."""
 
 OneSite = Annotated[str | None, QueryParameter(max_length=64, description="Only this site's part")]
 
@@ -115,16 +119,15 @@ def _made(service: Service, data: PlanAsked) -> PlanMade:
     aims = None
     if data.objective is not None or data.support is not None:
         aims = aims_of(MONEY.stated() if data.objective is None else data.objective, data.support)
-    with one_at_a_time(_PLANNING, "plan", "portfolio"):
+    with one_at_a_time(_PLANNING, "plan", "portfolio"), _solver() as solver:
         first = data.day
         if first is None:
             with service.database.reading(service.book) as connection:
                 position = lowest_position(connection)
                 zone = portfolio_of(connection, position, data.portfolio, service.clock()).zone
             first = next_day(zone, service.clock())
-        with SolverProcess() as solver:
-            planner = Planner(service.door, service.database, solver, service.clock, aims)
-            made = planner.plan(data.portfolio, first, days=data.days)
+        planner = Planner(service.door, service.database, solver, service.clock, aims)
+        made = planner.plan(data.portfolio, first, days=data.days)
     return PlanMade(
         portfolio=made.head.portfolio,
         day=made.head.day,
@@ -137,6 +140,16 @@ def _made(service: Service, data: PlanAsked) -> PlanMade:
         refused=made.head.refused,
         violations=made.head.violations,
     )
+
+
+@contextmanager
+def _solver() -> Iterator[SolverProcess]:
+    """The process for one plan; while the book is read it starts, where none stands ready."""
+    _SOLVER.start()
+    try:
+        yield _SOLVER
+    finally:
+        _SOLVER.renew()
 
 
 ROUTES: Final = (show_plan, make_plan)

@@ -6,17 +6,14 @@ answer.
 
 from __future__ import annotations
 
-import os
-import resource
 import time
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Final, Literal, Self
 
 import msgspec
 
+from adapters.planning.bounded_process import MEMORY_MIB, BoundedProcess, WorkDied
 from dispatch.optimiser.lp import SolverError
 from dispatch.optimiser.optimise import optimise, without_markets
 from dispatch.optimiser.plan import Plan, merged
@@ -25,14 +22,12 @@ from dispatch.optimiser.rolling import STEP_SITES, RollingPlan
 from dispatch.optimiser.solve import chunks
 from ledger.refusal import Refused
 
-MEMORY_MIB: Final = 4096
-_NICE: Final = 10
-_START_S: Final = 60.0
-"""Importing the solver, on a machine that does much else."""
 _GRACE_S: Final = 2.0
 """After the time that the solver was given: building the program and reading its answer are not bounded by
 it."""
-_END_S: Final = 5.0
+
+_KEPT_MIB: Final = 256
+"""What a process may hold while it waits for the next request; some 40 of it are the solver's code."""
 
 Outcome = Literal["found", "too_late", "died", "refused", "failed"]
 """`found`: in time; `too_late`: killed when the time was up; `died`: by itself, such as out of memory;
@@ -49,15 +44,19 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
 
 
 class SolverProcess:
-    """A context whose process solves one request after another. Not to be used by two threads at once."""
+    """A context whose process solves one request after another. Not to be used by two threads at once.
+
+    The process starts as the context is entered, so that it has imported the solver by the time that the
+    first request is put together.
+    """
 
     def __init__(self, *, memory_mib: int = MEMORY_MIB) -> None:
         self._memory_mib = memory_mib
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: BoundedProcess | None = None
         self._incumbent: Plan | None = None
 
     def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -67,8 +66,21 @@ class SolverProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that solves; None before the first request and after one that it did not survive."""
+        """The process that solves; None before it starts and after a request that it did not survive."""
         return None if self._process is None else self._process.pid
+
+    def start(self) -> BoundedProcess:
+        """The process that runs, or another one where there is none."""
+        if self._process is None or self._process.lost:
+            self._end()
+            self._process = BoundedProcess(serve, memory_mib=self._memory_mib)
+        return self._process
+
+    def renew(self) -> None:
+        """Another process for the next request, where this one has grown or is gone."""
+        if self._process is None or self._process.resident_mib > _KEPT_MIB:
+            self._end()
+            self.start()
 
     def solve(self, request: PlanRequest, seconds: float, *, rolling: str = "") -> Answer:
         """The best plan found within about `seconds`, of which the first is found without markets.
@@ -89,10 +101,12 @@ class SolverProcess:
 
     def _asked(self, request: PlanRequest, seconds: float, rolling: str) -> Answer:
         began = time.monotonic()
+        process = self.start()
         try:
-            pipe = self._ready()
-        except SolverError as gone:
-            return Answer(None, "died", str(gone), time.monotonic() - began)
+            pipe = process.ready()
+        except WorkDied as gone:
+            self._end()
+            return Answer(None, "died", f"the solver's process: {gone}", time.monotonic() - began)
         began = time.monotonic()
         self._incumbent = None
         try:
@@ -108,46 +122,18 @@ class SolverProcess:
                     return msgspec.structs.replace(said, seconds=time.monotonic() - began)
                 self._incumbent = said
         except (EOFError, ConnectionError) as gone:
-            code = self._end()
-            why = f"the solver's process ended with {code} ({type(gone).__name__})"
+            why = f"the solver's process {process.ended(gone)}"
+            self._end()
             return Answer(_stopped(self._incumbent, why), "died", why, time.monotonic() - began)
+        except BaseException:
+            # Its answer would be taken for that to the next request.
+            self._end()
+            raise
 
-    def _ready(self) -> Connection:
-        """A running process that has said that it is there.
-
-        Raises:
-            SolverError: none could be started.
-        """
-        if self._process is not None and self._process.is_alive() and self._pipe is not None:
-            return self._pipe
-        self._end()
-        context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._memory_mib), daemon=True, name="solver")
-        process.start()
-        theirs.close()
-        self._process, self._pipe = process, ours
-        try:
-            if ours.poll(_START_S) and ours.recv() == "ready":
-                return ours
-        except EOFError:
-            pass
-        raise SolverError(f"the solver's process did not start; it ended with {self._end()}")
-
-    def _end(self) -> int | None:
-        """Kill the process, if there is one; its exit code, below 0 the signal that ended it."""
-        process, pipe, self._process, self._pipe = self._process, self._pipe, None, None
-        if pipe is not None:
-            pipe.close()
-        if process is None:
-            return None
-        process.join(0.2)
-        if process.is_alive():
-            process.kill()
-            process.join(_END_S)
-        code = process.exitcode
-        process.close()
-        return code
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
 
 def _stopped(incumbent: Plan | None, why: str) -> Plan | None:
@@ -156,17 +142,13 @@ def _stopped(incumbent: Plan | None, why: str) -> Plan | None:
     return msgspec.structs.replace(incumbent, status="stopped", reason=why)
 
 
-def _serve(pipe: Connection, memory_mib: int) -> None:
+def serve(pipe: Connection) -> None:
     """In the process: requests in, incumbents and one answer each out, until the pipe ends."""
-    os.nice(_NICE)
-    size = memory_mib * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
-    pipe.send("ready")
     kept: dict[str, list[RollingPlan]] = {}
     while True:
         try:
             request, seconds, rolling = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
         pipe.send(_answered(pipe, request, seconds, kept.setdefault(rolling, []) if rolling else None))
 

@@ -245,7 +245,9 @@ def test_without_a_plan_forecast_is_not_told_apart(bench: Bench) -> None:
 def test_a_spot_week_from_files() -> None:
     """No book is needed; the plan sees only what was published, and whoever knows all is never below it."""
     case = load_file(EXAMPLES / "backtest/shandong_week.toml", read)
-    answer = backtest(*case)
+    told: list[tuple[int, int]] = []
+    answer = backtest(*case, lambda at, of: told.append((at, of)))
+    assert told == [(day, len(told)) for day in range(len(told))] != []
     pools = {run: answer.results[run].pool.minor for run in COMPARED}
     assert pools["perfect"] > pools["plan"] > pools["rule"] > pools["idle"] == 0
     assert {row.stream for row in answer.report.rows} == {"spot"}

@@ -47,7 +47,7 @@ def demo(state: Path, part: str) -> str:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=180,
+        timeout=420,
         env=environment | {"WATTLEDGER_STATE": str(state)},
     )
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import httpx
 import msgspec
 import pytest
 
+from adapters.http.permissions import PERMISSIONS
 from tests.adapters.http.conftest import CONTRACT, Api, problem
+from tests.adapters.http.test_docs import ASKING
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FROM = {"effective_from": "2025-12-31T16:00:00Z"}
@@ -176,12 +179,19 @@ def test_a_key_is_printable_and_short(settled: Api) -> None:
         problem(answer, 400, "parameter", "Idempotency-Key")
 
 
-def test_every_command_needs_a_key(settled: Api) -> None:
-    headers = {"Authorization": f"Bearer {settled.secret('admin')}"}
-    toml = (EXAMPLES / "contracts/eaas-s1.toml").read_bytes()
-    for path, body in (("/v1/parties", {"json": PARTY}), ("/v1/contracts", {"content": toml})):
-        answer = settled.client.post(path, headers=headers, **body)
-        problem(answer, 400, "parameter", "Idempotency-Key")
+COMMANDS = sorted(route for route in PERMISSIONS if route.startswith("POST") and route not in ASKING)
+
+
+@pytest.mark.parametrize("route", COMMANDS)
+def test_every_command_needs_a_key_before_its_body_is_read(settled: Api, route: str) -> None:
+    role = next(iter(sorted(PERMISSIONS[route])))
+    headers = {"Authorization": f"Bearer {settled.secret(role)}"}
+    named = {"day": "2026-08-01", "month": "2026-08", "run": "1", "number": "1"}
+    path = re.sub(r"{(\w+)[^}]*}", lambda part: named.get(part[1], "none"), route.removeprefix("POST "))
+    for body in (b"", b"not JSON", b'{"unheard_of": 1}'):
+        answer = settled.client.post(path, headers=headers, content=body)
+        told = problem(answer, 400, "parameter", "Idempotency-Key")
+        assert told["detail"] == "Missing required header parameter 'Idempotency-Key'"
 
 
 def test_a_contract_as_toml_and_as_json_is_the_same(settled: Api) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +79,18 @@ def test_the_books_objective_and_one_of_the_plans_own(api: Api, run: Terminal) -
 )
 def test_what_cannot_be_planned_is_refused(api: Api, given: dict[str, str], code: str, place: str) -> None:
     problem(api.post("/v1/plans", {**ASKED, **given}), 422, code, place)
+
+
+def test_a_process_stands_ready_for_the_next_plan_and_may_die(api: Api) -> None:
+    assert api.post("/v1/plans", ASKED).json()["basis"] == "optimised"
+    pid = plans._SOLVER.pid
+    assert pid is not None
+    assert api.post("/v1/plans", {**ASKED, "days": 2}).json()["basis"] == "optimised"
+    assert plans._SOLVER.pid == pid
+    os.kill(pid, signal.SIGKILL)
+    made = api.post("/v1/plans", {**ASKED, "days": 3}).json()
+    assert (made["basis"], made["recorded"]) == ("optimised", True)
+    assert plans._SOLVER.pid != pid
 
 
 def test_one_plan_at_a_time_and_for_those_who_may(api: Api) -> None:

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from adapters.planning import solver_process
 from adapters.planning.solver_process import SolverProcess
 from dispatch.optimiser.optimise import optimise
 from tests.dispatch.optimiser.small_site import request, site
@@ -24,6 +25,43 @@ def test_it_answers_what_the_optimiser_does_and_the_process_stays() -> None:
         assert first.plan is not None
         assert first.plan.objective_micro == optimise(asked).objective_micro
         assert solver.pid is not None
+
+
+def test_it_starts_before_it_is_asked_and_is_replaced_where_it_ends_meanwhile() -> None:
+    with SolverProcess() as solver:
+        pid = solver.pid
+        assert pid is not None
+        solver.start().ready()
+        assert solver.pid == pid
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert solver.start().pid != pid
+        assert solver.solve(portfolio(1, 1, "", count=24), 30.0).outcome == "found"
+    assert solver.pid is None
+
+
+def test_a_process_that_has_grown_makes_way_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = portfolio(1, 1, "", count=24)
+    with SolverProcess() as solver:
+        solver.solve(asked, 30.0)
+        pid = solver.pid
+        solver.renew()
+        assert solver.pid == pid
+        monkeypatch.setattr(solver_process, "_KEPT_MIB", 10)
+        solver.renew()
+        assert solver.pid not in (None, pid)
+        assert solver.solve(asked, 30.0).outcome == "found"
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones() -> None:
+    first, second = portfolio(1, 1, "", count=24), portfolio(3, 2, "", count=24)
+    with SolverProcess() as solver:
+        solver.start().ready()
+        with pytest.raises(TypeError):
+            solver.solve(first, "no number")  # type: ignore[arg-type]
+        answer = solver.solve(second, 30.0)
+    assert answer.plan is not None
+    assert answer.plan.objective_micro == optimise(second).objective_micro
 
 
 def kill_with_an_incumbent(solver: SolverProcess, pid: int) -> None:
@@ -60,8 +98,7 @@ def kill_as_they_start(solver: SolverProcess, times: int) -> None:
     killed: set[int] = set()
     until = time.monotonic() + 60
     while len(killed) < times and time.monotonic() < until:
-        process = solver._process
-        pid = None if process is None else process._popen and process._popen.pid  # type: ignore[attr-defined]
+        pid = solver.pid
         if pid is not None and pid not in killed:
             os.kill(pid, signal.SIGKILL)
             killed.add(pid)
