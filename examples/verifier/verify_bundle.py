@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, zip_longest
+from math import isqrt
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,6 +35,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 Json = dict[str, Any]
+NONE: Json = {}
 
 BUNDLE = "wattledger.bundle.v1"
 DOCUMENT = "wattledger.disclosure.v1"
@@ -45,6 +47,8 @@ FIRM = frozenset("ACF")
 """Qualities of readings that an estimate or substitute never supersedes."""
 FEES = frozenset({"base_fee", "discharged_price", "indexed_fee", "service_fee"})
 """Clauses by which one pays another; all others divide the pool."""
+TAX = "tax"
+"""What a term is `of` that takes the tax in markets' prices out of a stream's line."""
 OF_THE_BILL = frozenset({"demand_charge", "power_factor", "interaction"})
 """Streams whose terms tell the host's electricity bill."""
 RULE_OR_PRICE = frozenset({"rule", "price", "market_rule", "exclusivity"})
@@ -70,6 +74,10 @@ class Wrong(Exception):
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"{place}: {reason}")
+
+
+class Unknown(Exception):
+    """What a check needs is not known here: what was not recomputed is counted under this name."""
 
 
 def need(condition: object, place: str, reason: str) -> None:
@@ -398,10 +406,11 @@ def envelope_of(content: bytes, place: str) -> Envelope:
 
 
 def instant_s(text: str) -> int:
-    """Seconds since 1970 of an instant in UTC."""
-    if not text.endswith("Z"):
-        raise ValueError(f"{text[:40]!r} is not an instant in UTC")
-    return int((datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+    """Seconds since 1970 of an instant, which names its offset."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text[:40]!r} is not an instant with an offset")
+    return int((found - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
 
 
 # ------------------------------------------------------------------ lines and their sums
@@ -430,13 +439,30 @@ def check_product(term: Json, unit: int, counts: Counter[str], place: str) -> No
     """Quantity x price, or its opposite, is the exact amount, up to half a minor unit of rounding."""
     quantity, price = maybe_number(term["quantity"]), maybe_product(term["price"])
     if quantity is None or price is None:
-        counts["terms that state no product"] += 1
         return
     product = quantity * price / (1000 if term["unit"].startswith("Wh") else 1)
     exact = number(term["exact"], place)
+    if term.get("of") == TAX:
+        off = abs(exact + quantity * price / (1 + price)) * unit
+        need(off < 1, place, f"{term['exact']} is not the tax in {term['quantity']} at {term['price']}")
+        return
     near = min(abs(exact - product), abs(exact + product))
     need(2 * near * unit <= 1, place, f"{term['quantity']} x {term['price']} is not {term['exact']}")
     counts["terms that are quantity x price"] += 1
+
+
+def without_product(line: Json) -> int:
+    """How many of a line's terms state no product."""
+    terms = line["basis"] or [line]
+    stated = [maybe_number(one["quantity"]) and maybe_product(one["price"]) for one in terms]
+    return sum(one is None for one in stated)
+
+
+def with_tax(line: Json) -> Fraction:
+    """A line's amount with the tax that a contract without taxes took out of it, in minor units."""
+    unit: int = 10 ** MINOR_DIGITS[line["amount"]["currency"]]
+    taxes = (Fraction(one["exact"]) for one in line["basis"] if one.get("of") == TAX)
+    return Fraction(line["amount"]["minor"]) - unit * sum(taxes, Fraction(0))
 
 
 def check_totals(lines: list[Json], totals: Json, party: str, currency: str, place: str) -> None:
@@ -573,18 +599,39 @@ def check_waterfall(run: Run, counts: Counter[str], place: str) -> None:
 
 
 def check_split(parts: list[Json], unit: int, counts: Counter[str], place: str) -> None:
-    """A clause's lines are a whole amount by largest remainder, or each is rounded once by itself."""
-    amounts = {line["party"]: line["amount"]["minor"] for line in parts}
+    """A clause's lines are a whole amount by largest remainder, or several that follow each other; or each
+    is rounded once by itself. A guarantee's two lines are together what reached it."""
     exacts = [number(line["exact"], place) * unit for line in parts]
-    total = sum(amounts.values())
-    one_sign = all(one >= 0 for one in exacts) or all(one <= 0 for one in exacts)
-    if total and one_sign and len(amounts) == len(parts) and sum(exacts) == total:
-        right = largest_remainder(total, dict(zip(amounts, map(abs, exacts), strict=True)))
-        need(amounts == right, place, "its lines are not what largest remainders give")
-        counts["splits by largest remainder"] += 1
-    else:
-        once = [rounded(one) for one in exacts] == [line["amount"]["minor"] for line in parts]
-        need(once, place, "its lines are neither a split nor rounded once")
+    amounts = [line["amount"]["minor"] for line in parts]
+    whole, names = sum(exacts) == sum(amounts), [line["party"] for line in parts]
+    if whole and (len({*names}) == len(names) and by_remainder(names, exacts, amounts)):
+        counts["splits by largest remainder"] += len(parts) > 1
+        return
+    once = [rounded(one) for one in exacts] == amounts
+    guarantee = whole and parts[0]["code"] == "guarantee" and len(parts) == 2
+    right = once or guarantee or follow_each_other(names, exacts, amounts)
+    need(right, place, "its lines are not what largest remainders give, nor rounded once")
+
+
+def by_remainder(names: list[str], exacts: list[Fraction], amounts: list[int]) -> bool:
+    """Whether the amounts are the largest remainders of their sum."""
+    if not sum(amounts) or (min(exacts) < 0 < max(exacts)):
+        return amounts == exacts
+    right = largest_remainder(sum(amounts), dict(zip(names, map(abs, exacts), strict=True)))
+    return amounts == [right[name] for name in names]
+
+
+def follow_each_other(names: list[str], exacts: list[Fraction], amounts: list[int]) -> bool:
+    """Whether they are several splits, each of the lines up to where their exact sum is whole."""
+    begin, total = 0, Fraction(0)
+    for end, exact in enumerate(exacts, 1):
+        total += exact
+        if total.denominator == 1:
+            span = slice(begin, end)
+            if sum(amounts[span]) != total or not by_remainder(names[span], exacts[span], amounts[span]):
+                return False
+            begin, total = end, Fraction(0)
+    return begin == len(exacts)
 
 
 # ------------------------------------------------------------------ what clauses, bills and taxes come to
@@ -592,8 +639,10 @@ def check_split(parts: list[Json], unit: int, counts: Counter[str], place: str) 
 
 class Reached(NamedTuple):
     """What reaches a clause, in minor units of which `unit` are one of the currency: of a month, of which the
-    contract covers the part `covered`. `before` is what earlier months handed on to it, `discharged_wh` what
-    all storages of the contract discharged; None for not known here."""
+    contract covers the part `covered`. `before` is what earlier months handed on to it, the energies what all
+    storages of the contract discharged and charged, and what that is worth at the tariffs; None for not known
+    here. `streams` are the pool's, `excluded` days with their causes, `scores` those of parties' services,
+    `kept` what the clauses above hand on, `end` the first day of the month without the contract."""
 
     remaining: int
     unit: int
@@ -602,6 +651,36 @@ class Reached(NamedTuple):
     covered: Fraction | None = None
     before: Json | None = None
     discharged_wh: int | None = None
+    charged_wh: int | None = None
+    discharge_value: Fraction | None = None
+    charge_cost: Fraction | None = None
+    streams: dict[str, int] = NONE
+    excluded: tuple[tuple[str, date], ...] = ()
+    scores: dict[str, str] = NONE
+    kept: dict[str, Json] = NONE
+    end: str = ""
+
+    def months(self, terms: Json) -> Fraction | None:
+        """The part of the month that counts, less the days that a carve-out excludes."""
+        whole = self.covered if terms.get("proration") == "days" else Fraction(1)
+        days = {day for cause, day in self.excluded if cause in terms.get("carve_outs", ())}
+        following = (date(self.year, self.month, 1) + timedelta(days=31)).replace(day=1)
+        length = (following - date(self.year, self.month, 1)).days
+        return whole if whole is None or not days else max(whole - Fraction(len(days), length), Fraction(0))
+
+
+class Due(NamedTuple):
+    """Party -> what a clause gives it, exact, in minor units; and the account that it hands on, `plain`."""
+
+    parts: dict[str, Fraction]
+    account: Json | None = None
+
+
+def plain(account: Json) -> Json:
+    """An account's fields as numbers: money in minor units, exact texts as fractions."""
+    texts = {"months", "make_up_wh"}
+    money = {name: one["minor"] for name, one in account.items() if isinstance(one, dict) and "minor" in one}
+    return account | money | {name: Fraction(one) for name, one in account.items() if name in texts}
 
 
 def portion(text: str) -> Fraction:
@@ -613,29 +692,55 @@ def shared(amount: int, shares: dict[str, str]) -> dict[str, Fraction]:
     return {party: portion(share) * amount for party, share in shares.items()}
 
 
-def due_of(clause: Json, at: Reached) -> dict[str, Fraction] | None:
-    """Party -> what the contract's clause gives it, exact, in minor units; None where that needs facts or
-    accounts that are not recomputed here."""
-    counted = at.covered if clause.get("proration") == "days" else Fraction(1)
-    by_score = clause.get("weights", "fixed") != "fixed"
-    if counted is None or by_score or clause.get("carve_outs"):
+def by_service(amount: int, clause: Json, at: Reached) -> Due | None:
+    """By fixed shares, or by the scores of the parties that `shares` names."""
+    if clause.get("weights", "fixed") == "fixed" or not amount:
+        return Due(shared(amount, clause["shares"]))
+    if not clause["shares"].keys() <= at.scores.keys():
         return None
+    scores = {party: Fraction(at.scores[party]) for party in clause["shares"]}
+    total = sum(scores.values())
+    if not total:
+        return Due(shared(amount, clause["shares"])) if clause["zero_scores"] == "shares" else None
+    return Due({party: amount * score / total for party, score in scores.items()})
+
+
+def due_of(clause: Json, at: Reached) -> Due | None:
+    """What the contract's clause gives, and hands on; None where that needs what is not known here."""
+    counted = at.months(clause)
+    if counted is None:
+        return None
+    left = max(at.remaining, 0)
     match clause["type"]:
         case "remainder_split":
-            return shared(max(at.remaining, 0), clause["shares"])
+            return by_service(left, clause, at)
         case "capped_tier":
-            cap = rounded(Fraction(clause["cap"]) * counted * at.unit)
-            return shared(min(max(at.remaining, 0), cap), clause["shares"])
+            return by_service(min(left, rounded(Fraction(clause["cap"]) * counted * at.unit)), clause, at)
+        case "stream_tier":
+            earned = sum(at.streams.get(one, 0) for one in clause["streams"])
+            return by_service(max(0, min(earned, at.remaining)), clause, at)
         case "loss_split":
             return loss_due(clause, at)
+        case "hurdle":
+            return hurdle_due(clause, at, counted)
         case "tiered_share":
             return tiered_due(clause, at, counted)
-        case "floored_split" if clause["shortfall"] == "paid":
+        case "floored_split":
             return floored_due(clause, at, counted)
         case "guarantee":
             return guarantee_due(clause, at, counted)
-        case "base_fee" | "indexed_fee" | "discharged_price":
-            return fee_due(clause, at, counted)
+        case "base_fee" | "indexed_fee":
+            return fee(clause, fee_of(clause, at, counted) * at.unit)
+        case "service_fee":
+            parts = {"discharge": [at.discharged_wh], "charge": [at.charged_wh]}
+            energies = parts.get(clause["basis"], [at.discharged_wh, at.charged_wh])
+            if None in energies:
+                return None
+            return fee(clause, Fraction(clause["rate"]) * sum(wh or 0 for wh in energies) / 1000 * at.unit)
+        case "discharged_price":
+            return discharged_due(clause, at)
+        case "early_termination":
+            return termination_due(clause, at)
         case _:
             return None
 
@@ -648,16 +753,29 @@ def carried(clause: Json, at: Reached) -> Json | None:
     return {} if anew and at.covered is not None else at.before
 
 
-def loss_due(clause: Json, at: Reached) -> dict[str, Fraction] | None:
+def loss_due(clause: Json, at: Reached) -> Due | None:
     if not clause["carry_forward"]:
-        return shared(min(at.remaining, 0), clause["shares"])
+        return Due(shared(min(at.remaining, 0), clause["shares"]))
     if at.before is None:
         return None
     unrecovered = at.before["amount"]["minor"] if at.before else 0
-    return shared(min(at.remaining, unrecovered), clause["shares"])
+    taken = min(at.remaining, unrecovered)
+    return Due(shared(taken, clause["shares"]), {"type": "loss_unrecovered", "amount": unrecovered - taken})
 
 
-def tiered_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
+def hurdle_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
+    """The return on the stated capital, with what earlier months left unpaid where that is carried."""
+    if clause["carry_forward"] and at.before is None:
+        return None
+    unpaid = at.before["amount"]["minor"] if clause["carry_forward"] and at.before else 0
+    monthly = Fraction(clause["capital"]) * portion(clause["annual_rate"]) / 12
+    due = rounded(monthly * counted * at.unit) + unpaid
+    taken = min(max(at.remaining, 0), due)
+    account = {"type": "hurdle_unpaid", "amount": due - taken} if clause["carry_forward"] else None
+    return Due(shared(taken, clause["shares"]), account)
+
+
+def tiered_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     """Each bracket's shares are of what lies in it, after the months before where it counts by years."""
     begun: Json | None = {} if clause["period"] == "month" else carried(clause, at)
     if begun is None:
@@ -674,23 +792,45 @@ def tiered_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fracti
         for party, amount in shared(inside, bracket["shares"]).items():
             due[party] += amount
         low = high
-    return due
+    month = {"year": at.year, "month": at.month}
+    by_year = clause["period"] == "year"
+    return Due(due, {"type": "pool_to_date", "month": month, "amount": after} if by_year else None)
 
 
-def floored_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction]:
+def floored_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
+    """What the party's share lacks of its minimum the funders give: all of it, or no more than they have."""
+    carry = clause["shortfall"] == "carried"
+    if carry and at.before is None:
+        return None
     taken = max(at.remaining, 0)
-    due = shared(taken, clause["shares"])
-    parts = largest_remainder(taken, {party: portion(one) for party, one in clause["shares"].items()})
-    least = rounded(Fraction(clause["minimum"]) * counted * at.unit)
-    lacking = max(least - parts.get(clause["party"], 0), 0)
+    due = defaultdict(Fraction, shared(taken, clause["shares"]))
+    own = largest_remainder(taken, {party: portion(one) for party, one in clause["shares"].items()})
+    unpaid = at.before["amount"]["minor"] if carry and at.before else 0
+    least = rounded(Fraction(clause["minimum"]) * counted * at.unit) + unpaid
+    lacking = max(least - own.get(clause["party"], 0), 0)
     funders = {party: portion(one) for party, one in clause["funded_by"].items()}
-    for party, given in largest_remainder(lacking, funders).items():
-        due[party] = due.get(party, Fraction(0)) - given
-    due[clause["party"]] = due.get(clause["party"], Fraction(0)) + lacking
-    return due
+    given = within(lacking, funders, own) if carry else largest_remainder(lacking, funders)
+    for party, one in given.items():
+        due[party] -= one
+        due[clause["party"]] += one
+    account = {"type": "minimum_unpaid", "amount": lacking - sum(given.values())}
+    return Due(due, account if carry else None)
 
 
-def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
+def within(total: int, funders: dict[str, Fraction], most: dict[str, int]) -> dict[str, int]:
+    """By the funders' parts, none above its most; what one cannot give, the others give."""
+    given = dict.fromkeys(funders, 0)
+    while total and (
+        able := {one: part for one, part in funders.items() if part and given[one] < most.get(one, 0)}
+    ):
+        for party, wanted in largest_remainder(total, able).items():
+            more = min(wanted, most[party] - given[party])
+            given[party] += more
+            total -= more
+    return given
+
+
+def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     """U = G + alpha x max(R - G, 0), year or contract to date, less the same up to the month before."""
     begun = carried(clause, at)
     if begun is None:
@@ -702,30 +842,93 @@ def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fra
     months = before + counted
     excess = max(pool + at.remaining - rounded(monthly * months), 0)
     exact = monthly * months + alpha * excess - paid
-    return {clause["guaranteed_party"]: exact, clause["other_party"]: at.remaining - exact}
+    month, to_date = {"year": at.year, "month": at.month}, pool + at.remaining
+    account = {"type": "guarantee_to_date", "month": month, "months": months, "pool": to_date}
+    return Due({clause["guaranteed_party"]: exact, clause["other_party"]: at.remaining - exact}, account)
 
 
-def fee_due(clause: Json, at: Reached, counted: Fraction) -> dict[str, Fraction] | None:
-    """A stated fee, one that follows an index or a yearly rise, or a fixed price of discharged energy."""
-    kind = clause["type"]
-    if kind == "base_fee":
+def fee(clause: Json, exact: Fraction) -> Due:
+    """From the pool or a party to the payee."""
+    return Due(({} if clause["payer"] == "pool" else {clause["payer"]: -exact}) | {clause["payee"]: exact})
+
+
+def fee_of(clause: Json, at: Reached, counted: Fraction) -> Fraction:
+    """A stated fee, or one that follows an index or a yearly rise, in major units."""
+    if clause["type"] == "base_fee":
         yearly = clause["unit"].endswith(".year")
-        fee = Fraction(clause["rate"]) * Fraction(clause["quantity"]) * counted / (12 if yearly else 1)
-    elif kind == "indexed_fee":
-        year = at.year if at.month >= clause["adjusted_in"] else at.year - 1
-        base, index = clause["base_year"], clause.get("index")
-        if index:
-            factor = Fraction(index[str(year)]) / Fraction(index[str(base)])
-        else:
-            factor = (1 + portion(clause["annual_rise"])) ** (year - base)
-        fee = Fraction(clause["amount"]) * factor * counted / (12 if clause["period"] == "year" else 1)
+        return Fraction(clause["rate"]) * Fraction(clause["quantity"]) * counted / (12 if yearly else 1)
+    year = at.year if at.month >= clause["adjusted_in"] else at.year - 1
+    base, index = clause["base_year"], clause.get("index")
+    if index:
+        factor = Fraction(index[str(year)]) / Fraction(index[str(base)])
     else:
-        plain = clause["charge_cost"] == "not_passed" and clause.get("minimum") is None
-        if at.discharged_wh is None or clause.get("price") is None or not plain:
-            return None
-        fee = Fraction(clause["price"]) * at.discharged_wh / 1000 * (1 - portion(clause["discount"]))
-    paid = {} if clause["payer"] == "pool" else {clause["payer"]: -fee * at.unit}
-    return {**paid, clause["payee"]: fee * at.unit}
+        factor = (1 + portion(clause["annual_rise"])) ** (year - base)
+    return Fraction(clause["amount"]) * factor * counted / (12 if clause["period"] == "year" else 1)
+
+
+def discharged_due(clause: Json, at: Reached) -> Due | None:
+    """A price of discharged energy, fixed or the tariff's; the cost of charging; a minimum take."""
+    needed = [at.discharged_wh, at.discharge_value, at.charge_cost]
+    uses = [True, clause["price_basis"] == "tariff", clause["charge_cost"] != "not_passed"]
+    if any(one is None for one, used in zip(needed, uses, strict=True) if used):
+        return None
+    taken_wh, value, cost = (
+        at.discharged_wh or 0,
+        at.discharge_value or Fraction(0),
+        at.charge_cost or Fraction(0),
+    )
+    if clause["price_basis"] == "fixed":
+        value = Fraction(clause["price"]) * taken_wh / 1000
+    sign = {"not_passed": 0, "added": 1, "deducted": -1}[clause["charge_cost"]]
+    exact = ((1 - portion(clause["discount"])) * value + sign * cost) * at.unit
+    minimum = clause.get("minimum")
+    if minimum is None:
+        return fee(clause, exact)
+    counted = at.months(minimum)
+    if counted is None or at.before is None:
+        return None
+    per_wh = Fraction(minimum["price"]) / 1000 * at.unit
+    monthly = Fraction(minimum["kwh"]) * 1000 / (1 if minimum["period"] == "month" else 12)
+
+    def unpaid(months: Fraction, taken: int, make_up: Fraction) -> Fraction:
+        short = monthly * months - taken
+        return short if short > 0 else -min(-short, make_up)
+
+    months, before_wh, make_up = Fraction(0), 0, Fraction(0)
+    if at.before:
+        known = plain(at.before)
+        months, before_wh, make_up = known["months"], known["taken_wh"], known["make_up_wh"]
+        begins = minimum["period"] == "month" or at.month == minimum.get("reset_month")
+        if begins and known["month"] != {"year": at.year, "month": at.month}:
+            left = make_up + unpaid(months, before_wh, make_up) if minimum["make_up"] else Fraction(0)
+            months, before_wh, make_up = Fraction(0), 0, left
+    paid = rounded(per_wh * unpaid(months, before_wh, make_up))
+    months, taken = months + counted, before_wh + taken_wh
+    exact += per_wh * unpaid(months, taken, make_up) - paid
+    month = {"year": at.year, "month": at.month}
+    account = {
+        "type": "take_to_date",
+        "month": month,
+        "months": months,
+        "taken_wh": taken,
+        "make_up_wh": make_up,
+    }
+    return Due(fee(clause, exact).parts, account)
+
+
+def termination_due(clause: Json, at: Reached) -> Due | None:
+    """In the contract's last month: the schedule's amount, and what the hurdles above left unpaid."""
+    due: dict[str, Fraction] = defaultdict(Fraction)
+    if clause.get("on") is None or clause["on"] != at.end:
+        return Due(due)
+    steps = [one for one in clause["schedule"] if one["since"] <= clause["on"]]
+    payment = rounded(Fraction(steps[-1]["amount"]) * at.unit) if steps else 0
+    unpaid = sum(one["amount"] for one in at.kept.values() if one["type"] == "hurdle_unpaid")
+    for amount, shares in ((payment, clause.get("payment_shares")), (unpaid, clause.get("hurdle_shares"))):
+        for party, part in shared(amount, shares or {}).items():
+            due[party] += part
+            due[clause["payer"]] -= part
+    return Due(due)
 
 
 def check_vat(one: Json, rates: set[Fraction] | None, currency: str, most: int, place: str) -> None:
@@ -752,6 +955,410 @@ def check_bill(bill: Json, currency: str, counts: Counter[str], place: str) -> N
             need(abs(product * unit - amount) <= Fraction(1, 2), place, f"{one['item']} is not its product")
             counts["items of bills that are quantity x price x rate"] += 1
     counts["bills that are their items' sum"] += 1
+
+
+# ------------------------------------------------------------------ tariffs: kinds of days, periods, prices
+
+PERIODS = ("sharp", "peak", "flat", "valley", "deep")
+CN_HOLIDAYS = {
+    2024: "0101-0101 元旦, 0210-0217 春节, 0404-0406 清明, 0501-0505 劳动节, 0610-0610 端午, 0915-0917 中秋,"
+    " 1001-1007 国庆节",
+    2025: "0101-0101 元旦, 0128-0204 春节, 0404-0406 清明, 0501-0505 劳动节, 0531-0602 端午,"
+    " 1001-1008 国庆节 中秋",
+    2026: "0101-0103 元旦, 0215-0223 春节, 0404-0406 清明, 0501-0505 劳动节, 0619-0621 端午, 0925-0927 中秋,"
+    " 1001-1007 国庆节",
+}
+"""Holidays by the State Council's notice of each year, as month and day from and to, and their names."""
+CN_WORKED = {
+    2024: "0204 0218 0407 0428 0511 0914 0929 1012",
+    2025: "0126 0208 0427 0928 1011",
+    2026: "0104 0214 0228 0509 0920 1010",
+}
+"""Saturdays and Sundays that those notices make working days."""
+OTHER_NAMES = {"清明节": "清明", "劳动": "劳动节", "端午节": "端午", "中秋节": "中秋", "国庆": "国庆节"}
+POWER_FACTORS = {
+    "0.90": (90, 70, 65, [0, 15, 30, 45, 60, 75]),
+    "0.85": (85, 65, 60, [0, 10, 20, 30, 40, 50, 65, 80, 95, 110]),
+    "0.80": (80, 60, 55, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 115, 130]),
+}
+"""Of each standard: hundredths at which nothing is adjusted, down to which a hundredth costs 0.5 %, and then
+1 % (below it 2 %); and what each hundredth above gives back, in hundredths of a percent."""
+
+
+def day_kind(calendar: str, day: date) -> tuple[str, set[str]]:
+    """`working`, `rest`, or `holiday` with its names."""
+    weekend = "rest" if day.weekday() > 4 else "working"
+    if calendar == "none":
+        return weekend, set()
+    if calendar != "CN" or day.year not in CN_HOLIDAYS:
+        raise Unknown(f"the kinds of days of calendar {calendar} in {day.year}")
+    at = f"{day:%m%d}"
+    for one in CN_HOLIDAYS[day.year].split(", "):
+        first, last, *names = one.replace("-", " ").split()
+        if first <= at <= last:
+            return "holiday", set(names)
+    return ("working" if at in CN_WORKED[day.year].split() else weekend), set()
+
+
+def rule_level(rule: Json, calendar: str, day: date) -> int:
+    """How specific a period rule is on such a day; -1 where it does not hold."""
+    levels = [0 if "all" in rule["days"] else -1]
+    for days in rule["days"]:
+        if days != "all":
+            kind, names = day_kind(calendar, day)
+            if days.startswith("holiday:"):
+                levels.append(2 if OTHER_NAMES.get(days[8:], days[8:]) in names else -1)
+            else:
+                levels.append(1 if days == kind else -1)
+    return max(levels)
+
+
+def day_periods(tariff: Json, schedule: Json, day: date, place: str) -> bytes:
+    """The period of each of a local day's 1,440 minutes: the more specific rule holds."""
+    rules = [one for one in schedule["periods"]["rules"] if day.month in one["months"]]
+    levels = [rule_level(one, tariff["calendar"]["name"], day) for one in rules]
+    otherwise = schedule["periods"]["otherwise"]
+    minutes = bytearray([255 if otherwise is None else PERIODS.index(otherwise)]) * 1440
+    for level in range(3):
+        for rule in (one for one, own in zip(rules, levels, strict=True) if own == level):
+            for hours in rule["hours"]:
+                span = slice(hours["start"], hours["end"])
+                minutes[span] = bytes([PERIODS.index(rule["period"])]) * (span.stop - span.start)
+    need(255 not in minutes, place, f"tariff {tariff['id']} has minutes of {day} in no period")
+    return bytes(minutes)
+
+
+def of_month(entries: list[Json], year: int, month: int, place: str) -> Json:
+    """The schedule, or the table of prices, that a tariff has for a month."""
+
+    def at(one: Any) -> tuple[int, int]:
+        return (one["year"], one["month"]) if one else (9999, 1)
+
+    held = [one for one in entries if at(one["start"]) <= (year, month) < at(one["until"])]
+    held = [one for one in held if month in one.get("months", (month,))]
+    need(len(held) == 1, place, f"the tariff has {len(held)} entries for {year:04d}-{month:02d}, not one")
+    return held[0]
+
+
+def interval_periods(tariff: Json, first_s: int, end_s: int, interval_s: int, place: str) -> bytes:
+    """The period of each interval from `first_s` on, by the clocks of the tariff's zone."""
+    zone, days, found = zone_of(tariff["calendar"]["zone"], place), {}, bytearray()
+    for start_s in range(first_s, end_s, interval_s):
+        wall = datetime.fromtimestamp(start_s, zone)
+        if (day := wall.date()) not in days:
+            schedule = of_month(tariff["schedules"], day.year, day.month, place)
+            days[day] = day_periods(tariff, schedule, day, place)
+        minute = wall.hour * 60 + wall.minute
+        span = set(days[day][minute : minute + interval_s // 60])
+        need(len(span) == 1, place, f"the {interval_s} s from {wall} lie in two periods of {tariff['id']}")
+        found.append(span.pop())
+    return bytes(found)
+
+
+def price_of(price: Json | None, place: str) -> Fraction:
+    need(price is not None, place, "the tariff has no such price")
+    return Fraction(price["mantissa"], 10 ** price["scale"])  # type: ignore[index]
+
+
+def zone_of(name: str, place: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Wrong(place, f"the zone {name} is unknown here: pip install tzdata") from None
+
+
+def midnight_s(day: date, zone: ZoneInfo) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
+
+
+# ------------------------------------------------------------------ what a site's meters say of a month
+
+
+class Priced(NamedTuple):
+    """The part of a billing cycle that lies in one calendar month: its intervals and what a kWh costs."""
+
+    label: str
+    span: slice
+    periods: bytes
+    table: Json
+
+    def sums(self, wh: list[int]) -> dict[int, int]:
+        """By the periods that the part has."""
+        found = dict.fromkeys(sorted(set(self.periods)), 0)
+        for period, energy in zip(self.periods, wh[self.span], strict=True):
+            found[period] += energy
+        return found
+
+    def price(self, period: int, place: str) -> Fraction:
+        return price_of(self.table["prices"][PERIODS[period]], f"{place}, {PERIODS[period]}")
+
+
+class Supply(NamedTuple):
+    """Of a feeder, or of the whole site: net import without the storage, and what the storage took and gave,
+    in Wh of each interval."""
+
+    load: list[int] | None
+    charge: list[int]
+    discharge: list[int]
+
+    @property
+    def net(self) -> list[int]:
+        return [a + b - c for a, b, c in zip(self.load or (), self.charge, self.discharge, strict=True)]
+
+
+class SiteMonth(NamedTuple):
+    """What a site's account was metered in its billing cycle, and its tariff's prices."""
+
+    document: Json
+    interval_s: int
+    start_s: int
+    end_s: int
+    days: slice
+    """The intervals of the contract's days."""
+    parts: list[Priced]
+    whole: Supply
+    feeders: dict[str, Supply]
+    reactive: tuple[int, int] | None
+
+    @property
+    def account(self) -> Json:
+        return dict(self.document["account"])
+
+    def worth(self, wh: list[int], place: str) -> Fraction:
+        """At the import price of each interval."""
+        sums = ((one, period, energy) for one in self.parts for period, energy in one.sums(wh).items())
+        return sum((one.price(at, place) * energy / 1000 for one, at, energy in sums if energy), Fraction(0))
+
+
+Item = tuple[str, str | None, Fraction, str, Fraction | None, Fraction, str]
+"""Of a bill: item, period, quantity, unit, price, rate and part."""
+
+
+def bill_items(site: SiteMonth, net: list[int], feeders: dict[str, list[int]], place: str) -> list[Item]:
+    """Energy of each period, then what was fed in, demand or capacity of each supply, and power factor."""
+    items: list[Item] = []
+    one, last = Fraction(1), site.parts[-1].table
+    bought = [max(wh, 0) for wh in net]
+    base = fund = Fraction(0)
+    for part in site.parts:
+        label = part.label if len(site.parts) > 1 else ""
+        for period, wh in part.sums(bought).items():
+            price = part.price(period, place)
+            items.append(("energy", PERIODS[period], Fraction(wh), "Wh", price, one, label))
+            base += price * wh / 1000
+        if part.table["components"] is not None:
+            each = price_of(part.table["components"]["government_fund"], place)
+            fund += each * sum(bought[part.span]) / 1000
+    fed_in, feed_in = sum(bought) - sum(net), site.account["export_price"]
+    if feed_in is not None and fed_in:
+        items.append(("export", None, Fraction(-fed_in), "Wh", price_of(feed_in, place), one, ""))
+    supplies = [(own["id"], own["demand"], feeders[own["id"]]) for own in site.account["feeders"]]
+    if not supplies and site.account["demand"] is not None:
+        supplies = [("", site.account["demand"], net)]
+    for name, terms, own in supplies:
+        items.append(demand_item(name, terms, own, site.interval_s, last, place))
+        base += items[-1][2] / 1000 * (items[-1][4] or 0) * items[-1][5]
+    terms = site.account["power_factor"]
+    if terms is not None:
+        need(site.reactive is not None, place, "its power factor rests on no reactive energy")
+        lag, lead = site.reactive or (0, 0)
+        reactive = lag + lead if terms["reactive_sum"] == "absolute" else abs(lag - lead)
+        rate = power_factor_rate(terms["standard"], sum(bought), reactive)
+        base -= 0 if terms["fund_in_base"] else fund
+        items.append(("power_factor", None, base, "", None, rate, ""))
+    return items
+
+
+def demand_item(name: str, terms: Json, net: list[int], interval_s: int, table: Json, place: str) -> Item:
+    """Capacity, the highest mean demand, or the declared demand with its band of 105 %."""
+    if terms["mode"] == "capacity":
+        price = price_of(table["capacity"], place)
+        return "demand", None, Fraction(terms["capacity_va"]), "VA", price, Fraction(1), name
+    count = terms["interval_s"] // interval_s
+    peak = max(0, *(sum(net[at : at + count]) for at in range(0, len(net), count)))
+    charged = measured = Fraction(peak * 3600, terms["interval_s"])
+    if terms["mode"] == "contract":
+        floor = Fraction(terms["floor_percent"] * (terms["capacity_va"] or 0), 100)
+        declared = max(Fraction(terms["contract_w"]), floor)
+        band = declared * Fraction(105, 100)
+        over = (declared if terms["over_band_rule"] == "A" else band) + 2 * (measured - band)
+        charged = declared if measured <= band else over
+    limit = terms["load_rate_kwh_per_kva"]
+    reached = limit is not None and sum(max(wh, 0) for wh in net) >= limit * terms["capacity_va"]
+    rate = Fraction(9, 10) if reached else Fraction(1)
+    return "demand", None, charged, "W", price_of(table["demand"], place), rate, name
+
+
+def power_factor_rate(standard: str, active_wh: int, reactive_varh: int) -> Fraction:
+    """Of P / sqrt(P2 + Q2) in hundredths, halves up."""
+    square = active_wh**2 + reactive_varh**2
+    hundredths = (isqrt(40_000 * active_wh**2 // square) + 1) // 2
+    level, half_to, one_to, rewards = POWER_FACTORS[standard]
+    if hundredths >= level:
+        return -Fraction(rewards[min(hundredths - level, len(rewards) - 1)], 10_000)
+    half = level - max(hundredths, half_to)
+    one = half_to - min(max(hundredths, one_to), half_to)
+    return Fraction(50 * half + 100 * one + 200 * (one_to - min(hundredths, one_to)), 10_000)
+
+
+def check_items(stated: list[Json], right: list[Item], unit: str, place: str) -> None:
+    """The items of a bill are those of its readings and its tariff."""
+    for given, item in zip_longest(stated, right):
+        missing = f"it lacks an item that was metered, {item and item[0]} {(item and item[1]) or ''}"
+        need(given is not None, place, missing.rstrip())
+        name = f"{place}, {given['item']} {given['period'] or ''}".rstrip()
+        need(item is not None, name, "nothing that was metered is of such an item")
+        fields = ("item", "period", "quantity", "unit", "price", "rate", "part")
+        for field, value in zip(fields, item, strict=True):
+            told: Any = given[field]
+            if isinstance(value, Fraction):
+                told = None if told is None else number(told, name)
+            expected = unit if (field, value) == ("unit", "") else value
+            words = f"its {field} is {told}, and its readings and its tariff say {expected}"
+            need(told == expected, name, words)
+
+
+TERM = re.compile(r"(discharged|charged), ([a-z]+)(?:, prices of ([0-9-]+))?(?:: .*)?")
+FORGONE = re.compile(r"charged from PV, feed-in forgone(?:: .*)?")
+
+
+def check_direct(lines: list[Json], site: SiteMonth, place: str) -> None:
+    """What storage moved on a bill: the terms of each period add up to what its meters read, at the tariff's
+    price. `lines` are the site's of arbitrage, PV time shift and interaction."""
+    sums: Counter[tuple[str, str, str]] = Counter()
+    forgone, several = 0, len(site.parts) > 1
+    parts = {part.label if several else "": part for part in site.parts}
+    for line in lines:
+        for term in line["basis"]:
+            of_term = f"{place}, line {line['number']}, {term['label']}"
+            direct, feed_in = TERM.fullmatch(term["label"]), FORGONE.fullmatch(term["label"])
+            if direct:
+                way, period, month = direct.groups()
+                need(period in PERIODS and (month or "") in parts, of_term, "no such period")
+                price = parts[month or ""].price(PERIODS.index(period), of_term)
+                stated_price = number(term["price"], of_term)
+                need(stated_price == price, of_term, f"{term['price']} is not the tariff's {price}")
+                sums[way, period, month or ""] += int(term["quantity"])
+            elif feed_in:
+                given = number(term["price"].removesuffix(" (curtailed or unpaid)"), of_term)
+                stated = site.account["export_price"]
+                right = Fraction(0) if stated is None else price_of(stated, of_term)
+                need(given == right, of_term, "not the export price")
+                forgone += int(term["quantity"])
+            else:
+                own = line["code"] == "interaction" or term.get("of") == TAX or term["label"] == "with tax"
+                need(own, of_term, "it is no term of its line")
+    for way, wh in (("discharged", site.whole.discharge), ("charged", site.whole.charge)):
+        rest = forgone if way == "charged" else 0
+        for label, part in parts.items():
+            for period, read in part.sums(wh).items():
+                told = sums.pop((way, PERIODS[period], label), 0)
+                off = read - told
+                words = f"{told} Wh {way} in {PERIODS[period]} {label}".rstrip()
+                need(off == 0 or 0 < off <= rest, place, f"{words}, and its meters read {read}")
+                rest -= off
+        words = f"{forgone} Wh charged from PV, and its meters read {forgone - rest} beside the rest"
+        need(rest == 0, place, words)
+    need(not any(sums.values()), place, f"energy of a period that the month does not have: {[*sums]}")
+
+
+# ------------------------------------------------------------------ spot markets
+
+
+class SpotMonth(NamedTuple):
+    """What a spot market told of a site, its prices, and what was metered, over the contract's days."""
+
+    rule: Json
+    facts: list[Json]
+    first_s: int
+    injected: list[int]
+    withdrawn: list[int]
+    day_ahead: list[Fraction]
+    real_time: list[Fraction]
+    reference: list[Fraction] | None
+    days: list[str]
+    """The market's local day of each settlement interval."""
+    charges: list[tuple[str, Fraction]]
+    """What charging energy bears per kWh."""
+
+    def told(self, kind: str) -> list[Json]:
+        return [one for one in self.facts if one["type"] == kind]
+
+    def laid_out(self, fact: Json, values: list[int], place: str) -> list[tuple[int, int]]:
+        """The settlement intervals that a fact has values for, with their sums."""
+        start_s, end_s = (instant_s(fact["interval"][name]) for name in ("start", "end"))
+        interval_s = self.rule["interval_s"]
+        count, over = divmod(interval_s * len(values), end_s - start_s)
+        need(count and not over, place, "its values are not of the market's intervals")
+        first = (start_s - self.first_s) // interval_s
+        sums = [sum(values[at : at + count]) for at in range(0, len(values), count)]
+        return [(first + at, wh) for at, wh in enumerate(sums) if 0 <= first + at < len(self.days)]
+
+
+SpotLines = dict[str, list[tuple[str, Fraction, Fraction]]]
+"""A line's note -> its terms: label, Wh, and what they are worth."""
+
+
+def spot_lines(spot: SpotMonth, place: str) -> SpotLines:
+    """Day-ahead energy, deviation in real time, contracts and trades, and what charging bears."""
+    count = len(spot.days)
+    lines: SpotLines = {}
+    cleared = {"injected": [0] * count, "withdrawn": [0] * count}
+    two, seen = spot.rule.get("settlements", "two") == "two", [0] * count
+    for fact in spot.told("spot_clearing") if two else ():
+        for way, values in cleared.items():
+            for at, wh in spot.laid_out(fact, fact[f"{way}_wh"], f"{place}, {fact['id']}"):
+                values[at], seen[at] = wh, seen[at] + 1
+    need(not two or seen == [2] * count, place, "its clearings do not cover the month once")
+    for way, sign, actual in (("injected", 1, spot.injected), ("withdrawn", -1, spot.withdrawn)):
+        if not any(actual) and not any(cleared[way]):
+            continue
+        planned = [sign * wh for wh in cleared[way]]
+        if two:
+            lines[f"day-ahead energy, {way}"] = by_day(spot, planned, spot.day_ahead)
+        off = [sign * wh - plan for wh, plan in zip(actual, planned, strict=True)]
+        lines[f"real-time {'deviation' if two else 'energy'}, {way}"] = by_day(spot, off, spot.real_time)
+    against = {
+        "spot_contract": spot.day_ahead if two else spot.real_time,
+        "spot_intraday_trade": spot.real_time,
+    }
+    for kind, name in (
+        ("spot_contract", "contract for difference"),
+        ("spot_intraday_trade", "intraday trade"),
+    ):
+        for fact in spot.told(kind):
+            volume, gain = [0] * count, [Fraction(0)] * count
+            stated = [Fraction(text) for text in fact["price_per_kwh"]]
+            first = (instant_s(fact["interval"]["start"]) - spot.first_s) // spot.rule["interval_s"]
+            inside = spot.laid_out(fact, fact["volume_wh"], f"{place}, {fact['id']}")
+            if not inside:
+                continue
+            for at, wh in inside:
+                volume[at], gain[at] = wh, stated[at - first if len(stated) > 1 else 0] - against[kind][at]
+            lines[f"{name} {fact['id']}"] = by_day(spot, volume, gain)
+            if kind == "spot_contract" and spot.reference is not None:
+                spread = [a - b for a, b in zip(spot.day_ahead, spot.reference, strict=True)]
+                lines[f"node spread of contract {fact['id']}"] = by_day(spot, volume, spread)
+    bears = spot.rule["charging_bears"]
+    injected, withdrawn = sum(spot.injected), sum(spot.withdrawn)
+    for fact in spot.told("spot_month"):
+        injected, withdrawn = fact["injected_wh"], fact["withdrawn_wh"]
+    if spot.charges and withdrawn:
+        wh = withdrawn - (0 if bears == "all" else min(injected, withdrawn))
+        note, label = "transmission price and funds on charging", f"{bears} of charging"
+        lines[note] = [(f"{one}, {label}", Fraction(-wh), -price * wh / 1000) for one, price in spot.charges]
+    return lines
+
+
+def by_day(spot: SpotMonth, wh: list[int], prices: list[Fraction]) -> list[tuple[str, Fraction, Fraction]]:
+    """A term for each day that has energy or money."""
+    energy: dict[str, Fraction] = defaultdict(Fraction)
+    worth: dict[str, Fraction] = defaultdict(Fraction)
+    for day, one, price in zip(spot.days, wh, prices, strict=True):
+        if one:
+            energy[day] += one
+            worth[day] += price * one
+    return [(day, energy[day], worth[day] / 1000) for day in energy if energy[day] or worth[day]]
 
 
 # ------------------------------------------------------------------ what a run tells each party
@@ -853,18 +1460,141 @@ def readings_of(run: Json, sequence: int, place: str) -> Readings:
     return Readings(sequence, instant_s(run["start"]), interval_s, wh, quality)
 
 
-def metered_wh(runs: list[Readings], first_s: int, end_s: int, position: int, place: str) -> int:
-    """The energy in [first, end) as it was known at `position`: only a firm value supersedes a firm one."""
-    known: dict[int, tuple[bool, int]] = {}
-    for run in (run for run in runs if run.sequence <= position and run.start_s < end_s):
-        for at, wh in enumerate(run.wh):
-            start_s = run.start_s + at * run.interval_s
-            firm = run.quality[at if len(run.quality) > 1 else 0] in FIRM
-            if first_s <= start_s < end_s and (firm or not known.get(start_s, (False, 0))[0]):
-                known[start_s] = firm, wh
-    lengths = {run.interval_s for run in runs}
-    need(len(lengths) == 1 and len(known) * lengths.pop() == end_s - first_s, place, "readings are missing")
-    return sum(wh for _, wh in known.values())
+class Meters(NamedTuple):
+    """The meters that stand at a site, and their readings of a billing cycle as known at a position."""
+
+    readings: dict[tuple[str, str], list[Readings]]
+    meters: list[Json]
+    interval_s: int
+    start_s: int
+    end_s: int
+    position: int
+    place: str
+
+    def total(self, meters: list[Json], register: str, first_s: int, end_s: int) -> list[int]:
+        """The sum of a register over meters, of each interval of the cycle; zero outside [first, end)."""
+        count = (self.end_s - self.start_s) // self.interval_s
+        span = slice(*((one - self.start_s) // self.interval_s for one in (first_s, end_s)))
+        found = [0] * count
+        for meter in (one for one in meters if register in one["registers"]):
+            own = self.known(meter["id"], register, count)[span]
+            need(min(own, default=0) >= 0, self.place, f"readings are missing: {meter['id']}, {register}")
+            found[span] = [a + b for a, b in zip(found[span], own, strict=True)]
+        return found
+
+    def known(self, meter: str, register: str, count: int) -> list[int]:
+        """The cycle's energies, -1 where nothing was read: only a firm value supersedes a firm one."""
+        wh, firm = [-1] * count, bytearray(count)
+        for run in self.readings[meter, register]:
+            first = (run.start_s - self.start_s) // self.interval_s
+            inside = range(max(first, 0), min(first + len(run.wh), count))
+            if run.sequence > self.position or run.interval_s != self.interval_s or not inside:
+                continue
+            span, own = slice(inside.start, inside.stop), slice(inside.start - first, inside.stop - first)
+            letters = run.quality[own] if len(run.quality) > 1 else run.quality * len(inside)
+            if FIRM.issuperset(letters):
+                wh[span], firm[span] = run.wh[own], b"\1" * len(inside)
+                continue
+            for at in inside:
+                is_firm = letters[at - inside.start] in FIRM
+                if is_firm or not firm[at]:
+                    wh[at], firm[at] = run.wh[at - first], is_firm
+        return wh
+
+    def supply(self, feeder: str | None, held_s: tuple[int, int], read_s: int, *, billed: bool) -> Supply:
+        """Of one feeder or of all: the storages' energy in `held_s`, and the net import as it would
+        be without them up to `read_s`; none without a load or grid meter, or where no day is billed."""
+        own = [one for one in self.meters if feeder is None or one["feeder"] == feeder]
+        at = {
+            name: [one for one in own if one["position"] == name]
+            for name in ("storage", "grid", "load", "pv")
+        }
+        moved = [self.total(at["storage"], way, *held_s) for way in ("charge", "discharge")]
+        whole = (self.start_s, read_s)
+        if not billed or not (at["grid"] or at["load"]):
+            return Supply(None, *moved)
+        if at["grid"]:
+            plus = [(at["grid"], "import"), (at["storage"], "discharge")]
+            less = [(at["grid"], "export"), (at["storage"], "charge")]
+        else:
+            plus, less = [(at["load"], "load"), (at["load"], "import")], [(at["pv"], "pv")]
+        sums = [[self.total(*one, *whole) for one in side] for side in (plus, less)]
+        added, taken = ([sum(each) for each in zip(*side, strict=True)] for side in sums)
+        return Supply([a - b for a, b in zip(added, taken, strict=True)], *moved)
+
+    def reactive(self, read_s: int) -> tuple[int, int] | None:
+        metered = [one for one in self.meters if one["position"] in ("grid", "load")]
+        metered = [one for one in metered if "reactive_lagging" in one["registers"]]
+        if not metered:
+            return None
+        lag, lead = (
+            sum(self.total(metered, f"reactive_{way}", self.start_s, read_s))
+            for way in ("lagging", "leading")
+        )
+        return lag, lead
+
+
+class Version(NamedTuple):
+    """A recorded document, by the sequence of its event, and the time for which it holds."""
+
+    sequence: int
+    start_s: int
+    end_s: int | None
+    document: Json
+
+    def holds(self, before_s: int) -> bool:
+        """Whether it holds at the last moment before."""
+        return self.start_s < before_s and (self.end_s is None or before_s <= self.end_s)
+
+
+class Throughput(NamedTuple):
+    """What storages discharged and charged, and what that is worth at the import prices."""
+
+    discharged_wh: int | None = 0
+    charged_wh: int | None = 0
+    discharge_value: Fraction | None = Fraction(0)
+    charge_cost: Fraction | None = Fraction(0)
+
+    def plus(self, site: SiteMonth, place: str) -> Throughput:
+        out, into = site.whole.discharge, site.whole.charge
+        return Throughput(
+            (self.discharged_wh or 0) + sum(out),
+            (self.charged_wh or 0) + sum(into),
+            (self.discharge_value or 0) + site.worth(out, place),
+            (self.charge_cost or 0) + site.worth(into, place),
+        )
+
+
+BILL_EFFECT = ("arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction")
+OF_OTHERS = "demand charge of intervals that "
+SPOT_FACTS = {
+    "spot_clearing",
+    "spot_declaration",
+    "spot_real_time_clearing",
+    "spot_intraday_trade",
+    "spot_contract",
+    "spot_month",
+}
+UNIT = "trading_unit"
+DOCUMENTS = {
+    "site.registered.v1": ("site", "site"),
+    "meter.registered.v1": ("meter", "meter"),
+    "tariff.published.v1": ("tariff", "tariff"),
+    "unit.registered.v1": (UNIT, "unit"),
+    "market.rule_published.v1": ("market_rule", "rule"),
+    "market.fact_recorded.v1": ("market_fact", "fact"),
+    "exclusion.recorded.v1": ("exclusion", ""),
+    "service.score_recorded.v1": ("service", ""),
+}
+"""Events that a month is settled from: what their aggregates are called, and the field of the document."""
+CHECKED = {
+    "meter.readings_recorded.v1",
+    "meter.readings_substituted.v1",
+    "settlement.recorded.v1",
+    "disclosure.committed.v1",
+    "disclosure.sealed.v1",
+}
+"""Events that are checked, or read for what is; others count as used once something rests on them."""
 
 
 class Book:
@@ -877,8 +1607,13 @@ class Book:
         self.chains: dict[str, tuple[int, str]] = {}
         self.aggregates: list[str] = []
         self.contracts: dict[int, Json] = {}
-        self.zones: dict[str, str] = {}
-        self.meters: dict[str, Json] = {}
+        self.registered: dict[tuple[str, str], list[Version]] = defaultdict(list)
+        self.prices: dict[tuple[str, str, str], list[Version]] = defaultdict(list)
+        self.kinds: dict[int, list[str]] = {}
+        self.used: set[int] = set()
+        self.laid_out: dict[tuple[int, int, int, int], bytes] = {}
+        self.wrong: dict[tuple[str, str, int], Wrong] = {}
+        self.void: set[tuple[str, str, int]] = set()
         self.readings: dict[tuple[str, str], list[Readings]] = defaultdict(list)
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self.committed: dict[int, Json] = {}
@@ -896,6 +1631,8 @@ class Book:
         self.aggregates.append(envelope.aggregate)
         self.tree.add(leaf_of(content))
         self.counts["envelopes"] += 1
+        kinds = [one["kind"] for one in envelope.events if one["kind"] not in CHECKED]
+        self.kinds |= {self.tree.size: kinds} if kinds else {}
         for event in envelope.events:
             with reading(place):
                 self.remember(event, envelope.aggregate, place)
@@ -905,10 +1642,14 @@ class Book:
             case "contract.registered.v1":
                 need(aggregate == f"contract.{event['contract']['id']}", place, "it is of another contract")
                 self.contracts[self.tree.size] = event["contract"]
-            case "site.registered.v1":
-                self.zones[event["site"]["id"]] = event["site"]["zone"]
-            case "meter.registered.v1":
-                self.meters[event["meter"]["id"]] = event["meter"]
+            case "settlement.voided.v1":
+                self.void.add((event["void"]["contract"], event["void"]["month"], event["void"]["run"]))
+            case "market.prices_recorded.v1":
+                series = (event["market"], event["node"], event["product"])
+                need(aggregate.startswith(f"price.{'_'.join(series)}_"), place, "it is of another series")
+                self.prices[series].append(Version(self.tree.size, 0, None, event))
+            case kind if kind in DOCUMENTS:
+                self.register(*DOCUMENTS[kind], event, aggregate, place)
             case "meter.readings_recorded.v1" | "meter.readings_substituted.v1":
                 for run in event["runs"]:
                     made = readings_of(run, self.tree.size, place)
@@ -921,22 +1662,49 @@ class Book:
             case "disclosure.sealed.v1":
                 self.secrets[event["contract"], event["month"], event["run"]] = event["secret"]
             case _:
-                self.counts["events proven unaltered only"] += 1
+                pass
+
+    def register(self, kind: str, field: str, event: Json, aggregate: str, place: str) -> None:
+        """A version of a document, which holds in its period; always without one."""
+        document, period = event[field] if field else event, event.get("period")
+        name = document["id"] if field else event["contract"]
+        need(aggregate == f"{kind}.{name}", place, f"it is of another {kind}")
+        start_s = -1 if period is None else instant_s(period["start"])
+        end_s = None if period is None or period["end"] is None else instant_s(period["end"])
+        self.registered[kind, name].append(Version(self.tree.size, start_s, end_s, document))
+
+    def check_rest(self) -> None:
+        """No run that nobody declared void says what the events do not; and which events nothing recomputed
+        rests on, by their kinds."""
+        for name, wrong in self.wrong.items():
+            if name not in self.void:
+                raise wrong
+            self.counts["runs declared void that do not follow from the events"] += 1
+        for sequence, kinds in self.kinds.items():
+            if sequence not in self.used:
+                self.counts.update(f"events proven unaltered only: {kind}" for kind in kinds)
 
     def settle(self, run: Run, aggregate: str, place: str) -> None:
-        """A run, against itself, its contract, the events that it rests on, and the readings."""
+        """A run, against itself, its contract, and the events that it rests on."""
         need(aggregate == f"settlement.{run.result['contract']}_{run.month}", place, "it is of another month")
         check_run(run, self.runs[aggregate], self.counts, place)
         self.check_sources(run, place)
         self.check_contract(run, place)
-        self.check_clauses(run, place)
         self.check_taxes(run, place)
         for bill in run.result["bills"]:
             check_bill(bill, run.currency, self.counts, f"{place}, bill of {bill['site']}")
-            self.check_saving(run, bill, f"{place}, bill of {bill['site']}")
+        proven: set[int] = set()
+        if not any(one["code"] == "contract_ended" for one in run.result["warnings"]):
+            try:
+                with reading(place):
+                    self.check_clauses(run, self.check_sites(run, proven, place), proven, place)
+            except Wrong as wrong:
+                self.wrong[run.name] = wrong
         for line in run.result["lines"]:
-            if line["code"] == "arbitrage":
-                self.check_energies(run, line, f"{place}, line {line['number']}")
+            if line["number"] not in proven:
+                name = line["code"] if line["kind"] == "stream" else f"clause {line['code']}"
+                self.counts[f"lines not recomputed from the events: {name}"] += 1
+                self.counts["terms of those that state no product"] += without_product(line)
         self.runs[aggregate].append(run)
 
     def check_sources(self, run: Run, place: str) -> None:
@@ -956,6 +1724,7 @@ class Book:
     def check_contract(self, run: Run, place: str) -> None:
         """The contract version that it rests on names its parties, holders and clauses."""
         result, contract = run.result, self.contracts.get(run.contract_event)
+        self.used.add(run.contract_event)
         if contract is None:
             raise Wrong(place, "its contract is not among the events")
         for name in ("id", "title", "model", "currency"):
@@ -978,90 +1747,114 @@ class Book:
                 holder = contract["cash_holder"][line["code"]]
                 need(holder in (line["party"], "site_host"), place, f"{line['code']} is held by {holder}")
 
-    def check_clauses(self, run: Run, place: str) -> None:
-        """Each clause gives what the contract's text makes of what reached it."""
+    def check_clauses(self, run: Run, moved: Throughput | None, proven: set[int], place: str) -> None:
+        """Each clause gives what the contract's text makes of what reached it, and hands on what is left."""
         result, contract = run.result, self.contracts[run.contract_event]
-        if any(one["code"] == "contract_ended" for one in result["warnings"]):
-            return
         unit, remaining = 10 ** MINOR_DIGITS[run.currency], result["pool"]["minor"]
         year, month = result["month"]["year"], result["month"]["month"]
-        covered, accounts = self.covered(run, contract), self.handed_on(run, contract)
-        discharged_wh, seen = self.discharged_wh(result), Counter[str]()
+        first, end = self.days_of(run, contract)
+        following = (date(year, month, 1) + timedelta(days=31)).replace(day=1)
+        accounts, carry = self.handed_on(run, contract, place), result["carry"]
+        need(carry["settled_to"] == str(end), place, f"it is settled to {carry['settled_to']}, not to {end}")
+        streams: Counter[str] = Counter()
+        for line in result["lines"]:
+            if line["kind"] == "stream" and line["pooled"]:
+                streams[line["code"]] += line["amount"]["minor"]
+        part = Fraction((end - first).days, (following - date(year, month, 1)).days)
+        energies = moved or Throughput(None, None, None, None)
+        out = tuple(self.excluded(run, first, end))
+        at = Reached(remaining, unit, year, month, part, None, *energies, streams, out, self.scores(run))
+        at = at._replace(end=str(end))
+        ends = any(one.get("on") == str(end) for one in contract["clauses"])
+        seen, untold = Counter[str](), set[str]()
+        kept: dict[str, Json] = {}
         for number_of, clause in enumerate(contract["clauses"], 1):
             seen[clause["type"]] += 1
             account = f"{clause['type']}#{seen[clause['type']]}"
             before = None if accounts is None else accounts.get(account, {})
-            due = due_of(clause, Reached(remaining, unit, year, month, covered, before, discharged_wh))
             name = f"clause {number_of}, {clause['type']}"
+            due = None
+            if not (untold and clause["type"] == "early_termination"):
+                due = due_of(clause, at._replace(remaining=remaining, before=before, kept=kept))
             given: dict[str, Fraction] = defaultdict(Fraction)
-            for line in result["lines"]:
-                if line["kind"] == "clause" and line["clause"] == name:
-                    given[line["party"]] += number(line["exact"], place) * unit
-                    remaining -= line["amount"]["minor"]
+            own = [one for one in result["lines"] if one["kind"] == "clause" and one["clause"] == name]
+            for line in own:
+                given[line["party"]] += number(line["exact"], place) * unit
+                remaining -= line["amount"]["minor"]
             if due is None:
-                self.counts["clauses whose sum is proven unaltered only"] += 1
+                self.counts[f"clauses not recomputed from the contract: {clause['type']}"] += 1
+                untold.add(account)
                 continue
-            for party in sorted({*due, *given}):
-                right, told = due.get(party, Fraction(0)) / unit, given.get(party, Fraction(0)) / unit
+            for party in sorted({*due.parts, *given}):
+                right, told = due.parts.get(party, Fraction(0)) / unit, given.get(party, Fraction(0)) / unit
                 need(right == told, place, f"{name} gives {party} {told}, and the contract says {right}")
+            proven |= {one["number"] for one in own}
             self.counts["clauses recomputed from the contract"] += 1
+            if due.account is not None:
+                kept[account] = due.account
+        for account in sorted({*kept, *carry["accounts"]} - untold):
+            stated = plain(carry["accounts"][account]) if account in carry["accounts"] else None
+            due_account = None if ends else kept.get(account)
+            words = f"it hands on {account} as {stated}, and the contract says {due_account}"
+            need(stated == due_account, place, words)
+            self.counts["accounts handed on, recomputed"] += 1
 
-    def covered(self, run: Run, contract: Json) -> Fraction | None:
-        """The part of the month on which the contract holds; None where several versions, or a provisional
-        run, leave that open."""
+    def handed_on(self, run: Run, contract: Json, place: str) -> Json | None:
+        """The accounts that the latest settled month before left, none where there is no such month."""
         result = run.result
-        versions = [one for one in self.contracts.values() if one["id"] == contract["id"]]
-        if len(versions) > 1 or result["through"] is not None:
-            return None
-        month = date(result["month"]["year"], result["month"]["month"], 1)
-        following = (month + timedelta(days=31)).replace(day=1)
-        ends = [one["on"] for one in contract["clauses"] if one.get("on") is not None]
-        end = min(date.fromisoformat(one) for one in (contract["effective_to"], *ends, following.isoformat()))
-        first = max(month, date.fromisoformat(contract["effective_from"]))
-        return Fraction((end - first).days, (following - month).days)
-
-    def handed_on(self, run: Run, contract: Json) -> Json | None:
-        """The accounts that the month before left, none in the contract's first; None where they are not
-        known for sure."""
-        result = run.result
-        dropped = any(one["code"] == "carry_dropped" for one in result["warnings"])
-        if self.covered(run, contract) is None or dropped:
-            return None
-        month = date(result["month"]["year"], result["month"]["month"], 1)
-        if date.fromisoformat(contract["effective_from"]) >= month:
+        before: dict[str, Run] = {}
+        for one in (one for runs in self.runs.values() for one in runs):
+            named, month, at = one.name
+            known = named == result["contract"] and month < run.month and one.sequence <= result["position"]
+            if known and one.body["kind"] != "provisional":
+                ended = any(notice["code"] == "contract_ended" for notice in one.result["warnings"])
+                before[month] = one
+                if ended and at > 1:
+                    del before[month]
+        first, _ = self.days_of(run, contract)
+        if not before:
+            return {} if date.fromisoformat(contract["effective_from"]) >= first else None
+        carry = before[max(before)].result["carry"]
+        if carry["settled_to"] != str(first):
+            needs = result["through"] is None or carry["accounts"]
+            need(not needs, place, f"the months before are settled to {carry['settled_to']}, not to {first}")
             return {}
-        last = month - timedelta(days=1)
-        earlier = self.runs.get(f"settlement.{result['contract']}_{last.year:04d}-{last.month:02d}", [])
-        known = [
-            one for one in earlier if one.sequence <= result["position"] and one.body["kind"] != "provisional"
-        ]
-        return dict(known[-1].result["carry"]["accounts"]) if known else None
+        return dict(carry["accounts"])
 
-    def discharged_wh(self, result: Json) -> int | None:
-        """What the storages discharged, where nothing but bill effects says otherwise."""
-        streams = [one for one in result["lines"] if one["kind"] == "stream"]
-        if not {one["code"] for one in streams} <= {"arbitrage", *OF_THE_BILL}:
-            return None
-        terms = (one for line in streams if line["code"] == "arbitrage" for one in line["basis"])
-        return sum(int(one["quantity"]) for one in terms if one["label"].startswith("discharged, "))
+    def excluded(self, run: Run, first: date, end: date) -> list[tuple[str, date]]:
+        """The days of the month that recorded exclusions leave out, with their causes."""
+        stated: dict[str, Json | None] = {}
+        for one in self.registered["exclusion", run.result["contract"]]:
+            if one.sequence <= run.result["position"]:
+                stated[one.document["name"]] = one.document["exclusion"]
+                self.used.add(one.sequence)
+        found = []
+        for exclusion in (one for one in stated.values() if one is not None):
+            day, until = (date.fromisoformat(exclusion[name]) for name in ("first", "end"))
+            days = range((max(day, first) - first).days, (min(until, end) - first).days)
+            found += [(str(exclusion["cause"]), first + timedelta(days=at)) for at in days]
+        return found
 
-    def check_saving(self, run: Run, bill: Json, place: str) -> None:
-        """What the storage saves is the difference of the bills, where it serves nothing else all month."""
-        own = [one for one in run.result["lines"] if one["kind"] == "stream" and one["site"] == bill["site"]]
-        whole_month = self.covered(run, self.contracts[run.contract_event]) == 1 and bill["cycle"] is None
-        if not whole_month or not {one["code"] for one in own} <= {"arbitrage", *OF_THE_BILL}:
-            return
-        differ = bill["without_storage"]["minor"] - bill["with_storage"]["minor"]
-        told = sum(one["amount"]["minor"] for one in own)
-        need(differ == told, place, f"its bills differ by {differ}, and its lines say {told}")
-        self.counts["savings that are the difference of two bills"] += 1
+    def scores(self, run: Run) -> dict[str, str]:
+        """Party -> its recorded score of the month."""
+        found: dict[str, str] = {}
+        for one in self.registered["service", run.result["contract"]]:
+            if one.sequence <= run.result["position"] and one.document["month"] == run.result["month"]:
+                found[one.document["score"]["party"]] = one.document["score"]["score"]
+                self.used.add(one.sequence)
+        return found
 
     def check_taxes(self, run: Run, place: str) -> None:
         """The VAT of lines, and of an agent's parts, at rates of the contract."""
         result, terms = run.result, self.contracts[run.contract_event].get("vat")
         rates = {portion(one["rate"]) for one in terms["rates"]} if terms else set()
         parts = Counter(one["line"] for one in result["agent_parts"])
+        inclusive = self.contracts[run.contract_event].get("split_basis", "tax_inclusive") == "tax_inclusive"
         for line in result["lines"]:
+            for term in (one for one in line["basis"] if one.get("of") == TAX):
+                of_term, rate = f"{place}, line {line['number']}, tax", number(term["price"], place)
+                need(not inclusive and line["kind"] == "stream", of_term, "the contract divides with taxes")
+                need(rate in rates, of_term, f"{term['price']} is no rate of the contract")
             if line["vat"] is not None:
                 of_line = f"{place}, line {line['number']}, VAT"
                 check_vat(line["vat"], rates, run.currency, 1 + parts[line["number"]], of_line)
@@ -1069,37 +1862,315 @@ class Book:
         for one in result["agent_parts"]:
             check_vat(one["vat"], rates, run.currency, 1, f"{place}, VAT of {one['party']}")
 
-    def check_energies(self, run: Run, line: Json, place: str) -> None:
-        """What a storage charged and discharged on the contract's days of the month, summed from its meters'
-        readings."""
-        result, site, contract = run.result, line["site"], self.contracts[run.contract_event]
-        streams = {one["code"] for one in result["lines"] if one["site"] == site}
-        other_days = any(one["cycle"] is not None for one in result["bills"] if one["site"] == site)
-        if other_days or not streams <= {"arbitrage", *OF_THE_BILL}:
-            self.counts["storage energies not recomputed: other days, PV or markets"] += 2
-            return
+    # -------------------------------------------------------------- sites
+
+    def in_force(self, kind: str, name: str, end_s: int, position: int, place: str) -> Version:
+        """The newest version, as known at `position`, that holds just before `end_s`."""
+        found = [one for one in self.registered[kind, name] if one.sequence <= position and one.holds(end_s)]
+        need(found, place, f"no {kind} {name} is in force")
+        self.used.add(found[-1].sequence)
+        return found[-1]
+
+    def standing(self, kind: str, end_s: int, position: int, site: str) -> list[Version]:
+        """The documents of this kind that name the site, each in the version that is in force."""
+        found = []
+        for (of, _), versions in self.registered.items():
+            held = [one for one in versions if of == kind and one.sequence <= position and one.holds(end_s)]
+            if held and held[-1].document.get("site") == site:
+                found.append(held[-1])
+        return found
+
+    def check_sites(self, run: Run, proven: set[int], place: str) -> Throughput | None:
+        """What each site's meters, tariff and spot market make of its bills and lines; the numbers of lines
+        in which nothing else has a say are added to `proven`. What storages moved, where that is known."""
+        result, contract = run.result, self.contracts[run.contract_event]
+        streams = [one for one in result["lines"] if one["kind"] == "stream"]
+        need(
+            {one["site"] for one in streams} <= {*contract["sites"]}, place, "a line is of a stranger's site"
+        )
+        bills, moved = {one["site"]: one for one in result["bills"]}, Throughput()
+        need(bills.keys() <= {*contract["sites"]}, place, "a bill is of a stranger's site")
+        complete = True
+        for name in contract["sites"]:
+            of_site, own = f"{place}, site {name}", [one for one in streams if one["site"] == name]
+            try:
+                site = self.site_month(run, contract, name, of_site)
+            except Unknown as unknown:
+                self.counts[f"sites not recomputed: {unknown}"] += 1
+                complete = False
+                continue
+            self.check_bill_of(run, site, bills.get(name), of_site)
+            self.check_effect(run, name, site, bills.get(name), own, proven, of_site)
+            moved = moved.plus(site, of_site)
+            try:
+                self.check_spot(
+                    run, name, site, [one for one in own if one["code"] == "spot"], proven, of_site
+                )
+            except Unknown as unknown:
+                self.counts[f"spot months not recomputed: {unknown}"] += 1
+        return moved if complete else None
+
+    def days_of(self, run: Run, contract: Json) -> tuple[date, date]:
+        """The contract's days of the month, up to the last one of a provisional run."""
+        result = run.result
         month = date(result["month"]["year"], result["month"]["month"], 1)
-        try:
-            zone = ZoneInfo(self.zones[site])
-        except ZoneInfoNotFoundError:
-            raise Wrong(place, f"the zone {self.zones[site]} is unknown here: pip install tzdata") from None
         ends = [(month + timedelta(days=31)).replace(day=1), date.fromisoformat(contract["effective_to"])]
         ends += [date.fromisoformat(one["on"]) for one in contract["clauses"] if one.get("on") is not None]
         if result["through"] is not None:
             ends.append(date.fromisoformat(result["through"]) + timedelta(days=1))
-        days = (max(month, date.fromisoformat(contract["effective_from"])), min(ends))
-        first_s, end_s = (
-            int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) for day in days
+        return max(month, date.fromisoformat(contract["effective_from"])), min(ends)
+
+    def site_month(self, run: Run, contract: Json, name: str, place: str) -> SiteMonth:
+        """A site's version, tariff and readings of the billing cycle whose last day is in the run's month."""
+        result, position = run.result, run.result["position"]
+        known = [one for one in self.registered["site", name] if one.sequence <= position]
+        need(known, place, "it is not registered")
+        zone, first = (
+            zone_of(known[-1].document["zone"], place),
+            date(result["month"]["year"], result["month"]["month"], 1),
         )
-        stands = [one for one in self.meters.values() if (one["site"], one["position"]) == (site, "storage")]
-        for register, label in (("discharge", "discharged, "), ("charge", "charged, ")):
-            keys = [(meter["id"], register) for meter in stands if register in meter["registers"]]
-            read = sum(
-                metered_wh(self.readings[key], first_s, end_s, result["position"], place) for key in keys
+        following = (first + timedelta(days=31)).replace(day=1)
+        version = self.in_force("site", name, midnight_s(following, zone), position, place)
+        cycle, days = (first, following), self.days_of(run, contract)
+        anchor = version.document["account"]["anchor_day"]
+        if anchor != 1:
+            cycle = ((first - timedelta(days=1)).replace(day=anchor), first.replace(day=anchor))
+            if len([one for one in self.contracts.values() if one["id"] == contract["id"]]) > 1:
+                raise Unknown("a cycle of other days than the month, under several versions of a contract")
+            days = (max(cycle[0], date.fromisoformat(contract["effective_from"])), min(cycle[1], days[1]))
+            version = self.in_force("site", name, midnight_s(cycle[1], zone), position, place)
+        site = version.document
+        tariff = self.in_force("tariff", site["tariff"], 1, position, place)
+        for aggregate, at in ((f"site.{name}", version), (f"tariff.{site['tariff']}", tariff)):
+            told = [one["sequences"] for one in result["sources"] if one["aggregate"] == aggregate]
+            right = told and all(one == [[at.sequence, at.sequence]] for one in told)
+            need(right, place, f"it rests on {aggregate} by {told[:1]}, and event {at.sequence} is in force")
+        start_s, end_s = (midnight_s(day, zone) for day in cycle)
+        read_s = end_s
+        if result["through"] is not None:
+            read_s = min(end_s, midnight_s(date.fromisoformat(result["through"]) + timedelta(days=1), zone))
+        standing = self.standing("meter", end_s, position, name)
+        self.used |= {one.sequence for one in standing}
+        meters = [one.document for one in standing]
+        lengths = {one["interval_s"] for one in meters}
+        need(len(lengths) == 1, place, "its meters have not one length of interval")
+        interval_s = lengths.pop()
+        of = Meters(self.readings, meters, interval_s, start_s, end_s, position, place)
+        billed = days[0] < days[1]
+        held_s = (
+            (midnight_s(days[0], zone), min(midnight_s(days[1], zone), read_s))
+            if billed
+            else (start_s, start_s)
+        )
+        whole = of.supply(None, held_s, read_s, billed=billed)
+        names = [one["id"] for one in site["account"]["feeders"]]
+        feeders = {one: of.supply(one, held_s, read_s, billed=billed) for one in names}
+        parts = []
+        for month in dict.fromkeys(day.replace(day=1) for day in (cycle[0], cycle[1] - timedelta(days=1))):
+            begin_s = max(start_s, midnight_s(month, zone))
+            until_s = min(end_s, midnight_s((month + timedelta(days=31)).replace(day=1), zone))
+            key = (tariff.sequence, begin_s, until_s, interval_s)
+            if key not in self.laid_out:
+                self.laid_out[key] = interval_periods(tariff.document, begin_s, until_s, interval_s, place)
+            span = slice((begin_s - start_s) // interval_s, (until_s - start_s) // interval_s)
+            table = of_month(tariff.document["tables"], month.year, month.month, place)
+            parts.append(Priced(f"{month:%Y-%m}", span, self.laid_out[key], table))
+        reactive = of.reactive(read_s) if billed else None
+        days_s = (held_s[0] - start_s) // interval_s, (held_s[1] - start_s) // interval_s
+        return SiteMonth(site, interval_s, start_s, end_s, slice(*days_s), parts, whole, feeders, reactive)
+
+    def check_bill_of(self, run: Run, site: SiteMonth, bill: Json | None, place: str) -> None:
+        """Both bills of a site are of what was metered, at its tariff."""
+        unlike = "it has a bill without meters of a load, or none with"
+        need((bill is None) == (site.whole.load is None), place, unlike)
+        if bill is None or site.whole.load is None:
+            return
+        cycle = bill["cycle"] and [instant_s(bill["cycle"][name]) for name in ("start", "end")]
+        other = site.account["anchor_day"] != 1
+        need(cycle == ([site.start_s, site.end_s] if other else None), place, "its bill is of other days")
+        alone = {name: one.load or [] for name, one in site.feeders.items()}
+        right = bill_items(site, site.whole.load, alone, place)
+        check_items(bill["items_without"], right, run.currency, f"{place}, bill without storage")
+        both = {name: one.net for name, one in site.feeders.items()}
+        right = bill_items(site, site.whole.net, both, place)
+        check_items(bill["items_with"], right, run.currency, f"{place}, bill with storage")
+        self.counts["bills recomputed from readings and tariffs"] += 2
+
+    def check_effect(
+        self,
+        run: Run,
+        name: str,
+        site: SiteMonth,
+        bill: Json | None,
+        own: list[Json],
+        proven: set[int],
+        place: str,
+    ) -> None:
+        """The lines of a site's bill: energies by period at the tariff's prices, and how two bills differ."""
+        lines = {code: [one for one in own if one["code"] == code] for code in BILL_EFFECT}
+        energy = [*lines["arbitrage"], *lines["pv_time_shift"], *lines["interaction"]]
+        if not lines["arbitrage"]:
+            units = [
+                one.document for (kind, _), held in self.registered.items() if kind == UNIT for one in held
+            ]
+            shared_out = any(name == member["site"] for unit in units for member in unit["members"])
+            at_spot = self.spot_facts(run, name, site) or shared_out
+            told_nothing = "it has no arbitrage line, and no spot market told anything of it"
+            need(at_spot and not energy, place, told_nothing)
+        taken = any(": " in term["label"] for line in lines["interaction"] for term in line["basis"])
+        if bill is None and any("not counted" in one["note"] for one in energy):
+            self.counts["arbitrage not recomputed: what other streams have of it, without a bill"] += 1
+        elif energy:
+            check_direct(energy, site, place)
+            quantity = lines["arbitrage"][0]["quantity"]
+            read = sum(site.whole.discharge)
+            need(int(quantity) == read, place, f"its arbitrage is of {quantity} Wh discharged, not {read}")
+            self.counts["storage energies recomputed from readings"] += 2
+            if not taken and not lines["pv_time_shift"]:
+                proven |= {one["number"] for one in lines["arbitrage"]}
+        if bill is None:
+            return
+        for code in ("demand_charge", "power_factor"):
+            differ = sum(
+                sign * one["amount"]["minor"]
+                for sign, items in ((1, "items_without"), (-1, "items_with"))
+                for one in bill[items]
+                if one["item"] == code.removesuffix("_charge")
             )
-            told = sum(int(one["quantity"]) for one in line["basis"] if one["label"].startswith(label))
-            need(told == read, place, f"{told} Wh {label}and its meters read {read}")
-            self.counts["storage energies recomputed from readings"] += 1
+            apart = [
+                term
+                for one in lines["interaction"]
+                for term in one["basis"]
+                if term["label"].startswith(OF_OTHERS)
+            ]
+            elsewhere = sum(
+                (number(one["exact"], place) for one in apart if code == "demand_charge"), Fraction(0)
+            )
+            told = sum(with_tax(one) for one in lines[code]) + elsewhere * 10 ** MINOR_DIGITS[run.currency]
+            need(differ == told, place, f"its bills differ by {differ} in {code}, and its lines say {told}")
+            if code == "power_factor" or not apart:
+                proven |= {one["number"] for one in lines[code]}
+        if not lines["arbitrage"]:
+            return
+        differ = bill["without_storage"]["minor"] - bill["with_storage"]["minor"]
+        told = sum(with_tax(one) for code in BILL_EFFECT for one in lines[code])
+        need(differ == told, place, f"its bills differ by {differ}, and its lines say {told}")
+        self.counts["savings that are the difference of two bills"] += 1
+        others = {one["number"] for code in BILL_EFFECT for one in lines[code] if code != "interaction"}
+        if others <= proven and len(lines["interaction"]) == 1:
+            proven |= {one["number"] for one in lines["interaction"]}
+
+    # -------------------------------------------------------------- spot markets
+
+    def spot_facts(self, run: Run, name: str, site: SiteMonth) -> list[Version]:
+        """What spot markets told of a site's days, as known at the run's position; the newest of each id."""
+        start_s, end_s = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
+        found = []
+        for one in self.standing("market_fact", 1, run.result["position"], name):
+            if one.document["type"] in SPOT_FACTS:
+                first_s, until_s = (instant_s(one.document["interval"][at]) for at in ("start", "end"))
+                found += [one] if first_s < end_s and until_s > start_s else []
+        return found
+
+    def check_spot(
+        self, run: Run, name: str, site: SiteMonth, own: list[Json], proven: set[int], place: str
+    ) -> None:
+        """The lines of a spot month: cleared and metered energy at the prices of each interval."""
+        facts = self.spot_facts(run, name, site)
+        if not facts:
+            return
+        rules = {one.document["rule"] for one in facts}
+        need(len(rules) == 1, place, f"it is under the spot rules {sorted(rules)} at once")
+        spot = self.spot_month(run, site, [one.document for one in facts], rules.pop(), place)
+        self.used |= {one.sequence for one in facts}
+        for note, right in spot_lines(spot, place).items():
+            lines = [one for one in own if one["note"] == note]
+            need(len(lines) == 1, place, f"it has {len(lines)} lines of {note}, not one")
+            terms = [one for one in lines[0]["basis"] if one.get("of") != TAX and one["label"] != "with tax"]
+            for term, item in zip_longest(terms, right):
+                label = (term or {"label": item and item[0]})["label"]
+                of_term = f"{place}, {note}, {label}"
+                told = term and (
+                    term["label"],
+                    number(term["quantity"], of_term),
+                    number(term["exact"], of_term),
+                )
+                said = f"{term and term['quantity']} Wh for {term and term['exact']}"
+                due = f"{item and item[1]} Wh for {item and item[2]}"
+                need(told == item, of_term, f"it says {said}, and the facts, readings and prices say {due}")
+                self.counts["days' energies and prices of spot markets recomputed"] += 1
+            proven.add(lines[0]["number"])
+
+    def spot_month(self, run: Run, site: SiteMonth, facts: list[Json], rule_id: str, place: str) -> SpotMonth:
+        first_s, end_s = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
+        until_s = min(end_s, *(instant_s(one["interval"]["end"]) for one in facts))
+        rule = self.in_force(
+            "market_rule", rule_id, max(until_s, first_s + 1), run.result["position"], place
+        ).document
+        if rule["type"] != "spot_rule" or rule["price_point"] == "generation_weighted":
+            raise Unknown("a unified price that is weighed by generation")
+        if any(one["type"] == "spot_month" and one["without_contract"] for one in facts):
+            raise Unknown("a user without a contract")
+        need(not (end_s - first_s) % rule["interval_s"], place, "its days are not whole settlement intervals")
+        zone, point = zone_of(rule["zone"], place), site.document["market_point"]
+        count = rule["interval_s"] // site.interval_s
+        starts = range(first_s, end_s, rule["interval_s"])
+        rows = range(site.days.start, site.days.stop, count)
+        injected = [sum(site.whole.discharge[at : at + count]) for at in rows]
+        withdrawn = [sum(site.whole.charge[at : at + count]) for at in rows]
+        need(point is not None, place, "it has no point of a market")
+
+        def priced(node: str, product: str) -> list[Fraction]:
+            each_s = rule[f"{product}_interval_s"]
+            prices = self.priced(
+                (point["market"], node, product), first_s, end_s, each_s, run.result["position"], place
+            )
+            parts = rule["interval_s"] // each_s
+            return [sum(prices[at : at + parts], Fraction(0)) / parts for at in range(0, len(prices), parts)]
+
+        real_time = priced(point["node"], "real_time")
+        day_ahead = (
+            priced(point["node"], "day_ahead") if rule.get("settlements", "two") == "two" else real_time
+        )
+        at_node = rule["contract_point"] == "reference_node"
+        reference = priced(point["reference_node"], "day_ahead") if at_node else None
+        charges: list[tuple[str, Fraction]] = []
+        if rule["charging_bears"] in ("all", "losses"):
+            components = site.parts[-1].table["components"]
+            need(components is not None, place, "its tariff states no components of its price")
+            named = (("transmission", "transmission"), ("funds", "government_fund"))
+            charges = [(label, price_of(components[field], place)) for label, field in named]
+        days = [str(datetime.fromtimestamp(start, zone).date()) for start in starts]
+        return SpotMonth(
+            rule, facts, first_s, injected, withdrawn, day_ahead, real_time, reference, days, charges
+        )
+
+    def priced(
+        self,
+        series: tuple[str, str, str],
+        first_s: int,
+        end_s: int,
+        interval_s: int,
+        position: int,
+        place: str,
+    ) -> list[Fraction]:
+        """A market's prices per kWh, of each interval the one recorded last."""
+        found: list[Fraction | None] = [None] * ((end_s - first_s) // interval_s)
+        for block in self.prices[series]:
+            if block.sequence > position:
+                break
+            start_s, scale = instant_s(block.document["start"]), 10 ** block.document["scale"]
+            same = block.document["interval_s"] == interval_s
+            need(same, place, f"prices of {series} are of another interval")
+            at = (start_s - first_s) // interval_s
+            inside = range(max(at, 0), min(at + len(block.document["mantissas"]), len(found)))
+            for place_of in inside:
+                found[place_of] = Fraction(block.document["mantissas"][place_of - at], scale)
+            if inside:
+                self.used.add(block.sequence)
+        prices = [one for one in found if one is not None]
+        need(len(prices) == len(found), place, f"prices of {' '.join(series)} are missing")
+        return prices
 
     def check_disclosures(self) -> None:
         """Every commitment is to the documents that its run and its secret give."""
@@ -1176,6 +2247,7 @@ def check_book(lines: Lines, keys: Keys, earlier: Checkpoint | None) -> Book:
         earlier is None or earlier.size <= size, "--earlier", f"the bundle ends at event {size}, before yours"
     )
     check_consistency(size, checkpoint.size, path, book.tree.root, checkpoint.root, "the tree of all events")
+    book.check_rest()
     book.check_disclosures()
     return book
 
@@ -1243,6 +2315,7 @@ def check_document(content: bytes, event: Json, sequence: int, counts: Counter[s
     for line in statement["lines"]:
         need(line["party"] == party, place, f"line {line['number']} is somebody else's")
         check_line(line, currency, counts, f"{place}, line {line['number']}")
+        counts["terms that state no product"] += without_product(line)
         if line["vat"] is not None:
             parts = 1 + len(statement["lines"]) + len(statement["agent_parts"])
             check_vat(line["vat"], None, currency, parts, f"{place}, line {line['number']}, VAT")

@@ -125,14 +125,64 @@ def readings(register: str, first: int, values: list[int], quality: str = "A") -
     return {**common, "wh": b64(packed), "quality": quality}
 
 
-CHARGED = [1000 + hour % 7 for hour in range(HOURS)]
-DISCHARGED = [900 + hour % 5 for hour in range(HOURS)]
+CHARGED = [(1000 if hour % 24 < 8 else 10) + hour % 7 for hour in range(HOURS)]
+DISCHARGED = [(20 if hour % 24 < 8 else 900) + hour % 5 for hour in range(HOURS)]
 LATE = [1, 2, 3]
 
 
-def run(number: int, position: int, sources: list[int], charge: int, discharge: int) -> dict[str, Any]:
-    """Discharged energy at 0.5, charged at 0.2 a kWh; the pool split 60 to 40."""
-    terms = [("discharged, flat", discharge, "0.5", 1), ("charged, valley", charge, "0.2", -1)]
+def price(mantissa: int) -> dict[str, Any]:
+    return {"mantissa": mantissa, "scale": 1, "currency": "CNY", "unit": "kWh"}
+
+
+def rule(period: str, start: int, end: int, *, days: str = "all") -> dict[str, Any]:
+    hours = [{"start": start * 60, "end": end * 60}]
+    return {"period": period, "months": list(range(1, 13)), "days": [days], "hours": hours}
+
+
+JANUARY, MAY = ({"year": 2026, "month": month} for month in (1, 5))
+TARIFF = {
+    "id": "T1",
+    "calendar": {"name": "none", "zone": "UTC"},
+    "schedules": [
+        {
+            "start": JANUARY,
+            "until": None,
+            "months": list(range(1, 13)),
+            "periods": {
+                "rules": [rule("valley", 0, 8), rule("valley", 12, 14, days="rest")],
+                "otherwise": "flat",
+            },
+        }
+    ],
+    "tables": [
+        {
+            "start": JANUARY,
+            "until": MAY,
+            "prices": {"sharp": None, "peak": None, "flat": price(5), "valley": price(2), "deep": None},
+            "components": None,
+            "demand": None,
+            "capacity": None,
+        }
+    ],
+}
+"""Valley until 8, and at noon of Saturdays and Sundays; 1 February 2026 is a Sunday."""
+SITE = {"id": "S1", "zone": "UTC", "tariff": "T1", "account": {"anchor_day": 1, "feeders": []}}
+
+
+def in_valley(hour: int) -> bool:
+    return hour % 24 < 8 or ((hour // 24) % 7 in (0, 6) and hour % 24 in (12, 13))
+
+
+def by_period(label: str, wh: list[int], sign: int) -> list[tuple[str, int, str, int]]:
+    sums = [sum(one for hour, one in enumerate(wh) if in_valley(hour) is valley) for valley in (False, True)]
+    return [(f"{label}, flat", sums[0], "0.5", sign), (f"{label}, valley", sums[1], "0.2", sign)]
+
+
+def run(
+    number: int, position: int, sources: list[int], charge: list[int], discharge: list[int]
+) -> dict[str, Any]:
+    """Discharged and charged energy at 0.5 in flat hours and 0.2 in the valley; the pool split 60 to 40."""
+    terms = [*by_period("discharged", discharge, 1), *by_period("charged", charge, -1)]
     exacts = [sign * Fraction(wh, 1000) * Fraction(price) for _, wh, price, sign in terms]
     exact = sum(exacts, Fraction(0))
     pool = int(exact * 100 + Fraction(1, 2))
@@ -156,14 +206,14 @@ def run(number: int, position: int, sources: list[int], charge: int, discharge: 
             "price": "",
         }
         money = {"exact": text(exact), "amount": yuan(minor), "rounding": text(Fraction(minor, 100) - exact)}
-        rest = {"basis": basis, "sources": [0, 1], "note": "", "estimated": "", "pooled": True, "vat": None}
+        rest = {"basis": basis, "sources": [0, 3], "note": "", "estimated": "", "pooled": True, "vat": None}
         return {**common, **money, **rest, **more}
 
     basis = [
         {"label": label, "quantity": str(wh), "unit": "Wh", "price": price, "exact": text(value)}
         for (label, wh, price, _), value in zip(terms, exacts, strict=True)
     ]
-    stream = {"code": "arbitrage", "clause": "a rule", "site": "S1", "quantity": str(discharge)}
+    stream = {"code": "arbitrage", "clause": "a rule", "site": "S1", "quantity": str(sum(discharge))}
     split_of = {"code": "remainder_split", "clause": "clause 1, remainder_split"}
     lines = [made(1, "stream", "host", exact, pool, basis, **stream)]
     for at, (party, share, minor) in enumerate((("host", "0.6", host), ("owner", "0.4", owner)), 2):
@@ -178,12 +228,14 @@ def run(number: int, position: int, sources: list[int], charge: int, discharge: 
         }
         lines.append(made(at, "clause", party, value, minor, [{**term, "of": "remaining"}], **split_of))
     payable = {"host": yuan(host - pool), "owner": yuan(owner)}
-    result = {
+    result: dict[str, Any] = {
         "contract": "C1", "title": CONTRACT["title"], "model": CONTRACT["model"],
         "month": {"year": 2026, "month": 2}, "currency": "CNY", "rules_version": "1", "position": position,
         "inputs_digest": "ab" * 32, "pool": yuan(pool), "lines": lines,
         "sources": [
             {"aggregate": "contract.C1", "sequences": [[1, 1]]},
+            {"aggregate": "site.S1", "sequences": [[3, 3]]},
+            {"aggregate": "tariff.T1", "sequences": [[2, 2]]},
             {"aggregate": "readings.M1/charge", "sequences": [[at, at] for at in sources]},
         ],
         "bills": [], "entitlement": {"owner": yuan(owner), "host": yuan(host)},
@@ -199,7 +251,7 @@ def run(number: int, position: int, sources: list[int], charge: int, discharge: 
     digest = sha(json.dumps(digested, separators=(",", ":"), ensure_ascii=False).encode()).hex()
     delta = {"host": yuan(host - pool), "owner": yuan(owner)}
     if number > 1:
-        earlier = run(1, 4, [4], sum(CHARGED), sum(DISCHARGED))["result"]["payable"]
+        earlier = run(1, 5, [5], CHARGED, DISCHARGED)["result"]["payable"]
         delta = {party: yuan(payable[party]["minor"] - earlier[party]["minor"]) for party in payable}
     kind, causes = ("initial", []) if number == 1 else ("correction 1", ["meter", "price"])
     return {
@@ -255,23 +307,30 @@ class SmallBook:
         self.envelopes: list[bytes] = []
         self._last: dict[str, tuple[int, str]] = {}
         period = {"start": "2026-01-01T00:00:00Z", "end": None}
-        meter = {"id": "M1", "site": "S1", "position": "storage", "registers": ["charge", "discharge"]}
+        meter: dict[str, Any] = {
+            "id": "M1",
+            "site": "S1",
+            "position": "storage",
+            "registers": ["charge", "discharge"],
+        }
+        meter |= {"interval_s": 3600, "feeder": None}
         self.add("contract.C1", kind="contract.registered.v1", contract=CONTRACT)
-        self.add("site.S1", kind="site.registered.v1", period=period, site={"id": "S1", "zone": "UTC"})
+        self.add("tariff.T1", kind="tariff.published.v1", tariff=TARIFF)
+        self.add("site.S1", kind="site.registered.v1", period=period, site=SITE)
         self.add("meter.M1", kind="meter.registered.v1", period=period, meter=meter)
         self.record(readings("charge", 0, CHARGED), readings("discharge", 0, DISCHARGED))
-        first = run(1, 4, [4], sum(CHARGED), sum(DISCHARGED))
+        first = run(1, 5, [5], CHARGED, DISCHARGED)
         self.add(f"settlement.C1_{MONTH}", kind="settlement.recorded.v1", run=first)
         self.record(readings("charge", 5, LATE), readings("charge", 9, [7, 7], "E"))
-        corrected = sum(CHARGED) - sum(CHARGED[5:8]) + sum(LATE)
-        self.second = run(2, 6, [4, 6], corrected, sum(DISCHARGED))
+        corrected = [*CHARGED[:5], *LATE, *CHARGED[8:]]
+        self.second = run(2, 7, [5, 7], corrected, DISCHARGED)
         self.add(f"settlement.C1_{MONTH}", kind="settlement.recorded.v1", run=self.second)
-        self.documents = {party: document(self.second, 7, party) for party in ("host", "owner")}
+        self.documents = {party: document(self.second, 8, party) for party in ("host", "owner")}
         self.opened = [leaf_of_document(party, content) for party, content in self.documents.items()]
         of = {"contract": "C1", "month": MONTH, "run": 2}
         self.add(
             f"disclosure.C1_{MONTH}",
-            **{"kind": "disclosure.committed.v1", **of, "recorded_by": 7, "parties": 2},
+            **{"kind": "disclosure.committed.v1", **of, "recorded_by": 8, "parties": 2},
             root=mth(self.opened).hex(),
         )
         self.add(
@@ -319,18 +378,18 @@ class SmallBook:
             one + b"\n" for one in [first_line("book", **signing), line(head), *self.envelopes[:size]]
         )
 
-    def statement(self, party: str, size: int = 8) -> bytes:
+    def statement(self, party: str, size: int = 9) -> bytes:
         """Of a party, under the checkpoint of the first `size` events."""
         leaves, index = self.leaves[:size], list(self.documents).index(party)
         contract = {"leaf": b64(leaves[0]), "path": [b64(one) for one in path(0, leaves)]}
-        commitment = {"path": [b64(one) for one in path(7, leaves)], "sequence": 8}
+        commitment = {"path": [b64(one) for one in path(8, leaves)], "sequence": 9}
         disclosure = {"index": index, "parties": 2, "path": [b64(one) for one in path(index, self.opened)]}
         lines = [
             first_line("statement"),
             line({"checkpoint": checkpoint(leaves)}),
             line({"contract": contract}),
             line({"commitment": commitment}),
-            self.envelopes[7],
+            self.envelopes[8],
             line({"disclosure": {**disclosure, "salt": b64(salt_of_document(party))}}),
             self.documents[party],
         ]
