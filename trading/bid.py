@@ -93,6 +93,11 @@ class Bid(
         """
         return Table(self.curves)
 
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """How many segments each interval has."""
+        return tuple(map(len, self.curves))
+
     @property
     def first(self) -> int:
         """The first interval that is bid for.
@@ -101,9 +106,32 @@ class Bid(
             Refused: `bid_empty`.
         """
         starts = [block.first for block in self.blocks]
-        curve = next((number for number, curve in enumerate(self.curves) if curve), None)
+        curve = next((number for number, count in enumerate(self.counts) if count), None)
         if curve is not None:
             starts.append(curve)
         if not starts:
             raise Refused("bid_empty", "offer something in at least one interval", place="curves")
         return min(starts)
+
+
+class PackedBid(Bid, frozen=True, kw_only=True):
+    """A bid whose curves stay the text that they are written as."""
+
+    curves: msgspec.Raw  # type: ignore[assignment]
+
+
+def packed(bid: Bid) -> Bid:
+    """The same without the thousands of objects that its segments are: with their text and their columns.
+
+    While fifty bids wait together those leave the processor's caches: to write a bid down twice and to forget
+    it then takes as long as to read it. A bid with a number too large for columns stays as it is, and whoever
+    checks it refuses it in its turn.
+    """
+    try:
+        table = bid.table
+    except Refused:
+        return bid
+    kept = {name: getattr(bid, name) for name in Bid.__struct_fields__}
+    found = PackedBid(**kept | {"curves": msgspec.Raw(_encode(bid.curves))})
+    vars(found).update(table=table, counts=bid.counts)
+    return found

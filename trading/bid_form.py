@@ -32,12 +32,12 @@ def check_bid(bid: Bid, market: Market, product: Product) -> None:
             "delivery_day", f"{product.id} is delivered on {product.delivery_days} days only", place="day"
         )
     count = market.intervals(product, bid.day)
-    if len(bid.curves) != count:
+    if len(bid.counts) != count:
         usual = count * product.interval_s == _HOURS_OF_A_DAY * _S_PER_HOUR
         why = "" if usual else ", because the clocks change"
-        wrong = f"{bid.day} has {count} intervals of {product.interval_s} s{why}, not {len(bid.curves)}"
+        wrong = f"{bid.day} has {count} intervals of {product.interval_s} s{why}, not {len(bid.counts)}"
         raise Refused("bid_intervals", wrong, place="curves")
-    if not bid.blocks and not any(bid.curves):
+    if not bid.blocks and not any(bid.counts):
         raise Refused("bid_empty", "offer something in at least one interval", place="curves")
     form = _Form(bid, product)
     for check in _CHECKS:
@@ -69,7 +69,7 @@ def _segment_count(form: _Form) -> None:
 
 
 def _block(form: _Form) -> None:
-    product, count = form.product, len(form.bid.curves)
+    product, count = form.product, len(form.bid.counts)
     if len(form.blocks) > product.blocks_max:
         raise Refused("block", f"{product.id} takes {product.blocks_max} blocks at most", place="blocks")
     known = {block.id: block for _, block in form.blocks}
@@ -212,8 +212,8 @@ def _quantity_max(form: _Form) -> None:
 def _bid_schedule(form: _Form) -> None:
     if form.schedule_w is None:
         return
-    if len(form.schedule_w) != len(form.bid.curves):
-        allowed = f"one power for each of {len(form.bid.curves)} intervals"
+    if len(form.schedule_w) != len(form.bid.counts):
+        allowed = f"one power for each of {len(form.bid.counts)} intervals"
         raise Refused("bid_schedule", allowed, place="schedule_w")
     low, high = offered_range_w(form.bid)
     wrong = (form.schedule_w < low) | (form.schedule_w > high)

@@ -33,7 +33,7 @@ from adapters.queries.market_gates import rules_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
-from trading.bid import Bid
+from trading.bid import Bid, packed
 from trading.bid_commands import DraftBid
 from trading.bid_life import Standing, Status
 from trading.market_answer import AcknowledgeBid
@@ -225,6 +225,12 @@ def decoded_draft(body: bytes) -> BidDraft:
     return draft
 
 
+def _packed_draft(body: bytes) -> tuple[Bid, int]:
+    """As `decoded_draft`, its segments forgotten as soon as they were read."""
+    draft = decoded_draft(body)
+    return packed(draft.bid), draft.revision
+
+
 @post(
     "/bids",
     summary="Write a bid, or its next revision",
@@ -235,17 +241,17 @@ def decoded_draft(body: bytes) -> BidDraft:
 async def draft_bid(
     request: Request[Caller, Any, Any], body: RawBody, idempotency_key: IdempotencyKey
 ) -> Response[BidStored]:
-    data = decoded_draft(body)
+    bid, revision = _packed_draft(body)
     service: Service = request.app.state.service
     intake = Intake(service, request.user, idempotency_key)
-    wishes = [Wish(DraftBid(data.bid, intake.actor, data.revision), intake.command_id)]
+    wishes = [Wish(DraftBid(bid, intake.actor, revision), intake.command_id)]
     (receipt,) = await service.awaited.execute_all(wishes, actor=intake.actor)
     if receipt.repeated:
-        return await asyncio.to_thread(stored, desk_of(service), data.bid.id, receipt)
+        return await asyncio.to_thread(stored, desk_of(service), bid.id, receipt)
     written = BidStored(
-        data.bid.id,
-        data.revision + 1,
-        data.bid.digest,
+        bid.id,
+        revision + 1,
+        bid.digest,
         "draft",
         receipt.aggregate,
         receipt.version,

@@ -13,17 +13,13 @@ import msgspec
 
 from adapters.events import Event
 from ledger.envelope import SCHEMA, TOPIC, Envelope
-from trading.bid import Bid
+from trading.bid import PackedBid
 from trading.bid_events import BidDrafted
 from trading.bid_life import BidState
 
 
-class _WrittenBid(Bid, frozen=True, kw_only=True):
-    curves: msgspec.Raw  # type: ignore[assignment]
-
-
 class _WrittenDraft(BidDrafted, frozen=True, tag_field="kind", tag="bid.drafted.v1"):
-    bid: _WrittenBid
+    bid: PackedBid
 
 
 _KINDS: Final = tuple(_WrittenDraft if kind is BidDrafted else kind for kind in get_args(Event))
@@ -50,4 +46,4 @@ def written(topic: str, state: bytes) -> Envelope[Event] | None:
 
 def in_full(state: BidState) -> BidState:
     """The same with the newest revision's curves read, as whatever happens to a bid may need them."""
-    return _decode_state(msgspec.json.encode(state)) if isinstance(state.draft.bid, _WrittenBid) else state
+    return _decode_state(msgspec.json.encode(state)) if isinstance(state.draft.bid, PackedBid) else state

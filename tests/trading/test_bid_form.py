@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger.refusal import Refused
 from tests.trading.market_samples import DAY, PRODUCT, berlin, bid, block, day_of, example, market, product
-from trading.bid import Bid, Block, Curve
+from trading.bid import Bid, Block, Curve, packed
 from trading.bid_form import check_bid
 from trading.product import WHOLE_MAX, Product
 
@@ -37,6 +37,10 @@ GOOD: Curve = (
 def refused(one: Bid, offered: Product = PRODUCT, **terms: Any) -> tuple[str, str]:
     with pytest.raises(Refused) as caught:
         check_bid(one, market(offered, **terms), offered)
+    with pytest.raises(Refused) as again:
+        check_bid(packed(one), market(offered, **terms), offered)
+    assert str(again.value) == str(caught.value)
+    assert again.value.place == caught.value.place
     return caught.value.code, caught.value.place
 
 
@@ -69,6 +73,7 @@ def test_every_good_bid_passes_and_each_single_fault_has_its_code(
     curves: list[Curve], where: int, split: int
 ) -> None:
     check_bid(bid(tuple(curves)), market(HOURLY), HOURLY)
+    check_bid(packed(bid(tuple(curves))), market(HOURLY), HOURLY)
     offered = [number for number, curve in enumerate(curves) if curve]
     number = offered[where % len(offered)]
     row = split % len(curves[number])

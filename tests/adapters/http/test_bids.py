@@ -100,6 +100,8 @@ def test_lists_filter_and_answer_as_of(desk: Api) -> None:
         ({"curves": [[[0, 1000, 100_050]]] + [[]] * 95}, "price_tick", "curves[0][0]"),
         ({"curves": [[[0, 1000, 9_000_000]]] + [[]] * 95}, "price_limit", "curves[0][0]"),
         ({"curves": [[[0, 1000, 100]]] * 92}, "bid_intervals", "curves"),
+        ({"curves": [[[0, 2**63, 100]]] * 92}, "bid_intervals", "curves"),
+        ({"curves": [[[0, 2**63, 100]]] * 96}, "quantity_range", "curves"),
         ({"curves": "none"}, "field_type", "bid.curves"),
         ({"price": 1}, "field_unknown", "bid.price"),
         ({"note": "a\u0000b"}, "control_character", "bid.note"),
@@ -112,6 +114,15 @@ def test_what_is_wrong_is_named_and_not_stored(
     wrong["bid"] |= change
     problem(bare.post("/v1/bids", wrong, "anna"), 422, code, place)
     problem(bare.get("/v1/bids/b1"), 404, "unknown_bid")
+
+
+def test_what_is_stored_is_what_the_bid_says_however_its_body_was_laid_out(desk: Api, bench: Bench) -> None:
+    """As the desk writes it, so that its digest is over just these bytes."""
+    spread = msgspec.json.format(msgspec.json.encode(body(bid())), indent=1)
+    made = desk.post("/v1/bids", spread, "anna", headers={"Content-Type": "application/json"})
+    payload = bench.client.run(bench.log.payload_at(made.json()["sequence"]))
+    assert payload is not None
+    assert b'"bid":%s,"revision":1,"digest":"%s"' % (bid().encoded, bid().digest.encode()) in payload
 
 
 def test_the_same_key_with_another_bid_is_refused(desk: Api) -> None:
