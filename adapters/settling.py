@@ -297,9 +297,7 @@ def _settle_as_of(
             for batch in load(connection, door.book, month, position, names, through=asked.through):
                 own = _settled_each(batch, refused)
                 results += own
-                again |= restated(
-                    connection, batch, {one.contract: one.inputs_digest for one in own}, position
-                )
+                again |= restated(connection, batch, {one.contract: one.inputs for one in own}, position)
                 settled |= {one.contract.id: one.contract for one in batch}
                 read |= {one.contract.id: Read.by([one.contract.id], [one]) for one in batch}
         results += gone.results.values()

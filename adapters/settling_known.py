@@ -72,24 +72,26 @@ def known_runs(
 
 
 def restated(
-    connection: Connection, batch: Sequence[Inputs], digests: Mapping[str, str], position: int
+    connection: Connection, batch: Sequence[Inputs], now: Mapping[str, Mapping[Part, str]], position: int
 ) -> dict[str, dict[Part, str]]:
     """By contract, the digests of its latest run as they are made now: of those runs that were settled from
-    other inputs than `digests` say, and from digests of whole tariffs.
+    other inputs than `now` has the digests of, prices among them, and from digests of whole tariffs.
 
     Such a run is compared by the prices that were in force in its month, as a newer run's digest is.
     """
-    given = {one.contract.id: one for one in batch if one.contract.id in digests}
+    given = {one.contract.id: one for one in batch if one.contract.id in now}
     rows = connection.execute(
         "SELECT latest.contract, latest.position, (latest.result->'inputs')::text FROM ("
         "SELECT DISTINCT ON (contract) contract, position, inputs_digest, result FROM ledger.settlement"
         " WHERE contract = ANY(%(names)s) AND month = %(month)s AND sequence <= %(position)s"
         " AND (run_kind = 'provisional') = %(provisional)s ORDER BY contract, run DESC) AS latest"
-        " JOIN unnest(%(names)s::text[], %(digests)s::text[]) AS now (contract, digest) USING (contract)"
-        " WHERE latest.inputs_digest <> now.digest",
+        " JOIN unnest(%(names)s::text[], %(digests)s::text[], %(prices)s::text[])"
+        " AS now (contract, digest, price) USING (contract)"
+        " WHERE latest.inputs_digest <> now.digest AND latest.result->'inputs'->>'price' <> now.price",
         {
             "names": list(given),
-            "digests": [digests[name] for name in given],
+            "digests": [digest_of(now[name]) for name in given],
+            "prices": [now[name]["price"] for name in given],
             "month": str(batch[0].month) if batch else "",
             "position": position,
             "provisional": bool(batch) and batch[0].through is not None,

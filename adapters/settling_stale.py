@@ -21,7 +21,7 @@ from ledger.contract import Contract
 from ledger.interval import Month, zone_of
 from ledger.meter import Meter
 from ledger.refusal import Refused
-from ledger.settlement.inputs import Inputs, Part, digest_of, tariff_digest
+from ledger.settlement.inputs import Inputs, Part, tariff_digest
 from ledger.settlement.settle import settle_all
 from ledger.tariff import Tariff
 
@@ -269,7 +269,7 @@ def _compared(
         now = one.digests(claimed="exclusivity" in recorded[name])
         if now == recorded[name]:
             continue
-        before = restated(connection, [one], {name: digest_of(now)}, position).get(name, recorded[name])
+        before = restated(connection, [one], {name: now}, position).get(name, recorded[name])
         parts = tuple(part for part in dict.fromkeys((*now, *before)) if now.get(part) != before.get(part))
         found |= _differing(connection, one, runs[name], before, parts, position)
     return found

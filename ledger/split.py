@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import lcm
 
 from ledger.refusal import Refused
 
@@ -22,14 +23,14 @@ def largest_remainder(total: int, weights: Mapping[str, Fraction]) -> dict[str, 
     Raises:
         Refused: `weights` when a weight is negative or all are zero.
     """
-    whole = sum(weights.values(), Fraction(0))
-    if whole <= 0 or any(weight < 0 for weight in weights.values()):
+    if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
         raise Refused("weights", "weights must not be negative, and one must be above zero")
-    magnitude = abs(total)
-    shares = {party: magnitude * weight / whole for party, weight in weights.items()}
-    parts = {party: share.numerator // share.denominator for party, share in shares.items()}
+    common = lcm(*(weight.denominator for weight in weights.values()))
+    counts = {party: weight.numerator * (common // weight.denominator) for party, weight in weights.items()}
+    whole, magnitude = sum(counts.values()), abs(total)
+    parts = {party: magnitude * count // whole for party, count in counts.items()}
     left = magnitude - sum(parts.values())
-    for party in sorted(shares, key=lambda p: (parts[p] - shares[p], p))[:left]:
+    for party in sorted(counts, key=lambda p: (-(magnitude * counts[p] % whole), p))[:left]:
         parts[party] += 1
     sign = -1 if total < 0 else 1
     return {party: sign * part for party, part in parts.items()}

@@ -62,15 +62,20 @@ def load(
 def _of(layout: SiteLayout, start: datetime, wh: npt.NDArray[np.int64], rows: Mapping[Key, int]) -> Profiles:
     """The site's consumption from `start` on, of the rows that its meters have in `wh`."""
 
-    def summed(*terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister]) -> Profile:
+    def summed(
+        *terms: tuple[int, Sequence[Recorded[Meter]], EnergyRegister], beside: Profile | None = None
+    ) -> Profile:
         count = wh.shape[1]
         total, missing = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        if beside is not None:
+            total, missing = beside.wh.copy(), beside.missing.copy()
         for sign, meters, register in terms:
             for meter in meters:
                 if register in meter.document.registers:
                     row = wh[rows[meter.id, register]]
-                    missing |= row == MISSING
-                    total += sign * np.where(row == MISSING, 0, row)
+                    gaps = row == MISSING
+                    missing |= gaps
+                    total += sign * np.where(gaps, 0, row)
         return Profile(start, layout.interval_s, layout.site.document.zone, total, missing)
 
     storage = summed((1, layout.storage, "charge"), (-1, layout.storage, "discharge"))
@@ -82,8 +87,7 @@ def _of(layout: SiteLayout, start: datetime, wh: npt.NDArray[np.int64], rows: Ma
                 (1, layout.load, "load"),
                 (1, layout.load, "import"),
                 (-1, layout.pv, "pv"),
-                (1, layout.storage, "charge"),
-                (-1, layout.storage, "discharge"),
+                beside=storage,
             ),
             storage,
         )

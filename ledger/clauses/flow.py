@@ -255,17 +255,18 @@ def exact_text(value: Fraction) -> str:
 def quotient_text(numerator: int, denominator: int) -> str:
     """`exact_text` of the quotient, by a denominator above zero.
 
-    >>> quotient_text(6, 4), quotient_text(-6, 3), quotient_text(200000, 6)
-    ('1.5', '-2', '100000/3')
+    >>> quotient_text(6, 4), quotient_text(-6, 3), quotient_text(-1, 400), quotient_text(-200000, 6)
+    ('1.5', '-2', '-0.0025', '-100000/3')
     """
-    whole, left = divmod(numerator, denominator)
+    whole, left = divmod(abs(numerator), denominator)
     if not left:
-        return str(whole)
-    scaled, left = divmod(numerator * _EXACT_SCALE, denominator)
-    if left:
-        common = gcd(numerator, denominator)
+        return str(numerator // denominator)
+    digits, more = divmod(left * _EXACT_SCALE, denominator)
+    if more:
+        common = gcd(left, denominator)
         return f"{numerator // common}/{denominator // common}"
-    return decimal_text(scaled, _EXACT_DIGITS).rstrip("0")
+    text = f"{whole}.{digits:0{_EXACT_DIGITS}}".rstrip("0")
+    return text if numerator > 0 else f"-{text}"
 
 
 _EXACT_DIGITS: Final = 18

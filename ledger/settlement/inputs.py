@@ -21,7 +21,7 @@ from ledger.interval import Month
 from ledger.metering.estimated_share import NOTHING_MEASURED, EstimatedShare
 from ledger.power_factor import Reactive
 from ledger.settlement.line import Source
-from ledger.settlement.markets.month import MarketMonth
+from ledger.settlement.markets.month import MarketMonth, SpotPricesOf
 from ledger.site import Site
 from ledger.storage_saving import FeederEnergy
 from ledger.stored_energy import Stored
@@ -143,7 +143,8 @@ class Inputs(NamedTuple):
         if any(one.tariff.id not in tariffs for one in self.sites):
             return None
         sites = tuple(one._replace(tariff=tariffs[one.tariff.id]) for one in self.sites)
-        whole = [[_whole_digest(one.tariff), _spot_prices(one)] for one in sites]
+        prices = _spot_prices(sites)
+        whole = [[_whole_digest(one.tariff), spot] for one, spot in zip(sites, prices, strict=True)]
         if _sha(_encode(whole)) != before.get("price"):
             return None
         return {**before, "price": _price_digest(sites, self.month)}
@@ -183,8 +184,20 @@ def _sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _spot_prices(one: SiteInputs) -> object:
-    return None if one.market is None else one.market.prices()
+def _spot_prices(sites: Sequence[SiteInputs]) -> list[msgspec.Raw | None]:
+    """The published prices of each site, for a digest; what sites share is written once."""
+    written: list[tuple[SpotPricesOf | None, msgspec.Raw]] = []
+    found: list[msgspec.Raw | None] = []
+    for market in (one.market for one in sites):
+        if market is None:
+            found.append(None)
+            continue
+        raw = next((raw for spot, raw in written if spot is market.spot), None)
+        if raw is None:
+            raw = msgspec.Raw(_encode(market.prices()))
+            written.append((market.spot, raw))
+        found.append(raw)
+    return found
 
 
 def _opening(one: SiteInputs) -> object:
@@ -204,9 +217,8 @@ def _one_or_each(versions: list[tuple[int, Rule]]) -> object:
 
 
 def _price_digest(sites: Sequence[SiteInputs], month: Month) -> str:
-    return _sha(
-        _encode([[tariff_digest(one.tariff, _priced(one, month)), _spot_prices(one)] for one in sites])
-    )
+    tariffs = [tariff_digest(one.tariff, _priced(one, month)) for one in sites]
+    return _sha(_encode(list(zip(tariffs, _spot_prices(sites), strict=True))))
 
 
 def _priced(one: SiteInputs, month: Month) -> tuple[Month, ...]:

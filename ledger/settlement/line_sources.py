@@ -18,6 +18,8 @@ from ledger.readings import REACTIVE
 from ledger.settlement.line import Source
 from ledger.stream import Stream
 
+_REACTIVE: Final = tuple(f"/{register}" for register in sorted(REACTIVE))
+"""How the readings of reactive energy end, and nothing else: no other source has a slash in its name."""
 _PRICED: Final[frozenset[Stream]] = frozenset({"spot", "ancillary"})
 _WITH_REACTIVE: Final[frozenset[Stream]] = frozenset({"power_factor", "interaction"})
 
@@ -27,17 +29,11 @@ def line_sources(
 ) -> tuple[int, ...]:
     """The positions of those of a site's `sources` that a line of `stream` rests on; the first of them has
     `first`. `estimated`: whether any of the site's readings was estimated or substituted."""
+    priced = stream in _PRICED
+    with_reactive = estimated or stream in _WITH_REACTIVE
     return tuple(
         number
         for number, one in enumerate(sources, first)
-        if _rests_on(stream, one.aggregate, estimated=estimated)
+        if (priced or not one.aggregate.startswith("prices."))
+        and (with_reactive or not one.aggregate.endswith(_REACTIVE))
     )
-
-
-def _rests_on(stream: Stream, aggregate: str, *, estimated: bool) -> bool:
-    kind, _, name = aggregate.partition(".")
-    if kind == "prices":
-        return stream in _PRICED
-    if kind == "readings" and name.rpartition("/")[2] in REACTIVE:
-        return estimated or stream in _WITH_REACTIVE
-    return True

@@ -51,7 +51,7 @@ def kept_wh(case: Case, grant: Grant, energy: Quantity) -> Whole:
 
 
 def laid_out_w(
-    case: Case, interval: Interval, wh: Sequence[Sequence[int]], place: str
+    case: Case, interval: Interval, wh: Sequence[Sequence[int]] | Whole, place: str
 ) -> tuple[slice, Whole]:
     """The power of schedules' equal steps at the meter's intervals of the settled time that they cover, a row
     a schedule.

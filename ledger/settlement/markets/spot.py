@@ -14,6 +14,7 @@ from ledger.exclusivity.claim import Claim
 from ledger.exclusivity.grant import Granted
 from ledger.exclusivity.policy import MatrixStream
 from ledger.exclusivity.refused_part import refused_parts
+from ledger.interval import Interval
 from ledger.market_price import PriceSeries
 from ledger.refusal import Refused
 from ledger.settlement.markets.case import Case, Whole
@@ -32,6 +33,7 @@ from ledger.streams.spot import (
     spot_earnings,
     spot_prices,
 )
+from ledger.streams.spot.unit import end_to_end, energies_of
 
 _SPOT: Final = "spot"
 _OWN: Final[tuple[MatrixStream, ...]] = ("spot",)
@@ -97,9 +99,9 @@ def _cleared_w(case: Case, rule: SpotRule) -> tuple[Whole, Whole]:
     """The power cleared toward and from the grid, with what was traded after; where day-ahead clearings
     overlap, `earn` refuses them."""
     cleared_w = np.zeros((2, len(case.discharge_wh)), dtype=np.int64)
-    for clearing in case.told(SpotClearing, rule.id):
-        both_wh = (clearing.injected_wh, clearing.withdrawn_wh)
-        rows, watts = laid_out_w(case, clearing.interval, both_wh, f"clearing {clearing.id}")
+    for run in end_to_end(case.told(SpotClearing, rule.id), case.interval_s):
+        interval = Interval(run[0].interval.start, run[-1].interval.end)
+        rows, watts = laid_out_w(case, interval, energies_of(run), f"clearing {run[0].id}")
         np.maximum(cleared_w[:, rows], watts, out=cleared_w[:, rows])
     up_w, down_w = cleared_w
     sold_w, bought_w = _traded_later_w(case, rule)

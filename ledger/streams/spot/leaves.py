@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ledger.clauses.flow import exact_text
-from ledger.quantity import Money, decimal_text
+from ledger.clauses.flow import exact_text, quotient_text
+from ledger.quantity import Money
 from ledger.settlement.line import Basis
 from ledger.streams.earned import Earned
 from ledger.streams.spot.prices import SpotPrices
@@ -20,7 +20,6 @@ BY_INTERVAL: Final = "by interval"
 
 WH_PER_KWH: Final = 1000
 _INT64: Final = 2**63
-_SCALE_MAX: Final = 19
 
 
 class DayLeaves(NamedTuple):
@@ -69,7 +68,8 @@ def day_line(note: str, leaves: DayLeaves, prices: SpotPrices, price: str = BY_I
 
     `price` is the text of the one price per kWh that all intervals have, if they have one.
     """
-    quantities, worths = _texts(leaves.wh, leaves.wh_parts), _texts(leaves.worth, leaves.worth_parts)
+    quantities = [quotient_text(wh, leaves.wh_parts) for wh in leaves.wh]
+    worths = [quotient_text(worth, leaves.worth_parts) for worth in leaves.worth]
     basis = tuple(
         Basis(day, quantity, "Wh", price, worth)
         for day, quantity, worth in zip(prices.days, quantities, worths, strict=True)
@@ -91,15 +91,6 @@ def priced_line(note: str, terms: Iterable[tuple[str, Fraction, Fraction]], pric
 def stated_line(note: str, amount: Fraction, prices: SpotPrices) -> Earned:
     """An amount that somebody else computed; it has no terms."""
     return _earned(note, amount, (), prices)
-
-
-def _texts(numerators: list[int], parts: int) -> list[str]:
-    """`exact_text` of each numerator / parts; without a Fraction for each where the parts are decimal."""
-    scale = next((scale for scale in range(1, _SCALE_MAX) if 10**scale % parts == 0), None)
-    if scale is None:
-        return [exact_text(Fraction(numerator, parts)) for numerator in numerators]
-    factor = 10**scale // parts
-    return [decimal_text(numerator * factor, scale).rstrip("0").rstrip(".") for numerator in numerators]
 
 
 def _earned(note: str, exact: Fraction, basis: tuple[Basis, ...], prices: SpotPrices) -> Earned:

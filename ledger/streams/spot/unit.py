@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from itertools import chain
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ledger.streams.spot.facts import (
 from ledger.streams.spot.prices import SpotPrices, Whole
 
 Schedule = Literal["clearing", "declaration"]
+Schedules = SpotClearing | SpotDeclaration
+S = TypeVar("S", bound=Schedules)
 
 
 class GridCharges(NamedTuple):
@@ -85,9 +88,7 @@ def metered(unit: TradingUnit, prices: SpotPrices) -> Quantity:
     return Quantity(*found)
 
 
-def scheduled(
-    facts: Sequence[SpotClearing | SpotDeclaration], unit: TradingUnit, prices: SpotPrices, kind: Schedule
-) -> Quantity:
+def scheduled(facts: Sequence[Schedules], unit: TradingUnit, prices: SpotPrices, kind: Schedule) -> Quantity:
     """The cleared or declared quantities of every interval.
 
     Raises:
@@ -97,20 +98,24 @@ def scheduled(
     """
     injected, withdrawn = (np.zeros(prices.intervals, dtype=np.int64) for _ in range(2))
     covered = np.zeros(prices.intervals, dtype=np.bool_)
-    for fact in facts:
-        check_fact(fact, unit, prices)
-        place = f"{kind} {fact.id}"
-        if fact.interval.start < prices.interval.start or fact.interval.end > prices.interval.end:
-            raise Refused(
-                "interval", f"reaches beyond {prices.interval.start} to {prices.interval.end}", place=place
-            )
-        first = _position(fact.interval, prices, place)
-        up = _summed(np.array(fact.injected_wh, dtype=np.int64), fact.step_s, prices.interval_s, place)
-        down = _summed(np.array(fact.withdrawn_wh, dtype=np.int64), fact.step_s, prices.interval_s, place)
+    for run in end_to_end(facts, prices.interval_s):
+        for fact in run:
+            check_fact(fact, unit, prices)
+            if fact.interval.start < prices.interval.start or fact.interval.end > prices.interval.end:
+                raise Refused(
+                    "interval",
+                    f"reaches beyond {prices.interval.start} to {prices.interval.end}",
+                    place=f"{kind} {fact.id}",
+                )
+        place, step_s = f"{kind} {run[0].id}", run[0].step_s
+        first = _position(run[0].interval, prices, place)
+        both = energies_of(run)
+        up, down = (_summed(values, step_s, prices.interval_s, place) for values in both)
         part = slice(first, first + len(up))
         if covered[part].any():
             code = "clearing_overlap" if kind == "clearing" else "declaration_overlap"
-            raise Refused(code, "another one covers a part of its interval", place=place)
+            met = run[int(covered[part].argmax()) * len(run) // len(up)]
+            raise Refused(code, "another one covers a part of its interval", place=f"{kind} {met.id}")
         covered[part] = True
         injected[part], withdrawn[part] = up, down
     if not covered.all():
@@ -118,6 +123,29 @@ def scheduled(
         code = "clearing_missing" if kind == "clearing" else "declaration_missing"
         raise Refused(code, f"{unit.site} has no {kind} from {at}", place=str(at))
     return Quantity(injected, withdrawn)
+
+
+def end_to_end(facts: Sequence[S], interval_s: int) -> list[list[S]]:
+    """Schedules that follow each other, of as many values for the same time, which is whole intervals: mostly
+    the days of a month. Where the first of them fits the intervals all do, and they are laid out at once."""
+    runs: list[list[S]] = []
+    alike: object = None
+    for fact in facts:
+        seconds = fact.interval.seconds
+        shape = (seconds, len(fact.injected_wh))
+        follows = runs and alike == shape and fact.interval.start == runs[-1][-1].interval.end
+        if follows and seconds % interval_s == 0:
+            runs[-1].append(fact)
+        else:
+            runs.append([fact])
+        alike = shape
+    return runs
+
+
+def energies_of(run: Sequence[Schedules]) -> Whole:
+    """Injected and withdrawn, a row each."""
+    rows = zip(*((fact.injected_wh, fact.withdrawn_wh) for fact in run), strict=True)
+    return np.array([list(chain.from_iterable(values)) for values in rows], dtype=np.int64)
 
 
 def contracted(
