@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import inspect
@@ -30,25 +30,47 @@ def values_at(kind: Any, path: str, *, key: bool = False) -> tuple[str, ...]:
     return tuple(found)
 
 
-def fields_at(kind: Any, path: str) -> tuple[str, ...]:
-    """The fields of the table at `path`; of all that may stand there."""
+def fields_at(kind: Any, path: str, content: object = None) -> tuple[str, ...]:
+    """The fields of the table at `path`: of all that may stand there, or of the one that `content`, which is
+    what was read, says it is."""
     found: dict[str, None] = {}
-    for one in _at(kind, path):
+    for one in _at(kind, path, content):
         if isinstance(one, inspect.StructType):
             found |= dict.fromkeys(field.encode_name for field in one.fields)
     return tuple(found)
 
 
-def _at(kind: Any, path: str) -> list[inspect.Type]:
-    types = list(_alternatives(inspect.type_info(kind)))
+def _at(kind: Any, path: str, content: object = None) -> list[inspect.Type]:
+    types = _tagged(list(_alternatives(inspect.type_info(kind))), content)
     for field, item in _STEP.findall(path):
+        content = _inner(content, field, item)
         types = [
             alternative
             for one in types
             for inner in (_field(one, field) if field else _item(one, item))
             for alternative in _alternatives(inner)
         ]
+        types = _tagged(types, content)
     return types
+
+
+def _tagged(types: list[inspect.Type], content: object) -> list[inspect.Type]:
+    """Those whose tag the content has; all of them where it has none of theirs."""
+    if not isinstance(content, Mapping):
+        return types
+    named: list[inspect.Type] = [
+        one
+        for one in types
+        if isinstance(one, inspect.StructType) and one.tag_field and content.get(one.tag_field) == one.tag
+    ]
+    return named or types
+
+
+def _inner(content: object, field: str, item: str) -> object:
+    if field:
+        return content.get(field) if isinstance(content, Mapping) else None
+    within = isinstance(content, Sequence) and item.isdigit() and int(item) < len(content)
+    return content[int(item)] if within and isinstance(content, Sequence) else None
 
 
 def _alternatives(one: inspect.Type) -> Iterator[inspect.Type]:

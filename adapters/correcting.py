@@ -10,13 +10,15 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries import registered, settlement_inputs
 from adapters.queries.contracts_in_force import holding
+from adapters.settling_again import beside_the_contract, moves_nothing
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.ended import ended
-from ledger.settlement.inputs import Part, contract_digest
+from ledger.settlement.inputs import Inputs, Part, contract_digest
 from ledger.settlement.line import Source
 from ledger.settlement.result import Result
+from ledger.settlement.settle import settle
 
 
 class Ended(NamedTuple):
@@ -56,7 +58,11 @@ def _source(contract: str, sequence: int) -> Source:
 
 class Before(NamedTuple):
     """Of a corrected month: the digests of the run before, the position of the first one, and what the month
-    would rest on now under the contract version of the run before, where that is another one."""
+    would rest on now under the contract version of the run before, where that is another one.
+
+    A version that moves nothing in the month corrects nothing in it: the digests then name it already, and
+    only what else changed is a cause.
+    """
 
     inputs: dict[Part, str]
     first_position: int
@@ -87,6 +93,8 @@ def before(
             documents = [one.document for one in versions.get(contract, ())]
             unamended = reading_the_same(documents, result.inputs, then)
             unamended = unamended or read_again(connection, book, position, result, then)
+            if _amended_for_nothing(connection, book, position, documents, result, then, unamended):
+                then, unamended = {**then, "contract": result.inputs["contract"]}, None
         found[contract] = Before(then, first, unamended)
     return found
 
@@ -129,14 +137,40 @@ def read_again(
     """The digests of the month under the version of the run before; None where the month cannot be settled
     under that one any more: the contract alone is the cause then."""
     try:
-        (one,) = settlement_inputs.load(
-            connection,
-            book,
-            result.month,
-            position,
-            (result.contract,),
-            under={result.contract: then["contract"]},
-        )
+        one = _under(connection, book, position, result, then["contract"])
     except Refused:
         return None
     return one.digests(claimed="exclusivity" in then)
+
+
+def _under(connection: Connection, book: str, position: int, result: Result, version: str) -> Inputs:
+    """What the month of `result` would be settled from now under that version of its contract."""
+    under, names = {result.contract: version}, (result.contract,)
+    (one,) = settlement_inputs.load(connection, book, result.month, position, names, under=under)
+    return one
+
+
+def _amended_for_nothing(
+    connection: Connection,
+    book: str,
+    position: int,
+    versions: Sequence[Contract],
+    result: Result,
+    then: Mapping[Part, str],
+    unamended: Mapping[Part, str] | None,
+) -> bool:
+    """Whether the month, which something else changed too, would be settled the same under the version of the
+    run before. Where nothing else did, the version is the cause, and the month is not settled once more."""
+    if unamended is None or beside_the_contract(unamended) != beside_the_contract(result.inputs):
+        return False
+    if beside_the_contract(unamended) == beside_the_contract(then):
+        return False
+    documents = {contract_digest(one): one for one in versions}
+    before, now = documents.get(then["contract"]), documents.get(result.inputs["contract"])
+    if before is None or now is None:
+        return False
+    try:
+        was = settle(_under(connection, book, position, result, then["contract"]))
+    except Refused:
+        return False
+    return moves_nothing(before, now, was, result)

@@ -51,5 +51,5 @@ def check_same(known: Credit, *, same: bool) -> None:
     if same:
         return
     where = f"from {known.of.aggregate} to {known.to.aggregate} on {known.on}"
-    text = f"credit {known.id} is recorded already: {known.amount} {known.amount.currency} {where}"
+    text = f"credit {known.id} is recorded already: {known.amount:,} {known.amount.currency} {where}"
     raise Refused("exists", text, place="id")

@@ -25,8 +25,8 @@ class NotAllowed(Refused):
         self.allowed = allowed
 
 
-def decoder_refusal(error: msgspec.ValidationError, kind: Any) -> Refused:
-    """What kept the decoder from reading a `kind`.
+def decoder_refusal(error: msgspec.ValidationError, kind: Any, content: object = None) -> Refused:
+    """What kept the decoder from reading a `kind`; `content` is what it read, as plain lists and tables.
 
     `field_missing`, `field_unknown`, `not_allowed` or `field_type` with the field's path, such as
     `document.registers[0]`, and the values that are allowed, where they are a closed list; what a Struct
@@ -42,7 +42,7 @@ def decoder_refusal(error: msgspec.ValidationError, kind: Any) -> Refused:
     if missing := _MISSING.fullmatch(text):
         return _field_missing(missing["field"], at, path, kind)
     if unknown := _UNKNOWN.fullmatch(text):
-        fields = fields_at(kind, at)
+        fields = fields_at(kind, at, content)
         reason = f"not a field here; allowed: {', '.join(fields)}"
         return NotAllowed("field_unknown", reason, place=_inside(path, unknown["field"]), allowed=fields)
     values = values_at(kind, at, key=bool(found and found["key"]))

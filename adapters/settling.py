@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -283,7 +283,9 @@ def _settle_as_of(
     door: FrontDoor, database: Database, asked: _Asked, actor: str, position: int
 ) -> MonthSettled:
     month = asked.month
-    with database.reading(door.book) as connection:
+    with ExitStack() as transactions:
+        connection = transactions.enter_context(database.reading(door.book))
+        beside = None if asked.contracts else transactions.enter_context(database.reading(door.book))
         check_runs(connection, AskedRuns(position, last=str(month), contracts=asked.contracts or None))
         gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
         names = tuple(name for name in asked.contracts if name not in gone.results)
@@ -293,8 +295,9 @@ def _settle_as_of(
         read: dict[str, Read] = {}
         again: dict[str, dict[Part, str]] = {}
         if gone.others:
-            load = settlement_inputs.batches
-            for batch in load(connection, door.book, month, position, names, through=asked.through):
+            for batch in settlement_inputs.batches(
+                connection, door.book, month, position, names, through=asked.through, beside=beside
+            ):
                 own = _settled_each(batch, refused)
                 results += own
                 again |= restated(connection, batch, {one.contract: one.inputs for one in own}, position)

@@ -37,18 +37,23 @@ def says_the_same(
 ) -> bool:
     """As `changes_nothing`, of the folded runs of the month and versions of the contract."""
     found = [one.result for one in runs.runs if one.number == run] if isinstance(runs, Runs) else []
-    if not found or _other_inputs(restated or found[0].inputs) != _other_inputs(result.inputs):
+    if not found or beside_the_contract(restated or found[0].inputs) != beside_the_contract(result.inputs):
         return False
     if not isinstance(history, History):
         return False
     documents: dict[str, Contract] = {contract_digest(one.document): one.document for one in history.versions}
     before, now = (documents.get(one.inputs["contract"]) for one in (found[0], result))
-    if before is None or now is None or _other_terms(now) != _other_terms(before):
-        return False
-    return _without(found[0]) == _without(result)
+    return before is not None and now is not None and moves_nothing(before, now, found[0], result)
 
 
-def _other_inputs(inputs: Mapping[Part, str]) -> dict[str, str]:
+def moves_nothing(before: Contract, now: Contract, was: Result, result: Result) -> bool:
+    """Whether two versions of a contract give the same of a month: `was` under the one, `result` under the
+    other, from the same facts."""
+    return _other_terms(now) == _other_terms(before) and _without(was) == _without(result)
+
+
+def beside_the_contract(inputs: Mapping[Part, str]) -> dict[str, str]:
+    """What a run was settled from, without the contract's version."""
     return {part: digest for part, digest in inputs.items() if part != "contract"}
 
 

@@ -188,7 +188,8 @@ def _terms(line: Line, shared: Container[tuple[str, str]], rows: Sequence[TermRo
         elif term.price == "1":
             yield f"{term.label}: {readable_exact(term.quantity)} {term.unit}"
         else:
-            yield f"{term.label}: {readable_exact(term.quantity)} {term.unit} at {readable_ratio(term.price)}"
+            quantity, price = readable_exact(term.quantity), readable_ratio(term.factor)
+            yield f"{term.label}: {quantity} {term.unit} at {price}"
 
 
 def _vat(one: LineVat | VatSum) -> str:

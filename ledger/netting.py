@@ -148,7 +148,7 @@ class Netting(msgspec.Struct, frozen=True, kw_only=True):
         zero = Money.zero(self.amount.currency)
         paid = sum((part.amount for part in self.parts if part.amount.minor > 0), zero)
         if self.amount.minor <= 0 or paid != self.amount or sum((p.amount for p in self.parts), zero) != zero:
-            text = f"the parts are not {self.amount} of each side"
+            text = f"the parts are not {self.amount:,} of each side"
             raise Refused("netting_total", text, place="parts")
 
 
@@ -287,5 +287,5 @@ def _check_open(state: Life | None, part: NettedStatement) -> Life:
             "currency", f"the statement is in {left.currency}, not {part.amount.currency}", place=place
         )
     if left.minor * part.amount.minor <= 0 or abs(part.amount.minor) > abs(left.minor):
-        raise Refused("netting_part", f"{left} is open, not {part.amount}", place=place)
+        raise Refused("netting_part", f"{left:,} is open, not {part.amount:,}", place=place)
     return life

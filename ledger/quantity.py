@@ -7,6 +7,7 @@ settlement rule of DOMAIN.md 3.0 (half away from zero, on the currency's minor u
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Self
 
@@ -39,8 +40,12 @@ def round_half_away(value: Fraction) -> int:
     >>> round_half_away(Fraction(5, 2)), round_half_away(Fraction(-5, 2)), round_half_away(Fraction(12, 5))
     (3, -3, 2)
     """
-    magnitude = (2 * abs(value.numerator) + value.denominator) // (2 * value.denominator)
-    return magnitude if value >= 0 else -magnitude
+    return _rounded(*value.as_integer_ratio())
+
+
+def _rounded(numerator: int, denominator: int) -> int:
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return magnitude if numerator >= 0 else -magnitude
 
 
 class Money(msgspec.Struct, frozen=True, order=False):
@@ -66,7 +71,8 @@ class Money(msgspec.Struct, frozen=True, order=False):
         """`value` in major units, rounded once, half away from zero, to the minor unit."""
         if currency not in MINOR_DIGITS:
             raise Refused("currency", f"{currency!r} is not one of {', '.join(MINOR_DIGITS)}")
-        return cls(round_half_away(value * 10 ** MINOR_DIGITS[currency]), currency)
+        numerator, denominator = value.as_integer_ratio()
+        return cls(_rounded(numerator * 10 ** MINOR_DIGITS[currency], denominator), currency)
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Self:
@@ -103,6 +109,14 @@ class Money(msgspec.Struct, frozen=True, order=False):
 
     def __str__(self) -> str:
         return decimal_text(self.minor, MINOR_DIGITS[self.currency])
+
+    def __format__(self, spec: str) -> str:
+        """With `,` as people are told it, a comma at each thousand; without as programs read it.
+
+        >>> f"{Money(-123456789, 'CNY'):,} {Money(-123456789, 'CNY')}"
+        '-1,234,567.89 -1234567.89'
+        """
+        return f"{Decimal(str(self)):{spec}}" if spec else str(self)
 
 
 def decimal_text(mantissa: int, scale: int) -> str:

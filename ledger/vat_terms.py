@@ -72,7 +72,7 @@ class LineVat(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.net + self.tax != self.gross:
-            text = f"net {self.net} and tax {self.tax} are not gross {self.gross}"
+            text = f"net {self.net:,} and tax {self.tax:,} are not gross {self.gross:,}"
             raise Refused("vat_line", text, place="gross")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -42,7 +42,7 @@ As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, neve
 
 _INVOICE = "record what is missing with `wattledger record invoice`, before or after the close"
 _ISSUE = "`wattledger statements issue` of their months asks for them"
-_KEPT = "its run stays as it is"
+_KEPT = "their runs stay as they are"
 _MATCH = "`wattledger record` what it belongs to, before or after the close"
 """What is done about what is shown and does not stop a close."""
 
@@ -162,7 +162,7 @@ def add_to(app: App, session: Session) -> None:
             )
             print(f"  {one.contract:<24} {run}")
         print(f"  journal: {'in balance' if found.journal_balanced else 'NOT in balance'}")
-        print("".join(f"  {line}\n" for line in _wanting(found)), end="")
+        print("".join(f"  {line}\n" for line in (*_missing(found), *_notes(found))), end="")
 
     @app.command(name="journal")
     def show_journal(
@@ -201,12 +201,14 @@ def add_to(app: App, session: Session) -> None:
             tuple[str, ...], Parameter(help="an open dispute that waits for the next month")
         ] = (),
     ) -> None:
-        """Close a month: corrections of it are posted in the next one from then on."""
+        """Close a month: corrections of it are posted in the next one from then on.
+
+        What it closed without is told after that; what is missing before it can be closed, by `month`.
+        """
         with session.open() as stack:
             position = stack.caught_up()
             with stack.database.reading(stack.settings.book) as connection:
                 check = closing.checklist(connection, Month.parse(month), position)
-                print("".join(f"  {line}\n" for line in _wanting(check)), end="")
                 command = closing.close_command(connection, check, position, carry, by)
             done = approving.submit(stack.door, command, command_id=_once(), actor=by)
         print(
@@ -214,6 +216,7 @@ def add_to(app: App, session: Session) -> None:
             if done.proposal is None
             else f"{month} waits for approval as {done.proposal}"
         )
+        print("".join(f"  {line}\n" for line in _notes(check)), end="")
 
 
 def _finalised(stack: Stack, contract: str, month: str, by: str) -> str:
@@ -234,8 +237,8 @@ def _finalised(stack: Stack, contract: str, month: str, by: str) -> str:
     return f"{contract}: run {number} of {month}; waits for approval as {done.proposal}"
 
 
-def _wanting(check: Checklist) -> list[str]:
-    """What `month` and `close` both tell of a month that has not everything."""
+def _missing(check: Checklist) -> list[str]:
+    """Without what the month is not closed."""
     lists = [
         *(
             (one.contract, (f"{one.stale}; settle {check.month} again",))
@@ -247,19 +250,26 @@ def _wanting(check: Checklist) -> list[str]:
         ("open imports", check.open_imports),
         ("journal and statements differ", check.journal_differences),
     ]
-    warnings = [
-        *((one.contract, (one.not_settleable,), _KEPT) for one in check.contracts if one.not_settleable),
-        *((f"{one.contract}, invoices do not add up", one.not_invoiced, _INVOICE) for one in check.contracts),
+    return [f"{title}: {', '.join(names)}" for title, names in lists if names]
+
+
+def _notes(check: Checklist) -> list[str]:
+    """Without what it is closed all the same: a line for each kind, with the contracts named."""
+    kept = [f"{one.contract} ({one.not_settleable})" for one in check.contracts if one.not_settleable]
+    invoices = [
+        f"{one.contract} ({', '.join(one.not_invoiced)})" for one in check.contracts if one.not_invoiced
+    ]
+    lists: list[tuple[str, Sequence[str], str]] = [
+        ("not settled again", kept, _KEPT),
+        ("invoices do not add up", invoices, _INVOICE),
         ("corrections of earlier months, not issued", check.late_corrections, _ISSUE),
         ("unmatched", check.unmatched, _MATCH),
     ]
-    told = [f"{title}: {', '.join(names)}" for title, names in lists if names]
-    told += [
-        f"warning, it closes all the same: {title}: {', '.join(names)}; {todo}"
-        for title, names, todo in warnings
+    return [
+        f"note, it closes all the same: {title}: {', '.join(names)}; {todo}"
+        for title, names, todo in lists
         if names
     ]
-    return told
 
 
 def _journal(session: Session, as_of: str | None) -> tuple[Journal, str]:

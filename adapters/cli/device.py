@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +22,7 @@ from adapters.queries.as_of import recorded_at_max
 from adapters.queries.told_devices import CommandsShown, FallbackShown, LeaseShown
 from dispatch.control.command_life import Command
 from dispatch.control.fallback import AcknowledgeFallback, FallbackSchedule, StoreFallback
+from ledger.interval import zone_of
 from ledger.refusal import Refused
 
 _WHAT = "a fallback schedule in JSON: device, start, interval_s, setpoint_w"
@@ -45,22 +46,26 @@ def add_to(app: App, session: Session) -> None:
         name: str,
         *,
         day: Annotated[
-            date | None, Parameter(help="the UTC day; if not stated today, or that of --as-of")
+            date | None, Parameter(help="a local day of its site; if not stated today, or that of --as-of")
         ] = None,
         format: Literal["text", "json"] = "text",
         as_of: AsOf = None,
     ) -> None:
-        """Show what device NAME was told on a day, how far each command came, its lease and its fallback."""
+        """Show what device NAME was told on a day, how far each command came, its lease and its fallback.
+
+        The day is its site's, as plans have it; times are UTC, and commands are numbered by UTC days.
+        """
         with session.open() as stack:
             at = moment(stack, as_of)
             with stack.database.reading(stack.settings.book) as connection:
                 instant = at.instant or recorded_at_max(connection, at.position)
-                of = day or instant.astimezone(UTC).date()
+                zone = told_devices.site_zone(connection, at.position, name)
+                of = day or instant.astimezone(zone_of(zone)).date()
                 found = _told(connection, at.position, name, of)
         if format == "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         else:
-            print("\n".join(_rows(found, instant)))
+            print("\n".join(_rows(found, instant, zone)))
 
     @group.command
     def undriven(*, format: Literal["text", "json"] = "text", as_of: AsOf = None) -> None:
@@ -118,7 +123,7 @@ def add_to(app: App, session: Session) -> None:
 
 
 def _told(connection: Connection, position: int, name: str, day: date) -> DeviceTold:
-    commands = told_devices.commands(connection, position, name, day)
+    commands = told_devices.local_commands(connection, position, name, day)
     lease: LeaseShown | None = None
     fallback: FallbackShown | None = None
     try:
@@ -134,9 +139,9 @@ def _told(connection: Connection, position: int, name: str, day: date) -> Device
     return DeviceTold(commands, lease, fallback)
 
 
-def _rows(found: DeviceTold, now: datetime) -> list[str]:
+def _rows(found: DeviceTold, now: datetime, zone: str) -> list[str]:
     told = found.commands
-    rows = [f"device {told.device} on {told.day} UTC: {_read(found, now)}"]
+    rows = [f"device {told.device} on {told.day} ({zone}, times UTC): {_read(found, now)}"]
     if found.lease is None:
         rows.append("nobody ever held its lease")
     else:

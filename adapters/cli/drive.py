@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from adapters.cli.session import Session, check_folder, projecting
 from adapters.continuity import Discontinuity
-from adapters.driving.driver_folder import DriverFolder
+from adapters.driving.driver_folder import DriverFolder, told_apart
 from adapters.driving.emergencies import local_stop
 from adapters.nats.stream import WeakStream
 from adapters.stack import running
@@ -67,10 +67,9 @@ def _stop(folder: DriverFolder, by: str, reason: str, now: datetime) -> int:
     if answer is None:
         print(f"the driver has not answered within {_ANSWER_S:.0f} s: stop at the devices", file=sys.stderr)
         return 1
-    print(
-        f"{answer.verified} of {answer.devices} devices show a setpoint of 0 W, read back within"
-        f" {answer.took_ms} ms; their power goes down as fast as they ramp"
-    )
+    each = f": {told_apart(answer.device_ms)}" if answer.device_ms else ""
+    shown = f"{answer.verified} of {answer.devices} devices show a setpoint of 0 W, read back{each}"
+    print(f"{shown}; their power goes down as fast as they ramp")
     if answer.stands:
         print(f"emergency {answer.stands} stands for it already: no other is ordered")
     for name, why in sorted(answer.failed.items()):

@@ -283,7 +283,7 @@ def explained(found: Explanation) -> str:
     if line.note:
         out.append(f"  because   {line.note}")
     out += [
-        f"  term      {t.label}: {t.quantity} {t.unit} x {t.price} = {grouped(t.exact)}" for t in line.basis
+        f"  term      {t.label}: {t.quantity} {t.unit} x {t.factor} = {grouped(t.exact)}" for t in line.basis
     ]
     out += [f"  rests on  {source}" for source in found.sources]
     out.append(f"  events ({len(found.events)} of {found.events_in_all})")

@@ -45,6 +45,9 @@ def add_to(app: App, session: Session) -> None:
         site: Annotated[str | None, Parameter(help="of this site alone")] = None,
         contract: Annotated[str | None, Parameter(help="of this contract; none: of all")] = None,
         party: Annotated[str | None, Parameter(help="what this partner is entitled to")] = None,
+        currency: Annotated[
+            str | None, Parameter(help="only of contracts in this one; none: the only one that there is")
+        ] = None,
         economics: Annotated[str | None, Parameter(help="which of the stated ones; none: the only")] = None,
         emission: Annotated[str | None, Parameter(help="which emission factors; none: the only")] = None,
         co2_method: Annotated[Method, Parameter(help="what of the energy avoids CO2")] = "net_of_charging",
@@ -65,6 +68,8 @@ def add_to(app: App, session: Session) -> None:
             given_file.check_new(out, (_SUFFIX[format],))
         if site is not None and (contract is not None or party is not None):
             raise Refused("scope", "--site stands alone; --party may go with --contract", place="--site")
+        if site is not None and currency is not None:
+            raise Refused("scope", "--site stands alone: a site has one currency", place="--site")
         choice = Choice(economics, emission, co2_method)
         with session.open() as stack:
             position = moment(stack, as_of, fresh=False).position
@@ -78,6 +83,7 @@ def add_to(app: App, session: Session) -> None:
                     contract,
                     party,
                     choice,
+                    currency,
                 )
         content = _content(document, format, language or ("en" if format == "text" else "zh"))
         if out is None:
@@ -123,14 +129,15 @@ def _document(
     contract: str | None,
     party: str | None,
     choice: Choice,
+    currency: str | None,
 ) -> RevenueDocument:
     if party is not None:
         own = statements.latest(connection, position, party=party, contract=contract)
         check_own(connection, book, own)
-        return reports.partner(connection, book, position, month, own, choice)
+        return reports.partner(connection, book, position, month, own, choice, currency=currency)
     if site is not None:
         return reports.site(connection, book, position, month, site, choice)
-    return reports.portfolio(connection, book, position, month, contract, choice)
+    return reports.portfolio(connection, book, position, month, contract, choice, currency=currency)
 
 
 def _content(document: RevenueDocument, format: Format, language: Language) -> bytes:

@@ -38,10 +38,12 @@ def add_to(app: App, session: Session) -> None:
     def register_trading_unit(file: Path) -> None:
         """Register a trading unit from a JSON file, or the version with which its membership changes."""
         text = given_file.read(file, "a trading unit in JSON (examples/market_facts/trading_unit.json)")
+        plain: object = None
         try:
+            plain = msgspec.json.decode(text)
             body = msgspec.json.decode(text, type=_Registration)
         except msgspec.ValidationError as error:
-            raise decoder_refusal(error, _Registration) from None
+            raise decoder_refusal(error, _Registration, plain) from None
         except msgspec.DecodeError as error:
             raise Refused("json", f"{file} is not JSON: {error}", place=str(file)) from None
         command = RegisterTradingUnit(Period(body.effective_from, body.effective_to), body.document)

@@ -161,7 +161,7 @@ def _term(term: Basis, words: Wording) -> Mapping[str, str]:
     return {
         "label": words.phrase(term.label),
         "quantity": _quantity(term.quantity, term.unit, words),
-        "price": "" if term.price == "1" else words.phrase(readable_ratio(term.price)),
+        "price": "" if term.price == "1" else words.phrase(readable_ratio(term.factor)),
         "exact": readable_exact(term.exact),
     }
 

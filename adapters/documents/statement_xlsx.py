@@ -20,7 +20,7 @@ from adapters.documents.statement_document import (
     vat_percent,
 )
 from adapters.documents.statement_proof import StatementProof, proof_facts, proof_path
-from adapters.documents.terms_sheet import TermsSheet, exact_cell, quantity_cell
+from adapters.documents.terms_sheet import TermsSheet, exact_cell, moved_by, quantity_cell
 from ledger.quantity import MINOR_DIGITS, Money
 from ledger.settlement.line import Line
 from ledger.settlement.line_vat import VatSum
@@ -103,50 +103,41 @@ def _write_lines(sheet: Sheet, one: Statement, words: Wording, terms: TermsSheet
 
 
 def _vat_cells(line: Line, row: int) -> tuple[Cell, ...]:
-    """Net and tax computed from the line's amount, which is one of net and gross, or from the part of it that
-    is invoiced; where a fen more or less lets the lines add up to their invoice, it stands in the formula."""
+    """Net and tax computed from the line's amount, which is one of net and gross, or from the net of the part
+    of it that is invoiced, as recorded; where a fen more or less lets the lines add up to their invoice, it
+    stands in the formula."""
     if line.vat is None:
         return (None,) * len(_VAT)
     one, amount, digits = line.vat, here(row, _AMOUNT), MINOR_DIGITS[line.amount.currency]
     rate = here(row, _VAT_RATE)
     net, tax, gross = (here(row, column) for column in (_NET, _TAX, _GROSS))
     values = (one.net.exact, one.tax.exact, one.gross.exact)
+    first: Cell
     formulas: tuple[str, ...]
-    if line.amount not in (one.gross, one.net):
-        return (
-            _invoice(one),
-            Number(Fraction(one.rate), "percent"),
-            Number(values[0], "money"),
-            Number(values[1], "money"),
-            Formula(f"=ROUND({net}+{tax},{digits})", values[2], "money"),
-        )
     if one.gross == line.amount:
         rounded = Money.round(one.gross.exact / (1 + Fraction(one.rate)), one.gross.currency)
-        formulas = (
-            f"=ROUND({amount}/(1+{rate}){_moved(one.net - rounded)},{digits})",
-            f"=ROUND({gross}-{net},{digits})",
-            f"={amount}",
+        first = Formula(
+            f"=ROUND({amount}/(1+{rate}){moved_by(one.net - rounded)},{digits})", values[0], "money"
         )
+        formulas = (f"=ROUND({gross}-{net},{digits})", f"={amount}")
     else:
         rounded = Money.round(one.net.exact * Fraction(one.rate), one.net.currency)
+        whole = one.net == line.amount
+        first = Formula(f"={amount}", values[0], "money") if whole else Number(values[0], "money")
         formulas = (
-            f"={amount}",
-            f"=ROUND({amount}*{rate}{_moved(one.tax - rounded)},{digits})",
+            f"=ROUND({net}*{rate}{moved_by(one.tax - rounded)},{digits})",
             f"=ROUND({net}+{tax},{digits})",
         )
     return (
         _invoice(one),
         Number(Fraction(one.rate), "percent"),
-        *(Formula(text, value, "money") for text, value in zip(formulas, values, strict=True)),
+        first,
+        *(Formula(text, value, "money") for text, value in zip(formulas, values[1:], strict=True)),
     )
 
 
 def _invoice(one: LineVat | VatSum) -> str:
     return f"{one.supplier} {vat_percent(one)}"
-
-
-def _moved(by: Money) -> str:
-    return f"{'+' if by.minor > 0 else ''}{by}" if by.minor else ""
 
 
 def _write_front(

@@ -11,9 +11,9 @@ from adapters.documents.language import Wording
 from adapters.documents.spreadsheet import Cell, Formula, Look, Number, Sheet, here
 from adapters.documents.statement_document import Quantity, StatementDocument, number_of, quantity_of
 from ledger.clauses.flow import exact_text
-from ledger.quantity import MINOR_DIGITS
+from ledger.quantity import MINOR_DIGITS, Money
 from ledger.settlement.clause_terms import TermRow
-from ledger.settlement.line import Basis, Line
+from ledger.settlement.line import TAX, Basis, Line
 
 Made = Literal["computed", "in_part", "recorded"]
 
@@ -57,12 +57,30 @@ class TermsSheet:
         return Formula(f"=SUMIF({numbers},{here(row, 0)},{amounts})", Fraction(line.exact))
 
     def _term(self, line: Line, term: Basis) -> bool:
+        if term.of == TAX:
+            return self._tax(line, term)
         shown = quantity_of(term.quantity, term.unit)
         made = _product(shown, term, self._sheet.row)
         price = (
             exact_cell(term.price) if number_of(term.price) is not None else self._words.phrase(term.price)
         )
         return self._add(line, term.label, quantity_cell(shown), shown.unit, price, made, term.exact, None)
+
+    def _tax(self, line: Line, term: Basis) -> bool:
+        """Its part of the amount with it, to which the rows above come; where a fen more or less lets lines
+        add up to their invoice, it stands in the formula."""
+        row, digits, currency = self._sheet.row, self._digits, line.amount.currency
+        gross, rate = Fraction(term.quantity), Fraction(term.price)
+        part = -rate / (1 + rate)
+        above = "+".join(here(at, _EXACT) for at in self._rows[line.number])
+        with_tax = sum((Fraction(one.exact) for one in line.basis if one.of != TAX), Fraction(0))
+        same = Money.round(with_tax, currency).exact == gross
+        quantity: Cell = Formula(f"=ROUND({above},{digits})", gross) if same else Number(gross)
+        moved = Money.round(Fraction(term.exact), currency) - Money.round(gross * part, currency)
+        taken = f"=ROUND({here(row, 2)}*{here(row, 4)}{moved_by(moved)},{digits})"
+        price = Formula(f"=-{term.price}/(1+{term.price})", part)
+        made = Formula(taken, Fraction(term.exact))
+        return self._add(line, term.label, quantity, term.unit, price, made, term.exact, None)
 
     def _told_rows(
         self, line: Line, told: Sequence[TermRow], of_lines: Sheet, rounding_column: int
@@ -120,6 +138,11 @@ def exact_cell(exact: str) -> Cell:
     """A decimal as a number, and a fraction as the division that it is."""
     value = Fraction(exact)
     return Formula(f"={value.numerator}/{value.denominator}", value) if "/" in exact else Number(value)
+
+
+def moved_by(by: Money) -> str:
+    """What is added in a formula; nothing for nothing."""
+    return f"{'+' if by.minor > 0 else ''}{by}" if by.minor else ""
 
 
 def _of_all(done: Sequence[bool]) -> Made:

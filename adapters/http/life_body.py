@@ -76,7 +76,7 @@ class PaymentBody(msgspec.Struct, frozen=True):
 
 
 class LifeBody(msgspec.Struct, frozen=True):
-    """`amount` is the statement's, `due` with the tax that invoices put on top; `open_amount` what of it is
+    """`amount` is the statement's, `due` with the tax that is due on top; `open_amount` what of it is
     neither settled nor disputed, above zero to the party; `disputed` has the tax on top of its lines,
     invoiced or not, and `paid_disputed` is what of it is settled and no credit before the dispute ends;
     `interest` what has accrued on it by `today`. `to_issue` and `to_receive` are what is

@@ -33,6 +33,7 @@ from ledger.kpi.monthly_revenue import ContractShare, RevenueReport, Row
 from ledger.kpi.published_factors import PublishEmissionFactors
 from ledger.kpi.stated_availability import SiteAvailability, StateAvailability
 from ledger.kpi.tax_basis import Basis
+from ledger.quantity import MINOR_DIGITS
 from ledger.refusal import Refused
 
 ReportFormat = Literal["json", "pdf", "xlsx"]
@@ -43,6 +44,13 @@ _MEDIA: Final[dict[ReportFormat, str]] = {
 }
 
 IdFilter = Annotated[str | None, QueryParameter(pattern=ID_PATTERN)]
+CurrencyFilter = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=f"^({'|'.join(MINOR_DIGITS)})$",
+        description="Only of contracts in this one. Needed, or a contract, where there are several",
+    ),
+]
 
 
 class RowBody(msgspec.Struct, frozen=True):
@@ -132,6 +140,7 @@ def show_report(
     site: IdFilter = None,
     contract: ContractFilter = None,
     party: IdFilter = None,
+    currency: CurrencyFilter = None,
     economics: IdFilter = None,
     emission: IdFilter = None,
     co2_method: Annotated[Method, QueryParameter()] = "net_of_charging",
@@ -141,12 +150,14 @@ def show_report(
     """A partner's is made of its own statements; what stands beside them is read with the ledger's rights."""
     if site is not None and (contract is not None or party is not None):
         raise Refused("scope", "site stands alone; party may go with contract", place="site")
+    if site is not None and currency is not None:
+        raise Refused("scope", "site stands alone: a site has one currency", place="site")
     wanted = Month.parse(month_of(month))
     choice = Choice(economics, emission, co2_method)
     position, document = (
-        _partner(view, wanted, party, site, contract, choice)
+        _partner(view, wanted, party, site, contract, choice, currency)
         if party is not None or view.caller.role == "partner"
-        else _owner(view, wanted, site, contract, choice)
+        else _owner(view, wanted, site, contract, choice, currency)
     )
     if format == "json":
         return Response(ReportBody.of(position, document.report))
@@ -160,7 +171,13 @@ def show_report(
 
 
 def _partner(
-    view: View, month: Month, party: str | None, site: str | None, contract: str | None, choice: Choice
+    view: View,
+    month: Month,
+    party: str | None,
+    site: str | None,
+    contract: str | None,
+    choice: Choice,
+    currency: str | None,
 ) -> tuple[int, RevenueDocument]:
     caller = view.caller
     if caller.role == "partner" and (site is not None or party not in (None, caller.party)):
@@ -172,17 +189,26 @@ def _partner(
     service = view.service
     check_statements(service.database, service.book, own)
     with service.database.reading(service.book) as connection:
-        return position, reports.partner(connection, service.book, position, month, own, choice)
+        return position, reports.partner(
+            connection, service.book, position, month, own, choice, currency=currency
+        )
 
 
 def _owner(
-    view: View, month: Month, site: str | None, contract: str | None, choice: Choice
+    view: View,
+    month: Month,
+    site: str | None,
+    contract: str | None,
+    choice: Choice,
+    currency: str | None,
 ) -> tuple[int, RevenueDocument]:
     book = view.service.book
     with view.reading() as (connection, position):
         if site is not None:
             return position, reports.site(connection, book, position, month, site, choice)
-        return position, reports.portfolio(connection, book, position, month, contract, choice)
+        return position, reports.portfolio(
+            connection, book, position, month, contract, choice, currency=currency
+        )
 
 
 @post(

@@ -31,7 +31,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         value = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise decoder_refusal(error, kind) from None
+        raise decoder_refusal(error, kind, plain) from None
     check_plain(plain)
     _check_known(plain, msgspec.to_builtins(value), "")
     return value

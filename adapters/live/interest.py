@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -33,9 +34,7 @@ class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise Refused("live_kind", f"{kind!r} is none of {', '.join(KINDS)}", place="kind")
+        check_kinds(self.kinds, "kind")
         for place, names in (("market", self.markets), ("unit", self.units)):
             for name in names:
                 checked_id(name, place)
@@ -46,3 +45,12 @@ class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             and (not self.markets or message.market is None or message.market in self.markets)
             and (not self.units or message.unit is None or message.unit in self.units)
         )
+
+
+def check_kinds(kinds: Iterable[str], place: str) -> None:
+    """Raises:
+    Refused: `live_kind`.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise Refused("live_kind", f"{kind!r} is none of {', '.join(KINDS)}", place=place)

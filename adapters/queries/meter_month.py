@@ -89,6 +89,13 @@ class MeterMonth(NamedTuple):
         return self.keys.index(key)
 
 
+class Fetched(NamedTuple):
+    """Rows of runs and of their seals as PostgreSQL wrote them."""
+
+    runs: list[memoryview]
+    seals: list[memoryview]
+
+
 def load(
     connection: Connection, book: str, keys: Sequence[Key], interval: Interval, interval_s: int, position: int
 ) -> MeterMonth:
@@ -96,14 +103,33 @@ def load(
     that were projected (docs/repair.md).
 
     Raises:
-        Discontinuity: `row_altered` for a row that was changed, deleted or added since; as
-            `check_blocks_there`.
+        Discontinuity: as `fetch` and `read`.
+    """
+    return read(fetch(connection, book, keys, interval, interval_s, position), keys, interval, interval_s)
+
+
+def fetch(
+    connection: Connection, book: str, keys: Sequence[Key], interval: Interval, interval_s: int, position: int
+) -> Fetched:
+    """What `read` makes readings of; to fetch it takes hardly more than PostgreSQL's time.
+
+    Raises:
+        Discontinuity: as `check_blocks_there`.
+    """
+    check_blocks_there(connection, book, {meter for meter, _ in keys}, interval, position)
+    return _fetch(connection, book, keys, interval, interval_s, position)
+
+
+def read(fetched: Fetched, keys: Sequence[Key], interval: Interval, interval_s: int) -> MeterMonth:
+    """The readings that were fetched of just these keys and times.
+
+    Raises:
+        Discontinuity: `row_altered` for a row that was changed, deleted or added since it was projected.
     """
     count = interval.seconds // interval_s
     wh = np.full((len(keys), count), MISSING, dtype=np.int64)
     quality = np.zeros((len(keys), count), dtype=np.uint8)
-    check_blocks_there(connection, book, {meter for meter, _ in keys}, interval, position)
-    batches = _proven(connection, book, keys, interval, interval_s, position)
+    batches = _proven(fetched, keys, interval, interval_s)
     _paint(wh, quality, batches)
     return MeterMonth(tuple(keys), wh, _sequences(len(keys), count, batches), quality)
 
@@ -129,14 +155,12 @@ def check_rows(
     (book,) = connection.execute("SELECT current_setting('app.book')").fetchone() or ("",)
     check_blocks_there(connection, book, [meter], interval, position)
     for (interval_s,) in lengths:
-        _proven(connection, book, keys, interval, interval_s, position)
+        _proven(_fetch(connection, book, keys, interval, interval_s, position), keys, interval, interval_s)
 
 
-def _proven(
+def _fetch(
     connection: Connection, book: str, keys: Sequence[Key], interval: Interval, interval_s: int, position: int
-) -> list[_Batch]:
-    """The rows in `interval`, once their seals were compared."""
-    groups: dict[tuple[int, int], list[memoryview]] = defaultdict(list)
+) -> Fetched:
     asked = {
         "meters": [meter for meter, _ in keys],
         "registers": [register for _, register in keys],
@@ -146,18 +170,28 @@ def _proven(
         "position": position,
         "keys_a_row": _KEYS_A_ROW,
     }
-    query = _QUERY.format(**asked, start=interval.start - _DAY)
     connection.execute("SET LOCAL work_mem = '64MB'")
+    runs = _copied(connection, _QUERY.format(**asked, start=interval.start - _DAY))
+    seals = _copied(connection, _SEALS.format(**asked, start=interval.start - _DAY - _RUN_DAYS_MAX))
+    return Fetched(runs, seals)
+
+
+def _copied(connection: Connection, query: sql.Composed) -> list[memoryview]:
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        skipped = _SIGNATURE_BYTES
-        for row in copy:
-            view = memoryview(row)[skipped:]
-            skipped = 0
-            if len(view) > _HEAD.size:
-                _, _, length, _, letters, _ = _HEAD.unpack_from(view)
-                groups[length, letters].append(view[_HEAD.size :])
+        rows = [memoryview(row) for row in copy]
+    rows[0] = rows[0][_SIGNATURE_BYTES:]
+    return rows
+
+
+def _proven(fetched: Fetched, keys: Sequence[Key], interval: Interval, interval_s: int) -> list[_Batch]:
+    """The rows in `interval`, once their seals were compared."""
+    groups: dict[tuple[int, int], list[memoryview]] = defaultdict(list)
+    for view in fetched.runs:
+        if len(view) > _HEAD.size:
+            _, _, length, _, letters, _ = _HEAD.unpack_from(view)
+            groups[length, letters].append(view[_HEAD.size :])
     batches = [_parsed(rows, shape, interval.start, interval_s) for shape, rows in groups.items()]
-    sealed = _sealed(connection, _SEALS.format(**asked, start=interval.start - _DAY - _RUN_DAYS_MAX))
+    sealed = _sealed(fetched.seals)
     first, end = (_micros(instant) for instant in (interval.start - _DAY, interval.end))
     _check_seals(keys, interval_s, batches, sealed[(sealed["start"] >= first) & (sealed["start"] < end)])
     return batches
@@ -207,17 +241,13 @@ def _micros(instant: datetime) -> int:
 _ROW: Final = np.dtype([("number", "i8"), ("sequence", "i8"), ("start", "i8"), ("seal", "u8")])
 
 
-def _sealed(connection: Connection, query: sql.Composed) -> npt.NDArray[Any]:
+def _sealed(seals: Sequence[memoryview]) -> npt.NDArray[Any]:
     """The rows that were projected, each with its seal."""
     groups: dict[int, list[memoryview]] = defaultdict(list)
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        skipped = _SIGNATURE_BYTES
-        for row in copy:
-            view = memoryview(row)[skipped:]
-            skipped = 0
-            if len(view) > _SEALS_HEAD.size:
-                _, _, length, _ = _SEALS_HEAD.unpack_from(view)
-                groups[length].append(view[_SEALS_HEAD.size :])
+    for view in seals:
+        if len(view) > _SEALS_HEAD.size:
+            _, _, length, _ = _SEALS_HEAD.unpack_from(view)
+            groups[length].append(view[_SEALS_HEAD.size :])
     found = []
     for length, rows in groups.items():
         layout = np.dtype(

@@ -16,6 +16,7 @@ from adapters.queries import meter_month, registered
 from adapters.queries.contracts_in_force import holding, local_month
 from adapters.queries.kept import kept
 from adapters.queries.meter_month import MISSING
+from adapters.queries.read_ahead import ReadAhead
 from adapters.queries.registered import Recorded, Register
 from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
 from adapters.queries.site_markets import SiteMarkets
@@ -72,7 +73,7 @@ class FallsToNobody(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        worth = f"amount unknown: {self.reason}" if self.amount is None else f"{self.amount}"
+        worth = f"amount unknown: {self.reason}" if self.amount is None else f"{self.amount:,}"
         currency = "" if self.amount is None else f" {self.amount.currency}"
         days = self.first_day if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
         return (
@@ -191,9 +192,8 @@ def _amounts(
         )
         raise Refused("exclusivity_missing", text)
     layout = site_layout(register, name, month)
-    market = (
-        SiteMarkets(connection, book, position, [[layout]], month, ()).take([layout]).of(layout, layout.month)
-    )
+    markets = SiteMarkets(connection, book, position, [[layout]], month, ())
+    market = markets.take([layout], ReadAhead(connection, book, position)).of(layout, layout.month)
     assert market is not None, "something was told of the site"
     charge = _storage_wh(connection, book, position, layout, "charge")
     discharge = _storage_wh(connection, book, position, layout, "discharge")

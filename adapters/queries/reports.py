@@ -70,16 +70,25 @@ def site(
 
 
 def portfolio(
-    connection: Connection, book: str, position: int, month: Month, contract: str | None, choice: Choice
+    connection: Connection,
+    book: str,
+    position: int,
+    month: Month,
+    contract: str | None,
+    choice: Choice,
+    *,
+    currency: str | None = None,
 ) -> RevenueDocument:
-    """What all sites earned, or those of one contract, with key figures, and each alone against all together.
+    """What all sites earned, or those of one contract or `currency`, with key figures, and each alone against
+    all together.
 
     Raises:
         Refused: as `site`; `currency` for contracts of several currencies: name one of them.
     """
-    found = _runs(connection, book, position, month, contract=contract)
+    every = _runs(connection, book, position, month, contract=contract)
+    kept_in = _one_currency((one.run.result.currency for one in every), currency)
+    found = [one for one in every if one.run.result.currency == kept_in]
     runs = [one.run for one in found]
-    _check_currency(run.result.currency for run in runs)
     report = portfolio_report(runs, contract or book, month)
     lines = [line for run in runs if run.result.month == month for line in run.result.lines]
     names = sorted({line.site for line in lines if line.site is not None})
@@ -101,15 +110,18 @@ def partner(
     month: Month,
     statements: Sequence[Statement],
     choice: Choice,
+    *,
+    currency: str | None = None,
 ) -> RevenueDocument:
-    """What one party is entitled to, from its own statements, with the key figures of the sites that they
-    show and of its own capital: nothing else is read.
+    """What one party is entitled to, in `currency` where it is named, from its own statements, with the key
+    figures of the sites that they show and of its own capital: nothing else is read.
 
     Raises:
         Refused: `one_party`, `not_settled`, `run_twice`, `currency`, `unknown_emission`.
     """
-    upto = [one for one in statements if one.month <= str(month)]
-    _check_currency(one.currency for one in upto)
+    every = [one for one in statements if one.month <= str(month)]
+    kept_in = _one_currency((one.currency for one in every), currency)
+    upto = [one for one in every if one.currency == kept_in]
     contracts = registered.load(connection, "contract", Contract, position).versions
     bases = {name: versions[-1].document.split_basis for name, versions in contracts.items()}
     report = partner_report(upto, month, split_bases=bases)
@@ -135,14 +147,26 @@ def partner(
     return _document(connection, position, report, sequences, name)
 
 
-def _check_currency(told: Iterable[str]) -> None:
+def _one_currency(told: Iterable[str], wanted: str | None) -> str | None:
+    """The currency that the report is of; None where nothing is settled.
+
+    Raises:
+        Refused: `currency` for several where none is named, and for one that no contract is in.
+    """
     found = sorted(set(told))
+    if wanted is not None:
+        if found and wanted not in found:
+            there = f"no contract is in {wanted}; there are contracts in {' and '.join(found)}"
+            raise Refused("currency", there, place="currency")
+        return wanted
     if len(found) > 1:
         raise Refused(
             "currency",
-            f"contracts in {' and '.join(found)}, which do not add: name one contract for a report of it",
-            place="contract",
+            f"contracts in {' and '.join(found)}, which do not add: name one currency, or one contract, for a"
+            " report of it",
+            place="currency",
         )
+    return found[0] if found else None
 
 
 def _entitled(statements: Iterable[Statement]) -> list[Earned]:

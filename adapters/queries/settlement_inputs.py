@@ -4,52 +4,43 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, timedelta
-from typing import Final
+from datetime import date, timedelta
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from adapters.founded import book_at
 from adapters.postgres.database import Connection
-from adapters.queries import meter_month, registered
+from adapters.queries import registered
 from adapters.queries.contract_facts import ContractFacts
-from adapters.queries.contracts_in_force import check_coverage, covered_by, in_force, local_month
-from adapters.queries.cycle_days import contract_days, refuse_tail
+from adapters.queries.contracts_in_force import check_coverage, in_force
 from adapters.queries.kept import kept
-from adapters.queries.meter_month import MISSING, Key
-from adapters.queries.opening_stock import Opening, OpeningStock
+from adapters.queries.meter_month import Key
+from adapters.queries.opening_stock import OpeningStock
+from adapters.queries.read_ahead import Asked, ReadAhead
 from adapters.queries.registered import Recorded, Register
+from adapters.queries.site_inputs import one_event, site_inputs
 from adapters.queries.site_layout import (
     Registers,
     SiteLayout,
-    billing_interval,
     meters_of_sites,
     site_layout,
 )
-from adapters.queries.site_markets import SiteMarkets
+from adapters.queries.site_markets import SiteMarkets, TakenSites
 from adapters.queries.site_profiles import MonthRows
 from ledger.contract import Contract
 from ledger.exclusivity.policy import Policy
 from ledger.interval import Interval, Month, midnight, zone_of
 from ledger.meter import Meter
-from ledger.metering.estimated_share import EstimatedShare, estimated_share
-from ledger.power_factor import Reactive
-from ledger.readings import REACTIVE
-from ledger.readings import Register as EnergyRegister
 from ledger.refusal import Refused
 from ledger.settlement.ended import CODE as ENDED
-from ledger.settlement.inputs import Inputs, MonthEnergy, SiteInputs, contract_digest
+from ledger.settlement.inputs import Inputs, contract_digest
 from ledger.settlement.line import Source
 from ledger.settlement.provisional import check_through, to_date
 from ledger.site import Site
-from ledger.storage_saving import FeederEnergy
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
-
-_ACTUAL: Final = ord("A")
-"""The first quality letter; every other one stands for a value that was not measured."""
 
 _SITES_AT_ONCE: Final = 200
 """Their month of quarter-hours, with the history before it, is some fifty megabytes."""
@@ -91,9 +82,12 @@ def batches(
     *,
     through: date | None = None,
     under: Mapping[str, str] | None = None,
+    beside: Connection | None = None,
 ) -> Iterator[list[Inputs]]:
     """As `load`, some contracts at a time, which are read when they are asked for: what a portfolio's month
     is settled from is several times the memory that its results are.
+
+    With `beside`, a second transaction, the next contracts' readings are fetched while these are worked on.
 
     Raises:
         Refused: as `load`.
@@ -125,36 +119,76 @@ def batches(
     sites = {layout.site.id for found in layouts.values() for layout in found}
     openings = OpeningStock(connection, register.contracts, month, sites, position)
     markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
-    for names in _some_at_a_time(layouts):
-        own = [layouts[name] for name in names]
-        readings = _readings(connection, book, own, position)
-        markets.take((layout for group in own for layout in group), readings)
-        yield [
-            Inputs(
-                held[name].document,
-                month,
-                position,
-                tuple(
-                    _site_inputs(
-                        layout,
-                        held[name].document,
-                        register.contracts.versions[name],
-                        month,
-                        readings,
-                        markets,
-                        openings.of(held[name].document, layout.site),
-                    )
-                    for layout in layouts[name]
-                ),
-                _prior(priors.get(name, _NOTHING).carry, held[name].document, month, through),
-                _source("contract", held[name]),
-                _policy(policies, held[name].document.exclusivity),
-                *facts.of(held[name].document, month),
-                through,
-                owner,
-            )
-            for name in names
-        ]
+    with ReadAhead(connection, book, position, beside) as reader:
+        for some in _one_ahead(_some(names, layouts, markets, reader) for names in _some_at_a_time(layouts)):
+            read = {
+                (asked.interval, asked.interval_s): MonthRows(
+                    reader.load(asked), {key: row for row, key in enumerate(asked.keys)}
+                )
+                for asked in some.asked
+            }
+            yield [
+                Inputs(
+                    held[name].document,
+                    month,
+                    position,
+                    tuple(
+                        site_inputs(
+                            layout,
+                            held[name].document,
+                            register.contracts.versions[name],
+                            month,
+                            read,
+                            some.markets,
+                            openings.of(held[name].document, layout.site),
+                        )
+                        for layout in layouts[name]
+                    ),
+                    _prior(priors.get(name, _NOTHING).carry, held[name].document, month, through),
+                    Source(f"contract.{name}", one_event(held[name].sequence)),
+                    _policy(policies, held[name].document.exclusivity),
+                    *facts.of(held[name].document, month),
+                    through,
+                    owner,
+                )
+                for name in some.names
+            ]
+
+
+class _Some(NamedTuple):
+    """Contracts that are read together, what is asked of their meters, what markets told of their sites."""
+
+    names: list[str]
+    asked: list[Asked]
+    markets: TakenSites
+
+
+def _some(
+    names: list[str], layouts: Mapping[str, Sequence[SiteLayout]], markets: SiteMarkets, reader: ReadAhead
+) -> _Some:
+    """These contracts, of which the reader is told what to expect."""
+    own = [layout for name in names for layout in layouts[name]]
+    keys: dict[tuple[Interval, int], list[Key]] = defaultdict(list)
+    for layout in own:
+        keys[layout.interval, layout.interval_s].extend(layout.keys)
+        if layout.month != layout.interval:
+            keys[layout.month, layout.interval_s].extend(layout.storage_keys)
+    asked = [Asked(tuple(wanted), *when) for when, wanted in keys.items()]
+    taken = markets.take(own, reader)
+    for one in chain(asked, taken.expected()):
+        reader.expect(one)
+    return _Some(names, asked, taken)
+
+
+def _one_ahead(items: Iterator[_Some]) -> Iterator[_Some]:
+    """Each of them, when the next one was made too."""
+    held: _Some | None = None
+    for item in items:
+        if held is not None:
+            yield held
+        held = item
+    if held is not None:
+        yield held
 
 
 def _some_at_a_time(layouts: Mapping[str, Sequence[SiteLayout]]) -> Iterator[list[str]]:
@@ -253,26 +287,6 @@ def _refuse_open_imports(
         )
 
 
-_Readings = dict[tuple[Interval, int], MonthRows]
-
-
-def _readings(
-    connection: Connection, book: str, layouts: Iterable[list[SiteLayout]], position: int
-) -> _Readings:
-    keys: dict[tuple[Interval, int], list[Key]] = defaultdict(list)
-    for group in layouts:
-        for layout in group:
-            keys[layout.interval, layout.interval_s].extend(layout.keys)
-            if layout.month != layout.interval:
-                keys[layout.month, layout.interval_s].extend(layout.storage_keys)
-    found: _Readings = {}
-    for (interval, interval_s), wanted in keys.items():
-        month = meter_month.load(connection, book, wanted, interval, interval_s, position)
-        rows = {key: row for row, key in enumerate(wanted)}
-        found[interval, interval_s] = MonthRows(month, rows)
-    return found
-
-
 def _priors(connection: Connection, contracts: list[str], month: Month, position: int) -> dict[str, _Before]:
     rows = connection.execute(
         "SELECT contract, jsonb_build_object('carry', result->'carry')::text FROM ("
@@ -285,182 +299,3 @@ def _priors(connection: Connection, contracts: list[str], month: Month, position
         [contracts, str(month), position, ENDED],
     )
     return {name: kept(_decode_before, text, f"table settlement, {name}") for name, text in rows}
-
-
-class _Site:
-    """One site's rows of a matrix that begins at `start`; a provisional run fills `count` intervals up only
-    to its last day."""
-
-    def __init__(self, layout: SiteLayout, matrix: MonthRows, whole: Interval) -> None:
-        self._start, self._count = whole.start, whole.seconds // layout.interval_s
-        self._readings = matrix.readings
-        self._rows = {key: matrix.rows[key] for key in layout.keys if key in matrix.rows}
-        self._layout = layout
-
-    def total(
-        self, meters: Sequence[Recorded[Meter]], register: EnergyRegister, days: slice
-    ) -> npt.NDArray[np.int64]:
-        """The sum of a register over meters, zero outside `days`; a missing interval is refused."""
-        total = np.zeros(self._count, dtype=np.int64)
-        for meter in meters:
-            if register not in meter.document.registers:
-                continue
-            row = self._readings.wh[self._rows[meter.id, register], days]
-            if row.min(initial=0) < 0:
-                missing = np.flatnonzero(row == MISSING)
-                self._refuse_missing(meter.id, register, len(missing), (days.start or 0) + int(missing[0]))
-            total[days] += row
-        return total
-
-    def _refuse_missing(self, meter: str, register: str, count: int, first: int) -> None:
-        at = self._start + timedelta(seconds=first * self._layout.interval_s)
-        raise Refused(
-            "missing_readings",
-            f"{count} intervals of register {register} are missing, the first at"
-            f" {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}; import or substitute them, missing is not zero",
-            place=f"meter {meter}",
-        )
-
-    def estimated(self) -> EstimatedShare:
-        """How much of the site's energy was estimated or substituted."""
-        numbers = list(self._rows.values())
-        registers = [register for _, register in self._rows]
-        first, end = numbers[0], numbers[-1] + 1
-        rows = slice(first, end) if numbers == list(range(first, end)) else numbers
-        wh, quality = self._readings.wh[rows], self._readings.quality[rows]
-        if quality.max(initial=0) <= _ACTUAL:
-            active = [one not in REACTIVE for one in registers]
-            known = wh if quality.all() else wh.clip(0)
-            return EstimatedShare(int(np.count_nonzero(quality)), 0, int(known.sum(axis=1)[active].sum()), 0)
-        return estimated_share(registers, wh, quality)
-
-    def sources(self) -> tuple[Source, ...]:
-        found = [
-            _source("site", self._layout.site),
-            Source(f"tariff.{self._layout.tariff.id}", _one(self._layout.tariff.sequence)),
-        ]
-        return (*found, *self.readings())
-
-    def readings(self) -> tuple[Source, ...]:
-        return tuple(
-            Source(f"readings.{meter}/{register}", self._readings.sequences[row])
-            for (meter, register), row in self._rows.items()
-            if self._readings.sequences[row]
-        )
-
-
-def _site_inputs(
-    layout: SiteLayout,
-    contract: Contract,
-    versions: Sequence[Recorded[Contract]],
-    month: Month,
-    readings: _Readings,
-    markets: SiteMarkets,
-    opening: Opening,
-) -> SiteInputs:
-    cycle = billing_interval(layout.site.document.account, month)
-    rows = _Site(layout, readings[layout.interval, layout.interval_s], cycle)
-    whole = slice(0, layout.interval.seconds // layout.interval_s)
-    covered = covered_by(contract, month)
-    billed: Interval | None = covered
-    if cycle != local_month(month, layout.site.document.zone):
-        refuse_tail(versions, contract, cycle, month, layout.site.id)
-        billed = contract_days(versions, contract, cycle)
-    days = slice(0, 0) if billed is None else _days(layout, layout.interval, billed)
-    charge = rows.total(layout.storage, "charge", days)
-    discharge = rows.total(layout.storage, "discharge", days)
-    load, reactive = None, None
-    feeders: tuple[FeederEnergy, ...] = ()
-    if billed is not None:
-        load, reactive = _net_import(rows, layout, whole), _reactive(rows, layout, whole)
-        feeders = _feeders(rows, layout, whole, days)
-    market = markets.of(layout, covered)
-    sources, month_energy = rows.sources(), None
-    if market is not None:
-        if layout.month != layout.interval:
-            month_energy, read = _month_energy(layout, readings, month, covered)
-            sources = (*sources, *read)
-        unused = {f"market_rule.{name}" for name in market.rules.keys() - market.used_rules.keys()}
-        sources = (*sources, *(one for one in market.sources if one.aggregate not in unused))
-    return SiteInputs(
-        layout.site.document,
-        layout.tariff.document,
-        layout.interval_s,
-        load,
-        charge,
-        discharge,
-        reactive,
-        (*sources, *opening.sources),
-        market,
-        opening.stored,
-        rows.estimated(),
-        feeders,
-        month_energy,
-        opening.known,
-    )
-
-
-def _net_import(
-    rows: _Site, layout: SiteLayout, whole: slice, feeder: str | None = None
-) -> npt.NDArray[np.int64] | None:
-    """The site's net import as it would be without its storage, or that of one feeder."""
-    storage, grid, loads, pv = (
-        [meter for meter in meters if feeder is None or meter.document.feeder == feeder]
-        for meters in (layout.storage, layout.grid, layout.load, layout.pv)
-    )
-    if grid:
-        own = rows.total(storage, "discharge", whole) - rows.total(storage, "charge", whole)
-        return rows.total(grid, "import", whole) - rows.total(grid, "export", whole) + own
-    if loads:
-        load = rows.total(loads, "load", whole) + rows.total(loads, "import", whole)
-        return load - rows.total(pv, "pv", whole)
-    return None
-
-
-def _feeders(rows: _Site, layout: SiteLayout, whole: slice, days: slice) -> tuple[FeederEnergy, ...]:
-    found: list[FeederEnergy] = []
-    for feeder in layout.site.document.account.feeders:
-        load = _net_import(rows, layout, whole, feeder.id)
-        assert load is not None, "the layout has a meter for each feeder"
-        storage = [meter for meter in layout.storage if meter.document.feeder == feeder.id]
-        charge, discharge = rows.total(storage, "charge", days), rows.total(storage, "discharge", days)
-        found.append(FeederEnergy(feeder.id, load, charge, discharge))
-    return tuple(found)
-
-
-def _reactive(rows: _Site, layout: SiteLayout, whole: slice) -> Reactive | None:
-    metered = [m for m in (*layout.grid, *layout.load) if "reactive_lagging" in m.document.registers]
-    if not metered:
-        return None
-    return Reactive(
-        int(rows.total(metered, "reactive_lagging", whole).sum()),
-        int(rows.total(metered, "reactive_leading", whole).sum()),
-    )
-
-
-def _month_energy(
-    layout: SiteLayout, readings: _Readings, month: Month, covered: Interval
-) -> tuple[MonthEnergy, tuple[Source, ...]]:
-    """The storage's calendar month, which markets settle beside a billing cycle of other days."""
-    whole = local_month(month, layout.site.document.zone)
-    rows = _Site(layout, readings[layout.month, layout.interval_s], whole)
-    days = _days(layout, layout.month, covered)
-    energy = MonthEnergy(
-        rows.total(layout.storage, "charge", days), rows.total(layout.storage, "discharge", days)
-    )
-    return energy, rows.readings()
-
-
-def _days(layout: SiteLayout, read: Interval, held: Interval) -> slice:
-    """Which intervals of those read lie in `held`."""
-    step = timedelta(seconds=layout.interval_s)
-    first, end = ((instant - read.start) // step for instant in (held.start, min(held.end, read.end)))
-    return slice(max(0, first), max(0, end))
-
-
-def _source(kind: str, recorded: Recorded[Contract] | Recorded[Site]) -> Source:
-    return Source(f"{kind}.{recorded.id}", _one(recorded.sequence))
-
-
-def _one(sequence: int) -> tuple[tuple[int, int], ...]:
-    return ((sequence, sequence),)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from adapters.postgres.database import Connection
 from adapters.queries import market_inputs, site_profiles
 from adapters.queries.contracts_in_force import covered_by, local_month
 from adapters.queries.market_inputs import SitesTold, Told
+from adapters.queries.read_ahead import Asked, ReadAhead
 from adapters.queries.site_layout import SiteLayout
 from adapters.queries.site_profiles import SITES_AT_ONCE, MonthRows, Profiles
 from ledger.contract import Contract
@@ -19,7 +20,7 @@ from ledger.site import Site
 
 
 class SiteMarkets:
-    """What markets told about the sites of the month; their history is read where a baseline needs it."""
+    """What markets told about the sites of the month, which are taken some at a time."""
 
     def __init__(
         self,
@@ -31,43 +32,26 @@ class SiteMarkets:
         contracts: Iterable[Contract],
     ) -> None:
         """`contracts` are all that hold in the month, those that are not settled now too."""
-        self._connection, self._book, self._position = connection, book, position
+        self._connection, self._position = connection, position
         self._month, self._contracts = month, tuple(contracts)
         self._prices: dict[tuple[object, ...], tuple[SpotPricesOf | None, tuple[Source, ...]]] = {}
         months = {layout.site.id: layout.month for group in layouts for layout in group}
         self._everything = SitesTold(connection, book, months, position)
-        self._told: dict[str, Told] = {}
-        self._read_already: Mapping[tuple[Interval, int], MonthRows] = {}
-        self._history: dict[str, Profiles] = {}
-        self._waiting: dict[tuple[Interval, int], list[SiteLayout]] = {}
 
-    def take(
-        self, layouts: Iterable[SiteLayout], read: Mapping[tuple[Interval, int], MonthRows] | None = None
-    ) -> SiteMarkets:
-        """These sites are asked for next, and those before them no more. `read`: what was read of their
-        meters already, by time and interval length.
+    def take(self, layouts: Iterable[SiteLayout], readings: ReadAhead) -> TakenSites:
+        """What was told of these sites; their history is among `readings`.
 
         Raises:
             Refused: as `SitesTold.of`.
         """
-        self._told, self._history, self._waiting = {}, {}, defaultdict(list)
-        self._read_already = read or {}
-        for layout in layouts:
-            known = self._everything.of(layout.site.id)
-            if known is not None:
-                self._told[layout.site.id] = known
-                if known.needs_history:
-                    self._waiting[layout.month, layout.interval_s].append(layout)
-        return self
+        found = ((layout, self._everything.of(layout.site.id)) for layout in layouts)
+        return TakenSites(self, readings, [(layout, known) for layout, known in found if known is not None])
 
-    def of(self, layout: SiteLayout, covered: Interval) -> MarketMonth | None:
-        """The market month in the contract's days of a site that was taken; None where no market told
-        anything."""
-        known = self._told.get(layout.site.id)
-        if known is None:
-            return None
+    def market_month(
+        self, layout: SiteLayout, covered: Interval, known: Told, profiles: Profiles
+    ) -> MarketMonth:
+        """A site's market month in the contract's days."""
         known = _so_far(known, layout)
-        profiles = self._profiles(layout) if known.needs_history else Profiles(None, None)
         found = market_inputs.market_month(
             self._connection, self._position, known, layout.site, covered, profiles, self._prices
         )
@@ -77,20 +61,58 @@ class SiteMarkets:
         held = [one for one in self._contracts if site.id in one.sites]
         return uncovered([covered_by(one, self._month) for one in held], local_month(self._month, site.zone))
 
-    def _profiles(self, layout: SiteLayout) -> Profiles:
-        """The site's history, read with that of the sites asked for next: one question for many."""
+
+class TakenSites:
+    """Sites of a month and what was told of them; their history is read where a baseline needs it."""
+
+    def __init__(
+        self, markets: SiteMarkets, readings: ReadAhead, told: Sequence[tuple[SiteLayout, Told]]
+    ) -> None:
+        self._markets, self._readings = markets, readings
+        self._told = {layout.site.id: known for layout, known in told}
+        self._history: dict[str, Profiles] = {}
+        alike: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
+        for layout, known in told:
+            if known.needs_history:
+                alike[layout.month, layout.interval_s].append(layout)
+        self._together = [
+            sites[first : first + SITES_AT_ONCE]
+            for sites in alike.values()
+            for first in range(0, len(sites), SITES_AT_ONCE)
+        ]
+
+    def expected(self) -> Iterator[Asked]:
+        """The history that will be read, where the month's readings are there already."""
+        for layouts in self._together:
+            yield site_profiles.asked(layouts, layouts[0].month, before=_whole_months(layouts))
+
+    def of(
+        self,
+        layout: SiteLayout,
+        covered: Interval,
+        read: Mapping[tuple[Interval, int], MonthRows] | None = None,
+    ) -> MarketMonth | None:
+        """The market month in the contract's days of a site; None where no market told anything. `read`: what
+        was read of meters already, by time and interval length."""
+        known = self._told.get(layout.site.id)
+        if known is None:
+            return None
+        profiles = self._profiles(layout, read or {}) if known.needs_history else Profiles(None, None)
+        return self._markets.market_month(layout, covered, known, profiles)
+
+    def _profiles(self, layout: SiteLayout, read: Mapping[tuple[Interval, int], MonthRows]) -> Profiles:
+        """The site's history, read with that of sites asked for next: one question for many."""
         if layout.site.id not in self._history:
-            waiting = self._waiting[layout.month, layout.interval_s]
-            at = waiting.index(layout)
-            self._history = self._read(waiting[at : at + SITES_AT_ONCE])
+            layouts = next(some for some in self._together if layout in some)
+            month = read.get((layout.month, layout.interval_s)) if _whole_months(layouts) else None
+            self._history = site_profiles.load(self._readings, layouts, layout.month, month)
         return self._history.pop(layout.site.id)
 
-    def _read(self, layouts: Sequence[SiteLayout]) -> dict[str, Profiles]:
-        first = layouts[0]
-        month = self._read_already.get((first.month, first.interval_s))
-        if month is not None and any(layout.interval != first.month for layout in layouts):
-            month = None  # The storage's registers alone were read of a month that is no billing cycle.
-        return site_profiles.load(self._connection, self._book, layouts, first.month, self._position, month)
+
+def _whole_months(layouts: Sequence[SiteLayout]) -> bool:
+    """Whether all that is read of the sites' meters is read of the month; of one that is no billing cycle
+    only the storage's registers are."""
+    return all(layout.interval == layout.month for layout in layouts)
 
 
 def uncovered(held: Iterable[Interval], month: Interval) -> tuple[Interval, ...]:

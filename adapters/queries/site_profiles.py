@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.postgres.database import Connection
-from adapters.queries import meter_month
 from adapters.queries.meter_month import MISSING, Key, MeterMonth
+from adapters.queries.read_ahead import Asked, ReadAhead
 from adapters.queries.registered import Recorded
 from adapters.queries.site_layout import SiteLayout
 from ledger.interval import Interval
@@ -40,23 +39,24 @@ class MonthRows(NamedTuple):
     rows: Mapping[Key, int]
 
 
+def asked(layouts: Sequence[SiteLayout], month: Interval, *, before: bool = False) -> Asked:
+    """What is read for the profiles of sites whose meters read in one interval length, from `HISTORY` before
+    `month` to its end; only what lies `before` it, where the month itself is read already."""
+    keys = tuple(key for layout in layouts for key in layout.keys)
+    end = month.start if before else month.end
+    return Asked(keys, Interval(month.start - HISTORY, end), layouts[0].interval_s)
+
+
 def load(
-    connection: Connection,
-    book: str,
-    layouts: Sequence[SiteLayout],
-    month: Interval,
-    position: int,
-    read: MonthRows | None = None,
+    readings: ReadAhead, layouts: Sequence[SiteLayout], month: Interval, read: MonthRows | None = None
 ) -> dict[str, Profiles]:
-    """The profiles of sites whose meters read in one interval length, by site, from `HISTORY` before `month`
-    to its end. Where the month's readings are there already as `read`, only those before it are read."""
-    keys = [key for layout in layouts for key in layout.keys]
-    span = Interval(month.start - HISTORY, month.end if read is None else month.start)
-    wh = meter_month.load(connection, book, keys, span, layouts[0].interval_s, position).wh
+    """The profiles, by site, of what is `asked`; `read`: the month's readings if they are there already."""
+    question = asked(layouts, month, before=read is not None)
+    wh = readings.load(question).wh
     if read is not None:
-        wh = np.concatenate([wh, read.readings.wh[[read.rows[key] for key in keys]]], axis=1)
-    rows = {key: row for row, key in enumerate(keys)}
-    return {layout.site.id: _of(layout, span.start, wh, rows) for layout in layouts}
+        wh = np.concatenate([wh, read.readings.wh[[read.rows[key] for key in question.keys]]], axis=1)
+    rows = {key: row for row, key in enumerate(question.keys)}
+    return {layout.site.id: _of(layout, question.interval.start, wh, rows) for layout in layouts}
 
 
 def _of(layout: SiteLayout, start: datetime, wh: npt.NDArray[np.int64], rows: Mapping[Key, int]) -> Profiles:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
 
 from adapters.driving.driven_site import STORAGES
 from adapters.postgres.database import Connection
-from adapters.queries import folded, registered
+from adapters.queries import folded, registered, registered_page
 from dispatch.control.command_life import Command, DeviceDay, command_aggregate
 from dispatch.control.emergency import AGGREGATE, Emergencies, Emergency
 from dispatch.control.fallback import Fallback, FallbackSchedule, fallback_aggregate
 from dispatch.control.lease import Lease, lease_aggregate
 from ledger.device import Device
 from ledger.effective import History
+from ledger.interval import midnight, zone_of
 from ledger.refusal import Refused
+from ledger.site import Site
 
 T = TypeVar("T")
 _EMPTY: Final = DeviceDay()
+_DAY: Final = timedelta(days=1)
 
 
 class EmergencyShown(msgspec.Struct, frozen=True):
@@ -109,6 +112,45 @@ def commands(connection: Connection, position: int, device: str, day: date) -> C
     found = _state(connection, position, command_aggregate(device, day), DeviceDay) or _EMPTY
     items = tuple(found.commands[number] for number in sorted(found.commands))
     return CommandsShown(position, device, day, found.standing_w, found.unknown, items)
+
+
+def site_zone(connection: Connection, position: int, device: str) -> str:
+    """The zone of the device's site.
+
+    Raises:
+        Refused: `unknown_device`.
+    """
+    found = registered_page.versions(connection, "device", Device, position, device)
+    if not found:
+        raise Refused("unknown_device", f"no device {device!r} is registered", place="device")
+    return registered_page.versions(connection, "site", Site, position, found[-1].document.site)[
+        -1
+    ].document.zone
+
+
+def local_commands(connection: Connection, position: int, device: str, day: date) -> CommandsShown:
+    """As `commands`, of a local day of the device's site: numbers begin anew at midnight UTC.
+
+    Raises:
+        Refused: `unknown_device`.
+    """
+    zone = zone_of(site_zone(connection, position, device))
+    start, end = midnight(day, zone), midnight(day + _DAY, zone)
+    first, last = start.astimezone(UTC).date(), (end - timedelta(microseconds=1)).astimezone(UTC).date()
+    items: list[Command] = []
+    standing_w: int | None = None
+    unknown: list[int] = []
+    for of in dict.fromkeys((first, last)):
+        found = _state(connection, position, command_aggregate(device, of), DeviceDay) or _EMPTY
+        told = [found.commands[number] for number in sorted(found.commands)]
+        here = [one for one in told if start <= one.at < end]
+        if here:
+            # What was read after the day is of a later command.
+            whole = here[-1] is told[-1]
+            standing_w = found.standing_w if whole else here[-1].found_w
+        unknown += [one.sequence for one in here if one.sequence in found.unknown]
+        items += here
+    return CommandsShown(position, device, day, standing_w, tuple(unknown), tuple(items))
 
 
 def lease(connection: Connection, position: int, device: str) -> LeaseShown:

@@ -13,6 +13,7 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries import registered, site_profiles
 from adapters.queries.kept import kept
+from adapters.queries.read_ahead import ReadAhead
 from adapters.queries.registered import Register
 from adapters.queries.site_layout import Registers, SiteLayout, meters_of_sites, site_layout
 from adapters.queries.site_profiles import HISTORY, SITES_AT_ONCE, Profiles
@@ -180,11 +181,12 @@ class _Members:
         groups: dict[tuple[Interval, int], list[SiteLayout]] = defaultdict(list)
         for layout in self._layouts.values():
             groups[self._span(layout), layout.interval_s].append(layout)
+        readings = ReadAhead(self._connection, self._book, self._position)
         found: dict[str, Profiles] = {}
         for (span, _), layouts in groups.items():
             for first in range(0, len(layouts), SITES_AT_ONCE):
                 some = layouts[first : first + SITES_AT_ONCE]
-                found |= site_profiles.load(self._connection, self._book, some, span, self._position)
+                found |= site_profiles.load(readings, some, span)
         return found
 
     def _span(self, layout: SiteLayout) -> Interval:

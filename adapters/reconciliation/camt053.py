@@ -94,7 +94,7 @@ def _bookings(entry: Element, account: str) -> list[BankPayment]:
         return [_booking(entry, detail, account, reference, total, texts)]
     amounts = [_signed(one, entry) for one in details]
     if sum(amounts, Money.zero(total.currency)) != total:
-        raise Refused("entry_total", f"its transactions do not sum to {total}", place="NtryDtls")
+        raise Refused("entry_total", f"its transactions do not sum to {total:,}", place="NtryDtls")
     found = []
     for at, (one, amount) in enumerate(zip(details, amounts, strict=True), 1):
         own = one.text_at("Refs/AcctSvcrRef") or (f"{reference}/{at}" if reference else "")

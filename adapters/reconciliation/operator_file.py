@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from adapters.reconciliation.operator_profile import SIGNS, OperatorProfile
 from adapters.reconciliation.rejected import RejectedRow, RowsRejected
 from adapters.reconciliation.table import Cells, Row, read_rows
-from ledger.clauses.flow import exact_text
+from ledger.clauses.flow import exact_text, grouped
 from ledger.interval import Interval
 from ledger.quantity import Money
 from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement
@@ -154,7 +154,8 @@ class _Off(NamedTuple):
     total: Fraction
 
     def __str__(self) -> str:
-        rows, total, off = map(exact_text, (self.rows, self.total, self.total - self.rows))
+        numbers = (self.rows, self.total, self.total - self.rows)
+        rows, total, off = (grouped(exact_text(one)) for one in numbers)
         return f"{self.column}: the rows sum to {rows}, the total is {total}: {off} off"
 
 

@@ -49,11 +49,11 @@ def billing(owner: str, party: str, settled: Settled, before: Settled | None) ->
     old = _between(owner, party, before) if before is not None else []
     terms = [one.contract.vat for one in (settled, before) if one is not None]
     taxed = all(one is not None for one in terms)
-    sides = (
+    issued, received = (
         _side(currency, _summed(new, supplier), _summed(old, supplier), taxed=taxed)
         for supplier in (owner, party)
     )
-    return Billing(basis, *sides)
+    return Billing(basis, issued, received, tax_asked=True)
 
 
 def _between(owner: str, party: str, settled: Settled) -> list[tuple[Supply, Money | None]]:
@@ -61,7 +61,7 @@ def _between(owner: str, party: str, settled: Settled) -> list[tuple[Supply, Mon
     result = settled.run.result
     return [
         (one, _tax_of(one, party, result))
-        for one in supplies(owner, settled.contract, result.lines)
+        for one in supplies(owner, settled.contract, result.lines, result.rules_version)
         if one.account is not None and party in (one.supplier, one.customer)
     ]
 

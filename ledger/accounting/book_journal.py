@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from ledger.accounting import cash
 from ledger.accounting.handover import HandoverRecorded
-from ledger.accounting.invoice import invoice_entry, invoiced, pending_vat_entry
+from ledger.accounting.invoice import invoice_entry, invoiced, pending_vat_entry, taxed
 from ledger.accounting.journal import Journal, JournalEntry
 from ledger.accounting.market_receipt import MarketReceiptRecorded
 from ledger.accounting.netting import netting_entry
 from ledger.accounting.run_effect import Settled
 from ledger.accounting.run_entries import run_entries, statement_entry
-from ledger.accounting.statement_payment import credit_entry, paid, payment_entries
+from ledger.accounting.statement_payment import advance_entries, credit_entry, paid, payment_entries
 from ledger.accounting.supplier_payment import SupplierPaymentRecorded
 from ledger.accounting.unit_operator import STREAMS, operator_entry
 from ledger.allocation.record import AllocationRecorded
@@ -67,6 +67,9 @@ class BookJournal:
         self._billings: dict[str, Billing] = {}
         self._items: dict[str, OpenItem] = {}
         """By statement, of those of which something is posted."""
+        self._early: dict[str, OpenItem] = {}
+        """By statement, what was paid on days before its issue."""
+        self._invoices: dict[str, tuple[Invoice, ...]] = defaultdict(tuple)
         self._allocations: dict[str, tuple[Month, UnitAllocation]] = {}
 
     def post(self, recorded: Recorded) -> tuple[JournalEntry, ...]:
@@ -144,8 +147,9 @@ class BookJournal:
         before = earlier[-1] if earlier else None
         entry = statement_entry(self.owner, settled, key.party, on, before=before)
         asked = settled.run.delta[key.party]
-        self._items[aggregate] = OpenItem(asked, asked - asked)
-        pending = pending_vat_entry(key, self._billings[aggregate], on)
+        item, billing = OpenItem(asked, asked - asked), self._billings[aggregate]
+        pending = pending_vat_entry(key, billing, on, item=item)
+        self._items[aggregate] = taxed(item, billing)
         return tuple(one for one in (entry, pending) if one is not None)
 
     def _invoiced(self, aggregate: str, invoice: Invoice) -> tuple[JournalEntry, ...]:
@@ -153,8 +157,10 @@ class BookJournal:
         before = self._items.get(aggregate)
         if before is None:
             return ()
-        entry = invoice_entry(key, billing, invoice, invoice.on, item=before)
-        self._items[aggregate] = invoiced(before, billing, invoice)
+        earlier = self._invoices[aggregate]
+        entry = invoice_entry(key, billing, invoice, invoice.on, item=before, earlier=earlier)
+        self._items[aggregate] = invoiced(before, billing, invoice, earlier)
+        self._invoices[aggregate] = (*earlier, invoice)
         return () if entry is None else (entry,)
 
     def _paid(self, aggregate: str, payment: Payment) -> tuple[JournalEntry, ...]:
@@ -170,10 +176,20 @@ class BookJournal:
             entry = credit_entry(party, payment, (giver, given), (before, after))
             entries = () if entry is None else (entry,)
             self._items[payment.reference] = given
+        elif payment.kind == "payment" and self._is_early(aggregate, payment):
+            nothing = OpenItem(Money.zero(payment.amount.currency), Money.zero(payment.amount.currency))
+            early = self._early.get(aggregate, nothing)
+            issued_on = self.posting_days[aggregate, ISSUE]
+            entries = advance_entries(party, payment, early, (before, after), issued_on)
+            self._early[aggregate] = paid(early, payment.amount)
         else:
             entries = payment_entries(party, payment, before)
         self._items[aggregate] = after
         return entries
+
+    def _is_early(self, aggregate: str, payment: Payment) -> bool:
+        days = self.posting_days
+        return days[aggregate, payment_name(payment.id)] < days[aggregate, ISSUE]
 
     def _netted(self, netting: Netting) -> tuple[JournalEntry, ...]:
         """The netting's payments follow it in the same save, and move the items themselves."""

@@ -166,4 +166,4 @@ def _something(amount: Money, place: str) -> None:
 
 def _positive(amount: Money, place: str) -> None:
     if amount.minor <= 0:
-        raise Refused("payment_amount", f"{amount} is not above zero", place=place)
+        raise Refused("payment_amount", f"{amount:,} is not above zero", place=place)

@@ -71,7 +71,7 @@ class RecordHandover(msgspec.Struct, frozen=True):
         if state is not None:
             text = (
                 f"handover {state.document} is recorded already:"
-                f" {state.amount} {state.amount.currency} to {state.party} on {state.on}"
+                f" {state.amount:,} {state.amount.currency} to {state.party} on {state.on}"
             )
             raise Refused("exists", text, place="document")
         return (HandoverRecorded(one),)

@@ -5,11 +5,12 @@ payment differ.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final, Literal, get_args
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
+from ledger.accounting.left_to_invoice import DIRECTIONS, Left, left_to_invoice
 from ledger.clauses.flow import grouped
 from ledger.quantity import Money
 from ledger.statement.invoice import Direction, Invoice
@@ -20,7 +21,6 @@ InvoiceStatus = Literal[
     "to_issue", "to_receive", "to_take_back", "issued", "received", "red_letter", "part_reversed", "reversed"
 ]
 DifferenceCode = Literal["invoice", "tax", "number", "payment"]
-_DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 
 
 class RegisterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +72,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def invoice_register(lives: Iterable[Life]) -> tuple[RegisterRow, ...]:
     """The rows of all issued statements, by statement, ours before theirs."""
     known = _issued(lives)
-    red = _reversed(known)
+    red, to_invoice = _reversed(known), left_to_invoice(known)
     rows: list[RegisterRow] = []
     for life in known:
         paid = tuple(payment.id for payment in life.payments)
-        for direction in _DIRECTIONS:
+        for direction in DIRECTIONS:
             for one in (one for one in life.invoices if one.direction == direction):
                 taken = red.get(_origin(life.key, direction, one.number), 0)
                 rows.append(
@@ -92,18 +92,18 @@ def invoice_register(lives: Iterable[Life]) -> tuple[RegisterRow, ...]:
                         basis=life.billing.basis,
                     )
                 )
-            left = life.to_invoice(direction)
-            if left.minor:
+            left = to_invoice[life.key, direction]
+            if left.amount.minor:
                 rows.append(
                     RegisterRow(
                         key=life.key,
                         direction=direction,
-                        status=_wanted(direction, left),
-                        amount=left,
+                        status=_wanted(direction, left.amount),
+                        amount=left.amount,
                         invoice=None,
-                        advice=_advice(life.key, direction, known, red) if left.minor < 0 else "",
+                        advice=_advice(left) if left.amount.minor < 0 else "",
                         payments=paid,
-                        tax=life.tax_to_invoice(direction),
+                        tax=left.tax,
                         basis=life.billing.basis,
                     )
                 )
@@ -116,15 +116,23 @@ def differences(lives: Iterable[Life], owner: str, contracts: Collection[str]) -
     `contracts` are those in which the owner is a party: what others pay each other is not recorded here.
     """
     known = _issued(life for life in lives if life.key.party != owner and life.key.contract in contracts)
-    found = [one for life in known for one in _of_statement(life)]
-    return tuple(sorted([*found, *_same_number(known)], key=lambda one: (one.key.aggregate, one.code)))
+    to_invoice = left_to_invoice(known)
+    found = [one for life in known for one in _of_statement(life, to_invoice)]
+    return tuple(
+        sorted(
+            [*_without_cancelled_tax(found), *_same_number(known)],
+            key=lambda one: (one.key.aggregate, one.code),
+        )
+    )
 
 
-def _of_statement(life: Life) -> Iterator[Difference]:
+def _of_statement(
+    life: Life, to_invoice: Mapping[tuple[StatementKey, Direction], Left]
+) -> Iterator[Difference]:
     who = {"issued": "us", "received": life.key.party}
-    for direction in _DIRECTIONS:
+    for direction in DIRECTIONS:
         billed = life.billing.side(direction)
-        left = life.to_invoice(direction)
+        left = to_invoice[life.key, direction].amount
         invoiced = life.billing.invoiced(direction, life.invoices)
         if left.minor:
             text = f"{grouped(str(left))} are still to be invoiced by {who[direction]}"
@@ -145,6 +153,20 @@ def _of_statement(life: Life) -> Iterator[Difference]:
         until = "it stays with the dispute until that ends, and is no credit"
         text = f"{grouped(str(held))} is paid and disputed: {until}"
         yield _difference(life, "payment", None, life.settled - held, life.settled, text)
+
+
+def _without_cancelled_tax(found: Iterable[Difference]) -> list[Difference]:
+    """Without the tax of an invoice and of its red letter, which differ from the lines' by the same."""
+    found = list(found)
+    sums: dict[tuple[str, str, str, Direction | None], int] = defaultdict(int)
+    for one in found:
+        if one.code == "tax":
+            sums[one.key.contract, one.key.month, one.key.party, one.direction] += one.left.minor
+    return [
+        one
+        for one in found
+        if one.code != "tax" or sums[one.key.contract, one.key.month, one.key.party, one.direction]
+    ]
 
 
 def _size(life: Life) -> str:
@@ -209,17 +231,8 @@ def _wanted(direction: Direction, left: Money) -> InvoiceStatus:
     return "to_issue" if direction == "issued" else "to_receive"
 
 
-def _advice(key: StatementKey, direction: Direction, lives: Iterable[Life], red: dict[_Origin, int]) -> str:
+def _advice(left: Left) -> str:
     """The invoices of the month that can be reversed, or else the next invoice."""
-    open_numbers = [
-        one.number
-        for life in lives
-        if (life.key.contract, life.key.month, life.key.party) == (key.contract, key.month, key.party)
-        for one in life.invoices
-        if one.direction == direction
-        and one.gross.minor > red.get(_origin(key, direction, one.number), 0)
-        and one.reverses is None
-    ]
-    if not open_numbers:
+    if not left.reversible:
         return "in the next invoice"
-    return f"by a red-letter invoice of {' or '.join(open_numbers)}, or in the next invoice"
+    return f"by a red-letter invoice of {' or '.join(left.reversible)}, or in the next invoice"

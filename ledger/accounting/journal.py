@@ -101,7 +101,7 @@ class JournalEntry(msgspec.Struct, frozen=True):
         difference = sum(posting.amount.minor for posting in self.postings)
         if difference:
             off = Money(difference, currencies.pop())
-            raise Refused("unbalanced", f"debits less credits are {off}, not 0", place="postings")
+            raise Refused("unbalanced", f"debits less credits are {off:,}, not 0", place="postings")
         if len({posting.account.is_memo for posting in self.postings}) > 1:
             raise Refused("memo_mixed", "memo accounts only balance each other", place="postings")
 

@@ -49,7 +49,7 @@ class MarketReceipt(msgspec.Struct, frozen=True, kw_only=True):
             text = f"the receipt is in {self.amount.currency}, not {self.rounding.currency}"
             raise Refused("currency", text, place="rounding")
         if abs(self.rounding.minor) > abs(self.amount.minor):
-            text = f"a rounding of {self.rounding} is more than the receipt of {self.amount}"
+            text = f"a rounding of {self.rounding:,} is more than the receipt of {self.amount:,}"
             raise Refused("market_rounding", text, place="rounding")
 
 
@@ -82,7 +82,7 @@ class RecordMarketReceipt(msgspec.Struct, frozen=True):
         if state is not None:
             text = (
                 f"market receipt {state.document} is recorded already:"
-                f" {state.amount} {state.amount.currency} for {state.stream} on {state.on}"
+                f" {state.amount:,} {state.amount.currency} for {state.stream} on {state.on}"
             )
             raise Refused("exists", text, place="document")
         return (MarketReceiptRecorded(self.receipt),)

@@ -7,6 +7,7 @@ statements' open items, account by account.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final, assert_never
 
 import msgspec
@@ -73,6 +74,25 @@ def payment_entries(party: str, payment: Payment, before: OpenItem) -> tuple[Jou
             return ()
         case never:
             assert_never(never)
+
+
+def advance_entries(
+    party: str, payment: Payment, early: OpenItem, change: tuple[OpenItem, OpenItem], issued_on: date
+) -> tuple[JournalEntry, ...]:
+    """A payment of before its statement's issue: an advance on its own day, which the statement uses when it
+    is issued.
+
+    `early` is what stood before it of what asks for nothing yet, `change` the statement's item before and
+    after it.
+    """
+    kind, text = _words(change[0], payment)
+    advance = _entry(kind, text, party, payment, early, Account("bank"))
+    postings = moved(party, (paid(early, payment.amount), early), change)
+    if not postings:
+        return (advance,)
+    text = f"Credit on account, {payment.id}, {party}"
+    reference = Reference(party=party, document=payment.id)
+    return advance, JournalEntry(issued_on, "netting", text, reference, postings)
 
 
 def credit_entry(

@@ -67,7 +67,7 @@ class RecordSupplierPayment(msgspec.Struct, frozen=True):
         if state is not None:
             text = (
                 f"supplier payment {state.document} is recorded already:"
-                f" {state.amount} {state.amount.currency} for {state.cost} on {state.on}"
+                f" {state.amount:,} {state.amount.currency} for {state.cost} on {state.on}"
             )
             raise Refused("exists", text, place="document")
         return (SupplierPaymentRecorded(self.payment),)

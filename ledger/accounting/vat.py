@@ -86,7 +86,7 @@ class VatLine(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.net + self.tax != self.gross:
-            text = f"net {self.net} and tax {self.tax} are not gross {self.gross}"
+            text = f"net {self.net:,} and tax {self.tax:,} are not gross {self.gross:,}"
             raise Refused("vat_line", text, place=self.item)
 
 

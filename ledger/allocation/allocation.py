@@ -59,7 +59,7 @@ def divided(
         parts, exact = _split(total, weights)
     elif total.minor:
         if when_all_zero == "refuse":
-            message = f"{total} {total.currency} is to be divided, but every site's weight is zero"
+            message = f"{total:,} {total.currency} is to be divided, but every site's weight is zero"
             raise Refused("weights_zero", message, place="weights")
         note = f"{note}; every weight is zero: {when_all_zero}"
         if when_all_zero == "operator":

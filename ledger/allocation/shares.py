@@ -87,7 +87,8 @@ def _allocation(case: Case, of_unit: str, rule: Rule, found: SharedOut) -> UnitA
     most = Money.parse(unit.rounding_max, fact.currency)
     if abs(rounding.minor) > most.minor:
         wrong = (
-            f"the statement says {statement}, its items sum to {statement - rounding}: more than {most} apart"
+            f"the statement says {statement:,}, its items sum to {statement - rounding:,}:"
+            f" more than {most:,} apart"
         )
         raise Refused("statement_difference", wrong, place="amount")
     sites = {

@@ -131,8 +131,10 @@ def _check_statement(statement: Money, terms: Sequence[Allocation], most: Money)
     due = [amount for term in terms for amount in (*term.sites.values(), term.kept)]
     rounding = statement - sum(due, Money.zero(statement.currency))
     if abs(rounding.minor) > most.minor:
-        message = f"the statement says {statement}, the sites sum to {statement - rounding}: {rounding} apart"
-        raise Refused("statement_difference", f"{message}, more than {most}", place="statement")
+        message = (
+            f"the statement says {statement:,}, the sites sum to {statement - rounding:,}: {rounding:,} apart"
+        )
+        raise Refused("statement_difference", f"{message}, more than {most:,}", place="statement")
 
 
 def deviation_in_direction(deviation_wh: Whole) -> Whole:

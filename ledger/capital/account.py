@@ -141,5 +141,5 @@ class CapitalAccounts(msgspec.Struct, frozen=True):
             for party, minor in running.items():
                 if minor < 0:
                     lacking = Money(-minor, self.currency)
-                    text = f"{party} would have {lacking} {self.currency} less than nothing on {entry.on}"
+                    text = f"{party} would have {lacking:,} {self.currency} less than nothing on {entry.on}"
                     raise Refused("capital_overdrawn", text, place="amount")

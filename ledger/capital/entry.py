@@ -97,7 +97,7 @@ class CapitalTransfer(_Dated, frozen=True, kw_only=True, tag="transfer"):
             raise Refused("transfer_parties", "a party cannot transfer to itself", place="buyer")
         _above_zero(self.amount, "amount")
         if self.price.minor < 0:
-            raise Refused("capital_amount", f"{self.price} is below zero", place="price")
+            raise Refused("capital_amount", f"{self.price:,} is below zero", place="price")
 
     @property
     def currencies(self) -> tuple[str, ...]:
@@ -153,4 +153,4 @@ CapitalEntry = CashContribution | InKindContribution | CapitalTransfer | Capital
 
 def _above_zero(money: Money, place: str) -> None:
     if money.minor <= 0:
-        raise Refused("capital_amount", f"{money} is not above zero", place=place)
+        raise Refused("capital_amount", f"{money:,} is not above zero", place=place)

@@ -10,7 +10,7 @@ from ledger.clauses.carry import HurdleUnpaid
 from ledger.clauses.divided import divided
 from ledger.clauses.flow import Flow, Outcome, Phase, Proration, Terms, exact_text, grouped, one_of
 from ledger.clauses.share import Portion, portion
-from ledger.clauses.telling import REACHED, Moved, Product, Told, left_before, shared
+from ledger.clauses.telling import REACHED, Told, left_before, shared, stated
 from ledger.interval import Month
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -68,25 +68,15 @@ class CapitalHurdle(Terms, frozen=True, kw_only=True, tag="capital_hurdle"):
         return Outcome(taken, divided(flow, taken, shown, weights, what, earlier=due_before), carry)
 
     def tell(self, flow: Flow) -> tuple[Told, ...]:
-        """The return due on each party's balance where the pool pays it, else all that reached the clause."""
+        """The return due on the capital of all parties where the pool pays it, else all that reached it.
+
+        Nobody is named: what a party has paid in is its own, and is shown with the capital accounts.
+        """
         outcome = self.apply(flow)
         price = portion(self.annual_rate, "annual_rate") / 12 * flow.months(self.proration)
-        due: Told = tuple(
-            (
-                Fraction(1),
-                Product(
-                    f"return due on the capital of {party} at {self.annual_rate} a year",
-                    balance,
-                    flow.currency,
-                    price,
-                ),
-            )
-            for party, text in (flow.facts.capital or {}).items()
-            if (balance := Fraction(text))
-        )
-        exact = sum((Fraction(text) for text in (flow.facts.capital or {}).values()), Fraction(0)) * price
-        moved = Fraction(flow.minor(exact), flow.unit) - exact
-        due += ((Fraction(1), Moved(moved)),) if moved else ()
+        capital = sum((Fraction(text) for text in (flow.facts.capital or {}).values()), Fraction(0))
+        label = f"return due on the capital of all parties at {self.annual_rate} a year"
+        due = stated(flow, label, capital, price)
         if self.carry_forward and isinstance(flow.carried, HurdleUnpaid):
             due += left_before("return left unpaid", flow.carried.amount.minor, flow)
         told = REACHED if outcome.taken == flow.remaining else due

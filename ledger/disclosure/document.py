@@ -57,7 +57,7 @@ class Disclosed(msgspec.Struct, frozen=True):
             text = "the others' sum is told where the pool is, and nowhere else"
             raise Refused("disclosed_others", text, place="others")
         if pool is not None and str(pool - entitled) != self.others.sum:
-            text = f"{entitled} and {self.others.sum} are not the pool of {pool}"
+            text = f"{entitled:,} and {self.others.sum} are not the pool of {pool:,}"
             raise Refused("disclosed_others", text, place="others")
 
     @property

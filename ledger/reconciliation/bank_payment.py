@@ -111,13 +111,15 @@ class BankStatement(msgspec.Struct, frozen=True, kw_only=True):
                 if one.balance is not None and one.balance != running:
                     raise Refused(
                         "balance",
-                        f"the balance is {one.balance}, the one before and this booking give {running}",
+                        f"the balance is {one.balance:,}, the one before and this booking give {running:,}",
                         place=one.place,
                     )
             elif one.balance is not None:
                 running = one.balance
         if self.closing is not None and running is not None and self.closing != running:
-            raise Refused("balance", f"the statement closes with {self.closing}, its bookings give {running}")
+            raise Refused(
+                "balance", f"the statement closes with {self.closing:,}, its bookings give {running:,}"
+            )
 
     @property
     def total(self) -> Money:

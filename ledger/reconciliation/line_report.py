@@ -37,7 +37,7 @@ class MatchedLines(msgspec.Struct, frozen=True):
         if self.parts_sum != self.difference:
             raise Refused(
                 "difference_parts",
-                f"the parts add up to {self.parts_sum}, not to {self.difference}",
+                f"the parts add up to {self.parts_sum:,}, not to {self.difference:,}",
                 place=", ".join(self.operator),
             )
 
@@ -97,7 +97,7 @@ class LineReport(msgspec.Struct, frozen=True, kw_only=True, tag="operator_statem
         if explained != self.operator_total - self.our_total:
             raise Refused(
                 "report_total",
-                f"{explained} is listed of a difference of {self.operator_total - self.our_total}",
+                f"{explained:,} is listed of a difference of {self.operator_total - self.our_total:,}",
                 place="operator_total",
             )
 

@@ -88,7 +88,7 @@ class LoneCauses:
         where = f"{line.item} of {_site(line)} for {self._known.span(line.interval)}"
         ask = (
             f"ask {self._operator} whether it states {where} elsewhere, and if it does not, which data of it"
-            f" are missing; ours is {line.amount} {line.amount.currency} ({line.reference})"
+            f" are missing; ours is {line.amount:,} {line.amount.currency} ({line.reference})"
         )
         return _lone(line, checks, ask, self._not_known(line))
 
@@ -192,7 +192,7 @@ class LoneCauses:
             if before in lacking:
                 return f"{last}, had no such line{changed}"
             then = self._then[before][_key(line)].amount
-            return (LonePart("late", line.amount - then, f"{last}, had {then} of it{changed}"),)
+            return (LonePart("late", line.amount - then, f"{last}, had {then:,} of it{changed}"),)
         newest = known.newest.get(line.site)
         if newest is None or newest.recorded_at <= cut_off:
             return ""
@@ -214,7 +214,7 @@ class LoneCauses:
             if then is None:
                 continue
             changed = f" ({self._known.corrected})" if self._known.corrected else ""
-            reason = f"{self._when(name)} had it with {then.amount}; {self._run}{changed} has none"
+            reason = f"{self._when(name)} had it with {then.amount:,}; {self._run}{changed} has none"
             rest = parts_of(operator_figures([line]), our_figures([then]), (), (), Policy())
             known = tuple(
                 LonePart(kind, part.amount, part.reason)

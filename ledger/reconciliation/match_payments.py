@@ -35,7 +35,8 @@ def match_payments(
     recorded: Sequence[RecordedCash] = (),
 ) -> PaymentMatching:
     """Match with what is `recorded` already by its document, then with what is open by invoice number, then
-    by payer, amount and days, then by sums of either side, and by nets of what is open both ways.
+    by payer, amount and days, one statement or all that the payer and we have open, then by sums of either
+    side, and by nets of what is open both ways.
 
     What settles nothing exactly is doubtful with its cause: returned money, a bank charge, less or more than
     a known party has open.
@@ -76,8 +77,8 @@ def _by_document(state: State) -> Ways:
             ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
         elif one.document == payment.reference and one.document not in found:
             reason = (
-                f"recorded as {one.document} with {one.amount}, and not with {payment.amount}: the bank has"
-                f" {payment.amount - one.amount} more"
+                f"recorded as {one.document} with {one.amount:,}, and not with {payment.amount:,}:"
+                f" the bank has {payment.amount - one.amount:,} more"
             )
             ways.append((Settling((payment,), (), reason, recorded=(one,), differs=True), False))
     return ways
@@ -130,39 +131,59 @@ def _stands_in(number: str, text: str) -> bool:
 
 
 def _by_amount(state: State) -> Ways:
+    """The amount of one statement, or of all that a party has open, both ways."""
     ways: Ways = []
     for payment in state.payments:
         equal = [one for one in state.open_to(payment) if one.amount == payment.amount]
         for one in equal:
             reason = "the party, the amount and the days fit"
             ways.append((Settling((payment,), (one,), reason), True))
+        ways.extend(_all_open(state, payment))
     return ways
+
+
+def _all_open(state: State, payment: BankPayment) -> Ways:
+    """All of several statements that the booking's party has open, where that is the booking's amount."""
+    every = state.open_either_way(payment)
+    amounts = [one.amount.minor for one in every]
+    if len(every) < 2 or sum(amounts) != payment.amount.minor:
+        return []
+    reason = f"the {_kind_of_sum(amounts)}, all that is open"
+    return [(Settling((payment,), tuple(every), reason), True)]
 
 
 def _by_sum(state: State) -> Ways:
-    """Several statements of one party that a booking pays together."""
+    """Several statements of one party that a booking pays together; what it could net instead is doubtful."""
     ways: Ways = []
     for payment in state.payments:
-        candidates = state.open_to(payment)
-        found = sums([one.amount.minor for one in candidates], payment.amount.minor, state.policy.parts_max)
-        for chosen in found or ():
-            reason = f"the sum of {len(chosen)} open statements"
-            ways.append((Settling((payment,), tuple(candidates[at] for at in chosen), reason), True))
+        paid, most = payment.amount.minor, state.policy.parts_max
+        candidates, every = state.open_to(payment), state.open_either_way(payment)
+        found = sums([one.amount.minor for one in candidates], paid, most)
+        if not found:
+            continue
+        netted = sums([one.amount.minor for one in every], paid, most) or ()
+        chosen = [tuple(candidates[at] for at in each) for each in found]
+        chosen += [parts for each in netted if _both_ways(parts := tuple(every[at] for at in each))]
+        for parts in chosen:
+            reason = f"the {_kind_of_sum([one.amount.minor for one in parts])}"
+            ways.append((Settling((payment,), parts, reason), True))
     return ways
+
+
+def _both_ways(found: Sequence[Receivable]) -> bool:
+    return min(one.amount.minor for one in found) < 0 < max(one.amount.minor for one in found)
 
 
 def _by_net(state: State) -> Ways:
     """All that one party has open, or what of it both ways makes the booking's amount."""
     ways: Ways = []
     for payment in state.payments:
+        if whole := _all_open(state, payment):
+            ways.extend(whole)
+            continue
         every = state.open_either_way(payment)
         amounts = [one.amount.minor for one in every]
-        paid = payment.amount.minor
-        if len(every) > 1 and sum(amounts) == paid:
-            reason = f"the {_kind_of_sum(amounts)}, all that is open"
-            ways.append((Settling((payment,), tuple(every), reason), True))
-            continue
-        for chosen in sums(amounts, paid, state.policy.parts_max) or ():
+        for chosen in sums(amounts, payment.amount.minor, state.policy.parts_max) or ():
             reason = f"the {_kind_of_sum([amounts[at] for at in chosen])}"
             ways.append((Settling((payment,), tuple(every[at] for at in chosen), reason), True))
     return ways

@@ -37,13 +37,13 @@ def by_return(state: State) -> Ways:
             taken.add(before)
             one = state.payments[before]
             reason = (
-                f"returned: {name} takes back {one.amount} of {one.booked_on}, {one.reference or one.place}"
+                f"returned: {name} takes back {one.amount:,} of {one.booked_on}, {one.reference or one.place}"
             )
             ways.append((Settling((one, back), (), reason), False))
             continue
         for cash in state.recorded_before:
             if cash.amount == -back.amount and cash.on <= back.booked_on and state.pays(back, cash.payer):
-                what = f"{cash.amount} of {cash.on}, which is recorded as {cash.document}"
+                what = f"{cash.amount:,} of {cash.on}, which is recorded as {cash.document}"
                 reason = f"returned: {name} takes back {what}"
                 ways.append((Settling((back,), (), reason, recorded=(cash,)), False))
     return ways
@@ -79,18 +79,23 @@ def by_part_or_more(state: State) -> Ways:
             continue
         paid, total = _size(payment.amount), _size(_total(asked))
         who = ", ".join(sorted({one.payer.replace(market_payer(""), "the market of ") for one in asked}))
-        owes = f"we have {total} to pay to {who}" if payment.amount.minor < 0 else f"{who} has {total} to pay"
+        owes = (
+            f"we have {total:,} to pay to {who}"
+            if payment.amount.minor < 0
+            else f"{who} has {total:,} to pay"
+        )
         if paid.minor > total.minor:
-            reason = f"overpaid by {paid - total}: {owes}"
+            reason = f"overpaid by {paid - total:,}: {owes}"
         else:
             whose, it = ("to", "we have") if payment.amount.minor < 0 else ("of", "it has")
             reason = (
-                f"part payment {whose} {who}: {paid} of the {total} that {it} to pay, {total - paid} is left"
+                f"part payment {whose} {who}: {paid:,} of the {total:,} that {it} to pay,"
+                f" {total - paid:,} is left"
             )
         every = state.open_either_way(payment)
         other = [one for one in every if one not in asked]
         if other:
-            reason += f"; the other way {_size(_total(other))} is open"
+            reason += f"; the other way {_size(_total(other)):,} is open"
         if too_many(len(every), state.policy.parts_max):
             reason += f"; {len(every)} are open: too many sums to try"
         part = paid.minor < total.minor

@@ -106,7 +106,7 @@ class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_stateme
     def __post_init__(self) -> None:
         listed = sum_of((one.amount for one in self.by_class.values()), self.currency)
         if listed != self.file_total:
-            raise Refused("report_total", f"{listed} is listed of {self.file_total}", place="total")
+            raise Refused("report_total", f"{listed:,} is listed of {self.file_total:,}", place="total")
 
     @property
     def file_total(self) -> Money:

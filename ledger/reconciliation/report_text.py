@@ -30,17 +30,17 @@ def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
     compared = report.operator_total - report.our_compared
     lines = [
         f"{report.operator} against {report.ours}, {report.currency}",
-        f"operator {report.operator_total}, ours {report.our_compared}, difference {compared}",
+        f"operator {report.operator_total:,}, ours {report.our_compared:,}, difference {compared:,}",
         *_beside(report),
         f"{equal} of {len(report.matched)} matches are equal",
         "",
         "Differences by cause (operator less ours)",
-        *(f"  {kind:<18} {amount!s:>16}" for kind, amount in report.by_class.items()),
+        *(f"  {kind:<18} {amount:>16,}" for kind, amount in report.by_class.items()),
     ]
-    causes = (f"{cause:<18} {amount!s:>16}" for cause, amount in report.by_cause.items())
+    causes = (f"{cause:<18} {amount:>16,}" for cause, amount in report.by_cause.items())
     lines += _section("Lines that one side has, by cause (operator less ours)", causes)
     of_all = ", our other streams with it" if report.beside else ""
-    lines += ["", f"Unexplained: {report.unexplained} of {total}{of_all}"]
+    lines += ["", f"Unexplained: {report.unexplained:,} of {total:,}{of_all}"]
     lines += _section("Differences", _differences(report, zone))
     lines += _section("Without money", _noted(report, zone))
     lines += _section("Only the operator has", (_lone(line, zone) for line in report.operator_only))
@@ -56,16 +56,16 @@ def _beside(report: LineReport) -> Iterable[str]:
         stream = stream_of(line.item)
         sums[stream] = sums.get(stream, Money.zero(report.currency)) + line.amount
     if sums:
-        named = ", ".join(f"{stream} {amount}" for stream, amount in sorted(sums.items()))
+        named = ", ".join(f"{stream} {amount:,}" for stream, amount in sorted(sums.items()))
         yield f"beside it, of ours: {named}; the operator's statement is about {', '.join(report.streams)}"
 
 
 def payment_report_text(report: PaymentReport) -> str:
     """Every booking under its class with the classes' sums, and what is still open."""
     count = sum(one.count for one in report.by_class.values())
-    lines = [f"account {report.account}, {report.currency}: {report.file_total} moved by {count} bookings"]
+    lines = [f"account {report.account}, {report.currency}: {report.file_total:,} moved by {count} bookings"]
     lines += [
-        f"  {_TITLES[name]:<44} {one.count:>5} {one.amount!s:>16}" for name, one in report.by_class.items()
+        f"  {_TITLES[name]:<44} {one.count:>5} {one.amount:>16,}" for name, one in report.by_class.items()
     ]
     lines += _section(_TITLES["recorded"], map(_paid, report.recorded))
     lines += _section(_TITLES["to_record"], map(_paid, report.to_record))
@@ -95,9 +95,9 @@ def _section(title: str, rows: Iterable[str]) -> list[str]:
 def _differences(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
     for line in report.differences:
         where = _where(line.site, line.item, line.interval, zone)
-        yield f"{where}: {line.operator_amount} - {line.our_amount} = {line.difference}"
+        yield f"{where}: {line.operator_amount:,} - {line.our_amount:,} = {line.difference:,}"
         for part in line.parts:
-            yield f"  {part.kind:<12} {part.amount!s:>14}  {part.reason}"
+            yield f"  {part.kind:<12} {part.amount:>14,}  {part.reason}"
 
 
 def _noted(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
@@ -110,16 +110,16 @@ def _doubtful(report: LineReport, zone: ZoneInfo) -> Iterable[str]:
     for one in report.doubtful:
         theirs, ours = ", ".join(one.operator), ", ".join(one.ours)
         where = _where(one.site, one.item, one.interval, zone)
-        yield f"{where}: {theirs} ({one.operator_amount}) and {ours} ({one.our_amount})"
+        yield f"{where}: {theirs} ({one.operator_amount:,}) and {ours} ({one.our_amount:,})"
 
 
 def _lone(line: LoneLine, zone: ZoneInfo) -> str:
     where = _where(line.site, line.item, line.interval, zone)
     asked = f"; {line.ask}" if line.ask else ""
-    start = f"{where}: {line.amount} ({line.reference})"
+    start = f"{where}: {line.amount:,} ({line.reference})"
     if len(line.parts) == 1:
         return f"{start}: {_why(line.main)}{asked}"
-    parts = "; ".join(f"{part.amount} {_why(part)}" for part in line.parts)
+    parts = "; ".join(f"{part.amount:,} {_why(part)}" for part in line.parts)
     return f"{start}, of which {parts}{asked}"
 
 
@@ -145,15 +145,15 @@ def _paid(one: PaidStatements) -> str:
 
 def _differs(one: AmountDiffers) -> str:
     return (
-        f"{_booking(one.booking)}: amount_differs: the bank has {one.booking.amount}, {one.document} is"
-        f" recorded with {one.recorded}, difference {one.difference}"
+        f"{_booking(one.booking)}: amount_differs: the bank has {one.booking.amount:,}, {one.document} is"
+        f" recorded with {one.recorded:,}, difference {one.difference:,}"
     )
 
 
 def _booking(one: Booking) -> str:
-    return f"{one.booked_on} {one.amount} ({one.reference or one.place})"
+    return f"{one.booked_on} {one.amount:,} ({one.reference or one.place})"
 
 
 def _each_open(statements: Iterable[OpenStatement], markets: Iterable[OpenMarket]) -> Iterable[str]:
-    yield from (f"{one.key.aggregate} {one.amount}" for one in statements)
-    yield from (f"the market of {one.stream} for {one.month} {one.amount}" for one in markets)
+    yield from (f"{one.key.aggregate} {one.amount:,}" for one in statements)
+    yield from (f"the market of {one.stream} for {one.month} {one.amount:,}" for one in markets)

@@ -45,7 +45,7 @@ def unit_parts(
         Part("allocation", lost, "shares that sites lose because another stream has their kWh"),
     ]
     rest = whole - sum((part.amount for part in parts), zero)
-    parts.append(Part("unexplained", rest, f"the statements shared out are {shares.statement} in all"))
+    parts.append(Part("unexplained", rest, f"the statements shared out are {shares.statement:,} in all"))
     assert sum((part.amount for part in parts), zero) == whole, "the parts add up to the difference"
     return tuple(part for part in parts if part.amount.minor)
 

@@ -226,7 +226,7 @@ class AmountTrees:
         for term in line.basis:
             value = Fraction(term.exact)
             yield from term_leaves(
-                Term(kind, name, term.label, term.quantity, term.unit, term.price, value),
+                Term(kind, name, term.label, term.quantity, term.unit, term.factor, value),
                 self._result.currency,
             )
 

@@ -55,7 +55,8 @@ def causes(
     Another version of the contract can have other days, sites and capital, and then rests on other readings,
     prices and facts although none of them changed. So where the contract changed, the other parts are
     compared as they would be now under the version before: `unamended`, or None where that one cannot be
-    settled any more or held on no day. Then the contract alone is named.
+    settled any more or held on no day. Then the contract alone is named. An amendment that moves nothing in
+    the month is no cause beside others: `before` then has the digest of the new version.
 
     With `void` the run before was declared void: that is the first cause, and may be the only one.
     """

@@ -87,7 +87,7 @@ def check_explanation(found: AmountExplained) -> None:
         Refused: `explanation_leaf`, `explanation_sum`, `explanation_count`, naming the branch or leaf.
     """
     if found.tree.ratio != "1" or Fraction(found.tree.exact) != found.amount.exact:
-        raise Refused("explanation_sum", f"{found.tree.exact} is not {found.amount}", place="tree")
+        raise Refused("explanation_sum", f"{found.tree.exact} is not {found.amount:,}", place="tree")
     count = _checked_leaves(found.tree, "tree")
     if count != found.leaves_in_all:
         reason = f"{count} leaves are there, and {found.leaves_in_all} make up the amount"

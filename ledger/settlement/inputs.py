@@ -29,7 +29,7 @@ from ledger.streams import Rule
 from ledger.tariff import Tariff
 from ledger.waterfall import PriorMonth
 
-RULES_VERSION: Final = "2026-11.8"
+RULES_VERSION: Final = "2026-11.9"
 """Changes with every change to what the same inputs give; old runs keep theirs."""
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 

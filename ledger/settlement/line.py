@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final, Literal
 
 import msgspec
 
+from ledger.clauses.flow import exact_text
 from ledger.quantity import Money
 from ledger.vat_terms import LineVat
 
@@ -14,7 +16,11 @@ TAX: Final = "tax"
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One term of a line's exact amount: `exact` = quantity x price, in major units, not rounded."""
+    """One term of a line's exact amount: `exact` = quantity x price, in major units, not rounded.
+
+    Of a `tax` term the quantity is the amount with the tax and the price its rate: `exact` is the quantity
+    x `factor`, rounded to minor units.
+    """
 
     label: str
     quantity: str
@@ -25,6 +31,17 @@ class Basis(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a stream line's term: `tax`, where a tax-exclusive contract divides the amount without it.
     Of a clause line's term: `remaining` (what reached the clause), `stream:` and a stream of the pool,
     `earlier_month`, or `clause` for what the clause states by itself."""
+
+    @property
+    def factor(self) -> str:
+        """What the quantity is multiplied by: the price, and of tax its part of the amount with it.
+
+        >>> Basis("value-added tax in the price", "113", "CNY", "0.13", "-13", TAX).factor
+        '-0.13/1.13'
+        """
+        if self.of != TAX:
+            return self.price
+        return f"-{self.price}/{exact_text(1 + Fraction(self.price))}"
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -123,7 +123,7 @@ class Result(msgspec.Struct, frozen=True):
         if sum(money.minor for money in self.payable.values()):
             raise Refused("run_sums", "what is payable does not sum to zero", place="payable")
         if sum(money.minor for money in self.entitlement.values()) != self.pool.minor:
-            raise Refused("run_sums", f"the entitlements do not sum to {self.pool}", place="entitlement")
+            raise Refused("run_sums", f"the entitlements do not sum to {self.pool:,}", place="entitlement")
 
     def digest(self) -> str:
         """SHA-256 of the result without the position it was read at."""

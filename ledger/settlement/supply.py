@@ -5,9 +5,10 @@ supplies its share, as far as it is not its own saving, and the costs that it pa
 is invoiced to it. The market's money that a party collected for the pool is handed on and not invoiced.
 
 An agent supplies the fees that a party pays it, and its part of the pool as the service that the parties buy
-from it, each in proportion to what the pool gives it; where it adds to the pool they invoice it. Shares pass
-through an agent's hands and nobody invoices them to it; a fee between two others is theirs alone, also where
-the book's owner has no part in the contract.
+from it, each in proportion to what the pool gives it; where it adds to the pool they invoice it. What is paid
+because the contract ends early is no part of the pool: an agent's part of it is between the one who pays and
+the one who receives. Shares pass through an agent's hands and nobody invoices them to it; a fee between two
+others is theirs alone, also where the book's owner has no part in the contract.
 
 A saving that is handed on is invoiced by the category of the one clause that divides the rest of the pool,
 not by its stream's: the host buys the storage's service, and not electricity a second time. Change it in the
@@ -20,13 +21,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Final
 
 import msgspec
 
 from ledger.accounting.account import Account, Role
 from ledger.accounting.kept_saving import kept_saving
 from ledger.accounting.vat import parts_of_rounded_sum
-from ledger.clauses import FEES
+from ledger.clauses import FEES, EarlyTermination
 from ledger.contract import Contract
 from ledger.quantity import Money
 from ledger.settlement.line import Line
@@ -53,11 +55,17 @@ class Supply(msgspec.Struct, frozen=True):
     """The same fee on the other side's statement."""
 
 
-def supplies(owner: str, contract: Contract, lines: Sequence[Line]) -> tuple[Supply, ...]:
-    """What is invoiced for a settlement's lines, by party and line; each is one supply at most per party."""
+def supplies(
+    owner: str, contract: Contract, lines: Sequence[Line], rules_version: str = ""
+) -> tuple[Supply, ...]:
+    """What is invoiced for a settlement's lines, by party and line; each is one supply at most per party.
+
+    `rules_version` is that of a run that was settled before: what it is invoiced by stays as it was.
+    """
     if owner in contract.party_ids and contract.owner_position == "gross":
         return tuple(_to_principal(owner, contract, lines))
-    own = tuple(_by_agent(owner, contract, lines)) if owner in contract.party_ids else ()
+    payments = () if rules_version in _TERMINATION_OF_THE_POOL else _termination_payments(lines)
+    own = tuple(_by_agent(owner, contract, lines, payments)) if owner in contract.party_ids else ()
     return (*own, *_between_others(owner, lines))
 
 
@@ -129,13 +137,43 @@ def _divided(lines: Sequence[Line], whole: int, invoiced: int) -> Iterable[tuple
     return ((line, parts[_key(line)].minor) for line in lines)
 
 
-def _by_agent(owner: str, contract: Contract, lines: Sequence[Line]) -> Iterable[Supply]:
+class _Paid(msgspec.Struct, frozen=True):
+    """What the payer's line of a termination pays of a receiver's; `minor` above zero."""
+
+    payer: Line
+    receiver: Line
+    minor: int
+
+
+def _termination_payments(lines: Iterable[Line]) -> tuple[_Paid, ...]:
+    """Who pays whom when a contract ends early: a payer's line stands before those that receive it."""
+    found: list[_Paid] = []
+    payer: Line | None = None
+    for line in lines:
+        if line.kind != "clause" or line.code != TERMINATION:
+            continue
+        if line.amount.minor < 0:
+            payer = line
+        elif line.amount.minor:
+            assert payer is not None, f"line {line.number} is paid by nobody"
+            found.append(_Paid(payer, line, line.amount.minor))
+    return tuple(found)
+
+
+def _by_agent(
+    owner: str, contract: Contract, lines: Sequence[Line], payments: Sequence[_Paid]
+) -> Iterable[Supply]:
+    ended = {one.number for each in payments for one in (each.payer, each.receiver)}
+    pool = [line for line in lines if line.number not in ended]
     for own in lines:
         if own.kind != "clause" or own.party != owner or not own.amount.minor:
             continue
         ours = own.amount.minor > 0
         account = Account("clause_income" if ours else "clause_cost", (own.code,))
-        for party, minor in sorted(_part_of(own, owner, contract, lines).items()):
+        parts = (
+            _of_termination(own, payments) if own.number in ended else _part_of(own, owner, contract, pool)
+        )
+        for party, minor in sorted(parts.items()):
             if minor:
                 yield Supply(
                     own.number,
@@ -146,6 +184,19 @@ def _by_agent(owner: str, contract: Contract, lines: Sequence[Line]) -> Iterable
                     account,
                     _mirrored(own, party, lines, -minor) if own.code in FEES else (),
                 )
+
+
+def _of_termination(own: Line, payments: Iterable[_Paid]) -> dict[str, int]:
+    """Who pays an agent's line of a termination, or is paid by it; what it pays itself is nobody's."""
+    found: dict[str, int] = defaultdict(int)
+    for one in payments:
+        if one.payer.party == one.receiver.party:
+            continue
+        if own.number == one.receiver.number:
+            found[one.payer.party] += one.minor
+        elif own.number == one.payer.number:
+            found[one.receiver.party] -= one.minor
+    return found
 
 
 def _part_of(own: Line, owner: str, contract: Contract, lines: Iterable[Line]) -> dict[str, int]:
@@ -197,6 +248,11 @@ def _other_side(line: Line, other: Line, minor: int) -> bool:
         line.code,
         minor,
     )
+
+
+TERMINATION: Final = str(EarlyTermination.__struct_config__.tag)
+_TERMINATION_OF_THE_POOL: Final = frozenset({"2026-11", *(f"2026-11.{number}" for number in range(1, 9))})
+"""Rules under which an agent's part of a termination was invoiced like its part of the pool."""
 
 
 def _key(line: Line) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from ledger.quantity import Money
+from ledger.statement.invoice import nothing_billed
 from ledger.statement.life import Life
 
 PostingDays = Mapping[tuple[str, str], date]
@@ -81,7 +82,13 @@ def _then(life: Life, day: date, posted: PostingDays) -> Life | None:
     if not by_then(ISSUE, life.issued_on):
         nothing = Money.zero(life.amount.currency)
         early = msgspec.structs.replace(
-            life, amount=nothing, lines={}, invoices=(), disputes=(), payments=payments
+            life,
+            amount=nothing,
+            lines={},
+            billing=nothing_billed(nothing.currency, life.billing.basis),
+            invoices=(),
+            disputes=(),
+            payments=payments,
         )
         return early if payments else None
     invoices = (one for one in life.invoices if by_then(invoice_name(one.direction, one.number), one.on))

@@ -36,7 +36,7 @@ def first_asking(lives: Iterable[Life], asks: Asks, otherwise: str = "") -> Life
         return issued[0]
     found = [one for one in issued if asks(one)]
     if not found:
-        runs = "; ".join(f"run {one.key.run} has {one.open_amount} open" for one in issued)
+        runs = "; ".join(f"run {one.key.run} has {one.open_amount:,} open" for one in issued)
         text = f"none of its runs asks for that, so name one: {runs}{otherwise}"
         raise Refused("run_needed", text, place="run")
     return found[0]

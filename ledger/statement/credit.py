@@ -29,7 +29,7 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
         if self.amount.minor <= 0:
-            raise Refused("payment_amount", f"{self.amount} is not above zero", place="amount")
+            raise Refused("payment_amount", f"{self.amount:,} is not above zero", place="amount")
         if self.of == self.to or self.of.party != self.to.party:
             raise Refused("credit", "a credit goes to another statement of the same party", place="to")
 
@@ -98,7 +98,7 @@ def _recorded(
     if any(one.id == credit.id for one in life.payments):
         raise Refused("exists", f"payment {credit.id} is recorded already", place="id")
     if credit.amount.minor > abs(left.minor):
-        raise Refused("credit", f"{left} is there, not {credit.amount}", place=place)
+        raise Refused("credit", f"{left:,} is there, not {credit.amount:,}", place=place)
     sign = 1 if left.minor > 0 else -1
     amount = Money(sign * credit.amount.minor, left.currency)
     return PaymentRecorded(

@@ -44,7 +44,9 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("invoice_number", "no blanks around an invoice's number", place="number")
         if self.net + self.tax != self.gross:
             raise Refused(
-                "invoice_total", f"net {self.net} + tax {self.tax} is not gross {self.gross}", place="gross"
+                "invoice_total",
+                f"net {self.net:,} + tax {self.tax:,} is not gross {self.gross:,}",
+                place="gross",
             )
         if not self.net.minor and (not self.tax.minor or self.in_next_invoice is False):
             raise Refused("invoice_total", "an invoice is not about nothing", place="net")
@@ -122,12 +124,14 @@ class Billed(msgspec.Struct, frozen=True):
 class Billing(msgspec.Struct, frozen=True):
     """What the owner and a party invoice each other for one statement.
 
-    On a tax-exclusive basis the tax is due on top of the statement's amount.
+    On a tax-exclusive basis the tax is due on top of the statement's amount: with the statement where it is
+    `tax_asked`, else, as of statements reviewed before that was recorded, with each invoice.
     """
 
     basis: SplitBasis
     issued: Billed
     received: Billed
+    tax_asked: bool = False
 
     def side(self, direction: Direction) -> Billed:
         return self.issued if direction == "issued" else self.received
@@ -137,12 +141,28 @@ class Billing(msgspec.Struct, frozen=True):
         zero = Money.zero(self.issued.amount.currency)
         return sum((one.on_basis(self.basis) for one in invoices if one.direction == direction), zero)
 
-    def tax_on_top(self, invoices: Iterable[Invoice]) -> Money:
-        """The invoices' tax that is paid beside the statement's amount: above zero to the party."""
-        zero = Money.zero(self.issued.amount.currency)
+    @property
+    def asks_tax(self) -> bool:
+        """Whether its tax is due with the statement: by the contract's rates, until all is invoiced."""
+        known = self.issued.tax is not None and self.received.tax is not None
+        return self.tax_asked and known and self.basis == "tax_exclusive"
+
+    def tax_due(self, direction: Direction, invoices: Iterable[Invoice]) -> Money:
+        """The tax that is due of a side, as that side states it: the invoices' own once they are the whole
+        side, and without rates; until then that of the lines."""
+        own = [one for one in invoices if one.direction == direction]
+        tax, side = (
+            sum((one.tax for one in own), Money.zero(self.issued.amount.currency)),
+            self.side(direction),
+        )
+        whole = bool(own) and self.invoiced(direction, own) == side.amount
+        return tax if whole or not self.asks_tax or side.tax is None else side.tax
+
+    def tax_on_top(self, invoices: Collection[Invoice]) -> Money:
+        """The tax that is paid beside the statement's amount: above zero to the party."""
         if self.basis == "tax_inclusive":
-            return zero
-        return sum((one.tax if one.direction == "received" else -one.tax for one in invoices), zero)
+            return Money.zero(self.issued.amount.currency)
+        return self.tax_due("received", invoices) - self.tax_due("issued", invoices)
 
 
 def nothing_billed(currency: str, basis: SplitBasis) -> Billing:

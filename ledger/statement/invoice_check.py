@@ -26,11 +26,11 @@ def differing(life: Life, invoice: Invoice) -> str:
         if invoice.on_basis(basis) == left:
             return ""
         what = "gross" if basis == "tax_inclusive" else "net"
-        return _told(f"{what} {invoice.on_basis(basis)}", f"{what} {left}")
+        return _told(f"{what} {invoice.on_basis(basis):,}", f"{what} {left:,}")
     net = left - tax if basis == "tax_inclusive" else left
     if (invoice.net, invoice.tax) == (net, tax):
         return ""
-    return _told(f"net {invoice.net} and tax {invoice.tax}", f"net {net} and tax {tax}")
+    return _told(f"net {invoice.net:,} and tax {invoice.tax:,}", f"net {net:,} and tax {tax:,}")
 
 
 def _told(has: str, asked: str) -> str:

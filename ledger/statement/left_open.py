@@ -45,8 +45,8 @@ def _advances(
         others = f"{len(asking)} other statements ask" if len(asking) > 1 else "1 other statement asks"
         start = f"{of.contract} {of.month} {of.party}"
         lines.append(
-            f"{Money(left, currency)} {currency} is paid in advance on {start} run {of.run}, while {others}"
-            f" for {asked} {currency}; to pay with it those due first:"
+            f"{Money(left, currency):,} {currency} is paid in advance on {start} run {of.run}, while {others}"
+            f" for {asked:,} {currency}; to pay with it those due first:"
         )
         for one in asking:
             taken = min(left, abs(one.open.minor))
@@ -68,5 +68,5 @@ def _both_sides(payment: NamedPayment, own: Sequence[OpenStatement], *, netting_
     each = sum((one.open for one in own if one.open.minor > 0), zero)
     party, currency = payment.party, zero.currency
     agree = "" if netting_agreed else f", once it is agreed: wattledger netting agree {party}"
-    told = f"the balance with {party} is {zero} {currency}, while {each} is open each way; to set it off:"
+    told = f"the balance with {party} is {zero:,} {currency}, while {each:,} is open each way; to set it off:"
     return [f"{told} wattledger netting set-off {party} NAME --currency {currency}{agree}"]

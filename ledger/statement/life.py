@@ -114,11 +114,11 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     def frozen(self) -> Money:
         """What the disputes hold back of what is due: at most all of it, and never more than nothing.
 
-        Of the invoices' tax that is due on top, what they have beyond the tax of what is not disputed.
+        Of the tax that is due on top, what it is beyond the tax of what is not disputed.
         """
         held = self.frozen_amount
         for direction, sign in _SIGNS.items():
-            held += Money(sign * self._tax_invoiced_of_disputed(direction).minor, held.currency)
+            held += Money(sign * self._tax_due_of_disputed(direction).minor, held.currency)
         return _within(held, self.due)
 
     def frozen_by(self, name: str) -> Money:
@@ -133,7 +133,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
             return self.frozen
         for direction, sign in _SIGNS.items():
             tax = self._disputed_tax(direction)
-            known = self._tax_invoiced_of_disputed(direction) if tax is None else tax
+            known = self._tax_due_of_disputed(direction) if tax is None else tax
             held += Money(sign * known.minor, held.currency)
         return held
 
@@ -196,7 +196,7 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def due(self) -> Money:
-        """`amount`, and the invoices' tax where it is due on top: above zero to the party."""
+        """`amount`, and the tax where it is due on top: above zero to the party."""
         return self.amount + self.billing.tax_on_top(self.invoices)
 
     @property
@@ -224,14 +224,14 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         own = (one.tax for one in self.invoices if one.direction == direction)
         return sum(own, Money.zero(self.amount.currency))
 
-    def _tax_invoiced_of_disputed(self, direction: Direction) -> Money:
-        """What of the invoices' tax, where it is due on top, is of disputed lines: what they have beyond the
-        rest's tax. Where no rates are stated, in proportion to what they have beyond the rest's amount."""
+    def _tax_due_of_disputed(self, direction: Direction) -> Money:
+        """What of the tax, where it is due on top, is of disputed lines: what is due beyond the rest's tax.
+        Where no rates are stated, in proportion to what the invoices have beyond the rest's amount."""
         zero = Money.zero(self.amount.currency)
         held = self._held_back(direction)
         if self.billing.basis == "tax_inclusive" or not held.minor:
             return zero
-        side, tax = self.billing.side(direction), self._tax_invoiced(direction)
+        side, tax = self.billing.side(direction), self.billing.tax_due(direction, self.invoices)
         disputed = self._disputed_tax(direction)
         if side.tax is not None and disputed is not None:
             return _within(tax - (side.tax - disputed), disputed)

@@ -113,7 +113,7 @@ class RecordInvoice(_Money, frozen=True):
             what = "gross" if life.billing.basis == "tax_inclusive" else "net"
             raise Refused(
                 "invoice_total",
-                f"{left} {left.currency} {what} are still to be invoiced by {who}, not {asked}",
+                f"{left:,} {left.currency} {what} are still to be invoiced by {who}, not {asked:,}",
                 place=what,
             )
         return (InvoiceRecorded(invoice),)
@@ -144,7 +144,7 @@ class RecordInvoice(_Money, frozen=True):
         if (left + invoice.gross).minor < 0:
             raise Refused(
                 "red_letter",
-                f"{left} {currency} of invoice {number} can be reversed, not {-invoice.gross}",
+                f"{left:,} {currency} of invoice {number} can be reversed, not {-invoice.gross:,}",
                 place="gross",
             )
         return any(one.number == number for one in life.invoices)
@@ -212,8 +212,8 @@ class RecordPayment(_Money, frozen=True):
             size, free = (Money(abs(money.minor), money.currency) for money in (held, beyond))
             raise Refused(
                 "payment_disputed",
-                f"{size} {size.currency} of what was paid is disputed ({names}) and waits until that is"
-                f" decided; {free} was paid beyond the statement and can be paid back",
+                f"{size:,} {size.currency} of what was paid is disputed ({names}) and waits until that is"
+                f" decided; {free:,} was paid beyond the statement and can be paid back",
                 place="amount",
             )
 
@@ -225,10 +225,10 @@ class RecordPayment(_Money, frozen=True):
             size, asked = (abs(money.minor) for money in (life.settled, self.payment.amount))
             who = f"{self.key.party} paid" if life.due.minor < 0 else f"was paid to {self.key.party}"
             back = Money(size, currency)
-            return f"{meant}{back} {currency} that {who} can be paid back, not {Money(asked, currency)}"
+            return f"{meant}{back:,} {currency} that {who} can be paid back, not {Money(asked, currency):,}"
         owed = "above" if life.due.minor > 0 else "below"
         return (
-            f"{meant}{life.due} is due, so a payment is {owed} zero (to the party above, by it below);"
+            f"{meant}{life.due:,} is due, so a payment is {owed} zero (to the party above, by it below);"
             " nothing was paid that could be paid back"
         )
 
@@ -252,7 +252,7 @@ class WriteOff(_Money, frozen=True, tag_field="command", tag="statement.write_of
         left = state.open_amount
         same_side = left.minor * self.amount.minor > 0
         if not same_side or abs(self.amount.minor) > abs(left.minor):
-            raise Refused("write_off", f"{left} is open, not {self.amount}", place="amount")
+            raise Refused("write_off", f"{left:,} is open, not {self.amount:,}", place="amount")
         return (recorded,)
 
 

@@ -55,13 +55,13 @@ class NamedPayment(msgspec.Struct, frozen=True, kw_only=True):
                 text = f"a statement of {part.key.party} in a payment of {self.party}"
                 raise Refused("payment_spread", text, place=f"parts[{index}]")
         if sum((part.amount for part in self.parts), Money.zero(self.amount.currency)) != self.amount:
-            raise Refused("payment_spread", f"the parts are not {self.amount} together", place="parts")
+            raise Refused("payment_spread", f"the parts are not {self.amount:,} together", place="parts")
 
     @property
     def words(self) -> str:
         """What it is, for a person who gives its id again."""
         where = ", ".join(part.key.aggregate for part in self.parts)
-        what = f"{self.kind.replace('_', ' ')} of {self.amount} {self.amount.currency}"
+        what = f"{self.kind.replace('_', ' ')} of {self.amount:,} {self.amount.currency}"
         return f"{what} with {self.party} on {self.on}, on {where}"
 
     def payment_of(self, part: PaidPart) -> Payment:

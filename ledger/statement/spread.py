@@ -125,7 +125,7 @@ class PayPart(msgspec.Struct, frozen=True):
         if any(each.id == one.id for each in life.payments):
             raise Refused("exists", f"payment {one.id} is recorded already", place="id")
         if life.open_amount != part.open:
-            text = f"{life.open_amount} is open by now, not {part.open}: spread the payment again"
+            text = f"{life.open_amount:,} is open by now, not {part.open}: spread the payment again"
             raise Refused("payment_spread", text, place=part.key.aggregate)
         return (PaymentRecorded(one.payment_of(part)),)
 

@@ -265,6 +265,37 @@ def test_a_version_that_changes_later_months_corrects_no_earlier_one(bench: Benc
     ]
 
 
+def test_an_amendment_that_moves_nothing_in_a_month_is_no_cause_of_its_correction(bench: Bench) -> None:
+    """The contract ends in September: July and August correct nothing but the revised readings."""
+    metered(bench)
+    settle(bench, JULY, AUGUST, SEPTEMBER)
+    ending = EarlyTermination(
+        on=date(2026, 9, 16), evidence="notice", payer="operator", schedule=(), unpaid_hurdle="lapses"
+    )
+    register(bench, msgspec.structs.replace(WHOLE, clauses=(*WHOLE.clauses, ending)))
+    for month in (JULY, AUGUST, SEPTEMBER):
+        record(bench, month, 9_001, "revised")
+    runs = answered(bench, JULY).runs
+    assert [(str(one.result.month), one.causes) for one in runs] == [
+        ("2026-07", ("meter",)),
+        ("2026-08", ("earlier_month", "meter")),
+        ("2026-09", ("retroactive_amendment", "earlier_month", "meter")),
+    ]
+    for one in runs:
+        kept = bench.door.state(f"settlement.{WHOLE.id}_{one.result.month}")
+        assert isinstance(kept, Runs)
+        assert kept.runs[-1].causes == one.causes, "told and recorded alike"
+
+
+def test_an_amendment_that_moves_something_is_a_cause_beside_the_others(bench: Bench) -> None:
+    metered(bench)
+    settle(bench, JULY)
+    record(bench, JULY, 9_001, "revised")
+    register(bench, msgspec.structs.replace(WHOLE, title="Renamed"))
+    (again,) = answered(bench, JULY).runs
+    assert again.causes == ("retroactive_amendment", "meter"), "a statement has the contract's title"
+
+
 def test_another_position_of_the_owner_is_a_correction_though_no_amount_changes(bench: Bench) -> None:
     """Whether the pool is the owner's revenue stands in the contract alone, and is posted from the run."""
     metered(bench)

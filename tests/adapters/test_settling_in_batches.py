@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,7 +14,8 @@ import pytest
 from adapters.continuity import Discontinuity
 from adapters.integrity import registered_rows
 from adapters.integrity.registered_rows import _same
-from adapters.queries import settlement_inputs, site_profiles
+from adapters.queries import meter_month, settlement_inputs, site_profiles
+from adapters.queries.meter_month import Fetched
 from adapters.queries.site_layout import SiteLayout
 from adapters.queries.site_profiles import MonthRows, Profiles
 from ledger.meter_import import RecordReadings
@@ -63,6 +66,46 @@ def test_a_contract_at_a_time_is_settled_as_all_at_once(
     assert {"arbitrage", "demand_response"} <= paid
 
 
+@pytest.mark.parametrize("altered", [False, True])
+def test_readings_are_fetched_before_they_are_needed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, altered: bool
+) -> None:
+    """Beside, by a thread of their own; what is wrong with them is told where they are needed."""
+    filled(bench, FIRST, SECOND)
+    third = hours(3, 10, 11)
+    discharging(bench, third)
+    does(bench, policy(), standing(), *call("e1", third))
+    position = bench.recorder.max_notification_id()
+    with bench.database.reading(bench.book) as connection:
+        at_once = settlement_inputs.load(connection, bench.book, AUGUST, position)
+    if altered:
+        assert bench.query("UPDATE ledger.meter_run SET wh[5] = wh[5] + 1 RETURNING 1")
+    ahead: list[bool] = []
+    fetch = meter_month.fetch
+
+    def seen(*asked: Any) -> Fetched:
+        ahead.append(asked[0] is beside and threading.current_thread() is not threading.main_thread())
+        return fetch(*asked)
+
+    monkeypatch.setattr(settlement_inputs, "_SITES_AT_ONCE", 1)
+    monkeypatch.setattr(meter_month, "fetch", seen)
+    with (
+        bench.database.reading(bench.book) as connection,
+        bench.database.reading(bench.book) as beside,
+    ):
+        batches = settlement_inputs.batches(connection, bench.book, AUGUST, position, beside=beside)
+        if altered:
+            with pytest.raises(Discontinuity) as found:
+                next(batches)
+            assert (found.value.fault.code, ahead[0]) == ("row_altered", True)
+            return
+        first = next(batches)
+        assert [one.contract.id for one in first] == ["eaas-s1"]
+        second = list(chain.from_iterable(batches))
+    assert ahead == [True, True, False, False], "the month and the history before it; the site is in both"
+    assert settle_all([*first, *second]) == settle_all(at_once)
+
+
 def test_history_is_joined_to_the_month_as_one_reading_has_both(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,11 +120,11 @@ def test_history_is_joined_to_the_month_as_one_reading_has_both(
 
     def whole(*asked: object) -> dict[str, Profiles]:
         """What is read in one piece, and whether it is what is joined."""
-        connection, book, layouts, month, position, rows = asked
+        readings, layouts, month, rows = asked
         assert isinstance(rows, MonthRows)
         assert isinstance(layouts, list)
         assert all(isinstance(one, SiteLayout) for one in layouts)
-        made, once = load(*asked), load(connection, book, layouts, month, position)  # type: ignore[arg-type]
+        made, once = load(*asked), load(readings, layouts, month)  # type: ignore[arg-type]
         for name, profiles in once.items():
             for one, other in zip(made[name], profiles, strict=True):
                 assert one is not None

@@ -61,12 +61,26 @@ def test_money_has_its_currency_s_places() -> None:
     assert Money.parse("45678.91", "CNY").minor == 4_567_891
     assert (Money.parse("-7", "JPY").minor, str(Money(-7, "JPY"))) == (-7, "-7")
     assert str(Money(-5, "CNY")) == "-0.05"
+
     with pytest.raises(Refused, match="more decimals than CNY has"):
         Money.parse("0.005", "CNY")
     for make in (lambda: Money(1, "XXX"), lambda: Money.round(Fraction(1), "XXX")):
         with pytest.raises(Refused) as caught:
             make()
         assert caught.value.code == "currency"
+
+
+@pytest.mark.parametrize(
+    ("money", "told"),
+    [
+        (Money(-5, "CNY"), "-0.05"),
+        (Money(-123456789, "CNY"), "-1,234,567.89"),
+        (Money(10**9, "JPY"), "1,000,000,000"),
+    ],
+)
+def test_people_are_told_money_with_a_comma_at_each_thousand(money: Money, told: str) -> None:
+    assert f"{money:,}" == told
+    assert f"{money}" == str(money) == told.replace(",", "")
 
 
 def test_a_price_keeps_every_decimal_up_to_nine() -> None:

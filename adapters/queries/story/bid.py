@@ -105,7 +105,7 @@ def _earned(result: Result, facts: Collection[int]) -> Iterator[str]:
         if line.number in numbers and line.kind == "stream" and line.code not in BILL_EFFECT:
             yield (
                 f"line {line.number}: {line.code} at {line.site}, {line.note}:"
-                f" {line.amount} {line.amount.currency}"
+                f" {line.amount:,} {line.amount.currency}"
             )
 
 

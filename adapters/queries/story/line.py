@@ -51,7 +51,7 @@ def line(
     above = after_runs(connection, position, own) & _about(connection, position, own, life)
     events = frozenset(below | before_events(connection, position, below) | own | later | above)
     facts = (
-        f"line {number}: {one.code} of {one.party}, {one.amount} {one.amount.currency}, by {one.clause}",
+        f"line {number}: {one.code} of {one.party}, {one.amount:,} {one.amount.currency}, by {one.clause}",
         *_told(explained.leaves.tree, 0),
     )
     return tell(

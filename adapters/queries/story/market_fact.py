@@ -77,7 +77,7 @@ def _claims(result: Result, events: Collection[int], during: Interval, name: str
     lines = [one for one in result.lines if one.number in numbers and one.kind == "stream"]
     market = [one for one in lines if one.code not in BILL_EFFECT]
     for one in market:
-        yield f"granted: line {one.number} {one.code} {one.site} {one.amount} {one.amount.currency}"
+        yield f"granted: line {one.number} {one.code} {one.site} {one.amount:,} {one.amount.currency}"
     streams = {(one.code, one.site) for one in market}
     for span in result.refused:
         own = name in span.claim or (span.stream, span.site) in streams

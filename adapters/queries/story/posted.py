@@ -29,7 +29,7 @@ def posted(connection: Connection, position: int, events: Collection[int]) -> di
 def entry_text(entry: JournalEntry) -> str:
     """Such as `2026-08-31 recognition: Dr receivable 10.00 CNY; Cr income -10.00 CNY (lines 1, 2)`."""
     sides = [
-        f"{plain_name(one.account)} {one.amount} {entry.currency}"
+        f"{plain_name(one.account)} {one.amount:,} {entry.currency}"
         + (f" (lines {', '.join(map(str, one.lines))})" if one.lines else "")
         for one in entry.postings
     ]

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 import msgspec
 import pytest
 
+from adapters.cli.close import _notes
+from adapters.closing import Checklist, ContractCheck
 from adapters.settling import settle_month, wait_until
 from adapters.verify import check_runs
 from ledger.interval import Month
@@ -46,11 +48,31 @@ def test_close_tells_what_month_tells(run: Terminal, bench: Bench) -> None:
     run("dispute", "correct", *OF_HOST, "q1", "--as", "ada")
     assert run("finalise", MONTH, "--as", "ada") == f"{CONTRACT.id}: run 2 of {MONTH} final\n"
     warned = [line for line in told(run, "month", MONTH) if "invoices do not add up" in line]
-    assert warned
-    assert all(line.startswith("  warning, it closes all the same: ") for line in warned)
-    assert all("`wattledger record invoice`" in line for line in warned), "what to do"
-    *shown, closed = run("close", MONTH, "--as", "ada").splitlines()
-    assert (shown, closed) == (warned, f"{MONTH} is closed")
+    (note,) = warned
+    start = f"  note, it closes all the same: invoices do not add up: {CONTRACT.id} ("
+    assert note.startswith(start)
+    assert HOST in note
+    assert "`wattledger record invoice`" in note, "what to do"
+    closed, *shown = run("close", MONTH, "--as", "ada").splitlines()
+    assert (closed, shown) == (f"{MONTH} is closed", warned)
+
+
+def test_a_refused_close_says_nothing_but_why(run: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    assert any("invoices do not add up" in line for line in told(run, "month", MONTH))
+    refused("not_final", run, "close", MONTH, "--as", "ada")
+    assert not capsys.readouterr().out, "the refusal is the one line"
+
+
+def test_notes_are_one_line_for_each_kind() -> None:
+    checks = [ContractCheck(name, 1, True, (), ("host", "operator"), not_settleable="") for name in "ab"]
+    checks.append(ContractCheck("c", 1, True, (), (), not_settleable="no readings"))
+    check = Checklist("2026-08", False, date(2026, 9, 1), tuple(checks), (), (), True, (), (), ("m1", "m2"))
+    settled, invoices, unmatched = (
+        line.removeprefix("note, it closes all the same: ") for line in _notes(check)
+    )
+    assert settled.startswith("not settled again: c (no readings); ")
+    assert invoices.startswith("invoices do not add up: a (host, operator), b (host, operator); ")
+    assert unmatched.startswith("unmatched: m1, m2; ")
 
 
 def test_what_an_end_before_a_closed_month_takes_back_is_asked_for(run: Terminal, bench: Bench) -> None:
@@ -89,7 +111,7 @@ def test_no_month_is_closed_before_it_is_over(bench: Bench, capsys: pytest.Captu
     early = refused("month_not_over", run, "close", MONTH, "--as", "ada")
     assert "2026-08 ends with 2026-08-31, and where the book is kept it is 2026-08-20" in early.reason
     bench.now = SHANGHAIS_SEPTEMBER
-    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    assert run("close", MONTH, "--as", "ada").splitlines()[0] == f"{MONTH} is closed"
     api.close()
 
 
@@ -97,7 +119,7 @@ def test_a_clock_set_back_does_not_reopen_a_month_that_is_over(run: Terminal, be
     """The runs were recorded in September: the close is too, and its instant says so."""
     run("finalise", MONTH, "--as", "ada")
     bench.now = datetime(2026, 8, 20, tzinfo=UTC)
-    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    assert run("close", MONTH, "--as", "ada").splitlines()[0] == f"{MONTH} is closed"
     wait_until(bench.database, bench.book, bench.log.client.run(bench.log.last_sequence()), 20)
     (recorded,) = bench.query("SELECT recorded_at FROM ledger.envelope WHERE aggregate = 'closing.book'")
     assert recorded[0] >= SHANGHAIS_SEPTEMBER  # type: ignore[operator]
@@ -114,6 +136,6 @@ def test_a_month_is_not_closed_on_a_run_that_settling_would_change(run: Terminal
     assert f"readings recorded since run 1: settle {MONTH} again" in stale.reason
     issue(run)
     run("finalise", MONTH, "--as", "ada")
-    assert run("close", MONTH, "--as", "ada").splitlines()[-1] == f"{MONTH} is closed"
+    assert run("close", MONTH, "--as", "ada").splitlines()[0] == f"{MONTH} is closed"
     record_days(bench, 3, 1, "late", discharge_wh=60_000)
     assert not [line for line in told(run, "month", MONTH) if "recorded since" in line], "it is closed"

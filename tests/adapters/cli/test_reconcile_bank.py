@@ -131,8 +131,8 @@ def test_what_fits_nothing_exactly_has_its_cause(run: Terminal, bench: Bench, tm
     told = "\n".join(under(lines, "Not certain what is meant"))
     left = total - Money(4000, "CNY")
     for cause in (
-        f"part payment of {HOST}: 40.00 of the {total} that it has to pay, {left} is left",
-        f"overpaid by 7.00: {HOST} has {total} to pay",
+        f"part payment of {HOST}: 40.00 of the {total:,} that it has to pay, {left:,} is left",
+        f"overpaid by 7.00: {HOST} has {total:,} to pay",
         "2026-09-03 -5.50 (B3): bank charge, as its text says",
         "(B4) + 2026-09-04 -12.34 (B5): returned: B5 takes back 12.34 of 2026-09-03, B4",
     ):

@@ -46,7 +46,9 @@ def test_an_invoice_that_is_not_what_was_asked_for_is_told_at_once(run: Terminal
     owed = owed_by(run, 1)
     less = owed - Money(1, "CNY")
     told = invoice(run, str(less))
-    note = f"note: the invoice has gross {less}, and the statement had gross {owed} still to be invoiced\n"
+    note = (
+        f"note: the invoice has gross {less:,}, and the statement had gross {owed:,} still to be invoiced\n"
+    )
     assert told.endswith(note)
     assert invoice(run, str(less)) == told, "given again it says the same"
     assert "note" not in invoice(run, "0.01", number="F2")

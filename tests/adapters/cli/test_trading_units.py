@@ -58,3 +58,16 @@ def test_the_examples_from_registration_to_the_units_statement(
             with pytest.raises(Refused) as caught:
                 run("register", "trading-unit", str(wrong))
             assert caught.value.code == code
+        body = json.loads(unit.read_text(encoding="utf-8"))
+        for number, allowed, other in (
+            (0, "delivered_cap", "when_all_zero"),
+            (1, "when_all_zero", "delivered_cap"),
+        ):
+            document = body["document"] | {"terms": [dict(one) for one in body["document"]["terms"]]}
+            document["terms"][number]["rounding_max"] = "0.05"
+            wrong.write_text(json.dumps(body | {"document": document}), encoding="utf-8")
+            with pytest.raises(Refused) as caught:
+                run("register", "trading-unit", str(wrong))
+            assert caught.value.place == f"document.terms[{number}].rounding_max"
+            assert allowed in str(caught.value)
+            assert other not in str(caught.value), "a field of another type of terms"

@@ -27,7 +27,7 @@ from tests.adapters import sample
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
 from tests.adapters.documents.sample import Workbook, pdf_pages
-from tests.adapters.http.conftest import Api
+from tests.adapters.http.conftest import Api, problem
 from tests.adapters.test_settling import CONTRACT, EXAMPLES, filled, record
 from tests.ledger.accounting.test_hledger import REQUIRED, UNPACKED, asked
 
@@ -72,17 +72,23 @@ def site_in_euro(bench: Bench) -> None:
 
 
 @pytest.fixture
-def run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
-    """August at a site in yuan and at one in euro, settled and issued."""
+def api(bench: Bench) -> Iterator[Api]:
+    """August at a site in yuan and at one in euro."""
     filled(bench, CONTRACT)
     site_in_euro(bench)
-    api = Api(bench)
-    told = terminal_of(bench, capsys)
+    found = Api(bench)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def run(api: Api, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """August settled and issued."""
+    told = terminal_of(api.bench, capsys)
     told("settle", MONTH)
     for step, who in (("review", "ada"), ("approve", "bob"), ("issue", "ada")):
         told("statements", step, MONTH, "--as", who)
-    yield told
-    api.close()
+    return told
 
 
 def test_an_account_has_a_balance_of_its_own_in_each_currency(run: Terminal) -> None:
@@ -180,11 +186,35 @@ def test_a_report_is_of_one_currency(run: Terminal) -> None:
     for scope in ((), ("--party", "equipment-owner")):
         with pytest.raises(Refused, match="contracts in CNY and EUR, which do not add") as refused:
             run("report", MONTH, *scope)
-        assert (refused.value.code, refused.value.place) == ("currency", "contract")
-        told = run("report", MONTH, *scope, "--contract", "eaas-e1")
+        assert (refused.value.code, refused.value.place) == ("currency", "currency")
+        assert "name one currency, or one contract" in refused.value.reason
+        of_contract = run("report", MONTH, *scope, "--contract", "eaas-e1")
+        told = run("report", MONTH, *scope, "--currency", "EUR")
         assert "Currency: EUR" in told
-        assert "CNY" not in told
+        assert "eaas-e1" in told
+        assert "CNY" not in told + of_contract
+        yuan = run("report", MONTH, *scope, "--currency", "CNY")
+        assert CONTRACT.id in yuan
+        assert not [one for one in ("EUR", "eaas-e1", HOST) if one in yuan]
+        with pytest.raises(Refused, match="no contract is in JPY; there are contracts in CNY and EUR"):
+            run("report", MONTH, *scope, "--currency", "JPY")
+    with pytest.raises(Refused, match="a site has one currency"):
+        run("report", MONTH, "--site", "E1", "--currency", "EUR")
     assert "CNY" not in run("report", MONTH, "--site", "E1")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_api_reports_one_currency(api: Api) -> None:
+    path = f"/v1/reports/{MONTH}"
+    scopes: tuple[dict[str, str], ...] = ({}, {"party": "equipment-owner"})
+    for scope in scopes:
+        problem(api.get(path, "finance", **scope), 422, "currency", "currency")
+        found = api.get(path, "finance", currency="EUR", **scope).json()
+        assert found["currency"] == "EUR"
+        assert found == api.get(path, "finance", contract="eaas-e1", **scope).json() | {
+            "position": found["position"], "subject": found["subject"],
+        }  # fmt: skip
+    problem(api.get(path, "finance", site="E1", currency="EUR"), 422, "scope", "site")
 
 
 def test_netting_adds_no_currency_to_another(run: Terminal) -> None:

@@ -17,6 +17,8 @@ from adapters.documents.statement_parquet import statement_parquet
 from adapters.documents.statement_pdf import statement_pdf
 from adapters.documents.statement_xlsx import statement_xlsx
 from ledger.contract import Contract
+from ledger.quantity import Money
+from ledger.settlement.line import TAX, Basis
 from ledger.settlement.line_vat import with_vat
 from tests.adapters.documents.sample import Workbook, document, pdf_pages
 from tests.ledger.settlement.test_line_vat import APRIL_30, line, taxed
@@ -98,6 +100,40 @@ def test_text_and_csv_show_lines_and_sums() -> None:
     assert all(None not in row for row in rows), "each row has every column"
 
 
+def tax_taken_off(language: Language) -> tuple[str, Workbook, str]:
+    """A saving of which 0.13/1.13 is tax, under a contract that divides what is left; 0.01 less of it than
+    rounding gives, as where lines add up to an invoice."""
+    before = document()
+    earned = (
+        Basis("2026-08-01", "100000", "Wh", "0.5", "50"),
+        Basis("2026-08-02", "126600", "Wh", "0.5", "63.3"),
+    )
+    tax = Basis("value-added tax in the price", "113.30", "CNY", "0.13", "-13.02", TAX)
+    net = Money.parse("100.28", "CNY")
+    saving = msgspec.structs.replace(
+        line(1, "arbitrage", "host", "100.28"), kind="stream", basis=(*earned, tax), exact="100.28",
+        rounding="0", amount=net,
+    )  # fmt: skip
+    one = msgspec.structs.replace(before.statement, lines=(saving,))
+    made = msgspec.structs.replace(before, statement=one)
+    pages = " ".join(" ".join(pdf_pages(statement_pdf(made, language))).split())
+    return statement_text.text(one), Workbook(statement_xlsx(made, language)), pages
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tax_in_a_price_is_said_as_its_part_of_the_price_and_computed(language: Language) -> None:
+    text, book, pages = tax_taken_off(language)
+    assert "value-added tax in the price: 113.30 CNY at -0.13/1.13" in text
+    assert "-0.13/1.13" in pages
+    terms = list(book.sheets)[2]
+    assert book.value(terms, "C4") == Fraction("113.3")
+    assert book.value(terms, "F4") == Fraction("-13.02")
+    formulas = {address for sheet, address, _ in book.formulas() if sheet == terms}
+    assert {"C4", "E4", "F4"} <= formulas, "nothing of it is as recorded"
+    book.sheets[terms]["F3"] = (None, 67.82)
+    assert book.value(terms, "F4") == Fraction("-13.54"), "117.82 x 0.13/1.13 = 13.55, and the fen"
+
+
 def test_without_vat_terms_nothing_of_it_is_there() -> None:
     plain = document()
     assert "VAT" not in statement_text.text(plain.statement)
@@ -139,5 +175,7 @@ def test_a_part_of_a_line_and_an_agents_part_are_shown_as_they_are_invoiced() ->
         if position == "gross":
             shown = [Fraction(text) for text in ("-26.55", "-3.45", "-30")]
             assert [book.value("Lines", f"{column}2") for column in "STU"] == shown
+            formulas = {address for sheet, address, _ in book.formulas() if sheet == "Lines"}
+            assert {"T2", "U2"} <= formulas, "only what is invoiced of the line is as recorded"
         pages = " ".join(" ".join(pdf_pages(statement_pdf(made, "en"))).split())
         assert f"{whose}, VAT 13% (operator): Net -26.55" in pages

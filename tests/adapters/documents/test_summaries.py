@@ -45,6 +45,9 @@ SAID: Final = {
     "Pending tax of the statement to host, c-1, 2026-04, run 1": (
         "结算单待开票税额 host，c-1，2026-04，第 1 次结算"
     ),
+    "Tax asked with the statement to host, c-1, 2026-04, run 1": (
+        "随结算单应收付的待开票税额 host，c-1，2026-04，第 1 次结算"
+    ),
     "Tax of invoice 77, host: net 1.00, tax 0.06, gross 1.06 CNY": (
         "发票 77 税额，host：不含税 1.00，税额 0.06，价税合计 1.06 CNY"
     ),

@@ -94,7 +94,7 @@ def test_a_total_that_is_not_the_sum_names_the_largest_difference() -> None:
     wrong = changed(NAME, "gb18030", ("102,703.33", "102,703.34"))
     found = refused("total", wrong)
     assert found.place == "row 8, 电费(元)"
-    assert "sum to 102703.33, the total is 102703.34: 0.01 off" in found.reason
+    assert "sum to 102,703.33, the total is 102,703.34: 0.01 off" in found.reason
     both = changed(NAME, "gb18030", ("206.475,,", "209.475,,"), ("102,703.33", "102,703.34"))
     assert refused("total", both).place == "row 8, 电量(兆瓦时)"
 

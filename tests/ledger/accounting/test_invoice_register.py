@@ -104,7 +104,7 @@ def test_red_letters_of_all_runs_take_back_no_more_than_the_invoice(book: PaperB
     book.issue(run=2)
     book.invoice("received", "R2", "-3517.91", "-457.33", run=2, reverses="H1")
     told = red_refused(book, "R1", "-28296.67", "-3678.57", reverses="H1")
-    assert told == "28000.00 CNY of invoice H1 can be reversed, not 31975.24"
+    assert told == "28,000.00 CNY of invoice H1 can be reversed, not 31,975.24"
     red_refused(book, "R1", "-24778.77", "-3221.24", reverses="H1")
     book.invoice("received", "R1", "-24778.76", "-3221.24", reverses="H1")
     assert [row for row in rows(book) if row[1] in {"H1", "R1"}] == [

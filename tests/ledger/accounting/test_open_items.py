@@ -186,3 +186,84 @@ def test_a_netting_uses_up_what_stands_on_account() -> None:
         "receivable:host": "-705.91",
         "advance_received:host": "705.91",
     }
+
+
+def until(book: PaperBook, last: date) -> dict[str, int]:
+    """What stands on the host's accounts at the end of a day."""
+    rows = trial_balance(book.journal.journal, "CNY", YEAR[0], last + timedelta(days=1)).rows
+    return {
+        one.account.role: one.closing.minor
+        for one in rows
+        if one.closing.minor and one.account.role in STATED
+    }
+
+
+def issued_late() -> PaperBook:
+    """A statement that asks the host for 11 294.09 is issued on 6 May; by then it has paid in April."""
+    book = PaperBook(with_streams(eaas(), {"demand_response": OWNER}))
+    book.settle({"demand_response": "45678.91"})
+    book.issue()
+    return book
+
+
+def test_what_is_paid_before_the_issue_is_an_advance_until_then() -> None:
+    book = issued_late()
+    book.pay("b1", "-10000.00", on=date(2026, 4, 20))
+    assert until(book, date(2026, 4, 19)) == {}
+    assert until(book, date(2026, 4, 30)) == {"advance_received": -1000000}
+    assert until(book, ISSUED) == {"receivable": 129409}
+    paid, used = list(book.journal.journal)[-2:]
+    assert (paid.kind, paid.posted_on, paid.description) == (
+        "receipt",
+        date(2026, 4, 20),
+        "Receipt from host, b1",
+    )
+    assert (used.kind, used.posted_on, used.description) == ("netting", ISSUED, "Credit on account, b1, host")
+    rows = party_account(book.journal.journal, "host", "CNY", None, None).rows
+    assert [(row.kind, row.amount.minor) for row in rows] == [("receipt", -1000000), ("statement", 1129409)]
+
+
+def test_more_than_the_statement_asks_for_stays_an_advance() -> None:
+    book = issued_late()
+    book.pay("b1", "-10000.00", on=date(2026, 4, 20))
+    book.pay("b2", "-1300.00", on=date(2026, 4, 21))
+    assert until(book, date(2026, 4, 30)) == {"advance_received": -1130000}
+    assert until(book, ISSUED) == {"advance_received": -591}
+    book.pay("b3", "5.91", on=date(2026, 4, 25))
+    assert until(book, date(2026, 4, 30)) == {"advance_received": -1129409}
+    assert until(book, ISSUED) == {}
+
+
+def test_where_the_month_of_the_payment_is_closed_it_is_posted_in_the_open_one() -> None:
+    """April was closed: the payment of 20 April is an advance from 1 to 6 May."""
+    book = issued_late()
+    book.close(Month(2026, 4))
+    book.pay("b1", "-10000.00", on=date(2026, 4, 20))
+    assert until(book, date(2026, 4, 30)) == {}
+    assert until(book, FIRST) == {"advance_received": -1000000}
+    assert until(book, ISSUED) == {"receivable": 129409}
+
+
+@settings(max_examples=80)
+@given(
+    st.integers(0, 90_000_00),
+    st.lists(st.tuples(minor, st.integers(-40, 40)), max_size=6),
+    st.booleans(),
+    st.integers(-40, -1),
+)
+def test_before_its_issue_nothing_is_receivable_or_payable(
+    pool: int, payments: list[tuple[int, int]], closed: bool, before: int
+) -> None:
+    book = PaperBook(with_streams(eaas(), {"demand_response": OWNER}))
+    book.settle({"demand_response": decimal_text(pool, 2)})
+    book.issue()
+    if closed:
+        book.close(Month(2026, 4))
+    for number, (fen, days) in enumerate(payments):
+        try:
+            book.pay(f"b{number}", decimal_text(fen, 2), on=ISSUED + timedelta(days=days))
+        except Refused:
+            continue
+        assert in_journal(book) == in_statements(book)
+        assert not {"receivable", "payable"} & set(until(book, ISSUED + timedelta(days=before)))
+        agrees_on(book, ISSUED + timedelta(days=before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from fractions import Fraction
@@ -154,6 +155,12 @@ def test_what_an_account_does_not_take(entries: tuple[CapitalEntry, ...], code: 
     with pytest.raises(Refused) as refused:
         accounts(*entries)
     assert refused.value.code == code
+
+
+def test_what_is_lacking_is_told_with_separators() -> None:
+    lacking = re.escape("host would have 5,859,999.99 CNY less than nothing on 2026-")
+    with pytest.raises(Refused, match=lacking):
+        accounts(cash("host", "1.00"), returned("host", "5860000.99"))
 
 
 @pytest.mark.parametrize(

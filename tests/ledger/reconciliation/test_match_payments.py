@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import combinations
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.quantity import Money
 from ledger.reconciliation.bank_payment import BankPayment
@@ -139,6 +142,64 @@ def test_two_sums_that_fit_are_listed() -> None:
     found = matched([moved("1", "50.00")], open_)
     assert not found.matched
     assert len(found.doubtful) == 2
+
+
+SIX = ("20000.00", "21556.37", "20000.00", "500.00", "1500.00", "-2000.00")
+"""61 556.37 is the net of all six, and the sum of the first three."""
+
+
+def test_all_that_is_open_comes_before_a_choice_of_it() -> None:
+    open_ = [owed(f"2026-0{n}", amount) for n, amount in enumerate(SIX, 1)]
+    found = matched([moved("1", "61556.37")], open_)
+    assert [(len(way.receivables), way.reason) for way in found.matched] == [
+        (6, "the net of 6 open statements of both sides, all that is open")
+    ]
+    assert not found.receivables_only
+
+
+def test_one_statement_and_all_that_is_open_are_both_listed() -> None:
+    open_ = [owed("2026-06", "100.00"), owed("2026-07", "30.00"), owed("2026-08", "-30.00")]
+    found = matched([moved("1", "100.00")], open_)
+    assert not found.matched
+    assert [len(way.receivables) for way in found.doubtful] == [1, 3]
+
+
+def test_a_sum_and_a_net_that_both_fit_are_both_listed() -> None:
+    """100.00 is 60.00 and 40.00, or 130.00 less 30.00; 7.00 more is open."""
+    amounts = ("60.00", "40.00", "130.00", "-30.00", "7.00")
+    open_ = [owed(f"2026-0{n}", amount) for n, amount in enumerate(amounts, 1)]
+    found = matched([moved("1", "100.00")], open_)
+    assert not found.matched
+    assert [way.reason for way in found.doubtful] == [
+        "the sum of 2 open statements",
+        "the net of 2 open statements of both sides",
+    ]
+
+
+minor = st.integers(-6, 6).filter(bool)
+
+
+@settings(max_examples=200)
+@given(st.lists(minor, min_size=1, max_size=6), st.integers(-12, 12).filter(bool))
+def test_what_is_called_certain_has_no_second_reading(amounts: list[int], paid: int) -> None:
+    """The certain choice of what is open fits alone, is all that is open where no single statement fits too,
+    or is the only single statement that fits."""
+    open_ = [owed(f"2026-0{n}", str(Money(each, "CNY"))) for n, each in enumerate(amounts, 1)]
+    found = matched([moved("1", str(Money(paid, "CNY")))], open_, parts_max=8)
+    fitting = [
+        {f"2026-0{at + 1}" for at in chosen}
+        for size in range(1, len(amounts) + 1)
+        for chosen in combinations(range(len(amounts)), size)
+        if sum(amounts[at] for at in chosen) == paid
+    ]
+    for way in found.matched:
+        named = {one.key.month for one in way.receivables}
+        assert sum(one.amount.minor for one in way.receivables) == paid
+        assert named in fitting
+        every, single = len(named) == len(amounts), len(named) == 1
+        alone = [one for one in fitting if len(one) == 1]
+        assert len(fitting) == 1 or (every and not alone) or (single and len(alone) == 1)
+    assert bool(found.payments_only) + bool(found.matched) + bool(found.doubtful) == 1
 
 
 def test_several_bookings_pay_one_statement() -> None:

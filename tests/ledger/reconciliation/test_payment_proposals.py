@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import msgspec
@@ -44,6 +45,14 @@ def test_less_than_is_open_is_a_part_payment_of_what_is_due_first() -> None:
     assert not found.matched
     assert not found.payments_only
     assert [str(one.amount) for one in found.receivables_only] == ["-3.00"]
+
+
+def test_people_are_told_money_with_separators() -> None:
+    payments, asked = (moved("1", "50000.00"),), [owed("2026-07", "100337.98")]
+    report = reconcile_payments(bank(*payments), payments, asked, PARTIES)
+    text = payment_report_text(report)
+    assert "part payment of host: 50,000.00 of the 100,337.98 that it has to pay, 50,337.98 is left" in text
+    assert not re.search(r"\d{4,}\.\d", text)
 
 
 def test_more_than_is_open_is_overpaid_by_the_rest() -> None:
@@ -165,7 +174,7 @@ def test_the_report_names_the_cause_of_every_booking() -> None:
     lines = payment_report_text(report).splitlines()
     assert "  2026-09-10 -5.50 (3): bank charge, as its text says" in lines
     assert (
-        "  2026-09-11 4000.00 (4) -> statement.c1_2026-08_host_1 4111.78: part payment of host: 4000.00 of"
-        " the 4111.78 that it has to pay, 111.78 is left"
+        "  2026-09-11 4,000.00 (4) -> statement.c1_2026-08_host_1 4,111.78: part payment of host: 4,000.00 of"
+        " the 4,111.78 that it has to pay, 111.78 is left"
     ) in lines
     assert [one.reference for one in report.payments_only] == ["5"]

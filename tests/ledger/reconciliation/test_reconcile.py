@@ -210,8 +210,8 @@ def test_a_report_whose_sums_are_wrong_cannot_exist() -> None:
 
 def test_the_text_says_where_how_much_and_why() -> None:
     text = line_report_text(compared(theirs("a", "120500", "0.4")), ZoneInfo("Asia/Shanghai"))
-    assert "operator 48200.00, ours 48000.00, difference 200.00" in text
-    assert "S1, spot, 2026-08-01 to 2026-09-01: 48200.00 - 48000.00 = 200.00" in text
+    assert "operator 48,200.00, ours 48,000.00, difference 200.00" in text
+    assert "S1, spot, 2026-08-01 to 2026-09-01: 48,200.00 - 48,000.00 = 200.00" in text
     assert "volume               200.00  (120500 - 120000) kWh x 0.4" in text
 
 
@@ -222,8 +222,8 @@ def test_the_headline_compares_the_streams_that_the_statement_is_about() -> None
     assert (report.streams, str(report.our_compared)) == (("spot",), "48000.00")
     text = line_report_text(report, ZoneInfo("Asia/Shanghai")).splitlines()
     assert text[1:3] == [
-        "operator 48200.00, ours 48000.00, difference 200.00",
-        "beside it, of ours: arbitrage 1000.00; the operator's statement is about spot",
+        "operator 48,200.00, ours 48,000.00, difference 200.00",
+        "beside it, of ours: arbitrage 1,000.00; the operator's statement is about spot",
     ]
     (unexplained,) = [line for line in text if line.startswith("Unexplained: ")]
     assert unexplained.endswith(" of -800.00, our other streams with it")

@@ -28,6 +28,7 @@ from ledger.clauses.tiered_share import Bracket
 from ledger.quantity import Money
 from ledger.settlement.amount_tree import AmountTrees
 from ledger.settlement.clause_background import Background, EarlierRun, told_lines
+from ledger.settlement.clause_terms import clause_terms
 from ledger.settlement.explanation import AmountExplained, check_explanation, leaves
 from ledger.settlement.result import Result
 from ledger.waterfall import PriorMonth, StreamItem, distribute
@@ -129,16 +130,19 @@ def test_a_hurdle_is_capital_times_rate_and_what_months_left_unpaid() -> None:
     ]
 
 
-def test_a_hurdle_on_capital_accounts_names_each_partys_balance() -> None:
+def test_a_hurdle_on_capital_accounts_names_no_partys_balance() -> None:
     hurdle = CapitalHurdle(annual_rate="7%", proration="days", carry_forward=False)
     rest = TieredShare(brackets=(Bracket(shares={"b": "100%"}),), period="month", proration="days")
     facts = MonthFacts(capital={"a": "4080000957/2900", "b": "1000000"})
     (month,) = months_of([hurdle, LOSS, rest], [3_000_000], facts)
     of_a = rows(told(*month, "capital_hurdle", "a"))
-    assert sorted(row[2] for row in of_a if row[0] == "clause") == [
-        "return due on the capital of a at 7% a year",
-        "return due on the capital of b at 7% a year",
-    ]
+    label = "return due on the capital of all parties at 7% a year"
+    assert [row[2] for row in of_a if row[0] == "clause"] == [label]
+    shown = clause_terms(*month, "a")
+    assert [row.label for rows_ in shown.values() for row in rows_ if row.kind == "product"] == [label]
+    everything = f"{of_a} {shown}"
+    assert "1000000" not in everything
+    assert "4080000957/2900" not in everything
     without = Background(month[1].contract, month[1].earlier)
     with pytest.raises(Exception, match="capital"):
         told_lines(month[0], without)

@@ -147,7 +147,7 @@ def test_a_refund_beyond_what_was_paid_is_told_what_can_be_paid_back() -> None:
     found = msgspec.structs.replace(found, payments=(paid,))
     back = RecordPayment(KEY, Payment(id="b2", on=ON, amount=cny("2300.22"), kind="payment"))
     with pytest.raises(
-        Refused, match=r"2300\.21 CNY that host paid can be paid back, not 2300\.22"
+        Refused, match=r"2,300\.21 CNY that host paid can be paid back, not 2,300\.22"
     ) as caught:
         back.decide(found, {})
     assert caught.value.code == "payment_side"
@@ -155,7 +155,7 @@ def test_a_refund_beyond_what_was_paid_is_told_what_can_be_paid_back() -> None:
         found, {}
     )
     unpaid = msgspec.structs.replace(found, payments=())
-    with pytest.raises(Refused, match=r"-2300\.21 is due, .* nothing was paid that could be paid back"):
+    with pytest.raises(Refused, match=r"-2,300\.21 is due, .* nothing was paid that could be paid back"):
         back.decide(unpaid, {})
 
 

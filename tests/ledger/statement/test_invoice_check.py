@@ -24,7 +24,9 @@ def test_what_was_asked_for_is_no_difference() -> None:
 
 @pytest.mark.parametrize(("net", "tax"), [("4807.35", "288.43"), ("4807.34", "288.44"), ("1000.00", "60.00")])
 def test_a_fen_of_net_or_tax_is_told_with_both_figures(net: str, tax: str) -> None:
-    told = f"the invoice has net {net} and tax {tax}, and the statement had net 4807.35 and tax 288.44"
+    told = (
+        f"the invoice has net {cny(net):,} and tax {tax}, and the statement had net 4,807.35 and tax 288.44"
+    )
     assert differing(agency(), invoice(net, tax)).startswith(told)
     assert differing(invoiced(agency(), net, tax), invoice(net, tax)).startswith(told), "recorded, the same"
 
