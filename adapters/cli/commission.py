@@ -29,7 +29,7 @@ from adapters.settling import lowest_position
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.report_text import report_text
 from dispatch.commissioning.step_plan import step_plan
-from dispatch.commissioning.step_result import StepName, StepResult
+from dispatch.commissioning.step_result import StepResult
 from ledger.interval import Month
 from ledger.refusal import Refused
 
@@ -149,27 +149,10 @@ def _prequalification(app: App, session: Session) -> None:
             position = moment(stack, as_of).position
             with stack.database.reading(stack.settings.book) as connection:
                 found = read_prequalification(connection, position, unit, of)
-                tested = {
-                    one.device: device_care.step_tests(connection, position, one.device)[-1].report
-                    for one in found.devices
-                }
-        unmetered = {name: steps for name, report in tested.items() if (steps := _unmetered(report))}
         if format == "json":
-            whole = msgspec.to_builtins(found) | {"unmetered": unmetered}
-            print(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
             return
         print("\n".join(report_lines(found)))
-        for name, steps in unmetered.items():
-            print(f"{name}  unmetered: {', '.join(steps)}: passed by its own reading, seen by no meter")
-
-
-def _unmetered(report: CommissioningReport) -> tuple[StepName, ...]:
-    """The steps that something was commanded in and that passed, and that no meter saw."""
-    return tuple(
-        one.step
-        for one in report.results
-        if one.verdict in ("passed", "flagged") and one.commanded_w is not None and one.metered_w is None
-    )
 
 
 def _print(report: CommissioningReport, format: Format) -> None:

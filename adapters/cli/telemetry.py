@@ -11,8 +11,9 @@ from cyclopts import App, Parameter, validators
 from adapters.cli.counted import counted
 from adapters.cli.session import Session
 from adapters.http.instant import instant_of
+from adapters.settling import lowest_position
 from adapters.telemetry.history import History
-from adapters.telemetry.shown import LIMIT_MAX, csv_text, lines_of, shown
+from adapters.telemetry.shown import LIMIT_MAX, check_known, csv_text, lines_of, shown
 from ledger.interval import Interval
 
 _MINUTES = 10
@@ -49,6 +50,10 @@ def add_to(app: App, session: Session) -> None:
             since = until - timedelta(minutes=_MINUTES) if start is None else instant_of(start, "--from")
             history = History(stack.client, stack.settings.book, "fast" if fast else "seconds")
             found = shown(history, device, Interval(since, until), limit)
+            if not found.samples:
+                with stack.database.reading(stack.settings.book) as connection:
+                    position = lowest_position(connection)
+                    check_known(stack.client, stack.settings.book, connection, position, device)
         match format:
             case "csv":
                 print(csv_text(found), end="")

@@ -22,7 +22,7 @@ from adapters.settings import Settings
 from adapters.stack import running
 from adapters.webhooks import dead_letters
 from adapters.webhooks.carrier import Carrier
-from adapters.webhooks.destination import check_literal
+from adapters.webhooks.destination import check_literal, loopback_notice
 from adapters.webhooks.registered_webhooks import consumer_of, standings
 from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
@@ -63,6 +63,8 @@ def add_to(app: App, session: Session) -> None:
             receipt = stack.door.record(RegisterWebhook(webhook, ACTOR), actor=ACTOR)
         print(f"webhook {name}: event {receipt.sequence}")
         print(f"secret  {secret}   (in {keys.path(webhook.key_id)})")
+        if notice := loopback_notice(webhook.url):
+            print(f"notice  {notice}")
 
     @group.command
     def stop(name: str, reason: str) -> None:

@@ -26,6 +26,7 @@ from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.step_plan import REVERT_S, StepPlan
 from dispatch.commissioning.step_result import STEPS, StepName, StepResult, failed, not_run
+from dispatch.devices.profile import Profile
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
@@ -48,6 +49,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     address_sha256: str
     meter: str = ""
     has_beat: bool = False
+    read_by: Profile | None = None
     lacks: str = ""
 
 
@@ -289,7 +291,7 @@ class StepTest:
     async def _observe(self) -> Observed:
         device = await self._read(self._port)
         meter = None if self._meter is None else await self._read(self._meter)
-        return Observed.of(device, meter)
+        return Observed.of(device, meter, self._tested.read_by)
 
     async def _read(self, port: DevicePort) -> Sample:
         """As `shown`; while a message is waited for the heartbeats go on."""

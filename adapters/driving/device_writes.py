@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from adapters.driving.port import (
     DevicePort,
     TellingPort,
     Unreachable,
+    Unreadable,
     WriteRefused,
     WriteUncertain,
     WrongAnswer,
@@ -26,7 +27,7 @@ from adapters.driving.port import (
 from adapters.telemetry.frame import Unkept
 from dispatch.devices.control import WATCHDOG_S_MAX
 from dispatch.devices.countable import countable, stepped
-from dispatch.devices.profile import Profile
+from dispatch.devices.profile import Period, Profile
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
@@ -120,8 +121,15 @@ class DeviceWrites:
     async def sample(self) -> Sample | None:
         """What is read of the setpoint's blocks; None where the device does not answer, or what cannot be
         kept."""
+        return await self.read(self._periods)
+
+    async def read(self, periods: Collection[Period]) -> Sample | None:
+        """What is read of those periods, as `sample`."""
         try:
-            sample = await self._port.read(self._periods)
+            sample = await self._port.read(periods)
+        except Unreadable as unreadable:
+            self._read(self._port.lost(str(unreadable)))
+            return None
         except (Unreachable, WrongAnswer):
             return None
         try:

@@ -29,7 +29,7 @@ from adapters.driving.judging import METER_LATE, Judging
 from adapters.driving.lease_keeper import LASTS_S, RETRY_S
 from adapters.driving.lowering import Lowering, Stopped
 from adapters.driving.one_device import OneDevice
-from adapters.driving.port import DevicePort, TellingPort, Unreachable, WrongAnswer
+from adapters.driving.port import DevicePort, TellingPort
 from adapters.driving.raising import Raising
 from adapters.driving.starting import Resolver, Standing
 from adapters.driving.tried import AtDevice, Wish
@@ -208,10 +208,8 @@ class Executor(OneDevice):
         async with self.lock:
             # Everything that the device shows, for what the setpoint's blocks do not hold.
             begun = instant(millis(self.clock()))
-            try:
-                sample = await self.port.read(self.port.periods)
-                self._own_sample(sample)
-            except (Unreachable, WrongAnswer):
+            sample = await self._writes.read(self.port.periods)
+            if sample is None:
                 self.alarm("start", "the device does not answer")
                 return False
             if isinstance(self.port, TellingPort) and sample.at >= begun:

@@ -19,11 +19,13 @@ _LOOKS: Final = 2
 
 
 class Stopped(NamedTuple):
-    """What became of a stop: `verified` when the device was read and showed it."""
+    """What became of a stop: `verified` when the device was read and showed it, `took_ms` after it was
+    ordered."""
 
     device: str
     verified: bool
     why: str = ""
+    took_ms: int = 0
 
 
 class Lowering:

@@ -15,7 +15,7 @@ from adapters.driving.plans import Plans
 from adapters.driving.said import Said
 from adapters.driving.wished import STEADY_PERMILLE
 from dispatch.control.fleet_turn import Told, Turned, Why
-from dispatch.control.given import Handed, given
+from dispatch.control.given import Given, Handed, given
 from dispatch.control.response_part import ResponsePart
 
 _NAMED: Final = 10
@@ -60,8 +60,14 @@ class Missing:
                 if told.why in _FOLLOWS and self._plans.portfolio(self._storages[told.device].site) == name
             ]
             found = given(missing, [handed[one] for one in follows])
-            if found.missing_w:
-                self._tell_plan(name, found.missing_w, follows, now)
+            over = self._over(name, turned)
+            if over and found.missing_w:
+                if name not in self._lines or self._lines[name].why != over:
+                    text = f"{over} in place of its plan: {_lacking(found)} of that are not given"
+                    self._lines[name] = _Line(text, over, now)
+                self._said.tell(name, self._lines[name].text)
+            elif found.missing_w:
+                self._tell_plan(name, found, follows, now)
             elif found.whole:
                 self._lines.pop(name, None)
                 self._said.tell(name, "")
@@ -70,13 +76,12 @@ class Missing:
             self._said.tell(f"group {name}", broken, well="its limit is kept")
         for number, missing in turned.unanswered_w.items():
             under = [handed[told.device] for told in turned.told if number in told.emergencies]
-            found, part = given(missing, under), parts.get(number, _NO_PART)
-            missing_w = found.missing_w + part.undriven_w
-            idle = (
-                f", {part.undriven_w} W of that by {', '.join(part.undriven[:_NAMED])}: no driver holds them"
-            )
-            if missing_w:
-                wrong = f"{missing_w} W of it are given by nobody{idle if part.undriven else ''}"
+            part = parts.get(number, _NO_PART)
+            found = given(missing + part.undriven_w, under)
+            named = ", ".join(part.undriven[:_NAMED])
+            idle = f", {abs(part.undriven_w)} W of that by {named}: no driver holds them"
+            if found.missing_w:
+                wrong = f"{_lacking(found)} of it are given by nobody{idle if part.undriven else ''}"
                 self._said.tell(f"emergency {number}", wrong, again=True)
             elif found.whole:
                 well = "all of it is given"
@@ -84,14 +89,24 @@ class Missing:
                     well = f"{part.own_w} W of {part.whole_w} W fall to devices of this driver: all is given"
                 self._said.tell(f"emergency {number}", "", well=well, again=True)
 
-    def _tell_plan(self, name: str, missing_w: int, devices: Sequence[str], now: datetime) -> None:
+    def _over(self, name: str, turned: Turned) -> str:
+        """The emergencies that stand in place of the plan for any of a portfolio's devices; "" for none."""
+        numbers = {
+            number
+            for told in turned.told
+            if self._plans.portfolio(self._storages[told.device].site) == name
+            for number in told.emergencies
+        }
+        return f"emergency {', '.join(map(str, sorted(numbers)))} stands" if numbers else ""
+
+    def _tell_plan(self, name: str, missing: Given, devices: Sequence[str], now: datetime) -> None:
         """With the reasons that are known; said again with others, not with other figures."""
         found = {one: _why(self._storages[one], now) for one in devices}
         why = "; ".join(f"{one}: {text}" for one, text in sorted(found.items()) if text)
         before = self._lines.get(name)
         other = before is not None and why not in ("", before.why)
         if before is None or (other and abs(now - before.at) >= _SETTLED):
-            line = f"{missing_w} W of its plan are given by nobody{f': {why}' if why else ''}"
+            line = f"{_lacking(missing)} of its plan are given by nobody{f': {why}' if why else ''}"
             self._lines[name] = _Line(line, why, now)
         self._said.tell(name, self._lines[name].text)
 
@@ -102,6 +117,15 @@ class Missing:
         tolerance_w = one.one.device.power_w * STEADY_PERMILLE // 1000 + one.executor.tolerance_w
         handed = one.handed.look(told.setpoint_w, one.given_w(now), tolerance_w, now)
         return msgspec.structs.replace(handed, late=handed.late and not one.ramps(now))
+
+
+def _lacking(missing: Given) -> str:
+    """The power that nobody gives, and which way where it is not discharging alone."""
+    charge = f"{missing.charge_w} W of charging"
+    discharge = f"{missing.discharge_w} W"
+    if not missing.charge_w:
+        return discharge
+    return f"{discharge} of discharging and {charge}" if missing.discharge_w else charge
 
 
 def _why(one: Driven, now: datetime) -> str:

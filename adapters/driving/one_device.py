@@ -22,7 +22,7 @@ from dispatch.control.site_load import PowerRange
 
 Alarm = Literal[
     "foreign_writer", "device_refused", "unreachable", "meter_disagrees", "watchdog", "record_refused",
-    "start", "journal", "intent_refused", "interlock",
+    "start", "journal", "intent_refused", "interlock", "hour_unrecorded",
 ]  # fmt: skip
 
 BEAT_S: Final = 1.0

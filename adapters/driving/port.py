@@ -20,6 +20,10 @@ class WrongAnswer(Exception):
     """A reading was answered by what is no answer to it: short, foreign, an exception, or too late."""
 
 
+class Unreadable(WrongAnswer):
+    """What a device told by itself is no telemetry: it is gone, and who read it tells that it was lost."""
+
+
 class WriteRefused(Exception):
     """The device answered that it did not take the write; what was written before it in the same setpoint
     stands, and nothing was enabled."""

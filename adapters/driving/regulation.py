@@ -136,7 +136,11 @@ class Regulation:
             raise Refused("signal_repeated", f"after {before.at.isoformat()}, which came before", place="at")
         here = [one for one in self._storages.values() if self._plans.portfolio(one.site) == signal.portfolio]
         if not here:
+            at_site = (one.site for one in self._storages.values() if one.site == signal.portfolio)
+            planned = next(map(self._plans.portfolio, at_site), "")
             wrong = f"no storage of {signal.portfolio} is driven here"
+            if planned:
+                wrong = f"{signal.portfolio} is planned as part of {planned}: signal that"
             raise Refused("signal_portfolio", wrong, place="portfolio")
         return here
 
@@ -193,9 +197,9 @@ class Regulation:
         """Of the first of the site's storages: what it did is missing on record."""
         alarms = next(one for one in self._storages.values() if one.site == site).executor.alarms
         if text:
-            alarms["record_refused"] = text
-        elif alarms.get("record_refused", "").startswith(f"regulation at {site}"):
-            del alarms["record_refused"]
+            alarms["hour_unrecorded"] = text
+        else:
+            alarms.pop("hour_unrecorded", None)
 
     def turn(self, now: datetime, now_ms: int) -> tuple[str, ...]:
         """Signals that stopped coming are followed no longer; what sites did is noted for measuring. Answers

@@ -24,7 +24,7 @@ from adapters.driving.budget_file import BudgetFile
 from adapters.driving.clock_watch import ClockWatch
 from adapters.driving.device_state import millis
 from adapters.driving.driven_site import FleetBook, fleet_book
-from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer
+from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer, told_apart
 from adapters.driving.emergencies import EmergencyBoard
 from adapters.driving.fallback_file import FallbackFile
 from adapters.driving.fleet import Fleet
@@ -339,6 +339,7 @@ class DrivingRole:
                 outcomes = await fleet.stops.verified()
                 failed = {one.device: one.why for one in outcomes if not one.verified}
                 verified = sum(one.verified for one in outcomes)
+                device_ms = {one.device: one.took_ms for one in outcomes if one.verified}
                 took_ms = round((time.monotonic() - begun) * 1000)
                 self._folder.answer(
                     StopAnswer(
@@ -347,10 +348,12 @@ class DrivingRole:
                         verified=verified,
                         failed=failed,
                         took_ms=took_ms,
+                        device_ms=device_ms,
                         stands=stands,
                     )
                 )
-                self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W within {took_ms} ms")
+                each = f": {told_apart(device_ms)}" if device_ms else ""
+                self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W{each}")
                 for name, why in sorted(failed.items()):
                     self._say(f"{name} is not stopped: {why}")
             await asyncio.sleep(LOOK_S)

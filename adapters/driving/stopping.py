@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -97,7 +98,7 @@ class Stops:
         self._door.hold()
         self._pause.begin(one.poller for one in ordered)
         for one in ordered:
-            task = asyncio.get_running_loop().create_task(self._stop(one, one.stopped))
+            task = asyncio.get_running_loop().create_task(self._stop(one, one.stopped, time.monotonic()))
             self._under_way[one.id] = task
             task.add_done_callback(partial(self._stop_ended, one.id))
 
@@ -108,10 +109,11 @@ class Stops:
             self._door.go()
             self._pause.end()
 
-    async def _stop(self, one: Driven, cause: str) -> Stopped:
+    async def _stop(self, one: Driven, cause: str, begun: float) -> Stopped:
         """So many at once that answers are read before their deadline is over."""
         async with self._at_once:
-            return await one.executor.stop(cause)
+            stopped = await one.executor.stop(cause)
+        return stopped._replace(took_ms=round((time.monotonic() - begun) * 1000))
 
 
 def _with_local(standing: Emergencies, stop: LocalStop, now: datetime) -> Emergencies:

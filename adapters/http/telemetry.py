@@ -14,8 +14,9 @@ from adapters.http.problem import READ_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.service import Service
 from adapters.nats.telemetry_stream import Channel
+from adapters.settling import lowest_position
 from adapters.telemetry.history import History
-from adapters.telemetry.shown import LIMIT_MAX, TelemetryShown, shown
+from adapters.telemetry.shown import LIMIT_MAX, TelemetryShown, check_known, shown
 from ledger.interval import Interval
 
 _SPAN: Final = timedelta(minutes=10)
@@ -51,7 +52,11 @@ def show_telemetry(
     until = service.clock() if end is None else instant_of(end, "to")
     since = until - _SPAN if start is None else instant_of(start, "from")
     history = History(service.log.client, service.book, channel)
-    return shown(history, name, Interval(since, until), limit)
+    found = shown(history, name, Interval(since, until), limit)
+    if not found.samples:
+        with service.database.reading(service.book) as connection:
+            check_known(service.log.client, service.book, connection, lowest_position(connection), name)
+    return found
 
 
 ROUTES: Final = (show_telemetry,)

@@ -15,11 +15,11 @@ from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN, Name
 from adapters.http.view import View
-from adapters.live.interest import Interest
+from adapters.live.interest import check_kinds
 from adapters.live.told_position import ToldPosition, read_all
 from adapters.webhooks import dead_letters
 from adapters.webhooks.dead_letters import DeadLetter
-from adapters.webhooks.destination import check_literal
+from adapters.webhooks.destination import check_literal, loopback_notice
 from adapters.webhooks.registered_webhooks import Standing, consumer_of, standings
 from adapters.webhooks.replaying import check_replay
 from adapters.webhooks.signing_keys import SigningKeys
@@ -51,7 +51,8 @@ class WebhookRequest(msgspec.Struct, frozen=True):
 
 class RegisteredWebhook(msgspec.Struct, frozen=True):
     """`secret` verifies the signatures (Standard Webhooks). It is null where it was given out before: for the
-    same request again, a webhook that is changed, and a key that another webhook signs with."""
+    same request again, a webhook that is changed, and a key that another webhook signs with. `notice`: what
+    keeps it from being told, where that is known; empty for nothing."""
 
     id: str
     key_id: str
@@ -59,6 +60,7 @@ class RegisteredWebhook(msgspec.Struct, frozen=True):
     aggregate: str
     version: int
     sequence: int
+    notice: str
 
 
 class StopReason(msgspec.Struct, frozen=True):
@@ -116,7 +118,7 @@ def register_webhook(
     signing_keys: NamedDependency[SigningKeys],
     data: JSONBody[WebhookRequest],
 ) -> Response[RegisteredWebhook]:
-    Interest(data.kinds, data.markets, data.units)
+    check_kinds(data.kinds, "kinds")
     key_id = data.key_id or data.id
     webhook = Webhook(
         id=data.id, url=data.url, key_id=key_id, kinds=data.kinds, markets=data.markets, units=data.units
@@ -130,7 +132,15 @@ def register_webhook(
     stored = answer.content
     # A request that was broken off made the key and never answered it.
     shown = secret if fresh or (known is None and key_id == data.id) else None
-    body = RegisteredWebhook(data.id, key_id, shown, stored.aggregate, stored.version, stored.sequence)
+    body = RegisteredWebhook(
+        data.id,
+        key_id,
+        shown,
+        stored.aggregate,
+        stored.version,
+        stored.sequence,
+        loopback_notice(webhook.url),
+    )
     headers = {**answer.headers, "Cache-Control": "no-store"}
     return Response(body, status_code=201, headers=headers)
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -61,7 +61,7 @@ def object_of(content: bytes) -> dict[str, Any]:
     """A message's fields, its numbers exact.
 
     Raises:
-        Refused: `mqtt_message` for what is no JSON object.
+        Refused: `mqtt_message` for what is no JSON object, and at the field for what is no number.
     """
     try:
         found = json.loads(content, parse_float=_exact, parse_int=_exact, parse_constant=_never)
@@ -69,17 +69,35 @@ def object_of(content: bytes) -> dict[str, Any]:
         raise Refused("mqtt_message", f"this is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise Refused("mqtt_message", "a JSON object")
+    _check_numbers(found)
     return found
 
 
-def _exact(text: str) -> Fraction:
+class _NoNumber(NamedTuple):
+    why: str
+
+
+def _exact(text: str) -> Fraction | _NoNumber:
     if len(text) > _NUMBER_LENGTH_MAX or len(text.lower().partition("e")[2]) > 3:
-        raise ValueError(f"{text[:20]} is too long a number")
+        return _NoNumber(f"{text[:20]} is too long a number")
     return Fraction(text)
 
 
-def _never(text: str) -> Fraction:
-    raise ValueError(f"{text} is no number")
+def _never(text: str) -> _NoNumber:
+    return _NoNumber(f"{text} is no number")
+
+
+def _check_numbers(fields: dict[str, Any]) -> None:
+    """However deep they are."""
+    left: list[tuple[str, object]] = [("", fields)]
+    while left:
+        place, value = left.pop()
+        if isinstance(value, _NoNumber):
+            raise Refused("mqtt_message", value.why, place=plain_text(place))
+        if isinstance(value, dict):
+            left += [(f"{place}.{name}" if place else name, inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{place}[{number}]", inner) for number, inner in enumerate(value)]
 
 
 def answer_of(content: bytes) -> Answer:

@@ -14,7 +14,7 @@ import aiomqtt
 
 from adapters.cancellation import cancellable
 from adapters.driving.fleet_file import FleetDevice, Mqtt
-from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain, WrongAnswer
+from adapters.driving.port import Unreachable, Unreadable, WriteRefused, WriteUncertain, WrongAnswer
 from adapters.mqtt.message import (
     ANSWER,
     COMMAND,
@@ -60,8 +60,9 @@ class _Told(NamedTuple):
 class MqttPort:
     """See adapters.driving.port.DevicePort. `run` names this process's run, `clock_ms` is our clock.
 
-    A message is read once; several that came since are one reading, the newest. What a broker kept (retained)
-    is of an unknown moment and is not read.
+    A message is read once; several that came since are one reading, the newest. Of those that were replaced
+    unread, or are no telemetry, as many numbers are missing as the profile's period asks for: a device that
+    tells oftener loses nothing by it. What a broker kept (retained) is of an unknown moment and is not read.
     """
 
     def __init__(
@@ -83,12 +84,16 @@ class MqttPort:
         self._clock_ms: Final = clock_ms
         self._answer_s: Final = answer_s
         self._turn_s: Final = turn_s
-        self._tells_s: Final = max(turn_s, device.profile.every_s("active_power") + _LATE_S)
+        self._period_ms: Final = device.profile.every_s("active_power") * 1000
+        self._tells_s: Final = max(turn_s, self._period_ms / 1000 + _LATE_S)
         self._topic: Final = device.address.topic.strip("/")
         self._number = 0
         self._client: aiomqtt.Client | None = None
         self._listening: asyncio.Task[None] | None = None
         self._newest: _Told | None = None
+        self._unshown = 0
+        """How many messages came since the last sample, and are in none."""
+        self._numbered_ms = clock_ms()
         self._early = 0
         """The number of the last sample whose message was early."""
         self._came = asyncio.Event()
@@ -124,7 +129,7 @@ class MqttPort:
         """The newest message that was not read yet, whatever of `periods` is in it; waits for the next one.
 
         Raises:
-            Unreachable, WrongAnswer: within the turn's time, whatever the broker and the device do.
+            Unreachable, WrongAnswer, Unreadable: within the turn's time, whatever broker and device do.
         """
         del periods
         await self._message(self._turn_s)
@@ -133,9 +138,11 @@ class MqttPort:
         try:
             found = readings_of(self.profile, object_of(content), at_ms)
         except Refused as refused:
-            raise WrongAnswer(str(refused)) from None
+            self._unshown += 1
+            raise Unreadable(str(refused)) from None
         if not found:
-            raise WrongAnswer("a message with nothing of the profile in it")
+            self._unshown += 1
+            raise Unreadable("a message with nothing of the profile in it")
         sample = self._sample(found, at_ms)
         if early:
             self._early = sample.number
@@ -163,11 +170,10 @@ class MqttPort:
         roles: dict[Role, Reading] = {
             role: found.pop(name) for role, name in self.profile.roles.items() if name in found
         }
-        self._number += 1
         return Sample(
             device=self.device,
             run=self._run,
-            number=self._number,
+            number=self._numbered(self._unshown + 1, at_ms),
             at_ms=at_ms,
             device_ms=_clock_of(roles),
             readings=roles,
@@ -175,10 +181,17 @@ class MqttPort:
         )
 
     def lost(self, why: str) -> Sample:
-        self._number += 1
-        return Sample(
-            device=self.device, run=self._run, number=self._number, at_ms=self._clock_ms(), lost=why
-        )
+        """It stands for a message that came and is in no sample, where there is one."""
+        at_ms = self._clock_ms()
+        number = self._numbered(self._unshown, at_ms)
+        return Sample(device=self.device, run=self._run, number=number, at_ms=at_ms, lost=why)
+
+    def _numbered(self, came: int, at_ms: int) -> int:
+        """The number of the last of `came` messages since the last number, by `at_ms`."""
+        asked_for = round((at_ms - self._numbered_ms) / self._period_ms)
+        self._number += max(1, min(came, asked_for))
+        self._unshown, self._numbered_ms = 0, at_ms
+        return self._number
 
     def settable_w(self, power_w: int) -> int:
         """Raises:
@@ -286,6 +299,7 @@ class MqttPort:
 
     def _heard(self, topic: str, content: bytes) -> None:
         if topic == f"{self._topic}/{TELEMETRY}":
+            self._unshown += self._newest is not None
             self._newest = _Told(self._clock_ms(), content)
             self._came.set()
             return

@@ -11,7 +11,9 @@ import msgspec
 from adapters.postgres.database import Connection
 from adapters.queries import device_care, registered_page
 from adapters.queries.device_health import health_record
+from dispatch.commissioning.judging import TO_ITS_ANSWER
 from dispatch.commissioning.report import CommissioningReport
+from dispatch.commissioning.step_result import StepName
 from ledger.device import Device
 from ledger.interval import Month, zone_of
 from ledger.kpi.kpi import Kpi
@@ -23,7 +25,9 @@ from ledger.trading_unit import TradingUnit
 
 
 class ProvenDevice(msgspec.Struct, frozen=True, kw_only=True):
-    """Powers in W, ramp in W/s, latency in ms, as measured; None where the newest test did not measure it."""
+    """Powers in W, ramp in W/s, latency to the effect in ms, as measured; None where the newest test did not
+    measure it, and `not_measured` says why of its steps. `unmetered`: steps that passed by the device's own
+    reading, and that no meter saw."""
 
     site: str
     device: str
@@ -34,6 +38,8 @@ class ProvenDevice(msgspec.Struct, frozen=True, kw_only=True):
     charge_w: int | None = None
     ramp_w_per_s: int | None = None
     latency_ms: int | None = None
+    not_measured: Mapping[StepName, str] = {}
+    unmetered: tuple[StepName, ...] = ()
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +53,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prequalification(msgspec.Struct, frozen=True, kw_only=True):
-    """`discharge_w` and `charge_w` are of the devices that passed. `latency_ms` is the slowest one's.
+    """`discharge_w`, `charge_w` and `ramp_w_per_s` are of the devices that passed, and the ramp of those of
+    which it was measured. `latency_ms` is the slowest one's; None where one's was not measured.
     `availability` is None without a month, or where a site's was not stated; `seen` without a month."""
 
     position: int
@@ -90,7 +97,8 @@ def prequalification(
         else:
             untested.append(one.id)
     passed = [one for one in devices if one.passed]
-    latencies = [one.latency_ms for one in passed if one.latency_ms is not None]
+    latencies = [one.latency_ms for one in passed]
+    known = [one for one in latencies if one is not None]
     nodes, silent = ([], []) if month is None else _nodes(connection, position, sites, month)
     return Prequalification(
         position=position,
@@ -100,7 +108,7 @@ def prequalification(
         discharge_w=sum(one.discharge_w or 0 for one in passed),
         charge_w=sum(one.charge_w or 0 for one in passed),
         ramp_w_per_s=sum(one.ramp_w_per_s or 0 for one in passed),
-        latency_ms=max(latencies) if latencies else None,
+        latency_ms=max(known) if known and len(known) == len(latencies) else None,
         untested=tuple(untested),
         availability=availability(nodes) if nodes and not silent else None,
         not_stated=tuple(silent),
@@ -115,13 +123,15 @@ def report_lines(found: Prequalification) -> list[str]:
         verdict = "passed" if one.passed else f"failed at {one.failed_step}"
         lines.append(
             f"{one.site}/{one.device}  {verdict} {one.tested_at}  out {_or_none(one.discharge_w, 'W')}"
-            f"  in {_or_none(one.charge_w, 'W')}  ramp {_or_none(one.ramp_w_per_s, 'W/s')}"
-            f"  latency {_or_none(one.latency_ms, 'ms')}"
+            f"  in {_or_none(one.charge_w, 'W')}  ramp {_measured(one, 'ramp', one.ramp_w_per_s, 'W/s')}"
+            f"  latency {_measured(one, 'latency', one.latency_ms, 'ms')}"
         )
+        lines += [f"{one.device}  {step} not measured: {why}" for step, why in one.not_measured.items()]
     lines += [f"{name}  never tested" for name in found.untested]
     lines.append(
-        f"proven: out {found.discharge_w} W, in {found.charge_w} W, ramp {found.ramp_w_per_s} W/s,"
-        f" slowest latency {_or_none(found.latency_ms, 'ms')}"
+        f"proven: out {found.discharge_w} W, in {found.charge_w} W,"
+        f" ramp {found.ramp_w_per_s} W/s{_without(found, 'ramp')},"
+        f" slowest latency {_or_none(found.latency_ms, 'ms')}{_without(found, 'latency')}"
     )
     if found.month:
         kpi = found.availability
@@ -133,12 +143,22 @@ def report_lines(found: Prequalification) -> list[str]:
             lines.append(f"availability of {found.month}: {_percent(Fraction(kpi.value))} %, weighted by kWh")
     if found.seen is not None:
         lines.append(_seen_text(found.month, found.seen))
+    for one in found.devices:
+        if one.unmetered:
+            steps = ", ".join(one.unmetered)
+            lines.append(f"{one.device}  unmetered: {steps}: passed by its own reading, seen by no meter")
     return lines
 
 
 def _proven(device: Device, report: CommissioningReport) -> ProvenDevice:
     by_step = {one.step: one for one in report.results}
     whole = by_step["capability"].verdict == "passed"
+    ramp, latency = by_step["ramp"], by_step["latency"]
+    not_measured: dict[StepName, str] = {}
+    if ramp.verdict == "flagged":
+        not_measured["ramp"] = ramp.note
+    if latency.note.startswith(TO_ITS_ANSWER):
+        not_measured["latency"] = f"{_or_none(latency.measured, latency.unit)} {latency.note}"
     return ProvenDevice(
         site=device.site,
         device=device.id,
@@ -147,8 +167,19 @@ def _proven(device: Device, report: CommissioningReport) -> ProvenDevice:
         tested_at=f"{report.ended_at:%Y-%m-%dT%H:%MZ}",
         discharge_w=report.plan.discharge_w if whole else None,
         charge_w=report.plan.charge_w if whole else None,
-        ramp_w_per_s=by_step["ramp"].measured,
-        latency_ms=by_step["latency"].measured,
+        ramp_w_per_s=None if "ramp" in not_measured else ramp.measured,
+        latency_ms=None if "latency" in not_measured else latency.measured,
+        not_measured=not_measured,
+        unmetered=_unmetered(report),
+    )
+
+
+def _unmetered(report: CommissioningReport) -> tuple[StepName, ...]:
+    """The steps that something was commanded in and that passed, and that no meter saw."""
+    return tuple(
+        one.step
+        for one in report.results
+        if one.verdict in ("passed", "flagged") and one.commanded_w is not None and one.metered_w is None
     )
 
 
@@ -200,6 +231,16 @@ def _seen_text(month: str, seen: Seen) -> str:
         return f"telemetry of {month}: none yet, only whole days that are over count{never}"
     percent = _percent(Fraction(kpi.value))
     return f"telemetry of {month}: available {percent} % of {seen.device_days} whole device days{never}"
+
+
+def _measured(one: ProvenDevice, step: StepName, value: int | None, unit: str) -> str:
+    return "not measured" if step in one.not_measured else _or_none(value, unit)
+
+
+def _without(found: Prequalification, step: StepName) -> str:
+    """The devices that passed and of which that was not measured."""
+    names = [one.device for one in found.devices if one.passed and step in one.not_measured]
+    return f" (not measured of {', '.join(names)})" if names else ""
 
 
 def _or_none(value: int | None, unit: str) -> str:

@@ -10,13 +10,19 @@ from typing import Final
 
 import msgspec
 
+from adapters.nats.client import NatsClient
+from adapters.nats.telemetry_stream import Channel
+from adapters.postgres.database import Connection
+from adapters.queries import registered_page
 from adapters.telemetry.history import History
 from dispatch.devices.point import DIGITS, Unit
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import ROLES
 from dispatch.telemetry.gaps import Mark, Thinned, marks
 from dispatch.telemetry.sample import Sample
+from ledger.device import Device
 from ledger.interval import Interval
+from ledger.refusal import Refused
 
 LIMIT_MAX: Final = 10_000
 _COLUMNS: Final = ("at", "run", "number", "name", "value", "unit", "quality", "reason")
@@ -49,6 +55,21 @@ def shown(history: History, device: str, interval: Interval, limit: int) -> Tele
     let_go = [one.mark for one in items if isinstance(one, Thinned) and one.end_ms >= since]
     found = sorted([*marks(kept), *let_go], key=lambda mark: (mark.start_ms, mark.kind))
     return TelemetryShown(device, tuple(kept), tuple(found), len(kept) < len(samples))
+
+
+def check_known(client: NatsClient, book: str, connection: Connection, position: int, device: str) -> None:
+    """That the device is registered, or was read: a meter of the fleet file need not be registered.
+
+    Raises:
+        Refused: `unknown_device`.
+        Unread: NATS does not answer.
+    """
+    if registered_page.versions(connection, "device", Device, position, device):
+        return
+    channels: tuple[Channel, ...] = ("seconds", "fast")
+    if all(History(client, book, channel).newest(device) is None for channel in channels):
+        wrong = f"no device {device!r} is registered, and no telemetry of it is stored"
+        raise Refused("unknown_device", wrong, place="name")
 
 
 def _ms(instant: datetime) -> int:

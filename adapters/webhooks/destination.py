@@ -18,6 +18,9 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _LOW_32: Final = (1 << 32) - 1
+_ONLY_LOOPBACK: Final = (
+    "only `wattledger tell --loopback` sends there, and `wattledger up` does not (docs/live.md)"
+)
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -72,6 +75,16 @@ def check_literal(url: str) -> None:
         raise Refused("webhook_url", wrong, place="url")
 
 
+def loopback_notice(url: str) -> str:
+    """What is to be known of an address on this machine when it is registered; empty for any other."""
+    host = httpx.URL(url).host
+    try:
+        local = _is_loopback(ipaddress.ip_address(host))
+    except ValueError:
+        local = host == "localhost"
+    return f"{host} is this machine: {_ONLY_LOOPBACK}" if local else ""
+
+
 def resolved(url: str, *, loopback: bool) -> Destination:
     """Where to connect; asks the resolver, so not on an event loop.
 
@@ -89,7 +102,10 @@ def resolved(url: str, *, loopback: bool) -> Destination:
     local = all(_is_loopback(address) for address in found)
     if not (local and loopback) and not all(is_public(address) for address in found):
         told = ", ".join(sorted(map(str, found)))
-        raise AddressRefused(f"{asked.host} is {told}: private addresses are not sent to")
+        where = told if told == asked.host else f"{asked.host} ({told})"
+        if local:
+            raise AddressRefused(f"{where} is this machine: {_ONLY_LOOPBACK}")
+        raise AddressRefused(f"{where} is private: private addresses are not sent to")
     if asked.scheme != "https" and not local:
         raise AddressRefused(f"{asked.host}: http only to this machine")
     chosen = min(found, key=lambda address: (address.version, int(address)))

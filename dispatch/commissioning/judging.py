@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,13 @@ from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.step_plan import StepPlan
 from dispatch.commissioning.step_result import StepResult, StepVerdict, failed, not_run
 from dispatch.control.interlock import TELEMETRY_MS_MAX
+
+TO_ITS_ANSWER: Final = "to its answer"
+"""How the note of a latency begins that says nothing of the effect on the power."""
+
+SWAPPED: Final = "swapped words?"
+_WORD: Final = 1 << 16
+_WORDS_MAX: Final = _WORD * _WORD - 1
 
 
 def judge_telemetry(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
@@ -31,7 +39,8 @@ def judge_telemetry(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
         if value is None
     ]
     if missing:
-        return failed("telemetry", f"no {', '.join(missing)} that can be believed")
+        turned = f"; {SWAPPED}: {', '.join(last.swapped)}" if last.swapped else ""
+        return failed("telemetry", f"no {', '.join(missing)} that can be believed{turned}")
     assert last.soc is not None
     if not plan.soc_min < last.soc < plan.soc_max:
         allowed = f"between {plan.soc_min} and {plan.soc_max}"
@@ -54,14 +63,26 @@ def judge_clock(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
     verdict: StepVerdict = "passed"
     if abs(skew) > plan.skew_flagged_ms:
         verdict = "flagged" if abs(skew) <= plan.skew_ms_max else "failed"
+    swapped = verdict == "failed" and all(_turned(one, plan) for one in seen if one.device_ms is not None)
     return StepResult(
         step="clock",
         verdict=verdict,
+        note=f"{SWAPPED}: the other way round it is right" if swapped else "",
         measured=skew,
         least=-plan.skew_ms_max,
         most=plan.skew_ms_max,
         unit="ms",
     )
+
+
+def _turned(one: Observed, plan: StepPlan) -> bool:
+    """Whether a clock of two registers would be right with its words the other way round."""
+    assert one.device_ms is not None
+    seconds = one.device_ms // 1000
+    if not 0 <= seconds <= _WORDS_MAX:
+        return False
+    turned = seconds % _WORD << 16 | seconds >> 16
+    return abs(1000 * turned - one.at_ms) <= plan.skew_ms_max
 
 
 def judge_heartbeat(seen: Sequence[Observed], *, has: bool) -> StepResult:
@@ -81,7 +102,7 @@ def judge_latency(moved: Moved, plan: StepPlan) -> StepResult:
     measured, note = moved.effect_ms(moved_w), ""
     seldom = plan.told_ms > 0 and moved.still_ms(moved_w) <= plan.effect_ms_max
     if measured is not None and measured > plan.effect_ms_max and seldom:
-        note = f"to its answer: messages {moved.apart_ms} ms apart showed its effect after {measured} ms"
+        note = f"{TO_ITS_ANSWER}: messages {moved.apart_ms} ms apart showed its effect after {measured} ms"
         measured = moved.answered_ms - moved.written_ms
     base = StepResult(
         step="latency",

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import msgspec
 
+from dispatch.devices.profile import Profile
+from dispatch.devices.reading import swapped_words
 from dispatch.telemetry.sample import Sample
 
 
@@ -21,9 +23,11 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     beat: int | None = None
     meter_w: int | None = None
     lost: str = ""
+    swapped: tuple[str, ...] = ()
+    """Points that are out of range, and within it with their two words the other way round."""
 
     @classmethod
-    def of(cls, device: Sample, meter: Sample | None = None) -> Observed:
+    def of(cls, device: Sample, meter: Sample | None = None, profile: Profile | None = None) -> Observed:
         return cls(
             at_ms=device.at_ms,
             power_w=device.value("active_power"),
@@ -33,7 +37,14 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
             beat=device.value("device_heartbeat"),
             meter_w=None if meter is None else meter.value("meter_power"),
             lost=device.lost,
+            swapped=() if profile is None else swapped_points(profile, device),
         )
+
+
+def swapped_points(profile: Profile, sample: Sample) -> tuple[str, ...]:
+    """Those of a sample that are out of range, and would not be with their words the other way round."""
+    readings = {profile.roles[role]: one for role, one in sample.readings.items()} | dict(sample.others)
+    return tuple(name for name, one in readings.items() if swapped_words(profile.point(name), one))
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):

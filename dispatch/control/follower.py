@@ -41,7 +41,7 @@ class Follower:
         self._most_w = done_w(told_w, does_w, tolerance_w)
         self._until = now + AGAIN
         self._up = told_w > 0
-        self.why = f"{does_w} W in place of {told_w} W: others give the rest"
+        self.why = f"{does_w} W in place of {told_w} W: it is told no more than it does"
 
     def within(self, low_w: int, high_w: int) -> tuple[int, int]:
         """What it can be told, from charging to discharging, less what it was seen not to do."""

@@ -25,25 +25,44 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 class Given(msgspec.Struct, frozen=True):
-    """`missing_w`: what nobody gives, below 0 of what is to be charged. `whole`: nothing is missing, and
-    nothing is under way."""
+    """`discharge_w` and `charge_w`: what nobody gives of what is to be discharged, and to be charged, neither
+    below 0. `whole`: nothing is missing, and nothing is under way."""
 
-    missing_w: int
+    discharge_w: int
+    charge_w: int
     whole: bool
+
+    @property
+    def missing_w(self) -> int:
+        return self.discharge_w + self.charge_w
 
 
 def given(unshared_w: int, devices: Sequence[Handed]) -> Given:
-    """Of what was shared out among the devices, `unshared_w` of it to none.
+    """Of what was shared out among the devices, `unshared_w` of it to none. What one gives too much, or the
+    other way, is nothing that another lacks.
 
     >>> given(0, [Handed(50, 50), Handed(50, 0)])
-    Given(missing_w=0, whole=False)
+    Given(discharge_w=0, charge_w=0, whole=False)
     >>> given(10, [Handed(50, 50), Handed(50, 18, late=True)])
-    Given(missing_w=42, whole=False)
+    Given(discharge_w=42, charge_w=0, whole=False)
+    >>> given(0, [Handed(-50, -18, late=True), Handed(20, 0, late=True), Handed(30, 90, late=True)])
+    Given(discharge_w=20, charge_w=32, whole=False)
     >>> given(0, [Handed(-50, -50)])
-    Given(missing_w=0, whole=True)
+    Given(discharge_w=0, charge_w=0, whole=True)
     """
-    missing_w = unshared_w + sum(one.told_w - one.given_w for one in devices if one.late)
-    return Given(missing_w, not missing_w and all(one.told_w == one.given_w for one in devices))
+    lacking = [unshared_w, *(_lacking_w(one) for one in devices if one.late)]
+    discharge_w, charge_w = sum(max(one, 0) for one in lacking), sum(max(-one, 0) for one in lacking)
+    return Given(
+        discharge_w,
+        charge_w,
+        not (discharge_w or charge_w) and all(one.told_w == one.given_w for one in devices),
+    )
+
+
+def _lacking_w(one: Handed) -> int:
+    """What it gives less than it was told, the way that it was told; it cannot lack more than that."""
+    told_w, given_w = one.told_w, one.given_w
+    return max(told_w - max(given_w, 0), 0) if told_w > 0 else min(told_w - min(given_w, 0), 0)
 
 
 class HandedWatch:

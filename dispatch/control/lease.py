@@ -23,6 +23,7 @@ from ledger.command import known
 from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Instant
+from ledger.readings import instant_text
 from ledger.refusal import Refused
 
 LASTS_S_MAX: Final = 3600
@@ -142,7 +143,7 @@ class TakeLease(msgspec.Struct, frozen=True):
         ended = state is not None and state.holder == self.after
         if now < free_at and not ended:
             holder = "a holder of the day before" if state is None else state.holder
-            wrong = f"{holder} may write to {self.device}: free from {free_at.isoformat()}"
+            wrong = f"{holder} may write to {self.device}: free from {instant_text(free_at)}"
             raise Refused("lease_held", wrong, place="device")
         token = first_token(self.day) if state is None else state.token + 1
         until = min(now + timedelta(seconds=self.lasts_s), midnight_after(self.day))
@@ -234,7 +235,7 @@ def held_lease(lease: object, device: str, holder: str, token: int, now: datetim
         raise Refused("lease_lost", f"nobody holds the lease of {device}: take it", place="token")
     if not lease.held(holder, token, now):
         wrong = (
-            f"the lease of {device} is {lease.holder}'s, token {lease.token}, to {lease.until.isoformat()}"
+            f"the lease of {device} is {lease.holder}'s, token {lease.token}, to {instant_text(lease.until)}"
         )
         raise Refused("lease_lost", wrong, place="token")
     return lease

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
+from dispatch.control.interlock import SOC_WHOLE, DeviceLimits, DeviceSnapshot, Interlock
 from dispatch.control.turn_parts import able_range
 from dispatch.planning.imposed_limit import ImposedLimit
 from ledger.effective import History
@@ -51,7 +51,8 @@ def site_able(devices: Sequence[AbleDevice]) -> SiteAble:
         elif not one.permitted:
             less.append(f"{one.device} is not commissioned")
         elif (-low, high) != (one.limits.charge_w, one.limits.discharge_w):
-            less.append(f"{one.device} can do {-low} W in, {high} W out")
+            why = _unable(one)
+            less.append(f"{one.device} can do {-low} W in, {high} W out{f' ({why})' if why else ''}")
     return SiteAble(charge, discharge, ", ".join(less))
 
 
@@ -91,9 +92,31 @@ def _range(one: AbleDevice) -> tuple[int, int]:
     if one.lost or not one.permitted:
         return 0, 0
     soc = (one.limits.soc_floor_millipercent + one.limits.soc_ceiling_millipercent) // 2
-    known = one.snapshot.soc_millipercent is not None
-    snapshot = msgspec.structs.replace(one.snapshot, soc_millipercent=soc if known else None)
+    snapshot = msgspec.structs.replace(one.snapshot, soc_millipercent=soc if _soc_known(one) else None)
     return able_range(snapshot, msgspec.structs.replace(one.limits, step_w_max=None))
+
+
+def _soc_known(one: AbleDevice) -> bool:
+    soc = one.snapshot.soc_millipercent
+    return soc is not None and 0 <= soc <= SOC_WHOLE
+
+
+def _unable(one: AbleDevice) -> str:
+    """The first interlock that forbids whatever it is told, as `interlock.check_interlocks` has them."""
+    snapshot, limits = one.snapshot, one.limits
+    hottest, coldest = snapshot.hottest_mc, snapshot.coldest_mc
+    found: tuple[tuple[Interlock, bool], ...] = (
+        ("device_fault", snapshot.mode == "fault"),
+        ("device_mode", snapshot.mode != "remote"),
+        ("temperature_high", _beyond(limits.hottest_mc_max, hottest, 1)),
+        ("temperature_low", _beyond(limits.coldest_mc_min, coldest, -1)),
+        ("soc_unknown", not _soc_known(one)),
+    )
+    return next((name for name, holds in found if holds), "")
+
+
+def _beyond(limit: int | None, value: int | None, sign: int) -> bool:
+    return limit is not None and (value is None or sign * value >= sign * limit)
 
 
 def _least(able_w: int, imposed_w: int | None) -> int:

@@ -138,6 +138,18 @@ def judged(point: Point, number: int, raw: int | None, at_ms: int) -> Reading:
     return Reading(value, "good", None, raw, at_ms)
 
 
+def swapped_words(point: Point, reading: Reading) -> bool:
+    """Whether a number of two registers is out of range, and with its words the other way round is not."""
+    whole = point.count == 2 and point.kind.form == "integer" and point.scale_point is None
+    if not whole or reading.reason != "out_of_range" or reading.raw is None:
+        return False
+    size = 1 << 32
+    bits = reading.raw % size
+    turned = bits % (1 << 16) << 16 | bits >> 16
+    raw = turned - size if point.kind.signed and turned > point.kind.highest else turned
+    return reading_of(point, raw, point.scale).quality == "good"
+
+
 def value_max(point: Point) -> int:
     """The largest value of it that is kept. A device's clock is kept in milliseconds, too."""
     return NUMBER_MAX // 1000 if point.unit == "s" else NUMBER_MAX

@@ -32,6 +32,7 @@ AlarmKind = Literal[
     "driver_fault",
     "efficiency_low",
     "foreign_writer",
+    "hour_unrecorded",
     "interlock",
     "meter_disagrees",
     "start_blocked",
@@ -42,6 +43,7 @@ AlarmKind = Literal[
     "trend_temperature_rise",
 ]
 """A kind that begins with trend_ tells of what is not so yet. driver_fault: of the program that drives it.
+hour_unrecorded: of what its site did under a regulation signal in an hour nothing is on record.
 start_blocked: device and record do not agree, so that nothing is raised."""
 Severity = Literal["notice", "warning", "critical"]
 ALARM_KINDS: Final[tuple[AlarmKind, ...]] = get_args(AlarmKind)

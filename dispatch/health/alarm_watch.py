@@ -32,6 +32,7 @@ ALARM_RULES: Final[Mapping[AlarmKind, AlarmRule]] = MappingProxyType(
         "device_refused": AlarmRule("warning", 10, 300),
         "driver_fault": AlarmRule("critical", 5, 300),
         "foreign_writer": AlarmRule("warning", 0, 300),
+        "hour_unrecorded": AlarmRule("critical", 5, 300),
         "interlock": AlarmRule("notice", 300, 300),
         "meter_disagrees": AlarmRule("critical", 30, 300),
         "start_blocked": AlarmRule("warning", 120, 60),

@@ -23,13 +23,14 @@ _AT_ONCE_MS: Final = 30_000
 
 DriverAlarm = Literal[
     "foreign_writer", "device_refused", "unreachable", "meter_disagrees", "watchdog", "record_refused",
-    "start", "journal", "intent_refused", "interlock",
+    "start", "journal", "intent_refused", "interlock", "hour_unrecorded",
 ]  # fmt: skip
 _OF_DRIVER: Final[Mapping[AlarmKind, tuple[DriverAlarm, ...]]] = MappingProxyType(
     {
         "device_refused": ("device_refused",),
         "driver_fault": ("journal", "record_refused", "intent_refused"),
         "foreign_writer": ("foreign_writer",),
+        "hour_unrecorded": ("hour_unrecorded",),
         "interlock": ("interlock",),
         "meter_disagrees": ("meter_disagrees",),
         "start_blocked": ("start",),

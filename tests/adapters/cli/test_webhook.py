@@ -33,6 +33,7 @@ def test_a_webhook_from_its_secret_to_a_replay(
     try:
         registered = run("webhook", "register", "desk", receiver.url, "--kind", "risk", "--unit", "vpp")
         (receiver.secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", registered)
+        assert "notice  127.0.0.1 is this machine: only `wattledger tell --loopback`" in registered
         receiver.answers.append(410)
         environment = {
             "WATTLEDGER_BOOK": bench.book,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -48,12 +49,19 @@ def test_each_step_that_no_meter_saw_is_named(bench: Bench, capsys: pytest.Captu
     run = terminal_of(bench, capsys)
     steps = "latency, sign, scale, ramp, capability"
     assert f"bess-1  unmetered: {steps}" in run("prequalification", "vpp")
-    told = json.loads(run("prequalification", "vpp", "--format", "json"))
-    assert told["unmetered"]["bess-1"][:5] == steps.split(", ")
-    assert not {"telemetry", "clock", "heartbeat"} & set(told["unmetered"]["bess-1"])
+    (told,) = json.loads(run("prequalification", "vpp", "--format", "json"))["devices"]
+    assert told["unmetered"][:5] == steps.split(", ")
+    assert not {"telemetry", "clock", "heartbeat"} & set(told["unmetered"])
 
+    short, answer = "too short a ramp for the samples", "to its answer: messages showed it after 4814 ms"
+    seldom: dict[str, dict[str, Any]] = {
+        "ramp": {"verdict": "flagged", "note": short},
+        "latency": {"measured": 88, "note": answer},
+    }
     results = tuple(
-        msgspec.structs.replace(one, metered_w=one.commanded_w) if one.step != "scale" else one
+        msgspec.structs.replace(one, metered_w=one.commanded_w, **seldom.get(one.step, {}))
+        if one.step != "scale"
+        else one
         for one in report.results
     )
     rig.time.ms += 60_000
@@ -61,4 +69,9 @@ def test_each_step_that_no_meter_saw_is_named(bench: Bench, capsys: pytest.Captu
     seen = msgspec.structs.replace(report, meter="M1", results=results)
     door.execute(RecordCommissioning(seen, "ada"), command_id="r", actor="a")
     bench.project()
-    assert "bess-1  unmetered: scale: passed by its own reading" in run("prequalification", "vpp")
+    shown = run("prequalification", "vpp")
+    assert "bess-1  unmetered: scale: passed by its own reading" in shown
+    assert "ramp not measured  latency not measured" in shown
+    assert f"bess-1  ramp not measured: {short}" in shown
+    assert f"bess-1  latency not measured: 88 ms {answer}" in shown
+    assert "ramp 0 W/s (not measured of bess-1), slowest latency none (not measured of bess-1)" in shown

@@ -121,7 +121,7 @@ def test_a_device_that_acknowledges_and_does_nothing_is_not_able(book: DriverBoo
         a, b = (storage(name, port) for name, port in zip("ab", running.ports, strict=True))
         book.furnish((a, b))
         rules = {**ALARM_RULES, "meter_disagrees": AlarmRule("critical", 8, 300)}
-        why = "meter_disagrees: 0 W in place of 50000 W: others give the rest"
+        why = "meter_disagrees: 0 W in place of 50000 W: it is told no more than it does"
 
         async def driven() -> None:
             meter = grid_meter(running.ports[0])

@@ -98,7 +98,9 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
         asyncio.run(driven())
 
 
-def test_why_a_signal_is_not_followed_is_answered_and_said_once(book: DriverBook) -> None:
+def test_why_a_signal_is_not_followed_is_answered_and_said_once(
+    book: DriverBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with peer("bess_swapped", *METER) as running:
         a = storage("a", running.ports[0])
         book.furnish((a,))
@@ -143,6 +145,10 @@ def test_why_a_signal_is_not_followed_is_answered_and_said_once(book: DriverBook
                 with pytest.raises(Refused, match="a: it stays") as refused:
                     role.fleet.regulation.follow(signal(0, now()))
                 assert refused.value.code == "signal_unable"
+                monkeypatch.setattr(role.fleet.plans, "portfolio", lambda _: "unit")
+                with pytest.raises(Refused, match="S1 is planned as part of unit: signal that") as refused:
+                    role.fleet.regulation.follow(signal(0, now()))
+                assert refused.value.code == "signal_portfolio"
 
         asyncio.run(driven())
 
@@ -178,7 +184,7 @@ def test_what_was_sold_is_on_record_as_asked_where_nobody_can_follow(
                 assert [one.target_w for one in instructions] == [-15 * KW]
                 one, trace = role.fleet.storages["a"].executor, role.fleet.regulation.traces["S1"]
                 await trace.tell(one.door, start + 3_604_000, book.said.append)
-                assert "is not on record (telemetry_gap)" in one.alarms["record_refused"], "an alarm"
+                assert "is not on record (telemetry_gap)" in one.alarms["hour_unrecorded"], "an alarm"
 
         running.ask(do="put", storage=0, soc=soc)
         asyncio.run(driven())

@@ -160,16 +160,18 @@ def test_what_was_read_is_not_said_to_stand(bench: Bench, run: Terminal) -> None
     def first() -> str:
         return run("device", "show", "a", "--day", "2026-08-03").splitlines()[0]
 
-    assert first() == "device a on 2026-08-03 UTC: nobody knows what it has"
+    assert first() == "device a on 2026-08-03 (Asia/Shanghai, times UTC): nobody knows what it has"
     told(bench, IntendSetpoint("a", day, point, "driver-1"), "intend")
     told(bench, LeaseSetpoint("a", day, 1, "driver-1", token), "lease")
     told(bench, RecordWritten("a", day, 1, token, 0, NOON), "written")
     told(bench, RecordReadBack("a", day, 1, 62_500, NOON + timedelta(seconds=1)), "read")
     read = "62500 W was read back last, of 1 of 12:00:00, a signal may move it by 2000 W"
-    assert first().startswith(f"device a on 2026-08-03 UTC: {read}, which holds to 12:05:00; ")
+    assert first().startswith(
+        f"device a on 2026-08-03 (Asia/Shanghai, times UTC): {read}, which holds to 12:05:00; "
+    )
     bench.now = NOON + timedelta(minutes=5)
     over = f"nobody knows what it has; {read}, which was over at 12:05:00"
-    assert first() == f"device a on 2026-08-03 UTC: {over}"
+    assert first() == f"device a on 2026-08-03 (Asia/Shanghai, times UTC): {over}"
     bench.now = NOON + timedelta(minutes=1)
     told(bench, ReleaseLease("a", "driver-1", token), "release")
     assert first().endswith("and nobody drives it now")
@@ -234,3 +236,21 @@ def test_emergencies_at_a_terminal(run: Terminal) -> None:
     with pytest.raises(Refused) as refused:
         run("emergency", "hold", "x", "--site", "S1", "--device", "a", "--as", "anna")
     assert refused.value.code == "emergency_scope"
+
+
+def test_a_local_day_has_the_commands_of_both_its_utc_days(bench: Bench, run: Terminal) -> None:
+    """Midnight in Shanghai is 16:00 UTC: each local day has hours of two UTC days."""
+    for hour, power_w in ((15, 1_000), (17, 2_000), (25, 3_000), (41, 4_000)):
+        bench.now = datetime(2026, 8, 3, tzinfo=UTC) + timedelta(hours=hour)
+        day = bench.now.date()
+        point = Setpoint(
+            setpoint_w=power_w, expires_at=bench.now + timedelta(minutes=5), origin="plan", cause=f"v{hour}"
+        )
+        told(bench, TakeLease("a", f"driver-{hour}", day, 900, 500), f"take-{hour}")
+        told(bench, IntendSetpoint("a", day, point, f"driver-{hour}"), f"intend-{hour}")
+
+    def causes(day: str) -> list[str]:
+        shown = json.loads(run("device", "show", "a", "--day", day, "--format", "json"))["commands"]
+        return [one["setpoint"]["cause"] for one in shown["items"]]
+
+    assert [causes(f"2026-08-0{day}") for day in (3, 4, 5)] == [["v15"], ["v17", "v25"], ["v41"]]

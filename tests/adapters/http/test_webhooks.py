@@ -62,6 +62,18 @@ def test_a_secret_is_shown_once_and_signs(api: Api) -> None:
     assert stored == [(0,)]
 
 
+def test_an_address_on_this_machine_is_registered_with_what_it_needs(api: Api) -> None:
+    for number, host in enumerate(("127.0.0.1:8088", "localhost", "[::1]:8088")):
+        answer = api.post("/v1/webhooks", {"id": f"relay-{number}", "url": f"http://{host}/"})
+        assert "only `wattledger tell --loopback` sends there" in answer.json()["notice"]
+    assert registered(api)["notice"] == ""
+
+
+def test_a_kind_that_is_none_is_placed_where_it_stands(api: Api) -> None:
+    wrong = {"id": "desk", "url": URL, "kinds": ["weather"]}
+    problem(api.post("/v1/webhooks", wrong), 422, "live_kind", "kinds")
+
+
 def test_a_webhook_is_listed_stopped_and_told_again(api: Api) -> None:
     wanted = {"id": "desk", "url": URL, "markets": ["shandong"], "units": ["vpp"]}
     problem(api.post("/v1/webhooks", wanted), 422, "unknown_market", "market")

@@ -53,6 +53,24 @@ def test_garbage_is_a_wrong_answer_within_its_turn_and_the_next_message_is_read(
     played(broker, scene)
 
 
+def test_a_number_that_is_none_is_named_with_its_field(broker: Broker) -> None:
+    long = "1" + "0" * 40
+    told = {
+        '{"power_kw": NaN}': "power_kw: NaN is no number",
+        f'{{"meter": {{"import_kwh": {long}}}}}': f"meter.import_kwh: {long[:20]} is too long a number",
+        '{"power_kw": 7, "cells": [1, -Infinity]}': "cells[1]: -Infinity is no number",
+    }
+
+    async def scene(port: MqttPort, device: Storage) -> None:
+        for content, said in told.items():
+            await device.client.publish(f"{device.topic}/telemetry", content, qos=1)
+            with pytest.raises(WrongAnswer) as wrong:
+                await port.read(port.periods)
+            assert said in str(wrong.value)
+
+    played(broker, scene)
+
+
 def test_a_field_of_the_wrong_type_has_no_value_and_those_beside_it_have(broker: Broker) -> None:
     async def scene(port: MqttPort, device: Storage) -> None:
         for wrong in ("7", True, [7], {"w": 7}, None, 1e40):

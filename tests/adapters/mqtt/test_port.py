@@ -8,22 +8,28 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
 
+from adapters.driving.device_writes import DeviceWrites
 from adapters.driving.fleet_file import FleetDevice, Mqtt
+from adapters.driving.poller import Poller
 from adapters.driving.port import (
     DevicePort,
     TellingPort,
     Unreachable,
+    Unreadable,
     WriteRefused,
     WriteUncertain,
     WrongAnswer,
 )
 from adapters.mqtt.port import MqttPort
+from dispatch.telemetry.gaps import marks
+from dispatch.telemetry.sample import Sample
 from tests.adapters.mqtt.broker import Broker
 from tests.adapters.mqtt.storage import Fault, Storage, storage
 from tests.adapters.mqtt.test_message import PROFILE
@@ -39,9 +45,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     made.stop()
 
 
-def port_to(port: int, topic: str, turn_s: float = 0.4) -> MqttPort:
+def clock() -> int:
+    return int(time.time() * 1000)
+
+
+def port_to(port: int, topic: str, turn_s: float = 0.4, clock_ms: Callable[[], int] = clock) -> MqttPort:
     device = FleetDevice(id="B1", profile=PROFILE, address=Mqtt(host="127.0.0.1", port=port, topic=topic))
-    return MqttPort(device, "r1", lambda: int(time.time() * 1000), answer_s=0.5, turn_s=turn_s)
+    return MqttPort(device, "r1", clock_ms, answer_s=0.5, turn_s=turn_s)
 
 
 def played(broker: Broker, scene: Scene) -> None:
@@ -80,6 +90,74 @@ def test_telemetry_is_samples_each_read_once(broker: Broker) -> None:
         assert (newest.number, newest.value("active_power")) == (3, 2000)
 
     played(broker, scene)
+
+
+def test_what_is_replaced_unread_or_no_telemetry_has_a_number_that_is_missing(broker: Broker) -> None:
+    """As many as the device should have told: who tells ten times as often loses nothing by it."""
+    garbage = (b'{"power_kw": NaN}', b'{"power_kw": 1e9999}', b'{"power_kw": 1' + b"0" * 40 + b"}")
+    period_ms = PROFILE.every_s("active_power") * 1000
+    now = [clock()]
+
+    async def tell(device: Storage, content: bytes, after_ms: int = period_ms) -> None:
+        now[0] += after_ms
+        await device.client.publish(f"{device.topic}/telemetry", content, qos=1)
+        await asyncio.sleep(0.1)
+
+    async def scene(_: MqttPort, device: Storage) -> None:
+        port = port_to(broker.port, device.topic, clock_ms=lambda: now[0])
+        with pytest.raises(WrongAnswer, match="no message"):
+            await port.read(port.periods)
+        told = []
+        await tell(device, b'{"power_kw": 1}')
+        told.append(await port.read(port.periods))
+        for content in (*garbage, b'{"power_kw": 2}'):
+            await tell(device, content)
+        told.append(await port.read(port.periods))
+        for content in garbage:
+            await tell(device, content)
+            with pytest.raises(Unreadable):
+                await port.read(port.periods)
+        told.append(port.lost("three that nobody could read"))
+        for _ in range(10):
+            await tell(device, b'{"power_kw": 3}', period_ms // 10)
+        told.append(await port.read(port.periods))
+        now[0] += period_ms
+        told.append(port.lost("nothing came"))
+        await port.close()
+        assert [each.number for each in told] == [1, 5, 8, 9, 10]
+        assert [(mark.kind, mark.count) for mark in marks(told)][:2] == [("unseen", 3), ("unseen", 2)]
+
+    played(broker, scene)
+
+
+def test_what_a_command_reads_and_cannot_be_read_is_told_as_lost(broker: Broker) -> None:
+    """The poller is not asked for a message that somebody else has read."""
+
+    async def scene(port: MqttPort, device: Storage) -> None:
+        kept: list[Sample] = []
+        address = Mqtt(host="127.0.0.1", port=broker.port, topic=device.topic)
+        driven = FleetDevice(id="B1", profile=PROFILE, address=address)
+        writes = DeviceWrites(port, driven, lambda: datetime.now(UTC), kept.append, 500)
+        poller = Poller(port, kept.append, 0)
+        polling = asyncio.create_task(poller.run())
+        for _ in range(3):
+            async with poller.lock:
+                await device.client.publish(f"{device.topic}/telemetry", b'{"power_kw": NaN}', qos=1)
+                assert await writes.sample() is None
+        polling.cancel()
+        await asyncio.wait([polling])
+        lost = [each for each in kept if "NaN" in each.lost]
+        assert len(lost) == 3
+        assert [each.number for each in kept] == list(range(1, len(kept) + 1))
+
+    played(broker, scene)
+
+
+async def _read(port: MqttPort, device: Storage, power_kw: int) -> Sample:
+    """What it tells, once that is here."""
+    await device.tell(power_kw=power_kw)
+    await asyncio.sleep(0.2)
+    return await port.read(port.periods)
 
 
 def test_a_cancellation_that_comes_with_the_acknowledgement_is_not_lost(

@@ -16,6 +16,7 @@ from adapters.telemetry.outbox import Outbox
 from dispatch.devices.quality import Reading
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
+from ledger.refusal import Refused
 from tests.adapters.cli.terminal import terminal_of
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api, problem
@@ -65,6 +66,9 @@ def test_at_the_terminal(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFix
     assert run("telemetry", "F", "--from", FROM, "--to", TO) == "0 samples\n"
     assert run("telemetry", "F", "--fast", "--from", FROM, "--to", TO).endswith("\n1 sample\n")
     assert run("telemetry", "B1") == "0 samples\n", "its samples are not of the last ten minutes"
+    with pytest.raises(Refused) as refused:
+        run("telemetry", "NOPE")
+    assert (refused.value.code, refused.value.place) == ("unknown_device", "name")
 
 
 def test_by_the_api(bench: Bench, tmp_path: Path) -> None:
@@ -82,7 +86,8 @@ def _ask(api: Api) -> None:
     assert (
         api.get("/v1/telemetry/B1", "operator", **{"from": FROM, "to": TO, "limit": 3}).json()["more"] is True
     )
-    assert api.get("/v1/telemetry/none", "operator").json()["samples"] == []
+    problem(api.get("/v1/telemetry/none", "operator"), 404, "unknown_device", "name")
+    assert api.get("/v1/telemetry/B1", "operator").json()["samples"] == [], "it was read before"
     problem(api.get("/v1/telemetry/B1", "operator", **{"from": TO, "to": FROM}), 422, "interval")
     problem(api.get("/v1/telemetry/B1", "gateway"), 403, "forbidden")
     fast = api.get("/v1/telemetry/F", "operator", **{"from": FROM, "to": TO, "channel": "fast"}).json()

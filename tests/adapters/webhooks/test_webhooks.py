@@ -205,7 +205,8 @@ def test_this_machine_is_not_sent_to_unless_it_is_allowed(post: Post) -> None:
     post.start(loopback=False)
     post.toggle()
     (one, _) = post.wait_dead(2)
-    assert (one.attempts, "private" in one.reason) == (1, True)
+    here = "127.0.0.1 is this machine: only `wattledger tell --loopback` sends there"
+    assert (one.attempts, one.reason.startswith(here)) == (1, True), one.reason
     assert post.receiver.attempts == []
 
 
@@ -264,6 +265,16 @@ def test_an_address_that_could_leak_is_refused(url: str) -> None:
 def test_private_addresses_are_not_connected_to(url: str) -> None:
     with pytest.raises(AddressRefused):
         resolved(url, loopback=False)
+
+
+def test_a_refused_address_is_named_once() -> None:
+    for url, said in (
+        ("https://10.0.0.1/", "10.0.0.1 is private:"),
+        ("https://[::1]/", "::1 is this machine:"),
+    ):
+        with pytest.raises(AddressRefused) as refused:
+            resolved(url, loopback=False)
+        assert str(refused.value).startswith(said)
 
 
 def test_a_public_address_is_connected_to_itself_under_its_name() -> None:

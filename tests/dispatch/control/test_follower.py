@@ -23,7 +23,7 @@ def test_what_falls_short_for_a_while_is_capped_and_tried_again() -> None:
     capped = START + after(5) + SHORT
     one.look(50 * KW, 18 * KW, KW, capped)
     assert one.within(*rest) == (-250 * KW, 18 * KW)
-    assert one.why.startswith("18000 W in place of 50000 W")
+    assert one.why == "18000 W in place of 50000 W: it is told no more than it does", "not who gives the rest"
     one.look(18 * KW, 18 * KW, KW, capped + after(60))
     assert one.within(*rest) == (-250 * KW, 18 * KW), "it follows, and is told no more"
     one.look(18 * KW, 18 * KW, KW, capped + AGAIN)
@@ -53,9 +53,17 @@ def test_only_what_was_read_back_is_given_and_what_is_late_is_missing() -> None:
     assert watch.look(50, 0, 1, START + after(5)) == Handed(50, 0)
     late = watch.look(50, 0, 1, START + after(5) + LATE)
     assert late == Handed(50, 0, late=True)
-    assert given(0, [Handed(50, 50), late]) == Given(50, whole=False)
-    assert given(0, [Handed(50, 0)]) == Given(0, whole=False), "under way: neither"
-    assert given(-7, [Handed(-50, -50)]) == Given(-7, whole=False)
+    assert given(0, [Handed(50, 50), late]) == Given(50, 0, whole=False)
+    assert given(0, [Handed(50, 0)]) == Given(0, 0, whole=False), "under way: neither"
+    assert given(-7, [Handed(-50, -50)]) == Given(0, 7, whole=False)
+
+
+def test_what_one_gives_too_much_hides_nothing_that_another_lacks() -> None:
+    over, lacks, charges = (Handed(told, does, late=True) for told, does in ((50, 90), (40, 10), (-50, 20)))
+    assert given(0, [over]) == Given(0, 0, whole=False)
+    assert given(0, [over, lacks]) == Given(30, 0, whole=False)
+    assert given(0, [over, lacks, charges]) == Given(30, 50, whole=False), "and no more than it was told"
+    assert given(-20, [over, lacks, charges]).missing_w == 100
 
 
 def test_what_is_written_again_before_it_was_done_has_its_ramp_and_no_more() -> None:

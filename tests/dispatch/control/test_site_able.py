@@ -43,8 +43,11 @@ def test_what_is_lost_or_derated_is_missing_and_what_is_empty_is_not() -> None:
         [device("a", mode="local"), device("b", hottest_mc=50_000), device("c", permitted=False)]
     )
     assert (found.charge_w, found.discharge_w) == (0, 0)
-    assert found.why == "a can do 0 W in, 0 W out, b can do 0 W in, 0 W out, c is not commissioned"
-    assert site_able([device("a", soc_millipercent=None)]).discharge_w == 0, "nobody knows what it holds"
+    a, b = "a can do 0 W in, 0 W out (device_mode)", "b can do 0 W in, 0 W out (temperature_high)"
+    assert found.why == f"{a}, {b}, c is not commissioned"
+    for soc in (None, -247_000, 100_001):
+        found = site_able([device("a", soc_millipercent=soc)])
+        assert found == SiteAble(0, 0, "a can do 0 W in, 0 W out (soc_unknown)"), "nobody knows what it holds"
 
 
 def test_a_limit_is_imposed_once_and_lifted_when_devices_are_back() -> None:
