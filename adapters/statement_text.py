@@ -72,7 +72,7 @@ def text(
         out.extend(_total(f"  {_delta(one)}", money(one.delta)) for one in deltas)
     out.extend(_to_pay(due, money))
     out.extend(f"     of the lines, VAT {_vat(one)}" for one in statement.vat)
-    out.extend(f"     of the agent's part of the pool, VAT {_vat(one)}" for one in statement.agent_vat)
+    out.extend(f"     of the agent's part, VAT {_vat(one)}" for one in statement.agent_vat)
     out.extend(f"     {one}" for one in _shares(statement))
     for bill in statement.bills:
         without, with_storage = money(bill.without_storage), money(bill.with_storage)

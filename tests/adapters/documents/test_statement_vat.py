@@ -163,7 +163,7 @@ def test_a_part_of_a_line_and_an_agents_part_are_shown_as_they_are_invoiced() ->
         one = msgspec.structs.replace(before.statement, lines=found.lines[:2], agent_parts=found.parts)
         made = msgspec.structs.replace(before, statement=one)
         text = statement_text.text(one)
-        whose = "of the lines" if position == "gross" else "of the agent's part of the pool"
+        whose = "of the lines" if position == "gross" else "of the agent's part"
         assert f"{whose}, VAT 13%: net -26.55, tax -3.45, gross -30.00, invoiced by operator" in text
         assert text.count("VAT") == (2 if position == "gross" else 1)
         rows = csv.DictReader(io.StringIO(statement_text.csv_text([one])))
