@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,18 +10,25 @@ from typing import Any, Final
 
 import msgspec
 import nats.errors
+import psycopg
 from eventsourcing.persistence import OperationalError
 from nats.aio.msg import Msg
 
+from adapters import access_mark, access_whole
+from adapters.access_mark import Numbered
+from adapters.access_whole import Missing, gaps
 from adapters.nats import access_stream
 from adapters.nats.client import NatsClient
-from adapters.nats.question import ONCE_S, until_answered
+from adapters.nats.question import ANSWER_S, ONCE_S, until_answered
 from adapters.nats.stream import StreamError, WeakStream
-from ledger.access_record import AccessRecord
+from adapters.postgres.database import Database
+from adapters.together import Together
+from ledger.access_record import SHELL, AccessRecord
 
 _ID_BYTES: Final = 16
 _CLOCKS_APART: Final = timedelta(hours=1)
 _BATCH: Final = 1000
+_FILLED_AT_ONCE: Final = 100
 _BATCH_BYTES: Final = 8 << 20
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -49,11 +57,16 @@ _decode_ack: Final = msgspec.json.Decoder(_Ack).decode
 class AccessLog:
     """One book's access log. A stream that is weak or away records nothing, and says so."""
 
-    def __init__(self, client: NatsClient, book: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: NatsClient, book: str, database: Database, clock: Callable[[], datetime]
+    ) -> None:
         self.client = client
         self.book = book
+        self.database = database
         self.clock = clock
         self._verified_epoch = 0
+        self._last = 0
+        self._note = Together[Numbered](lambda records: access_mark.note(database, book, records))
 
     def write(self, record: AccessRecord) -> int:
         """Put `record` on record; it is on the disk when this answers its number.
@@ -62,26 +75,87 @@ class AccessLog:
 
         Raises:
             Unrecorded: it is not certain that it is there.
+            Discontinuity: `access_gap`: records are missing, or its number was given before.
         """
+        content = _encode(record)
         try:
             self._verify()
-            ack = self.client.run(self._publish(record))
-        except (nats.errors.Error, OSError, TimeoutError, StreamError, WeakStream) as error:
+            before = self._last
+            ack = self.client.run(self._publish(record.actor, content))
+            if ack.error is not None or ack.seq < 1:
+                raise Unrecorded(f"the access log refused a record: {ack.error}")
+            if ack.seq <= before:
+                self._verified_epoch = 0
+                text = f"number {ack.seq} was given again: records were lost"
+                raise Missing(ack.seq, before, text).error()
+            self._last = max(self._last, ack.seq)
+            self._note(access_mark.numbered(ack.seq, content), 1)
+        except (
+            nats.errors.Error, OSError, TimeoutError, StreamError, WeakStream, psycopg.OperationalError,
+        ) as error:  # fmt: skip
             raise Unrecorded(f"the access log cannot be written: {error!r}") from error
-        if ack.error is not None or ack.seq < 1:
-            raise Unrecorded(f"the access log refused a record: {ack.error}")
         return ack.seq
 
+    def fill(self, count: int, repair: str) -> None:
+        """Write a record `lost` under each of the next `count` numbers, whatever is missing.
+
+        Raises:
+            Unrecorded: as `write`.
+        """
+        record = AccessRecord(
+            at=self.clock(),
+            request=new_request_id(),
+            actor="cli",
+            role=SHELL,
+            action="access_log",
+            what={"repair": repair},
+            outcome="lost",
+        )
+        content = _encode(record)
+
+        async def several(number: int) -> list[_Ack]:
+            return await asyncio.gather(*(self._publish(record.actor, content) for _ in range(number)))
+
+        for done in range(0, count, _FILLED_AT_ONCE):
+            try:
+                acks = self.client.run(several(min(_FILLED_AT_ONCE, count - done)))
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                raise Unrecorded(f"the access log cannot be written: {error!r}") from error
+            if (refused := next((ack.error for ack in acks if ack.error is not None), None)) is not None:
+                raise Unrecorded(f"the access log refused a record: {refused}")
+
+    def check(self, *, within: float = ANSWER_S) -> None:
+        """That it is safe to use, and that it has every record that it had; what a look at its ends tells.
+
+        Raises:
+            Discontinuity: `access_gap`.
+            WeakStream, StreamError: as `access_stream.verify`.
+        """
+        access_whole.check(self.client, self.database, self.book, self.clock(), within=within)
+
+    def missing(self) -> tuple[Missing, ...]:
+        """Every number that was given and has no record any more, once: all of them are read.
+
+        Raises:
+            Unrecorded: the log cannot be read.
+            WeakStream, StreamError: as `access_stream.verify`.
+        """
+        numbers = (one.sequence for one in self.kept())
+        looked = access_whole.look(self.client, self.database, self.book, self.clock())
+        return looked.missing(self.client, self.book, numbers)
+
     def _verify(self) -> None:
-        """Once for each connection: another server may answer on the next one."""
+        """Once for each connection: another server may answer on the next one, or the same with less."""
         epoch = self.client.epoch
         if self._verified_epoch != epoch:
-            access_stream.verify(self.client, self.book)
+            self.check()
             self._verified_epoch = epoch
 
-    async def _publish(self, record: AccessRecord) -> _Ack:
-        subject = access_stream.subject(self.book, record.actor)
-        content, headers = _encode(record), {"Nats-Msg-Id": secrets.token_hex(_ID_BYTES)}
+    async def _publish(self, actor: str, content: bytes) -> _Ack:
+        subject, headers = (
+            access_stream.subject(self.book, actor),
+            {"Nats-Msg-Id": secrets.token_hex(_ID_BYTES)},
+        )
         answer = await until_answered(
             lambda: self.client.request(subject, content, timeout=ONCE_S, headers=headers)
         )
@@ -99,7 +173,27 @@ class AccessLog:
 
         Raises:
             Unrecorded: the log cannot be read.
+            Discontinuity: `access_gap` where numbers are skipped; of one actor that is not seen.
         """
+        mark = access_mark.read(self.database, self.book)
+        before = 0
+        for one in self._from(actor, since, after):
+            if actor is None and before:
+                for missing in gaps(before, one.sequence, mark):
+                    raise missing.error()
+            before = one.sequence
+            if (since is None or one.record.at >= since) and (what is None or one.record.concerns(what)):
+                yield one
+
+    def kept(self, after: int = 0) -> Iterator[KeptRecord]:
+        """The records after number `after` that are there, whatever is missing.
+
+        Raises:
+            Unrecorded: the log cannot be read.
+        """
+        return self._from(None, None, after)
+
+    def _from(self, actor: str | None, since: datetime | None, after: int) -> Iterator[KeptRecord]:
         query: dict[str, Any] = {
             "batch": _BATCH,
             "max_bytes": _BATCH_BYTES,
@@ -111,9 +205,7 @@ class AccessLog:
             start = {"start_time": (since - _CLOCKS_APART).astimezone(UTC).isoformat()}
         while True:
             found, more = self._batch(query | start)
-            for one in found:
-                if (since is None or one.record.at >= since) and (what is None or one.record.concerns(what)):
-                    yield one
+            yield from found
             if not more or not found:
                 return
             start = {"seq": found[-1].sequence + 1}

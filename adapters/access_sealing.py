@@ -15,6 +15,7 @@ import nats.errors
 from eventsourcing.persistence import OperationalError
 
 from adapters.access_log import AccessLog
+from adapters.access_whole import EXPIRING
 from adapters.continuity import Discontinuity
 from adapters.front_door import FrontDoor
 from adapters.integrity.fault import Fault
@@ -24,8 +25,6 @@ from ledger.access_seal import AGGREGATE, AccessSeal, SealAccessLog
 from ledger.refusal import Refused
 
 _EVERY_S: Final = 3600.0
-_EXPIRING: Final = timedelta(days=1)
-"""What is about to be forgotten may be gone between two looks, and clocks differ."""
 _encode: Final = msgspec.json.Encoder().encode
 _log = logging.getLogger("wattledger.access")
 
@@ -65,6 +64,7 @@ def seal(log: AccessLog, door: FrontDoor, *, actor: str) -> AccessSeal | None:
 
     Raises:
         Unrecorded: the access log cannot be read.
+        Discontinuity: `access_gap` where records are missing.
         Refused: `access_seal` where another process was faster.
     """
     before = seals(door)
@@ -84,20 +84,22 @@ def seal(log: AccessLog, door: FrontDoor, *, actor: str) -> AccessSeal | None:
 
 
 def check(log: AccessLog, door: FrontDoor) -> Checked:
-    """Compare the records with their seals. Those older than the retention are forgotten and not compared.
+    """Compare the records with their seals, and their numbers with those that were given. Those older than
+    the retention are forgotten and not compared.
 
     Raises:
         Unrecorded: the access log cannot be read.
         WeakStream, StreamError: the log forgets too soon, or is not there.
     """
+    missing = tuple(found.error().fault for found in log.missing())
     sealed = seals(door)
     if not sealed:
-        return Checked(0, 0, ())
+        return Checked(0, 0, missing)
     retention = timedelta(days=access_stream.verify(log.client, log.book).days)
-    forgotten_at = log.clock() - retention + _EXPIRING
-    faults: list[Fault] = []
+    forgotten_at = log.clock() - retention + EXPIRING
+    faults = list(missing)
     records = forgotten = 0
-    waiting = log.read(after=sealed[0].first - 1)
+    waiting = log.kept(after=sealed[0].first - 1)
     one = next(waiting, None)
     for each in sealed:
         digest = _Digest()

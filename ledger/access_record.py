@@ -36,8 +36,9 @@ Action = Literal[
 ]
 """What was asked to be seen."""
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
-Outcome = Literal["asked", "answered", "refused"]
-"""`asked` is of a command at a terminal, which is on record before anything is read."""
+Outcome = Literal["asked", "answered", "refused", "lost"]
+"""`asked` is of a command at a terminal, which is on record before anything is read. `lost` is no read: a
+repair put it in the place of a record that was lost, so that its number is not given again."""
 SHELL: Final = "shell"
 """The role of the operating-system user at a terminal."""
 VALUE_LENGTH_MAX: Final = 200

@@ -11,9 +11,17 @@ import msgspec
 from ledger.identity import checked_id
 from ledger.refusal import Refused
 
-Action = Literal["stream_restored", "rows_restored", "envelopes_set_aside", "envelopes_lost"]
+Action = Literal[
+    "stream_restored",
+    "rows_restored",
+    "envelopes_set_aside",
+    "envelopes_lost",
+    "stream_set_aside",
+    "access_lost",
+]
 """The stream was made anew from what was right, rows were made anew from the stream, envelopes of a forked or
-broken end were set aside as evidence, sequences were lost that no copy has."""
+broken end were set aside as evidence, sequences were lost that no copy has; a stream beside the book's was
+set aside that NATS does not read back, records of the access log were lost."""
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 Believed = Literal["archive", "stream"]
 """Which copy a person believed where no signed checkpoint proves either."""
@@ -28,7 +36,8 @@ class Step(msgspec.Struct, frozen=True):
 
     action: Action
     place: str
-    """`stream`, or the table's name."""
+    """`stream`, the table's name, or which stream beside the book's: `access`, whose numbers are meant then,
+    or `telemetry`, of which nothing is numbered."""
     first: int
     last: int
     count: int

@@ -38,7 +38,7 @@ def add_to(app: App, session: Session) -> None:
         """List who saw what: reads of money, contracts, exports, settings and persons, oldest first."""
         instant = None if since is None else instant_of(since, "since")
         with session.open() as stack:
-            log = AccessLog(stack.client, stack.settings.book, stack.clock)
+            log = AccessLog(stack.client, stack.settings.book, stack.database, stack.clock)
             if seal:
                 print(_sealed(access_sealing.seal(log, stack.door, actor=ACTOR)))
                 return

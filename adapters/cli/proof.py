@@ -215,7 +215,7 @@ def _access_checked(stack: Stack, faults: list[Fault]) -> access_sealing.Checked
     """What was seen, by its seals; nothing where the book that has them is damaged itself."""
     if any(fault.code.startswith(("stream_", "chain_")) for fault in faults):
         return access_sealing.Checked(0, 0, ())
-    log = AccessLog(stack.client, stack.settings.book, stack.clock)
+    log = AccessLog(stack.client, stack.settings.book, stack.database, stack.clock)
     return access_sealing.check(log, stack.door)
 
 

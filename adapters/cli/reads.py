@@ -15,7 +15,6 @@ import msgspec
 from cyclopts import App
 
 from adapters.access_log import AccessLog, new_request_id
-from adapters.nats.client import NatsClient
 from ledger.access_record import SHELL, AccessRecord, Action, Outcome, shortened
 from ledger.refusal import Refused
 
@@ -283,7 +282,7 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def on_record(client: NatsClient, book: str, clock: Callable[[], Any], actor: str) -> Iterator[None]:
+def on_record(log: AccessLog, actor: str) -> Iterator[None]:
     """Put on record what the running command asks to see, and afterwards that it was refused, if it was.
 
     Raises:
@@ -293,12 +292,11 @@ def on_record(client: NatsClient, book: str, clock: Callable[[], Any], actor: st
     if asked is None:
         yield
         return
-    log = AccessLog(client, book, clock)
     request = new_request_id()
 
     def write(outcome: Outcome, code: str = "") -> None:
         record = AccessRecord(
-            at=clock(),
+            at=log.clock(),
             request=request,
             actor=actor,
             role=SHELL,

@@ -10,6 +10,8 @@ from typing import Final
 import psycopg
 from rich.console import Console
 
+from adapters import access_repair
+from adapters.access_log import AccessLog
 from adapters.beyond_checkpoint import Unproven, Wanted, described
 from adapters.cli.counted import counted
 from adapters.cli.session import ACTOR, Session, check_folder
@@ -19,7 +21,7 @@ from adapters.embedded.nats_server import NatsServer
 from adapters.integrity import checkpoint_files
 from adapters.integrity.fault import Fault
 from adapters.mapper import UnknownEvent
-from adapters.nats import access_stream, telemetry_stream
+from adapters.nats import access_stream, stream, telemetry_stream
 from adapters.repair import Repaired, Shop, Survey, Unrepairable, begun, going_on, repair, survey
 from adapters.settings import Settings
 from adapters.settling import lowest_position
@@ -27,7 +29,7 @@ from adapters.stack import Stack, running
 from adapters.state_folder import StateFolder
 from adapters.verify import check_runs
 from ledger.refusal import Refused
-from ledger.repair_record import Believed, Repair
+from ledger.repair_record import Believed, Repair, Step
 
 _SHOWN: Final = 20
 _ALIEN: Final = "no envelope that the book can have"
@@ -89,29 +91,32 @@ def _run(
         if session.settings.embedded and not stack.children:
             raise Refused("repair_busy", "another command runs these servers; end it first", place="state")
         if moved:
-            _make_beside(stack)
+            _make_telemetry(stack)
         files = _checkpoint_faults(stack)
         with _shop(stack, backup, wanted) as shop:
             if dry_run:
-                return max(_shown(stack, shop, console), files)
+                return max(_shown(stack, shop, console), files, _said(_access_faults(stack)))
             with console.status("repairing"):
                 done = repair(shop, actor=ACTOR)
             stack.projector().catch_up()
             folder = shop.folder
+            beside = _beside_recorded(stack, shop, moved)
         runs = _run_faults(stack, console)
     _told(done, folder)
+    for one in beside:
+        _told_beside(one, folder)
     return max(files, _said(runs))
 
 
-def _unreadable(settings: Settings, *, dry_run: bool) -> bool:
-    """Whether embedded NATS cannot read streams back. They are named, and their folders moved to the evidence
+def _unreadable(settings: Settings, *, dry_run: bool) -> tuple[Path, ...]:
+    """The folders of streams that embedded NATS cannot read back. They are named, and moved to the evidence
     unless that is only to be said; what is gone then is made anew as any stream that is gone."""
     if not settings.embedded:
-        return False
+        return ()
     folder = StateFolder(settings.state)
     with folder.entered() as others:
         if others is not None:
-            return False
+            return ()
         try:
             NatsServer(folder.path / "nats").stop()
         except unreadable.Unreadable as lost:
@@ -120,19 +125,63 @@ def _unreadable(settings: Settings, *, dry_run: bool) -> bool:
             if dry_run:
                 for one in lost.folders:
                     print(f"would move {one} to {into} and make the stream anew, the book's from the archive")
-                return True
-            for one, moved in zip(lost.folders, unreadable.set_aside(lost.folders, into), strict=True):
+                return lost.folders
+            aside = tuple(unreadable.set_aside(lost.folders, into))
+            for one, moved in zip(lost.folders, aside, strict=True):
                 print(f"{one.name} set aside: {moved}")
-            return True
-    return False
+            return aside
+    return ()
 
 
-def _make_beside(stack: Stack) -> None:
-    """The streams beside the book's, where one of them was set aside: nothing else has what was in them."""
+def _access_log(stack: Stack) -> AccessLog:
+    return AccessLog(stack.client, stack.settings.book, stack.database, stack.clock)
+
+
+def _access_faults(stack: Stack) -> list[Fault]:
+    return [one.error().fault for one in access_repair.missing(_access_log(stack), stack.door)]
+
+
+def _beside_recorded(stack: Stack, shop: Shop, moved: Sequence[Path]) -> list[access_repair.Told]:
+    """What was set aside or lost of the streams beside the book's, put on record."""
+    settings = stack.settings
+    mine, books = (
+        f"unreadable-{name(settings.book)}-" for name in (access_stream.stream_name, stream.stream_name)
+    )
+    made = access_repair.Made(
+        stack.max_bytes,
+        settings.nats_replicas,
+        settings.access_days,
+        tuple(path for path in moved if path.name.startswith(mine)),
+    )
+    last = stack.projector().catch_up()
+    log = _access_log(stack)
+    told = access_repair.repair(log, shop.operator, stack.door, shop.folder, made, actor=ACTOR, last=last)
+    found = [] if told is None else [told]
+    telemetry = [path for path in moved if not path.name.startswith((mine, books))]
+    return found + [
+        access_repair.set_aside(stack.door, shop.folder, path, actor=ACTOR, last=last) for path in telemetry
+    ]
+
+
+def _told_beside(told: access_repair.Told, folder: Path) -> None:
+    record = told.repair
+    for step in record.steps:
+        print(f"{step.action:<20} {step.place}: {_lost(step)}")
+    print(f"evidence: {folder / record.evidence_file}, sha256 {record.evidence_sha256}")
+    print(f"on record as sequence {told.sequence}" if told.sequence else "on record before")
+
+
+def _lost(step: Step) -> str:
+    if not step.count:
+        return "how much was in it is not known"
+    return f"{counted(step.count, 'record')} lost, {step.first} to {step.last}"
+
+
+def _make_telemetry(stack: Stack) -> None:
+    """The streams of telemetry, where one was set aside: nothing else has what was in them."""
     settings, operator = stack.settings, stack.operator()
     book, size, replicas = settings.book, stack.max_bytes, settings.nats_replicas
     try:
-        access_stream.create(operator, book, max_bytes=size, replicas=replicas, days=settings.access_days)
         telemetry_stream.create(
             operator, book, max_bytes=size, replicas=replicas, days=settings.telemetry_days
         )

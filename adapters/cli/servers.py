@@ -117,7 +117,8 @@ def add_to(app: App, session: Session) -> None:
             os.nice(_PROJECTOR_NICE)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: projector.stop())
-            access, ended = AccessLog(stack.client, settings.book, session.clock), threading.Event()
+            access = AccessLog(stack.client, settings.book, stack.database, session.clock)
+            ended = threading.Event()
             sealing = threading.Thread(
                 target=keep_sealing, args=(access, stack.door, ended), kwargs={"actor": ACTOR}, name="sealing"
             )

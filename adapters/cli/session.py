@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.access_log import AccessLog
 from adapters.cli.reads import on_record
 from adapters.projector import Projector
 from adapters.settings import Settings
@@ -45,7 +46,7 @@ class Session(msgspec.Struct, frozen=True):
         with (
             running(self.settings, self.clock, founding=founding) as stack,
             projecting(stack),
-            on_record(stack.client, self.settings.book, self.clock, ACTOR),
+            on_record(AccessLog(stack.client, self.settings.book, stack.database, self.clock), ACTOR),
         ):
             yield stack
 

@@ -205,7 +205,7 @@ def create_app(
             "service": service,
             "feed": feed,
             "progress": health.Progress(),
-            ACCESS: AccessLog(door.recorder.log.client, door.book, clock),
+            ACCESS: AccessLog(door.recorder.log.client, door.book, database, clock),
             "people": people,
             "published": published,
             "signing_keys": signing_keys,

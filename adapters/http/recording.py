@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -13,9 +14,12 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from adapters.access_log import AccessLog, Unrecorded, new_request_id
+from adapters.continuity import Discontinuity
 from adapters.http.problem import MEDIA_TYPE, RETRY_AFTER_S, Problem
 from ledger.access_record import AccessRecord, Action, checked_request, shortened
 from ledger.refusal import Refused
+
+_log = logging.getLogger("wattledger.http")
 
 REQUEST_ID: Final = "Request-Id"
 ACCESS: Final = "access"
@@ -210,9 +214,9 @@ class _Held:
             if self._scope.get("user") is not None:
                 try:
                     await asyncio.to_thread(self._access.write, self._record(head["status"], message))
-                except Unrecorded:
+                except (Unrecorded, Discontinuity) as error:
                     self._withheld = True
-                    await self._refuse()
+                    await self._refuse(error)
                     return
             await self._send(head)
         await self._send(message)
@@ -234,13 +238,17 @@ class _Held:
             code=_code(status, body) if refused else "",
         )
 
-    async def _refuse(self) -> None:
+    async def _refuse(self, error: Unrecorded | Discontinuity) -> None:
         status = HTTPStatus.SERVICE_UNAVAILABLE
+        again = "send the same request again"
+        if isinstance(error, Discontinuity):
+            _log.critical("%s", error.fault)
+            again = "records of the access log are missing, and the operator is told which"
         problem = Problem(
             "urn:wattledger:refusal:unrecorded",
             status.phrase,
             status.value,
-            "who sees this cannot be put on record now, so it is not shown; send the same request again",
+            f"who sees this cannot be put on record now, so it is not shown; {again}",
             "unrecorded",
         )
         content = msgspec.json.encode(problem)

@@ -28,6 +28,7 @@ FaultCode = Literal[
     "row_altered",
     "run_altered",
     "access_altered",
+    "access_gap",
 ]
 FAULT_CODES: Final[tuple[FaultCode, ...]] = get_args(FaultCode)
 
@@ -63,6 +64,8 @@ REMEDIES: Final[dict[FaultCode, str]] = {
     " right, `wattledger runs void CONTRACT MONTH RUN REASON --as WHO`, then `wattledger settle MONTH`, which"
     " corrects it from them",
     "access_altered": "who can write the access log's files changed what was seen; keep them as evidence",
+    "access_gap": "nothing brings the records back; `wattledger repair` puts on record which are lost, and"
+    " numbers go on behind them",
 }
 
 

@@ -14,7 +14,9 @@ from adapters.integrity import compared_row
 from adapters.integrity.fault import Fault, FaultCode
 from adapters.postgres.database import Connection, Database
 
-_NO_DAMAGE: Final[frozenset[FaultCode]] = frozenset({"run_altered", "access_altered", "checkpoint_key"})
+_NO_DAMAGE: Final[frozenset[FaultCode]] = frozenset(
+    {"run_altered", "access_altered", "access_gap", "checkpoint_key"}
+)
 """Nothing of the book is damaged: where no row differs either, the program settles otherwise than it did; the
 access log lies beside the book, and so does the key, without which checkpoints are compared all the same."""
 

@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from adapters.nats.client import NatsClient
-from adapters.nats.stream import UNSAID, WeakStream, alter, compression_of, configuration, ensure
+from adapters.nats.question import ANSWER_S
+from adapters.nats.stream import UNSAID, WeakStream, alter, compression_of, configuration, ensure, standing_of
 
 _DAY_NS: Final = 86_400 * 10**9
 BYTES_SHARE: Final = 16
@@ -56,21 +57,28 @@ def subject(book: str, actor: str) -> str:
     return f"$ACCESS.{book}.{actor}"
 
 
-def create(client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1, days: int = DAYS) -> None:
+def create(
+    client: NatsClient, book: str, *, max_bytes: int, replicas: int = 1, days: int = DAYS, first: int = 1
+) -> None:
     """Create the stream; an existing one is left as it is and judged by `verify`.
 
-    `max_bytes` is that of the book's own stream. Needs the operator's identity.
+    `max_bytes` is that of the book's own stream; `first` is the number of the first record. Needs the
+    operator's identity.
 
     Raises:
         StreamError: the server refuses.
     """
     wanted = Guarantees(subjects=[subject(book, "*")], compression=compression_of(replicas))
-    config = msgspec.to_builtins(wanted) | {
-        "name": stream_name(book),
-        "num_replicas": replicas,
-        "max_bytes": max(1, max_bytes // BYTES_SHARE),
-        "max_age": days * _DAY_NS,
-    }
+    config = (
+        msgspec.to_builtins(wanted)
+        | {
+            "name": stream_name(book),
+            "num_replicas": replicas,
+            "max_bytes": max(1, max_bytes // BYTES_SHARE),
+            "max_age": days * _DAY_NS,
+        }
+        | ({} if first == 1 else {"first_seq": first})
+    )
     ensure(client, config)
 
 
@@ -87,14 +95,14 @@ def keep(client: NatsClient, book: str, *, days: int) -> int:
     return before
 
 
-def verify(client: NatsClient, book: str) -> Retention:
+def verify(client: NatsClient, book: str, *, within: float = ANSWER_S) -> Retention:
     """Refuse a stream that is weaker than `Guarantees`, or that forgets sooner than the law lets it.
 
     Raises:
         WeakStream: names each field, what it is and what it must be.
         StreamError: the stream does not exist.
     """
-    config = configuration(client, stream_name(book))
+    config = standing_of(client, stream_name(book), within=within).config
     compression = compression_of(config.get("num_replicas", 1))
     guarantees = Guarantees(subjects=[subject(book, "*")], compression=compression)
     wanted = msgspec.structs.asdict(guarantees)

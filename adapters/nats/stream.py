@@ -145,13 +145,18 @@ def state(client: NatsClient, book: str, subjects_filter: str = "") -> StreamSta
     return info.state
 
 
-def standing(client: NatsClient, book: str) -> Standing:
-    """The stream's own account of itself, from its leader.
+def standing(client: NatsClient, book: str, *, within: float = ANSWER_S) -> Standing:
+    """The account that the book's stream gives of itself, from its leader; asked again for `within` seconds.
 
     Raises:
         StreamError: the stream does not exist or the server refuses.
     """
-    info = client.run(_info(client, stream_name(book)))
+    return standing_of(client, stream_name(book), within=within)
+
+
+def standing_of(client: NatsClient, name: str, *, within: float = ANSWER_S) -> Standing:
+    """As `standing`, of the stream of that name."""
+    info = client.run(_info(client, name, within=within))
     assert info.config is not None
     assert info.state is not None
     return Standing(info.created, info.config, info.state)

@@ -47,8 +47,12 @@ FIRM = frozenset("ACF")
 """Qualities of readings that an estimate or substitute never supersedes."""
 FEES = frozenset({"base_fee", "discharged_price", "indexed_fee", "service_fee"})
 """Clauses by which one pays another; all others divide the pool."""
+BILL_EFFECT = ("arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction")
+OF_OTHERS = "demand charge of intervals that "
 TAX = "tax"
 """What a term is `of` that takes the tax in markets' prices out of a stream's line."""
+LINES_OF_ONE = {"floored_split": 2, "discharged_price": 3, "early_termination": 4}
+"""How many lines a clause may give one party; a tiered share one for each bracket, all others one."""
 OF_THE_BILL = frozenset({"demand_charge", "power_factor", "interaction"})
 """Streams whose terms tell the host's electricity bill."""
 RULE_OR_PRICE = frozenset({"rule", "price", "market_rule", "exclusivity"})
@@ -172,6 +176,14 @@ def maybe_number(text: str) -> Fraction | None:
     if len(text) > 4000 or not re.fullmatch(r"-?[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?", text, re.ASCII):
         return None
     return Fraction(text)
+
+
+def exactly(text: str) -> Fraction:
+    """The one way to read a number here: no exponent, blank, underscore or foreign digit."""
+    value = maybe_number(text)
+    if value is None:
+        raise ValueError(f"{text[:60]!r} is not an exact number")
+    return value
 
 
 def number(text: str, place: str) -> Fraction:
@@ -446,7 +458,7 @@ def check_product(term: Json, unit: int, counts: Counter[str], place: str) -> No
         off = abs(exact + quantity * price / (1 + price)) * unit
         need(off < 1, place, f"{term['exact']} is not the tax in {term['quantity']} at {term['price']}")
         return
-    near = min(abs(exact - product), abs(exact + product))
+    near = min(abs(exact - product), abs(exact + product)) if not term.get("of") else abs(exact - product)
     need(2 * near * unit <= 1, place, f"{term['quantity']} x {term['price']} is not {term['exact']}")
     counts["terms that are quantity x price"] += 1
 
@@ -459,10 +471,9 @@ def without_product(line: Json) -> int:
 
 
 def with_tax(line: Json) -> Fraction:
-    """A line's amount with the tax that a contract without taxes took out of it, in minor units."""
-    unit: int = 10 ** MINOR_DIGITS[line["amount"]["currency"]]
-    taxes = (Fraction(one["exact"]) for one in line["basis"] if one.get("of") == TAX)
-    return Fraction(line["amount"]["minor"]) - unit * sum(taxes, Fraction(0))
+    """A line's exact amount with the tax that a contract without taxes took out of it."""
+    taxes = (exactly(one["exact"]) for one in line["basis"] if one.get("of") == TAX)
+    return exactly(line["exact"]) - sum(taxes, Fraction(0))
 
 
 def check_totals(lines: list[Json], totals: Json, party: str, currency: str, place: str) -> None:
@@ -527,6 +538,17 @@ class Run(NamedTuple):
         return {party: money["minor"] for party, money in self.result["payable"].items()}
 
 
+def paying(runs: list[Run]) -> list[Run]:
+    return [one for one in runs if one.body["kind"] != "provisional"]
+
+
+def shown_of(runs: list[Run], void: set[tuple[str, str, int]]) -> list[Run]:
+    """The last paying run of a month that nobody declared void, and the void ones after it."""
+    found = paying(runs)
+    right = [at for at, run in enumerate(found) if run.name not in void]
+    return found[max(right, default=0) :]
+
+
 def outputs_digest(result: Json) -> str:
     """SHA-256 of a result without the position that it was read at."""
     same = {**result, "position": 0, **{name: dict(sorted(result[name].items())) for name in MAPS}}
@@ -541,13 +563,13 @@ def check_run(run: Run, earlier: list[Run], counts: Counter[str], place: str) ->
     need(body["outputs_digest"] == outputs_digest(result), place, "its digest is another result's")
     need(whole(result["position"], place) < run.sequence, place, "it was read at a later position")
     need(body["number"] == len(earlier) + 1, place, f"it is run {body['number']} after {len(earlier)}")
-    paying = [one for one in earlier if one.body["kind"] != "provisional"]
-    due = f"correction {len(paying)}" if paying else "initial"
+    before = paying(earlier)
+    due = f"correction {len(before)}" if before else "initial"
     due = due if result["through"] is None else "provisional"
     need(body["kind"] == due, place, f"it is {body['kind']}, and {due} is due")
     check_waterfall(run, counts, place)
     delta = {party: minor(one, currency, place) for party, one in body["delta"].items()}
-    now, then = run.payable(), paying[-1].payable() if paying else {}
+    now, then = run.payable(), before[-1].payable() if before else {}
     right = {party: now.get(party, 0) - then.get(party, 0) for party in {*now, *then}}
     need(
         delta == ({} if due == "provisional" else right),
@@ -664,8 +686,8 @@ class Reached(NamedTuple):
         """The part of the month that counts, less the days that a carve-out excludes."""
         whole = self.covered if terms.get("proration") == "days" else Fraction(1)
         days = {day for cause, day in self.excluded if cause in terms.get("carve_outs", ())}
-        following = (date(self.year, self.month, 1) + timedelta(days=31)).replace(day=1)
-        length = (following - date(self.year, self.month, 1)).days
+        first, following = days_of_month({"year": self.year, "month": self.month})
+        length = (following - first).days
         return whole if whole is None or not days else max(whole - Fraction(len(days), length), Fraction(0))
 
 
@@ -680,12 +702,12 @@ def plain(account: Json) -> Json:
     """An account's fields as numbers: money in minor units, exact texts as fractions."""
     texts = {"months", "make_up_wh"}
     money = {name: one["minor"] for name, one in account.items() if isinstance(one, dict) and "minor" in one}
-    return account | money | {name: Fraction(one) for name, one in account.items() if name in texts}
+    return account | money | {name: exactly(one) for name, one in account.items() if name in texts}
 
 
 def portion(text: str) -> Fraction:
     """`70%`, `0.7` or `1/3`."""
-    return Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
+    return exactly(text[:-1]) / 100 if text.endswith("%") else exactly(text)
 
 
 def shared(amount: int, shares: dict[str, str]) -> dict[str, Fraction]:
@@ -698,7 +720,7 @@ def by_service(amount: int, clause: Json, at: Reached) -> Due | None:
         return Due(shared(amount, clause["shares"]))
     if not clause["shares"].keys() <= at.scores.keys():
         return None
-    scores = {party: Fraction(at.scores[party]) for party in clause["shares"]}
+    scores = {party: exactly(at.scores[party]) for party in clause["shares"]}
     total = sum(scores.values())
     if not total:
         return Due(shared(amount, clause["shares"])) if clause["zero_scores"] == "shares" else None
@@ -715,7 +737,7 @@ def due_of(clause: Json, at: Reached) -> Due | None:
         case "remainder_split":
             return by_service(left, clause, at)
         case "capped_tier":
-            return by_service(min(left, rounded(Fraction(clause["cap"]) * counted * at.unit)), clause, at)
+            return by_service(min(left, rounded(exactly(clause["cap"]) * counted * at.unit)), clause, at)
         case "stream_tier":
             earned = sum(at.streams.get(one, 0) for one in clause["streams"])
             return by_service(max(0, min(earned, at.remaining)), clause, at)
@@ -736,7 +758,7 @@ def due_of(clause: Json, at: Reached) -> Due | None:
             energies = parts.get(clause["basis"], [at.discharged_wh, at.charged_wh])
             if None in energies:
                 return None
-            return fee(clause, Fraction(clause["rate"]) * sum(wh or 0 for wh in energies) / 1000 * at.unit)
+            return fee(clause, exactly(clause["rate"]) * sum(wh or 0 for wh in energies) / 1000 * at.unit)
         case "discharged_price":
             return discharged_due(clause, at)
         case "early_termination":
@@ -768,7 +790,7 @@ def hurdle_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     if clause["carry_forward"] and at.before is None:
         return None
     unpaid = at.before["amount"]["minor"] if clause["carry_forward"] and at.before else 0
-    monthly = Fraction(clause["capital"]) * portion(clause["annual_rate"]) / 12
+    monthly = exactly(clause["capital"]) * portion(clause["annual_rate"]) / 12
     due = rounded(monthly * counted * at.unit) + unpaid
     taken = min(max(at.remaining, 0), due)
     account = {"type": "hurdle_unpaid", "amount": due - taken} if clause["carry_forward"] else None
@@ -786,7 +808,7 @@ def tiered_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     low = 0
     for bracket in clause["brackets"]:
         high = (
-            after if bracket.get("up_to") is None else rounded(Fraction(bracket["up_to"]) * counted * at.unit)
+            after if bracket.get("up_to") is None else rounded(exactly(bracket["up_to"]) * counted * at.unit)
         )
         inside = max(min(after, max(high, low)) - max(before, low), 0)
         for party, amount in shared(inside, bracket["shares"]).items():
@@ -806,7 +828,7 @@ def floored_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     due = defaultdict(Fraction, shared(taken, clause["shares"]))
     own = largest_remainder(taken, {party: portion(one) for party, one in clause["shares"].items()})
     unpaid = at.before["amount"]["minor"] if carry and at.before else 0
-    least = rounded(Fraction(clause["minimum"]) * counted * at.unit) + unpaid
+    least = rounded(exactly(clause["minimum"]) * counted * at.unit) + unpaid
     lacking = max(least - own.get(clause["party"], 0), 0)
     funders = {party: portion(one) for party, one in clause["funded_by"].items()}
     given = within(lacking, funders, own) if carry else largest_remainder(lacking, funders)
@@ -835,8 +857,8 @@ def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     begun = carried(clause, at)
     if begun is None:
         return None
-    before, pool = (Fraction(begun["months"]), begun["pool"]["minor"]) if begun else (Fraction(0), 0)
-    monthly, alpha = Fraction(clause["annual_amount"]) * at.unit / 12, portion(clause["excess_share"])
+    before, pool = (exactly(begun["months"]), begun["pool"]["minor"]) if begun else (Fraction(0), 0)
+    monthly, alpha = exactly(clause["annual_amount"]) * at.unit / 12, portion(clause["excess_share"])
     guaranteed = rounded(monthly * before)
     paid = guaranteed + rounded(alpha * max(pool - guaranteed, 0))
     months = before + counted
@@ -856,14 +878,14 @@ def fee_of(clause: Json, at: Reached, counted: Fraction) -> Fraction:
     """A stated fee, or one that follows an index or a yearly rise, in major units."""
     if clause["type"] == "base_fee":
         yearly = clause["unit"].endswith(".year")
-        return Fraction(clause["rate"]) * Fraction(clause["quantity"]) * counted / (12 if yearly else 1)
+        return exactly(clause["rate"]) * exactly(clause["quantity"]) * counted / (12 if yearly else 1)
     year = at.year if at.month >= clause["adjusted_in"] else at.year - 1
     base, index = clause["base_year"], clause.get("index")
     if index:
-        factor = Fraction(index[str(year)]) / Fraction(index[str(base)])
+        factor = exactly(index[str(year)]) / exactly(index[str(base)])
     else:
         factor = (1 + portion(clause["annual_rise"])) ** (year - base)
-    return Fraction(clause["amount"]) * factor * counted / (12 if clause["period"] == "year" else 1)
+    return exactly(clause["amount"]) * factor * counted / (12 if clause["period"] == "year" else 1)
 
 
 def discharged_due(clause: Json, at: Reached) -> Due | None:
@@ -878,7 +900,7 @@ def discharged_due(clause: Json, at: Reached) -> Due | None:
         at.charge_cost or Fraction(0),
     )
     if clause["price_basis"] == "fixed":
-        value = Fraction(clause["price"]) * taken_wh / 1000
+        value = exactly(clause["price"]) * taken_wh / 1000
     sign = {"not_passed": 0, "added": 1, "deducted": -1}[clause["charge_cost"]]
     exact = ((1 - portion(clause["discount"])) * value + sign * cost) * at.unit
     minimum = clause.get("minimum")
@@ -887,8 +909,8 @@ def discharged_due(clause: Json, at: Reached) -> Due | None:
     counted = at.months(minimum)
     if counted is None or at.before is None:
         return None
-    per_wh = Fraction(minimum["price"]) / 1000 * at.unit
-    monthly = Fraction(minimum["kwh"]) * 1000 / (1 if minimum["period"] == "month" else 12)
+    per_wh = exactly(minimum["price"]) / 1000 * at.unit
+    monthly = exactly(minimum["kwh"]) * 1000 / (1 if minimum["period"] == "month" else 12)
 
     def unpaid(months: Fraction, taken: int, make_up: Fraction) -> Fraction:
         short = monthly * months - taken
@@ -922,7 +944,7 @@ def termination_due(clause: Json, at: Reached) -> Due | None:
     if clause.get("on") is None or clause["on"] != at.end:
         return Due(due)
     steps = [one for one in clause["schedule"] if one["since"] <= clause["on"]]
-    payment = rounded(Fraction(steps[-1]["amount"]) * at.unit) if steps else 0
+    payment = rounded(exactly(steps[-1]["amount"]) * at.unit) if steps else 0
     unpaid = sum(one["amount"] for one in at.kept.values() if one["type"] == "hurdle_unpaid")
     for amount, shares in ((payment, clause.get("payment_shares")), (unpaid, clause.get("hurdle_shares"))):
         for party, part in shared(amount, shares or {}).items():
@@ -931,14 +953,69 @@ def termination_due(clause: Json, at: Reached) -> Due | None:
     return Due(due)
 
 
-def check_vat(one: Json, rates: set[Fraction] | None, currency: str, most: int, place: str) -> None:
+def check_vat(one: Json, right: Fraction | None, currency: str, most: int, place: str) -> tuple[int, int]:
     """Net and tax are gross, and the tax is the rate's, up to the unit that a largest remainder gives each of
-    `most` supplies; where `rates` are the contract's it is one of them."""
+    `most` supplies; the rate is the `right` one, where that is known."""
     net, tax, gross = (minor(one[name], currency, place) for name in ("net", "tax", "gross"))
     rate = number(one["rate"], place)
     need(net + tax == gross, place, f"net {net} and tax {tax} are not gross {gross}")
     need(abs(tax - rate * net) < most * (1 + rate), place, f"{tax} is not the tax of {net} at {one['rate']}")
-    need(rates is None or rate in rates, place, f"{one['rate']} is no rate of the contract")
+    need(right in (None, rate), place, f"{one['rate']} is not the contract's rate of it, which is {right}")
+    return net, gross
+
+
+class Vat:
+    """A contract's terms of value-added tax, at the tax point of a month: its last day."""
+
+    def __init__(self, contract: Json, tax_point: date) -> None:
+        self._terms, self._at = contract.get("vat"), str(tax_point)
+        self.inclusive = contract.get("split_basis", "tax_inclusive") == "tax_inclusive"
+        self._costs = contract["pass_through_costs"]
+        takes_rest = ("remainder_split", "tiered_share", "floored_split", "guarantee")
+        self._rest = next((one["type"] for one in contract["clauses"] if one["type"] in takes_rest), "")
+
+    def rate(self, item: str, supplier: str, place: str) -> Fraction:
+        """Of what a party supplies under a stream, a cost or a clause."""
+        need(self._terms is not None, place, "the contract states no rates")
+        terms: Json = self._terms or {}
+        of = terms["categories"][item], terms["taxpayers"][supplier]
+        held = [one for one in terms["rates"] if (one["category"], one["taxpayer"]) == of]
+        held = [one for one in held if one["effective_from"] <= self._at < (one.get("effective_to") or "~")]
+        need(len(held) == 1, place, f"the contract has {len(held)} rates of {item} by {supplier}, not one")
+        return portion(held[0]["rate"])
+
+    def invoiced(self, one: Json, line: Json, most: int, place: str) -> int:
+        """What is invoiced of a line, on the split basis, at the rate of its item: a saving's is the clause
+        that takes the rest."""
+        item = self._rest if line["kind"] == "stream" and line["code"] in BILL_EFFECT else line["code"]
+        right = self.rate(item, one["supplier"], place)
+        return check_vat(one, right, line["amount"]["currency"], most, place)[self.inclusive]
+
+    def check_part(self, amount: int, line: Json, place: str) -> None:
+        """No more than the line is invoiced of it, and a fee or a cost whole."""
+        whole: int = line["amount"]["minor"] * (1 if line["kind"] == "clause" else -1)
+        in_part = line["code"] not in FEES and line["code"] not in self._costs
+        within = amount == whole or (in_part and min(whole, 0) <= amount <= max(whole, 0))
+        need(within, place, f"{amount} is invoiced of a line of {whole}")
+
+    def taken_out(self, lines: list[Json], unit: int, place: str) -> dict[int, tuple[int, Fraction, int]]:
+        """By the numbers of pooled streams' lines the amount with the tax in it, its rate and its tax: a
+        stream's net is rounded once for each holder, and its lines add up to it."""
+        found: dict[int, tuple[int, Fraction, int]] = {}
+        streams: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+        for line in lines if not self.inclusive else ():
+            if line["kind"] == "stream" and line["pooled"]:
+                streams[line["code"], line["party"]][line["number"]] = rounded(with_tax(line) * unit)
+        for (code, holder), amounts in streams.items():
+            rate = self.rate(code, holder, place)
+            exacts = {at: amount / (1 + rate) for at, amount in amounts.items()}
+            nets = {at: int(one) for at, one in exacts.items()}
+            left = rounded(sum(exacts.values(), Fraction(0))) - sum(nets.values())
+            step = 1 if left >= 0 else -1
+            for at in sorted(exacts, key=lambda one: (step * (nets[one] - exacts[one]), one))[: abs(left)]:
+                nets[at] += step
+            found |= {at: (amount, rate, amount - nets[at]) for at, amount in amounts.items()}
+        return found
 
 
 def check_bill(bill: Json, currency: str, counts: Counter[str], place: str) -> None:
@@ -1058,6 +1135,27 @@ def interval_periods(tariff: Json, first_s: int, end_s: int, interval_s: int, pl
 def price_of(price: Json | None, place: str) -> Fraction:
     need(price is not None, place, "the tariff has no such price")
     return Fraction(price["mantissa"], 10 ** price["scale"])  # type: ignore[index]
+
+
+def days_of_month(month: Json) -> tuple[date, date]:
+    """Its first day, and that of the month after."""
+    first = date(month["year"], month["month"], 1)
+    return first, (first + timedelta(days=31)).replace(day=1)
+
+
+def end_of(contract: Json) -> date:
+    """The first day without the contract, where no newer version replaces it before."""
+    on = [one["on"] for one in contract["clauses"] if one.get("on") is not None]
+    on += [contract["effective_from"]] if contract.get("withdrawn") is not None else []
+    return min(date.fromisoformat(one) for one in [contract["effective_to"], *on])
+
+
+def hosts_of(contract: Json) -> dict[str, str]:
+    """The host of each site: the one that names it, or the only one of all."""
+    hosts = [one for one in contract["parties"] if one["role"] == "host"]
+    if len(hosts) == 1 and not hosts[0].get("sites"):
+        return dict.fromkeys(contract["sites"], hosts[0]["id"])
+    return {site: one["id"] for one in hosts for site in one.get("sites", ())}
 
 
 def zone_of(name: str, place: str) -> ZoneInfo:
@@ -1218,40 +1316,46 @@ def check_items(stated: list[Json], right: list[Item], unit: str, place: str) ->
             need(told == expected, name, words)
 
 
-TERM = re.compile(r"(discharged|charged), ([a-z]+)(?:, prices of ([0-9-]+))?(?:: .*)?")
-FORGONE = re.compile(r"charged from PV, feed-in forgone(?:: .*)?")
+TERM = re.compile(r"(discharged|charged), ([a-z]+)(?:, prices of ([0-9-]+))?")
+FORGONE = "charged from PV, feed-in forgone"
 
 
 def check_direct(lines: list[Json], site: SiteMonth, place: str) -> None:
     """What storage moved on a bill: the terms of each period add up to what its meters read, at the tariff's
-    price. `lines` are the site's of arbitrage, PV time shift and interaction."""
+    price, discharge above zero and charge below. `lines` are the site's of arbitrage, PV time shift and
+    interaction, of which the last has such terms of other streams only."""
     sums: Counter[tuple[str, str, str]] = Counter()
     forgone, several = 0, len(site.parts) > 1
     parts = {part.label if several else "": part for part in site.parts}
-    for line in lines:
-        for term in line["basis"]:
-            of_term = f"{place}, line {line['number']}, {term['label']}"
-            direct, feed_in = TERM.fullmatch(term["label"]), FORGONE.fullmatch(term["label"])
-            if direct:
-                way, period, month = direct.groups()
-                need(period in PERIODS and (month or "") in parts, of_term, "no such period")
-                price = parts[month or ""].price(PERIODS.index(period), of_term)
-                stated_price = number(term["price"], of_term)
-                need(stated_price == price, of_term, f"{term['price']} is not the tariff's {price}")
-                sums[way, period, month or ""] += int(term["quantity"])
-            elif feed_in:
-                given = number(term["price"].removesuffix(" (curtailed or unpaid)"), of_term)
-                stated = site.account["export_price"]
-                right = Fraction(0) if stated is None else price_of(stated, of_term)
-                need(given == right, of_term, "not the export price")
-                forgone += int(term["quantity"])
-            else:
-                own = line["code"] == "interaction" or term.get("of") == TAX or term["label"] == "with tax"
-                need(own, of_term, "it is no term of its line")
-    for way, wh in (("discharged", site.whole.discharge), ("charged", site.whole.charge)):
+    for line, term in ((one, term) for one in lines for term in one["basis"]):
+        of_term = f"{place}, line {line['number']}, {term['label']}"
+        name, of_others, _ = term["label"].partition(": ")
+        direct, interaction = TERM.fullmatch(name), line["code"] == "interaction"
+        if not direct and name != FORGONE:
+            need(interaction or term.get("of") == TAX, of_term, "it is no term of its line")
+            continue
+        own = interaction == bool(of_others) and (direct or line["code"] != "arbitrage")
+        need(own, of_term, "it is no term of its line")
+        wh, exact = number(term["quantity"], of_term), number(term["exact"], of_term)
+        given = number(term["price"].removesuffix(" (curtailed or unpaid)"), of_term)
+        need(wh >= 0 and wh.denominator == 1, of_term, f"{term['quantity']} is no energy")
+        way, period, month = direct.groups() if direct else ("charged", "", "")
+        if direct:
+            need(period in PERIODS and (month or "") in parts, of_term, "no such period")
+            price = parts[month or ""].price(PERIODS.index(period), of_term)
+            need(given == price, of_term, f"{term['price']} is not the tariff's {price}")
+            sums[way, period, month or ""] += int(wh)
+        else:
+            stated = site.account["export_price"]
+            right = Fraction(0) if stated is None else price_of(stated, of_term)
+            need(given == right, of_term, "not the export price")
+            forgone += int(wh)
+        worth = (1 if way == "discharged" else -1) * wh * given / 1000
+        need(exact == worth, of_term, f"it is {exact}, and its energy is worth {worth}")
+    for way, moved in (("discharged", site.whole.discharge), ("charged", site.whole.charge)):
         rest = forgone if way == "charged" else 0
         for label, part in parts.items():
-            for period, read in part.sums(wh).items():
+            for period, read in part.sums(moved).items():
                 told = sums.pop((way, PERIODS[period], label), 0)
                 off = read - told
                 words = f"{told} Wh {way} in {PERIODS[period]} {label}".rstrip()
@@ -1328,7 +1432,7 @@ def spot_lines(spot: SpotMonth, place: str) -> SpotLines:
     ):
         for fact in spot.told(kind):
             volume, gain = [0] * count, [Fraction(0)] * count
-            stated = [Fraction(text) for text in fact["price_per_kwh"]]
+            stated = [exactly(text) for text in fact["price_per_kwh"]]
             first = (instant_s(fact["interval"]["start"]) - spot.first_s) // spot.rule["interval_s"]
             inside = spot.laid_out(fact, fact["volume_wh"], f"{place}, {fact['id']}")
             if not inside:
@@ -1565,8 +1669,6 @@ class Throughput(NamedTuple):
         )
 
 
-BILL_EFFECT = ("arbitrage", "pv_time_shift", "demand_charge", "power_factor", "interaction")
-OF_OTHERS = "demand charge of intervals that "
 SPOT_FACTS = {
     "spot_clearing",
     "spot_declaration",
@@ -1614,6 +1716,8 @@ class Book:
         self.laid_out: dict[tuple[int, int, int, int], bytes] = {}
         self.wrong: dict[tuple[str, str, int], Wrong] = {}
         self.void: set[tuple[str, str, int]] = set()
+        self.ended: set[tuple[str, str, int]] = set()
+        self.stale: set[tuple[str, str, int]] = set()
         self.readings: dict[tuple[str, str], list[Readings]] = defaultdict(list)
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self.committed: dict[int, Json] = {}
@@ -1639,11 +1743,15 @@ class Book:
 
     def remember(self, event: Json, aggregate: str, place: str) -> None:
         match event["kind"]:
-            case "contract.registered.v1":
-                need(aggregate == f"contract.{event['contract']['id']}", place, "it is of another contract")
+            case "contract.registered.v1" | "contract.withdrawn.v1":
+                self.register("contract", "contract", event, aggregate, place)
                 self.contracts[self.tree.size] = event["contract"]
             case "settlement.voided.v1":
-                self.void.add((event["void"]["contract"], event["void"]["month"], event["void"]["run"]))
+                contract, month, run = (event["void"][name] for name in ("contract", "month", "run"))
+                need(aggregate == f"voided_run.{contract}_{month}_{run}", place, "it is of another run")
+                recorded = self.runs.get(f"settlement.{contract}_{month}", [])
+                need(0 < whole(run, place) <= len(recorded), place, f"there is no run {run} yet to be void")
+                self.void.add((contract, month, run))
             case "market.prices_recorded.v1":
                 series = (event["market"], event["node"], event["product"])
                 need(aggregate.startswith(f"price.{'_'.join(series)}_"), place, "it is of another series")
@@ -1683,23 +1791,60 @@ class Book:
         for sequence, kinds in self.kinds.items():
             if sequence not in self.used:
                 self.counts.update(f"events proven unaltered only: {kind}" for kind in kinds)
+        for run in (run for runs in self.runs.values() for run in shown_of(runs, self.void)[:1]):
+            if run.name not in self.void and self.is_older(run):
+                self.stale.add(run.name)
+                self.counts["runs older than events that bear on them, not corrected"] += 1
+
+    def is_older(self, run: Run) -> bool:
+        """Whether versions, readings or spot facts that came after its position say another of its month."""
+        now = run._replace(body={**run.body, "result": {**run.result, "position": self.tree.size}})
+        contract, in_force = self.contracts[run.contract_event], self.version_in(run, self.tree.size)
+        if in_force is None or contract != self.contracts[in_force]:
+            return run.name not in self.ended
+        sites = [name for name in contract["sites"] if self.touched(run, name)]
+        try:
+            return any(self.of_site(run, contract, one) != self.of_site(now, contract, one) for one in sites)
+        except Wrong:
+            return True
+        except Unknown:
+            return False
+
+    def touched(self, run: Run, name: str) -> bool:
+        """Whether anything of a site was recorded after the run's position, readings of about its month."""
+        position, (first, following) = run.result["position"], days_of_month(run.result["month"])
+        near = range(midnight_s(first, ZoneInfo("UTC")) - 32 * 86_400, midnight_s(following, ZoneInfo("UTC")))
+        of_site = {name, *(one.document["tariff"] for one in self.registered["site", name])}
+        for (kind, known), versions in self.registered.items():
+            if known in of_site or any(one.document.get("site") == name for one in versions):
+                registers = versions[-1].document["registers"] if kind == "meter" else ()
+                found = [one for register in registers for one in self.readings[known, register]]
+                newer = [one for one in found if one.start_s in near] + versions
+                if any(one.sequence > position for one in newer):
+                    return True
+        return False
+
+    def of_site(self, run: Run, contract: Json, name: str) -> tuple[SiteMonth, list[int]]:
+        site = self.site_month(run, contract, name, name)
+        return site, [one.sequence for one in self.spot_facts(run, name, site)]
 
     def settle(self, run: Run, aggregate: str, place: str) -> None:
         """A run, against itself, its contract, and the events that it rests on."""
         need(aggregate == f"settlement.{run.result['contract']}_{run.month}", place, "it is of another month")
         check_run(run, self.runs[aggregate], self.counts, place)
         self.check_sources(run, place)
-        self.check_contract(run, place)
-        self.check_taxes(run, place)
         for bill in run.result["bills"]:
             check_bill(bill, run.currency, self.counts, f"{place}, bill of {bill['site']}")
         proven: set[int] = set()
-        if not any(one["code"] == "contract_ended" for one in run.result["warnings"]):
-            try:
-                with reading(place):
+        try:
+            with reading(place):
+                ended = self.check_version(run, place)
+                self.check_contract(run, place)
+                self.check_taxes(run, place)
+                if not ended:
                     self.check_clauses(run, self.check_sites(run, proven, place), proven, place)
-            except Wrong as wrong:
-                self.wrong[run.name] = wrong
+        except Wrong as wrong:
+            self.wrong[run.name] = wrong
         for line in run.result["lines"]:
             if line["number"] not in proven:
                 name = line["code"] if line["kind"] == "stream" else f"clause {line['code']}"
@@ -1721,12 +1866,43 @@ class Book:
                     need(right, place, f"{name} rests on events {first} to {last}, which are of {of}")
                 self.counts["sources of lines"] += 1
 
+    def version_in(self, run: Run, position: int) -> int | None:
+        """The event of the contract version that a run's month is settled under, as known at a position: the
+        newest one that has days in it, each being replaced for good from the first day of a newer one."""
+        first, following = days_of_month(run.result["month"])
+        replaced = date.max
+        for one in reversed(self.registered["contract", run.result["contract"]]):
+            if one.sequence <= position:
+                begin, end = date.fromisoformat(one.document["effective_from"]), end_of(one.document)
+                if max(begin, first) < min(end, replaced, following):
+                    return one.sequence
+                replaced = min(replaced, begin)
+        return None
+
+    def check_version(self, run: Run, place: str) -> bool:
+        """The run rests on the version in force. Whether none is, and all that was settled is taken back."""
+        result, name = run.result, f"contract.{run.result['contract']}"
+        in_force = self.version_in(run, result["position"])
+        known = [one.sequence for one in self.registered["contract", result["contract"]]]
+        right = in_force or max((one for one in known if one <= result["position"]), default=0)
+        told = [one["sequences"] for one in result["sources"] if one["aggregate"] == name]
+        need(right, place, "its contract is not among the events")
+        words = f"it rests on {name} by {told[:1]}, and event {right} is in force"
+        need(told and all(one == [[right, right]] for one in told), place, words)
+        self.used.add(right)
+        marked = any(one["code"] == "contract_ended" for one in result["warnings"])
+        words = "whether its contract ended before the month is not what the contract says"
+        need(marked == (in_force is None), place, words)
+        if in_force is None:
+            something = result["lines"] or result["bills"] or result["carry"]["accounts"]
+            need(not something, place, "its contract holds on none of its days, and it settles something")
+            self.ended.add(run.name)
+        return in_force is None
+
     def check_contract(self, run: Run, place: str) -> None:
-        """The contract version that it rests on names its parties, holders and clauses."""
-        result, contract = run.result, self.contracts.get(run.contract_event)
-        self.used.add(run.contract_event)
-        if contract is None:
-            raise Wrong(place, "its contract is not among the events")
+        """The contract names the run's parties and clauses, and which streams are pooled, held by whom: all
+        but an interaction that is nothing but what other streams have of a bill's effect."""
+        result, contract = run.result, self.contracts[run.contract_event]
         for name in ("id", "title", "model", "currency"):
             need(
                 contract[name] == result[name.replace("id", "contract")],
@@ -1736,16 +1912,27 @@ class Book:
         sees = {one["id"]: one["sees"]["pool_total"] for one in contract["parties"]}
         need(sees.keys() == result["entitlement"].keys(), place, "its parties are not the contract's")
         need(result["sees_pool"] == [one for one in sees if sees[one]], place, "others see the pool")
+        hosts, pooled = hosts_of(contract), {*contract["pool_streams"], *contract["pass_through_costs"]}
+        types = {f"clause {at}, {one['type']}": one for at, one in enumerate(contract["clauses"], 1)}
+        seen: Counter[tuple[str, str]] = Counter()
         for line in result["lines"]:
+            of_line, code = f"{place}, line {line['number']}", line["code"]
             if line["kind"] == "clause":
-                types = enumerate(contract["clauses"], 1)
-                names = [
-                    f"clause {at}, {clause['type']}" for at, clause in types if clause["type"] == line["code"]
-                ]
-                need(line["clause"] in names, place, f"the contract has no {line['clause']}")
-            elif line["pooled"]:
-                holder = contract["cash_holder"][line["code"]]
-                need(holder in (line["party"], "site_host"), place, f"{line['code']} is held by {holder}")
+                clause = types.get(line["clause"], NONE)
+                need(clause.get("type") == code, of_line, f"the contract has no {line['clause']}")
+                most = len(clause.get("brackets", ())) or LINES_OF_ONE.get(code, 1)
+                seen[line["clause"], line["party"]] += 1
+                words = f"{line['clause']} has more than {most} lines of {line['party']}"
+                need(seen[line["clause"], line["party"]] <= most, of_line, words)
+                continue
+            apart = [": " in one["label"] or one["label"].startswith(OF_OTHERS) for one in line["basis"]]
+            right = code in pooled and not (code == "interaction" and apart and all(apart))
+            words = f"{code} is {'' if right else 'not '}in the pool by the contract, and it says otherwise"
+            need(line["pooled"] == right, of_line, words)
+            holder = contract["cash_holder"][code] if right else "site_host"
+            first = next((one["id"] for one in contract["parties"] if one["role"] == "host"), min(sees))
+            holder = hosts.get(line["site"], first) if holder == "site_host" else holder
+            need(line["party"] == holder, of_line, f"{code} is held by {holder}")
 
     def check_clauses(self, run: Run, moved: Throughput | None, proven: set[int], place: str) -> None:
         """Each clause gives what the contract's text makes of what reached it, and hands on what is left."""
@@ -1753,14 +1940,14 @@ class Book:
         unit, remaining = 10 ** MINOR_DIGITS[run.currency], result["pool"]["minor"]
         year, month = result["month"]["year"], result["month"]["month"]
         first, end = self.days_of(run, contract)
-        following = (date(year, month, 1) + timedelta(days=31)).replace(day=1)
+        whole, following = days_of_month(result["month"])
         accounts, carry = self.handed_on(run, contract, place), result["carry"]
         need(carry["settled_to"] == str(end), place, f"it is settled to {carry['settled_to']}, not to {end}")
         streams: Counter[str] = Counter()
         for line in result["lines"]:
             if line["kind"] == "stream" and line["pooled"]:
                 streams[line["code"]] += line["amount"]["minor"]
-        part = Fraction((end - first).days, (following - date(year, month, 1)).days)
+        part = Fraction((end - first).days, (following - whole).days)
         energies = moved or Throughput(None, None, None, None)
         out = tuple(self.excluded(run, first, end))
         at = Reached(remaining, unit, year, month, part, None, *energies, streams, out, self.scores(run))
@@ -1807,9 +1994,8 @@ class Book:
             named, month, at = one.name
             known = named == result["contract"] and month < run.month and one.sequence <= result["position"]
             if known and one.body["kind"] != "provisional":
-                ended = any(notice["code"] == "contract_ended" for notice in one.result["warnings"])
                 before[month] = one
-                if ended and at > 1:
+                if one.name in self.ended and at > 1:
                     del before[month]
         first, _ = self.days_of(run, contract)
         if not before:
@@ -1845,22 +2031,39 @@ class Book:
         return found
 
     def check_taxes(self, run: Run, place: str) -> None:
-        """The VAT of lines, and of an agent's parts, at rates of the contract."""
-        result, terms = run.result, self.contracts[run.contract_event].get("vat")
-        rates = {portion(one["rate"]) for one in terms["rates"]} if terms else set()
-        parts = Counter(one["line"] for one in result["agent_parts"])
-        inclusive = self.contracts[run.contract_event].get("split_basis", "tax_inclusive") == "tax_inclusive"
-        for line in result["lines"]:
-            for term in (one for one in line["basis"] if one.get("of") == TAX):
-                of_term, rate = f"{place}, line {line['number']}, tax", number(term["price"], place)
-                need(not inclusive and line["kind"] == "stream", of_term, "the contract divides with taxes")
-                need(rate in rates, of_term, f"{term['price']} is no rate of the contract")
-            if line["vat"] is not None:
-                of_line = f"{place}, line {line['number']}, VAT"
-                check_vat(line["vat"], rates, run.currency, 1 + parts[line["number"]], of_line)
-                self.counts["lines' VAT"] += 1
-        for one in result["agent_parts"]:
-            check_vat(one["vat"], rates, run.currency, 1, f"{place}, VAT of {one['party']}")
+        """The taxes that a contract without them takes out of its streams, the VAT of lines, and of an
+        agent's parts, which together are what the agent's own line is invoiced by."""
+        lines, (_, following) = run.result["lines"], days_of_month(run.result["month"])
+        vat = Vat(self.contracts[run.contract_event], following - timedelta(days=1))
+        unit, parts = 10 ** MINOR_DIGITS[run.currency], defaultdict[int, list[Json]](list)
+        for one in run.result["agent_parts"]:
+            parts[one["line"]].append(one)
+        due = vat.taken_out(lines, unit, f"{place}, tax")
+        for line in lines:
+            of_line = f"{place}, line {line['number']}"
+            gross, rate, tax = due.get(line["number"], (0, Fraction(0), 0))
+            right = [(Fraction(gross, unit), rate, Fraction(-tax, unit))] if tax else []
+            terms = [one for one in line["basis"] if one.get("of") == TAX]
+            names = ("quantity", "price", "exact")
+            told = [tuple(number(one[name], of_line) for name in names) for one in terms]
+            words, due_words = ("; ".join(" ".join(map(str, one)) for one in some) for some in (told, right))
+            need(
+                told == right,
+                f"{of_line}, tax",
+                f"it says {words or None}, and the contract {due_words or None}",
+            )
+            own, shown = parts.pop(line["number"], []), line["vat"]
+            need(shown or not own, of_line, "parts of it are invoiced, and itself not")
+            if shown is None:
+                continue
+            of_vat = f"{of_line}, VAT"
+            whole = vat.invoiced(shown, line, 1 + len(own), of_vat)
+            vat.check_part(whole, line, of_vat)
+            theirs = [vat.invoiced(one["vat"], line, 1, of_vat) for one in own]
+            right_parts = sum(theirs) == -whole and sum(map(abs, theirs)) == abs(whole)
+            need(not own or right_parts, of_vat, f"it is of {whole}, and an agent's parts are {theirs}")
+            self.counts["lines' VAT"] += 1
+        need(not parts, place, f"an agent's part is of line {min(parts, default=0)}, which is not there")
 
     # -------------------------------------------------------------- sites
 
@@ -1890,6 +2093,7 @@ class Book:
         )
         bills, moved = {one["site"]: one for one in result["bills"]}, Throughput()
         need(bills.keys() <= {*contract["sites"]}, place, "a bill is of a stranger's site")
+        need(len(bills) == len(result["bills"]), place, "a site has two bills")
         complete = True
         for name in contract["sites"]:
             of_site, own = f"{place}, site {name}", [one for one in streams if one["site"] == name]
@@ -1913,9 +2117,8 @@ class Book:
     def days_of(self, run: Run, contract: Json) -> tuple[date, date]:
         """The contract's days of the month, up to the last one of a provisional run."""
         result = run.result
-        month = date(result["month"]["year"], result["month"]["month"], 1)
-        ends = [(month + timedelta(days=31)).replace(day=1), date.fromisoformat(contract["effective_to"])]
-        ends += [date.fromisoformat(one["on"]) for one in contract["clauses"] if one.get("on") is not None]
+        month, following = days_of_month(result["month"])
+        ends = [following, end_of(contract)]
         if result["through"] is not None:
             ends.append(date.fromisoformat(result["through"]) + timedelta(days=1))
         return max(month, date.fromisoformat(contract["effective_from"])), min(ends)
@@ -1925,17 +2128,13 @@ class Book:
         result, position = run.result, run.result["position"]
         known = [one for one in self.registered["site", name] if one.sequence <= position]
         need(known, place, "it is not registered")
-        zone, first = (
-            zone_of(known[-1].document["zone"], place),
-            date(result["month"]["year"], result["month"]["month"], 1),
-        )
-        following = (first + timedelta(days=31)).replace(day=1)
+        zone, (first, following) = zone_of(known[-1].document["zone"], place), days_of_month(result["month"])
         version = self.in_force("site", name, midnight_s(following, zone), position, place)
         cycle, days = (first, following), self.days_of(run, contract)
         anchor = version.document["account"]["anchor_day"]
         if anchor != 1:
             cycle = ((first - timedelta(days=1)).replace(day=anchor), first.replace(day=anchor))
-            if len([one for one in self.contracts.values() if one["id"] == contract["id"]]) > 1:
+            if len(self.registered["contract", contract["id"]]) > 1:
                 raise Unknown("a cycle of other days than the month, under several versions of a contract")
             days = (max(cycle[0], date.fromisoformat(contract["effective_from"])), min(cycle[1], days[1]))
             version = self.in_force("site", name, midnight_s(cycle[1], zone), position, place)
@@ -2009,27 +2208,30 @@ class Book:
         """The lines of a site's bill: energies by period at the tariff's prices, and how two bills differ."""
         lines = {code: [one for one in own if one["code"] == code] for code in BILL_EFFECT}
         energy = [*lines["arbitrage"], *lines["pv_time_shift"], *lines["interaction"]]
+        for code, found in lines.items():
+            most = len({one["pooled"] for one in found})
+            need(len(found) == most, place, f"it has {len(found)} lines of {code}")
         if not lines["arbitrage"]:
-            units = [
-                one.document for (kind, _), held in self.registered.items() if kind == UNIT for one in held
-            ]
-            shared_out = any(name == member["site"] for unit in units for member in unit["members"])
-            at_spot = self.spot_facts(run, name, site) or shared_out
+            units = self.units(name, site, run.result["position"])
+            for one in {*units}:
+                self.counts[f"sites without arbitrage as their trading unit's: {name} of {one}"] += 1
             told_nothing = "it has no arbitrage line, and no spot market told anything of it"
-            need(at_spot and not energy, place, told_nothing)
+            need((units or self.spot_facts(run, name, site)) and not energy, place, told_nothing)
         taken = any(": " in term["label"] for line in lines["interaction"] for term in line["basis"])
         if bill is None and any("not counted" in one["note"] for one in energy):
             self.counts["arbitrage not recomputed: what other streams have of it, without a bill"] += 1
         elif energy:
             check_direct(energy, site, place)
-            quantity = lines["arbitrage"][0]["quantity"]
+            quantity = lines["arbitrage"][0]["quantity"] if lines["arbitrage"] else ""
             read = sum(site.whole.discharge)
-            need(int(quantity) == read, place, f"its arbitrage is of {quantity} Wh discharged, not {read}")
+            right = maybe_number(quantity) == read
+            need(right, place, f"its arbitrage is of {quantity} Wh discharged, not {read}")
             self.counts["storage energies recomputed from readings"] += 2
             if not taken and not lines["pv_time_shift"]:
                 proven |= {one["number"] for one in lines["arbitrage"]}
         if bill is None:
             return
+        unit = 10 ** MINOR_DIGITS[run.currency]
         for code in ("demand_charge", "power_factor"):
             differ = sum(
                 sign * one["amount"]["minor"]
@@ -2046,14 +2248,14 @@ class Book:
             elsewhere = sum(
                 (number(one["exact"], place) for one in apart if code == "demand_charge"), Fraction(0)
             )
-            told = sum(with_tax(one) for one in lines[code]) + elsewhere * 10 ** MINOR_DIGITS[run.currency]
+            told = sum(rounded(with_tax(one) * unit) for one in lines[code]) + elsewhere * unit
             need(differ == told, place, f"its bills differ by {differ} in {code}, and its lines say {told}")
             if code == "power_factor" or not apart:
                 proven |= {one["number"] for one in lines[code]}
         if not lines["arbitrage"]:
             return
         differ = bill["without_storage"]["minor"] - bill["with_storage"]["minor"]
-        told = sum(with_tax(one) for code in BILL_EFFECT for one in lines[code])
+        told = sum(rounded(with_tax(one) * unit) for code in BILL_EFFECT for one in lines[code])
         need(differ == told, place, f"its bills differ by {differ}, and its lines say {told}")
         self.counts["savings that are the difference of two bills"] += 1
         others = {one["number"] for code in BILL_EFFECT for one in lines[code] if code != "interaction"}
@@ -2061,6 +2263,20 @@ class Book:
             proven |= {one["number"] for one in lines["interaction"]}
 
     # -------------------------------------------------------------- spot markets
+
+    def units(self, name: str, site: SiteMonth, position: int) -> list[str]:
+        """The trading units that sell on a spot market of which the site is a member at some moment of the
+        contract's days, each by the version that holds then."""
+        begin_s, end_s = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
+        found: list[str] = []
+        for (kind, unit), versions in self.registered.items():
+            known = [one for one in versions if kind == UNIT and one.sequence <= position]
+            ends = {end_s, *(at for one in known for at in (one.start_s, one.end_s or end_s))}
+            for end in (one for one in ends if begin_s < one <= end_s):
+                held = [one.document for one in known if one.holds(end)][-1:]
+                sells = any(term["type"] == "spot" for one in held for term in one["terms"])
+                found += [unit for one in held for each in one["members"] if sells and each["site"] == name]
+        return found
 
     def spot_facts(self, run: Run, name: str, site: SiteMonth) -> list[Version]:
         """What spot markets told of a site's days, as known at the run's position; the newest of each id."""
@@ -2086,7 +2302,7 @@ class Book:
         for note, right in spot_lines(spot, place).items():
             lines = [one for one in own if one["note"] == note]
             need(len(lines) == 1, place, f"it has {len(lines)} lines of {note}, not one")
-            terms = [one for one in lines[0]["basis"] if one.get("of") != TAX and one["label"] != "with tax"]
+            terms = [one for one in lines[0]["basis"] if one.get("of") != TAX]
             for term, item in zip_longest(terms, right):
                 label = (term or {"label": item and item[0]})["label"]
                 of_term = f"{place}, {note}, {label}"
@@ -2318,7 +2534,10 @@ def check_document(content: bytes, event: Json, sequence: int, counts: Counter[s
         counts["terms that state no product"] += without_product(line)
         if line["vat"] is not None:
             parts = 1 + len(statement["lines"]) + len(statement["agent_parts"])
-            check_vat(line["vat"], None, currency, parts, f"{place}, line {line['number']}, VAT")
+            net, gross = check_vat(line["vat"], None, currency, parts, f"{place}, line {line['number']}, VAT")
+            most = abs(line["amount"]["minor"])
+            words = f"{net} and tax are invoiced of line {line['number']}, which is of {most}"
+            need(min(abs(net), abs(gross)) <= most, place, words)
     for part in statement["agent_parts"]:
         check_vat(part["vat"], None, currency, 1, f"{place}, VAT of {part['party']}")
     check_totals(statement["lines"], statement, party, currency, place)
@@ -2355,7 +2574,8 @@ def checked(file: BinaryIO, key: Key, kept: str | None) -> list[str]:
     handed_over = b'"handovers":' in first
     head = own_line(first, lines.place, "format key kind" + " handovers" * handed_over)
     need(head["format"] == BUNDLE, lines.place, f"the format is not {BUNDLE}")
-    keys = keys_of(head, key, lines.place)
+    with reading(lines.place):
+        keys = keys_of(head, key, lines.place)
     earlier = None if kept is None else checkpoint_under(kept, keys, "--earlier")
     names = ("entitlement", "held", "payable")
     if head["kind"] == "statement":
@@ -2367,16 +2587,15 @@ def checked(file: BinaryIO, key: Key, kept: str | None) -> list[str]:
     need(head["kind"] == "book", lines.place, "it is neither a statement's bundle nor a book's")
     book = check_book(lines, keys, earlier)
     told = report(book.counts)
-    for runs in book.runs.values():
-        for run in [run for run in runs if run.body["kind"] != "provisional"][-1:]:
-            contract, month, at = run.name
-            told += [
-                f"{contract}, {month}, run {at} ({run.body['kind']}), {run.currency}",
-                row("party", *names),
-            ]
-            for party in sorted(run.result["entitlement"]):
-                totals = run.totals(party)
-                told.append(row(party, *(money_text(totals[name]["minor"], run.currency) for name in names)))
+    for run in (run for runs in book.runs.values() for run in shown_of(runs, book.void)):
+        contract, month, at = run.name
+        old = ", older than events that bear on it" if run.name in book.stale else ""
+        void = ", DECLARED VOID" if run.name in book.void else ""
+        told.append(f"{contract}, {month}, run {at} ({run.body['kind']}), {run.currency}{old}{void}")
+        told += [row("party", *names)] * (not void)
+        for party in sorted(run.result["entitlement"]) if not void else ():
+            totals = run.totals(party)
+            told.append(row(party, *(money_text(totals[name]["minor"], run.currency) for name in names)))
     return told
 
 

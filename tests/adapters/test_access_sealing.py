@@ -26,7 +26,7 @@ class Seen:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.now = DAY
-        self.log = AccessLog(bench.client, bench.book, lambda: self.now)
+        self.log = AccessLog(bench.client, bench.book, bench.database, lambda: self.now)
 
     def record(self, *ids: str) -> None:
         for name in ids:
@@ -51,11 +51,13 @@ class Seen:
         return [one.record for one in self.log.read()]
 
     def rewritten(self, change: Callable[[list[AccessRecord]], list[AccessRecord]]) -> None:
-        """What somebody with the operator's identity, or the files, can do."""
+        """What somebody with the operator's identity and the database's can do."""
         records = change(self.records())
         operator, name = self.bench.operator, access_stream.stream_name(self.bench.book)
         alter(operator, f"STREAM.DELETE.{name}", {})
         access_stream.create(operator, self.bench.book, max_bytes=64 << 20)
+        self.bench.query("DELETE FROM ledger.access_mark RETURNING 1")
+        self.log = AccessLog(self.bench.client, self.bench.book, self.bench.database, lambda: self.now)
         for one in records:
             self.log.write(one)
 

@@ -112,6 +112,8 @@ CONTRACT = {
         {"id": "host", "role": "host", "sees": {"pool_total": False, "host_bill": False}},
         {"id": "owner", "role": "investor", "sees": {"pool_total": True, "host_bill": False}},
     ],
+    "pool_streams": ["arbitrage"],
+    "pass_through_costs": [],
     "cash_holder": {"arbitrage": "host"},
     "clauses": [{"type": "remainder_split", "shares": {"host": "60%", "owner": "40%"}}],
 }

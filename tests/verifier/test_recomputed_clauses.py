@@ -313,7 +313,7 @@ def test_a_tax_that_is_not_its_rate_s_is_refused(change: dict[str, Any], reason:
             name: {"minor": value, "currency": "CNY"} if isinstance(value, int) else value
             for name, value in terms.items()
         }
-        module.check_vat(told, {Fraction("0.13")}, "CNY", 1, "line 9")
+        module.check_vat(told, Fraction("0.13"), "CNY", 1, "line 9")
 
     checked(TAX)
     checked({**TAX, "net": -100, "tax": -13, "gross": -113})

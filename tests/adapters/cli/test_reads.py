@@ -30,7 +30,7 @@ def run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
 
 
 def records(bench: Bench) -> list[AccessRecord]:
-    return [one.record for one in AccessLog(bench.client, bench.book, bench.clock).read()]
+    return [one.record for one in AccessLog(bench.client, bench.book, bench.database, bench.clock).read()]
 
 
 def test_every_command_is_known_to_show_something_or_not() -> None:

@@ -74,10 +74,10 @@ def test_who_must_wait_says_for_whom_and_until_when(bench: Bench) -> None:
         await one.turn()
         await other.turn()
         assert one.waits == ""
-        assert other.waits == "run-1 may write to a: free from 2026-11-21T12:15:07+00:00"
+        assert other.waits == "run-1 may write to a: free from 2026-11-21T12:15:07Z"
         at[0] = datetime(2026, 11, 22, 0, 0, 30, tzinfo=UTC)
         assert await other.turn() <= 1, "it asks again, and does not sleep through it"
-        assert other.waits == "a holder of the day before may write to a: free from 2026-11-22T00:01:02+00:00"
+        assert other.waits == "a holder of the day before may write to a: free from 2026-11-22T00:01:02Z"
         at[0] = datetime(2026, 11, 22, 0, 1, 2, tzinfo=UTC)
         await other.turn()
         assert (other.held(), other.waits) == (True, "")

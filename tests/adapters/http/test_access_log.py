@@ -29,7 +29,7 @@ STATEMENT = f"/v1/statements/eaas-s1/2026-08/{HOST}"
 
 
 def records(api: Api) -> list[AccessRecord]:
-    return [one.record for one in AccessLog(api.bench.client, api.bench.book, api.bench.clock).read()]
+    return [one.record for one in AccessLog(api.bench.client, api.bench.book, api.bench.database, api.bench.clock).read()]
 
 
 def record(request: str, actor: str = "ada") -> AccessRecord:
@@ -207,7 +207,7 @@ def test_a_kill_while_recording_loses_no_acknowledged_record(nats_server: NatsSe
 
 
 def test_a_full_log_and_a_weak_one_record_nothing(bench: Bench) -> None:
-    log = AccessLog(bench.client, bench.book, bench.clock)
+    log = AccessLog(bench.client, bench.book, bench.database, bench.clock)
     assert log.write(record("r1")) == 1
     name = access_stream.stream_name(bench.book)
 
@@ -227,7 +227,7 @@ def test_a_full_log_and_a_weak_one_record_nothing(bench: Bench) -> None:
     assert [one.record.request for one in log.read()] == ["r1"], "nothing is pushed out before its time"
     assert "error" not in stream("UPDATE", **config | {"discard": "old"})
     with pytest.raises(Unrecorded, match="discard"):
-        AccessLog(bench.client, bench.book, bench.clock).write(record("r3"))
+        AccessLog(bench.client, bench.book, bench.database, bench.clock).write(record("r3"))
     stream("UPDATE", **config | {"max_age": 86_400 * 10**9})
     with pytest.raises(WeakStream, match="184 or more"):
         access_stream.verify(bench.client, bench.book)
@@ -244,7 +244,7 @@ def test_only_the_operator_changes_how_long_records_stay(bench: Bench) -> None:
 
 
 def test_a_record_that_is_not_ours_stops_the_reader(bench: Bench) -> None:
-    log = AccessLog(bench.client, bench.book, bench.clock)
+    log = AccessLog(bench.client, bench.book, bench.database, bench.clock)
     log.write(record("r1"))
     subject = access_stream.subject(bench.book, "eve")
     bench.client.run(bench.client.request(subject, b'{"at":"x"}', timeout=5))
