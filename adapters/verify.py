@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,6 +26,7 @@ from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
 from ledger.settlement.settle import check_line, settle_all
+from ledger.settlement.voided import Void
 from ledger.transparency.checkpoint import Checkpoint
 
 Progress = Callable[[int, int], None]
@@ -32,13 +34,22 @@ Progress = Callable[[int, int], None]
 
 class Verdict(msgspec.Struct, frozen=True):
     """What was checked; `faults` is empty when all of it holds. `checkpoints` are the signed ones that the
-    envelopes were compared with."""
+    envelopes were compared with, `void` says how each void run comes out when it is settled again."""
 
     position: int
     envelopes: int
     runs: int
     faults: tuple[Fault, ...]
     checkpoints: int = 0
+    void: tuple[str, ...] = ()
+
+
+class CheckedRuns(NamedTuple):
+    """How many were settled again, what is wrong, and how those came out that are void."""
+
+    runs: int
+    faults: list[Fault]
+    void: tuple[str, ...] = ()
 
 
 def verify(
@@ -66,13 +77,13 @@ def verify(
             gone = checkpoint_files.check_not_rolled_back(connection, published)
             faults += [one for one in gone if one not in faults]
         faults = distinct([*faults, *judged(log, connection, position, known.compared, progress).faults])
-        runs, wrong = check_runs(connection, log.book, position)
-    faults += wrong
+        checked = settled_again(connection, log.book, position)
+    faults += checked.faults
     if not faults:
         continuity.note_compared(log.client, database, log.book, standing)
         if known.newest is not None:
             note_seen(database, log.book, known.checkpoints[-1].size, known.newest)
-    return Verdict(position, position, runs, tuple(faults), len(known.checkpoints))
+    return Verdict(position, position, checked.runs, tuple(faults), len(known.checkpoints), checked.void)
 
 
 def distinct(faults: Sequence[Fault]) -> list[Fault]:
@@ -102,31 +113,37 @@ def _told(copies: Iterator[Copies], position: int, progress: Progress | None) ->
 
 
 def check_runs(connection: Connection, book: str, position: int) -> tuple[int, list[Fault]]:
-    """Settle every run up to `position` again; answers how many, and those that come out otherwise.
+    """How many runs were settled again, and what is wrong with them: see `settled_again`."""
+    checked = settled_again(connection, book, position)
+    return checked.runs, checked.faults
 
-    A run that was declared void is not settled again.
+
+def settled_again(connection: Connection, book: str, position: int) -> CheckedRuns:
+    """Settle every run up to `position` again.
+
+    That one declared void comes out otherwise is what it is void for, and no fault; its row is still the
+    event's.
     """
     try:
         runs = statements.run_rows(connection, position)
     except Discontinuity as altered:
-        return 0, [altered.fault]
+        return CheckedRuns(0, [altered.fault])
     void = void_runs(connection, position)
     faults: list[Fault] = []
+    told: list[str] = []
     for run in runs:
-        if (run.contract, run.month, run.run) in void:
-            # What it was recorded from is known to have been altered; its row is still the event's.
-            faults += _check_row(connection, run)
-        else:
-            faults += _check_run(connection, book, run)
-    return len(runs), faults
+        found = _check_run(connection, book, run)
+        if (why := void.get((run.contract, run.month, run.run))) is not None:
+            told.append(_void(run, why, found))
+            found = [one for one in found if one.code != "run_altered"]
+        faults += found
+    return CheckedRuns(len(runs), faults, tuple(told))
 
 
-def _check_row(connection: Connection, run: statements.RecordedRun) -> list[Fault]:
-    try:
-        statements.result_row(connection, run.contract, run.month, run.run)
-    except Discontinuity as altered:
-        return [altered.fault]
-    return []
+def _void(run: statements.RecordedRun, why: Void, found: Sequence[Fault]) -> str:
+    wrong = next((one.message for one in found), "")
+    out = wrong or "settled again it comes out the same: nothing is found that is wrong with it"
+    return f"run {run.run} of {run.contract} for {run.month} is void ({why.reason}); {out}"
 
 
 def _check_run(connection: Connection, book: str, run: statements.RecordedRun) -> list[Fault]:

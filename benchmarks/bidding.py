@@ -4,8 +4,8 @@ New York City 2021, which nothing was tuned on: a storage of 1 MW and 2 MWh (95.
 midnight) is bid day-ahead by honest forecasts and settled twice, at 5 per MWh of deviation. In real time the
 rest of the day is dispatched anew each hour. An hour's own real-time price is known when it is dispatched, as
 an offer at what stored energy is worth is taken or left at it; beside it stands what is earned where only
-the hour before is known. In % of what knowing all day-ahead prices earns. How long a surprise lasts was
-chosen on 2020.
+the hour before is known. In % of what knowing all day-ahead prices earns. How long a surprise lasts, and
+how much of it, was chosen on 2020.
 """
 
 from __future__ import annotations

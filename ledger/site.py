@@ -13,6 +13,7 @@ from ledger.identity import checked_id
 from ledger.interval import zone_of
 from ledger.refusal import Refused
 from ledger.stored_energy import Method, Stored
+from ledger.tariff import Tariff
 
 
 class MarketPoint(msgspec.Struct, frozen=True):
@@ -84,17 +85,31 @@ class RegisterSite(msgspec.Struct, frozen=True):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return ()
+        return (f"tariff.{self.site.tariff}",)
 
-    def decide(self, state: History[Site] | None, _: Mapping[str, object]) -> tuple[SiteRegistered]:
+    def decide(self, state: History[Site] | None, others: Mapping[str, object]) -> tuple[SiteRegistered]:
         """Raises:
-        Refused: `billing_anchor` for another anchor day than an earlier version, which stays in force for
-            some time: days would be billed twice, or never."""
+        Refused: `zone` for a tariff on other clocks, where it is published, or another zone than an earlier
+            version's, which stays in force for some time; `billing_anchor` for another anchor day than such a
+            version's: days would be billed twice, or never."""
+        tariff = others[self.reads[0]]
+        if isinstance(tariff, Tariff) and tariff.zone != self.site.zone:
+            text = f"site {self.site.id} is in {self.site.zone}, tariff {tariff.id} in {tariff.zone}"
+            raise Refused("zone", text, place="site.tariff")
         wanted = self.site.account.anchor_day
-        versions = [(one.period, one.document.account.anchor_day) for one in state.versions] if state else []
         newer = [self.period]
-        for period, kept in reversed(versions):
-            if kept != wanted and not any(_covers(one, period) for one in newer):
+        for version in reversed(state.versions if state else ()):
+            period, kept = version.period, version.document.account.anchor_day
+            if any(_covers(one, period) for one in newer):
+                continue
+            if version.document.zone != self.site.zone:
+                raise Refused(
+                    "zone",
+                    f"site {self.site.id} is in {version.document.zone} from {period.start:%Y-%m-%dT%H:%MZ} on;"
+                    f" register it in {self.site.zone} from then on too, or under another id",
+                    place="site.zone",
+                )
+            if kept != wanted:
                 raise Refused(
                     "billing_anchor",
                     f"the account's cycle begins on day {kept}, which it keeps; where it changes, register"

@@ -72,6 +72,8 @@ def add_to(app: App, session: Session) -> None:
             return _fault(lost)
         for fault in faults:
             print(f"FAULT {fault}")
+        for one in verdict.void:
+            print(one)
         if seen.records or seen.forgotten:
             gone = f", {seen.forgotten} more forgotten by age" if seen.forgotten else ""
             print(f"{counted(seen.records, 'sealed access record')} as sealed{gone}")

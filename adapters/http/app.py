@@ -12,6 +12,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
@@ -210,6 +211,7 @@ def create_app(
             "published": published,
             "signing_keys": signing_keys,
             "query_names": _query_names(app),
+            "whole_numbers": _whole_numbers(app),
             "keyed": _keyed(app),
             "endings": (feed.end,),
         }
@@ -281,9 +283,22 @@ def _query_names(app: Litestar) -> dict[str, dict[str, bool]]:
     """
     found = {
         route: {one.field_alias: one.is_sequence for one in model.expected_query_params}
-        for route, model in _models(app)
+        for route, _, model in _models(app)
     }
     assert found.keys() == PERMISSIONS.keys(), sorted(found.keys() ^ PERMISSIONS.keys())
+    return found
+
+
+def _whole_numbers(app: Litestar) -> dict[str, frozenset[str]]:
+    """Which parameters of each route that needs a key, in its query or its path, are whole numbers."""
+    found: dict[str, frozenset[str]] = {}
+    for route, handler, model in _models(app):
+        given: list[HTTPRouteHandler | Provide] = [handler, *handler.resolve_dependencies().values()]
+        fields = {name: one for each in given for name, one in each.parsed_fn_signature.parameters.items()}
+        asked = (*model.expected_query_params, *model.expected_path_params)
+        found[route] = frozenset(
+            one.field_alias for one in asked if fields[one.field_name].annotation in {int, int | None}
+        )
     return found
 
 
@@ -291,18 +306,18 @@ def _keyed(app: Litestar) -> frozenset[str]:
     """The routes that read an Idempotency-Key."""
     return frozenset(
         route
-        for route, model in _models(app)
+        for route, _, model in _models(app)
         if any(one.field_alias.lower() == KEY.lower() for one in model.expected_header_params)
     )
 
 
-def _models(app: Litestar) -> Iterator[tuple[str, Any]]:
-    """What each route that needs a key reads of a request."""
+def _models(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler, Any]]:
+    """Each route that needs a key, its handler, and what it reads of a request."""
     for route in app.routes:
         if not isinstance(route, HTTPRoute) or not route.path.startswith(f"{_PREFIX}/"):
             continue
         if route.path.startswith(_OPEN):
             continue
-        for method, (_, model) in route.route_handler_map.items():
+        for method, (handler, model) in route.route_handler_map.items():
             if method != "OPTIONS":
-                yield f"{method} {route.path_format}", model
+                yield f"{method} {route.path_format}", handler, model

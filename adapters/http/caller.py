@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from ledger.access import Grant, Key, Role
 
 _SCHEME: Final = "bearer "
 _HEADER_MAX: Final = 200
+_WHOLE: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -56,6 +58,21 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
             raise BadRequest("unknown_parameter", detail, name, tuple(sorted(known)))
         if len(values := connection.query_params.getall(name)) > 1 and not known[name]:
             raise BadRequest("repeated_parameter", f"it is given {len(values)} times; give it once", name)
+    for name in connection.app.state.whole_numbers[route]:
+        for text in _given(connection, name):
+            if not _WHOLE.fullmatch(text):
+                detail = (
+                    "a whole number in digits only, without a sign, a point or zeros before it, such as 10"
+                )
+                raise BadRequest("parameter", detail, name)
+
+
+def _given(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> list[str]:
+    """What the query or the path has for a parameter, as it was written."""
+    template = connection.scope["path_template"]
+    if (place := f"{{{name}}}") in (parts := template.split("/")):
+        return [connection.scope["path"].split("/")[parts.index(place)]]
+    return connection.query_params.getall(name, [])
 
 
 async def _caller(service: Service, header: str, *, commands: bool) -> Caller:

@@ -15,15 +15,22 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from adapters import continuity
+from adapters.access_log import AccessLog
+from adapters.continuity import Discontinuity
 from adapters.http.service import Service
 from adapters.integrity import known_damage
 from adapters.integrity.fault import Fault
+from adapters.nats import stream
+from adapters.nats.stream import StreamError, WeakStream
 from adapters.queries import positions
 
 _CONNECT_S: Final = 2.0
 _STALLED_S: Final = 10.0
 
-State = Literal["ok", "down", "halted", "stalled", "unknown"]
+_AWAY: Final = (nats.errors.Error, OperationalError, OSError, TimeoutError)
+
+State = Literal["ok", "down", "halted", "stalled", "unknown", "unsafe"]
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -34,10 +41,13 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """`behind` is how many events the projections have still to come, None while that is not known."""
+    """`nats` is unsafe where the book's stream is not as it was made, so that commands are refused, and
+    `access_log` where reads are. `behind` is how many events the projections have still to come, None while
+    that is not known."""
 
     ready: bool
     nats: Part
+    access_log: Part
     postgres: Part
     projector: Part
     behind: int | None
@@ -89,21 +99,45 @@ def live() -> Alive:
     tags=["Health"],
     sync_to_thread=True,
 )
-def ready(service: NamedDependency[Service], progress: NamedDependency[Progress]) -> Response[Readiness]:
+def ready(
+    service: NamedDependency[Service], progress: NamedDependency[Progress], access: NamedDependency[AccessLog]
+) -> Response[Readiness]:
     last, nats_part = _nats(service)
+    access_part = _access(access)
     lowest, alien, postgres_part = _postgres(service)
     behind = max(0, last - lowest) if last is not None and lowest is not None else None
     projector = _projector(service, progress, last, lowest, alien)
-    good = all(part.state == "ok" for part in (nats_part, postgres_part, projector))
-    answer = Readiness(good, nats_part, postgres_part, projector, behind)
+    good = all(part.state == "ok" for part in (nats_part, access_part, postgres_part, projector))
+    answer = Readiness(good, nats_part, access_part, postgres_part, projector, behind)
     return Response(answer, status_code=200 if good else 503)
 
 
 def _nats(service: Service) -> tuple[int | None, Part]:
+    """The stream's last sequence, and whether it is one that commands may append to."""
+    log = service.log
     try:
-        return service.last_sequence(within=0), Part("ok")
-    except (nats.errors.Error, OperationalError, OSError, TimeoutError):
+        standing = stream.standing(log.client, log.book, within=0)
+        continuity.check_strong(standing, log.book)
+        continuity.check_whole(log, standing)
+    except Discontinuity as found:
+        return None, Part("unsafe", str(found.fault))
+    except WeakStream as weak:
+        return None, Part("unsafe", str(weak))
+    except (*_AWAY, StreamError):
         return None, Part("down", "the event store does not answer")
+    return standing.state.last_seq, Part("ok")
+
+
+def _access(access: AccessLog) -> Part:
+    try:
+        access.check(within=0)
+    except Discontinuity as found:
+        return Part("unsafe", str(found.fault))
+    except (WeakStream, StreamError) as weak:
+        return Part("unsafe", str(weak))
+    except (*_AWAY, psycopg.OperationalError):
+        return Part("unknown", "not known while a store is down")
+    return Part("ok")
 
 
 def _postgres(service: Service) -> tuple[int | None, Fault | None, Part]:

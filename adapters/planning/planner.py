@@ -42,7 +42,7 @@ from ledger.refusal import Refused
 ACTOR: Final = "planner"
 OBJECTIVE: Final = "plan-objective"
 """The setting on record that says what plans are asked to be good at, as `Aims.stated` has it."""
-MODEL: Final = "plan.v7"
+MODEL: Final = "plan.v8"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0

@@ -57,10 +57,13 @@ def redispatch(
 def expected_prices(day_ahead_micro: Whole, seen_micro: Whole, keeps_permille: int) -> Whole:
     """Real-time prices of a day as expected after its first `seen_micro` intervals: these as they came, then
     the day-ahead price and, of how far the last one seen lay from it, `keeps_permille` one interval later,
-    that part of it after two, and so on.
+    that part of it after two, and so on. Of a surprise no more is expected to last than the day-ahead price
+    is on average, whatever its sign: a spike of ten times the price is of its moment.
 
     >>> expected_prices(np.array([10, 20, 30, 40]), np.array([10, 28]), 500).tolist()
     [10, 28, 34, 42]
+    >>> expected_prices(np.array([10, 20, 30, 40]), np.array([10, 920]), 500).tolist()
+    [10, 920, 42, 46]
 
     Raises:
         Refused: `series_shape` for more seen than the day has.
@@ -70,7 +73,8 @@ def expected_prices(day_ahead_micro: Whole, seen_micro: Whole, keeps_permille: i
         raise Refused("series_shape", f"up to {len(day_ahead_micro)} prices", place="seen_micro")
     found: Whole = day_ahead_micro.copy()
     found[:seen] = seen_micro
-    off = 0 if not seen else int(seen_micro[-1] - day_ahead_micro[seen - 1])
+    most = int(np.abs(day_ahead_micro).mean()) if seen else 0
+    off = min(max(int(seen_micro[-1] - day_ahead_micro[seen - 1]), -most), most) if seen else 0
     for at in range(seen, len(found)):
         off = off * keeps_permille // _PERMILLE
         found[at] += off

@@ -14,7 +14,7 @@ from adapters.projections.readings import Readings
 from adapters.queries import statements
 from adapters.queries.void_runs import void_reasons, void_run, void_runs
 from adapters.settling import lowest_position
-from adapters.verify import check_runs
+from adapters.verify import check_runs, settled_again
 from ledger.book import Book, FoundBook
 from ledger.meter_import import ReadingsRecorded
 from ledger.refusal import Refused
@@ -64,6 +64,11 @@ def run_codes(bench: Bench) -> list[str]:
         return [fault.code for fault in check_runs(connection, bench.book, lowest_position(connection))[1]]
 
 
+def void_told(bench: Bench) -> tuple[str, ...]:
+    with bench.database.reading(bench.book) as connection:
+        return settled_again(connection, bench.book, lowest_position(connection)).void
+
+
 def void(bench: Bench, run: int = 1, *, reason: str = "its discharge rows had been doubled") -> str | None:
     command = VoidRun(*OF, run, reason, "fay")
     done = approving.submit(bench.door, command, command_id=f"void-{run}-{reason}", actor="fay")
@@ -80,7 +85,11 @@ def test_a_poisoned_run_is_named_voided_and_corrected_from_right_rows(bench: Ben
     poisoned(bench)
     assert run_codes(bench) == ["run_altered"]
     void(bench)
-    assert run_codes(bench) == [], "it is known, and settled again no more"
+    assert run_codes(bench) == [], "it is known"
+    (told,) = void_told(bench)
+    assert told.endswith(
+        "is void (its discharge rows had been doubled); settling it again gives another result"
+    )
     (done,) = settle(bench)
     bench.project()
     assert (done.recorded, done.run, done.kind, done.causes) == (True, 2, "correction 1", ("void", "meter"))
@@ -99,6 +108,16 @@ def test_a_void_run_is_corrected_even_from_the_same_inputs(bench: Bench) -> None
     assert (runs.runs[-1].causes, runs.runs[-1].classes) == (("void",), ("data_error",)), "recorded as told"
     assert done.result.payable == first.result.payable
     assert not settle(bench)[0].recorded, "the correction stands"
+
+
+def test_a_sound_run_that_was_declared_void_is_settled_again_and_named(bench: Bench) -> None:
+    filled(bench)
+    settle(bench)
+    void(bench, reason="x")
+    (told,) = void_told(bench)
+    assert told.startswith(f"run 1 of {CONTRACT.id} for 2026-08 is void (x); ")
+    assert told.endswith("nothing is found that is wrong with it")
+    assert run_codes(bench) == []
 
 
 def test_what_corrects_a_correction_of_a_void_run_does_not_say_void(bench: Bench) -> None:

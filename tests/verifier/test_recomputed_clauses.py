@@ -302,7 +302,7 @@ TAX = {"supplier": "host", "rate": "0.13", "net": 100, "tax": 13, "gross": 113}
     [
         ({"tax": 14}, "are not gross"),
         ({"tax": 15, "gross": 115}, "is not the tax of 100 at 0.13"),
-        ({"rate": "0.12", "tax": 12, "gross": 112}, "is no rate of the contract"),
+        ({"rate": "0.12", "tax": 12, "gross": 112}, "is not the contract's rate of it, which is 13/100"),
     ],
 )
 def test_a_tax_that_is_not_its_rate_s_is_refused(change: dict[str, Any], reason: str) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.http import health
-from adapters.nats import wire
+from adapters.nats import access_stream, stream, wire
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
-from tests.adapters.http.conftest import Api
+from tests.adapters.http.conftest import Api, problem
+from tests.adapters.test_access_whole import made_anew, written
 
 
 @pytest.fixture
@@ -33,6 +34,40 @@ def test_an_event_that_waits_too_long_is_seen_at_the_first_look(
     ready = api.client.get("/v1/health/ready")
     assert (ready.status_code, ready.json()["projector"]["state"]) == (503, "stalled")
     assert ready.json()["behind"] == 1
+
+
+def altered(bench: Bench, name: str, **fields: object) -> None:
+    config = stream.configuration(bench.operator, name)
+    stream.alter(bench.operator, f"STREAM.UPDATE.{name}", config | fields)
+
+
+def test_a_stream_that_commands_are_refused_for(api: Api) -> None:
+    assert api.client.get("/v1/health/ready").json()["ready"]
+    altered(api.bench, stream.stream_name(api.bench.book), max_msgs=200)
+    ready = api.client.get("/v1/health/ready")
+    assert (ready.status_code, ready.json()["nats"]["state"]) == (503, "unsafe")
+    assert "max_msgs is 200, must be -1" in ready.json()["nats"]["detail"]
+    altered(api.bench, stream.stream_name(api.bench.book), max_msgs=-1)
+    assert api.client.get("/v1/health/ready").json()["ready"]
+
+
+def test_an_access_log_that_reads_are_refused_for(api: Api) -> None:
+    bench = api.bench
+    written(bench, "a", "b")
+    assert api.client.get("/v1/health/ready").json()["access_log"] == {"state": "ok", "detail": ""}
+    made_anew(bench, "a")
+    ready = api.client.get("/v1/health/ready")
+    assert (ready.status_code, ready.json()["access_log"]["state"]) == (503, "unsafe")
+    assert ready.json()["access_log"]["detail"].startswith("access_gap at access records 2 to 2: ")
+    api.secret("auditor")
+    problem(api.get("/v1/events"), 503, "unrecorded")
+
+
+def test_an_access_log_that_is_weak(api: Api) -> None:
+    altered(api.bench, access_stream.stream_name(api.bench.book), max_msgs=200)
+    ready = api.client.get("/v1/health/ready")
+    assert (ready.status_code, ready.json()["access_log"]["state"]) == (503, "unsafe")
+    assert "max_msgs is 200" in ready.json()["access_log"]["detail"]
 
 
 def test_how_long_counts_from_when_it_was_stored() -> None:
