@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from adapters import access_mark, access_whole
 from adapters.access_mark import Numbered
-from adapters.access_whole import Missing, gaps
+from adapters.access_whole import Look, Missing, gaps
 from adapters.nats import access_stream
 from adapters.nats.client import NatsClient
 from adapters.nats.question import ANSWER_S, ONCE_S, until_answered
@@ -141,8 +141,10 @@ class AccessLog:
             WeakStream, StreamError: as `access_stream.verify`.
         """
         numbers = (one.sequence for one in self.kept())
-        looked = access_whole.look(self.client, self.database, self.book, self.clock())
-        return looked.missing(self.client, self.book, numbers)
+        return self._look().missing(self.client, self.book, numbers)
+
+    def _look(self) -> Look:
+        return access_whole.look(self.client, self.database, self.book, self.clock())
 
     def _verify(self) -> None:
         """Once for each connection: another server may answer on the next one, or the same with less."""
@@ -173,17 +175,21 @@ class AccessLog:
 
         Raises:
             Unrecorded: the log cannot be read.
+            WeakStream, StreamError: it is weak, or the servers do not say.
             Discontinuity: `access_gap` where numbers are skipped; of one actor that is not seen.
         """
-        mark = access_mark.read(self.database, self.book)
-        before = 0
+        looked = self._look()
+        before = max(after, looked.state.first_seq - 1, 0)
         for one in self._from(actor, since, after):
-            if actor is None and before:
-                for missing in gaps(before, one.sequence, mark):
+            if actor is None and (since is None or before >= looked.state.first_seq):
+                for missing in gaps(before, one.sequence, looked.mark):
                     raise missing.error()
             before = one.sequence
             if (since is None or one.record.at >= since) and (what is None or one.record.concerns(what)):
                 yield one
+        if actor is None and since is None:
+            for missing in gaps(before, looked.state.last_seq + 1, looked.mark):
+                raise missing.error()
 
     def kept(self, after: int = 0) -> Iterator[KeptRecord]:
         """The records after number `after` that are there, whatever is missing.

@@ -105,8 +105,8 @@ class RegisterSite(msgspec.Struct, frozen=True):
             if version.document.zone != self.site.zone:
                 raise Refused(
                     "zone",
-                    f"site {self.site.id} is in {version.document.zone} from {period.start:%Y-%m-%dT%H:%MZ} on;"
-                    f" register it in {self.site.zone} from then on too, or under another id",
+                    f"site {self.site.id} is in {version.document.zone} from {period.start:%Y-%m-%dT%H:%MZ}"
+                    f" on; register it in {self.site.zone} from then on too, or under another id",
                     place="site.zone",
                 )
             if kept != wanted:

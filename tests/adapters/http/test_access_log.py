@@ -22,6 +22,7 @@ from adapters.postgres.database import Database
 from ledger.access_record import AccessRecord
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import HOST, Api, problem
+from tests.adapters.test_access_whole import made_anew, written
 from tests.adapters.test_settling import filled
 from tests.stack import NatsServer, PostgresServer
 
@@ -29,7 +30,10 @@ STATEMENT = f"/v1/statements/eaas-s1/2026-08/{HOST}"
 
 
 def records(api: Api) -> list[AccessRecord]:
-    return [one.record for one in AccessLog(api.bench.client, api.bench.book, api.bench.database, api.bench.clock).read()]
+    return [
+        one.record
+        for one in AccessLog(api.bench.client, api.bench.book, api.bench.database, api.bench.clock).read()
+    ]
 
 
 def record(request: str, actor: str = "ada") -> AccessRecord:
@@ -178,14 +182,14 @@ def test_nothing_is_seen_while_it_cannot_be_recorded(tmp_path: Path) -> None:
         postgres.stop()
 
 
-def test_a_kill_while_recording_loses_no_acknowledged_record(nats_server: NatsServer, tmp_path: Path) -> None:
+def test_a_kill_while_recording_loses_no_acknowledged_record(bench: Bench, tmp_path: Path) -> None:
     nats = NatsServer(tmp_path / "nats")
     try:
         operator = nats.operator()
         access_stream.create(operator, "b", max_bytes=64 << 20)
         operator.close()
         client = nats.app()
-        log = AccessLog(client, "b", lambda: datetime.now(UTC))
+        log = AccessLog(client, "b", bench.database, lambda: datetime.now(UTC))
         acknowledged: dict[int, str] = {}
         for number in range(300):
             if number == 200:
@@ -231,6 +235,21 @@ def test_a_full_log_and_a_weak_one_record_nothing(bench: Bench) -> None:
     stream("UPDATE", **config | {"max_age": 86_400 * 10**9})
     with pytest.raises(WeakStream, match="184 or more"):
         access_stream.verify(bench.client, bench.book)
+
+
+def test_a_log_that_lost_records_shows_nothing(api: Api) -> None:
+    """Before the first read on a connection, and without a new number; also in the log itself."""
+    for role in ("auditor", "admin"):
+        api.secret(role)
+    written(api.bench, "a", "b", "c")
+    made_anew(api.bench, "a", "b")
+    answer = problem(api.get("/v1/contracts"), 503, "unrecorded")
+    assert "records of the access log are missing" in answer["detail"]
+    assert len(list(access_log(api.bench).kept())) == 2
+
+
+def access_log(bench: Bench) -> AccessLog:
+    return AccessLog(bench.client, bench.book, bench.database, bench.clock)
 
 
 def test_only_the_operator_changes_how_long_records_stay(bench: Bench) -> None:

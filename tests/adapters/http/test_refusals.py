@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
+from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -38,8 +40,13 @@ def documented() -> list[str]:
     return re.findall(r"^\| `([a-z0-9_]+)` \|", text, re.MULTILINE)
 
 
-def calls() -> Iterator[tuple[str, ast.AST, ast.expr]]:
+@cache
+def calls() -> tuple[tuple[str, ast.AST, ast.expr], ...]:
     """Where, in what function, and with which expression as its code something is refused."""
+    return tuple(_calls())
+
+
+def _calls() -> Iterator[tuple[str, ast.AST, ast.expr]]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -61,10 +68,12 @@ def _functions(tree: ast.AST) -> Iterator[ast.AST]:
 
 def _own(scope: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a function without those of the functions in it."""
-    for child in ast.iter_child_nodes(scope):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield child
-            yield from _own(child)
+    found = deque(ast.iter_child_nodes(scope))
+    while found:
+        node = found.popleft()
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+            found.extend(ast.iter_child_nodes(node))
 
 
 def codes_of(scope: ast.AST, code: ast.expr) -> set[str]:
