@@ -76,6 +76,22 @@ def register(door: FrontDoor, portfolio: Portfolio, *, actor: str) -> list[Recei
     """Register everything; what is registered just so already is not registered again.
 
     Raises:
-        Refused: the first entry that is not acceptable; the ones before it are stored.
+        Refused: the first entry that is not acceptable, a site's with its field, such as `sites[0].tariff`;
+            the entries before it are stored.
     """
-    return [door.record(command, actor=actor) for command in portfolio.commands()]
+    receipts = []
+    for command in portfolio.commands():
+        try:
+            receipts.append(door.record(command, actor=actor))
+        except Refused as refused:
+            place = _place(portfolio, command, refused.place)
+            raise Refused(refused.code, refused.reason, place=place) from None
+    return receipts
+
+
+def _place(portfolio: Portfolio, command: Command, field: str) -> str:
+    """The field's path in the file, where the command says which field of the site it is refused for."""
+    kind, _, rest = field.partition(".")
+    if not isinstance(command, RegisterSite) or kind != "site":
+        return field
+    return f"sites[{portfolio.sites.index(command.site)}].{rest}"

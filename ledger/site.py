@@ -92,7 +92,7 @@ class RegisterSite(msgspec.Struct, frozen=True):
         Refused: `zone` for a tariff on other clocks, where it is published, or another zone than an earlier
             version's, which stays in force for some time; `billing_anchor` for another anchor day than such a
             version's: days would be billed twice, or never."""
-        tariff = others[self.reads[0]]
+        tariff = others.get(self.reads[0])
         if isinstance(tariff, Tariff) and tariff.zone != self.site.zone:
             text = f"site {self.site.id} is in {self.site.zone}, tariff {tariff.id} in {tariff.zone}"
             raise Refused("zone", text, place="site.tariff")

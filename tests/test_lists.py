@@ -51,7 +51,14 @@ def test_every_projection_is_in_the_list() -> None:
 
 def test_every_table_belongs_to_one_projection() -> None:
     sql = "".join(file.read_text() for file in sorted((ROOT / "migrations").glob("*.sql")))
-    beside = {"position", "compared_stream", "told_position", "dead_letter", "settled_commands", "access_mark"}
+    beside = {
+        "position",
+        "compared_stream",
+        "told_position",
+        "dead_letter",
+        "settled_commands",
+        "access_mark",
+    }
     created = set(re.findall(r"CREATE TABLE ledger\.(\w+)", sql)) - beside
     owned = [table for projection in PROJECTIONS for table in projection.tables]
     assert sorted(owned) == sorted(created)

@@ -71,7 +71,11 @@ def add_to(app: App, session: Session) -> None:
         data = given_file.read(file, "a portfolio in TOML (see examples/demo/portfolio.toml)")
         described = portfolio_file.parse(data)
         with session.open() as stack:
-            receipts = portfolio_file.register(stack.door, described, actor=ACTOR)
+            try:
+                receipts = portfolio_file.register(stack.door, described, actor=ACTOR)
+            except Refused as refused:
+                place = ", ".join(filter(None, (str(file), refused.place)))
+                raise Refused(refused.code, refused.reason, place=place) from None
         new = sum(not receipt.repeated for receipt in receipts)
         print(f"{new} registered, {len(receipts) - new} known already")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +10,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from adapters.http.instant import WHOLE
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import BadRequest, Forbidden, Unauthenticated
 from adapters.http.recording import action_of
@@ -21,7 +21,6 @@ from ledger.access import Grant, Key, Role
 
 _SCHEME: Final = "bearer "
 _HEADER_MAX: Final = 200
-_WHOLE: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -60,7 +59,7 @@ async def authorise(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
             raise BadRequest("repeated_parameter", f"it is given {len(values)} times; give it once", name)
     for name in connection.app.state.whole_numbers[route]:
         for text in _given(connection, name):
-            if not _WHOLE.fullmatch(text):
+            if not WHOLE.fullmatch(text):
                 detail = (
                     "a whole number in digits only, without a sign, a point or zeros before it, such as 10"
                 )

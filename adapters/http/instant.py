@@ -1,4 +1,4 @@
-"""Instants and months as parameters of an address."""
+"""Instants, months and whole numbers as parameters of an address."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ledger.interval import Instant, Month
 from ledger.refusal import Refused
 
 _PLUS_AS_BLANK: Final = re.compile(r" (\d{2}:\d{2})$")
+WHOLE: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII)
+"""The one spelling of a whole number."""
 FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LAST: Final = datetime(9990, 1, 1, tzinfo=UTC)
 """Far enough from the year 10000 that whatever is counted on from it is an instant too."""

@@ -13,7 +13,7 @@ from litestar.params import QueryParameter
 
 from adapters.http import recording
 from adapters.http.caller import Caller
-from adapters.http.instant import instant_of
+from adapters.http.instant import WHOLE, instant_of
 from adapters.http.paging import read_cursor
 from adapters.http.problem import BadRequest
 from adapters.http.service import Service
@@ -156,7 +156,7 @@ def _reached(service: Service, sequence: int) -> bool:
 
 
 def _moment(service: Service, as_of: str) -> Moment:
-    if as_of.isascii() and as_of.isdigit():
+    if WHOLE.fullmatch(as_of):
         if len(as_of) > _DIGITS_MAX:
             raise Refused("as_of", "the ledger is not that long", place="as_of")
         if not _reached(service, int(as_of)):

@@ -358,6 +358,7 @@ def keys_of(head: Json, key: Key, place: str) -> Keys:
     names two keys and that both signed, and each begins with the key that the one before ended with."""
     former: list[tuple[int, Key]] = []
     now = key
+    need(isinstance(head.get("handovers", []), list), place, "its handovers are not a list")
     for at, note in enumerate(head.get("handovers", [])):
         need(isinstance(note, str), place, "not a signed note")
         named = re.search(r"\nformer-key ([^\n]*)\nnext-key ([^\n]*)\n\n", note)
@@ -2039,6 +2040,7 @@ class Book:
         for one in run.result["agent_parts"]:
             parts[one["line"]].append(one)
         due = vat.taken_out(lines, unit, f"{place}, tax")
+        agent = self.contracts[run.contract_event]["owner_position"] == "net"
         for line in lines:
             of_line = f"{place}, line {line['number']}"
             gross, rate, tax = due.get(line["number"], (0, Fraction(0), 0))
@@ -2053,16 +2055,16 @@ class Book:
                 f"it says {words or None}, and the contract {due_words or None}",
             )
             own, shown = parts.pop(line["number"], []), line["vat"]
-            need(shown or not own, of_line, "parts of it are invoiced, and itself not")
-            if shown is None:
-                continue
-            of_vat = f"{of_line}, VAT"
-            whole = vat.invoiced(shown, line, 1 + len(own), of_vat)
-            vat.check_part(whole, line, of_vat)
+            of_vat, code = f"{of_line}, VAT", line["code"]
             theirs = [vat.invoiced(one["vat"], line, 1, of_vat) for one in own]
-            right_parts = sum(theirs) == -whole and sum(map(abs, theirs)) == abs(whole)
-            need(not own or right_parts, of_vat, f"it is of {whole}, and an agent's parts are {theirs}")
-            self.counts["lines' VAT"] += 1
+            whole = -sum(theirs) if shown is None else vat.invoiced(shown, line, 1 + len(own), of_vat)
+            if own or shown:
+                vat.check_part(whole, line, of_vat)
+                self.counts["lines' VAT"] += 1
+            right_parts = -sum(theirs) == whole and sum(map(abs, theirs)) == abs(whole)
+            agents = shown and agent and line["kind"] == "clause" and code not in FEES
+            words = f"it is of {whole}, and an agent's parts are {theirs}"
+            need(right_parts if own else not agents, of_vat, words)
         need(not parts, place, f"an agent's part is of line {min(parts, default=0)}, which is not there")
 
     # -------------------------------------------------------------- sites

@@ -112,6 +112,7 @@ CONTRACT = {
         {"id": "host", "role": "host", "sees": {"pool_total": False, "host_bill": False}},
         {"id": "owner", "role": "investor", "sees": {"pool_total": True, "host_bill": False}},
     ],
+    "owner_position": "net",
     "pool_streams": ["arbitrage"],
     "pass_through_costs": [],
     "cash_holder": {"arbitrage": "host"},

@@ -13,11 +13,12 @@ from tests.adapters.cli.program import wattledger
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A founded and signed book, stopped."""
+    """A founded and signed book, read once, stopped."""
     state = tmp_path_factory.mktemp("book") / "var"
     done = wattledger(state, "demo", "--exit", "--part", "found")
     assert done.returncode == 0, done.stderr
     assert wattledger(state, "log", "checkpoint").returncode == 0
+    assert wattledger(state, "access-log").returncode == 0
     return state
 
 
@@ -49,6 +50,8 @@ def test_it_is_named_and_made_anew(founded: Path, tmp_path: Path, stream: str, n
     repaired = wattledger(state, "repair")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert (state / f"repair/demo/unreadable-{stream}-1" / name).is_file()
+    told = "stream_set_aside     access: 1 record lost, 1 to 1" in repaired.stdout
+    assert told == (stream == "ACCESS_demo"), "on record with how many reads were lost"
     whole = wattledger(state, "verify")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     assert "all hold" in whole.stdout
