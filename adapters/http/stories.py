@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency, Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
 from adapters.documents.language import Language
@@ -149,14 +151,33 @@ def _href(sequence: int) -> str:
 _ASKED: Final = {"asked": Provide(provide_asked, sync_to_thread=False)}
 
 
-@get(
-    "/stories/readings/{meter:str}/{instant:str}",
-    summary="One kWh: every version of a reading, the lines that used it, and what was paid",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
+def _telling(path: str, summary: str) -> Callable[[Callable[..., Response[StoryAnswer]]], HTTPRouteHandler]:
+    return get(
+        f"/stories/{path}",
+        summary=summary,
+        responses=READ_PROBLEMS,
+        operation_class=_ALSO,
+        tags=["Proof"],
+        dependencies=_ASKED,
+        sync_to_thread=True,
+    )
+
+
+def _of_one(path: str, summary: str, told: Callable[..., Story]) -> HTTPRouteHandler:
+    """GET `path`/{name}, the story of what has that id."""
+
+    def tell(view: NamedDependency[View], asked: NamedDependency[Asked], name: Name) -> Response[StoryAnswer]:
+        with view.reading() as (connection, position):
+            found = told(connection, position, name, part=asked.part)
+        return asked.answer(found)
+
+    tell.__name__ = f"tell_{told.__name__}"
+    return _telling(f"{path}/{{name:str}}", summary)(tell)
+
+
+@_telling(
+    "readings/{meter:str}/{instant:str}",
+    "One kWh: every version of a reading, the lines that used it, and what was paid",
 )
 def tell_reading(
     view: NamedDependency[View],
@@ -173,14 +194,9 @@ def tell_reading(
     return asked.answer(found)
 
 
-@get(
-    "/stories/lines/{contract:str}/{month:str}/{run:int}/{number:int}",
-    summary="One yuan: a line's leaves, what it rests on, its postings and its statement's life",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
+@_telling(
+    "lines/{contract:str}/{month:str}/{run:int}/{number:int}",
+    "One yuan: a line's leaves, what it rests on, its postings and its statement's life",
 )
 def tell_line(
     view: NamedDependency[View],
@@ -195,149 +211,7 @@ def tell_line(
     return asked.answer(found)
 
 
-@get(
-    "/stories/contracts/{name:str}",
-    summary="A contract: versions, approvals, runs with their causes, disputes, closes",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_contract(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = contract_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/devices/{name:str}",
-    summary="A device and its site",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_device(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = device_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/meters/{name:str}",
-    summary="A meter: versions, readings, substitutions, and the runs that rest on them",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_meter(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = meter_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/sites/{name:str}",
-    summary="A site: versions, meters, contracts, what markets told, and its runs",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_site(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = site_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/market-facts/{name:str}",
-    summary="What a market told: claims granted and refused, lines, payments",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_market_fact(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = market_fact_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/unit-statements/{name:str}",
-    summary="A market's statement about a trading unit, shared out and settled",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_unit_statement(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = unit_statement_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/bids/{name:str}",
-    summary="A bid to the cent: award, sites' shares, facts, readings, lines, postings",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_bid(view: NamedDependency[View], asked: NamedDependency[Asked], name: Name) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = bid_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/actors/{name:str}",
-    summary="Everything that one user did",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
-def tell_actor(
-    view: NamedDependency[View], asked: NamedDependency[Asked], name: Name
-) -> Response[StoryAnswer]:
-    with view.reading() as (connection, position):
-        found = actor_story(connection, position, name, part=asked.part)
-    return asked.answer(found)
-
-
-@get(
-    "/stories/documents",
-    summary="A paper by its name: an invoice's number, a bank's reference, a file's SHA-256",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
-)
+@_telling("documents", "A paper by its name: an invoice's number, a bank's reference, a file's SHA-256")
 def tell_document(
     view: NamedDependency[View], asked: NamedDependency[Asked], name: Paper
 ) -> Response[StoryAnswer]:
@@ -346,14 +220,9 @@ def tell_document(
     return asked.answer(found)
 
 
-@get(
-    "/stories/events/{sequence:int}",
-    summary="One event: what caused it, what it caused, what it rests on and what rests on it",
-    responses=READ_PROBLEMS,
-    operation_class=_ALSO,
-    tags=["Proof"],
-    dependencies=_ASKED,
-    sync_to_thread=True,
+@_telling(
+    "events/{sequence:int}",
+    "One event: what caused it, what it caused, what it rests on and what rests on it",
 )
 def tell_event(
     view: NamedDependency[View], asked: NamedDependency[Asked], sequence: Sequence
@@ -366,14 +235,26 @@ def tell_event(
 ROUTES = (
     tell_reading,
     tell_line,
-    tell_contract,
-    tell_device,
-    tell_meter,
-    tell_site,
-    tell_market_fact,
-    tell_unit_statement,
-    tell_bid,
-    tell_actor,
+    _of_one(
+        "contracts",
+        "A contract: versions, approvals, runs with their causes, disputes, closes",
+        contract_story,
+    ),
+    _of_one("devices", "A device and its site", device_story),
+    _of_one(
+        "meters", "A meter: versions, readings, substitutions, and the runs that rest on them", meter_story
+    ),
+    _of_one("sites", "A site: versions, meters, contracts, what markets told, and its runs", site_story),
+    _of_one(
+        "market-facts", "What a market told: claims granted and refused, lines, payments", market_fact_story
+    ),
+    _of_one(
+        "unit-statements",
+        "A market's statement about a trading unit, shared out and settled",
+        unit_statement_story,
+    ),
+    _of_one("bids", "A bid to the cent: award, sites' shares, facts, readings, lines, postings", bid_story),
+    _of_one("actors", "Everything that one user did", actor_story),
     tell_document,
     tell_event,
 )
