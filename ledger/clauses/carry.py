@@ -8,9 +8,7 @@ from ledger.interval import Month
 from ledger.quantity import Money
 
 
-class HurdleUnpaid(msgspec.Struct, frozen=True, tag_field="type", tag="hurdle_unpaid"):
-    """A hurdle's return that earlier months could not pay; never negative."""
-
+class _Amount(msgspec.Struct, frozen=True):
     amount: Money
 
     @property
@@ -23,32 +21,16 @@ class HurdleUnpaid(msgspec.Struct, frozen=True, tag_field="type", tag="hurdle_un
         return self.amount.minor != 0
 
 
-class LossUnrecovered(msgspec.Struct, frozen=True, tag_field="type", tag="loss_unrecovered"):
+class HurdleUnpaid(_Amount, frozen=True, tag_field="type", tag="hurdle_unpaid"):
+    """A hurdle's return that earlier months could not pay; never negative."""
+
+
+class LossUnrecovered(_Amount, frozen=True, tag_field="type", tag="loss_unrecovered"):
     """Losses that parties bore in earlier months and may recover first; never negative."""
 
-    amount: Money
 
-    @property
-    def money(self) -> Money:
-        return self.amount
-
-    @property
-    def counts(self) -> bool:
-        return self.amount.minor != 0
-
-
-class MinimumUnpaid(msgspec.Struct, frozen=True, tag_field="type", tag="minimum_unpaid"):
+class MinimumUnpaid(_Amount, frozen=True, tag_field="type", tag="minimum_unpaid"):
     """What a party's minimum still lacks from earlier months; never negative."""
-
-    amount: Money
-
-    @property
-    def money(self) -> Money:
-        return self.amount
-
-    @property
-    def counts(self) -> bool:
-        return self.amount.minor != 0
 
 
 class PoolToDate(msgspec.Struct, frozen=True, tag_field="type", tag="pool_to_date"):
