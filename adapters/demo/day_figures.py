@@ -38,7 +38,7 @@ from ledger.quantity import Money, exact, round_half_away
 from ledger.readings import Register
 from ledger.refusal import Refused
 from ledger.settlement.result import Result
-from trading.bid_life import BidState
+from trading.award import SharedAward, aggregate_of
 
 _MAPPER: Final = EnvelopeMapper()
 _DAYS: Final = (DAY - timedelta(days=1), DAY)
@@ -71,14 +71,34 @@ class SiteDay(NamedTuple):
     settled: Energy
 
 
-class ResponseFigures(NamedTuple):
-    """Of the call, Wh: what was awarded, what the storages' meters gave in the ledger, what settlement paid
-    for; and the money."""
+class SiteResponse(NamedTuple):
+    """Of the call at a site, Wh: its share of the award, and what its storages' meters gave in the ledger."""
 
-    awarded: int
-    ledger: int
+    share: int
+    given: int
+
+    @property
+    def counts(self) -> int:
+        """What the programme's effective band takes of it (examples/demo/drive/response_rule.toml)."""
+        return min(self.given, self.share * 6 // 5) if self.given * 5 >= self.share * 4 else 0
+
+
+class ResponseFigures(NamedTuple):
+    """Of the call: its sites, the Wh that settlement paid for, and the money."""
+
+    sites: Mapping[str, SiteResponse]
     settled: int
     amount: str
+
+    @property
+    def awarded(self) -> int:
+        """Wh, of all sites."""
+        return sum(one.share for one in self.sites.values())
+
+    @property
+    def counts(self) -> int:
+        """Wh, of all sites."""
+        return sum(one.counts for one in self.sites.values())
 
 
 class DayFigures(NamedTuple):
@@ -96,7 +116,7 @@ class DayFigures(NamedTuple):
     samples: int
     alarms: Mapping[str, int]
     waiting: int = 0
-    response: ResponseFigures = ResponseFigures(0, 0, 0, "")
+    response: ResponseFigures = ResponseFigures({}, 0, "")
 
 
 def day_figures(book: DrivenBook, result: Result) -> DayFigures:
@@ -143,8 +163,8 @@ def day_figures(book: DrivenBook, result: Result) -> DayFigures:
 
 
 def check_agreement(figures: DayFigures) -> None:
-    """Registers, ledger and settlement have the same Wh at every site, and every setpoint of the day that the
-    meters showed is settled.
+    """Registers, ledger and settlement have the same Wh at every site, the call is paid for as the ledger's
+    Wh count, and every setpoint of the day that the meters showed is settled.
 
     Raises:
         Refused: `demo_agreement`, with the site.
@@ -154,8 +174,8 @@ def check_agreement(figures: DayFigures) -> None:
             wrong = f"meters {one.registers}, ledger {one.ledger}, settled {one.settled}"
             raise Refused("demo_agreement", wrong, place=f"site {one.site}")
     response = figures.response
-    if response.ledger != response.settled:
-        wrong = f"{response.ledger} Wh in the ledger, {response.settled} Wh settled as a response"
+    if response.counts != response.settled:
+        wrong = f"{response.counts} Wh of the ledger count, {response.settled} Wh settled as a response"
         raise Refused("demo_agreement", wrong, place="response")
     if figures.waiting:
         wrong = f"{figures.waiting} setpoints that the meters showed are not settled"
@@ -228,20 +248,18 @@ def _ledger(wh: Whole) -> tuple[dict[str, Energy], int]:
 
 
 def _response(book: DrivenBook, wh: Whole, result: Result) -> ResponseFigures:
-    state = book.stack.door.state(f"bid.{BID}")
-    assert isinstance(state, BidState)
-    assert state.standing is not None, "it was awarded"
-    awarded_w = np.array(state.standing.awarded_w, dtype=np.int64)
-    given = (wh[1::2] - wh[::2]).sum(axis=0)[awarded_w > 0]
+    award = book.stack.door.state(aggregate_of(BID, 1))
+    assert isinstance(award, SharedAward), "it was shared out"
+    given = wh[1::2] - wh[::2]
+    sites = {}
+    for site, share_w in award.sites.items():
+        called = np.array(share_w) > 0
+        rows = [number for number, its in enumerate(STORAGES.values()) if its == site]
+        sites[site] = SiteResponse(sum(share_w) * QUARTER.seconds // 3600, int(given[rows][:, called].sum()))
     lines = [line for line in result.lines if (line.kind, line.code) == ("stream", "demand_response")]
     settled = sum((exact(term.quantity) * 1000 for line in lines for term in line.basis), Fraction(0))
     amount = sum(line.amount.minor for line in lines)
-    return ResponseFigures(
-        awarded=int(awarded_w.sum()) * QUARTER.seconds // 3600,
-        ledger=int(given.sum()),
-        settled=round_half_away(settled),
-        amount=readable_sum(Money(amount, result.currency)),
-    )
+    return ResponseFigures(sites, round_half_away(settled), readable_sum(Money(amount, result.currency)))
 
 
 def _telemetry(book: DrivenBook) -> tuple[dict[str, Energy], Counter[str], int]:

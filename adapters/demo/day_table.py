@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.demo.day_figures import DayFigures, Energy, total
+from adapters.demo.day_figures import DayFigures, Energy, ResponseFigures, total
 from adapters.demo.driven_book import DrivenBook
 from adapters.documents.readable import readable_sum
 from adapters.settling import Settled
@@ -27,7 +27,7 @@ def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
         f"  {result.contract} {result.month} through {result.through}: run {settled.run}, {settled.kind},"
         f" {recorded}, pool {readable_sum(result.pool)}\n"
         f"  response    {decimal_text(response.awarded, 3)} kWh awarded,"
-        f" {decimal_text(response.settled, 3)} kWh given and paid: {response.amount}\n"
+        f" {decimal_text(response.settled, 3)} kWh given and paid: {response.amount}{_not_paid(response)}\n"
         f"  meters, ledger and settlement agree to the Wh;"
         f" {figures.missing} quarter-hours without a reading\n"
         f"  not given   {_short(figures.short_wh)}: told to discharge, and not metered\n"
@@ -36,6 +36,15 @@ def show(book: DrivenBook, figures: DayFigures, settled: Settled) -> None:
         f" p99 {_at(figures.latencies_ms, 99)} ms, of {len(figures.latencies_ms)}\n"
         f"  telemetry   {figures.samples:,} samples; {_counts(figures.gaps)} (unseen, stuck: the lapses)\n"
         f"  alarms      {_counts(figures.alarms)}"
+    )
+
+
+def _not_paid(response: ResponseFigures) -> str:
+    return "".join(
+        f"; {site} gave {decimal_text(one.given, 3)} of {decimal_text(one.share, 3)} kWh,"
+        f" of which {decimal_text(one.counts, 3)} count"
+        for site, one in response.sites.items()
+        if one.counts != one.given
     )
 
 
