@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import nats.errors
-import psycopg
 import pytest
 
 from adapters import continuity
@@ -20,6 +19,7 @@ from adapters.nats.log import Log
 from adapters.nats.recorder import JetStreamApplicationRecorder
 from adapters.postgres.database import Database
 from adapters.projector import Projector
+from tests.databases import databases_of
 from tests.stack import NatsServer, PostgresServer
 
 _BOOKS = itertools.count()
@@ -38,10 +38,9 @@ class Bench:
         self.client: NatsClient = nats.app()
         self.log = Log(self.client, self.book)
         self.recorder = JetStreamApplicationRecorder(self.log)
-        name = self.book.replace("-", "_")
-        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE wattledger_template STRATEGY WAL_LOG')
-        self.database = Database(postgres.url(name))
+        self._name = databases_of(postgres).take()
+        self.postgres_url = postgres.url(self._name)
+        self.database = Database(self.postgres_url)
         self.now = datetime(2026, 9, 1, tzinfo=UTC)
         self.door = FrontDoor(self.recorder, self.clock, lambda: continuity.guard(self.log, self.database))
 
@@ -73,14 +72,12 @@ class Bench:
                     stream.alter(self.operator, f"STREAM.DELETE.{name}", {})
         self.operator.close()
         self.database.close()
+        databases_of(self.postgres).give_back(self._name)
 
 
 @pytest.fixture(scope="session")
 def migrated(postgres_server: PostgresServer) -> PostgresServer:
-    postgres_server.ensure_database("wattledger_template")
-    database = Database(postgres_server.url("wattledger_template"))
-    database.migrate()
-    database.close()
+    databases_of(postgres_server)
     return postgres_server
 
 

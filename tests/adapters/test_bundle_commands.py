@@ -34,7 +34,7 @@ def wattledger(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         log_origin="ledger.example",
     )
     session = Session(settings, bench.clock)

@@ -123,7 +123,7 @@ def settings_of(bench: Bench) -> Settings:
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         state=bench.nats.folder,
     )
 

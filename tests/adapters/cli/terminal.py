@@ -19,14 +19,13 @@ Terminal = Callable[..., str]
 
 def terminal_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
     """A terminal of the bench's book, whose projector must be running; it loads what a command needs."""
-    name = bench.book.replace("-", "_")
     settings = Settings(
         book=bench.book,
         nats_url=bench.nats.url,
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(name),
+        postgres_url=bench.postgres_url,
         state=bench.nats.folder,
     )
     session = Session(settings, bench.clock)

@@ -36,7 +36,7 @@ def log(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ite
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         log_origin="ledger.example",
     )
     app: Any = application(Session(settings, bench.clock), ["log"])

@@ -80,7 +80,7 @@ def run(kept: Kept, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Itera
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
     )
     app: Any = application(Session(settings, bench.clock), ["repair"])
 

@@ -40,7 +40,7 @@ def test_a_webhook_from_its_secret_to_a_replay(
             "WATTLEDGER_NATS_URL": bench.nats.url,
             "WATTLEDGER_NATS_MONITOR_URL": bench.nats.monitor_url,
             "WATTLEDGER_NATS_SEED": str(bench.nats.app_seed),
-            "WATTLEDGER_POSTGRES_URL": bench.postgres.url(bench.book.replace("-", "_")),
+            "WATTLEDGER_POSTGRES_URL": bench.postgres_url,
             "WATTLEDGER_STATE": str(bench.nats.folder),
             "PYTHONPATH": str(ROOT),
         }

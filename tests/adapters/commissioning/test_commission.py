@@ -244,14 +244,13 @@ def test_a_device_is_tested_over_its_socket_at_a_terminal(
             f'[[devices]]\nid = "meter-1"\nprofile = "{meter}"\nmeter = "GRID"\n{address}\n',
             encoding="utf-8",
         )
-        name = book.book.replace("-", "_")
         settings = Settings(
             book=book.book,
             nats_url=book.nats.url,
             nats_monitor_url=book.nats.monitor_url,
             nats_seed=book.nats.app_seed,
             nats_operator_seed=book.nats.operator_seed,
-            postgres_url=book.postgres.url(name),
+            postgres_url=book.postgres_url,
             state=tmp_path,
         )
         app = application(Session(settings, lambda: datetime.now(UTC)), ["commission"])

@@ -119,7 +119,7 @@ def commissioned(book: Bench, tmp_path: Path, port: int) -> int:
         nats_monitor_url=book.nats.monitor_url,
         nats_seed=book.nats.app_seed,
         nats_operator_seed=book.nats.operator_seed,
-        postgres_url=book.postgres.url(book.book.replace("-", "_")),
+        postgres_url=book.postgres_url,
         state=tmp_path,
     )
     app = application(Session(settings, lambda: datetime.now(UTC)), ["commission"])

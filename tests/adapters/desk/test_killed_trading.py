@@ -34,7 +34,7 @@ def killed_at(floor: Floor, step: str) -> None:
         [
             *(sys.executable, "-m", "tests.adapters.desk.trade_process"),
             *(bench.nats.url, str(bench.nats.app_seed), bench.book),
-            bench.postgres.url(bench.book.replace("-", "_")),
+            bench.postgres_url,
             *(floor.market.url, f"{CODE}={TOKEN}", floor.now.isoformat(), step),
         ],
         cwd=ROOT,

@@ -64,7 +64,7 @@ def stated(bench: Bench, **more: object) -> dict[str, object]:
         "nats_url": bench.nats.url,
         "nats_monitor_url": bench.nats.monitor_url,
         "nats_seed": bench.nats.app_seed,
-        "postgres_url": bench.postgres.url(bench.book.replace("-", "_")),
+        "postgres_url": bench.postgres_url,
         **more,
     }
 

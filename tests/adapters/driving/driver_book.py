@@ -152,7 +152,7 @@ def driver_book(bench: Bench, folder: Path) -> Iterator[DriverBook]:
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         personal_keys=bench.nats.folder / "personal",
         log_key=bench.nats.folder / "log.key",
     )

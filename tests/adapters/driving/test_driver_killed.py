@@ -30,7 +30,7 @@ def store(bench: Bench) -> Iterator[Store]:
 
 
 def kill_at(when: str, bench: Bench, profile: str, bess: RunningPeer, folder: Path) -> None:
-    postgres = bench.postgres.url(bench.book.replace("-", "_"))
+    postgres = bench.postgres_url
     arguments = (bench.nats.url, bench.nats.app_seed, bench.book, postgres, profile, bess.ports[0])
     process = subprocess.run(
         [sys.executable, "-m", "tests.adapters.driving.driver_process"]

@@ -32,7 +32,7 @@ def store(bench: Bench) -> Iterator[Store]:
 
 
 def begin(bench: Bench, bess: RunningPeer, folder: Path, run: str, power_w: int) -> subprocess.Popen[bytes]:
-    postgres = bench.postgres.url(bench.book.replace("-", "_"))
+    postgres = bench.postgres_url
     given = (bench.nats.url, bench.nats.app_seed, bench.book, postgres, "bess_swapped", bess.ports[0])
     words = [str(one) for one in (*given, folder / run, run, power_w, "held")]
     return subprocess.Popen([sys.executable, "-m", "tests.adapters.driving.driver_process", *words], cwd=ROOT)

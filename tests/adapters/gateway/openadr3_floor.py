@@ -237,7 +237,7 @@ class CallFloor:
             [
                 *(sys.executable, "-m", "tests.adapters.gateway.openadr3_trade_process"),
                 *(bench.nats.url, str(bench.nats.app_seed), bench.book),
-                bench.postgres.url(bench.book.replace("-", "_")),
+                bench.postgres_url,
                 *(self.vtn.url, self.clock.at.isoformat(), step),
             ],
             cwd=ROOT,

@@ -310,7 +310,7 @@ def test_trade_reads_its_programmes_from_the_file(
     bench = floor.bench
     settings = Settings(
         book=bench.book, nats_url=bench.nats.url, nats_monitor_url=bench.nats.monitor_url,
-        nats_seed=bench.nats.app_seed, postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        nats_seed=bench.nats.app_seed, postgres_url=bench.postgres_url,
         state=tmp_path, gateways=tmp_path / "gateways.toml",
     )  # fmt: skip
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

@@ -18,7 +18,6 @@ from adapters.http.permissions import PERMISSIONS
 from adapters.http.recording import ACTIONS, UNRECORDED, action_of
 from adapters.nats import access_stream
 from adapters.nats.stream import StreamError, WeakStream
-from adapters.postgres.database import Database
 from ledger.access_record import AccessRecord
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import HOST, Api, problem
@@ -149,10 +148,6 @@ def test_nothing_is_seen_while_it_cannot_be_recorded(tmp_path: Path) -> None:
     not."""
     nats, postgres = NatsServer(tmp_path / "nats"), PostgresServer(tmp_path / "postgres")
     try:
-        postgres.ensure_database("wattledger_template")
-        template = Database(postgres.url("wattledger_template"))
-        template.migrate()
-        template.close()
         bench = Bench(nats, postgres)
         filled(bench)
         api = Api(bench)

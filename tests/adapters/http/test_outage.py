@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from adapters.postgres.database import Database
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api, problem
@@ -15,10 +14,6 @@ from tests.stack import NatsServer, PostgresServer
 def test_each_store_may_go_away(tmp_path: Path) -> None:
     nats, postgres = NatsServer(tmp_path / "nats"), PostgresServer(tmp_path / "postgres")
     try:
-        postgres.ensure_database("wattledger_template")
-        template = Database(postgres.url("wattledger_template"))
-        template.migrate()
-        template.close()
         api = Api(Bench(nats, postgres))
         api.bench.database.pool.timeout = 1
         try:

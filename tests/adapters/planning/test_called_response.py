@@ -205,7 +205,7 @@ def test_a_driver_delivers_what_is_called_seconds_before(floor: CallFloor, tmp_p
         book=bench.book, state=tmp_path / "state", nats_url=bench.nats.url,
         nats_monitor_url=bench.nats.monitor_url, nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         personal_keys=bench.nats.folder / "personal", log_key=bench.nats.folder / "log.key",
     )  # fmt: skip
     stopping, said = threading.Event(), list[str]()

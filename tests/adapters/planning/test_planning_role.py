@@ -101,7 +101,7 @@ def test_killed_at_any_step_nothing_is_planned_twice(
     roles: Roles, bench: Bench, step: str, left: list[str]
 ) -> None:
     """kill -9 of the process between solving and saving, and between saving and saying so."""
-    database = bench.postgres.url(bench.book.replace("-", "_"))
+    database = bench.postgres_url
     arguments = (bench.nats.url, str(bench.nats.app_seed), bench.book, database)
     module = "tests.adapters.planning.plan_process"
     done = subprocess.run(

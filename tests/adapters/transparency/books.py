@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-
-import psycopg
 
 from adapters.front_door import FrontDoor, Wish
 from adapters.nats import stream
@@ -18,6 +15,7 @@ from adapters.transparency.checkpoint_folder import CheckpointFolder
 from adapters.transparency.published_log import PublishedLog
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
+from tests.databases import databases_of
 from tests.stack import NatsServer
 
 
@@ -51,10 +49,7 @@ def forked(bench: Bench, nats: NatsServer, names: range) -> Database:
         JetStreamApplicationRecorder(log), lambda: datetime(2026, 9, 1, tzinfo=UTC), lambda: None
     )
     door.execute_all(parties(names), actor="eve")
-    name = f"fork_{secrets.token_hex(6)}"
-    with psycopg.connect(bench.postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE wattledger_template STRATEGY WAL_LOG')
-    database = Database(bench.postgres.url(name))
+    database = Database(bench.postgres.url(databases_of(bench.postgres).take()))
     Projector(log, database).catch_up()
     operator.close()
     client.close()

@@ -254,7 +254,7 @@ def test_log_check_of_a_former_keys_checkpoint_under_the_new_key(
         nats_monitor_url=bench.nats.monitor_url,
         nats_seed=bench.nats.app_seed,
         nats_operator_seed=bench.nats.operator_seed,
-        postgres_url=bench.postgres.url(bench.book.replace("-", "_")),
+        postgres_url=bench.postgres_url,
         log_origin="ledger.example",
     )
     app: Any = application(Session(settings, bench.clock), ["log"])

@@ -26,7 +26,7 @@ def teller(bench: Bench, folder: Path) -> subprocess.Popen[bytes]:
         "WATTLEDGER_NATS_URL": bench.nats.url,
         "WATTLEDGER_NATS_MONITOR_URL": bench.nats.monitor_url,
         "WATTLEDGER_NATS_SEED": str(bench.nats.app_seed),
-        "WATTLEDGER_POSTGRES_URL": bench.postgres.url(bench.book.replace("-", "_")),
+        "WATTLEDGER_POSTGRES_URL": bench.postgres_url,
         "WATTLEDGER_STATE": str(folder / "var"),
     }
     command = [sys.executable, "-m", "adapters.main", "tell", "--loopback"]
