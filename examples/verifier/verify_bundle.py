@@ -21,12 +21,12 @@ import sys
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from itertools import groupby, zip_longest
-from math import isqrt
+from itertools import groupby, pairwise, zip_longest
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -438,7 +438,7 @@ def check_line(line: Json, currency: str, counts: Counter[str], place: str) -> N
         line["kind"] in ("stream", "clause") and type(line["pooled"]) is bool, place, "it is of no known kind"
     )
     need(Fraction(amount, unit) - exact == number(line["rounding"], place), place, "its rounding is another")
-    if line["kind"] == "stream":
+    if line["kind"] == "stream" and not in_part(line):
         need(amount == rounded(exact * unit), place, f"its amount is not {line['exact']} rounded once")
     need(abs(amount - exact * unit) < 1, place, "more than one minor unit was rounded")
     for at, term in enumerate(line["basis"] or [line], 1):
@@ -475,6 +475,20 @@ def with_tax(line: Json) -> Fraction:
     """A line's exact amount with the tax that a contract without taxes took out of it."""
     taxes = (exactly(one["exact"]) for one in line["basis"] if one.get("of") == TAX)
     return exactly(line["exact"]) - sum(taxes, Fraction(0))
+
+
+def in_part(line: Json) -> bool:
+    """Whether it is a part of an amount that was rounded as a whole: of a month's, or of a unit's
+    statement."""
+    return any(re.search(r", of unit |; [0-9]+ of [0-9]+ days, ", one["label"]) for one in line["basis"])
+
+
+def gross_of(line: Json, unit: int) -> int:
+    """Its minor units before a tax was taken out of them."""
+    taxes = [exactly(one["quantity"]) * unit for one in line["basis"] if one.get("of") == TAX]
+    if in_part(line):
+        return rounded(taxes[0]) if taxes else int(line["amount"]["minor"])
+    return rounded(with_tax(line) * unit)
 
 
 def check_totals(lines: list[Json], totals: Json, party: str, currency: str, place: str) -> None:
@@ -1006,7 +1020,7 @@ class Vat:
         streams: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
         for line in lines if not self.inclusive else ():
             if line["kind"] == "stream" and line["pooled"]:
-                streams[line["code"], line["party"]][line["number"]] = rounded(with_tax(line) * unit)
+                streams[line["code"], line["party"]][line["number"]] = gross_of(line, unit)
         for (code, holder), amounts in streams.items():
             rate = self.rate(code, holder, place)
             exacts = {at: amount / (1 + rate) for at, amount in amounts.items()}
@@ -1466,6 +1480,733 @@ def by_day(spot: SpotMonth, wh: list[int], prices: list[Fraction]) -> list[tuple
     return [(day, energy[day], worth[day] / 1000) for day in energy if energy[day] or worth[day]]
 
 
+# ------------------------------------------------------------------ what else markets and customers pay
+
+
+Span = tuple[int, int]
+Prices = Callable[[], "list[Fraction | None]"]
+Parts = dict[str, tuple[Fraction, int]]
+"""A site's part of an item: exact, in minor units, and what that came to."""
+HISTORY_S = 60 * 86_400
+"""How far back facts and readings reach that a baseline may look at."""
+UNIT_STREAMS = {
+    "unit_demand_response": ("demand_response", "demand_response"),
+    "unit_spot": ("spot", "spot"),
+    "unit_regulation": ("regulation", "ancillary"),
+    "unit_capacity": ("capacity", "capacity"),
+}
+"""A statement's type -> the type of the unit's terms, and the code of its lines."""
+
+
+def span_of(told: Json) -> Span:
+    return instant_s(told["interval"]["start"]), instant_s(told["interval"]["end"])
+
+
+def meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+class Event(NamedTuple):
+    """An award of a response, when it was due, and whether it was."""
+
+    rule: Json
+    award: Json
+    span: Span
+    called: bool
+
+
+class Market:
+    """What markets told of a site in a month and `HISTORY_S` before it, the rules, and its meters' readings
+    of all that; `held` are the contract's days, and `resting` the events that this is of."""
+
+    def __init__(
+        self,
+        of: Meters,
+        facts: list[Version],
+        rules: dict[str, Version],
+        zone: ZoneInfo,
+        month: Json,
+        held: Span,
+    ) -> None:
+        self.of, self.zone, self.month, self.held, self.place = of, zone, days_of_month(month), held, of.place
+        self.facts = sorted((one.document for one in facts), key=lambda one: str(one["id"]))
+        self.rules = {name: one.document for name, one in sorted(rules.items())}
+        self.resting = {one.sequence for one in (*facts, *rules.values())}
+        self.calendar = "CN" if zone.key == "Asia/Shanghai" else "none"
+        self.sums: dict[tuple[str, ...], list[int | None]] = {}
+
+    def of_type(self, kind: str) -> list[Json]:
+        return [one for one in self.rules.values() if one["type"] == kind]
+
+    def told(self, kind: str, rule: Json, *, ever: bool = False) -> list[Json]:
+        """The facts of a kind under a rule, of the contract's days or of whatever time."""
+        found = [one for one in self.facts if (one["type"], one["rule"]) == (kind, rule["id"])]
+        return [one for one in found if ever or meet(span_of(one), self.held)]
+
+    def day(self, at_s: int) -> date:
+        return datetime.fromtimestamp(at_s, self.zone).date()
+
+    def days(self, span: Span) -> list[date]:
+        first, last = self.day(span[0]), self.day(span[1] - 1)
+        return [first + timedelta(days=at) for at in range((last - first).days + 1)]
+
+    def events(self) -> list[Event]:
+        """In the order in which they were announced."""
+        found = []
+        for rule in self.of_type("demand_response_rule"):
+            calls = self.told("demand_response_instruction", rule, ever=True)
+            by = {one["invitation"]: one for one in calls}
+            for award in self.told("demand_response_invitation", rule, ever=True):
+                called = award["id"] in by or rule["without_instruction"] == "paid"
+                found.append(Event(rule, award, span_of(by.get(award["id"], award)), called))
+        return sorted(found, key=lambda one: (instant_s(one.award["announced"]), one.award["id"]))
+
+    def outages(self) -> list[tuple[Span, bool]]:
+        """And whether each is excused."""
+        rules = self.of_type("demand_response_rule")
+        told = (one for rule in rules for one in self.told("demand_response_outage", rule, ever=True))
+        return [(span_of(one), one["excused"]) for one in told]
+
+    def summed(self, *parts: str) -> list[int | None]:
+        """Registers like `+grid import`, summed over the meters; None where a reading is missing."""
+        if parts not in self.sums:
+            count = (self.of.end_s - self.of.start_s) // self.of.interval_s
+            found: list[int | None] = [0] * count
+            for part in parts:
+                (position, name), sign = part[1:].split(), int(f"{part[0]}1")
+                for meter in self.of.meters:
+                    if meter["position"] == position and name in meter["registers"]:
+                        pairs = zip(found, self.of.known(meter["id"], name, count), strict=True)
+                        found = [None if a is None or b < 0 else a + sign * b for a, b in pairs]
+            self.sums[parts] = found
+        return self.sums[parts]
+
+    def consumption(self, *, own: bool) -> list[int | None]:
+        """What the storage takes by its own meter, or the site with it at its connection."""
+        storage, at = ("+storage charge", "-storage discharge"), {one["position"] for one in self.of.meters}
+        if not own and "grid" in at:
+            return self.summed("+grid import", "-grid export")
+        need(own or "load" in at, self.place, "its connection has no meter")
+        return self.summed(*storage, *(() if own else ("+load load", "+load import", "-pv pv")))
+
+    def known(self, values: list[int | None], span: Span) -> list[int] | None:
+        """The readings of a time; None where one is missing."""
+        first, last = ((at - self.of.start_s) // self.of.interval_s for at in span)
+        found = [one for one in values[max(first, 0) : last] if one is not None]
+        return found if len(found) == last - first else None
+
+    def read(self, values: list[int | None], span: Span) -> list[int]:
+        found = self.known(values, span)
+        need(found is not None, self.place, f"readings of {span[1] - span[0]} s from {span[0]} are missing")
+        return found or []
+
+    def laid_out(self, facts: list[Json], name: str, step_s: int) -> list[Any]:
+        """By settlement period of the contract's days what facts state; None where none does."""
+        found: list[Any] = [None] * ((self.held[1] - self.held[0]) // step_s)
+        for fact in (one for one in facts if one.get(name) is not None):
+            for at, value in enumerate(fact[name], (span_of(fact)[0] - self.held[0]) // step_s):
+                if 0 <= at < len(found):
+                    found[at] = value
+        return found
+
+    def held_part(self, exact: Fraction, first: date, end: date, unit: int) -> tuple[Fraction, int]:
+        """Of a payment for the days [first, end) the contract's: what is rounded up to their end less what is
+        rounded up to their first."""
+        days = (end - first).days
+        before, through = (min(max((self.day(at) - first).days, 0), days) for at in self.held)
+        upto = [rounded(exact * unit * at / days) for at in (before, max(before, through))]
+        return exact * max(through - before, 0) / days, upto[1] - upto[0]
+
+
+class Told(NamedTuple):
+    """A site's lines of one stream, in the order in which they are earned; each is proven as it is met."""
+
+    lines: list[Json]
+    unit: int
+    proven: set[int]
+    counts: Counter[str]
+    place: str
+
+    def take(self, what: str, exact: Fraction, right: int | None = None) -> int:
+        """The next line is of `exact` major units, rounded once or to the `right` minor ones, before
+        taxes."""
+        need(self.lines, self.place, f"it lacks a line of {what}")
+        line = self.lines.pop(0)
+        told, gross = with_tax(line), gross_of(line, self.unit)
+        right = rounded(exact * self.unit) if right is None else right
+        words = f"{what} is {told}, {gross} minor, and facts, readings and rules say {exact}, {right}"
+        need((told, gross) == (exact, right), f"{self.place}, line {line['number']}", words)
+        self.proven.add(line["number"])
+        self.counts["lines of markets and services recomputed"] += 1
+        return right
+
+    def give_up(self, base: Fraction) -> tuple[Fraction, int, list[int]]:
+        """Where the next line gives up a part of a payment for another stream: the part, above zero and no
+        more than all, its minor units, and the line's number, which is not proven by that."""
+        line = self.lines[0] if self.lines else NONE
+        terms = [one for one in line.get("basis", ()) if one.get("of") != TAX]
+        if [one["unit"] for one in terms] != ["of the payment"] or terms[0]["label"].startswith("cut of "):
+            return Fraction(0), 0, []
+        part = number(terms[0]["quantity"], self.place)
+        need(0 < part <= 1 and base >= 0, self.place, f"line {line['number']} gives up {part} of {base}")
+        amount = self.take("what it gives up", -part * base)
+        self.proven.discard(line["number"])
+        return part, amount, [line["number"]]
+
+    def end(self) -> None:
+        numbers = [one["number"] for one in self.lines]
+        need(not numbers, self.place, f"no fact and no unit's statement gives it the lines {numbers}")
+
+
+# ------------------------------------------------------------------ demand response
+
+
+def own_meter(rule: Json) -> bool:
+    """Whether the storage alone is measured, and not its site."""
+    return rule["baseline"]["type"] in ("zero", "typical_schedule")
+
+
+def baseline(rule: Json, market: Market, event: Span, announced: str, apart: list[Span]) -> list[Fraction]:
+    """Wh of each interval as they would have been; `apart` are other events and outages."""
+    method, wh, step_s = rule["baseline"], market.consumption(own=own_meter(rule)), rule["interval_s"]
+    need(step_s == market.of.interval_s, market.place, f"its meters do not read {step_s} s as {rule['id']}")
+    count = (event[1] - event[0]) // step_s
+    kind = method["type"] + ", adjusted" * bool(method.get("adjustment"))
+    match kind:
+        case "zero":
+            return [Fraction(0)] * count
+        case "recent_days":
+            days = normal_days(method["pool"], market, wh, event, announced, apart)
+            if method["choose"] == "highest":
+                days.sort(key=lambda one: (-sum(one[1]), -one[0].toordinal()))
+            rows = [values for _, values in days[: method["take"]]]
+            if method["value"] == "daily_maximum":
+                rows = [[max(one)] * count for one in rows]
+            return [Fraction(sum(column), len(rows)) for column in zip(*rows, strict=True)]
+        case "point_before":
+            around = [(event[0] - method["points"] * step_s, event[0])]
+        case "same_day_hours":
+            away, before, after = (3600 * method[f"hours_{one}"] for one in ("skipped", "before", "after"))
+            around = [(event[0] - away - before, event[0] - away), (event[1] + away, event[1] + away + after)]
+        case _:
+            raise Unknown(f"a baseline by {kind}")
+    values = [one for span in around for one in market.read(wh, span)]
+    return [Fraction(sum(values), len(values))] * count
+
+
+def normal_days(
+    pool: Json, market: Market, wh: list[int | None], event: Span, announced: str, apart: list[Span]
+) -> list[tuple[date, list[int]]]:
+    """The latest normal days of the event's kind with their readings in its hours; quiet ones make room."""
+    today, of_event = market.day(event[0]), market.days(event)
+    begin = today if pool["counted_from"] == "event_day" else market.day(instant_s(announced))
+    touched, days = {day for one in apart for day in market.days(one)}, list[tuple[date, list[int]]]()
+    working = pool["days"] == "working" or day_kind(market.calendar, today)[0] == "working"
+    back = iter(range(pool["nearest_day"], pool["farthest_day"] + 1))
+    while True:
+        while len(days) < pool["size"] and (at := next(back, None)) is not None:
+            day = begin - timedelta(days=at)
+            theirs = [day + timedelta(days=each) for each in range(len(of_event))]
+            alike = day_kind(market.calendar, day)[0] == ("working" if working else "rest")
+            if alike and touched.isdisjoint(theirs) and theirs[-1] < today:
+                moved = moved_back(event, (today - day).days, market.zone)
+                values = moved and market.known(wh, moved)
+                days += [(day, values)] if values else []
+        total, low = sum(sum(values) for _, values in days), pool.get("low_usage")
+        least = portion(low) * total / len(days) if low and total > 0 else None
+        loud = [one for one in days if least is None or sum(one[1]) >= least]
+        if len(loud) == len(days):
+            need(len(days) >= pool["at_least"], market.place, f"its baseline has {len(days)} normal days")
+            return days
+        days = loud
+
+
+def moved_back(span: Span, days: int, zone: ZoneInfo) -> Span | None:
+    """The same hours of local clocks, days earlier; None where the clocks change in them."""
+    found: list[set[float]] = []
+    for at in span:
+        wall = datetime.fromtimestamp(at, zone).replace(tzinfo=None) - timedelta(days=days)
+        found.append({wall.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)})
+    begin, end = (int(min(one)) for one in found)
+    return (begin, end) if {len(one) for one in found} == {1} and end - begin == span[1] - span[0] else None
+
+
+def response_of(values: list[Fraction], rule: Json) -> Fraction:
+    """Clipped interval by interval, netted, or the least power throughout."""
+    if rule["measure"] == "least_power":
+        return max(min(values), Fraction(0)) * len(values)
+    kept = values if rule["clip"] == "netted" else [max(one, Fraction(0)) for one in values]
+    return max(sum(kept, Fraction(0)), Fraction(0))
+
+
+Block = tuple[list[int], Fraction, Fraction, bool]
+"""Intervals that are assessed together: starts, response, award, and whether it is above the minimum."""
+
+
+def blocks_of(event: Event, market: Market, each: str, response: dict[int, Fraction]) -> Iterator[Block]:
+    """By clock hour, interval by interval, or the whole event."""
+    rule, award, groups = event.rule, event.award, defaultdict[object, list[int]](list)
+    for at in response:
+        hour = datetime.fromtimestamp(at, market.zone).replace(minute=0, second=0)
+        groups[{"event": "", "hour": f"{hour}"}.get(each, at)].append(at)
+    least = award["minimum_w"] if rule["minimum_reduction"] == "contracted" else 0
+    for starts in groups.values():
+        total, hours = response_of([response[at] for at in starts], rule), Fraction(rule["interval_s"], 3600)
+        above = total >= least * hours * len(starts)
+        watts = (award["awarded_w"][(at - span_of(award)[0]) // rule["interval_s"]] for at in starts)
+        yield starts, total if above else Fraction(0), sum(watts) * hours, above
+
+
+def counted(performance: Json, block: Block) -> tuple[Fraction, Fraction]:
+    """What of a block's response counts, in Wh, and by which factor."""
+    _, response, award, above = block
+    if above and award and performance["type"] == "tracking":
+        within = abs(response / award - 1) <= portion(performance["tolerance"])
+        factor = exactly(performance["coefficient"]) * min(response / award, Fraction(1)) * within
+        return min(response, award), factor
+    if not above or not award:
+        return Fraction(0), Fraction(0)
+    band = [one for one in performance["bands"] if response / award >= exactly(one["from_ratio"])][-1]
+    most = response if band.get("capped_at") is None else exactly(band["capped_at"]) * award
+    return min(response, most), portion(band["factor"])
+
+
+def event_price(event: Event, place: str) -> Fraction:
+    """Per kWh, or per kW by the event's duration."""
+    (paid,) = (one for one in event.rule["payments"] if one["type"] != "per_kw_month")
+    if paid["type"] == "per_kw_event":
+        lasts = event.span[1] - event.span[0]
+        return exactly([one["price"] for one in paid["steps"] if lasts > 60 * one["over_minutes"]][-1])
+    stated, told = paid["price"], event.award.get("clearing_price")
+    if stated["type"] == "fixed":
+        return exactly(stated["price"])
+    within = told and (stated.get("cap") is None or exactly(told) <= exactly(stated["cap"]))
+    need(within, place, f"{event.award['id']} cleared at {told}, the rule's cap is {stated.get('cap')}")
+    return exactly(told or "")
+
+
+class Settled(NamedTuple):
+    """An event's paid kWh (or kW), what it lacks for its penalty; of each interval the whole Wh that were
+    paid, and the response."""
+
+    event: Event
+    quantity: Fraction = Fraction(0)
+    short_kwh: Fraction = Fraction(0)
+    paid_wh: Json = NONE
+    response_wh: Json = NONE
+
+
+def settled(event: Event, market: Market, events: list[Event]) -> Settled:
+    if not event.called:
+        return Settled(event)
+    rule, step_s, outages = event.rule, event.rule["interval_s"], market.outages()
+    apart = [one.span for one in events if one.called and one.span != event.span]
+    base = baseline(
+        rule, market, event.span, event.award["announced"], [*apart, *(one for one, _ in outages)]
+    )
+    wh, sign = market.consumption(own=own_meter(rule)), 1 if rule["direction"] == "reduce" else -1
+    response: dict[int, Fraction] = {}
+    for value, start in zip(base, range(*event.span, step_s), strict=True):
+        if not any(excused and meet((start, start + step_s), one) for one, excused in outages):
+            response[start] = sign * (value - market.read(wh, (start, start + step_s))[0])
+    weighted, paid_wh = Fraction(0), {f"{at:012}": 0 for at in response}
+    for block in blocks_of(event, market, rule["performance"].get("assess", "interval"), response):
+        kept, factor = counted(rule["performance"], block)
+        weighted += kept * factor / 1000
+        if factor and int(kept):
+            weights = {f"{at:012}": max(response[at], Fraction(0)) for at in block[0]}
+            paid_wh |= largest_remainder(int(kept), weights)
+    if any(one["type"] == "per_kw_event" for one in rule["payments"]):
+        weighted /= Fraction(max(len(response), 1) * step_s, 3600)
+    short, penalty = Fraction(0), rule.get("penalty") or NONE
+    for _, given, award, _ in blocks_of(event, market, penalty["assess"], response) if penalty else ():
+        short += max(portion(penalty["below"]) * award - given, Fraction(0)) / 1000
+    return Settled(event, weighted, short, paid_wh, {f"{at:012}": int(one) for at, one in response.items()})
+
+
+def annual_cut(market: Market, rule: Json, at_s: int) -> Fraction:
+    """The part that payments of a year lose to its cap."""
+    for cut in market.told("demand_response_annual_cut", rule, ever=True):
+        if span_of(cut)[0] <= at_s < span_of(cut)[1]:
+            if cut.get("kept") is not None:
+                return 1 - portion(cut["kept"])
+            return max(1 - exactly(rule["annual_cap"]) / exactly(cut["programme"]), Fraction(0))
+    return Fraction(0)
+
+
+def check_paid(
+    market: Market, lines: Told, rule: Json, what: str, exact: Fraction, event: Event, fine: Fraction
+) -> tuple[Fraction, list[int]]:
+    """A payment's line, what it gives up, its penalty and its annual cut; the part and the line given up."""
+    paid = lines.take(what, exact)
+    part, less, cuts = lines.give_up(exact)
+    if fine:
+        lines.take(f"the penalty of {what}", -fine)
+    if lost := annual_cut(market, rule, event.span[0]) * max(paid + less, 0):
+        lines.take(f"the annual cut of {what}", -lost / lines.unit)
+    return part, cuts
+
+
+def check_responses(market: Market, lines: Told) -> None:
+    """Each event that begins in the contract's days, with its top-ups; then what stood contracted."""
+    events, given = market.events(), list[tuple[Settled, Fraction, list[int]]]()
+    for event in (one for one in events if market.held[0] <= one.span[0] < market.held[1]):
+        name, one = f"event {event.award['id']}", settled(event, market, events)
+        price = event_price(event, lines.place) if event.called else Fraction(0)
+        fine = one.short_kwh * price * exactly((event.rule.get("penalty") or {"multiple": "0"})["multiple"])
+        part, cuts = check_paid(market, lines, event.rule, name, one.quantity * price, event, fine)
+        for payer in market.of_type("demand_response_top_up_rule"):
+            for fact in market.told("demand_response_top_up_invitation", payer):
+                if fact["invitation"] == event.award["id"]:
+                    exact = one.quantity * max(exactly(payer["to"]) - price, Fraction(0))
+                    more = check_paid(market, lines, payer, f"{name}, topped up", exact, event, Fraction(0))
+                    need(more[0] == part, lines.place, f"{name} gives up {part}, its top-up {more[0]}")
+                    cuts += more[1]
+        given.append((one, part, cuts))
+    check_paid_once(market, given, lines)
+    for rule in market.of_type("demand_response_rule"):
+        for told in market.told("demand_response_capacity", rule):
+            (paid,) = (one for one in rule["payments"] if one["type"] == "per_kw_month")
+            own = [one for one in events if one.called and one.rule == rule]
+            called = paid["when"] == "not_called" and any(meet(one.span, span_of(told)) for one in own)
+            exact = Fraction(told["contracted_w"], 1000) * exactly(paid["price"]) * (not called)
+            lost = annual_cut(market, rule, span_of(told)[0]) * rounded(exact * lines.unit) / lines.unit
+            amount = 0
+            for what, each in (("availability", exact), ("annual cut of the availability", -lost)):
+                if each or what == "availability":
+                    held = market.held_part(each, *market.month, lines.unit)
+                    amount += lines.take(f"the {what} {told['id']}", *held)
+            lines.give_up(Fraction(amount, lines.unit))
+
+
+def check_paid_once(market: Market, given: list[tuple[Settled, Fraction, list[int]]], lines: Told) -> None:
+    """Of events that were called together each Wh is paid once: of an interval no more than the largest
+    response, nor than the storage moved and what each is paid beyond that. Where just that is paid, what they
+    gave up is what they had to."""
+    groups: list[list[tuple[Settled, Fraction, list[int]]]] = []
+    way, last = "", 0
+    for one in sorted(given, key=lambda one: (one[0].event.rule["direction"], one[0].event.span)):
+        (begin, end), own = one[0].event.span, one[0].event.rule["direction"]
+        if own != way or begin >= last:
+            groups.append([])
+        way, last = own, max(end, last if own == way else 0)
+        groups[-1].append(one)
+    for group in groups:
+        register = "discharge" if group[0][0].event.rule["direction"] == "reduce" else "charge"
+        storage, step_s, room = market.summed(f"+storage {register}"), market.of.interval_s, 0
+        for at in {at for one, _, _ in group for at in one.paid_wh}:
+            (moved,) = market.read(storage, (int(at), int(at) + step_s))
+            paid = [one.paid_wh[at] for one, _, _ in group if at in one.paid_wh]
+            largest = max(one.response_wh[at] for one, _, _ in group if at in one.paid_wh)
+            room += min(max(largest, *paid), moved + sum(max(wh - moved, 0) for wh in paid))
+        kept = sum(sum(one.paid_wh.values()) * (1 - part) for one, part, _ in group)
+        words = f"{kept} Wh of {group[0][0].event.award['id']} and those with it are paid, not {room}"
+        need(kept <= room, lines.place, words)
+        lines.proven.update(at for _, _, cuts in group for at in cuts if kept == room)
+
+
+# ------------------------------------------------------------------ regulation, capacity, services
+
+
+def check_regulation(market: Market, lines: Told) -> None:
+    """Mileage and capacity of each product, by settlement period."""
+    for rule in market.of_type("regulation"):
+        awards, done = market.told("regulation_award", rule), measured_of(market, rule)
+        for product in rule["products"]:
+            won, told = ([one for one in all_ if one["product"] == product] for all_ in (awards, done))
+            for name, exact in product_of(market, rule, product, won, told).items() if won or told else ():
+                lines.take(f"{name} of {product} under {rule['id']}", exact)
+
+
+def measured_of(market: Market, rule: Json) -> list[Json]:
+    """What was measured, by settlement period; `k` is the factor."""
+    found = []
+    for one in market.told("regulation_performance", rule):
+        k = [None if score is None else Fraction(score, 10 ** one["score_scale"]) for score in one["score"]]
+        found.append(one | {"k": k})
+    return found + [by_period(rule, one) for one in market.told("agc_instructions", rule)]
+
+
+def by_period(rule: Json, told: Json) -> Json:
+    """Instructions as performance: each belongs to the period in which it starts, whose K is their mean."""
+    formula, (begin, end) = rule["factor"], span_of(told)
+    factors: list[list[Fraction]] = [[] for _ in range(begin, end, rule["period_s"])]
+    mileage = [0] * len(factors)
+    for at, (start, watts) in enumerate(zip(told["started_s"], told["mileage_w"], strict=True)):
+        parts = []
+        for one in formula["components"]:
+            value = Fraction(told["measures"][one["measure"]][at], 10 ** told["scale"])
+            value /= exactly(one.get("reference", "1"))
+            value = 1 - value if one["type"] == "complement" else value
+            value = value if one.get("floor") is None else max(value, exactly(one["floor"]))
+            parts.append(value if one.get("cap") is None else min(value, exactly(one["cap"])))
+        weights = formula.get("weights")
+        k = sum(portion(a) * b for a, b in zip(weights, parts, strict=True)) if weights else prod(parts)
+        factors[start // rule["period_s"]].append(Fraction(k))
+        mileage[start // rule["period_s"]] += watts
+    scale = 10 ** formula["hour_decimals"]
+    means = [Fraction(rounded(sum(one) * scale / len(one)), scale) if one else None for one in factors]
+    return told | {"k": means, "instructions": [len(one) for one in factors], "mileage_w": mileage}
+
+
+def product_of(
+    market: Market, rule: Json, product: str, won: list[Json], told: list[Json]
+) -> dict[str, Fraction]:
+    """What its awards and its performance are worth: mileage x K, and capacity x 1 - weight x (1 - K)."""
+    step_s, most, zone = rule["period_s"], rule.get("settled_max"), zone_of(rule["zone"], market.place)
+    priced = [one for one in market.told("regulation_prices", rule) if one["product"] == product]
+    for at, one in enumerate(priced):
+        priced[at] = one | {one["kind"]: [Fraction(each, 10 ** one["scale"]) for each in one["mantissas"]]}
+    prices = {
+        name: market.laid_out(priced, name, step_s) for name in ("mileage", "capacity", "mileage_ratio")
+    }
+    done = {
+        name: market.laid_out(told, name, step_s) for name in ("instructions", "mileage_w", "available_s")
+    }
+    factors, awarded = market.laid_out(told, "k", step_s), dict[str, list[int]]()
+    for pays in ("mileage", "capacity"):
+        own = [one for one in won if one.get("pays", pays) in ("mileage_and_capacity", pays)]
+        awarded[pays] = [one or 0 for one in market.laid_out(own, "capacity_w", step_s)]
+    shares: Json = {}
+    for one in market.told("regulation_share", rule):
+        first = datetime.fromtimestamp(span_of(one)[0], zone).date()
+        shares[str(first)] = Fraction(one["shared_wh"], one["total_wh"])
+    mileage, capacity = rule.get("mileage"), rule.get("capacity")
+    found = {name: Fraction(0) for name in ("mileage", "capacity") if rule.get(name)}
+    for at, (moved, power) in enumerate(zip(awarded["mileage"], awarded["capacity"], strict=True)):
+        count, k, has = done["instructions"][at], factors[at] or Fraction(0), max(moved, power) > 0
+        need(has or not count or rule["unawarded"] != "refused", market.place, f"{product} was not awarded")
+        k, paid = k if most is None else min(k, exactly(most)), has
+        if rule["uninstructed"] == "unpaid" and count == 0:
+            paid = False
+        if mileage:
+            unawarded = bool(count) and not has and rule["unawarded"] == "mileage_paid"
+            quantity: Any = (done["mileage_w"][at] or 0) * (moved > 0 or unawarded)
+            if mileage["quantity"] == "award_x_ratio":
+                quantity = paid and Fraction(moved * step_s, 3600) * (prices["mileage_ratio"][at] or 0)
+            day = datetime.fromtimestamp(market.held[0] + at * step_s, zone).date()
+            if quantity:
+                share = shares[str(day)] if mileage["shared"] else 1
+                found["mileage"] += quantity * k * prices["mileage"][at] * share / 10**6
+        if capacity and paid and power:
+            price = prices["capacity"][at] if capacity.get("price") is None else exactly(capacity["price"])
+            seconds = done["available_s"][at] if capacity["hours"] == "available" else step_s
+            weighed = 1 - exactly(capacity["performance_weight"]) * (1 - k)
+            found["capacity"] += Fraction(power * seconds, 3600) * price * weighed / 10**6
+    return found
+
+
+def check_capacity(market: Market, lines: Told) -> None:
+    """Effective power x availability x a month of the price; nothing behind the meter, unless the rule
+    pays."""
+    for rule in market.of_type("capacity"):
+        for told in market.told("capacity_certified", rule):
+            exact = Fraction(0)
+            if not told["behind_the_meter"] or rule["behind_the_meter"] == "eligible":
+                hours = min(exactly(told["full_hours"]) / exactly(rule["peak_hours"]), Fraction(1))
+                kw = told["certified_w"] * hours * (1 - portion(rule["auxiliary"])) / 1000
+                exact = kw * available(market, rule, market.held) * exactly(rule["price_per_kw_year"]) / 12
+            held = market.held_part(exact, *market.month, lines.unit)
+            lines.take(f"the capacity {told['id']}", *held)
+
+
+def available(market: Market, rule: Json, span: Span) -> Fraction:
+    """Available minutes over all, each node weighed by its energy."""
+    found = [one for one in market.told("availability_measured", rule) if meet(span_of(one), span)]
+    need(len(found) == 1, market.place, f"{rule['id']} has {len(found)} availabilities of the month, not one")
+    (begin, end), nodes = span_of(found[0]), found[0]["nodes"]
+    whole = (end - begin) // 60 * sum(one["energy_wh"] for one in nodes)
+    return Fraction(sum(one["energy_wh"] * one["available_min"] for one in nodes), whole)
+
+
+def check_services(market: Market, lines: Told) -> None:
+    """Each payment of each order, for its days in the month; of energy, what was metered in the
+    contract's."""
+    for rule in market.of_type("service"):
+        month = [midnight_s(day, zone_of(rule["zone"], market.place)) for day in market.month]
+        for order in market.told("service_ordered", rule):
+            begin, end = max(span_of(order)[0], month[0]), min(span_of(order)[1], month[1])
+            own = max(begin, market.held[0]), min(end, market.held[1])
+            first, last = (
+                datetime.fromtimestamp(at, zone_of(rule["zone"], "")).date() for at in (begin, end)
+            )
+            for paid in rule["payments"]:
+                name, rate = f"{paid['title']} of order {order['run']}", exactly(paid["rate"])
+                by_days = paid.get("proration") == "days"
+                months = Fraction((last - first).days, (market.month[1] - market.month[0]).days)
+                months = months if by_days else Fraction(1)
+                if paid["type"] == "throughput":
+                    ways = ("charge", "discharge") if paid["basis"] == "both" else (paid["basis"],)
+                    wh = (sum(market.read(market.summed(f"+storage {way}"), own)) for way in ways)
+                    lines.take(name, Fraction(sum(wh) if own[0] < own[1] else 0, 1000) * rate)
+                    continue
+                exact = months * rate / (12 if paid.get("per") == "year" else 1)
+                if paid["type"] == "availability":
+                    factor = available(market, rule, span_of(order))
+                    exact *= Fraction(order["ordered_w"], 1000) * factor
+                    exact *= factor >= portion(paid["availability_min"])
+                lines.take(name, *market.held_part(exact, first, last, lines.unit))
+
+
+def under_agc(market: Market, rule: Json, done: list[Json], way: str) -> list[int]:
+    """What of each reading of a register AGC moved: all in a period that it called, unless it is told how
+    much, which is laid over the period's readings in proportion to them."""
+    wh, told, called = market.read(market.summed(f"+storage {way}"), market.held), Counter[int](), set[int]()
+    step_s, each_s, found = rule["period_s"], market.of.interval_s, list[int]()
+    for fact in done:
+        begin, stated = span_of(fact)[0] - market.held[0], fact.get(f"{way}d_wh")
+        for at, instructed in enumerate(fact["instructions"]):
+            block = (begin + at * step_s) // max(step_s, each_s)
+            told[block] += stated[at] if stated is not None else 0
+            called |= {block} if stated is None and instructed else set()
+    count = max(step_s // each_s, 1)
+    for block in range(len(wh) // count):
+        own = wh[block * count : (block + 1) * count]
+        upto = [sum(own[:at]) * told[block] // max(sum(own), 1) for at in range(count + 1)]
+        found += own if block in called else [b - a for a, b in pairwise(upto)]
+    return found
+
+
+def check_agc(market: Market, lines: Told, of_units: list[Json], prices: Prices) -> None:
+    """Energy that AGC moved, each reading at its real-time price; `of_units` are units' records of the
+    site."""
+    rules, events = market.of_type("regulation"), market.events()
+    for rule in (one for one in rules if one["energy"] == "real_time"):
+        done = measured_of(market, rule) + [one for one in of_units if one["rule"] == rule["id"]]
+        into, out = (under_agc(market, rule, done, way) for way in ("charge", "discharge"))
+        if any(into) or any(out):
+            if events or len(rules) > 1:
+                raise Unknown("energy under AGC beside a response or another market's")
+            known = [(b - a, price) for a, b, price in zip(into, out, prices(), strict=True) if a or b]
+            need(all(price is not None for _, price in known), market.place, "a real-time price is missing")
+            worth = sum(wh * (price or 0) for wh, price in known)
+            lines.take(f"energy under AGC of {rule['id']}", Fraction(worth) / 1000)
+
+
+# ------------------------------------------------------------------ trading units: a statement shared out
+
+
+class Unit(NamedTuple):
+    """A unit through a statement's time: pieces with who stands in them, by capability in W; the members'
+    meters, and when they were not normal."""
+
+    fact: Json
+    terms: Json
+    pieces: list[tuple[Span, dict[str, int]]]
+    members: dict[str, Market]
+    apart: dict[str, list[Span]]
+    place: str
+
+    def money(self, name: str) -> int:
+        return rounded(exactly(self.fact[name]) * 10 ** MINOR_DIGITS[self.fact["currency"]])
+
+    def divided(self, total: int, weights: dict[str, Fraction], otherwise: str) -> Parts:
+        """By weight with largest remainders; where nobody has one, by the terms."""
+        if not any(weights.values()):
+            need(not total or otherwise != "refuse", self.place, "nobody has a weight")
+            equally = Fraction(otherwise == "equally" and total != 0)
+            weights = dict.fromkeys(weights, equally)
+        if not any(weights.values()):
+            return dict.fromkeys(weights, (Fraction(0), 0))
+        parts, whole = largest_remainder(total, weights), sum(weights.values())
+        return {site: (total * weight / whole, parts[site]) for site, weight in weights.items()}
+
+    def items(self, rule: Json) -> dict[str, Parts]:
+        """Each item of the statement, shared out."""
+        match self.fact["type"]:
+            case "unit_demand_response":
+                return self.response(rule)
+            case "unit_spot":
+                return self.spot()
+            case _:
+                return self.power()
+
+    def response(self, rule: Json) -> dict[str, Parts]:
+        """By what each member's meters say it delivered of its part of the award, and what it lacked."""
+        fact, terms, span, step_s = self.fact, self.terms, span_of(self.fact), rule["interval_s"]
+        times: Json = {site: Fraction(0) for site in self.members}
+        for (begin, end), members in self.pieces:
+            for site, watts in members.items():
+                times[site] += watts * (end - begin)
+        committed = fact.get("committed_wh") or largest_remainder(fact["awarded_wh"], times)
+        counts, short, sign = {}, {}, 1 if rule["direction"] == "reduce" else -1
+        for site, market in self.members.items():
+            base = baseline(rule, market, span, fact["announced"], self.apart[site])
+            wh = market.consumption(own=own_meter(rule))
+            stood = [one for one, members in self.pieces if site in members]
+            starts = [(at, (one, one + step_s)) for at, one in enumerate(range(*span, step_s))]
+            starts = [one for one in starts if any(meet(one[1], piece) for piece in stood)]
+            values = [sign * (base[at] - market.read(wh, own)[0]) for at, own in starts]
+            delivered = int(response_of(values, rule))
+            counts[site] = min(Fraction(delivered), exactly(terms["delivered_cap"]) * committed[site])
+            short[site] = max(portion(terms["eligibility"]) * committed[site] - delivered, Fraction(0))
+        under = {site for site, wh in short.items() if wh}
+        if terms["under_performer"] == "redistributed":
+            counts |= dict.fromkeys(under, Fraction(0))
+        paid = self.divided(self.money("payment"), counts, terms["when_nobody_delivered"])
+        if terms["under_performer"] == "operator":
+            paid |= dict.fromkeys(under, (Fraction(0), 0))
+        items = {"payment": paid}
+        if self.money("penalty"):
+            items["penalty"] = self.divided(self.money("penalty"), short, terms["when_nobody_fell_short"])
+        return items
+
+    def spot(self) -> dict[str, Parts]:
+        """Metered energy at the unit's node; who deviates in the unit's direction bears its deviation."""
+        fact, (first, last), scheduled = self.fact, span_of(self.fact), self.fact["scheduled_wh"]
+        step_s = (last - first) // len(scheduled)
+        worth = {name: dict.fromkeys(self.members, 0) for name in ("energy", "deviation")}
+        for (begin, end), members in self.pieces:
+            weights = {one: Fraction(watts) for one, watts in members.items()}
+            for start in range(begin, end, step_s):
+                at, off = (start - first) // step_s, {}
+                plan = largest_remainder(scheduled[at], weights) if scheduled[at] else {}
+                for site in members:
+                    market = self.members[site]
+                    wh = -sum(market.read(market.consumption(own=True), (start, start + step_s)))
+                    worth["energy"][site] += wh * fact["price"][at]
+                    off[site] = wh - plan.get(site, 0)
+                net = sum(off.values())
+                borne = {site: abs(wh) for site, wh in off.items() if wh * net > 0}
+                if borne and self.terms["netting_benefit"] == "sites":
+                    borne = largest_remainder(abs(net), {one: Fraction(wh) for one, wh in borne.items()})
+                for site, wh in borne.items():
+                    worth["deviation"][site] += wh * fact["deviation_price"][at]
+        unit = Fraction(10 ** MINOR_DIGITS[fact["currency"]], 1000) / Fraction(10) ** fact["scale"]
+        return {
+            name: {site: (one * unit, rounded(one * unit)) for site, one in parts.items()}
+            for name, parts in worth.items()
+        }
+
+    def power(self) -> dict[str, Parts]:
+        """Mileage by the sum of D x K, capacity by power x availability, as recorded of each member."""
+        stated, otherwise, done, kept = self.fact["members"], self.terms["when_all_zero"], {}, {}
+        stood = {site for _, members in self.pieces for site in members}
+        need({one["site"] for one in stated} == stood, self.place, "it is of other members")
+        capacity = self.fact["type"] == "unit_capacity"
+        for one in stated:
+            kept[one["site"]] = one["power_w"] * portion(one["availability"])
+            pairs = () if capacity else zip(one["mileage_w"], one["score"], strict=True)
+            done[one["site"]] = Fraction(sum(a * b for a, b in pairs), 10 ** one.get("score_scale", 0))
+        items = {}
+        if not capacity and self.money("mileage"):
+            items["mileage"] = self.divided(self.money("mileage"), done, otherwise)
+        total = self.money("amount" if capacity else "capacity")
+        if total or not items:
+            items["capacity"] = self.divided(total, kept, otherwise)
+        return items
+
+
+def check_shares(items: dict[str, Parts], site: str, fact: Json, lines: Told) -> None:
+    """A line for each item; of a response, what another stream has of it comes off the payment."""
+    for item, parts in items.items():
+        exact, amount = parts[site]
+        if amount or exact or item == "payment":
+            lines.take(f"{item} of {fact['id']}", exact / lines.unit, amount)
+    if "payment" in items:
+        lines.give_up(Fraction(items["payment"][site][1], lines.unit))
+
+
 # ------------------------------------------------------------------ what a run tells each party
 
 
@@ -1670,14 +2411,6 @@ class Throughput(NamedTuple):
         )
 
 
-SPOT_FACTS = {
-    "spot_clearing",
-    "spot_declaration",
-    "spot_real_time_clearing",
-    "spot_intraday_trade",
-    "spot_contract",
-    "spot_month",
-}
 UNIT = "trading_unit"
 DOCUMENTS = {
     "site.registered.v1": ("site", "site"),
@@ -1715,6 +2448,9 @@ class Book:
         self.kinds: dict[int, list[str]] = {}
         self.used: set[int] = set()
         self.laid_out: dict[tuple[int, int, int, int], bytes] = {}
+        self.facts_told: dict[int, dict[tuple[str, str], list[Version]]] = {}
+        self.shared_out: dict[tuple[int, int], dict[str, Parts]] = {}
+        self.cut: dict[tuple[str, int], list[tuple[Span, Json, dict[str, int]]]] = {}
         self.wrong: dict[tuple[str, str, int], Wrong] = {}
         self.void: set[tuple[str, str, int]] = set()
         self.ended: set[tuple[str, str, int]] = set()
@@ -1798,7 +2534,8 @@ class Book:
                 self.counts["runs older than events that bear on them, not corrected"] += 1
 
     def is_older(self, run: Run) -> bool:
-        """Whether versions, readings or spot facts that came after its position say another of its month."""
+        """Whether versions, readings or market facts that came after its position say another of its
+        month."""
         now = run._replace(body={**run.body, "result": {**run.result, "position": self.tree.size}})
         contract, in_force = self.contracts[run.contract_event], self.version_in(run, self.tree.size)
         if in_force is None or contract != self.contracts[in_force]:
@@ -1827,7 +2564,7 @@ class Book:
 
     def of_site(self, run: Run, contract: Json, name: str) -> tuple[SiteMonth, list[int]]:
         site = self.site_month(run, contract, name, name)
-        return site, [one.sequence for one in self.spot_facts(run, name, site)]
+        return site, [one.sequence for one in self.facts(run, name, site)]
 
     def settle(self, run: Run, aggregate: str, place: str) -> None:
         """A run, against itself, its contract, and the events that it rests on."""
@@ -2114,6 +2851,7 @@ class Book:
                 )
             except Unknown as unknown:
                 self.counts[f"spot months not recomputed: {unknown}"] += 1
+            self.check_markets(run, name, site, own, proven, of_site)
         return moved if complete else None
 
     def days_of(self, run: Run, contract: Json) -> tuple[date, date]:
@@ -2214,11 +2952,11 @@ class Book:
             most = len({one["pooled"] for one in found})
             need(len(found) == most, place, f"it has {len(found)} lines of {code}")
         if not lines["arbitrage"]:
-            units = self.units(name, site, run.result["position"])
-            for one in {*units}:
-                self.counts[f"sites without arbitrage as their trading unit's: {name} of {one}"] += 1
+            units = self.statements(name, run.result["position"], self.held(site))
+            at_spot = any(one.document["type"] == "unit_spot" for one in units)
+            at_spot = at_spot or bool(self.facts(run, name, site, "spot_"))
             told_nothing = "it has no arbitrage line, and no spot market told anything of it"
-            need((units or self.spot_facts(run, name, site)) and not energy, place, told_nothing)
+            need(at_spot and not energy, place, told_nothing)
         taken = any(": " in term["label"] for line in lines["interaction"] for term in line["basis"])
         if bill is None and any("not counted" in one["note"] for one in energy):
             self.counts["arbitrage not recomputed: what other streams have of it, without a bill"] += 1
@@ -2266,35 +3004,175 @@ class Book:
 
     # -------------------------------------------------------------- spot markets
 
-    def units(self, name: str, site: SiteMonth, position: int) -> list[str]:
-        """The trading units that sell on a spot market of which the site is a member at some moment of the
-        contract's days, each by the version that holds then."""
-        begin_s, end_s = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
-        found: list[str] = []
-        for (kind, unit), versions in self.registered.items():
-            known = [one for one in versions if kind == UNIT and one.sequence <= position]
-            ends = {end_s, *(at for one in known for at in (one.start_s, one.end_s or end_s))}
-            for end in (one for one in ends if begin_s < one <= end_s):
-                held = [one.document for one in known if one.holds(end)][-1:]
-                sells = any(term["type"] == "spot" for one in held for term in one["terms"])
-                found += [unit for one in held for each in one["members"] if sells and each["site"] == name]
-        return found
+    def held(self, site: SiteMonth) -> Span:
+        begin, end = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
+        return begin, end
 
-    def spot_facts(self, run: Run, name: str, site: SiteMonth) -> list[Version]:
-        """What spot markets told of a site's days, as known at the run's position; the newest of each id."""
-        start_s, end_s = (site.start_s + at * site.interval_s for at in (site.days.start, site.days.stop))
-        found = []
-        for one in self.standing("market_fact", 1, run.result["position"], name):
-            if one.document["type"] in SPOT_FACTS:
-                first_s, until_s = (instant_s(one.document["interval"][at]) for at in ("start", "end"))
-                found += [one] if first_s < end_s and until_s > start_s else []
-        return found
+    def told(self, position: int, of: str, name: str) -> list[Version]:
+        """What markets told of a `site`, of any `unit`, or under a `rule` of a market as a whole, as known at
+        a position, in order of ids; of each the newest."""
+        if position not in self.facts_told:
+            found: dict[tuple[str, str], list[Version]] = defaultdict(list)
+            for (kind, _), versions in sorted(self.registered.items()):
+                known = [one for one in versions if kind == "market_fact" and one.sequence <= position]
+                for one in known[-1:]:
+                    about = next((of for of in ("site", "unit") if of in one.document), "rule")
+                    found[about, "" if about == "unit" else one.document[about]].append(one)
+            self.facts_told[position] = found
+        return self.facts_told[position].get((of, name), [])
+
+    def facts(self, run: Run, name: str, site: SiteMonth, of: str = "") -> list[Version]:
+        """What markets, such as those `of` "spot", told of a site's days, as known at the run's position."""
+        told = self.told(run.result["position"], "site", name)
+        told = [one for one in told if one.document["type"].startswith(of)]
+        return [one for one in told if meet(span_of(one.document), self.held(site))]
+
+    def statements(self, name: str, position: int, held: Span) -> list[Version]:
+        """What markets told of units while the site stood in them in a time, in order of ids."""
+        told = [one for one in self.told(position, "unit", "") if meet(span_of(one.document), held)]
+        return [one for one in told if self.stands(name, one.document, position, held)]
+
+    def stands(self, site: str, fact: Json, position: int, held: Span) -> bool:
+        """Whether the site stood in the unit of a statement in its time, and in `held`."""
+        return any(site in who and meet(span, held) for span, _, who in self.pieces(fact, position))
+
+    def pieces(self, fact: Json, position: int) -> list[tuple[Span, Json, dict[str, int]]]:
+        """The unit through a statement's time, cut where a version or a membership begins or ends, and who
+        stands in it with which capability in W."""
+        key, span, name = (fact["id"], position), span_of(fact), fact["unit"]
+        if key in self.cut:
+            return self.cut[key]
+        known = [one for one in self.registered[UNIT, name] if one.sequence <= position]
+        cuts, found = {*span, *(at for one in known for at in (one.start_s, one.end_s or span[1]))}, []
+
+        def limits(one: Json) -> Span:
+            since, until = (one.get(end) for end in ("since", "until"))
+            return instant_s(since) if since else span[0], instant_s(until) if until else span[1]
+
+        cuts |= {at for one in known for member in one.document["members"] for at in limits(member)}
+        for piece in pairwise(sorted(at for at in cuts if span[0] <= at <= span[1])):
+            unit = [one for one in known if one.holds(piece[0] + 1)][-1:]
+            need(unit, f"event {known[0].sequence}", f"no version of unit {name} holds at {piece[0]}")
+            members = [one for one in unit[0].document["members"] if meet(limits(one), piece)]
+            found.append((piece, unit[0].document, {one["site"]: one["capability_w"] for one in members}))
+            self.used.add(unit[0].sequence)
+        return self.cut.setdefault(key, found)
+
+    def shared(self, told: Version, position: int, place: str) -> dict[str, Parts]:
+        """A statement shared out among the sites that stood in the unit."""
+        key, fact = (told.sequence, position), told.document
+        if key not in self.shared_out:
+            cut, place = self.pieces(fact, position), f"{place}, unit {fact['unit']}, {fact['id']}"
+            terms = [one for one in cut[0][1]["terms"] if one["type"] == UNIT_STREAMS[fact["type"]][0]]
+            first = datetime.fromtimestamp(span_of(fact)[0], zone_of(cut[0][1]["zone"], place))
+            month = {"year": first.year, "month": first.month}
+            rule = self.in_force("market_rule", fact["rule"], span_of(fact)[1], position, place)
+            names = sorted({site for _, _, who in cut for site in who})
+            metered = names if fact["type"] in ("unit_demand_response", "unit_spot") else []
+            members = {site: self.market(position, site, month, None, f"{place}, {site}") for site in metered}
+            events = [
+                one.document for one in self.told(position, "unit", "") if one.sequence != told.sequence
+            ]
+            events = [one for one in events if one["type"] == "unit_demand_response"]
+            apart: dict[str, list[Span]] = {}
+            for site, market in members.items():
+                own = [one.span for one in market.events() if one.called]
+                theirs = [one for one in events if self.stands(site, one, position, span_of(one))]
+                stopped = [one for one, _ in market.outages()]
+                apart[site] = [*own, *(span_of(one) for one in theirs), *stopped]
+            unit = Unit(fact, terms[0], [(span, who) for span, _, who in cut], members, apart, place)
+            self.shared_out[key] = unit.items(rule.document)
+            self.used.add(told.sequence)
+        return self.shared_out[key]
+
+    def market(
+        self, position: int, name: str, month: Json, held: Span | None, place: str, *also: Json
+    ) -> Market:
+        """What was told and read of a site in a month, by the rules that held in it, of units' statements
+        too; `held` are the contract's days, all of them without one."""
+        known = [one for one in self.registered["site", name] if one.sequence <= position]
+        zone = zone_of(known[-1].document["zone"], place)
+        begin, end = (midnight_s(day, zone) for day in days_of_month(month))
+        whole, far = (begin, end), (begin - HISTORY_S, end)
+        own = [one for one in self.told(position, "site", name) if meet(span_of(one.document), far)]
+        rules, spans = dict[str, Version](), defaultdict[str, list[Span]](list)
+        for one in (*(one.document for one in own), *also):
+            spans[one["rule"]].append(span_of(one))
+        for rule, times in spans.items():
+            inside = [(max(one[0], begin), min(one[1], end)) for one in times if meet(one, whole)]
+            ends = [at for one in inside or [whole, *times] for at in (one[0] + 1, one[1])]
+            known = [one for one in self.registered["market_rule", rule] if one.sequence <= position]
+            held_then = [one for one in known if any(one.holds(at) for at in ends)]
+            need(held_then or not inside, place, f"no market rule {rule} is in force")
+            rules |= {rule: held_then[-1]} if held_then else {}
+            own += [one for one in self.told(position, "rule", rule) if meet(span_of(one.document), whole)]
+        meters = [one.document for one in self.standing("meter", end, position, name)]
+        lengths = {one["interval_s"] for one in meters}
+        need(len(lengths) == 1, place, "its meters have not one length of interval")
+        of = Meters(self.readings, meters, lengths.pop(), far[0], end, position, place)
+        return Market(of, own, rules, zone, month, held or whole)
+
+    def check_markets(
+        self, run: Run, name: str, site: SiteMonth, lines: list[Json], proven: set[int], place: str
+    ) -> None:
+        """A site's lines of markets beside spot, of services and of its trading units."""
+        position, zone = run.result["position"], zone_of(site.document["zone"], place)
+        checks = {
+            "ancillary": check_regulation,
+            "demand_response": check_responses,
+            "capacity": check_capacity,
+            "service": check_services,
+            "spot": lambda *_: None,
+        }
+        first, end = (midnight_s(day, zone) for day in self.days_of(run, self.contracts[run.contract_event]))
+        units = self.statements(name, position, (first, end))
+        told = [one.document for one in units]
+        if not (told or self.told(position, "site", name) or any(one["code"] in checks for one in lines)):
+            return
+        market = self.market(position, name, run.result["month"], (first, end), place, *told)
+        at_spot = self.facts(run, name, site, "spot_") or any(one["type"] == "unit_spot" for one in told)
+        records = [
+            one | {"rule": fact["rule"], "interval": fact["interval"], "instructions": one["mileage_w"]}
+            for fact in told
+            for one in fact.get("members", ())
+            if fact["type"] == "unit_regulation" and one["site"] == name
+        ]
+        for code, check in checks.items():
+            own = [one for one in lines if one["code"] == code]
+            if code == "spot":
+                own = [one for one in own if re.match("(energy|deviation) of unit ", one["note"])]
+            taken = Told(own, 10 ** MINOR_DIGITS[run.currency], proven, self.counts, f"{place}, {code}")
+            try:
+                check(market, taken)
+                for one in units:
+                    if UNIT_STREAMS[one.document["type"]][1] == code:
+                        check_shares(self.shared(one, position, place), name, one.document, taken)
+                if code == "ancillary" and not at_spot:
+                    check_agc(market, taken, records, lambda: self.real_time(position, site, market))
+                taken.end()
+            except Unknown as unknown:
+                self.counts[f"streams not recomputed: {unknown}"] += 1
+        if any(meet(span_of(one), market.held) for one in (*market.facts, *told)):
+            self.used |= market.resting
+
+    def real_time(self, position: int, site: SiteMonth, market: Market) -> list[Fraction | None]:
+        """The real-time price of each reading of the contract's days."""
+        point, each_s, place = site.document["market_point"], market.of.interval_s, market.place
+        need(point is not None, place, "it has no point of a market")
+        series = (point["market"], point["node"], "real_time")
+        step_s = self.prices[series][0].document["interval_s"] if self.prices[series] else each_s
+        prices = self.known_prices(series, *market.held, step_s, position, place)
+        if step_s >= each_s:
+            return [one for one in prices for _ in range(step_s // each_s)]
+        count = each_s // step_s
+        rows = [prices[at : at + count] for at in range(0, len(prices), count)]
+        return [None if None in row else Fraction(sum(one or 0 for one in row)) / count for row in rows]
 
     def check_spot(
         self, run: Run, name: str, site: SiteMonth, own: list[Json], proven: set[int], place: str
     ) -> None:
         """The lines of a spot month: cleared and metered energy at the prices of each interval."""
-        facts = self.spot_facts(run, name, site)
+        facts = self.facts(run, name, site, "spot_")
         if not facts:
             return
         rules = {one.document["rule"] for one in facts}
@@ -2363,32 +3241,31 @@ class Book:
             rule, facts, first_s, injected, withdrawn, day_ahead, real_time, reference, days, charges
         )
 
-    def priced(
-        self,
-        series: tuple[str, str, str],
-        first_s: int,
-        end_s: int,
-        interval_s: int,
-        position: int,
-        place: str,
-    ) -> list[Fraction]:
-        """A market's prices per kWh, of each interval the one recorded last."""
-        found: list[Fraction | None] = [None] * ((end_s - first_s) // interval_s)
+    def priced(self, series: tuple[str, str, str], *where: Any) -> list[Fraction]:
+        """As `known_prices`, none of which is missing."""
+        found = self.known_prices(series, *where)
+        prices = [one for one in found if one is not None]
+        need(len(prices) == len(found), where[-1], f"prices of {' '.join(series)} are missing")
+        return prices
+
+    def known_prices(
+        self, series: tuple[str, str, str], first_s: int, end_s: int, step_s: int, position: int, place: str
+    ) -> list[Fraction | None]:
+        """A market's prices per kWh, of each interval the one recorded last; None where none was."""
+        found: list[Fraction | None] = [None] * ((end_s - first_s) // step_s)
         for block in self.prices[series]:
             if block.sequence > position:
                 break
             start_s, scale = instant_s(block.document["start"]), 10 ** block.document["scale"]
-            same = block.document["interval_s"] == interval_s
+            same = block.document["interval_s"] == step_s
             need(same, place, f"prices of {series} are of another interval")
-            at = (start_s - first_s) // interval_s
+            at = (start_s - first_s) // step_s
             inside = range(max(at, 0), min(at + len(block.document["mantissas"]), len(found)))
             for place_of in inside:
                 found[place_of] = Fraction(block.document["mantissas"][place_of - at], scale)
             if inside:
                 self.used.add(block.sequence)
-        prices = [one for one in found if one is not None]
-        need(len(prices) == len(found), place, f"prices of {' '.join(series)} are missing")
-        return prices
+        return found
 
     def check_disclosures(self) -> None:
         """Every commitment is to the documents that its run and its secret give."""
