@@ -9,13 +9,11 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from typing import Final, NamedTuple
 
-import msgspec
-
 from adapters.correcting import Before, Ended, before, ended_contracts
 from adapters.front_door import FrontDoor, Wish
 from adapters.integrity import position_rows
 from adapters.integrity.reading_events import check_corrected
-from adapters.integrity.registered_rows import Read, check_read
+from adapters.integrity.registered_rows import Read
 from adapters.integrity.run_rows import Asked as AskedRuns
 from adapters.integrity.run_rows import check_runs
 from adapters.nats.log import BATCH_MESSAGES_MAX, Log
@@ -24,52 +22,34 @@ from adapters.projections import PROJECTIONS
 from adapters.queries import registered, settlement_inputs
 from adapters.queries.no_contract import FallsToNobody, falls_to_nobody
 from adapters.queries.opening_stock import heirs
-from adapters.queries.run_calendars import RunCalendars
-from adapters.queries.void_runs import void_runs
-from adapters.settling_again import changes_nothing
-from adapters.settling_known import KnownRuns, known_runs, restated, same_inputs
+from adapters.settling_compared import ComparedBeside
+from adapters.settling_known import KnownRuns
+from adapters.settling_sorted import Asked, NotSettled, Settled, Sorting
 from adapters.settling_stale import earlier_stale
 from ledger.contract import Contract
 from ledger.interval import Month
 from ledger.refusal import Refused
 from ledger.settlement.cause import Cause, causes
-from ledger.settlement.inputs import Inputs, Part
+from ledger.settlement.inputs import Inputs
 from ledger.settlement.provisional import check_over
 from ledger.settlement.result import Result
-from ledger.settlement.run import RecordSettlement, Runs
+from ledger.settlement.run import RecordSettlement
 from ledger.settlement.settle import settle_all
+
+__all__ = [
+    "Behind",
+    "MonthSettled",
+    "NewerBefore",
+    "NotSettled",
+    "Settled",
+    "lowest_position",
+    "settle_month",
+    "wait_until",
+]
 
 
 class Behind(RuntimeError):
     """The projections did not reach a sequence in time; ask again later."""
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """One contract's month: `recorded` is False when the latest run had the same inputs already.
-
-    `kind` is the run's, and so are `causes` where it is recorded.
-    """
-
-    result: Result
-    run: int
-    sequence: int
-    recorded: bool
-    kind: str
-    causes: tuple[Cause, ...] = ()
-    amended: bool = False
-    """Whether the contract has another version since the run, which changes nothing of the month; it may
-    change later ones."""
-
-
-class NotSettled(msgspec.Struct, frozen=True):
-    """A contract's month that keeps the run that it has, or has none, and why, as a refusal says it."""
-
-    contract: str
-    month: Month
-    code: str
-    reason: str
-    place: str = ""
-    """Where the refusal points, if not at the contract."""
 
 
 class NewerBefore(NamedTuple):
@@ -188,12 +168,12 @@ def settle_month(
         door.recorder.look()
     with _collecting_later():
         return _settle_and_follow(
-            door, database, _Asked(month, tuple(contracts), through, today), actor, timeout
+            door, database, Asked(month, tuple(contracts), through, today), actor, timeout
         )
 
 
 def _settle_and_follow(
-    door: FrontDoor, database: Database, asked: _Asked, actor: str, timeout: float
+    door: FrontDoor, database: Database, asked: Asked, actor: str, timeout: float
 ) -> MonthSettled:
     """The month, and the later ones that follow it."""
     month = asked.month
@@ -217,7 +197,7 @@ def _settle_and_follow(
             break
         named = sorted({contract for contract, settled in later if settled == str(month)})
         if named:
-            more = _settle_one_month(door, database, _Asked(month, tuple(named)), actor, timeout)
+            more = _settle_one_month(door, database, Asked(month, tuple(named)), actor, timeout)
             done += more.runs
             refused += more.refused
     return MonthSettled(done, refused, nobody, earlier)
@@ -260,18 +240,8 @@ def _collecting_later() -> Iterator[None]:
 _ENDED_NONE: Final = Ended({}, {}, others=True)
 
 
-class _Asked(NamedTuple):
-    """What to settle. Without `today` nothing is too old: a later month follows an earlier one's correction,
-    for which the look-back was asked already."""
-
-    month: Month
-    contracts: tuple[str, ...]
-    through: date | None = None
-    today: date | None = None
-
-
 def _settle_one_month(
-    door: FrontDoor, database: Database, asked: _Asked, actor: str, timeout: float
+    door: FrontDoor, database: Database, asked: Asked, actor: str, timeout: float
 ) -> MonthSettled:
     log: Log = door.recorder.log
     position = log.client.run(log.last_sequence())
@@ -280,82 +250,62 @@ def _settle_one_month(
 
 
 def _settle_as_of(
-    door: FrontDoor, database: Database, asked: _Asked, actor: str, position: int
+    door: FrontDoor, database: Database, asked: Asked, actor: str, position: int
 ) -> MonthSettled:
     month = asked.month
-    with ExitStack() as transactions:
-        connection = transactions.enter_context(database.reading(door.book))
-        beside = None if asked.contracts else transactions.enter_context(database.reading(door.book))
+    with ExitStack() as begun:
+        compared = begun.enter_context(ComparedBeside(database, door.book, position))
+        connection = begun.enter_context(database.reading(door.book))
+        beside = None if asked.contracts else begun.enter_context(database.reading(door.book))
         check_runs(connection, AskedRuns(position, last=str(month), contracts=asked.contracts or None))
         gone = _ENDED_NONE if asked.through else ended_contracts(connection, month, position, asked.contracts)
         names = tuple(name for name in asked.contracts if name not in gone.results)
-        results: list[Result] = []
-        refused: list[NotSettled] = []
-        settled: dict[str, Contract] = {}
-        read: dict[str, Read] = {}
-        again: dict[str, dict[Part, str]] = {}
+        sorting = Sorting(door, connection, asked, position)
         if gone.others:
             for batch in settlement_inputs.batches(
                 connection, door.book, month, position, names, through=asked.through, beside=beside
             ):
-                own = _settled_each(batch, refused)
-                results += own
-                again |= restated(connection, batch, {one.contract: one.inputs for one in own}, position)
-                settled |= {one.contract.id: one.contract for one in batch}
-                read |= {one.contract.id: Read.by([one.contract.id], [one]) for one in batch}
-        results += gone.results.values()
-        settled |= gone.contracts
-        known = known_runs(connection, sorted(settled), month, position)
-        void = void_runs(connection, position)
-        corrected = [contract for name, contract in settled.items() if name in known]
-        today = None if asked.through else asked.today
-        looked = _looked_back(connection, position, corrected, month, today)
-        too_old = looked.too_old
-    done: list[Settled] = []
-    fresh: list[Result] = []
-    for result in results:
-        runs = known.get(result.contract, KnownRuns())
-        last = runs.paying if asked.through is None else runs.provisional
-        if last is not None and (result.contract, str(month), last.run) in void:
-            last = None
-        then = again.get(result.contract)
-        same = last is not None and same_inputs(last, result.inputs_digest, then)
-        if last is not None and same and runs.comparable(asked.through):
-            done.append(Settled(result, last.run, last.sequence, recorded=False, kind=last.kind))
-        elif last is not None and asked.through is None and changes_nothing(door, result, last.run, then):
-            done.append(
-                Settled(result, last.run, last.sequence, recorded=False, kind=last.kind, amended=True)
-            )
-        elif runs.paying and result.contract in looked.refused:
-            refused.append(looked.refused[result.contract])
-        elif runs.paying and (late := _refused_as_late(door, result, too_old.get(result.contract, ""))):
-            refused.append(late)
-        else:
-            fresh.append(result)
-    to_record = [read.get(one.contract) or Read.by([one.contract], ()) for one in fresh]
-    voided = {
-        name: runs.paying.run
-        for name, runs in known.items()
-        if runs.paying is not None and (name, str(month), runs.paying.run) in void
+                own = _settled_each(batch, sorting.refused)
+                fresh = sorting.add(own, {one.contract.id: one.contract for one in batch}, batch)
+                compared.begin(Read.by(fresh, batch))
+        compared.begin(Read.by(sorting.add([*gone.results.values()], gone.contracts), ()))
+        compared.finish()
+        earlier = _corrected(connection, door.book, sorting, position)
+    done = [*sorting.done, *_recorded(door, sorting, earlier, actor, position)]
+    done.sort(key=lambda one: one.result.contract)
+    return MonthSettled(done, sorted(sorting.refused, key=lambda one: one.contract))
+
+
+def _corrected(connection: Connection, book: str, sorting: Sorting, position: int) -> dict[str, Before]:
+    """What the fresh results correct, by contract.
+
+    Raises:
+        Discontinuity: as `before` and `check_corrected`.
+    """
+    corrections = {
+        one.contract: one
+        for one in sorting.fresh
+        if one.through is None and sorting.known.get(one.contract, KnownRuns()).paying is not None
     }
-    with database.reading(door.book) as connection:
-        check_read(connection, Read.of(to_record), position)
-        corrections = {
-            one.contract: one
-            for one in fresh
-            if one.through is None and known.get(one.contract, KnownRuns()).paying is not None
-        }
-        earlier = {
-            name: one._replace(inputs=again.get(name, one.inputs))
-            for name, one in before(connection, door.book, month, position, corrections).items()
-        }
-        for name, known_before in earlier.items():
-            check_corrected(connection, door.book, corrections[name], known_before.inputs, position)
-    for start in range(0, len(fresh), BATCH_MESSAGES_MAX):
-        chunk = fresh[start : start + BATCH_MESSAGES_MAX]
+    month = sorting.month
+    found = before(connection, book, month, position, corrections)
+    earlier = {name: one._replace(inputs=sorting.again.get(name, one.inputs)) for name, one in found.items()}
+    for name, one in earlier.items():
+        check_corrected(connection, book, corrections[name], one.inputs, position)
+    return earlier
+
+
+def _recorded(
+    door: FrontDoor, sorting: Sorting, earlier: Mapping[str, Before], actor: str, position: int
+) -> list[Settled]:
+    """The runs that the fresh results become."""
+    month, known = sorting.month, sorting.known
+    done: list[Settled] = []
+    for start in range(0, len(sorting.fresh), BATCH_MESSAGES_MAX):
+        chunk = sorting.fresh[start : start + BATCH_MESSAGES_MAX]
         wishes = [
             Wish(
-                _record(result, too_old, earlier, voided),
+                _record(result, sorting.too_old, earlier, sorting.voided),
                 f"settle:{month}:{_number(known, result)}:{result.inputs_digest}",
             )
             for result in chunk
@@ -368,12 +318,11 @@ def _settle_as_of(
                 receipt.sequence,
                 recorded=not receipt.repeated,
                 kind=known.get(result.contract, KnownRuns()).next_kind(result.through),
-                causes=_causes(result, earlier, voided),
+                causes=_causes(result, earlier, sorting.voided),
             )
             for result, receipt in zip(chunk, receipts, strict=True)
         ]
-    done.sort(key=lambda one: one.result.contract)
-    return MonthSettled(done, sorted(refused, key=lambda one: one.contract))
+    return done
 
 
 def _settled_each(batch: Sequence[Inputs], refused: list[NotSettled]) -> list[Result]:
@@ -392,14 +341,6 @@ def _settled_each(batch: Sequence[Inputs], refused: list[NotSettled]) -> list[Re
 def _not_settled(contract: str, month: Month, why: Refused) -> NotSettled:
     own = why.place in {"", f"contract {contract}"}
     return NotSettled(contract, month, why.code, why.reason if own else str(why), why.place)
-
-
-def _refused_as_late(door: FrontDoor, result: Result, too_old: str) -> NotSettled | None:
-    """Of a correction that comes too late: why, unless two persons let it through."""
-    runs = door.state(f"settlement.{result.contract}_{result.month}") if too_old else None
-    if not too_old or (isinstance(runs, Runs) and runs.waiver):
-        return None
-    return NotSettled(result.contract, result.month, "look_back", too_old)
 
 
 def _refusal_of(every_one: Sequence[NotSettled]) -> Refused:
@@ -436,30 +377,3 @@ def _causes(result: Result, earlier: Mapping[str, Before], voided: Mapping[str, 
         return ()
     void = result.contract in voided
     return causes(result, known.inputs, known.first_position, known.unamended, void=void)
-
-
-class _LookedBack(NamedTuple):
-    """Of the contracts that were settled before: why a correction of the month comes too late, empty for one
-    that does not; and those of which nobody can tell, as their run calendar is not published."""
-
-    too_old: dict[str, str]
-    refused: dict[str, NotSettled]
-
-
-def _looked_back(
-    connection: Connection, position: int, contracts: Sequence[Contract], month: Month, today: date | None
-) -> _LookedBack:
-    found = _LookedBack({}, {})
-    if today is None or not contracts:
-        return found
-    calendars = RunCalendars(connection, position)
-    for contract in contracts:
-        calendar = calendars.published(contract, month)
-        if calendar is None:
-            missing = calendars.missing(contract, month)
-            found.refused[contract.id] = NotSettled(
-                contract.id, month, "run_calendar_missing", missing.reason
-            )
-        else:
-            found.too_old[contract.id] = calendar.too_old(month, today)
-    return found

@@ -80,6 +80,8 @@ def restated(
     Such a run is compared by the prices that were in force in its month, as a newer run's digest is.
     """
     given = {one.contract.id: one for one in batch if one.contract.id in now}
+    if not given:
+        return {}
     rows = connection.execute(
         "SELECT latest.contract, latest.position, (latest.result->'inputs')::text FROM ("
         "SELECT DISTINCT ON (contract) contract, position, inputs_digest, result FROM ledger.settlement"
@@ -92,9 +94,9 @@ def restated(
             "names": list(given),
             "digests": [digest_of(now[name]) for name in given],
             "prices": [now[name]["price"] for name in given],
-            "month": str(batch[0].month) if batch else "",
+            "month": str(batch[0].month),
             "position": position,
-            "provisional": bool(batch) and batch[0].through is not None,
+            "provisional": batch[0].through is not None,
         },
     ).fetchall()
     if not rows:

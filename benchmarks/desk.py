@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,6 +23,7 @@ from adapters.http.secret import digest_of, new_secret
 from adapters.nats import access_stream
 from adapters.settling import wait_until
 from benchmarks.bid_clients import NAME, Client, Load, Measured, measured
+from benchmarks.desk_cost import Used, syncs
 from benchmarks.figure import Figure, seconds
 from benchmarks.rig import FROM, Book, Rig
 from ledger.access import Grant, GrantKey
@@ -50,8 +51,8 @@ _PRODUCT: Final = "da"
 _CLIENTS: Final = 50
 _P99_MS_MAX: Final = 20
 _BIDS_A_SECOND: Final = 500
-_RATES: Final = (50, 100, 150, 200, 300, 400)
-"""Bids a second offered, to see up to which the answers come in time; 200 is each client's 4."""
+_RATES: Final = (100, 200, 300, 400)
+"""Bids a second offered beside those, to see up to which the answers come in time; 200 is each client's 4."""
 _CLEARING_S_MAX: Final = 2
 _SITE_W: Final = 1_000_000
 
@@ -65,8 +66,9 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
     book = _book(rig, units=_CLIENTS, sites_each=1)
     secrets = _keys(book)
     each = 4 if quick else 40
+    sync = syncs(rig.folder, len(_body("b", "u", _delivery_day())))
     with _serving(rig, book) as (port, roles):
-        used = _Used(
+        used = Used(
             {
                 "API": roles["serve"].pid,
                 "projector": roles["project"].pid,
@@ -93,6 +95,10 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
         "the same, as fast as they are answered, p99": _ms(full, 99),
         "the same, one client, median": _ms(alone, 50),
     } | {f"the same, {rate} bids a second offered, p99": p99_ms for rate, p99_ms in offered_p99.items()}
+    beside |= {
+        "a sync of the disk with as many bytes as a bid, nothing else of ours running, median": sync.median,
+        "such a sync, p99": sync.p99,
+    }
     beside |= {f"CPU of a bid, as fast as they are answered: {role}": ms for role, ms in full_cpu.ms.items()}
     beside |= {
         f"CPU of a bid, {_BIDS_A_SECOND} a second offered: {role}": ms for role, ms in paced_cpu.ms.items()
@@ -122,17 +128,20 @@ def _accepting(rig: Rig, *, quick: bool) -> list[Figure]:
 
 
 class _Cpu(NamedTuple):
-    """Milliseconds of a bid by role until it was projected, and how many processors others kept busy."""
+    """Milliseconds of a bid until it was projected, by role and `together`; and how many processors others
+    kept busy."""
 
     ms: dict[str, float]
     others: float
 
 
-def _cpu_of(used: _Used, book: Book, load: Measured) -> _Cpu:
+def _cpu_of(used: Used, book: Book, load: Measured) -> _Cpu:
     _until_projected(book)
     bids = len(load.took_s)
     ms = used.ms_a_bid(bids) | {"clients": 1000 * load.cpu_s / bids}
-    return _Cpu(ms, max(0.0, used.busy_processors() - sum(ms.values()) * bids / 1000 / used.elapsed_s()))
+    together = sum(ms.values())
+    others = max(0.0, used.busy_processors() - together * bids / 1000 / used.elapsed_s())
+    return _Cpu(ms | {"together": together}, others)
 
 
 def _offered_p99(port: int, secrets: list[str], rate: int, *, quick: bool) -> float:
@@ -163,50 +172,6 @@ def _load(port: int, secrets: list[str], name: str, each: int, *, every_s: float
         for at, secret in enumerate(secrets)
     )
     return Load(port, clients, every_s)
-
-
-class _Used:
-    """What processes use, each with those that it started."""
-
-    def __init__(self, roots: dict[str, int]) -> None:
-        self._roots = roots
-        self._before: dict[str, float] = {}
-        self._busy_before = self._began = 0.0
-
-    def begin(self) -> None:
-        self._before, self._busy_before, self._began = self._seconds(), _busy_s(), time.monotonic()
-
-    def elapsed_s(self) -> float:
-        """Since `begin`."""
-        return time.monotonic() - self._began
-
-    def busy_processors(self) -> float:
-        """How many of the machine's were busy on average since `begin`, whoever used them."""
-        return (_busy_s() - self._busy_before) / self.elapsed_s()
-
-    def ms_a_bid(self, bids: int) -> dict[str, float]:
-        """Since `begin`."""
-        return {name: 1000 * (now - self._before[name]) / bids for name, now in self._seconds().items()}
-
-    def _seconds(self) -> dict[str, float]:
-        ticks: dict[int, tuple[int, int]] = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                ticks[int(stat.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
-        found = dict.fromkeys(self._roots, 0.0)
-        for name, root in self._roots.items():
-            family = {root}
-            while more := {pid for pid, (parent, _) in ticks.items() if parent in family} - family:
-                family |= more
-            found[name] = sum(ticks[pid][1] for pid in family if pid in ticks) / os.sysconf("SC_CLK_TCK")
-        return found
-
-
-def _busy_s() -> float:
-    """Seconds that the machine's processors worked: /proc/stat without idle, waiting and stolen."""
-    user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _until_projected(book: Book) -> None:

@@ -193,7 +193,7 @@ class SubmitBid(OnBid, frozen=True):
         gate.check(now)
         product.check_settles()
         check_bid(draft.bid, market, product)
-        self.check_contracts(draft.bid, product, others)
+        check_contracts(self.contracts, draft.bid, product, others)
         policy = policy_of(desk)
         exposure = exposure_of(draft.bid, product)
         needed = policy.persons(product.kind, exposure.payable + exposure.imbalance)
@@ -220,11 +220,17 @@ class SubmitBid(OnBid, frozen=True):
             ),
         )
 
-    def check_contracts(self, bid: Bid, product: Product, others: Mapping[str, object]) -> None:
-        """Raises:
-        Refused: `contract_forbids`."""
-        for name in self.contracts:
-            _check_contract(known(others, f"contract.{name}", History), bid, product)
+
+def check_contracts(
+    names: Sequence[str], bid: Bid, product: Product, others: Mapping[str, object]
+) -> None:
+    """That none of the contracts, read as `contract.NAME`, keeps its sites out of the product's stream.
+
+    Raises:
+        Refused: `contract_forbids`.
+    """
+    for name in names:
+        _check_contract(known(others, f"contract.{name}", History), bid, product)
 
 
 def versions_on(versions: Sequence[Contract], day: date) -> list[Contract]:

@@ -18,7 +18,7 @@ from ledger.quantity import decimal_text, round_half_away
 from ledger.refusal import Refused
 from trading import risk
 from trading.bid import Bid
-from trading.bid_commands import DraftBid, SubmitBid, limit_values
+from trading.bid_commands import DraftBid, limit_values
 from trading.commitment import Commit, UnitDay
 from trading.exposure import exposure_of
 from trading.gate import gate_of
@@ -78,12 +78,10 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
     exposure = exposure_of(bid, product)
     saved = Binding(ties).take(policy, bid, product, None, (), (), "check")
     commits = [wish.command for wish in saved if isinstance(wish.command, Commit)]
-    contracts = ties.contracts(bid)
-    checks = SubmitBid(bid.id, market.id, 1, actor, (), (), contracts)
     made: tuple[Callable[[], None], ...] = (
         lambda: gate.check(now),
         lambda: risk.check_running(door.state(risk.AGGREGATE)),
-        lambda: checks.check_contracts(bid, product, {name: door.state(name) for name in checks.reads}),
+        lambda: desk.check_contracts(bid, product),
         *(functools.partial(_check_commit, door, commit) for commit in commits),
     )
     for check in made:

@@ -29,6 +29,10 @@ _SETTINGS: Final = {
     "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "shared_buffers": "128MB",
+    # What is projected without waiting for the disk is flushed by the clock, not for each MB: NATS, which
+    # stores what a client waits for, syncs the same disk.
+    "wal_buffers": "16MB",
+    "wal_writer_flush_after": "64MB",
     "max_connections": "60",
     "timezone": "UTC",
     "lc_messages": "C",

@@ -28,6 +28,8 @@ from adapters.nats.stream import stream_name
 
 BATCH_MESSAGES_MAX: Final = 1000
 """JetStream refuses a larger atomic batch (error 10199)."""
+_TOGETHER_MIN: Final = 16
+"""A batch costs the server four syncs however many it holds, a message alone one."""
 _BATCHES_OPEN_MAX: Final = 40
 """JetStream allows 50 open batches a stream (error 10210)."""
 _WRONG_LAST_SEQUENCE: Final = 10071
@@ -106,7 +108,22 @@ class Log:
         return list(range(first, last + 1))
 
     async def append_each(self, saves: Sequence[Sequence[StoredEvent]]) -> list[list[int] | BaseException]:
-        """Each of `saves` as `append`, side by side: for each its sequences, or what `append` raises."""
+        """Each of `saves` as `append`: for each its sequences, or what `append` raises.
+
+        Many are one atomic batch, because the server syncs each message that comes alone. Where it is refused
+        they are stored side by side, as few are: only the one at fault is refused then.
+        """
+        if len(saves) >= _TOGETHER_MIN and sum(map(len, saves)) <= BATCH_MESSAGES_MAX:
+            together = self.append([event for save in saves for event in save])
+            (outcome,) = await asyncio.gather(together, return_exceptions=True)
+            match outcome:
+                case IntegrityError() | StoreFull() | wire.Alien():
+                    pass
+                case BaseException():
+                    return [outcome] * len(saves)
+                case sequences:
+                    left = iter(sequences)
+                    return [[next(left) for _ in save] for save in saves]
         return await asyncio.gather(*map(self.append, saves), return_exceptions=True)
 
     @staticmethod

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from adapters.desk.desk import Desk
@@ -66,7 +67,7 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
 
     Raises:
         Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy of the day
-            ahead or of real time;
+            ahead or of real time; `contract_forbids` where a contract of the unit's sites takes no part in it;
             `envelope_missing`; `currency` and `price_interval` for a forecast that does not fit;
             `forecast_missing` where no forecast of the product's price on record covers the delivery day
             with the quantiles that a curve needs, `forecast_choice` where several nodes' do.
@@ -74,6 +75,10 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
     market, _ = market_on(connection, position, asked.market, asked.day)
     product = market.product(asked.product)
     price_kind(product)
+    empty = Bid(
+        id=name, unit=asked.unit, market=asked.market, product=asked.product, day=asked.day, curves=()
+    )
+    desk.check_contracts(empty, product)
     envelope = _envelope(desk, asked, market)
     forecast_id, forecast = _forecast(connection, position, asked, market, product)
     prices = _prices(forecast_id, forecast, market, product, asked.day)
@@ -95,12 +100,8 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
     if not any(explained):
         wrong = f"at the prices of {forecast_id} no cycle pays its losses and wear: there is nothing to offer"
         raise Refused("proposal_empty", wrong, place="day")
-    bid = Bid(
-        id=name,
-        unit=asked.unit,
-        market=asked.market,
-        product=asked.product,
-        day=asked.day,
+    bid = msgspec.structs.replace(
+        empty,
         curves=tuple(tuple(one.step for one in curve) for curve in explained),
         schedule_w=tuple(_scheduled(power, curve) for power, curve in zip(plan, explained, strict=True)),
         origin="optimiser",

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from psycopg import sql
 
 from adapters.continuity import Discontinuity
@@ -307,7 +308,13 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
     placed = np.zeros(len(wh), dtype=np.int64)
     for batch in batches:
         length = batch.values.shape[1]
-        for offset in np.unique(batch.offset).tolist():
+        inside = (batch.offset >= 0) & (batch.offset + length <= wh.shape[1])
+        if inside.any():
+            at = batch.number[inside], batch.offset[inside]
+            sliding_window_view(wh, length, axis=1, writeable=True)[at] = batch.values[inside]
+            sliding_window_view(quality, length, axis=1, writeable=True)[at] = batch.letters[inside]
+            placed += length * np.bincount(at[0], minlength=len(wh))
+        for offset in np.unique(batch.offset[~inside]).tolist():
             rows = batch.offset == offset
             begin, end = max(offset, 0), min(offset + length, wh.shape[1])
             if begin < end:
@@ -315,7 +322,7 @@ def _paint(wh: npt.NDArray[np.int64], quality: npt.NDArray[np.uint8], batches: S
                 letters = batch.quality[rows, begin - offset : end - offset]
                 quality[batch.number[rows], begin:end] = letters
                 np.add.at(placed, batch.number[rows], end - begin)
-    overlapped = placed != (wh != MISSING).sum(axis=1)
+    overlapped = placed != np.count_nonzero(wh != MISSING, axis=1)
     if not overlapped.any():
         return
     wh[overlapped], quality[overlapped] = MISSING, 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -111,16 +110,19 @@ def batches(
         for name, contract in held.items()
     }
     _refuse_open_imports(connection, month, layouts.values(), position)
-    priors = _priors(connection, list(held), month, position)
-    policies = registered.load(connection, "exclusivity", Policy, position)
-    facts = ContractFacts(connection, position)
-    owner = book_at(connection, position).owner
-    documents = [one.document for one in everything.values()]
-    sites = {layout.site.id for found in layouts.values() for layout in found}
-    openings = OpeningStock(connection, register.contracts, month, sites, position)
-    markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
     with ReadAhead(connection, book, position, beside) as reader:
-        for some in _one_ahead(_some(names, layouts, markets, reader) for names in _some_at_a_time(layouts)):
+        together = list(_some_at_a_time(layouts))
+        for asked in _asked(layouts, together[0]):
+            reader.expect(asked)
+        priors = _priors(connection, list(held), month, position)
+        policies = registered.load(connection, "exclusivity", Policy, position)
+        facts = ContractFacts(connection, position)
+        owner = book_at(connection, position).owner
+        documents = [one.document for one in everything.values()]
+        sites = {layout.site.id for found in layouts.values() for layout in found}
+        openings = OpeningStock(connection, register.contracts, month, sites, position)
+        markets = SiteMarkets(connection, book, position, layouts.values(), month, documents)
+        for some in _one_ahead(_some(names, layouts, markets, reader) for names in together):
             read = {
                 (asked.interval, asked.interval_s): MonthRows(
                     reader.load(asked), {key: row for row, key in enumerate(asked.keys)}
@@ -167,17 +169,23 @@ def _some(
     names: list[str], layouts: Mapping[str, Sequence[SiteLayout]], markets: SiteMarkets, reader: ReadAhead
 ) -> _Some:
     """These contracts, of which the reader is told what to expect."""
-    own = [layout for name in names for layout in layouts[name]]
+    asked = _asked(layouts, names)
+    for one in asked:
+        reader.expect(one)
+    taken = markets.take([layout for name in names for layout in layouts[name]], reader)
+    for one in taken.expected():
+        reader.expect(one)
+    return _Some(names, asked, taken)
+
+
+def _asked(layouts: Mapping[str, Sequence[SiteLayout]], names: Sequence[str]) -> list[Asked]:
+    """What is read of these contracts' meters, whatever markets told of their sites."""
     keys: dict[tuple[Interval, int], list[Key]] = defaultdict(list)
-    for layout in own:
+    for layout in (layout for name in names for layout in layouts[name]):
         keys[layout.interval, layout.interval_s].extend(layout.keys)
         if layout.month != layout.interval:
             keys[layout.month, layout.interval_s].extend(layout.storage_keys)
-    asked = [Asked(tuple(wanted), *when) for when, wanted in keys.items()]
-    taken = markets.take(own, reader)
-    for one in chain(asked, taken.expected()):
-        reader.expect(one)
-    return _Some(names, asked, taken)
+    return [Asked(tuple(wanted), *when) for when, wanted in keys.items()]
 
 
 def _one_ahead(items: Iterator[_Some]) -> Iterator[_Some]:

@@ -146,7 +146,8 @@ class Storage(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             if array is not None and _checked(array, name, signed=name == "scheduled_w") != count:
                 raise Refused("claim_length", f"{count} intervals have {len(array)} numbers", place=name)
         months = self.account_month
-        if months[0] != 0 or np.any((np.diff(months) != 0) & (np.diff(months) != 1)):
+        steps = months[1:] - months[:-1]
+        if months[0] != 0 or np.any((steps != 0) & (steps != 1)):
             raise Refused("account_month", "months are numbered 0, 1, 2 ... in order", place="account_month")
         if self.scheduled_w is not None and np.any(
             (self.scheduled_w > self.discharge_w_max) | (self.scheduled_w < -self.charge_w_max)
@@ -187,7 +188,9 @@ def _checked(array: Whole, place: str, *, signed: bool = False) -> int:
     if array.dtype != np.int64 or array.ndim != 1 or not array.size:
         raise Refused("claim_array", "one or more whole numbers as int64", place=place)
     low = -_WHOLE_MAX if signed else 0
-    if array.min() < low or array.max() > _WHOLE_MAX:
+    # Read without a sign, a number below zero is larger than any allowed one.
+    least = array.min() if signed else low
+    if least < low or (array if signed else array.view(np.uint64)).max() > _WHOLE_MAX:
         raise Refused("claim_amount", f"each is {low} to {_WHOLE_MAX}", place=place)
     array.setflags(write=False)
     return len(array)

@@ -163,6 +163,7 @@ class _Book:
     def __init__(self, conflicts: Conflicts, storage: Storage) -> None:
         self.conflicts = conflicts
         self.storage = storage
+        self.limits: dict[Quantity, Limit] = {}
         self.used: dict[Quantity, dict[Node, Whole]] = {quantity: {} for quantity in QUANTITIES}
         self.stored: dict[Quantity, dict[Node, Whole]] = {quantity: {} for quantity in QUANTITIES}
         self.present: dict[tuple[Scope, Node], npt.NDArray[np.bool_]] = {}
@@ -180,7 +181,9 @@ class _Book:
         return Grant(claim, *(granted.get(quantity) for quantity in QUANTITIES))
 
     def _granted(self, claim: Claim, quantity: Quantity, asked: Whole, span: slice) -> Whole:
-        limit = limit_of(self.storage, claim, quantity)
+        limit = self.limits.get(quantity)
+        if limit is None:
+            limit = self.limits[quantity] = limit_of(self.storage, claim, quantity)
         granted = np.minimum(asked, self._left(self.used[quantity], claim.node, quantity, limit, span))
         if claim.sustain_s and quantity in ("up_w", "down_w"):
             stored = stored_ws(self.storage, claim, quantity)
@@ -193,7 +196,7 @@ class _Book:
             months = block.scope == "account_month"
             granted[present[self.storage.account_month[span]] if months else present[span]] = 0
         assert granted.min() >= 0, "no grant is below zero"
-        if np.array_equal(granted, asked):
+        if (granted == asked).all():
             return asked
         granted.setflags(write=False)
         return granted

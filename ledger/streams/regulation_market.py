@@ -254,11 +254,9 @@ def performance(market: RegulationMarket, facts: Sequence[RegulationPerformance]
 
     counts, known = laid([(fact, fact.instructions) for fact in facts])
     mileage_w, _ = laid([(fact, fact.mileage_w) for fact in facts])
-    scores = [
-        (fact, np.array([k or 0 for k in fact.score]) * 10 ** (scale - fact.score_scale)) for fact in facts
-    ]
+    scores = [(fact, _score(fact) * 10 ** (scale - fact.score_scale)) for fact in facts]
     score, _ = laid(scores)
-    told = [(fact, np.array([k is not None for k in fact.score], dtype=np.int64)) for fact in facts]
+    told = [(fact, _scored(fact)) for fact in facts]
     scored, _ = laid(told)
     seconds, available = laid([(fact, fact.available_s) for fact in facts if fact.available_s is not None])
     refuse_first(market, seconds > market.rule.period_s, "available", "more seconds than the period has")
@@ -269,6 +267,18 @@ def performance(market: RegulationMarket, facts: Sequence[RegulationPerformance]
     if most is not None:
         score = np.minimum(score, int(amount(most, "settled_max") * 10**scale))
     return Performance(known, counts, mileage_w, score, scored > 0, scale, seconds, available)
+
+
+def _score(fact: RegulationPerformance) -> Ints:
+    """K by settlement period, 0 where there is none."""
+    return np.array([k or 0 for k in fact.score] if None in fact.score else fact.score, dtype=np.int64)
+
+
+def _scored(fact: RegulationPerformance) -> Ints:
+    """1 where there is a K."""
+    if None not in fact.score:
+        return np.ones(len(fact.score), dtype=np.int64)
+    return np.array([k is not None for k in fact.score], dtype=np.int64)
 
 
 def refuse_first(market: RegulationMarket, wrong: Bools, code: str, message: str) -> None:

@@ -109,20 +109,24 @@ def committed_w(market: RegulationMarket, product: str, awards: Sequence[Regulat
     Raises:
         Refused: `award_overlap`, `interval`, `length`.
     """
-    largest: Ints = np.maximum(
-        _awarded_w(market, product, awards, "mileage"), _awarded_w(market, product, awards, "capacity")
-    )
+    largest: Ints = np.maximum(*_awarded_w(market, product, awards))
     return largest
 
 
-def _awarded_w(market: RegulationMarket, product: str, awards: Sequence[RegulationAward], pays: Pays) -> Ints:
-    """The power in each settlement period that is paid for mileage, or for capacity."""
-    won = [
-        (fact, fact.capacity_w)
-        for fact in awards
-        if fact.product == product and fact.pays in ("mileage_and_capacity", pays)
-    ]
-    return laid_out(market, won, "award_overlap")[0]
+def _awarded_w(
+    market: RegulationMarket, product: str, awards: Sequence[RegulationAward]
+) -> tuple[Ints, Ints]:
+    """The power in each settlement period that is paid for mileage, and for capacity."""
+    own = [fact for fact in awards if fact.product == product]
+
+    def paid(pays: Pays) -> Ints:
+        won = [(fact, fact.capacity_w) for fact in own if fact.pays in ("mileage_and_capacity", pays)]
+        return laid_out(market, won, "award_overlap")[0]
+
+    mileage_w = paid("mileage")
+    if all(fact.pays == "mileage_and_capacity" for fact in own):
+        return mileage_w, mileage_w
+    return mileage_w, paid("capacity")
 
 
 def _position(
@@ -132,8 +136,7 @@ def _position(
     performances: Sequence[RegulationPerformance | AgcInstructions],
 ) -> _Position:
     rule = market.rule
-    capacity_w = _awarded_w(market, product, awards, "capacity")
-    mileage_award_w = _awarded_w(market, product, awards, "mileage")
+    mileage_award_w, capacity_w = _awarded_w(market, product, awards)
     done = performance(market, _measured(market, performances))
     awarded, instructed = np.maximum(capacity_w, mileage_award_w) > 0, done.counts > 0
     orphan = instructed & ~awarded

@@ -15,7 +15,7 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from ledger.signed_contract import ContractRegistered
 from tests.trading.market_samples import bid, product
-from trading.bid_commands import SubmitBid
+from trading.bid_commands import check_contracts
 from trading.product import Kind
 
 FILE: Final = Path(__file__).parents[2] / "examples/contracts/no-spot-strict-s1.toml"
@@ -32,8 +32,7 @@ def told(*versions: Contract) -> dict[str, object]:
 
 def check(kind: Kind, others: dict[str, object], day: date) -> None:
     unit = "MW.h" if kind.startswith("regulation") else "MWh"
-    command = SubmitBid("b1", "m1", 1, "anna", (), (), (FORBIDS.id,))
-    command.check_contracts(bid((), day=day), product(kind=kind, price_unit=unit), others)
+    check_contracts((FORBIDS.id,), bid((), day=day), product(kind=kind, price_unit=unit), others)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -114,15 +114,19 @@ def demand_window(demands: Sequence[MeteredDemand], rebound: Bools, interval_s: 
             continue  # readings longer than the demand's interval: the bill refuses them
         with_storage = one.load_wh + one.charge_wh - one.discharge_wh
         without_rebound = with_storage - np.where(rebound, one.charge_wh, 0)
-        load, demand, held = (
-            wh.reshape(-1, count).sum(axis=1) for wh in (one.load_wh, with_storage, without_rebound)
-        )
+        load, demand, held = (_summed(wh, count) for wh in (one.load_wh, with_storage, without_rebound))
         reached = np.maximum(load, demand)
         held_max = max(int(held.max()), 0)
         least = min(max(int(load.max()), 0), held_max)
-        made_up = rebound.reshape(-1, count).any(axis=1)
+        made_up = _summed(rebound, count) > 0
         window |= np.repeat(reached > np.where(made_up, held_max, least), count)
     return window
+
+
+def _summed(values: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """The sums of every `count` values."""
+    sums: npt.NDArray[Any] = values if count == 1 else values.reshape(-1, count).sum(axis=1)
+    return sums
 
 
 def left_of(granted: Granted) -> Left:

@@ -67,14 +67,11 @@ def told_performance(case: Case, rule: RegulationRule) -> list[RegulationPerform
 
 
 def _claim(case: Case, rule: RegulationRule, product: str, awards: list[RegulationAward]) -> Claim:
-    up_w, down_w = (
-        _stretched(
-            committed_w(market_of(case, rule), product, [one for one in awards if one.direction != other]),
-            rule,
-            case,
-        )
-        for other in ("down", "up")
-    )
+    up, down = ([one for one in awards if one.direction != other] for other in ("down", "up"))
+    up_w = _stretched(committed_w(market_of(case, rule), product, up), rule, case)
+    down_w = up_w
+    if down != up:
+        down_w = _stretched(committed_w(market_of(case, rule), product, down), rule, case)
     return Claim(
         id=f"{rule.id}-{product}"[:_ID_MAX],
         stream="ancillary",

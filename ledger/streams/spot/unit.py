@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import chain
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -144,8 +143,8 @@ def end_to_end(facts: Sequence[S], interval_s: int) -> list[list[S]]:
 
 def energies_of(run: Sequence[Schedules]) -> Whole:
     """Injected and withdrawn, a row each."""
-    rows = zip(*((fact.injected_wh, fact.withdrawn_wh) for fact in run), strict=True)
-    return np.array([list(chain.from_iterable(values)) for values in rows], dtype=np.int64)
+    both = [fact.injected_wh for fact in run], [fact.withdrawn_wh for fact in run]
+    return np.array(both, dtype=np.int64).reshape(2, -1)
 
 
 def contracted(
