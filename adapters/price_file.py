@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final, get_args
 
 from adapters.meters import text
@@ -43,11 +44,19 @@ def parse(
 
 
 def told(
-    data: bytes, *, market: str, node: str, currency: str, interval_s: int, zone: str | None = None
+    data: bytes,
+    *,
+    market: str,
+    node: str,
+    currency: str,
+    interval_s: int,
+    zone: str | None = None,
+    now: datetime | None = None,
 ) -> tuple[PriceSeries, ...]:
     """Day-ahead and real-time series of a whole file, plain or gzip, in UTF-8, as far as it tells them.
 
     A header with `hour_business` is a platform's: its hours are those of the clocks of `zone`.
+    With `now` a real-time price of an interval that is not over by then is refused.
 
     Raises:
         Refused: `empty_file`, `file_too_large`, `encoding`, `line_end`, `csv_syntax`, `missing_column`,
@@ -66,7 +75,12 @@ def told(
             raise Refused("price_zone", "the file's starts are in UTC: state no zone", place="zone")
         try:
             return price_ledger(
-                _each_a_line(rows), market=market, node=node, currency=currency, interval_s=interval_s
+                _each_a_line(rows),
+                market=market,
+                node=node,
+                currency=currency,
+                interval_s=interval_s,
+                now=now,
             )
         except Refused as refused:
             if refused.code != "price_time" or interval_s != _HOUR_S:
@@ -77,7 +91,7 @@ def told(
         raise Refused("price_zone", wrong, place="zone")
     if interval_s != _HOUR_S:
         raise Refused("interval", f"the file is of hours, not of {interval_s} s", place="interval_s")
-    return hourly_ledger(_each_a_line(rows), market=market, node=node, zone=zone, currency=currency)
+    return hourly_ledger(_each_a_line(rows), market=market, node=node, zone=zone, currency=currency, now=now)
 
 
 def _lines(data: bytes) -> list[str]:

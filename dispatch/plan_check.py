@@ -28,18 +28,37 @@ Rule = Literal[
     "exclusivity",
 ]  # fmt: skip
 
+_IN_WH: Final[tuple[Rule, ...]] = ("stored_energy", "stored_path", "cycles", "regulation_energy")
+_IN_EITHER: Final[tuple[Rule, ...]] = ("exclusivity", "spot_part")
 _PPM: Final = 1_000_000
 _MILLI: Final = 1000
 _S_PER_HOUR: Final = 3600
 
 
-class Violation(msgspec.Struct, frozen=True):
-    """A rule that a plan breaks at a site (empty: the portfolio), in which interval, by how many W or Wh."""
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that a plan breaks at a site (empty: the portfolio): in which interval first, by how many W or
+    Wh; in how many, in which most, by how much. Of the meter's limits `energy_wh` is what it is in all."""
 
     rule: Rule
     site: str
     interval: int
     excess: int
+    intervals: int
+    worst_interval: int
+    worst: int
+    energy_wh: int | None = None
+
+    def said(self) -> str:
+        """For people."""
+        unit = "" if self.rule in _IN_EITHER else " Wh" if self.rule in _IN_WH else " W"
+        told = [f"{self.rule} at {self.site or 'the portfolio'}[{self.interval}] by {self.excess}{unit}"]
+        if self.intervals > 1:
+            told.append(
+                f"in {self.intervals} intervals by up to {self.worst}{unit} ([{self.worst_interval}])"
+            )
+        if self.energy_wh is not None:
+            told.append(f"{self.energy_wh} Wh in all")
+        return ", ".join(told)
 
 
 class Tolerance(msgspec.Struct, frozen=True):
@@ -134,8 +153,9 @@ def check_site(
         "curtailment", np.maximum(-planned.curtailed_w, planned.curtailed_w - limits.pv_w), tolerance.power_w
     )
     net = limits.load_w - limits.pv_w + planned.curtailed_w - setpoint
-    found.above("import_limit", net - limits.import_w_max, tolerance.power_w)
-    found.above("export_limit", -net - limits.export_w_max, tolerance.power_w)
+    interval_s = limits.interval_s
+    found.above("import_limit", net - limits.import_w_max, tolerance.power_w, interval_s=interval_s)
+    found.above("export_limit", -net - limits.export_w_max, tolerance.power_w, interval_s=interval_s)
     beyond = np.abs(planned.spot_w) > np.abs(setpoint) + tolerance.power_w
     found.above("spot_part", (beyond | (planned.spot_w * setpoint < 0)).astype(np.int64), 0)
     _check_regulation(limits, markets, planned, stored, tolerance, found)
@@ -259,19 +279,41 @@ def check_exclusivity(
 
 
 class _Found:
-    """The violations of one site as they are found: of each rule the first interval, with its excess."""
+    """The violations of one site as they are found."""
 
     def __init__(self, site: str) -> None:
         self.site = site
         self.violations: list[Violation] = []
 
-    def above(self, rule: Rule, excess: Whole, tolerance: int, at: Whole | None = None) -> None:
-        """`at` says which interval each number is of; None for one each from the first."""
+    def above(
+        self,
+        rule: Rule,
+        excess: Whole,
+        tolerance: int,
+        at: Whole | None = None,
+        *,
+        interval_s: int | None = None,
+    ) -> None:
+        """`at` says which interval each number is of; None for one each from the first. `interval_s` is how
+        long each of them is, where the energy in all is told."""
         over = np.flatnonzero(excess > tolerance)
-        if len(over):
-            first = int(over[0])
-            interval = first if at is None else int(at[first])
-            self.violations.append(Violation(rule, self.site, interval, int(excess[first])))
+        if not len(over):
+            return
+        interval = over if at is None else at[over]
+        amount = excess[over]
+        worst = int(np.argmax(amount))
+        self.violations.append(
+            Violation(
+                rule=rule,
+                site=self.site,
+                interval=int(interval[0]),
+                excess=int(amount[0]),
+                intervals=len(over),
+                worst_interval=int(interval[worst]),
+                worst=int(amount[worst]),
+                energy_wh=None if interval_s is None else int(amount.sum()) * interval_s // _S_PER_HOUR,
+            )
+        )
 
 
 def _check_shapes(limits: SiteLimits, markets: Markets, planned: PlannedSite) -> None:

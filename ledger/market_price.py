@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -157,7 +157,13 @@ HOURLY_PRICES: Final = ("da_price", "rt_price")
 
 
 def hourly_ledger(
-    rows: Iterable[Mapping[str, str]], *, market: str, node: str, zone: str, currency: str
+    rows: Iterable[Mapping[str, str]],
+    *,
+    market: str,
+    node: str,
+    zone: str,
+    currency: str,
+    now: datetime | None = None,
 ) -> tuple[PriceSeries, ...]:
     """Day-ahead and real-time series from a trading platform's hours, as far as they are told.
 
@@ -165,6 +171,8 @@ def hourly_ledger(
     the next day), `da_price` and `rt_price` per MWh. Rows may come in any order. A file may have one of the
     two columns alone; and where real-time prices come later than day-ahead ones, theirs may be empty from
     some interval on: they make no series, or end there.
+
+    With `now` a real-time price of an interval that is not over by then is refused (`price_future`).
 
     Raises:
         Refused: `hour_stamp` when day, hour and stamp disagree, `price_duplicate`, `price_gap`,
@@ -186,11 +194,19 @@ def hourly_ledger(
         start = utc_of_local(end - timedelta(hours=1), tz)
         return start, *_both(row, HOURLY_PRICES, lambda text: price_per_kwh(text, currency))
 
-    return _series(_read(rows, read), market, node, currency, _HOUR_S)
+    found = _read(rows, read)
+    _check_over(found, _HOUR_S, now)
+    return _series(found, market, node, currency, _HOUR_S)
 
 
 def price_ledger(
-    rows: Iterable[Mapping[str, str]], *, market: str, node: str, currency: str, interval_s: int
+    rows: Iterable[Mapping[str, str]],
+    *,
+    market: str,
+    node: str,
+    currency: str,
+    interval_s: int,
+    now: datetime | None = None,
 ) -> tuple[PriceSeries, ...]:
     """Day-ahead and real-time series, as `hourly_ledger`, from our own layout (examples/prices/README.md).
 
@@ -210,7 +226,9 @@ def price_ledger(
             raise Refused("price_time", reason, place="start_utc")
         return start, *_both(row, keys, lambda text: Price.parse(text, currency, "kWh"))
 
-    return _series(_read(rows, read), market, node, currency, interval_s)
+    found = _read(rows, read)
+    _check_over(found, interval_s, now)
+    return _series(found, market, node, currency, interval_s)
 
 
 def price_columns(currency: str) -> tuple[str, str]:
@@ -221,6 +239,34 @@ def price_columns(currency: str) -> tuple[str, str]:
     """
     unit = f"{currency.lower()}_per_kwh"
     return f"day_ahead_{unit}", f"real_time_{unit}"
+
+
+def check_told(series: PriceSeries, now: datetime) -> None:
+    """That real-time prices are of intervals that are over: until then nobody has told them.
+
+    Raises:
+        Refused: `price_future`; the place counts a block's prices from 0.
+    """
+    if series.product != "real_time":
+        return
+    step = timedelta(seconds=series.interval_s)
+    for block in series.blocks:
+        over = max((now - block.start) // step, 0)
+        if over < len(block.mantissas):
+            raise _not_over(block.start + over * step, step, now, f"prices[{over}]")
+
+
+def _check_over(rows: Sequence[_Row], interval_s: int, now: datetime | None) -> None:
+    step = timedelta(seconds=interval_s)
+    for row in rows:
+        if now is not None and row.real_time is not None and row.start + step > now:
+            raise _not_over(row.start, step, now, row.place)
+
+
+def _not_over(start: datetime, step: timedelta, now: datetime, place: str) -> Refused:
+    end, by = f"{start + step:%Y-%m-%dT%H:%M:%SZ}", f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    wrong = f"its interval ends at {end}, and it is {by}: real-time prices are of intervals that are over"
+    return Refused("price_future", wrong, place=place)
 
 
 def check_plausible(price: Price) -> None:

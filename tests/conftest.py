@@ -42,6 +42,11 @@ def pytest_collect_file(
     return [one for one in found if not (isinstance(one, DoctestModule) and _HERE in file_path.parents)]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: begun last, one of them would keep a single worker busy at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_collection_finish() -> None:
     """What was collected stays to the end: garbage need not be looked for in it again and again."""
     gc.collect()

@@ -53,7 +53,8 @@ class Databases:
             tables = [name for (name,) in connection.execute(_TABLES)]
             self._filled = [name for name in tables if _rows(connection, name)]
             self._emptied = [name for name in tables if name not in self._filled]
-            self._state = self._state_of(connection)
+            self._schema = _schema(connection)
+            self._rows = [_rows(connection, name) for name in self._filled]
 
     def take(self) -> str:
         """The name of an empty one, as the template is."""
@@ -81,15 +82,17 @@ class Databases:
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-            if self._state_of(connection) != self._state:
+            if _schema(connection) != self._schema:
+                return False
+            if [_rows(connection, filled) for filled in self._filled] != self._rows:
                 return False
             connection.execute(f"TRUNCATE {', '.join(self._emptied)} RESTART IDENTITY")  # type: ignore[arg-type]
         return True
 
-    def _state_of(self, connection: psycopg.Connection) -> list[object]:
-        """Its schema, and the rows that the template has."""
-        (schema,) = connection.execute(_SCHEMA).fetchone() or (None,)
-        return [schema, *(_rows(connection, name) for name in self._filled)]
+
+def _schema(connection: psycopg.Connection) -> object:
+    (digest,) = connection.execute(_SCHEMA).fetchone() or (None,)
+    return digest
 
 
 def _rows(connection: psycopg.Connection, table: str) -> list[tuple[object, ...]]:

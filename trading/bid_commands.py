@@ -221,9 +221,7 @@ class SubmitBid(OnBid, frozen=True):
         )
 
 
-def check_contracts(
-    names: Sequence[str], bid: Bid, product: Product, others: Mapping[str, object]
-) -> None:
+def check_contracts(names: Sequence[str], bid: Bid, product: Product, others: Mapping[str, object]) -> None:
     """That none of the contracts, read as `contract.NAME`, keeps its sites out of the product's stream.
 
     Raises:

@@ -18,7 +18,7 @@ from dispatch.forecasts.day_table import local_slots
 from dispatch.plan_check import Whole
 from dispatch.planning.storage_terms import StorageTerms
 from dispatch.value.settled_way import check_countable, covered_intervals, spot_rule
-from dispatch.value.simulated import Prices, day_before, known_prices
+from dispatch.value.simulated import USUAL_DAYS, Prices, known_prices, trailing_mean
 from dispatch.value.site_month import SiteMonth, table_of
 from ledger.demand import CapacityCharge, ContractDemand
 from ledger.interval import Month, midnight, zone_of
@@ -101,7 +101,7 @@ def site_case(inputs: Inputs, site: SiteInputs, known: SiteKnown, timing: Timing
     return SiteCaseOf(
         month,
         forecast_prices(known.prices, month, timing, bearing),
-        day_before(month, before + bearing.drawn_micro),
+        trailing_mean(month, before + bearing.drawn_micro),
         covered,
     )
 
@@ -145,17 +145,18 @@ def _bearing(tariff: Tariff, month: Month, rule: SpotRule) -> Bearing:
 
 
 def _before_micro(prices: PriceHistory, month: SiteMonth) -> Whole:
-    """The prices of the day before the first, a slot each; flat where they are not known."""
+    """The prices of the days before the first, days x slots: of those that are known."""
     known = prices.known
     ordinal, slot = local_slots(known.start, known.interval_s, prices.zone)
-    there = ordinal == month.first_day.toordinal() - 1
-    found = np.zeros(month.slots, dtype=np.int64)
-    if there.any() and known.interval_s % month.interval_s == 0:
-        values = np.rint(known.value[there]).astype(np.int64)
-        day = np.zeros(int(there.sum()), dtype=np.int64)
-        row = table_of(values, day, slot[there], 86_400 // known.interval_s)[0]
-        found = np.repeat(row, known.interval_s // month.interval_s)
-    return found
+    end = month.first_day.toordinal()
+    there = (ordinal >= end - USUAL_DAYS) & (ordinal < end)
+    if not there.any() or known.interval_s % month.interval_s:
+        return np.zeros((0, month.slots), dtype=np.int64)
+    days = np.unique(ordinal[there])
+    day = np.searchsorted(days, ordinal[there])
+    values = np.rint(known.value[there]).astype(np.int64)
+    table = table_of(values, day, slot[there], 86_400 // known.interval_s)
+    return np.repeat(table, known.interval_s // month.interval_s, axis=1)
 
 
 def _demand(site: SiteInputs, month: Month) -> tuple[int, int]:

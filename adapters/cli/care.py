@@ -264,7 +264,8 @@ def _work_figures(app: App, session: Session) -> None:
     ) -> None:
         """Record PARTY's score of MONTH for a contract that divides by service, as its work orders tell.
 
-        A score that is on record already, with the same evidence, is not recorded again.
+        A score that is on record already, with the same evidence, is not recorded again. A clause divides by
+        scores of one measure: that which the contract states, else that of the month's other scores.
         """
         with session.open() as stack:
             of = Month.parse(month)
@@ -272,11 +273,13 @@ def _work_figures(app: App, session: Session) -> None:
             orders, devices = _orders(stack)
             served = Served(_contract_sites(stack, contract), devices)
             found = work_score(orders, party, interval, measure, served=served, planned=planned)
-            held = stack.door.state(f"service.{contract}")
-            if isinstance(held, ServiceScores) and held.scores.get(str(of), {}).get(party) == found:
+            state = stack.door.state(f"service.{contract}")
+            held = state if isinstance(state, ServiceScores) else ServiceScores()
+            recorded = held.scores.get(str(of), {}).get(party)
+            if recorded == found and held.measure(of, party) == measure:
                 print(f"score {found.score} of {party} for {of}: on record already")
                 return
-            command = RecordServiceScore(contract, of, found)
+            command = RecordServiceScore(contract, of, found, measure)
             submit_to(stack, command, by, f"score {found.score} of {party} for {of}")
         print(found.evidence)
 

@@ -72,10 +72,24 @@ def add_to(app: App, session: Session) -> None:
                 )
 
     @service.command(name="record")
-    def record_score(contract: str, month: str, party: str, score: str, *, evidence: Proof, by: As) -> None:
-        """Record what PARTY rendered in MONTH, or record it anew; 0 says that it rendered nothing."""
+    def record_score(
+        contract: str,
+        month: str,
+        party: str,
+        score: str,
+        *,
+        measure: Annotated[
+            str, Parameter(help="what it counts, such as availability; the same for all parties of a clause")
+        ] = "",
+        evidence: Proof,
+        by: As,
+    ) -> None:
+        """Record what PARTY rendered in MONTH, or record it anew; 0 says that it rendered nothing.
+
+        A clause divides by scores of one measure: that which the contract states, else the month's others'.
+        """
         found = ServiceScore(party=party, score=score, evidence=evidence)
-        command = RecordServiceScore(contract, Month.parse(month), found)
+        command = RecordServiceScore(contract, Month.parse(month), found, measure)
         submit(session, command, by, f"score of {party} for {month}")
 
     @service.command(name="list")
@@ -92,7 +106,8 @@ def add_to(app: App, session: Session) -> None:
                 continue
             score = one.document.score
             held = f"{one.document.month}  {score.party:<24}{score.score:>16}"
-            print(f"{held}  event {one.sequence}: {score.evidence}")
+            measure = f" ({one.document.measure})" if one.document.measure else ""
+            print(f"{held}{measure}  event {one.sequence}: {score.evidence}")
 
 
 def _facts(session: Session, as_of: str | None) -> ContractFacts:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -91,12 +93,29 @@ def _drive(session: Session, folder: DriverFolder) -> None:
         devices = load(path)
     except OSError as error:
         raise Refused("fleet_file", f"{error.strerror}", place=str(path)) from None
+    logging.getLogger("psycopg.pool").addHandler(_PoolLines(_say))
     with running(session.settings, session.clock, founding=False) as stack, projecting(stack):
         role = DrivingRole(stack, devices, folder, _say)
         try:
             role.run(_stopped_by_signal)
         except ExceptionGroup as several:
             raise _told(several) from several
+
+
+class _PoolLines(logging.Handler):
+    """What PostgreSQL's pool has to say, as a line of the driver's; it tries again each few seconds, and what
+    it said last is not repeated."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+        self._last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"PostgreSQL: {' '.join(record.getMessage().split())}"
+        if line != self._last:
+            self._last = line
+            self._say(line)
 
 
 def _told(several: ExceptionGroup) -> Exception:

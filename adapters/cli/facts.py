@@ -108,11 +108,14 @@ def add_to(app: App, session: Session) -> None:
             str | None, Parameter(help="record a public file's regulation prices too, under this market rule")
         ] = None,
     ) -> None:
-        """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one)."""
+        """Record a market's day-ahead and real-time prices from a CSV (examples/prices has one).
+
+        Real-time prices are of intervals that are over; a later one is refused, and the file with it.
+        """
         data = given_file.read(file, "a CSV of prices (examples/prices has one)")
         asked = price_formats.Asked(
             market=market, node=node, run=file.name, currency=currency, interval_s=interval_s, zone=zone,
-            extract=extract, regulation_rule=regulation_rule,
+            extract=extract, regulation_rule=regulation_rule, now=session.clock(),
         )  # fmt: skip
         told = price_formats.told_by(data, file_format, asked)
         commands = [RecordPrices(block) for series in told.series for block in blocks_of(series, file.name)]

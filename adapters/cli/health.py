@@ -18,7 +18,7 @@ from adapters.cli.submitting import once
 from adapters.http.instant import instant_of
 from adapters.queries.device_health import device_health, health_lines
 from adapters.stack import running
-from dispatch.health.record import RecordCapacityTest
+from dispatch.health.record import RecordCapacityTest, WithdrawCapacityTest
 from ledger.refusal import Refused
 
 Format = Literal["text", "json"]
@@ -53,13 +53,31 @@ def add_to(app: App, session: Session) -> None:
         evidence: Annotated[str, Parameter(help="what proves it, such as a report's number")],
         by: As,
     ) -> None:
-        """Record that USABLE_WH came out of the full DEVICE until it was empty."""
+        """Record that USABLE_WH came out of the full DEVICE until it was empty.
+
+        At most 130 % of its nameplate. One that is wrong is withdrawn (wattledger health withdraw), and then
+        recorded as it was.
+        """
         command = RecordCapacityTest(
             device, usable_wh=usable_wh, tested_at=instant_of(at, "--at"), by=by, evidence=evidence
         )
         with session.open() as stack:
             receipt = stack.door.execute(command, command_id=once(), actor=by)
         print(f"capacity test of {device}: event {receipt.sequence}")
+
+    @group.command
+    def withdraw(
+        device: str,
+        reason: str,
+        *,
+        at: Annotated[str, Parameter(help="when the test ended, as it was recorded")],
+        by: As,
+    ) -> None:
+        """Say that a capacity test of DEVICE does not count, and why; it stays on record."""
+        command = WithdrawCapacityTest(device, tested_at=instant_of(at, "--at"), by=by, reason=reason)
+        with session.open() as stack:
+            receipt = stack.door.execute(command, command_id=once(), actor=by)
+        print(f"capacity test of {device} withdrawn: event {receipt.sequence}")
 
     @group.command
     def watch() -> None:

@@ -181,7 +181,7 @@ def _remarks(head: PlanHead) -> list[str]:
 
 def text(found: RecordedPlan, zone: str) -> list[str]:
     """The plan as a table: of each interval and site the setpoint in kW, with the regulation that it offers,
-    and what is stored at its end."""
+    and what is stored at its end; of one that nobody can carry out only what it rests on, and why."""
     head = found.head
     offered = (
         ", ± the regulation that is offered"
@@ -193,6 +193,10 @@ def text(found: RecordedPlan, zone: str) -> list[str]:
         f"rests on the {head.basis} plan, {head.solver_ms} ms; inputs {head.inputs[:16]}",
         *_remarks(head),
         *(f"from: {one}" for one in head.rests_on),
+    ]
+    if found.unread:
+        return rows
+    rows += [
         f"kW, above 0 discharging{offered} / kWh stored at the end",
         f"{f'from ({zone})':26}" + "".join(f"{one.site:>22}" for one in found.sites),
     ]

@@ -131,6 +131,7 @@ UNRECORDED: Final = frozenset(
         "drive",
         "health tested",
         "health watch",
+        "health withdraw",
         "clearing approve",
         "clearing record",
         "sharing out",

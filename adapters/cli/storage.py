@@ -14,6 +14,7 @@ from adapters.cli.close import As
 from adapters.cli.session import Session
 from adapters.cli.submitting import once
 from adapters.decoder_refusal import decoder_refusal
+from adapters.imposing import check_imposed
 from adapters.stack import Stack
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from dispatch.planning.storage_terms import StateStorage, StorageTerms
@@ -77,7 +78,7 @@ def add_to(app: App, session: Session) -> None:
             reason=reason, charge_w=charge_w, discharge_w=discharge_w, import_w=import_w, export_w=export_w
         )
         with session.open() as stack:
-            _site(stack, site)
+            check_imposed(found, _site(stack, site))
             start = stack.clock() if since is None else _instant(since, "--from")
             period = Period(start, None if until is None else _instant(until, "--to"))
             receipt = stack.door.execute(ImposeLimit(site, period, found), command_id=once(), actor=by)

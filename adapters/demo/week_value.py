@@ -38,7 +38,7 @@ _FROM: Final = date(2026, 1, 1)
 _SAID: Final[dict[Run, str]] = {
     "perfect": "had all prices been known",
     "plan": "planned from forecasts as of then",
-    "rule": "by yesterday's prices, the rule",
+    "rule": "at fixed hours, the rule",
     "idle": "doing nothing",
 }
 

@@ -21,7 +21,7 @@ from ledger.interval import Interval, midnight, zone_of
 from ledger.refusal import Refused
 from ledger.trading_unit import TradingUnit
 from trading.bid import Bid
-from trading.bid_commands import limit_values, versions_on
+from trading.bid_commands import check_contracts, limit_values, versions_on
 from trading.bid_life import BidState, LimitPart, Standing, with_behind
 from trading.commitment import Commit, Narrow, Release, UnitDay, aggregate_of
 from trading.envelope import SLOT_S
@@ -253,6 +253,14 @@ class Binding:
     def contracts(self, bid: Bid) -> tuple[str, ...]:
         """The contracts that say what its sites may be offered for."""
         return self._ties.contracts(bid)
+
+    def check_contracts(self, bid: Bid, product: Product, state: Callable[[str], object]) -> None:
+        """Raises:
+        Refused: `contract_forbids` where a contract keeps one of the unit's sites out of the stream."""
+        names = self.contracts(bid)
+        check_contracts(
+            names, bid, product, {f"contract.{name}": state(f"contract.{name}") for name in names}
+        )
 
     def units(self, bid: Bid) -> tuple[str, ...]:
         """The units whose days it binds."""

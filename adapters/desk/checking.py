@@ -76,12 +76,13 @@ def checked_bid(desk: Desk, bid: Bid, actor: str, now: datetime) -> CheckedBid:
     policy = policy_of(door.state(risk.AGGREGATE))
     ties = SiteTies.read(desk.database, door.book)
     exposure = exposure_of(bid, product)
-    saved = Binding(ties).take(policy, bid, product, None, (), (), "check")
+    binding = Binding(ties)
+    saved = binding.take(policy, bid, product, None, (), (), "check")
     commits = [wish.command for wish in saved if isinstance(wish.command, Commit)]
     made: tuple[Callable[[], None], ...] = (
         lambda: gate.check(now),
         lambda: risk.check_running(door.state(risk.AGGREGATE)),
-        lambda: desk.check_contracts(bid, product),
+        lambda: binding.check_contracts(bid, product, door.state),
         *(functools.partial(_check_commit, door, commit) for commit in commits),
     )
     for check in made:

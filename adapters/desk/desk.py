@@ -26,7 +26,7 @@ from ledger.effective import History
 from ledger.refusal import Refused
 from trading import risk
 from trading.bid import Bid
-from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid, check_contracts
+from trading.bid_commands import ApproveBid, DraftBid, OverrideLimit, SubmitBid
 from trading.bid_life import BidState, Standing, carried, gone, live_of, standing_of, with_behind
 from trading.clearing import Award, Clearing, ClearingState, RecordClearing
 from trading.market_answer import (
@@ -79,7 +79,8 @@ class Desk:
         """
         draft = self.state(name).draft
         if draft.revision == revision and self.door.accepted(f"bid.{name}", command_id) is None:
-            self.check_contracts(draft.bid, self.product_of(draft.bid)[1])
+            _, product = self.product_of(draft.bid)
+            self._binding().check_contracts(draft.bid, product, self.door.state)
         command = ApproveBid(name, revision, digest, actor)
         return self.door.execute(command, command_id=command_id, actor=actor)
 
@@ -353,13 +354,6 @@ class Desk:
         versions = cast("History[Market]", history)
         held = market_at(versions, versions.latest.document.start_of(day))
         return held, held.product(product)
-
-    def check_contracts(self, bid: Bid, product: Product) -> None:
-        """Raises:
-        Refused: `contract_forbids` where a contract keeps one of the unit's sites out of the stream."""
-        names = self._binding().contracts(bid)
-        others = {f"contract.{name}": self.door.state(f"contract.{name}") for name in names}
-        check_contracts(names, bid, product, others)
 
     def state(self, name: str) -> BidState:
         """The bid as it stands now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from adapters.driving.device_state import millis
@@ -15,15 +16,31 @@ TICK_S: Final = 1.0
 
 class Beating:
     """Of one device. A device that falls back without showing it in a register is held to have done so when
-    nobody refreshed its watchdog in time and its power says the same (`DeviceState.unbeaten`)."""
+    nobody refreshed its watchdog in time and its power says the same (`DeviceState.unbeaten`).
+
+    A refresh that failed is tried again each `TICK_S`; of a device that does not answer at all no more often
+    than ever, as others may wait for the line, and at once when it answers again."""
 
     def __init__(self, one: OneDevice) -> None:
         self._one = one
         self._looked_at = 0.0
+        self.owed = False
+        """The last refresh failed, or the device was silent since: it may have fallen back."""
+        self._tried_at = 0.0
+        self._number = 0
+        self._silent = False
+        self._woken = asyncio.Event()
 
     def looked(self) -> None:
         """The wishes were looked after just now."""
         self._looked_at = self._one.seconds()
+
+    def read(self, *, answered: bool) -> None:
+        """The device was asked just now."""
+        if answered and self._silent:
+            self.owed = True
+            self._woken.set()
+        self._silent = not answered
 
     async def run(self) -> None:
         """For ever; at once, for a device without a watchdog."""
@@ -33,10 +50,22 @@ class Beating:
             return
         while goes_on():
             stalled = one.seconds() - self._looked_at > control.watchdog.period_s
-            if one.ready and not stalled:
+            if one.ready and not stalled and self._due_s(control.watchdog.period_s) <= 0:
                 await self.beat()
             self._note_silence()
-            await asyncio.sleep(control.watchdog.period_s if one.ready else TICK_S)
+            # Never longer than a tick: time may be moved on, and the lease be taken.
+            due_s = self._due_s(control.watchdog.period_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(due_s, TICK_S) if due_s > 0 else TICK_S):
+                    await self._woken.wait()
+            self._woken.clear()
+
+    def _due_s(self, period_s: int) -> float:
+        """In how many seconds it is to be refreshed."""
+        one = self._one
+        if self.owed:
+            return self._tried_at + period_s - one.seconds() if self._silent else 0.0
+        return 0.0 if one.beaten_at is None else one.beaten_at + period_s - one.seconds()
 
     async def beat(self) -> None:
         """Refresh it, once."""
@@ -44,17 +73,26 @@ class Beating:
         control = one.device.profile.control
         if control is None or control.watchdog is None:
             return
+        self._tried_at = one.seconds()
         try:
             async with one.lock:
                 if not one.keeper.held():
                     return
-                await one.port.beat(millis(one.clock()) // 1000 // control.watchdog.period_s)
+                await one.port.beat(self._next(control.watchdog.period_s))
         except (Unreachable, WriteRefused, WriteUncertain, Refused) as error:
+            self.owed = True
             one.alarm("watchdog", f"{error}")
         else:
             self._note_silence()
+            self.owed = False
             one.beaten_at = one.seconds()
             one.alarms.pop("watchdog", None)
+
+    def _next(self, period_s: int) -> int:
+        """Another number each time, as a device counts no other; at first the time's, which no driver before
+        has had."""
+        self._number = self._number + 1 if self._number else millis(self._one.clock()) // 1000 // period_s
+        return self._number
 
     def _note_silence(self) -> None:
         if not self._one.beaten_in_time():

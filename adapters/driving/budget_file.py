@@ -34,6 +34,9 @@ class BudgetFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self.failure = ""
+        """Why the disk does not take it, "" while it does: it is counted all the same, and forgotten by a
+        restart."""
         kept = _Kept(_NEVER, {}) if path is None else _read(path)
         self._budget = WriteBudget(kept.day, kept.written)
         self._kept = kept
@@ -68,20 +71,28 @@ class BudgetFile:
         if ahead and all(count <= kept.written.get(address, 0) for address, count in budget.written.items()):
             return
         written = {address: _ahead(count) for address, count in budget.written.items()}
-        self._kept = _Kept(budget.day, written)
-        if self._path is None:
-            return
-        new = self._path.with_suffix(".new")
-        with new.open("wb") as file:
-            file.write(msgspec.json.encode(self._kept))
-            file.flush()
-            os.fdatasync(file.fileno())
-        new.replace(self._path)
+        ahead_of_it = _Kept(budget.day, written)
+        if self._path is not None:
+            try:
+                _write(self._path, ahead_of_it)
+            except OSError as error:
+                self.failure = str(error)
+                return
+        self._kept, self.failure = ahead_of_it, ""
 
 
 def _ahead(count: int) -> int:
     """The next multiple of STEP from `count` on."""
     return -(-count // STEP) * STEP
+
+
+def _write(path: Path, kept: _Kept) -> None:
+    new = path.with_suffix(".new")
+    with new.open("wb") as file:
+        file.write(msgspec.json.encode(kept))
+        file.flush()
+        os.fdatasync(file.fileno())
+    new.replace(path)
 
 
 def _read(path: Path) -> _Kept:

@@ -111,6 +111,7 @@ class Executor(OneDevice):
     def seen(self, sample: Sample) -> None:
         """A sample of the poller."""
         self._judging.take(sample)
+        self._beating.read(answered=not sample.lost)
 
     def site_draws(self, load: PowerRange | None, at: datetime) -> None:
         """Behind its storage, above 0 importing; None when that is not known."""
@@ -179,8 +180,12 @@ class Executor(OneDevice):
             if self.keeper.waits:
                 self.alarm("start", self.keeper.waits)
             if self._fallbacks is not None and self.keeper.held():
-                with suppress(StoreLost):
+                try:
                     await self._fallbacks.agree(self.device.id, self.door)
+                except StoreLost:
+                    pass
+                except OSError as error:
+                    self.alarm("journal", f"its fallback schedule is not kept: {error}")
             self.woken.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -228,7 +233,7 @@ class Executor(OneDevice):
         resolver = Resolver(self.door, self.journal, self.device, self.tolerance_w, remote)
         standing = await resolver.resolve(found, self.clock())
         self._wishes.now = None
-        self.standing = None if standing is None else _adopted(standing, self.clock())
+        self.standing = None if standing is None else _adopted(standing, found, self.clock())
         await self._beating.beat()
         return True
 
@@ -260,7 +265,7 @@ class Executor(OneDevice):
         elif (goal.agreed and self.door.lost) or lowers(wish.setpoint, self.standing_w()):
             await self._lowering.write(wish)
         else:
-            if not self.beaten_in_time():
+            if self._beating.owed or not self.beaten_in_time():
                 # A device whose watchdog has tripped may follow nothing that is written before a heartbeat.
                 await self._beating.beat()
             self._raising.begin(wish)
@@ -301,19 +306,20 @@ class Executor(OneDevice):
         return setpoint.expires_at if wanted is None or wanted[0] != setpoint else wanted[1]
 
     def _own_sample(self, sample: Sample) -> None:
-        self._judging.take(sample)
+        self.seen(sample)
         if self._reads is not None:
             self._reads(sample)
 
 
-def _adopted(standing: Standing, now: datetime) -> AtDevice:
+def _adopted(standing: Standing, found: Found, now: datetime) -> AtDevice:
+    """What was written within a band is on no record: it is what the device shows."""
     command = standing.command
     assert command.written_at is not None, "it was written"
     return AtDevice(
         setpoint=command.setpoint,
         day=standing.day,
         sequence=command.sequence,
-        target_w=command.setpoint.setpoint_w,
+        target_w=found.w if command.setpoint.band_w else command.setpoint.setpoint_w,
         before_w=command.before_w,
         written_at=command.written_at,
         confirmed=True,

@@ -6,6 +6,7 @@ One event loop. Nothing here waits for the store: what it said last stands until
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -63,9 +64,9 @@ class Fleet:
         keep: Callable[[Sample], object],
         say: Callable[[str], None],
         *,
-        watch: ClockWatch | None = None,
         lease_s: int = LASTS_S,
         ended: Callable[[str], bool] = lambda _: False,
+        steady_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.book = book
         self.plans: Final = plans
@@ -78,7 +79,8 @@ class Fleet:
         self._turned_ms: int | None = None
         self._lease_s = lease_s
         self._ended = ended
-        self._watch = watch or ClockWatch(clock)
+        self._steady_s = steady_s
+        self._watch = ClockWatch(clock, steady_s)
         self.storages: Final[dict[str, Driven]] = {}
         self.stops: Final = Stops(self.storages, door, clock)
         self.regulation: Final = Regulation(self.storages, plans, clock, say)
@@ -134,6 +136,7 @@ class Fleet:
             read=self._read_by_executor,
             lease_s=self._lease_s,
             ended=self._ended,
+            seconds=self._steady_s,
         )
         self.storages[one.fleet.id] = Driven(one, executor, poller)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
-from adapters.driving.device_writes import REFRESHED_PART, DeviceWrites
+from adapters.driving.device_writes import REFRESHED_PART, DeviceWrites, Outcome
 from adapters.driving.judging import Judging
 from adapters.driving.one_device import OneDevice
 from adapters.driving.tried import AtDevice
 from dispatch.control.interlock import Permission, Verdict, check_interlocks
+
+_ARRIVES: Final = timedelta(seconds=10)
+"""A write that was not answered reaches the device within that time, or never."""
 
 
 class Following:
@@ -21,6 +25,7 @@ class Following:
         self._one = one
         self._judging = judging
         self._writes = writes
+        self._refused = False
 
     async def turn(self, now: datetime, plan_until: datetime | None) -> None:
         """`plan_until`: how long the plan holds that what stands rests on."""
@@ -43,12 +48,29 @@ class Following:
             finally:
                 one.writing = False
             standing.refreshed_at = one.seconds()
-            found = outcome.found
-            shown = found is not None and abs(found.w - target_w) <= one.tolerance_w
-            if outcome.certainty == "certain" or shown:
-                standing.target_w = target_w
-            if found is not None:
-                self._judging.judge(standing, found)
+            self._written(standing, target_w, outcome)
+
+    def _written(self, standing: AtDevice, target_w: int, outcome: Outcome) -> None:
+        """What it may show from now on; what it shows at once is judged by that."""
+        one, found = self._one, outcome.found
+        if outcome.certainty == "certain" and target_w != standing.target_w:
+            standing.under_way_w |= {standing.target_w}
+            standing.came_from_w, standing.target_w = standing.target_w, target_w
+            standing.under_way_until = outcome.at
+        elif outcome.certainty in ("uncertain", "refused"):
+            standing.under_way_w |= {target_w}
+            standing.under_way_until = outcome.at + _ARRIVES
+        if found is None:
+            return
+        self._judging.judge(standing, found)
+        if standing is not one.standing:
+            return
+        if abs(found.w - target_w) > one.tolerance_w:
+            self._refused = True
+            one.alarm("device_refused", f"it keeps {found.w} W within its band {outcome.why}".rstrip())
+        elif self._refused:
+            self._refused = False
+            one.alarms.pop("device_refused", None)
 
     def _target_w(self, standing: AtDevice) -> int:
         setpoint = standing.setpoint

@@ -40,7 +40,8 @@ _CELL_ROLES: Final = frozenset(
 
 
 class HealthWatch:
-    """All storages of a fleet. `say` gets a line for each alarm that is raised or cleared."""
+    """All storages of a fleet. `say` gets a line for each alarm that is raised or cleared; `disk` says why
+    the driver's disk does not take what it is to keep, "" while it does."""
 
     def __init__(
         self,
@@ -49,12 +50,14 @@ class HealthWatch:
         clock: Callable[[], datetime],
         say: Callable[[str], None],
         rules: Mapping[AlarmKind, AlarmRule] = ALARM_RULES,
+        disk: Callable[[], str] = str,
     ) -> None:
         self._fleet = fleet
         self._door = door
         self._clock = clock
         self._say = say
         self._rules = rules
+        self._disk = disk
         self._begun_ms = millis(clock())
         self._cells: dict[str, Sample] = {}
         self._why: dict[str, str] = {}
@@ -109,6 +112,8 @@ class HealthWatch:
         executor = one.executor
         snapshot = executor.snapshot
         driver = dict(executor.alarms)
+        if disk := self._disk():
+            driver.setdefault("journal", disk)
         if one.disagrees:
             driver["meter_disagrees"] = f"its own power is not believed: {one.disagrees}"
         if one.follower.why or one.still.why:

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -22,6 +23,7 @@ from ledger.interval import Instant
 
 _SUFFIX: Final = ".jsonl"
 _BYTES_MAX: Final = 4 << 20
+_AGAIN_S: Final = 1.0
 
 Outcome = Literal["certain", "uncertain", "void"]
 """void: nothing was written after all."""
@@ -71,6 +73,8 @@ class Journal:
         checked_id(run, "run")
         folder.mkdir(parents=True, exist_ok=True)
         self._run = run
+        self.failure = ""
+        """Why the disk takes no line, "" while it does."""
         self._count = 0
         self._kept: dict[str, Kept] = {}
         self._open: dict[Path, set[str]] = {}
@@ -82,6 +86,7 @@ class Journal:
         self._lines: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
 
     def kept(self, device: str) -> tuple[Kept, ...]:
         """What is to be told of a device, in the order in which it was written."""
@@ -111,9 +116,11 @@ class Journal:
         return self._append(Ended(journal=entry.journal, outcome=outcome))
 
     async def told(self, journal: str) -> None:
-        """It is on record: a run after this one need not tell it."""
+        """It is on record: a run after this one need not tell it; where the disk does not take that
+        (`failure`), it tells it again, which is the same command."""
         self._kept.pop(journal, None)
-        await self._append(Told(journal=journal))
+        with suppress(OSError):
+            await self._append(Told(journal=journal))
         for path, names in tuple(self._open.items()):
             names.discard(journal)
             if not names:
@@ -122,10 +129,14 @@ class Journal:
 
     async def close(self) -> None:
         """What is being written comes to its end; where its loop ended before, it is as after a kill."""
+        if self._again is not None:
+            self._again.cancel()
         if self._flushing is not None and not self._flushing.cancelled():
             await self._flushing
         self._disk.shutdown()
-        self._file.close()
+        with suppress(OSError):
+            # What the disk does not take is lost: `failure` has told it.
+            self._file.close()
         if not self._kept:
             self._path.unlink()
 
@@ -134,22 +145,31 @@ class Journal:
         done: asyncio.Future[None] = loop.create_future()
         self._lines.append(msgspec.json.encode(line) + b"\n")
         self._waiting.append(done)
-        if self._flushing is None or self._flushing.done():
-            self._flushing = loop.create_task(self._flush())
+        self._begin_flush()
         return done
 
+    def _begin_flush(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+
     async def _flush(self) -> None:
+        """What waits; lines that the disk did not take are tried again with it, and each `_AGAIN_S`."""
         loop = asyncio.get_running_loop()
-        while self._lines:
+        while self._lines or self.failure:
             lines, self._lines = self._lines, []
             waiting, self._waiting = self._waiting, []
             try:
                 await loop.run_in_executor(self._disk, self._to_disk, b"".join(lines))
             except OSError as error:
+                self.failure = str(error)
                 for one in waiting:
                     if not one.done():
                         one.set_exception(error)
+                if not self._lines:
+                    self._again = loop.call_later(_AGAIN_S, self._begin_flush)
+                    return
             else:
+                self.failure = ""
                 for one in waiting:
                     if not one.done():
                         one.set_result(None)

@@ -86,12 +86,13 @@ class Judging:
         if found.at < standing.written_at or self._falling_back(standing, found):
             return
         setpoint, remote = standing.setpoint, one.snapshot.mode in (None, "remote")
+        self._arrived(standing, found)
         fallback_s = falls_back_s(one.device.profile, setpoint.expires_at - standing.written_at)
         answer = read_back(
-            setpoint.setpoint_w,
+            standing.target_w,
             None if standing.confirmed else standing.before_w,
             found.w,
-            tolerance_w=one.tolerance_w + (setpoint.band_w if standing.confirmed else 0),
+            tolerance_w=one.tolerance_w,
             safe_w=one.device.safe_w,
             remote=remote,
             fallback_s=fallback_s,
@@ -121,6 +122,16 @@ class Judging:
         self._wishes.not_held(setpoint, answer, found)
         one.woken.set()
 
+    def _arrived(self, standing: AtDevice, found: Found) -> None:
+        """What of all that was written within the band it shows, where that was not known."""
+        if found.fallen:
+            return
+        near = [w for w in standing.under_way_w if abs(found.w - w) <= self._one.tolerance_w]
+        if near and abs(found.w - standing.target_w) > self._one.tolerance_w:
+            standing.came_from_w, standing.target_w = standing.target_w, near[0]
+        if standing.under_way_until is None or found.at >= standing.under_way_until:
+            standing.under_way_w = frozenset()
+
     def _falling_back(self, standing: AtDevice, found: Found) -> bool:
         """Its own timer ended it, as it was told to."""
         timed = standing.confirmed and "revert_timer" in self._one.device.profile.roles
@@ -134,10 +145,16 @@ class Judging:
         if standing is None or not standing.confirmed or standing.seen or measured.at < standing.written_at:
             return
         tolerance = meter_tolerance_w(one.limits)
-        if abs(measured.w - standing.setpoint.setpoint_w) <= tolerance + standing.setpoint.band_w:
+        setpoint = standing.setpoint
+        from_w = standing.target_w if standing.came_from_w is None else standing.came_from_w
+        low_w, high_w = sorted((from_w, standing.target_w))
+        if low_w - tolerance <= measured.w <= high_w + tolerance:
             standing.seen = True
             one.alarms.pop("meter_disagrees", None)
             if meter:
                 one.steps.tell_seen(standing, meter, measured, tolerance)
+        elif abs(measured.w - setpoint.setpoint_w) <= tolerance + setpoint.band_w:
+            # On its way within the band, as far as anybody can tell.
+            one.alarms.pop("meter_disagrees", None)
         elif measured.at > standing.expected_at:
-            one.alarm("meter_disagrees", f"{measured.w} W in place of {standing.setpoint.setpoint_w} W")
+            one.alarm("meter_disagrees", f"{measured.w} W in place of {standing.target_w} W")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from adapters.driving.device_state import instant, millis
@@ -122,10 +123,9 @@ class Lowering:
 
     async def _kept(self, *lines: asyncio.Future[None]) -> None:
         for line in lines:
-            try:
+            # A disk that takes nothing is the journal's to tell (`Journal.failure`).
+            with suppress(OSError):
                 await line
-            except OSError as error:
-                self._one.alarm("journal", str(error))
 
     async def _look(self) -> bool:
         """Read the device to end a doubt; whether it answered."""

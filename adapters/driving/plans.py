@@ -54,7 +54,15 @@ class Plans:
         Raises:
             Behind, psycopg.OperationalError, Discontinuity: the book cannot be asked, or is damaged; what was
                 known stays.
+            Refused: `plan_shape`, each time that nothing is new, while a plan that holds cannot be carried
+                out; its sites have none, and the other sites theirs.
         """
+        changed = self._refreshed(now)
+        if not changed:
+            self._check(now)
+        return changed
+
+    def _refreshed(self, now: datetime) -> bool:
         with self._database.reading(self._book) as connection:
             position = lowest_position(connection)
             seen = _newest(connection, position)
@@ -79,6 +87,8 @@ class Plans:
             planned = plan.of(site)
             if not plan.head.start <= now < plan.end or planned is None:
                 continue
+            if plan.unread:
+                return None
             number, step = plan.at(now), timedelta(seconds=plan.head.interval_s)
             start = plan.head.start + number * step
             return SitePlan(
@@ -93,6 +103,14 @@ class Plans:
                 peak_w=plan.head.peak_w.get(site),
             )
         return None
+
+    def _check(self, now: datetime) -> None:
+        for name in sorted(self._portfolios):
+            held = [one for one in self._plans[name] if one.head.start <= now < one.end]
+            newest = max(held, key=lambda one: one.sequence, default=None)
+            if newest is not None and newest.unread:
+                wrong = f"{newest.name}: {newest.unread}; its sites fall back, and the others go on"
+                raise Refused("plan_shape", wrong, place=name)
 
     def _list(self, connection: Connection, position: int, now: datetime) -> dict[str, tuple[str, ...]]:
         terms = registered.load(connection, "storage", StorageTerms, position)

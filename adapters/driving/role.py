@@ -21,7 +21,6 @@ from adapters import continuity
 from adapters.awaited_door import AwaitedDoor
 from adapters.continuity import Discontinuity
 from adapters.driving.budget_file import BudgetFile
-from adapters.driving.clock_watch import ClockWatch
 from adapters.driving.device_state import millis
 from adapters.driving.driven_site import FleetBook, fleet_book
 from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer, told_apart
@@ -76,6 +75,7 @@ _UNDRIVEN_S: Final = 60.0
 """Drivers that begin together have taken their leases by then."""
 _COMMISSIONED_S: Final = 5.0
 _MEASURED_S: Final = 10.0
+_DISK_S: Final = 1.0
 _OF_METER: Final = "readings "
 _OF_PLAN: Final = "plan of "
 _AWAY: Final = (psycopg.OperationalError, psycopg_pool.PoolTimeout)
@@ -106,6 +106,7 @@ class DrivingRole:
         self._steady_s = steady_s
         self._alarm_rules = alarm_rules
         self._said: dict[str, str] = {}
+        self._budgets: list[BudgetFile] = []
         self.fleet: Fleet | None = None
         self.readings: SettlingReadings | None = None
 
@@ -143,10 +144,14 @@ class DrivingRole:
         fleet = self.fleet = Fleet(
             known, ports, plans, door, journal, FallbackFile(folder / "fallbacks"), self._clock, run,
             lambda sample: [hear(sample) for hear in heard], self._say,
-            watch=ClockWatch(self._clock, self._steady_s), lease_s=self._lease_s,
-            ended=self._folder.holders.ended,
+            lease_s=self._lease_s, ended=self._folder.holders.ended, steady_s=self._steady_s,
         )  # fmt: skip
-        health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules)
+
+        def disk() -> str:
+            found = (outbox.failure, journal.failure, *(one.failure for one in self._budgets))
+            return next((f"{folder}: {one}" for one in found if one), "")
+
+        health = HealthWatch(fleet, door, self._clock, self._say, self._alarm_rules, disk)
         heard.append(health.seen)
         states = SiteStates(fleet, door, self._clock, self._say)
         keep_what_is_loaded()
@@ -171,6 +176,7 @@ class DrivingRole:
                         ear.run(),
                         forwarder.run(),
                         readings.run(),
+                        self._disk(disk, outbox),
                         self._settled(readings),
                         self._planned(plans, fleet),
                         self._others(fleet),
@@ -217,7 +223,24 @@ class DrivingRole:
         def clock_ms() -> int:
             return millis(self._clock())
 
-        return reached(self._devices, run, clock_ms, lambda name: BudgetFile(folder / f"{name}.json"))
+        def budget(name: str) -> BudgetFile:
+            self._budgets.append(BudgetFile(folder / f"{name}.json"))
+            return self._budgets[-1]
+
+        return reached(self._devices, run, clock_ms, budget)
+
+    async def _disk(self, failure: Callable[[], str], outbox: Outbox) -> None:
+        """That the driver's disk takes nothing, and what was lost for that."""
+        failed, lost = "", 0
+        while True:
+            before, failed = failed, failure()
+            if bool(failed) != bool(before):
+                held = "what it does not take is kept in memory, and telemetry is sent from there"
+                self._say(f"disk: {failed}: {held}" if failed else "disk: well again")
+            if outbox.unwritten > lost and not failed:
+                self._say(f"telemetry: {outbox.unwritten - lost} samples are lost: their numbers are missing")
+                lost = outbox.unwritten
+            await asyncio.sleep(_DISK_S)
 
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
         """What the book says of plans, sites and terms, as soon as it is projected."""

@@ -90,6 +90,7 @@ class Steps:
         fallback_s: int | None,
     ) -> None:
         """What the device shows; what that means is found by the record."""
+        written_w = at.target_w
 
         async def tell() -> None:
             command = RecordReadBack(
@@ -103,6 +104,7 @@ class Steps:
                 remote=remote,
                 fallback_s=fallback_s,
                 fallen=found.fallen,
+                written_w=written_w,
             )
             name = self._id(at.day, at.sequence, "read", f"{found.w} {found.at.isoformat()}")
             await self._door.execute(command, name)

@@ -47,6 +47,12 @@ class AtDevice(msgspec.Struct, kw_only=True):
     journal: str = ""
     target_w: int
     """What is written now: within the band of the setpoint."""
+    came_from_w: int | None = None
+    """What was written before that, within the band."""
+    under_way_w: frozenset[int] = frozenset()
+    """What it may show as well, written within the band or standing there before, until a reading of
+    `under_way_until` or later."""
+    under_way_until: datetime | None = None
     before_w: int | None
     written_at: datetime
     confirmed: bool = False

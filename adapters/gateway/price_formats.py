@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal, get_args
 
 import msgspec
 
 from adapters import price_file
 from adapters.gateway import aemo_prices, caiso_prices
-from ledger.market_price import PriceSeries, Product
+from ledger.market_price import PriceSeries, Product, check_told
 from ledger.refusal import Refused
 from ledger.streams.regulation import RegulationPrices
 
@@ -33,6 +34,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The file is a part of an original: rows were left out, or its last line's end."""
     regulation_rule: str | None = None
     """The market rule under which the file's regulation prices are facts; None leaves them aside."""
+    now: datetime | None = None
+    """Real-time prices of intervals that are not over by then are refused; None: whatever is told."""
 
 
 class Told(msgspec.Struct, frozen=True, eq=False):
@@ -46,9 +49,13 @@ def told_by(data: bytes, file_format: Format, asked: Asked) -> Told:
 
     Raises:
         Refused: `price_format` for what is asked of a format that does not have it, `currency`, `interval`,
-            `price_zone`, and what `price_file.told`, `aemo_prices` and `caiso_prices` refuse.
+            `price_zone`, `price_future`, and what `price_file.told`, `aemo_prices` and `caiso_prices` refuse.
     """
-    return FORMATS[file_format](data, asked)
+    told = FORMATS[file_format](data, asked)
+    if asked.now is not None:
+        for series in told.series:
+            check_told(series, asked.now)
+    return told
 
 
 def _ledger(data: bytes, asked: Asked) -> Told:
@@ -62,6 +69,7 @@ def _ledger(data: bytes, asked: Asked) -> Told:
         currency=asked.currency or _CURRENCY,
         interval_s=_HOUR_S if asked.interval_s is None else asked.interval_s,
         zone=asked.zone,
+        now=asked.now,
     )
     return Told(series, notices=tuple(_not_told(series)))
 

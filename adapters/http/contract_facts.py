@@ -77,12 +77,15 @@ class WithdrawalBody(msgspec.Struct, frozen=True):
 
 
 class ScoreBody(msgspec.Struct, frozen=True):
-    """What `party` rendered in `month` by the contract's measure; recorded again, the newer score holds."""
+    """What `party` rendered in `month` by the contract's measure; recorded again, the newer score holds.
+
+    `measure` is what the score counts, such as `availability`; the scores of a month are of one measure."""
 
     month: Annotated[str, msgspec.Meta(pattern=MONTH_PATTERN, examples=["2026-08"])]
     party: Id
     score: Amount
     evidence: Evidence
+    measure: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class ScoreEntry(msgspec.Struct, frozen=True):
@@ -90,12 +93,13 @@ class ScoreEntry(msgspec.Struct, frozen=True):
     party: str
     score: str
     evidence: str
+    measure: str
     sequence: int
 
     @classmethod
     def of(cls, one: Recorded[ServiceScoreRecorded]) -> ScoreEntry:
-        score = one.document.score
-        return cls(str(one.document.month), score.party, score.score, score.evidence, one.sequence)
+        month, score = str(one.document.month), one.document.score
+        return cls(month, score.party, score.score, score.evidence, one.document.measure, one.sequence)
 
 
 class ScoreAnswer(msgspec.Struct, frozen=True):
@@ -186,7 +190,8 @@ def record_service_score(
     intake: NamedDependency[Intake], contract: ContractName, data: JSONBody[ScoreBody]
 ) -> Response[Stored]:
     score = ServiceScore(party=data.party, score=data.score, evidence=data.evidence)
-    return intake.submit(RecordServiceScore(contract, Month.parse(month_of(data.month)), score))
+    month = Month.parse(month_of(data.month))
+    return intake.submit(RecordServiceScore(contract, month, score, data.measure))
 
 
 def check_contract(connection: Connection, position: int, contract: str) -> None:

@@ -14,7 +14,7 @@ from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import Name
 from adapters.http.view import View
 from adapters.queries.device_health import DeviceHealth, device_health
-from dispatch.health.record import RecordCapacityTest
+from dispatch.health.record import RecordCapacityTest, WithdrawCapacityTest
 from ledger.interval import Instant
 
 
@@ -24,6 +24,13 @@ class CapacityTestBody(msgspec.Struct, frozen=True):
     usable_wh: Annotated[int, msgspec.Meta(ge=1, le=10**15)]
     tested_at: Instant
     evidence: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+
+class WithdrawnTestBody(msgspec.Struct, frozen=True):
+    """Which test does not count, and why."""
+
+    tested_at: Instant
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
 @get(
@@ -54,5 +61,19 @@ def record_capacity_test(
     return intake.execute(command)
 
 
-ROUTES: Final = (show_health, record_capacity_test)
+@post(
+    "/devices/{name:str}/capacity-tests/withdrawals",
+    summary="Say that a capacity test on record does not count, and why",
+    responses=WRITE_PROBLEMS,
+    tags=["Devices"],
+    sync_to_thread=True,
+)
+def withdraw_capacity_test(
+    intake: NamedDependency[Intake], name: Name, data: JSONBody[WithdrawnTestBody]
+) -> Response[Stored]:
+    command = WithdrawCapacityTest(name, tested_at=data.tested_at, by=intake.actor, reason=data.reason)
+    return intake.execute(command)
+
+
+ROUTES: Final = (show_health, record_capacity_test, withdraw_capacity_test)
 """The routes."""

@@ -122,6 +122,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "GET /v1/alarms": _MASTER_DATA,
     "GET /v1/devices/{name}/health": _MASTER_DATA,
     "POST /v1/devices/{name}/capacity-tests": _ENGINEERING,
+    "POST /v1/devices/{name}/capacity-tests/withdrawals": _ENGINEERING,
     "POST /v1/devices/{name}/alarms": frozenset({"gateway", "operator", "admin"}),
     "POST /v1/devices/{name}/alarms/acknowledge": _ENGINEERING,
     "POST /v1/devices/{name}/alarms/clear": frozenset({"gateway", "operator", "admin"}),

@@ -14,7 +14,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from adapters.http.intake import Intake, replayable
-from adapters.http.one_at_a_time import one_at_a_time
+from adapters.http.one_at_a_time import WAITING_MAX, one_at_a_time
 from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS
 from adapters.http.register import ID_PATTERN
 from adapters.http.service import Service
@@ -35,7 +35,8 @@ PlanDay = Annotated[
     date, PathParameter(description="The local day on which the plan begins (effective time)")
 ]
 _PLANNING: Final = threading.Lock()
-"""One plan at a time: each has a solver process that may take gigabytes, and waiting would take threads."""
+"""One plan at a time: each has a solver process that may take gigabytes."""
+_WAITING: Final = threading.BoundedSemaphore(WAITING_MAX)
 _SOLVER: Final = SolverProcess()
 """From the first plan on a process stands ready for the next one, and is replaced when it has grown."""
 
@@ -119,7 +120,7 @@ def _made(service: Service, data: PlanAsked) -> PlanMade:
     aims = None
     if data.objective is not None or data.support is not None:
         aims = aims_of(MONEY.stated() if data.objective is None else data.objective, data.support)
-    with one_at_a_time(_PLANNING, "plan", "portfolio"), _solver() as solver:
+    with one_at_a_time(_PLANNING, "plan", "portfolio", _WAITING), _solver() as solver:
         first = data.day
         if first is None:
             with service.database.reading(service.book) as connection:

@@ -21,7 +21,7 @@ from adapters.queries import prices_page
 from adapters.queries.prices_page import Key, PricePiece
 from ledger.identity import checked_id
 from ledger.interval import Instant
-from ledger.market_price import PriceBlock, PriceSeries, Product, check_plausible, price_per_kwh
+from ledger.market_price import PriceBlock, PriceSeries, Product, check_plausible, check_told, price_per_kwh
 from ledger.quantity import Price
 from ledger.recorded_price import RecordPrices, blocks_of
 from ledger.refusal import Refused
@@ -110,7 +110,9 @@ class PricePage(msgspec.Struct, frozen=True):
     sync_to_thread=True,
 )
 def record_prices(intake: NamedDependency[Intake], data: JSONBody[PricesBody]) -> Response[PricesStored]:
-    blocks = blocks_of(data.series(), data.source)
+    series = data.series()
+    check_told(series, intake.service.clock())
+    blocks = blocks_of(series, data.source)
     receipts = intake.execute_all([Wish(RecordPrices(block), intake.command_id) for block in blocks])
     answer = PricesStored(tuple(stored(receipt) for receipt in receipts))
     return replayable(answer, repeated=all(receipt.repeated for receipt in receipts))

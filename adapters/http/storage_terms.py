@@ -12,9 +12,12 @@ from adapters.http.intake import Intake, Stored
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.register import Name, RecordedVersion, Registration
 from adapters.http.registered_routes import registered_routes
+from adapters.imposing import check_imposed
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from dispatch.planning.storage_terms import StateStorage, StorageTerms
+from ledger.effective import History
 from ledger.refusal import Refused
+from ledger.site import Site
 
 
 class TermsStatement(Registration, frozen=True, kw_only=True):
@@ -47,7 +50,7 @@ class LimitVersion(RecordedVersion, frozen=True, kw_only=True):
 def state_terms(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[TermsStatement]
 ) -> Response[Stored]:
-    _check_site(intake, name)
+    _site(intake, name)
     return intake.execute(StateStorage(name, data.period, data.document))
 
 
@@ -61,13 +64,17 @@ def state_terms(
 def impose_limit(
     intake: NamedDependency[Intake], name: Name, data: JSONBody[LimitStatement]
 ) -> Response[Stored]:
-    _check_site(intake, name)
+    check_imposed(data.document, _site(intake, name))
     return intake.execute(ImposeLimit(name, data.period, data.document))
 
 
-def _check_site(intake: Intake, name: str) -> None:
-    if intake.service.door.state(f"site.{name}") is None:
+def _site(intake: Intake, name: str) -> Site:
+    history = intake.service.door.state(f"site.{name}")
+    if not isinstance(history, History):
         raise Refused("unknown_site", f"no site {name!r} is registered", place="name")
+    document = history.latest.document
+    assert isinstance(document, Site)
+    return document
 
 
 ROUTES: Final = (

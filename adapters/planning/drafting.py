@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
+from adapters.desk.binding import Binding, SiteTies
 from adapters.desk.desk import Desk
 from adapters.planning.price_subject import forecast_command, points_of_unit, price_kind, subject_at
 from adapters.postgres.database import Connection
 from adapters.queries import registered
 from adapters.queries.market_gates import market_on
 from dispatch.bidding.curve import CurveRules, Explained, PriceRange, StorageCost, beyond_plan_wh, curves_of
-from dispatch.bidding.further import StoredRoom
+from dispatch.bidding.further import StoredRoom, Way
+from dispatch.bidding.one_side import OneSide, one_side
 from dispatch.forecasts.forecast import Forecast
 from dispatch.forecasts.prediction import LEVELS_PERMILLE
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
 from ledger.clauses.flow import exact_text
 from ledger.effective import History
+from ledger.quantity import decimal_text, round_half_away
 from ledger.refusal import Refused
 from trading.bid import Bid
 from trading.commitment import UnitDay, aggregate_of
@@ -38,16 +42,22 @@ _S_PER_HOUR: Final = 3600
 _LOW_PERMILLE_MAX: Final = 100
 _HIGH_PERMILLE_MIN: Final = 900
 """Beyond these quantiles lie few outcomes: what a curve may count on."""
+_WAYS: Final[tuple[Way, Way]] = (-1, 1)
+_MINOR: Final = 100
 _LOTS_LEFT: Final = 2
 """Of every interval so much stays unused at floor and ceiling: the plan is cut to whole lots."""
 
 
 class Proposal(NamedTuple):
-    """A bid to be drafted, each interval's steps with their grounds, and the forecast that it rests on."""
+    """A bid to be drafted, each interval's steps with their grounds, and the forecast that it rests on; what
+    it comes to where its purchases clear alone, and its sales, in the market's currency."""
 
     bid: Bid
     explained: tuple[tuple[Explained, ...], ...]
     forecast: str
+    bought: OneSide
+    sold: OneSide
+    currency: str
 
 
 class Asked(NamedTuple):
@@ -67,8 +77,8 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
 
     Raises:
         Refused: `unknown_market`, `unknown_product`; `proposal_product` for one that is no energy of the day
-            ahead or of real time; `contract_forbids` where a contract of the unit's sites takes no part in it;
-            `envelope_missing`; `currency` and `price_interval` for a forecast that does not fit;
+            ahead or of real time; `contract_forbids` where a contract of the unit's sites takes no part
+            in it; `envelope_missing`; `currency` and `price_interval` for a forecast that does not fit;
             `forecast_missing` where no forecast of the product's price on record covers the delivery day
             with the quantiles that a curve needs, `forecast_choice` where several nodes' do.
     """
@@ -78,11 +88,12 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
     empty = Bid(
         id=name, unit=asked.unit, market=asked.market, product=asked.product, day=asked.day, curves=()
     )
-    desk.check_contracts(empty, product)
+    Binding(SiteTies.read(desk.database, desk.door.book)).check_contracts(empty, product, desk.door.state)
     envelope = _envelope(desk, asked, market)
     forecast_id, forecast = _forecast(connection, position, asked, market, product)
     prices = _prices(forecast_id, forecast, market, product, asked.day)
     plan = _schedule(envelope, prices.expected_u, product, asked.wear_u)
+    rules, room = _rules(product), _room(envelope, product)
     explained = curves_of(
         plan,
         prices,
@@ -92,10 +103,10 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
             wear_u=asked.wear_u,
             deviation_u=asked.deviation_u,
         ),
-        _rules(product),
+        rules,
         low_w=-envelope.charge_w,
         high_w=envelope.discharge_w,
-        room=_room(envelope, product) if product.energy_check == "schedule" else None,
+        room=room if product.energy_check == "schedule" else None,
     )
     if not any(explained):
         wrong = f"at the prices of {forecast_id} no cycle pays its losses and wear: there is nothing to offer"
@@ -107,28 +118,50 @@ def proposal(desk: Desk, connection: Connection, position: int, asked: Asked, na
         origin="optimiser",
         note=f"proposed from {forecast_id}",
     )
-    return Proposal(bid, explained, forecast_id)
+    bought, sold = (one_side(explained, way, room, rules, asked.deviation_u) for way in _WAYS)
+    return Proposal(bid, explained, forecast_id, bought, sold, market.currency)
 
 
 def told(found: Proposal, product: Product) -> Iterator[str]:
     """A line for each step: why this quantity, and why at this price; at the end what all of them may be
-    awarded beyond the plan."""
+    awarded: the plan, beyond it, and at worst one side alone."""
     for number, curve in enumerate(found.explained):
         for one in curve:
             low, high, price = one.step
             at = exact_text(product.price_of(price))
             yield f"{number:>3}  {low:>12} .. {high:>12} W at {at}: {_why(one, product)}"
+    planned = [one.step for curve in found.explained for one in curve if one.leg is None]
+    sales = [price for low, _, price in planned if low >= 0]
+    purchases = [price for low, _, price in planned if low < 0]
+    if sales and purchases and max(sales) <= min(purchases):
+        least, most = (exact_text(product.price_of(price)) for price in (max(sales), min(purchases)))
+        yield f"at prices from {least} to {most} the plan is awarded whole"
     charged, discharged = beyond_plan_wh(found.explained, product.interval_s)
     if charged or discharged:
         yield (
             f"beyond the plan at most {discharged} Wh sold and {charged} Wh bought, whatever prices come:"
-            " one cycle of the storage, deliverable beside the plan"
+            " one cycle of the storage, deliverable where the plan is awarded whole"
         )
+    yield _one_side(found.bought, found.currency, "purchases", "bought", "takes")
+    yield _one_side(found.sold, found.currency, "sales", "sold", "gives")
+
+
+def _one_side(found: OneSide, currency: str, side: str, traded: str, can: str) -> str:
+    """What holds on the worst path of prices, which may award one side and nothing of the other."""
+    told = f"at worst, where the {side} clear alone, {found.awarded_wh} Wh are {traded}"
+    if not found.over_wh:
+        return f"{told}: the storage {can} all of it"
+    cost = decimal_text(round_half_away(Fraction(found.cost_u * _MINOR, _MICRO)), 2)
+    over = f"{found.over_wh} Wh more than the storage {can}"
+    return f"{told}: {over}, which cost {cost} {currency} at most to settle"
 
 
 def _why(one: Explained, product: Product) -> str:
     at, sold = exact_text(product.price_of(one.at_u)), one.step[0] >= 0
     match one.ground:
+        case "whole_day":
+            side, end = ("down", "lowest") if sold else ("up", "highest")
+            return f"{side} to it, the {end} price of the day far outside its forecast: {at}"
         case "break_even":
             side = "down" if sold else "up"
             return f"{side} to it the planned trade loses nothing against the other leg at {at}"

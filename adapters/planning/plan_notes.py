@@ -9,12 +9,16 @@ import numpy as np
 from adapters.planning.cases import Cases
 from dispatch.optimiser.plan import Plan, SitePlan
 from dispatch.planning.choice import Chosen
-from dispatch.planning.plan_record import money
+from dispatch.planning.plan_record import Basis, money
 from dispatch.planning.site_case import SiteCase
 
 _K: Final = 1000
 _S_PER_HOUR: Final = 3600
 _CENT: Final = 10_000
+_WITHOUT: Final[dict[Basis, str]] = {
+    "rule": "none: the time-of-use rule's",
+    "hold": "none: standing still",
+}
 _END_WH: Final = 100
 """A target that is missed by less is met: setpoints are whole W."""
 
@@ -26,7 +30,15 @@ def notes_of(cases: Cases, solved: Plan | None, chosen: Chosen) -> list[str]:
         *_demand_charged(cases, solved),
         *_no_money(cases, solved),
         *_short_at_end(cases, chosen),
+        *_peak_above_limit(cases),
     ]
+
+
+def objective_of(basis: Basis, asked: str, cases: Cases) -> str:
+    """What a plan was made to be good at: of one that stands in for the solver's, not what was asked."""
+    if basis == "last_plan" and cases.before is not None:
+        return cases.before.head.objective
+    return _WITHOUT.get(basis, asked)
 
 
 def _weighed(cases: Cases) -> list[str]:
@@ -81,6 +93,19 @@ def _later_micro(case: SiteCase, guarded: SiteCase, planned: SitePlan) -> int:
     more = (guarded.buy_micro - case.buy_micro).astype(object)
     total = int((np.maximum(net, 0).astype(object) * more).sum())
     return total * limits.interval_s // (_S_PER_HOUR * _K)
+
+
+def _peak_above_limit(cases: Cases) -> list[str]:
+    """Sites whose meter may not import what the peak to hold is."""
+    found: list[str] = []
+    for case in cases.cases:
+        most, peak = int(case.limits.import_w_max.min()), cases.peak_w.get(case.id, 0)
+        if most < peak:
+            found.append(
+                f"{case.id}: the peak to hold, {peak / _K:.1f} kW, is that of the demand charge; its meter's"
+                f" limit is lower, down to {most / _K:.1f} kW"
+            )
+    return found
 
 
 def _short_at_end(cases: Cases, chosen: Chosen) -> list[str]:

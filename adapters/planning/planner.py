@@ -16,7 +16,7 @@ import numpy as np
 from adapters.front_door import FrontDoor, Wish
 from adapters.planning.cases import Cases
 from adapters.planning.peak_cases import Targets
-from adapters.planning.plan_notes import notes_of
+from adapters.planning.plan_notes import notes_of, objective_of
 from adapters.planning.portfolio import (
     DAYS_MAX,
     Horizon,
@@ -42,7 +42,7 @@ from ledger.refusal import Refused
 ACTOR: Final = "planner"
 OBJECTIVE: Final = "plan-objective"
 """The setting on record that says what plans are asked to be good at, as `Aims.stated` has it."""
-MODEL: Final = "plan.v8"
+MODEL: Final = "plan.v9"
 """Changes whenever the same inputs would be planned otherwise."""
 SECONDS: Final = 30.0
 _PROJECTED_S: Final = 10.0
@@ -137,6 +137,7 @@ class Planner:
         )
         sites, short = _physical(cases, chosen)
         objective = aims.text(trades=cases.streams.any)
+        objective = objective_of(chosen.basis, objective, cases)
         head = self._head(portfolio, day, trigger, inputs, objective, cases, answer, chosen, short)
         commands = commands_of(head, cases.number + 1, sites)
         wishes = [Wish(command, f"plan:{inputs}:{cases.number + 1}") for command in commands]
@@ -204,7 +205,7 @@ class Planner:
     ) -> PlanHead:
         whole = chosen.basis in ("optimised", "incumbent", "relaxed") and not chosen.apart
         solved = answer.plan if whole else None
-        broken = [f"{one.rule} at {one.site}[{one.interval}] by {one.excess}" for one in chosen.violations]
+        broken = [one.said() for one in chosen.violations]
         return PlanHead(
             portfolio=portfolio,
             day=day,
@@ -230,6 +231,7 @@ class Planner:
             passed_over=chosen.passed_over,
             violations=(*broken, *short),
             regulation_w=tuple(chosen.offers.regulation_w.tolist()),
+            regulation_from=_block_begins(cases),
             read_through=cases.position,
         )
 
@@ -282,6 +284,12 @@ def _markets(cases: Cases) -> Markets:
         regulation_w_min=terms.least_w,
         spot_w_max=most,
     )
+
+
+def _block_begins(cases: Cases) -> tuple[int, ...]:
+    """With which interval each block of regulation begins."""
+    terms = cases.streams.regulation
+    return () if terms is None else tuple(np.unique(terms.block, return_index=True)[1].tolist())
 
 
 def _why(answer: Answer) -> str:

@@ -26,7 +26,7 @@ from trading.product import Market, Product
 _S_PER_MIN: Final = 60
 _WH_PER_KW: Final = 1000
 _S_PER_HOUR: Final = 3600
-_KINDS: Final = ("regulation_prices", "regulation_award", "regulation_performance")
+_KINDS: Final = ("regulation_prices", "regulation_award", "regulation_performance", "agc_instructions")
 _FACTS_MAX: Final = 20_000
 _decode: Final = msgspec.json.Decoder(Told).decode
 

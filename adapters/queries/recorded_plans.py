@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from adapters.mapper import EnvelopeMapper
 from adapters.postgres.database import Connection
 from dispatch.plan_check import Whole
 from dispatch.planning.plan_record import PlanHead, PlanMade, SitePlanned, SitesPlanned, plan_aggregate
+from dispatch.planning.planned_blocks import by_interval
+from ledger.refusal import Refused
 
 _DAYS_MAX: Final = 8
 """No plan reaches farther than a week beyond the day on which it begins."""
@@ -31,12 +34,18 @@ _NEWEST: Final = " ORDER BY from_seq DESC LIMIT 1"
 
 
 class RecordedPlan(msgspec.Struct, frozen=True):
-    """The `number`th plan of its day; its sites in the order in which they were planned."""
+    """The `number`th plan of its day; its sites in the order in which they were planned, with a number for
+    each interval throughout.
+
+    `unread`: why it cannot be carried out, empty where it can; it is among the head's notes, and no site has
+    regulation then.
+    """
 
     number: int
     sequence: int
     head: PlanHead
     sites: tuple[SitePlanned, ...]
+    unread: str = ""
 
     @property
     def end(self) -> datetime:
@@ -115,4 +124,14 @@ def _found(connection: Connection, query: str, asked: dict[str, Any]) -> Recorde
                 case _:
                     raise AssertionError("a plan is saved by itself")
     assert head is not None, "a plan has a head"
-    return RecordedPlan(number, sequence, head, tuple(sites))
+    return _read(number, sequence, head, sites)
+
+
+def _read(number: int, sequence: int, head: PlanHead, sites: Sequence[SitePlanned]) -> RecordedPlan:
+    try:
+        return RecordedPlan(number, sequence, head, by_interval(head, sites))
+    except Refused as refused:
+        unread = f"nobody can carry this plan out ({refused.code}): {refused}"
+        bare = tuple(msgspec.structs.replace(one, regulation_w=()) for one in sites)
+        noted = msgspec.structs.replace(head, notes=(*head.notes, unread))
+        return RecordedPlan(number, sequence, noted, bare, unread)

@@ -23,7 +23,7 @@ from adapters.nats.stream import StreamError, WeakStream
 from adapters.nats.telemetry_stream import Channel
 from adapters.telemetry.batch import Key, batches, by_device, decode, key_of, last_key
 from adapters.telemetry.frame import Item
-from adapters.telemetry.lane import Lane
+from adapters.telemetry.held import HeldLane
 from adapters.telemetry.outbox import ITEMS_AT_ONCE, Outbox
 from dispatch.telemetry.gaps import Thinned
 
@@ -134,7 +134,7 @@ class Forwarder:
 class _Sender:
     """One lane to one stream."""
 
-    def __init__(self, lane: Lane, client: NatsClient, book: str, channel: Channel) -> None:
+    def __init__(self, lane: HeldLane, client: NatsClient, book: str, channel: Channel) -> None:
         self.lane = lane
         self.client = client
         self.book = book
@@ -157,7 +157,7 @@ class _Sender:
             # Whichever message it was: each device is asked again how far it has come.
             self._stored.clear()
             raise
-        await asyncio.to_thread(self.lane.acknowledge, waiting.until)
+        await asyncio.to_thread(self.lane.done, waiting)
         return waiting.items
 
     async def _verify(self) -> None:

@@ -21,6 +21,7 @@ SEGMENT_BYTES: Final = 4 << 20
 _SLOT: Final = struct.Struct("<QQQ")
 _SUM: Final = struct.Struct("<I")
 _SLOT_BYTES: Final = 64
+_SLOTS_BYTES: Final = 2 * _SLOT_BYTES
 _READ_BYTES: Final = 1 << 20
 
 
@@ -56,6 +57,9 @@ class Lane:
             partial.unlink()
         self._sizes = {int(path.stem): path.stat().st_size for path in sorted(folder.glob("*.seg"))}
         self._slots = os.open(folder / "acknowledged", os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(self._slots).st_size < _SLOTS_BYTES:
+            # A disk that is full later takes no new block.
+            os.pwrite(self._slots, bytes(_SLOTS_BYTES), 0)
         self._turn, self._acknowledged = self._read_slots()
         self._open_last()
         self._dirty: set[int] = {self._file}
@@ -88,9 +92,13 @@ class Lane:
     @property
     def empty(self) -> bool:
         """Whether everything was acknowledged."""
+        return self._acknowledged >= self.end
+
+    @property
+    def end(self) -> Place:
+        """Behind the last entry."""
         with self._lock:
-            end = Place(self._last, self._sizes[self._last])
-        return self._acknowledged >= end
+            return Place(self._last, self._sizes[self._last])
 
     def append(self, item: Item) -> None:
         """Write an entry behind the others.
@@ -115,9 +123,10 @@ class Lane:
             self._dirty.add(self._file)
 
     def _roll(self) -> None:
+        file = os.open(self._path(self._last + 1), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._retired.add(self._file)
+        self._file = file
         self._last += 1
-        self._file = os.open(self._path(self._last), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._sizes[self._last] = 0
 
     def sync(self) -> None:

@@ -17,7 +17,8 @@ from typing import Final, Literal
 
 from adapters.embedded.child import private_folder
 from adapters.telemetry.frame import Item, Unkept
-from adapters.telemetry.lane import SEGMENT_BYTES, Lane
+from adapters.telemetry.held import HeldLane
+from adapters.telemetry.lane import SEGMENT_BYTES
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.settlement_interval import REGISTER_ROLES
@@ -52,12 +53,12 @@ class Outbox:
         self.bytes_max = bytes_max
         self._held = _hold(folder)
         segment_bytes = min(SEGMENT_BYTES, bytes_max // _SEGMENTS)
-        self.seconds = Lane(folder / "seconds", segment_bytes)
-        self.fast = Lane(folder / "fast", segment_bytes)
+        self.seconds = HeldLane(folder / "seconds", segment_bytes)
+        self.fast = HeldLane(folder / "fast", segment_bytes)
         # What the last process may have sent half of is left whole, so that it is known where it had come to.
         self.seconds.waiting(ITEMS_AT_ONCE)
-        self.unwritten = 0
-        self.failure = ""
+        self._unkept = 0
+        self._sync_failure = ""
         self._news: list[Callable[[], object]] = []
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="outbox", daemon=True)
@@ -66,27 +67,32 @@ class Outbox:
     def put(self, sample: Sample, *, fast: bool = False) -> bool:
         """Keep the sample; written when this returns, and on the disk within `SYNC_S` and one sync.
 
-        Never waits for NATS. False where the disk did not take it: then its number is missing from the
-        others,
-        `unwritten` counts it and `failure` says why.
+        Never waits for NATS. False where the disk did not take it (`failure`): then it is held in memory, and
+        sent from there.
 
         Raises:
-            Unkept: it cannot be written down, on whatever disk; counted likewise.
+            Unkept: it cannot be written down, on whatever disk: `unwritten` counts it.
         """
         lane = self.fast if fast else self.seconds
         try:
-            lane.append(sample)
-        except OSError as error:
-            self.unwritten += 1
-            self.failure = str(error)
-            return False
-        except Unkept as unkept:
-            self.unwritten += 1
-            self.failure = str(unkept)
+            written = lane.keep(sample)
+        except Unkept:
+            self._unkept += 1
             raise
         for news in self._news:
             news()
-        return True
+        return written
+
+    @property
+    def failure(self) -> str:
+        """Why the disk does not take what is put; "" while it does."""
+        return self.seconds.failure or self.fast.failure or self._sync_failure
+
+    @property
+    def unwritten(self) -> int:
+        """How many samples were lost: no entry can hold them, or memory was full as well. Their numbers are
+        missing from the others."""
+        return self._unkept + self.seconds.let_go + self.fast.let_go
 
     def on_news(self, told: Callable[[], object]) -> None:
         """Call `told` after each sample that was put, on the thread that put it."""
@@ -100,11 +106,14 @@ class Outbox:
     def _keep(self) -> None:
         while not self._stop.wait(SYNC_S):
             try:
-                self.seconds.sync()
-                self.fast.sync()
+                for lane in (self.seconds, self.fast):
+                    lane.put_held()
+                    lane.sync()
                 self.bound()
             except OSError as error:
-                self.failure = str(error)
+                self._sync_failure = str(error)
+            else:
+                self._sync_failure = ""
 
     def bound(self) -> None:
         """Let go of samples until the rest fits, as far as there are any that may go."""
@@ -120,6 +129,8 @@ class Outbox:
         """Put everything on the disk and let another process have the folder."""
         self._stop.set()
         self._keeper.join()
+        for lane in (self.seconds, self.fast):
+            lane.put_held()
         self.seconds.close()
         self.fast.close()
         os.close(self._held)

@@ -2,11 +2,12 @@
 
 A storage earns by its plan being taken as a whole, not by guessing each interval's price: of two settlements
 a curve that speculates on their difference earned 4.7 % of what the plan with re-dispatch did. So a planned
-sale is offered down to the price at which the energy costs more to put back than it brings, however cheap
-that may be in all but few cases; a planned purchase likewise: a day that comes dearer or cheaper as a whole
-still has its plan awarded. Beyond the plan something is offered only at prices that lie as far again outside
-the forecast's quantiles as these lie from what is expected, as a day's surprises come together; and no more
-than the storage can deliver beside the plan (`dispatch.bidding.further`).
+sale is offered down to the lowest price that any interval of the day may have far outside its forecast, and
+a planned purchase up to the highest: whichever way a day goes between the two, its plan is awarded whole, and
+no purchase without its sale. Where the trade loses nothing at a price further out, whatever its other leg
+comes at within the forecast, it is offered to there. Far outside is as far again outside the forecast's
+quantiles as these lie from what is expected, as a day's surprises come together: beyond the plan something is
+offered only there, and no more than the storage can deliver beside the plan (`dispatch.bidding.further`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from ledger.refusal import Refused
 Step = tuple[int, int, int]
 """From W, to W (above 0 discharging), price in millionths of the currency per kWh."""
 
-Ground = Literal["break_even", "limit", "further_cycle", "in_place", "beyond_forecast"]
-"""Why a step has its price: below (a purchase: above) it the planned trade loses money whatever the other
-leg comes at within the forecast; the market's own limit; beyond it one more cycle pays at prices far outside
-the forecast; or pays more than a planned trade that would be left for it; or it is itself so far outside."""
+Ground = Literal["whole_day", "break_even", "limit", "further_cycle", "in_place", "beyond_forecast"]
+"""Why a step has its price: no interval's price lies below (a purchase: above) it even far outside its
+forecast; below (above) it the planned trade loses money whatever the other leg comes at within the forecast;
+the market's own limit; beyond it one more cycle pays at prices far outside the forecast; or pays more than a
+planned trade that would be left for it; or it is itself so far outside."""
 
 _PPM: Final = 1_000_000
 _S_PER_HOUR: Final = 3600
@@ -93,8 +95,8 @@ class Explained(msgspec.Struct, frozen=True):
     step: Step
     ground: Ground
     at_u: int
-    """The price that the ground rests on: of the other leg, or the interval's own that is all but ruled out;
-    the other leg's too for `limit`."""
+    """The price that the ground rests on: the day's lowest or highest far outside its forecast, that of the
+    other leg, or the interval's own that is all but ruled out; the first for `limit`."""
     leg: int | None = None
     """The interval of the other leg, of what is offered beyond the plan."""
 
@@ -123,8 +125,8 @@ def curves_of(
         raise Refused("plan_shape", f"{count} prices, one for each interval", place="prices")
     steps = _steps(low_w, high_w, rules)
     planned = [_offered(power, rules, steps) for power in plan_w]
-    inner = _Inner.of(plan_w, prices, cost, rules)
     far = prices.outside()
+    inner = _Inner.of(plan_w, prices, far, cost, rules)
     beyond: dict[int, Further] = {}
     if room is not None and rules.segments_max > 1:
         sales, purchases = (_side(far, cost, rules, way) for way in (1, -1))
@@ -143,34 +145,44 @@ def beyond_plan_wh(curves: Sequence[Sequence[Explained]], interval_s: int) -> tu
 
 
 class _Inner(msgspec.Struct, frozen=True):
-    """At which prices what is planned is bought and sold, and the prices of the other legs: the dearest
-    purchase and the cheapest sale that are planned, the former as cheap, the latter as dear as may be."""
+    """At which prices what is planned is bought and sold, and why at these."""
 
     purchase_u: int
     sale_u: int
-    bought_u: int
-    sold_u: int
-    limits: frozenset[int]
+    purchase: tuple[Ground, int]
+    sale: tuple[Ground, int]
 
     @classmethod
-    def of(cls, plan_w: Sequence[int], prices: PriceRange, cost: StorageCost, rules: CurveRules) -> _Inner:
+    def of(
+        cls, plan_w: Sequence[int], prices: PriceRange, far: PriceRange, cost: StorageCost, rules: CurveRules
+    ) -> _Inner:
+        """As far as the day's prices may lie far outside, or the trade loses nothing: against the dearest
+        purchase and the cheapest sale that are planned, the former as cheap, the latter as dear as may be."""
         bought = [price for power, price in zip(plan_w, prices.low_u, strict=True) if power < 0]
         sold = [price for power, price in zip(plan_w, prices.high_u, strict=True) if power > 0]
         dearest = max(bought, default=min(prices.low_u))
         cheapest = min(sold, default=max(prices.high_u))
+        highest, lowest = max(far.high_u), min(far.low_u)
+        worth, costs = cost.worth_of_purchase(cheapest), cost.cost_of_sale(dearest)
+        purchase_u = _at_most(max(worth, Fraction(highest)), rules)
+        sale_u = _at_least(min(costs, Fraction(lowest)), rules)
         return cls(
-            purchase_u=_at_most(cost.worth_of_purchase(cheapest), rules),
-            sale_u=_at_least(cost.cost_of_sale(dearest), rules),
-            bought_u=dearest,
-            sold_u=cheapest,
-            limits=frozenset({rules.floor_u, rules.cap_u}),
+            purchase_u=purchase_u,
+            sale_u=sale_u,
+            purchase=_why(purchase_u, rules.cap_u, highest, cheapest, within_day=highest >= worth),
+            sale=_why(sale_u, rules.floor_u, lowest, dearest, within_day=lowest <= costs),
         )
 
     def step(self, planned: int) -> Explained:
         price = self.sale_u if planned > 0 else self.purchase_u
-        ground: Ground = "limit" if price in self.limits else "break_even"
-        at = self.bought_u if planned > 0 else self.sold_u
+        ground, at = self.sale if planned > 0 else self.purchase
         return Explained((min(planned, 0), max(planned, 0), price), ground, at)
+
+
+def _why(price_u: int, limit_u: int, day_u: int, leg_u: int, *, within_day: bool) -> tuple[Ground, int]:
+    if price_u == limit_u:
+        return "limit", day_u
+    return ("whole_day", day_u) if within_day else ("break_even", leg_u)
 
 
 def _side(prices: PriceRange, cost: StorageCost, rules: CurveRules, way: int) -> Side:

@@ -17,6 +17,7 @@ import msgspec
 _PPM: Final = 1_000_000
 _MILLI: Final = 1000
 _S_PER_HOUR: Final = 3600
+_CRUMB: Final = 20
 
 Way = Literal[-1, 1]
 """-1 charging (a purchase), 1 discharging (a sale)."""
@@ -65,6 +66,14 @@ class Steps(msgspec.Struct, frozen=True):
     highest_w: int
     lot_w: int
     least_w: int
+
+    def crumb_w(self, way: Way) -> int:
+        """Less than this beyond a plan is not worth a segment: a twentieth of the power that way.
+
+        >>> Steps(-4_000, 5_000_000, 1000, 0).crumb_w(1)
+        250000
+        """
+        return (self.highest_w if way > 0 else -self.lowest_w) // _CRUMB
 
 
 class Further(msgspec.Struct, frozen=True):
@@ -146,14 +155,15 @@ class _Cycles:
         return [*reversed(list(before)), 0, *after]
 
     def _most(self, at: int, leg: int, way: Way, between: int) -> int:
-        """W that may be offered with that leg, in whole lots; 0 where that is less than the least."""
+        """W that may be offered with that leg, in whole lots; 0 for less than the least, or a crumb."""
         if self._legs.get(leg, way) != way:
             return 0
         there, direction = self._other(leg, way)
         energy = min(self._left[way], between, abs(self._room.taken(there[leg] * direction)))
         power = min(self._free(way)[at], self._room.power(max(energy, 0), way))
         power -= power % self._steps.lot_w
-        return power if power + abs(self._plan[at]) >= self._steps.least_w else 0
+        enough = power + abs(self._plan[at]) >= self._steps.least_w and power >= self._steps.crumb_w(way)
+        return power if enough else 0
 
     def _take(self, at: int, leg: int, way: Way, power: int) -> None:
         energy = abs(self._room.taken(power * way))

@@ -86,6 +86,8 @@ class RecordReadBack(OnDay, frozen=True):
     `tolerance_w` is half a step of the register, `safe_w` what the device falls back to by itself, `remote`
     whether it obeys us. `fallback_s`: how long after a write it may be in its safe state by itself; None:
     never. `fallen`: it is there, and obeys no setpoint; what was to do nothing at all stands all the same.
+    `written_w`: what a signal made of it within its band, and was written last; None where nobody knows, as
+    after its driver ended: then all of the band may be ours.
     """
 
     sequence: int
@@ -96,6 +98,7 @@ class RecordReadBack(OnDay, frozen=True):
     remote: bool = True
     fallback_s: int | None = None
     fallen: bool = False
+    written_w: int | None = None
 
     def decide_at(
         self, now: datetime, state: DeviceDay | None, _: Mapping[str, object]
@@ -115,13 +118,13 @@ class RecordReadBack(OnDay, frozen=True):
         assert command.written_at is not None, "it was written"
         if self.at < command.written_at:
             raise Refused("read_before_written", f"written at {command.written_at}", place="at")
-        wanted = command.setpoint.setpoint_w
+        wanted, band_w = self._written_w(command.setpoint, shown=shown)
         earlier = tuple(one.setpoint.setpoint_w for n, one in day.commands.items() if n != self.sequence)
         found = read_back(
             wanted,
             None if shown else command.before_w,
             self.found_w,
-            tolerance_w=self.tolerance_w + (command.setpoint.band_w if shown else 0),
+            tolerance_w=self.tolerance_w + band_w,
             safe_w=self.safe_w,
             remote=self.remote,
             earlier_w=earlier,
@@ -140,6 +143,15 @@ class RecordReadBack(OnDay, frozen=True):
                 return (
                     ForeignWriterSeen(self.sequence, wanted, before, self.found_w, found.writer, self.at),
                 )
+
+    def _written_w(self, setpoint: Setpoint, *, shown: bool) -> tuple[int, int]:
+        """What was written, and how far from it what is ours may be."""
+        if self.written_w is None:
+            return setpoint.setpoint_w, setpoint.band_w if shown else 0
+        if abs(self.written_w - setpoint.setpoint_w) > setpoint.band_w:
+            wrong = f"within {setpoint.band_w} W of {setpoint.setpoint_w} W"
+            raise Refused("setpoint_power", wrong, place="written_w")
+        return self.written_w, 0
 
 
 class RecordSeen(OnDay, frozen=True):

@@ -23,7 +23,8 @@ from ledger.refusal import Refused
 MODEL: Final = "blend.v5"
 """Changes whenever the same request would be answered with other numbers."""
 
-_WEEK: Final = timedelta(days=7)
+_STALE: Final = timedelta(days=7)
+"""What was known last further back than this is said to be old."""
 
 
 def make(request: ForecastRequest, learned: Learned | None = None) -> Forecast:
@@ -179,6 +180,12 @@ def _integers(
 
 def _notes(request: ForecastRequest, past: Past, last: date) -> tuple[str, ...]:
     notes = []
+    age = request.first_day - past.last
+    if age > _STALE and not np.isnan(past.days.values).all():
+        notes.append(
+            f"no whole day after {past.last} is known, {age.days} days before the first: expected rests on"
+            " what was usual then, and may lie at the edge of its quantiles"
+        )
     unknown = past.without_notice(request.first_day, last)
     if unknown is not None:
         notes.append(f"no holiday notice for {unknown} is out: weekends alone are known")

@@ -13,12 +13,15 @@ from typing import Final
 import msgspec
 
 from ledger.command import known
+from ledger.device import Device
 from ledger.effective import History
 from ledger.identity import checked_id
 from ledger.interval import Instant
 from ledger.refusal import Refused
 
 _TEXT_MAX: Final = 2000
+NAMEPLATE_PERCENT_MAX: Final = 130
+"""No storage holds more of its nameplate when it is new: what is above it is a slip of the pen."""
 
 
 class EnergyRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,10 +76,11 @@ class CapacityTestOnRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HealthRecord(msgspec.Struct, frozen=True):
-    """In the order of their days, and of when they were tested."""
+    """In the order of their days, and of when they were tested; tests that were withdrawn are apart."""
 
     days: tuple[HealthDay, ...] = ()
     tests: tuple[CapacityTestOnRecord, ...] = ()
+    withdrawn: tuple[CapacityTestOnRecord, ...] = ()
 
 
 class HealthDayRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="health.day_recorded.v1"):
@@ -85,16 +89,23 @@ class HealthDayRecorded(msgspec.Struct, frozen=True, tag_field="kind", tag="heal
 
     def apply(self, state: HealthRecord | None) -> HealthRecord:
         before = state or HealthRecord()
-        return HealthRecord((*before.days, self.day), before.tests)
+        return msgspec.structs.replace(before, days=(*before.days, self.day))
 
 
 class CapacityTested(msgspec.Struct, frozen=True, tag_field="kind", tag="health.capacity_tested.v1"):
+    """A test, or with `withdrawn_for` that the same one no longer counts, by whom and why."""
+
     device: str
     test: CapacityTestOnRecord
+    withdrawn_for: str = ""
+    withdrawn_by: str = ""
 
     def apply(self, state: HealthRecord | None) -> HealthRecord:
         before = state or HealthRecord()
-        return HealthRecord(before.days, (*before.tests, self.test))
+        if not self.withdrawn_for:
+            return msgspec.structs.replace(before, tests=(*before.tests, self.test))
+        left = tuple(one for one in before.tests if one != self.test)
+        return msgspec.structs.replace(before, tests=left, withdrawn=(*before.withdrawn, self.test))
 
 
 class _OnHealth(msgspec.Struct, frozen=True):
@@ -142,14 +153,13 @@ class RecordCapacityTest(_OnHealth, frozen=True, kw_only=True):
     ) -> tuple[CapacityTested]:
         """Raises:
         Refused: `id`, `unknown_device`, `naive_time`, `time_ahead`, `evidence`; `capacity_test` for one of no
-            energy, or not after the newest."""
+            energy, of more than `NAMEPLATE_PERCENT_MAX` of the nameplate, or not after the newest."""
         checked_id(self.device, "device")
         checked_id(self.by, "by")
-        known(others, f"device.{self.device}", History)
-        if self.usable_wh <= 0:
-            raise Refused("capacity_test", f"{self.usable_wh} Wh is not above 0", place="usable_wh")
+        devices: History[Device] = known(others, f"device.{self.device}", History)
         if self.tested_at.tzinfo is None:
             raise Refused("naive_time", "an instant needs its UTC offset", place="tested_at")
+        _check_usable(self.usable_wh, (devices.at(self.tested_at) or devices.latest).document)
         if self.tested_at > now:
             raise Refused("time_ahead", f"{self.tested_at} is after {now}", place="tested_at")
         if state is not None and state.tests and state.tests[-1].tested_at >= self.tested_at:
@@ -161,6 +171,50 @@ class RecordCapacityTest(_OnHealth, frozen=True, kw_only=True):
             usable_wh=self.usable_wh, tested_at=self.tested_at, by=self.by, evidence=self.evidence
         )
         return (CapacityTested(self.device, test),)
+
+
+class WithdrawCapacityTest(_OnHealth, frozen=True, kw_only=True):
+    """Say that a capacity test on record does not count, and why; it stays on record."""
+
+    tested_at: Instant
+    by: str
+    reason: str
+
+    def decide(self, state: HealthRecord | None, _: Mapping[str, object]) -> tuple[CapacityTested]:
+        """Raises:
+        Refused: `id`, `reason`; `unknown_test` for an instant of which no test is on record;
+            `already_withdrawn`."""
+        checked_id(self.device, "device")
+        checked_id(self.by, "by")
+        if not 0 < len(self.reason.strip()) <= _TEXT_MAX:
+            wrong = f"say why it does not count, in 1 to {_TEXT_MAX} characters"
+            raise Refused("reason", wrong, place="reason")
+        held = state or HealthRecord()
+        found = [one for one in held.tests if one.tested_at == self.tested_at]
+        if not found:
+            if any(one.tested_at == self.tested_at for one in held.withdrawn):
+                wrong = f"the test of {self.tested_at.isoformat()} is withdrawn already"
+                raise Refused("already_withdrawn", wrong, place="tested_at")
+            there = ", ".join(one.tested_at.isoformat() for one in held.tests) or "none"
+            raise Refused("unknown_test", f"the capacity tests of {self.device}: {there}", place="tested_at")
+        return (CapacityTested(self.device, found[0], self.reason, self.by),)
+
+
+def _check_usable(usable_wh: int, device: Device) -> None:
+    """That a storage of that nameplate can have given so much; a device that states none has no bound, and no
+    state of health either.
+
+    >>> _check_usable(1300, Device("B1", "S1", "battery", 500, 1000))
+    """
+    if usable_wh <= 0:
+        raise Refused("capacity_test", f"{usable_wh} Wh is not above 0", place="usable_wh")
+    most_wh = device.energy_wh * NAMEPLATE_PERCENT_MAX // 100
+    if device.energy_wh and usable_wh > most_wh:
+        wrong = (
+            f"{usable_wh} Wh came out of {device.id}, whose nameplate is {device.energy_wh} Wh: at most"
+            f" {NAMEPLATE_PERCENT_MAX} % of that, {most_wh} Wh"
+        )
+        raise Refused("capacity_test", wrong, place="usable_wh")
 
 
 HealthEvent = HealthDayRecorded | CapacityTested

@@ -80,9 +80,8 @@ class Fleet:
         self.cycle_row = first[:, None] + np.array(days, dtype=np.int64).reshape(len(each), count)
 
     def _value_energy(self) -> None:
-        """A kWh left is worth the lowest buying price that comes out again, and never less than nothing."""
         request = self.request
-        self.end_value = np.maximum(self.buy.min(axis=1), 0.0) * self.discharge_efficiency
+        self._value_stored()
         dearest = np.maximum(np.abs(self.buy).max(axis=1), np.abs(self.sell).max(axis=1))
         if request.spot is not None:
             dearest = np.maximum(dearest, np.abs(request.spot.price).max())
@@ -92,6 +91,29 @@ class Fleet:
             dearest = dearest + np.abs(request.regulation.price).max() / request.interval_h
         peak = np.where(self.peak_price > 0, self.peak_price / request.interval_h, 0.0)
         self.penalty = _PENALTY_FACTOR * (dearest + peak + self.wear + 1.0)
+
+    def _value_stored(self) -> None:
+        """A kWh left is worth what it costs to buy again, of which the losses come off, and never less than
+        nothing: `end_value` behind the meter, `spot_end_value` at spot.
+
+        Of a site that trades it is worth no more behind the meter than what it is good for there: without a
+        load, what sending it out earns. Where each interval may be at spot, the cheaper of the two holds.
+        """
+        request, at = self.request, self.spot_at
+        behind = np.maximum(self.buy.min(axis=1), 0.0)
+        at_spot = behind.copy()
+        if request.spot is not None and len(at):
+            cheapest = max(float(request.spot.price.min()), 0.0)
+            counts = self.weight("spot")[at] * request.objective.revenue_counts
+            at_spot[at] = cheapest * np.minimum(counts, 1.0)
+            if request.rules.spot_scope == "interval":
+                behind[at] = at_spot[at] = np.minimum(behind[at], at_spot[at])
+            else:
+                sent = np.where(self.export_max[at] > 0, self.sell[at], 0.0)
+                used = np.where(self.load[at] > self.pv[at], self.buy[at], sent)
+                behind[at] = np.minimum(behind[at], np.maximum(used.max(axis=1), 0.0))
+        self.end_value = behind * self.discharge_efficiency
+        self.spot_end_value = at_spot * self.discharge_efficiency
 
     def weight(self, stream: PlanStream) -> Values:
         """What each site's contract multiplies the stream's money by."""

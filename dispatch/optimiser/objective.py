@@ -57,6 +57,12 @@ class Objective(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         """How much each interval counts for grid support; none where nothing was asked."""
         return np.zeros(count) if self.support is None else self.support
 
+    @property
+    def revenue_counts(self) -> float:
+        """What money from markets counts beside a bill's; 0 where the two are aims of their own."""
+        cost = self.weights.get("cost", 0.0)
+        return 0.0 if self.order or not cost else self.weights.get("revenue", 0.0) / cost
+
     def stages(self) -> tuple[dict[Aim, float], ...]:
         """What is minimised, one stage after another: a factor for each aim."""
         signs: dict[Aim, float] = {"cost": 1.0, "revenue": -1.0, "grid_support": -1.0}

@@ -78,6 +78,7 @@ def _site(pyo: Any, b: Any, site: Site, request: PlanRequest, choice: Any) -> di
     b.cm = pyo.Var(every, bounds=(0, None))
     b.dm = pyo.Var(every, bounds=(0, None))
     b.short = pyo.Var(bounds=(0, None))
+    b.kept = pyo.Var(bounds=(0, None))
     b.peak = pyo.Var(bounds=(site.peak_kw, None))
     for t in every:
         before = b.e[t - 1] if t else store.start_kwh
@@ -112,10 +113,9 @@ def _site(pyo: Any, b: Any, site: Site, request: PlanRequest, choice: Any) -> di
 
 def _money(b: Any, site: Site, request: PlanRequest, called: Any) -> dict[str, Any]:
     store, hours, every = site.storage, request.interval_h, range(site.count)
-    end_price = max(0.0, min(site.buy_price)) * store.discharge_efficiency
     cost = hours * sum(site.buy_price[t] * b.gi[t] - site.sell_price[t] * b.gx[t] for t in every)
     cost += hours * store.wear_price * sum(b.c[t] + b.d[t] for t in every) / 2
-    cost += store.wear_price * called - end_price * b.e[site.count - 1]
+    cost += store.wear_price * called - _left(b, site, request) * store.discharge_efficiency
     if site.uses("demand_charge"):
         cost += site.weights.get("demand_charge", 1.0) * site.peak_price * (b.peak - site.peak_kw)
     revenue = 0.0
@@ -131,6 +131,29 @@ def _money(b: Any, site: Site, request: PlanRequest, called: Any) -> dict[str, A
     asked = request.objective.supported(site.count)
     support = hours * sum(asked[t] * (b.d[t] - b.c[t]) for t in every)
     return {"cost": cost, "revenue": revenue, "support": support, "soft": 1e5 * b.short}
+
+
+def _left(b: Any, site: Site, request: PlanRequest) -> Any:
+    """What the kWh left stored cost to buy again: at the tariff, or at spot by the storage that trades there;
+    behind the meter no more than they are good for."""
+    every, left, spot = range(site.count), b.e[site.count - 1], request.spot
+    tariff = max(0.0, min(site.buy_price))
+    if spot is None or not site.uses("spot"):
+        return tariff * left
+    weights = request.objective.weights
+    cost, revenue = weights.get("cost", 0.0), weights.get("revenue", 0.0)
+    counts = min(1.0, site.weights.get("spot", 1.0) * revenue / cost) if cost else 0.0
+    at_spot = counts * max(0.0, min(spot.price))
+    if request.rules.spot_scope == "interval":
+        return min(tariff, at_spot) * left
+    sent = [site.sell_price[t] if site.export_kw_max[t] > 0 else 0.0 for t in every]
+    used = [site.buy_price[t] if site.load_kw[t] > site.pv_kw[t] else sent[t] for t in every]
+    behind = min(tariff, max(0.0, *used))
+    most = site.storage.ceiling_kwh
+    b.rows.add(b.kept <= most * b.w[0])
+    b.rows.add(b.kept <= left)
+    b.rows.add(b.kept >= left - most * (1 - b.w[0]))
+    return behind * left + (at_spot - behind) * b.kept
 
 
 def _regulation(
@@ -174,7 +197,8 @@ def _response(pyo: Any, b: Any, site: Site, request: PlanRequest, choice: Any) -
             b.k[j].fix(0)
         b.y.fix(0)
         return
-    most = max(0.0, float(np.max(baseline)) + site.storage.discharge_kw)
+    sun = float(np.max(site.pv_kw[terms.slot]))
+    most = max(0.0, float(np.max(baseline)) + site.storage.discharge_kw + sun)
     for j in slots:
         t = int(terms.slot[j])
         idle = site.import_kw_max[t] + max(0.0, -baseline[j])

@@ -72,7 +72,8 @@ class SiteRows:
         self.end_short = self._columns((shape[0],), 0.0, INFINITE)
         lp.rows((shape[0],), fleet.end, INFINITE, (self.stored[:, -1], 1.0), (self.end_short, 1.0))
         lp.price("penalty", self.end_short, fleet.penalty)
-        lp.price("cost", self.stored[:, -1], -fleet.end_value)
+        worth = fleet.spot_end_value if self.mode == "spot" else fleet.end_value
+        lp.price("cost", self.stored[:, -1], -worth)
         for flow in (self.charge, self.discharge):
             lp.price("cost", flow, hours * fleet.wear[:, None] / 2)
         if fleet.request.objective.support is not None:
@@ -184,9 +185,10 @@ class SiteRows:
         if terms is None or not len(at):
             return
         shape = (len(at), len(terms.slot))
-        most = np.maximum(fleet.baseline.max(axis=1) + fleet.discharge_kw[at], 0.0)[:, None]
         if self.mode == "spot":
             return
+        sun = fleet.pv[at[:, None], terms.slot].max(axis=1)
+        most = np.maximum(fleet.baseline.max(axis=1) + fleet.discharge_kw[at] + sun, 0.0)[:, None]
         self.reduced = self._columns(shape, 0.0, np.broadcast_to(most, shape), at)
         net = [(self.bought[at[:, None], terms.slot], 1.0), (self.sold[at[:, None], terms.slot], -1.0)]
         idle = fleet.import_max[at[:, None], terms.slot] + np.maximum(-fleet.baseline, 0.0)
@@ -214,7 +216,7 @@ class SiteRows:
 
     def _no_regulation(self, at: Index, on: Index) -> None:
         regulation, response, fleet = self.fleet.request.regulation, self.fleet.request.response, self.fleet
-        if regulation is None or response is None:
+        if regulation is None or response is None or not self.regulation.size:
             return
         blocks = np.unique(regulation.block[response.slot])
         both = np.intersect1d(at, fleet.regulation_at)
@@ -266,6 +268,8 @@ class SiteRows:
             lp.rows(shape, -INFINITE, 0.0, (traded, 1.0), (on, -most))
             lp.rows(shape, -INFINITE, most, (flow, 1.0), (traded, -1.0), (on, most))
             lp.rows(shape, 0.0, INFINITE, (flow, 1.0), (traded, -1.0))
+        if not by_interval:
+            self._kept_at_spot()
         balance = self.balance[at]
         lp.put(balance, self.spot_charge, 1.0)
         lp.put(balance, self.spot_discharge, -1.0)
@@ -282,6 +286,16 @@ class SiteRows:
         if by_interval:
             trading = trading[:, response.slot]
         lp.rows(trading.shape, -INFINITE, 1.0, (responding, 1.0), (trading, 1.0))
+
+    def _kept_at_spot(self) -> None:
+        """What a storage at spot keeps is worth what it is there: kept = stored x mode, for whole modes."""
+        lp, fleet, at = self.lp, self.fleet, self.fleet.spot_at
+        stored, on, most = self.stored[at, -1], self.trading[:, 0], fleet.stored_max[at]
+        kept = self._columns(at.shape, 0.0, most, at)
+        lp.rows(at.shape, -INFINITE, 0.0, (kept, 1.0), (on, -most))
+        lp.rows(at.shape, -INFINITE, 0.0, (kept, 1.0), (stored, -1.0))
+        lp.rows(at.shape, -most, INFINITE, (kept, 1.0), (stored, -1.0), (on, -most))
+        lp.price("cost", kept, (fleet.end_value - fleet.spot_end_value)[at])
 
     def _apart(self, apart: Pairs | None) -> None:
         """No charging and discharging at once: a choice in the slots where both at once could pay."""

@@ -146,7 +146,8 @@ def loosened(request: PlanRequest, apart: Pairs | None = None) -> Loosened:
         found.append(_with_room(site, mine) if given else site)
         given.pop("wish_kwh", None)
         if given:
-            reasons[site.id] = "; ".join(_said(name, amount) for name, amount in given.items())
+            hours = request.interval_h
+            reasons[site.id] = "; ".join(_said(name, amount, hours) for name, amount in given.items())
     changed = any(new is not old for new, old in zip(found, request.sites, strict=True))
     return Loosened(msgspec.structs.replace(request, sites=tuple(found)) if changed else request, reasons)
 
@@ -169,9 +170,18 @@ def _with_room(site: Site, over: dict[str, Values]) -> Site:
     )
 
 
-def _said(name: str, over: Values) -> str:
-    first = int(np.argmax(over > GIVES_WAY))
-    return f"{name}[{first}] gives way by {over[first]:.3f}"
+def _said(name: str, over: Values, hours: float) -> str:
+    """The first, how many there are, the worst, and of power how much energy it is in all."""
+    unit = "kWh" if name.endswith(("kwh", "kwh_max")) else "kW"
+    at = np.flatnonzero(over > GIVES_WAY)
+    first, worst = int(at[0]), int(np.argmax(over))
+    told = [f"{name}[{first}] gives way by {over[first]:.3f} {unit}"]
+    if len(at) > 1:
+        what = "days" if name == "discharge_kwh_max" else "intervals"
+        told.append(f"in {len(at)} {what} by up to {over[worst]:.3f} {unit} ([{worst}])")
+    if name in ("import_kw_max", "export_kw_max"):
+        told.append(f"{over[at].sum() * hours:.3f} kWh in all")
+    return ", ".join(told)
 
 
 def chunks(request: PlanRequest, size: int = CHUNK_SITES) -> tuple[PlanRequest, ...]:

@@ -54,13 +54,24 @@ def worth_of(fleet: Fleet, flows: Flows) -> Worth:
         paid = terms.price * flows.committed - terms.shortfall_price * flows.shortfall
         response = hours * float(paid.sum())
     price = np.zeros(fleet.shape[1]) if request.spot is None else request.spot.price
+    left = stored_after(fleet, flows.setpoint)[:, -1]
     return Worth(
         energy=hours * (fleet.buy * bought - fleet.sell * sold).sum(axis=1),
         demand=np.where(charged, fleet.peak_price * (peak - fleet.peak), 0.0),
         wear=wear,
-        end=fleet.end_value * stored_after(fleet, flows.setpoint)[:, -1],
+        end=_end_value(fleet, flows) * left,
         spot=hours * (flows.spot * price).sum(axis=1),
         support_kwh=hours * (flows.setpoint * request.objective.supported(fleet.shape[1])).sum(axis=1),
         regulation=regulation,
         response=response,
     )
+
+
+def _end_value(fleet: Fleet, flows: Flows) -> Values:
+    """Of a kWh left at each site: who trades is at spot, and who stands still may be either."""
+    trades = np.isin(np.arange(fleet.shape[0]), fleet.spot_at)
+    still = trades & ~flows.setpoint.any(axis=1)
+    at_spot = trades & (flows.spot.any(axis=1) | fleet.spot_held)
+    either = np.where(still, np.maximum(fleet.end_value, fleet.spot_end_value), fleet.end_value)
+    found: Values = np.where(at_spot, fleet.spot_end_value, either)
+    return found

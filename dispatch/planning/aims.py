@@ -13,7 +13,7 @@ import numpy as np
 from dispatch.optimiser.objective import AIMS, Aim, Objective
 from ledger.refusal import Refused
 
-_WEIGHT: Final = re.compile(r"([a-z_]+)=(\d{1,6}(?:\.\d{1,6})?)")
+_WEIGHT: Final = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
 _FORM: Final = (
     "weights such as cost=1,revenue=1,grid_support=0.05, or aims in order such as grid_support>cost;"
@@ -91,10 +91,14 @@ def aims_of(objective: str, support: str | None = None) -> Aims:
     order: tuple[Aim, ...] = ()
     if "=" in objective:
         for part in objective.split(","):
-            found = _WEIGHT.fullmatch(part.strip())
-            if found is None or _aim(found[1]) in weights:
+            name, _, weight = part.strip().partition("=")
+            aim = _aim(name)
+            if aim in weights:
                 raise Refused("objective", _FORM, place="objective")
-            weights[_aim(found[1])] = Decimal(found[2])
+            if _WEIGHT.fullmatch(weight) is None:
+                wrong = f"{aim}={weight}: a weight is 0 to 999999.999999, with at most six decimals"
+                raise Refused("objective", wrong, place="objective")
+            weights[aim] = Decimal(weight)
     else:
         order = tuple(_aim(part.strip()) for part in objective.split(">"))
     if len(set(order)) != len(order) or not (order or any(weights.values())):

@@ -276,7 +276,5 @@ def _by_themselves(
 
 
 def _said(broken: Sequence[Violation]) -> str:
-    first = broken[0]
     more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-    site = first.site or "the portfolio"
-    return f"{first.rule} at {site}, interval {first.interval}, by {first.excess}{more}"
+    return f"{broken[0].said()}{more}"

@@ -44,6 +44,8 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     `solver_ms` is how long the solver was asked. `rests_on` names what it was made from: forecasts, terms,
     awards, as aggregate and version. `notes` say what else to know, such as a horizon that is shorter than
     was asked for, `refused` which sites are left out and why. `offers` are W a block, W a slot.
+    `regulation_from` says of each block of `regulation_w` with which interval it begins, the first with 0;
+    empty in plans that did not say it.
     `discharged_wh` has, of each site whose cells have a limit a day, what its local day had taken out of them
     before the plan begins.
     `read_through` is the sequence number up to which it knows the book, which is before its own; 0 where it
@@ -74,6 +76,7 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     passed_over: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     regulation_w: tuple[int, ...] = ()
+    regulation_from: tuple[int, ...] = ()
     response_w: tuple[int, ...] = ()
     parts: int = 1
     read_through: int = 0
@@ -86,13 +89,23 @@ class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("not_allowed", f"one of {', '.join(BASES)}", place="basis")
         if self.interval_s <= 0 or self.count <= 0 or self.parts <= 0:
             raise Refused("plan_shape", "intervals and parts are above 0", place="plan")
+        begins = self.regulation_from
+        if begins and (
+            len(begins) != len(self.regulation_w)
+            or list(begins) != sorted(set(begins))
+            or begins[0] != 0
+            or begins[-1] >= self.count
+        ):
+            wrong = f"an interval of 0 to {self.count - 1} for each block, ascending from 0"
+            raise Refused("plan_shape", wrong, place="regulation_from")
 
 
 class SitePlanned(msgspec.Struct, frozen=True, kw_only=True):
     """A site's part, per interval: W at the AC side (above 0 discharging), Wh stored at the end, W of it at
     spot.
 
-    What is 0 throughout is left empty.
+    What is 0 throughout is left empty. An event has of `regulation_w` a number a block of its market, a plan
+    that was read (`RecordedPlan`) one an interval.
     """
 
     site: str

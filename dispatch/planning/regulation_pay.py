@@ -18,23 +18,25 @@ import numpy as np
 
 from dispatch.plan_check import Whole
 from ledger.clauses.share import amount
-from ledger.interval import zone_of
+from ledger.interval import Interval, zone_of
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
 from ledger.streams.regulation import (
+    AgcInstructions,
     PriceKind,
     RegulationAward,
     RegulationPerformance,
     RegulationPrices,
     RegulationRule,
 )
+from ledger.streams.regulation_market import measured
 
 DAYS: Final = 14
 _MICRO: Final = 1_000_000
 _KW_PER_MW: Final = 1000
 _S_PER_HOUR: Final = 3600
 
-Told = RegulationPrices | RegulationAward | RegulationPerformance
+Told = RegulationPrices | RegulationAward | RegulationPerformance | AgcInstructions
 
 
 class RegulationPay(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -61,7 +63,8 @@ def regulation_pay(
 
     Raises:
         Refused: `price_missing` for a block of whose time of day no price was told, `performance_missing`
-            where K decides and no award of the unit's sites was measured.
+            where K decides and no award of the unit's sites was measured; as `measured` for instructions that
+            the rule cannot score.
     """
     own = _own(rule, product, told)
     local = [start.astimezone(zone_of(rule.zone)) for start in starts]
@@ -149,21 +152,42 @@ def _by_second(
 
 
 def _own(rule: RegulationRule, product: str, told: Sequence[Told]) -> _Own:
-    scores: list[Fraction] = []
-    moved = awarded = 0
-    measured = [one for one in told if isinstance(one, RegulationPerformance)]
+    done = _measured(rule, product, told)
+    awards = [one for one in told if isinstance(one, RegulationAward) and one.product == product]
+    awarded = sum(_measured_w(award, done) for award in awards)
+    moved = sum(sum(one.mileage_w) for one in done)
     most = None if rule.settled_max is None else amount(rule.settled_max, "settled_max")
-    for one in told:
-        if isinstance(one, RegulationPrices) or one.product != product:
-            continue
-        if isinstance(one, RegulationAward):
-            if any(one.site == other.site and one.interval.overlaps(other.interval) for other in measured):
-                awarded += sum(one.capacity_w)
-            continue
-        moved += sum(one.mileage_w)
-        for score, count in zip(one.score, one.instructions, strict=True):
-            if score is not None and count:
-                value = Fraction(score, 10**one.score_scale)
-                scores.append(value if most is None else min(value, most))
-    performance = sum(scores, Fraction(0)) / len(scores) if scores else None
+    scores = [
+        Fraction(score, 10**one.score_scale)
+        for one in done
+        for score, count in zip(one.score, one.instructions, strict=True)
+        if score is not None and count
+    ]
+    settled = scores if most is None else [min(score, most) for score in scores]
+    performance = sum(settled, Fraction(0)) / len(settled) if settled else None
     return _Own(performance, Fraction(moved, awarded) if awarded and scores else None)
+
+
+def _measured(rule: RegulationRule, product: str, told: Sequence[Told]) -> list[RegulationPerformance]:
+    """The product's performance, as settlement has it; of instructions where the market told no figures."""
+    own = [one for one in told if not isinstance(one, RegulationPrices) and one.product == product]
+    done = [one for one in own if isinstance(one, RegulationPerformance)]
+    agc = [one for one in own if isinstance(one, AgcInstructions) and not _meets(one, done)]
+    return [*done, *(measured(rule, one) for one in agc)]
+
+
+def _meets(one: AgcInstructions, done: Sequence[RegulationPerformance]) -> bool:
+    return any(one.site == other.site and one.interval.overlaps(other.interval) for other in done)
+
+
+def _measured_w(award: RegulationAward, done: Sequence[RegulationPerformance]) -> int:
+    """The award's W of those of its periods that were measured, summed."""
+    each = award.interval.seconds // len(award.capacity_w)
+    here = [one.interval for one in done if one.site == award.site and one.interval.overlaps(award.interval)]
+    found = 0
+    for number, power_w in enumerate(award.capacity_w):
+        start = award.interval.start + timedelta(seconds=each * number)
+        period = Interval(start, start + timedelta(seconds=each))
+        if any(one.overlaps(period) for one in here):
+            found += power_w
+    return found

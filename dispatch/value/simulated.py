@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from dispatch.fixed_hours_rule import UsualPrices, fixed_hours_w
 from dispatch.optimiser.directions import SEARCHED_MAX, burning, directed
 from dispatch.optimiser.request import PlanRequest
 from dispatch.optimiser.site import Site
@@ -29,6 +30,8 @@ from dispatch.value.site_month import SiteMonth, table_of
 
 HORIZON_DAYS: Final = 2
 """A plan reaches over the day that follows the one it is for, so that a day does not end empty by itself."""
+USUAL_DAYS: Final = 28
+"""Of so many days before the mean price of an hour is what is usual at it."""
 _DRAWN_DAYS: Final = 42
 _RULE_PERMILLE: Final = 600
 """Of the last four weeks' highest load: the peak that the rule's guard begins a month with."""
@@ -122,11 +125,13 @@ def _still(site: SiteMonth, part: slice, stored_wh: int, peak_w: int) -> tuple[i
 
 
 def by_rule_w(site: SiteMonth, known_micro: Whole) -> Whole:
-    """The time-of-use rule, a day at a time, under the guard where demand is charged.
+    """The time-of-use rule, a day at a time, under the guard where demand is charged; at spot fixed hours.
 
-    `known_micro` has the price that the rule looks at for each interval: the tariff's own, or where prices
-    are not known beforehand those of the day before.
+    `known_micro` has the buying price that the rule looks at for each interval: the tariff's own, or where
+    prices are not known beforehand what is usual (`trailing_mean`).
     """
+    if site.at_spot:
+        return _by_fixed_hours_w(site, known_micro)
     done_w = np.zeros(len(site.load_w), dtype=np.int64)
     power = max(site.terms.charge_w, site.terms.discharge_w)
     step = power * site.interval_s // _S_PER_HOUR
@@ -156,6 +161,16 @@ def by_rule_w(site: SiteMonth, known_micro: Whole) -> Whole:
     return _through(site, done_w)
 
 
+def _by_fixed_hours_w(site: SiteMonth, known_micro: Whole) -> Whole:
+    wish = np.zeros(len(site.load_w), dtype=np.int64)
+    sent = site.sell_micro - site.buy_micro  # what is borne beside the price, which is known beforehand
+    for number in range(site.days):
+        part = site.of_day(number)
+        usual = UsualPrices(known_micro[part], known_micro[part] + sent[part])
+        wish[part] = fixed_hours_w(site.terms, usual, site.interval_s)
+    return _through(site, wish)
+
+
 def _through(site: SiteMonth, setpoint_w: Whole) -> Whole:
     """The same days in one run of whole Wh an interval: nothing is stored by rounding, at midnight or by
     meters."""
@@ -176,11 +191,20 @@ def _readable(site: SiteMonth, setpoint_w: Whole) -> Whole:
     return found
 
 
-def day_before(site: SiteMonth, before_micro: Whole) -> Whole:
-    """For each interval the price of its slot on the day before; on the first day of `before_micro`."""
+def trailing_mean(site: SiteMonth, before_micro: Whole) -> Whole:
+    """For each interval the mean price of its slot on the last 28 days before, or as many as are known.
+
+    `before_micro` are the days before the first, days x slots. Where no day is known all is 0.
+    """
     own = table_of(site.buy_micro, site.day, site.slot, site.slots)
-    table = np.concatenate([before_micro[None], own])
-    found: Whole = table[site.day, site.slot]
+    table = np.concatenate([np.atleast_2d(before_micro), own])
+    begins = len(table) - len(own)
+    usual = np.zeros_like(own)
+    for number in range(site.days):
+        past = table[: begins + number][-USUAL_DAYS:]
+        if len(past):
+            usual[number] = past.sum(axis=0) // len(past)
+    found: Whole = usual[site.day, site.slot]
     return found
 
 

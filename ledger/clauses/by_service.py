@@ -8,6 +8,7 @@ from typing import Literal
 from ledger.clauses.divided import Divided, divided
 from ledger.clauses.flow import Flow, Part, Stated, exact_text, one_of
 from ledger.clauses.share import amount
+from ledger.identity import checked_id
 from ledger.refusal import Refused
 
 Weights = Literal["fixed", "evidence"]
@@ -25,6 +26,9 @@ class ByService(Divided, frozen=True, kw_only=True, omit_defaults=True):
     weights: Weights = "fixed"
     zero_scores: ZeroScores | None = None
     """Stated exactly with evidence."""
+    measure: str | None = None
+    """What the scores count, such as `availability`; each that is recorded says the same. Where the contract
+    does not state it, a month's scores are of one measure (`ledger.recorded_service`)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,6 +38,11 @@ class ByService(Divided, frozen=True, kw_only=True, omit_defaults=True):
             raise Refused("zero_scores", text, place="zero_scores")
         if self.zero_scores is not None:
             one_of(self.zero_scores, ZeroScores, "zero_scores")
+        if self.measure is not None:
+            if self.weights != "evidence":
+                text = "state a measure with weights of evidence only"
+                raise Refused("service_measure", text, place="measure")
+            checked_id(self.measure, "measure")
 
     @property
     def percentages(self) -> tuple[Stated, ...]:

@@ -44,6 +44,7 @@ def test_an_emptied_one_is_taken_again(databases: Databases) -> None:
         "DROP POLICY staff ON ledger.access_mark",
         "DELETE FROM public.schema_migrations",
         "CREATE SCHEMA more",
+        "DROP TABLE public.schema_migrations",
     ],
 )
 def test_one_that_is_altered_is_not(databases: Databases, statement: str) -> None:

@@ -28,6 +28,8 @@ from ledger.streams.spot import SpotClearing
 from trading.bid_life import BidState
 from trading.clearing import ClearingState, clearing_id
 
+pytestmark = pytest.mark.long
+
 DAY = timedelta(days=1)
 OVERRIDDEN = date(2026, 1, 27)
 

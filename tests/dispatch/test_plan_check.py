@@ -126,3 +126,15 @@ def test_a_plan_of_another_site_or_shape_is_refused() -> None:
         with pytest.raises(Refused) as refused:
             rules(**changed)
         assert refused.value.code == "plan_shape"
+
+
+def test_a_violation_tells_the_worst_and_how_many() -> None:
+    """400, 250, 290 and 260 kW behind 450, 230, 260 and 255."""
+    limits = replace(LIMITS, import_w_max=whole(450_000, 230_000, 260_000, 255_000))
+    found = [one for one in check_site(limits, MARKETS, GOOD) if one.rule == "import_limit"]
+    (one,) = found
+    assert (one.interval, one.excess) == (1, 20_000)
+    assert (one.worst_interval, one.worst, one.intervals) == (2, 30_000, 3)
+    assert one.energy_wh == 55_000
+    told = "import_limit at S1[1] by 20000 W, in 3 intervals by up to 30000 W ([2]), 55000 Wh in all"
+    assert one.said() == told

@@ -10,7 +10,7 @@ import pytest
 
 from tests.adapters.cli.program import wattledger
 
-READS = 12
+READS = 6
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def flipped(state: Path, percent: int) -> None:
     block.write_bytes(content)
 
 
-@pytest.mark.parametrize("percent", [2, 20, 50, 90, 99])
+@pytest.mark.parametrize("percent", [2, 50, 99])
 def test_a_flipped_bit(read: Path, tmp_path: Path, percent: int) -> None:
     state = tmp_path / "var"
     shutil.copytree(read, state)

@@ -108,7 +108,7 @@ WRITES: Final = frozenset(
         "device fallback", "dispute correct", "dispute decide", "dispute raise", "drive", "emergency end",
         "emergency hold", "emergency limit-export", "emergency respond-now", "emergency stop-all",
         "exclusion record", "exclusion withdraw", "finalise", "health tested", "health watch",
-        "import", "key grant", "key revoke",
+        "health withdraw", "import", "key grant", "key revoke",
         "log checkpoint", "log cosignature", "log rotate-key", "market register", "meter-data read",
         "meter-data substitute", "milestone state", "netting agree", "netting set-off", "plan",
         "plan objective", "privacy erase", "privacy link", "privacy register-person", "project", "rebuild",
@@ -167,6 +167,7 @@ def test_every_command_that_reads_takes_as_of() -> None:
         assert "--effective" in found[name]
 
 
+@pytest.mark.long
 def test_a_suffix_never_changes_what_was_printed(
     stream: Stream, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

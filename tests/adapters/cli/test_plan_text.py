@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from msgspec import structs
+
 from adapters.cli.plan import text
 from adapters.queries.recorded_plans import RecordedPlan
 from dispatch.planning.plan_record import PlanHead, SitePlanned
@@ -32,3 +34,13 @@ def test_the_regulation_that_a_plan_offers_is_shown_beside_its_setpoint() -> Non
     assert "±" not in second
     assert len(names) == len(first) == len(second)
     assert "±" not in "".join(text(plan(two), "Asia/Shanghai"))
+
+
+def test_a_plan_that_nobody_can_carry_out_says_why() -> None:
+    one = SitePlanned(site="S1", setpoint_w=(1000,), stored_wh=(10_000,))
+    why = "nobody can carry this plan out"
+    found = plan(one)
+    head = structs.replace(found.head, notes=(why,))
+    rows = text(structs.replace(found, head=head, unread=why), "Asia/Shanghai")
+    assert f"note: {why}" in rows
+    assert not any(row.startswith("2026-08-03") for row in rows)

@@ -80,3 +80,33 @@ def test_real_time_prices_follow_the_days_before(
     assert "note: no day_ahead prices" in registered(run, file, LATER)
     assert (known(api, bench, "day_ahead"), known(api, bench, "real_time")) == ([30, 40], [20, 50])
     assert "registered already, nothing is new" in registered(run, file, LATER)
+
+
+def test_real_time_prices_of_hours_that_are_not_over_are_refused(
+    run: Terminal, bench: Bench, tmp_path: Path
+) -> None:
+    """A mistyped date: the file is refused whole, with the row, and the day-ahead ones are taken alone."""
+    bench.now = START + timedelta(minutes=90)
+    before = bench.recorder.max_notification_id()
+    shuffled = BOTH + "2026-08-01T01:00:00Z,0.4,0.3\n2026-08-01T00:00:00Z,0.3,0.2\n"
+    with pytest.raises(Refused, match="2026-08-01T02:00:00Z") as found:
+        registered(run, tmp_path / "both.csv", shuffled)
+    assert (found.value.code, found.value.place) == ("price_future", "row 2")
+    assert bench.recorder.max_notification_id() == before
+    told = registered(run, tmp_path / "one.csv", ONE_HOUR)
+    assert "2 recorded" in told
+    bench.now = START + timedelta(hours=2)
+    assert "1 recorded" in registered(run, tmp_path / "later.csv", LATER)
+
+
+def test_a_platforms_hours_that_are_not_over_are_refused(run: Terminal, bench: Bench, tmp_path: Path) -> None:
+    header = "business_day,hour_business,interval_end_local,rt_price\n"
+    file = tmp_path / "hours.csv"
+    file.write_text(header + "2026-08-01,9,2026-08-01 09:00:00,300\n")
+    asked = ("register", "prices", str(file), "--market", "m", "--node", "n", "--zone", "Asia/Shanghai")
+    bench.now = START + timedelta(minutes=30)
+    with pytest.raises(Refused) as found:
+        run(*asked)
+    assert (found.value.code, found.value.place) == ("price_future", "row 2")
+    bench.now = START + timedelta(hours=1)
+    assert "1 recorded" in run(*asked)

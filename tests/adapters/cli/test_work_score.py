@@ -54,6 +54,13 @@ def test_a_score_is_recorded_once_and_anew_when_the_orders_say_otherwise(
         held = bench.door.state(f"service.{contract.id}")
         assert isinstance(held, ServiceScores)
         found = held.scores["2026-07"]["operator"]
+        assert held.measures == {"2026-07": {"operator": "satisfaction"}}
+        assert "(satisfaction)  event" in run("service-score", "list", contract.id)
+        other = ("service-score", "record", contract.id, "2026-07", "investor", "720", "--evidence", "log")
+        with pytest.raises(Refused, match="a score of operator of satisfaction") as refused:
+            run(*other, "--measure", "availability", "--as", "ada")
+        assert refused.value.code == "service_measure"
+        assert "event" in run(*other, "--measure", "satisfaction", "--as", "ada")
         assert found.evidence == "satisfaction of operator's work orders that were done: W1, W2; 2 rated"
     finally:
         api.close()

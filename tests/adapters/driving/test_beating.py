@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,4 +67,38 @@ def test_a_trip_is_seen_where_no_register_shows_it_and_the_setpoint_is_intended_
         assert told[0].found_w == 0
 
     with peer(str(profile)) as bess:
+        asyncio.run(drive(bess.ports[0]))
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_one_that_tripped_is_beaten_at_once_and_gives_its_power(
+    store: Store, tmp_path: Path, journals: Journals, *, silent: bool
+) -> None:
+    """Time that is moved on is moved on for the device and for who refreshes its watchdog."""
+    off_s = 0.0
+
+    async def drive(port: int) -> None:
+        nonlocal off_s
+        journal, seconds = journals(tmp_path / "journal", "run-1"), lambda: time.monotonic() + off_s
+        async with driving(store, fleet_device("a", port), journal, "run-1", seconds=seconds) as driven:
+            executor = driven.executor
+            executor.want(setpoint(30 * KW))
+            await driven.until(lambda: bool(executor.standing and executor.standing.seen))
+            if silent:
+                bess.fault("black_hole")
+                await driven.until(lambda: driven.poller.silent)
+            async with driven.poller.lock:
+                bess.ask(do="lapse", ms=40_000, beats=False)
+                off_s += 40
+            assert bess.truth()["tripped"]
+            if silent:
+                await driven.until(lambda: "watchdog" in executor.alarms)
+                bess.clear()
+            begun = time.monotonic()
+            await driven.until(lambda: not bess.truth()["tripped"])
+            assert time.monotonic() - begun < 6, "no period later, which is 10 s"
+            await driven.until(lambda: bess.truth()["power_w"] == 30 * KW)
+
+    # Its clock is to be within half a minute of ours before and after.
+    with peer("bess_swapped", "--ahead-ms=-20000") as bess:
         asyncio.run(drive(bess.ports[0]))

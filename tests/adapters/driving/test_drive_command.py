@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli.drive import _stop, _told
+from adapters.cli.drive import _PoolLines, _stop, _told
 from adapters.continuity import Discontinuity
 from adapters.driving.driver_folder import DriverFolder, StopAnswer
 from adapters.driving.emergencies import local_stop
@@ -159,3 +160,17 @@ def test_who_stops_says_who_and_why(tmp_path: Path) -> None:
             _stop(folder, by, reason, now())
         assert refused.value.code == code
     assert folder.stop_file.read() is None
+
+
+def test_what_the_pool_says_is_a_line_of_the_driver_and_said_once() -> None:
+    said: list[str] = []
+    lines = _PoolLines(said.append)
+    pool = logging.getLogger("psycopg.pool")
+    pool.addHandler(lines)
+    try:
+        for _ in range(3):
+            pool.warning("error connecting in %r: %s", "pool-1", "connection failed\nFATAL: shutting down")
+        pool.info("new connection")
+    finally:
+        pool.removeHandler(lines)
+    assert said == ["PostgreSQL: error connecting in 'pool-1': connection failed FATAL: shutting down"]

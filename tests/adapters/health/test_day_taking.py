@@ -21,6 +21,7 @@ from dispatch.health.alarm import Alarms, alarm_aggregate
 from dispatch.health.record import HealthDay, HealthRecord, RecordHealthDay, health_aggregate
 from dispatch.telemetry.sample import Sample
 from ledger.device import Device, RegisterDevice
+from ledger.refusal import Refused
 from tests.adapters import sample as given
 from tests.adapters.bess_peer.running_peer import EXAMPLES
 from tests.adapters.cli.terminal import terminal_of
@@ -154,6 +155,11 @@ def test_a_day_is_taken_once_when_all_of_it_has_come(
         at = ("--at", "2026-08-31T00:00:00Z", "--evidence", "report 8", "--as", "ada")
         assert terminal("health", "tested", "B1", "180000", *at).startswith("capacity test of B1: event")
         assert "90.0 % of the nameplate" in terminal("health", "B1")
+        with pytest.raises(Refused, match="at most 130 % of that, 260000 Wh"):
+            terminal("health", "tested", "B1", "50000000000", "--at", "2026-08-31T01:00:00Z", *at[2:])
+        withdrawn = terminal("health", "withdraw", "B1", "read off another device", *at[:2], *at[4:])
+        assert withdrawn.startswith("capacity test of B1 withdrawn: event")
+        assert "95.0 % of the nameplate: 190000 Wh on 2026-08-29" in terminal("health", "B1")
     finally:
         api.close()
 

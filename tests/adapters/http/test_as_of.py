@@ -28,6 +28,7 @@ def streams(seed: int) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     return turned[:cut], turned[cut:]
 
 
+@pytest.mark.long
 def test_a_suffix_never_changes_what_was_answered(nats_server: NatsServer, migrated: PostgresServer) -> None:
     """As of: a suffix of new events never changes an answer as of a sequence number or an instant, also when
     it holds facts for earlier days and was recorded by clocks that were turned back."""

@@ -307,6 +307,15 @@ def test_a_wrong_price_is_named_and_nothing_is_stored(api: Api) -> None:
     assert api.bench.query("SELECT count(*) FROM ledger.price_block") == [(0,)]
 
 
+def test_real_time_prices_are_of_hours_that_are_over(api: Api) -> None:
+    """The clock stands just after midnight of 1 September: the hour that it is in is not over."""
+    real_time = PRICES | {"product": "real_time"}
+    problem(api.post("/v1/prices", real_time, "market_desk"), 422, "price_future", "prices[1]")
+    later = real_time | {"start": "2026-09-10T00:00:00Z"}
+    problem(api.post("/v1/prices", later, "market_desk"), 422, "price_future", "prices[0]")
+    assert api.post("/v1/prices", real_time | {"prices": ["301.561"]}, "market_desk").status_code == 201
+
+
 def test_a_gateways_readings_are_stored_by_meter_and_utc_month(furnished: Api) -> None:
     api = furnished
     stored = api.post("/v1/readings", READINGS, "gateway", key="r1")

@@ -63,6 +63,7 @@ def test_a_forecast_is_made_once_and_is_the_command_lines(api: Api, run: Termina
         ({"subject": "load:S9"}, "unknown_site", "subject"),
         ({"subject": "pv:S1"}, "meter_layout", "subject"),
         ({"subject": "wind:S1"}, "forecast_subject", "subject"),
+        ({"subject": "load:../S1"}, "id", "subject"),
         ({"subject": "price:spot:south:day_ahead"}, "price_missing", None),
         ({"first": "2026-08-31"}, "forecast_horizon", "first"),
         ({"first": "9999-12-31"}, "forecast_horizon", "first"),

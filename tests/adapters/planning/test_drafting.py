@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapters.desk.checking import checked_bid
 from adapters.desk.desk import Desk
 from dispatch.forecasts.forecast import Forecast, MemberShare, QuantileRow, Subject
 from dispatch.forecasts.issued import IssueForecast
+from ledger import contract_file
 from ledger.refusal import Refused
+from ledger.signed_contract import RegisterContract
+from tests.adapters import sample
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
-from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, OPEN, UNIT, furnish
+from tests.adapters.desk.desk_book import DAY, ENVELOPE, MARKET, OPEN, ROOT, UNIT, approved, bid, furnish
 from tests.adapters.http.conftest import Api
 
 START = datetime(2026, 9, 2, 16, tzinfo=UTC)
@@ -68,11 +73,17 @@ def desk(bench: Bench) -> Desk:
 
 
 @pytest.fixture
-def run(desk: Desk, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+def api(desk: Desk, bench: Bench) -> Iterator[Api]:
     assert desk.door is bench.door
-    api = Api(bench)
-    yield terminal_of(bench, capsys)
-    api.close()
+    made = Api(bench)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(api: Api, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    assert api.bench is bench
+    return terminal_of(bench, capsys)
 
 
 def issue(bench: Bench, made: IssueForecast) -> None:
@@ -94,14 +105,19 @@ def test_a_proposal_is_a_draft_with_its_reasons(run: Terminal, desk: Desk, bench
     assert max(bid.schedule_w) == ENVELOPE.discharge_w
     assert {number // 4 for number, power in enumerate(bid.schedule_w) if power > 0} <= {17, 18, 19, 20}
     assert {number // 4 for number, power in enumerate(bid.schedule_w) if power < 0} <= {0, 1, 2, 3, 4, 5, 23}
-    # The dearest purchase, at 300, comes at 240 or more: a sale below 240 / 0.9025 + 10 x (1 + 1 / 0.9025)
-    # loses money whatever comes.
+    # The night's 150 lie 120 to 180, and far outside their forecast at 90 or more.
     sold = next(n for n, power in enumerate(bid.schedule_w) if power > 0)
-    assert next(price for low, high, price in bid.curves[sold] if low == 0) == 287_100
+    assert next(price for low, high, price in bid.curves[sold] if low == 0) == 90_000
     beyond = sum(high - low for curve in bid.curves for low, high, _ in curve) - sum(map(abs, bid.schedule_w))
     # 3.8 MWh of room give 3.61 MWh at 95 %, and take 4.
     assert 0 < beyond // 4 <= 7_610_000, "a cycle of the storage, and no more"
-    assert "one cycle of the storage, deliverable beside the plan" in told
+    assert "one cycle of the storage, deliverable where the plan is awarded whole" in told
+    assert "at prices from 90 to 980 the plan is awarded whole" in told
+    # 3 MWh of room take 3 / 0.95 = 3.157894 MWh, and 0.8 MWh stored give 0.76.
+    for side, can in (("bought", 3_157_894), ("sold", 760_000)):
+        found = re.search(rf"alone, (\d+) Wh are {side}: (\d+) Wh more .* CNY at most to settle", told)
+        assert found is not None
+        assert int(found[1]) - int(found[2]) == can
     checked = checked_bid(desk, bid, "anna", OPEN)
     assert checked.problems == (), "what is offered beyond the plan keeps within the desk's limit"
 
@@ -131,6 +147,52 @@ def test_two_nodes_are_a_choice(run: Terminal, bench: Bench) -> None:
     with pytest.raises(Refused, match="north") as found:
         run(*PROPOSE)
     assert found.value.code == "forecast_choice"
+
+
+def sign(bench: Bench, since: date) -> None:
+    """From that day on a contract of one of the unit's sites keeps it off the spot market."""
+    one = contract_file.parse((ROOT / "examples/contracts/no-spot-strict-s1.toml").read_bytes())
+    for party in one.parties:
+        bench.door.record(sample.register_party(party.id), actor="ada")
+    bench.door.record(RegisterContract(msgspec.structs.replace(one, effective_from=since)), actor="ada")
+
+
+def test_nothing_is_proposed_that_a_contract_forbids(run: Terminal, desk: Desk, bench: Bench) -> None:
+    sign(bench, DAY)
+    with pytest.raises(Refused, match="no-spot-strict-s1") as found:
+        run(*PROPOSE)
+    assert (found.value.code, found.value.place) == ("contract_forbids", "product")
+    assert desk.door.state(f"bid.{UNIT}-day_ahead-{DAY}") is None
+
+
+def test_a_contract_of_later_days_forbids_nothing_yet(run: Terminal, bench: Bench) -> None:
+    sign(bench, DAY + timedelta(days=1))
+    issue(bench, forecast())
+    assert "proposed from" in run(*PROPOSE)
+
+
+def test_what_a_contract_forbids_by_now_is_not_approved(
+    run: Terminal, desk: Desk, api: Api, bench: Bench
+) -> None:
+    issue(bench, forecast())
+    run(*PROPOSE)
+    name = f"{UNIT}-day_ahead-{DAY}"
+    digest = desk.state(name).draft.digest
+    sign(bench, DAY)
+    api.wait()
+    with pytest.raises(Refused, match="no-spot-strict-s1") as found:
+        run("bid", "approve", name, "--digest", digest, "--as", "bert")
+    assert (found.value.code, found.value.place) == ("contract_forbids", "product")
+    assert desk.state(name).status == "draft"
+
+
+def test_a_repeated_approval_answers_though_a_contract_forbids_by_now(desk: Desk, bench: Bench) -> None:
+    one = bid()
+    approved(desk, one)
+    sign(bench, DAY)
+    bench.project()
+    again = desk.approve(one.id, 1, one.digest, command_id=f"approve-{one.id}-1", actor="bert")
+    assert again.repeated
 
 
 def test_nothing_is_proposed_where_no_cycle_pays(run: Terminal, bench: Bench) -> None:
@@ -173,7 +235,7 @@ def test_other_quantiles_do_where_few_outcomes_lie_beyond_them(run: Terminal, be
     """Of many the nearest to 5 and 95 %; a row that parts from what is expected reaches to it."""
     issue(bench, forecast(rows=((10, 20), (60, 80), (940, 120), (990, 500))))
     as_usual = run(*PROPOSE, "--show", "--wear", "0.02")
-    assert " at 287.1: down to it" in as_usual, "as with 80 and 120 % of what is expected"
+    assert " at 90: down to it" in as_usual, "as with 80 and 120 % of what is expected"
 
 
 def test_intervals_of_a_forecast_that_begin_elsewhere_are_found(run: Terminal, bench: Bench) -> None:
@@ -189,5 +251,5 @@ def test_intervals_of_a_forecast_that_begin_elsewhere_are_found(run: Terminal, b
 def test_what_is_expected_outside_its_quantiles_moves_them(run: Terminal, bench: Bench) -> None:
     """Quantiles that both lie above what is expected: the lower one is what is expected."""
     issue(bench, forecast(rows=((50, 110), (950, 120))))
-    # Bought at 300 or less: 300 / 0.9025, not 330.
-    assert " at 332.5: down to it" in run(*PROPOSE, "--show")
+    # The least expected is 150; as far again below 165 would be 180.
+    assert " at 150: down to it" in run(*PROPOSE, "--show")

@@ -95,3 +95,17 @@ def test_terms_by_http_and_their_refusals(api: Api) -> None:
         assert field in answer["place"]
     problem(api.post("/v1/storage-terms/S9", body, "operator"), 404, "unknown_site")
     assert api.post("/v1/storage-terms/S1", body, "finance").status_code == 403
+
+
+def test_a_limit_above_the_storage_s_own_power_is_refused(run: Terminal, api: Api) -> None:
+    """The storage of S1 has 250 kW: 999,999,999 W would be taken for a limit and limit nothing."""
+    with pytest.raises(Refused) as refused:
+        run("storage", "limit", "S1", "half is off", "--discharge-w", "999999999", "--as", "ada")
+    assert (refused.value.code, refused.value.place) == ("imposed_limit", "discharge_w")
+    assert "0 to 250000" in refused.value.reason
+    body = {"effective_from": "2026-08-19T16:00:00Z", "document": {"reason": "off", "charge_w": 250_001}}
+    answer = problem(api.post("/v1/storage-limits/S1", body, "operator"), 422, "imposed_limit")
+    assert answer["place"] == "charge_w"
+    most = {**body, "document": {"reason": "all of it", "charge_w": 250_000, "import_w": 10**9}}
+    assert api.post("/v1/storage-limits/S1", most, "operator").status_code == 201
+    problem(api.post("/v1/storage-limits/S9", body, "operator"), 404, "unknown_site")

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from adapters.planning.planner import Planner
 from adapters.planning.solver_process import SolverProcess
 from adapters.queries.recorded_plans import RecordedPlan, plan_of_day
 from adapters.settling import lowest_position, wait_until
+from dispatch.planning.aims import aims_of
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit
 from ledger.refusal import Refused
 from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
@@ -89,9 +91,12 @@ def test_a_solver_that_is_killed_leaves_the_last_plan_going_on(bench: Bench) -> 
         os.kill(solver.pid, signal.SIGSTOP)
         threading.Thread(target=killed_twice, args=(solver, solver.pid)).start()
         later = MIDNIGHT + timedelta(hours=3)
-        made = one.plan("S1", later, trigger="rolling")
+        support = aims_of("grid_support>cost", "17:00-21:00")
+        asked = Planner(bench.door, bench.database, solver, lambda: bench.now, support)
+        made = asked.plan("S1", later, trigger="rolling")
         after = on_record(bench)
         assert (first.head.basis, made.head.basis, made.number) == ("optimised", "last_plan", 2)
+        assert made.head.objective == first.head.objective == "cost", "what the plan before was made for"
         assert "ended with -9" in made.head.reason
         assert made.head.objective_micro is None
         shifted = np.array(before.sites[0].setpoint_w[12:])
@@ -112,6 +117,7 @@ def test_without_a_plan_before_the_rule_stands_in(bench: Bench) -> None:
         threading.Thread(target=killed_twice, args=(solver, solver.pid)).start()
         made = one.plan("S1", DAY + timedelta(days=1))
     assert made.head.basis == "rule"
+    assert made.head.objective == "none: the time-of-use rule's"
     assert made.head.day == DAY + timedelta(days=1)
 
 

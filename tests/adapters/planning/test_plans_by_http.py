@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from adapters.http import plans
+from adapters.http import one_at_a_time, plans
+from adapters.http.one_at_a_time import WAITING_MAX
 from ledger.refusal import Refused
 from tests.adapters.cli.terminal import Terminal, terminal_of
 from tests.adapters.conftest import Bench
@@ -93,7 +96,8 @@ def test_a_process_stands_ready_for_the_next_plan_and_may_die(api: Api) -> None:
     assert plans._SOLVER.pid != pid
 
 
-def test_one_plan_at_a_time_and_for_those_who_may(api: Api) -> None:
+def test_one_plan_at_a_time_and_for_those_who_may(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_at_a_time, "WAIT_S", 0.05)
     with plans._PLANNING:
         problem(api.post("/v1/plans", ASKED, key="k1"), 409, "planner_busy", "portfolio")
     assert api.post("/v1/plans", ASKED, key="k1").status_code == 201
@@ -101,3 +105,20 @@ def test_one_plan_at_a_time_and_for_those_who_may(api: Api) -> None:
     assert api.post("/v1/plans", ASKED).status_code == 201, "a refusal leaves nothing held"
     assert api.post("/v1/plans", ASKED, "finance").status_code == 403
     assert api.post("/v1/plans", {**ASKED, "days": 8}).status_code == 422
+
+
+def test_plans_asked_for_together_are_made_one_after_another(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_at_a_time, "WAIT_S", 60.0)
+    with plans._PLANNING, ThreadPoolExecutor(WAITING_MAX) as pool:
+        asked = [
+            pool.submit(api.post, "/v1/plans", ASKED, key=f"together-{one}") for one in range(WAITING_MAX)
+        ]
+        while plans._WAITING._value:
+            assert not any(one.done() for one in asked), "each waits for its turn"
+            time.sleep(0.01)
+        problem(api.post("/v1/plans", ASKED, key="too-many"), 409, "planner_busy", "portfolio")
+        plans._PLANNING.release()
+        assert [one.result().status_code for one in asked] == [201] * WAITING_MAX
+        plans._PLANNING.acquire()

@@ -3,6 +3,7 @@ matrix that its sites settle under (DOMAIN.md 4)."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from adapters.cli.plan import text
+from adapters.driving.plans import Plans
 from adapters.planning.planner import Made
 from dispatch.planning.plan_record import SitePlanned
 from ledger.allocation.regulation import RegulationTerms
@@ -17,8 +20,9 @@ from ledger.contract import Contract
 from ledger.exclusivity.published import PublishExclusivity
 from ledger.interval import Interval
 from ledger.market_fact import PublishMarketRule, RecordMarketFact
-from ledger.streams.performance_factor import GivenScore
+from ledger.streams.performance_factor import GivenScore, RatioComponent, WeightedSum
 from ledger.streams.regulation import (
+    AgcInstructions,
     CapacityPart,
     RegulationAward,
     RegulationPerformance,
@@ -104,9 +108,8 @@ def test_posted_pay_is_planned_and_the_matrix_of_the_contract_is_kept(bench: Ben
     assert "exclusivity.strict v1" in made.head.rests_on
     assert (made.head.basis, made.head.violations) == ("optimised", ())
     offered = np.array(site.regulation_w)
-    assert offered.shape == (24,)
-    assert tuple(offered) == made.head.regulation_w
-    moved = np.abs(np.array(site.setpoint_w)).reshape(24, 4).max(axis=1)
+    assert tuple(offered) == tuple(np.repeat(made.head.regulation_w, 4)), "an hour's is of its quarters"
+    moved = np.repeat(np.abs(np.array(site.setpoint_w)).reshape(24, 4).max(axis=1), 4)
     assert (offered > 0).any()
     assert (moved > 0).any(), "arbitrage is worth more in the dearest hours"
     assert not ((offered > 0) & (moved > 0)).any()
@@ -116,11 +119,11 @@ def test_under_the_default_matrix_both_are_done_at_once(bench: Bench) -> None:
     furnished(bench, rule("200"))
     made, site = planned(bench)
     offered = np.array(site.regulation_w)
-    moved = np.abs(np.array(site.setpoint_w)).reshape(24, 4).max(axis=1)
+    moved = np.abs(np.array(site.setpoint_w))
     assert ((offered > 0) & (moved > 0)).any()
     assert offered.max() == OFFERED_W
     # A kW is not committed twice, each way.
-    assert (np.repeat(offered, 4) + np.abs(np.array(site.setpoint_w)) <= TERMS.discharge_w).all()
+    assert (offered + moved <= TERMS.discharge_w).all()
     assert made.head.objective == "cost less revenue"
     bench.now = NOON_BEFORE - timedelta(hours=1)
     later, site = planned(bench)
@@ -130,6 +133,56 @@ def test_under_the_default_matrix_both_are_done_at_once(bench: Bench) -> None:
     assert later.head.objective_micro is not None
     assert made.head.objective_micro is not None
     assert later.head.objective_micro > made.head.objective_micro + 200_000_000, "100 kW, 24 h, 0.20"
+
+
+def test_a_plan_that_begins_within_an_hour_is_read_by_its_quarters(bench: Bench) -> None:
+    """From 02:30 on the first block has two quarter-hours left: driver and table have its band in both."""
+    furnished(bench, rule("200"), "strict")
+    forecast(bench, flat(110))
+    begins = MIDNIGHT + timedelta(hours=2, minutes=30)
+    with planner(bench) as (one, _):
+        made = one.plan("vpp", begins, trigger="day_ahead")
+        plan = on_record(bench, "vpp")
+    head, (site,) = made.head, plan.sites
+    assert head.start == begins
+    quarters = [10 + at for at in range(head.count)]
+    wanted = [head.regulation_w[quarter // 4 - 2] for quarter in quarters]
+    assert list(site.regulation_w) == wanted
+    assert len(set(wanted)) > 1, "else it does not matter which"
+    assert plan.unread == ""
+    plans = Plans(bench.database, bench.book, frozenset({"S1"}))
+    plans.refresh(begins)
+    told = [plans.of("S1", begins + timedelta(minutes=15 * at)) for at in range(head.count)]
+    assert [one.regulation_w for one in told if one is not None] == wanted
+    rows = text(plan, "Asia/Shanghai")[-head.count :]
+    shown = [re.search(r"±([0-9.]+)", row) for row in rows]
+    assert [0 if one is None else round(float(one[1]), 1) for one in shown] == [
+        round(power_w / 1000, 1) for power_w in wanted
+    ]
+
+
+def test_k_is_learned_from_measured_instructions(bench: Bench) -> None:
+    """As a driver hands them over: an hour's instructions, of which K is worked out as settlement does it."""
+    factor = WeightedSum(
+        components=(RatioComponent(measure="speed", reference="100"),), weights=("1",), hour_decimals=2
+    )
+    furnished(bench, structs.replace(rule(None, "1"), factor=factor))
+    _tell(bench, "p2", 2, [300] * 6 + [10_000] * 18)
+    told: dict[str, Any] = {
+        "rule": "agc", "interval": _hours(MIDNIGHT - timedelta(days=2), 1), "site": "S1",
+        "product": "regulation",
+    }  # fmt: skip
+    award = RegulationAward(id="award", run="1", capacity_w=(50_000,), **told)
+    done = AgcInstructions(
+        id="agc-S1", run="own-telemetry", started_s=(0, 600), mileage_w=(10_000, 20_000), scale=0,
+        measures={"speed": (80, 100)}, **told,
+    )  # fmt: skip
+    for one in (award, done):
+        bench.door.execute(RecordMarketFact(one), command_id=one.id, actor="driver")
+    bench.project()
+    made, _ = planned(bench)
+    assert made.head.streams_left_out == ()
+    assert "at the sites' own mean K of 0.900" in made.head.streams[0]
 
 
 def test_without_a_posted_price_the_mean_of_the_last_days(bench: Bench) -> None:

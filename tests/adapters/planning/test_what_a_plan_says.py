@@ -54,8 +54,13 @@ def test_a_limit_below_the_load_relaxes_one_site_and_leaves_the_other(bench: Ben
         after = {site.site: site for site in on_record(bench, "vpp").sites}
     head = made.head
     assert (head.basis, head.passed_over) == ("relaxed", ())
-    assert head.reason.startswith("S1: import_kw_max[0] gives way by 1.000")
-    assert head.violations == ("import_limit at S1[0] by 1000",)
+    assert head.reason == (
+        "S1: import_kw_max[0] gives way by 1.000 kW, in 24 intervals by up to 1.000 kW ([0]),"
+        " 6.000 kWh in all"
+    )
+    told = "import_limit at S1[0] by 1000 W, in 24 intervals by up to 1000 W ([0]), 6000 Wh in all"
+    assert head.violations == (told,)
+    assert any(one.startswith("S1: the peak to hold, ") and "down to 599.0 kW" in one for one in head.notes)
     assert after["S2"] == before["S2"], "planned as without the limit"
     assert max(after["S2"].setpoint_w) > 0
     assert max(after["S1"].setpoint_w) > 0, "it charges and discharges after 06:00"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import random
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from adapters.nats.stream import StreamError, WeakStream
 from adapters.telemetry import forwarding
 from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.history import History, Unread
+from adapters.telemetry.lane import Lane
 from adapters.telemetry.outbox import BYTES_MIN, Outbox
 from dispatch.telemetry.gaps import Thinned, marks
 from dispatch.telemetry.sample import Sample
@@ -250,3 +252,28 @@ def test_reading_while_nats_is_away_is_refused_and_not_empty(way: Way) -> None:
     with pytest.raises(Unread):
         History(client, way.book, within=0.5).samples("B1", T0, T0 + 1000)
     way.server.start()
+
+
+def test_what_the_disk_does_not_take_is_sent_from_memory(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    forwarder = way.forwarder()
+    for number in (1, 2):
+        way.outbox.put(sample(number))
+    with monkeypatch.context() as patch:
+        patch.setattr(Lane, "append", full)
+        for number in range(3, 1000):
+            assert not way.outbox.put(sample(number))
+        while asyncio.run(forwarder.turn()):
+            pass
+        assert way.stored("B1") == list(range(1, 1000))
+        for number in range(1000, 1003):
+            way.outbox.put(sample(number))
+        waiting = way.outbox.seconds.waiting(10)
+        assert len(waiting.items) == 3
+    way.outbox.put(sample(1003))
+    assert way.outbox.seconds.held == 0
+    asyncio.run(forwarder.turn())
+    assert way.stored("B1") == list(range(1, 1004)), "each once"
+    assert not marks(item for item in History(way.client, way.book).items("B1") if isinstance(item, Sample))

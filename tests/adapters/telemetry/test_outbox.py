@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
@@ -17,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from adapters.telemetry import held
 from adapters.telemetry.frame import ENTRY_BYTES_MAX, Unkept, framed, parsed
+from adapters.telemetry.held import HeldLane
 from adapters.telemetry.lane import Lane
 from adapters.telemetry.outbox import BYTES_MIN, Outbox, dropped, thinned
 from dispatch.devices.quality import Reading
@@ -229,11 +232,61 @@ def test_a_disk_that_takes_nothing_is_told_and_blocks_nobody(tmp_path: Path) -> 
         resource.setrlimit(resource.RLIMIT_FSIZE, (segment.stat().st_size + 30, hard))
         try:
             assert not outbox.put(sample(2))
+            assert (outbox.unwritten, "disk is full" in outbox.failure) == (0, True)
+            assert not outbox.put(sample(3))
+            first = outbox.seconds.waiting(10)
+            assert first.items == [sample(1)], "what is on the disk comes first"
+            outbox.seconds.done(first)
+            second = outbox.seconds.waiting(1)
+            assert second.items == [sample(2)]
+            outbox.seconds.done(second)
+            assert numbers(outbox.seconds) == [3]
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert (outbox.unwritten, "disk is full" in outbox.failure) == (1, True)
-        assert outbox.put(sample(3))
-        assert numbers(outbox.seconds) == [1, 3], "what was written of the second is gone again"
+        assert outbox.put(sample(4))
+        assert (outbox.unwritten, outbox.failure, outbox.seconds.held) == (0, "", 0)
+    with opened(tmp_path) as outbox:
+        assert numbers(outbox.seconds) == [3, 4]
+
+
+def test_memory_that_is_full_lets_the_oldest_go_and_they_are_missing_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(held, "HELD_MAX", 5)
+    with opened(tmp_path) as outbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(Lane, "append", full)
+            for number in range(1, 9):
+                assert not outbox.put(sample(number))
+            waiting = outbox.seconds.waiting(2)
+            assert not outbox.put(sample(9)), "the oldest goes while it is sent"
+            outbox.seconds.done(waiting)
+            assert (outbox.unwritten, outbox.seconds.held) == (4, 4)
+        deadline = time.monotonic() + 5
+        while outbox.failure:
+            assert time.monotonic() < deadline, "nothing else is put, and it is put to the disk all the same"
+            time.sleep(0.02)
+        assert numbers(outbox.seconds) == [6, 7, 8, 9]
+
+
+def test_a_new_file_that_the_disk_does_not_take_changes_nothing(tmp_path: Path) -> None:
+    lane = HeldLane(tmp_path, 400)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lane.keep(sample(1))
+    try:
+        # One more than the listing itself takes: none is free.
+        open_files = len(list(Path("/proc/self/fd").iterdir())) - 1
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(open_files, soft), hard))
+        kept = [lane.keep(sample(number)) for number in range(2, 6)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert False in kept
+    assert lane.keep(sample(6))
+    assert numbers(lane) == [1, 2, 3, 4, 5, 6]
+    lane.close()
 
 
 @pytest.mark.parametrize("value", [1 << 64, "\ud800", "x" * ENTRY_BYTES_MAX])
@@ -242,6 +295,6 @@ def test_what_no_entry_can_hold_is_refused_and_the_next_is_kept(tmp_path: Path, 
         with pytest.raises(Unkept) as unkept:
             outbox.put(replace(sample(1), others={"x": Reading(value)}))
         assert (unkept.value.code, unkept.value.place) == ("sample_unkept", "B1")
-        assert (outbox.unwritten, outbox.failure) == (1, str(unkept.value))
+        assert (outbox.unwritten, outbox.failure) == (1, ""), "the disk has no part in it"
         assert outbox.put(sample(2))
         assert numbers(outbox.seconds) == [2]

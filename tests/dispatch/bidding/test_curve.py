@@ -25,6 +25,8 @@ RULES = CurveRules(
     floor_u=-80 * MWH, cap_u=1500 * MWH, tick_u=10, lot_w=1000, quantity_min_w=0, quantity_max_w=None,
     segments_max=10, direction="both",
 )  # fmt: skip
+NO_WEAR = StorageCost(charge_ppm=800_000, discharge_ppm=800_000)
+LESS_LOSS = StorageCost(charge_ppm=900_000, discharge_ppm=900_000)
 COST = StorageCost(charge_ppm=950_000, discharge_ppm=950_000, wear_u=20_000, deviation_u=5_000)
 
 
@@ -59,19 +61,42 @@ def room(**changes: int) -> StoredRoom:
 
 
 def test_a_planned_cycle_by_hand() -> None:
-    """Bought at 100, sold at 500 a MWh; 95 % each way give 0.9025; wear 20 a MWh of throughput."""
+    """Bought at 100, sold at 500 a MWh: far outside the day has 80 to 700, and there both are awarded."""
     prices = PriceRange((90_000, 450_000), (100_000, 500_000), (120_000, 600_000))
     buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-7000, high_w=5000, room=room())
-    # Worth of a purchase: 600 x 0.9025 - 10 x 1.9025 = 522.475; cost of a sale: 90 / 0.9025 + 10 x 2.10803.
-    assert [one.step for one in buys] == [(-4000, 0, 522_470)]
-    assert (buys[0].ground, buys[0].at_u) == ("break_even", 600_000)
+    assert [one.step for one in buys] == [(-4000, 0, 700_000)]
+    assert (buys[0].ground, buys[0].at_u) == ("whole_day", 700_000)
     # 3800 of 5000 Wh are stored: 1200 more give 1140, of which whole lots; 600 is 100 above what is expected.
-    assert [one.step for one in sells] == [(0, 3000, 120_810), (3000, 4000, 700_010)]
+    assert [one.step for one in sells] == [(0, 3000, 80_000), (3000, 4000, 700_010)]
     assert [(one.ground, one.at_u, one.leg) for one in sells] == [
-        ("break_even", 90_000, None),
+        ("whole_day", 80_000, None),
         ("beyond_forecast", 700_000, 0),
     ]
     assert beyond_plan_wh((buys, sells), 3600) == (0, 1000)
+
+
+def test_a_trade_that_loses_nothing_further_out_is_offered_to_there() -> None:
+    """Of certain prices 100 and 500 with 95 % each way (0.9025) and a wear of 20 a MWh of throughput: a sale
+    costs 100 / 0.9025 + 10 x 2.10803, which is more than 100; with nothing lost it is the limit."""
+    certain = (100_000, 500_000)
+    prices = PriceRange(certain, certain, certain)
+    buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-4000, high_w=3000, room=None)
+    assert [(one.step[2], one.ground) for one in (*buys, *sells)] == [
+        (500_000, "whole_day"),
+        (100_000, "whole_day"),
+    ]
+    below = (-700_000, 500_000)
+    prices = PriceRange(below, below, below)
+    buys, sells = curves_of((-4000, 3000), prices, COST, RULES, low_w=-4000, high_w=3000, room=None)
+    # -700 / 0.9025 + 10 x 2.10803 is below the floor of -80.
+    assert [(one.step[2], one.ground) for one in sells] == [(-80_000, "limit")]
+    low, high = (-60_000, 100_000), (-50_000, 100_000)
+    prices = PriceRange(low, high, high)
+    _, sells = curves_of((-4000, 3000), prices, NO_WEAR, RULES, low_w=-4000, high_w=3000, room=None)
+    # Far outside -70; against a purchase at -60 / 0.64 nothing is lost down to -93.75: the floor.
+    assert [(one.step[2], one.ground) for one in sells] == [(-80_000, "limit")]
+    _, sells = curves_of((-4000, 3000), prices, LESS_LOSS, RULES, low_w=-4000, high_w=3000, room=None)
+    assert [(one.step[2], one.ground, one.at_u) for one in sells] == [(-74_070, "break_even", -60_000)]
 
 
 def test_an_interval_stands_in_for_a_planned_one() -> None:

@@ -20,7 +20,8 @@ from dispatch.bidding.curve import (
     beyond_plan_wh,
     curves_of,
 )
-from dispatch.bidding.further import StoredRoom
+from dispatch.bidding.further import StoredRoom, Way
+from dispatch.bidding.one_side import OneSide, one_side
 from dispatch.optimiser.perfect_foresight import perfect_foresight
 from dispatch.optimiser.site import Storage
 
@@ -36,6 +37,7 @@ ROOM = StoredRoom(
     interval_s=3600,
 )  # fmt: skip
 POWER_W = 500_000
+WAYS: tuple[Way, Way] = (-1, 1)
 
 
 def planned(prices_u: Sequence[int]) -> list[int]:
@@ -141,7 +143,63 @@ def test_within_the_forecast_the_plan_alone_is_awarded(
         price = data.draw(st.integers(low[at], high[at]))
         inside, beyond = awarded(curve, price)
         assert beyond == 0
-        assert inside in (0, plan[at])
+        assert inside == plan[at], "the plan is awarded whole"
+
+
+@settings(max_examples=60, deadline=None)
+@given(days, st.data())
+def test_no_price_of_the_day_parts_a_purchase_from_its_sale(
+    day: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    """Flat or not: as long as prices keep between the day's lowest and highest far outside the forecast."""
+    low, expected, high = (tuple(row) for row in zip(*map(sorted, day), strict=True))
+    plan = planned(expected)
+    found = PriceRange(low, expected, high)
+    curves, far = offered(plan, found), found.outside()
+    least = max(-(-min(far.low_u) // RULES.tick_u) * RULES.tick_u, RULES.floor_u)
+    most = min(max(far.high_u) // RULES.tick_u * RULES.tick_u, RULES.cap_u)
+    for at, curve in enumerate(curves):
+        price = data.draw(st.integers(least, most))
+        assert awarded(curve, price)[0] == plan[at]
+
+
+@settings(max_examples=60, deadline=None)
+@given(days)
+def test_nothing_beyond_the_plan_is_a_crumb(day: list[tuple[int, int, int]]) -> None:
+    """At least a twentieth of the power: a segment of 1 kW of 500 is not worth its reason."""
+    low, expected, high = (tuple(row) for row in zip(*map(sorted, day), strict=True))
+    curves = offered(planned(expected), PriceRange(low, expected, high))
+    sizes = [one.step[1] - one.step[0] for curve in curves for one in curve if one.leg is not None]
+    assert all(size >= POWER_W // 20 for size in sizes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(days, st.lists(st.integers(-500_000, 4_000_000), min_size=HOURS, max_size=HOURS))
+def test_no_path_of_prices_is_worse_than_one_side_alone(
+    day: list[tuple[int, int, int]], cleared: list[int]
+) -> None:
+    low, expected, high = (tuple(row) for row in zip(*map(sorted, day), strict=True))
+    curves = offered(planned(expected), PriceRange(low, expected, high))
+    bought, sold = (one_side(curves, way, ROOM, RULES, COST.deviation_u) for way in WAYS)
+    stored = least = most = Fraction(ROOM.stored_wh)
+    for curve, price in zip(curves, cleared, strict=True):
+        power = sum(awarded(curve, price))
+        stored -= power * (Fraction(94, 100) if power < 0 else Fraction(100, 93))
+        least, most = min(least, stored), max(most, stored)
+    assert most <= ROOM.ceiling_wh + (bought.over_wh + 1) * Fraction(94, 100)
+    assert least >= ROOM.floor_wh - (sold.over_wh + 1) * Fraction(100, 93)
+
+
+def test_one_side_alone_by_hand() -> None:
+    """Room for 750 kWh takes 797,872 Wh at the meter of 1,000 kWh bought; 100 kWh stored give 93. Too much is
+    bought at 300 and given back at -500, or sold at 120 and bought back at 4,000; deviating costs 5."""
+    steps = ((-500_000, 0, 300_000),), ((-500_000, 0, 250_000),), ((0, 200_000, 120_000),)
+    curves = [[Explained(step, "whole_day", 0) for step in one] for one in steps]
+    bought, sold = (one_side(curves, way, ROOM, RULES, COST.deviation_u) for way in WAYS)
+    assert (bought.awarded_wh, bought.over_wh) == (1_000_000, 202_128)
+    assert bought.cost_u == 202_128 * 805_000 // 1000
+    assert (sold.awarded_wh, sold.over_wh, sold.cost_u) == (200_000, 107_000, 107_000 * 3_885_000 // 1000)
+    assert one_side([], 1, ROOM, RULES, 0) == OneSide(0, 0, 0)
 
 
 def gained(

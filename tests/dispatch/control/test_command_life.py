@@ -225,6 +225,21 @@ def test_what_fell_back_within_its_band_does_not_stand() -> None:
         assert (event.writer, event.written_w, event.found_w) == ("watchdog", power_w, 0)
 
 
+def test_within_its_band_only_what_was_written_is_ours() -> None:
+    book = driven()
+    one = leased(book, 0, origin="regulation", band_w=250 * KW)
+    book.do(RecordWritten(DEVICE, DAY, one, TOKEN, None, book.now))
+    book.do(RecordReadBack(DEVICE, DAY, one, 0, book.now))
+    book.do(RecordReadBack(DEVICE, DAY, one, -30 * KW, book.now, written_w=-30 * KW))
+    book.do(RecordReadBack(DEVICE, DAY, one, 70 * KW, book.now))
+    assert command(book, one).status == "read_back", "nobody knows what was written"
+    beyond = RecordReadBack(DEVICE, DAY, one, 0, book.now, written_w=251 * KW)
+    assert book.refused(beyond) == "setpoint_power"
+    event = book.do(RecordReadBack(DEVICE, DAY, one, -30 * KW, book.now, written_w=20 * KW))
+    assert (event.writer, event.written_w, event.found_w) == ("stranger", 20 * KW, -30 * KW)
+    assert command(book, one).status == "overridden"
+
+
 def test_a_stop_stands_at_a_device_that_fell_back() -> None:
     book = driven()
     stop = leased(book, 0)

@@ -72,3 +72,10 @@ def test_a_subject_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Refused) as refused:
         Subject.parse(text)
     assert refused.value.code in {"forecast_subject", "id"}
+
+
+@pytest.mark.parametrize("text", ["load:../S1", "load:", "price:m:../n:day_ahead"])
+def test_the_part_of_a_subject_that_is_at_fault_is_named(text: str) -> None:
+    with pytest.raises(Refused, match=r"is not 1\.\.64 letters") as refused:
+        Subject.parse(text)
+    assert (refused.value.code, refused.value.place) == ("id", "subject")

@@ -162,3 +162,10 @@ def test_a_history_with_a_hole_of_months_is_forecast() -> None:
         assert 200_000 < min(made.expected) < max(made.expected) < 650_000
         outer = np.array([made.quantiles[0].values, made.quantiles[-1].values])
         assert np.abs(outer).max() < 5_000_000
+
+
+@pytest.mark.parametrize(("days", "told"), [(7, False), (8, True), (83, True)])
+def test_a_forecast_says_how_old_its_newest_day_is(days: int, told: bool) -> None:
+    own = history(20, until=FIRST_DAY - timedelta(days=days - 1))
+    notes = [one for one in make(request(own)).notes if "no whole day after" in one]
+    assert [f"{days} days before the first" in one for one in notes] == ([True] if told else [])

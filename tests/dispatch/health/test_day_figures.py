@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from dispatch.health.record import (
     HealthRecord,
     RecordCapacityTest,
     RecordHealthDay,
+    WithdrawCapacityTest,
 )
 from dispatch.telemetry.sample import Sample
 from ledger.device import Device
@@ -150,7 +152,7 @@ def test_energy_over_a_replaced_meter_is_that_of_both() -> None:
     assert life_discharge_wh(days) == 400 + 50 + 50 + 100
 
 
-OTHERS = {"device.B1": History[Device]().with_version(Period(START), Device("B1", "S1", "battery", 1, 2))}
+OTHERS = {"device.B1": History[Device]().with_version(Period(START), Device("B1", "S1", "battery", 1, 100))}
 NOW = START + timedelta(days=10)
 
 
@@ -180,6 +182,7 @@ def test_a_capacity_test_has_energy_an_instant_and_evidence() -> None:
     assert [one.usable_wh for one in test(state, tested_at=NOW, usable_wh=80).tests] == [90, 80]
     for given, code in (
         ({"usable_wh": 0}, "capacity_test"),
+        ({"tested_at": NOW, "usable_wh": 131}, "capacity_test"),
         ({"tested_at": NOW + timedelta(seconds=1)}, "time_ahead"),
         ({"tested_at": START}, "capacity_test"),
         ({"tested_at": datetime(2026, 8, 4)}, "naive_time"),
@@ -188,3 +191,50 @@ def test_a_capacity_test_has_energy_an_instant_and_evidence() -> None:
         with pytest.raises(Refused) as refused:
             test(state, **given)  # type: ignore[arg-type]
         assert refused.value.code == code
+
+
+def test_a_test_beyond_the_nameplate_names_what_is_allowed() -> None:
+    """130 of 100 Wh is taken: cells are sold with a reserve."""
+    fields: dict[str, Any] = {"tested_at": START, "by": "ada", "evidence": "report 7"}
+    RecordCapacityTest("B1", usable_wh=130, **fields).decide_at(NOW, None, OTHERS)
+    with pytest.raises(Refused, match="nameplate is 100 Wh: at most 130 % of that, 130 Wh"):
+        RecordCapacityTest("B1", usable_wh=50_000_000_000, **fields).decide_at(NOW, None, OTHERS)
+    since = Period(NOW - timedelta(days=1))
+    larger = OTHERS["device.B1"].with_version(since, Device("B1", "S1", "battery", 1, 200))
+    others = {"device.B1": larger}
+    RecordCapacityTest("B1", usable_wh=260, **fields | {"tested_at": NOW}).decide_at(NOW, None, others)
+    with pytest.raises(Refused, match="nameplate is 100 Wh"):
+        RecordCapacityTest("B1", usable_wh=260, **fields).decide_at(NOW, None, others)
+
+
+def test_a_withdrawn_test_does_not_count_and_stays_on_record() -> None:
+    def test(usable_wh: int, at: datetime, state: HealthRecord | None) -> HealthRecord:
+        command = RecordCapacityTest("B1", usable_wh=usable_wh, tested_at=at, by="ada", evidence="report 7")
+        (event,) = command.decide_at(NOW, state, OTHERS)
+        return event.apply(state)
+
+    def withdraw(at: datetime, state: HealthRecord | None, reason: str = "another device") -> HealthRecord:
+        command = WithdrawCapacityTest("B1", tested_at=at, by="bob", reason=reason)
+        (event,) = command.decide(state, OTHERS)
+        assert (event.withdrawn_for, event.withdrawn_by, event.test.by) == ("another device", "bob", "ada")
+        return event.apply(state)
+
+    later = START + timedelta(hours=1)
+    state = test(95, later, test(90, START, None))
+    left = withdraw(later, state)
+    assert [one.usable_wh for one in left.tests] == [90]
+    assert [one.usable_wh for one in left.withdrawn] == [95]
+    again = test(85, later, left)
+    assert [one.usable_wh for one in again.tests] == [90, 85]
+    kept = withdraw(START, again)
+    assert [one.usable_wh for one in kept.tests] == [85]
+    for at, held, code in (
+        (NOW, state, "unknown_test"),
+        (START, None, "unknown_test"),
+        (later, left, "already_withdrawn"),
+    ):
+        with pytest.raises(Refused) as refused:
+            withdraw(at, held)
+        assert refused.value.code == code
+    with pytest.raises(Refused, match="why"):
+        withdraw(START, state, " ")

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from dispatch.optimiser.fleet import Fleet
 from dispatch.optimiser.market_terms import Regulation, Response, Spot
 from dispatch.optimiser.objective import Objective
 from dispatch.optimiser.optimise import optimise
@@ -27,7 +28,14 @@ def money(plan: Plan) -> float:
 
 
 @pytest.mark.skipif(not QUICK, reason="optima.json is not in ../shared/optimiser")
-def test_the_shared_optima_are_found() -> None:
+def test_the_shared_optima_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They value what stays stored at the tariff, at spot as well."""
+
+    def at_the_tariff(fleet: Fleet) -> None:
+        fleet.end_value = np.maximum(fleet.buy.min(axis=1), 0.0) * fleet.discharge_efficiency
+        fleet.spot_end_value = fleet.end_value
+
+    monkeypatch.setattr(Fleet, "_value_stored", at_the_tariff)
     for known in QUICK:
         asked = request_of(str(known["instance"]), str(known["streams"]), integer=bool(known["integer"]))
         plan = solve(asked)
@@ -326,3 +334,43 @@ def test_merged_plans_add_up() -> None:
     assert plan.of("S4").setpoint_w.tolist() == parts[1].sites[1].setpoint_w.tolist()
     with pytest.raises(KeyError):
         plan.of("S9")
+
+
+def test_regulation_and_response_are_asked_where_no_site_regulates() -> None:
+    terms = Regulation(block=np.arange(8), price=np.full(8, 0.1), sustain_h=0.5, call_kwh=0.1)
+    asked = request(site(8, baseline_kw=np.array([300.0])), regulation=terms, response=response(8))
+    for plan in (optimise(asked), solve(asked)):
+        assert plan.response_w.tolist() == [60_000]
+        assert plan.regulation_w.tolist() == [0] * 8
+
+
+@pytest.mark.parametrize("way", [optimise, solve])
+def test_a_response_counts_pv_as_well(way: Any) -> None:
+    """Baseline 300 kW, load 300, PV 1,000, storage 100: the meter can show 1,100 kW below its baseline."""
+    pv = np.zeros(8)
+    pv[7] = 1000.0
+    full = storage(8, start_kwh=200.0)
+    sunny = site(8, full, pv_kw=pv, baseline_kw=np.array([300.0]), export_kw_max=np.full(8, 2000.0))
+    plan = way(request(sunny, response=response(8, kw_max=5000.0)))
+    assert plan.response_w.tolist() == [1_100_000]
+
+
+def test_what_gives_way_is_told_first_and_worst_and_in_all() -> None:
+    """300 and 400 kW behind 250 by an empty storage: 50 in two hours, then 150 in one."""
+    load = np.array([300.0, 300.0, 400.0, 200.0])
+    never = storage(4, availability=np.zeros(4))
+    plan = solve(request(site(4, never, load_kw=load, import_kw_max=np.full(4, 250.0))))
+    assert plan.reason == (
+        "S1: import_kw_max[0] gives way by 50.000 kW, in 3 intervals by up to 150.000 kW ([2]),"
+        " 250.000 kWh in all"
+    )
+    one = solve(request(site(4, never, load_kw=load, import_kw_max=np.full(4, 390.0))))
+    assert one.reason == "S1: import_kw_max[2] gives way by 10.000 kW, 10.000 kWh in all"
+
+
+def test_days_and_stored_energy_that_give_way_are_told_as_such() -> None:
+    """Below its floor of 50 kWh with nothing to charge by: 20 kWh missed in each of four hours."""
+    low = storage(4, floor_kwh=0.0, start_kwh=30.0, reserve_kwh=np.full(4, 50.0), availability=np.zeros(4))
+    plan = solve(request(site(4, low)))
+    told = "S1: reserve_kwh[0] gives way by 20.000 kWh, in 4 intervals by up to 20.000 kWh ([0])"
+    assert plan.reason == told

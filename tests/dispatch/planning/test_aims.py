@@ -75,3 +75,16 @@ def test_another_form_is_refused(objective: str, support: str | None, place: str
     with pytest.raises(Refused) as refused:
         aims_of(objective, support)
     assert (refused.value.code, refused.value.place) == ("objective", place)
+
+
+@pytest.mark.parametrize("weight", ["1000000", "-1", "0.0000001", "much", ""])
+def test_a_weight_beyond_its_limits_is_refused_with_them(weight: str) -> None:
+    with pytest.raises(Refused) as refused:
+        aims_of(f"cost=1,grid_support={weight}", "17:00-21:00")
+    assert refused.value.reason == (
+        f"grid_support={weight}: a weight is 0 to 999999.999999, with at most six decimals"
+    )
+
+
+def test_the_largest_weight_is_taken() -> None:
+    assert aims_of("cost=999999.999999").stated() == "cost=999999.999999"

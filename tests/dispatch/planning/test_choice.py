@@ -73,7 +73,7 @@ def test_a_plan_that_fails_the_check_is_passed_over_and_said() -> None:
     wrong = structs.replace(plan.sites[0], setpoint_w=plan.sites[0].setpoint_w + 150_000)
     found = chosen(one, plan=structs.replace(plan, sites=(wrong,)))
     assert found.basis == "rule"
-    assert found.passed_over[0].startswith("optimised: power at a, interval 0")
+    assert found.passed_over[0].startswith("optimised: power at a[0] by ")
     assert found.sites[0].setpoint_w.max() > 0
 
 
@@ -137,7 +137,7 @@ def test_one_site_that_fails_the_check_is_planned_by_the_rule_and_no_other_is() 
     assert found.basis == "optimised"
     assert found.reason == "b: the time-of-use rule's plan stands in for the optimised one"
     assert found.apart == ("b",)
-    assert found.passed_over[0].startswith("optimised: power at b, interval 0")
+    assert found.passed_over[0].startswith("optimised: power at b[0] by ")
     assert found.sites[0].setpoint_w.tolist() == plan.sites[0].setpoint_w.tolist()
     assert (found.sites[1].setpoint_w.max(), found.violations) == (100_000, ())
 
@@ -157,7 +157,8 @@ def test_a_fallback_says_why_the_solvers_plan_is_not_it() -> None:
     found = chosen(one, plan=structs.replace(plan, sites=(wrong,)))
     assert found.basis == "rule"
     assert found.reason == (
-        "the solver's plan does not pass the check: optimised: stored_path at a, interval 0, by 5000"
+        "the solver's plan does not pass the check: optimised: stored_path at a[0] by 5000 Wh,"
+        " in 8 intervals by up to 5000 Wh ([0])"
     )
 
 

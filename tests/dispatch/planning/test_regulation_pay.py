@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dispatch.planning.regulation_pay import Told, regulation_pay
 from ledger.interval import Interval
 from ledger.refusal import Refused
-from ledger.streams.performance_factor import GivenScore
+from ledger.streams.performance_factor import ComplementComponent, GivenScore, RatioComponent, WeightedSum
 from ledger.streams.regulation import (
+    AgcInstructions,
     CapacityPart,
     MileagePart,
     RegulationAward,
@@ -94,6 +96,49 @@ def test_mileage_is_what_the_sites_moved_for_each_awarded_kw() -> None:
         MileagePart(quantity="measured", shared=True),
     )
     assert pay(shared, told, award, done) == [1_000, 1_000]
+
+
+def instructed(hour: int = 0, **given: Any) -> AgcInstructions:
+    """Two instructions, each moving 10 kW: K is half of V / 100 and half of 1 - T / 60."""
+    start = MIDNIGHT - timedelta(days=1) + timedelta(hours=hour)
+    fields: dict[str, Any] = {
+        "id": f"agc-{hour}", "rule": "agc", "run": "own-telemetry", "product": "regulation", "site": "S1",
+        "interval": Interval(start, start + timedelta(hours=1)), "started_s": (0, 1800), "scale": 0,
+        "mileage_w": (10_000, 10_000), "measures": {"speed": (100, 80), "delay": (6, 12)},
+    }  # fmt: skip
+    return AgcInstructions(**(fields | given))
+
+
+def weighted(**given: Any) -> RegulationRule:
+    factor = WeightedSum(
+        components=(
+            RatioComponent(measure="speed", reference="100"),
+            ComplementComponent(measure="delay", reference="60"),
+        ),
+        weights=("0.5", "0.5"),
+        hour_decimals=3,
+    )
+    return structs.replace(rule(**given), factor=factor)
+
+
+def test_k_of_measured_instructions_is_that_of_settlement() -> None:
+    """(0.5 + 0.45 + 0.4 + 0.4) / 2 = 0.875 of the hour; a weight of 1 leaves as much of 4 and 7 per MW.h."""
+    told = prices(1, "capacity", 400, 700)
+    weighed = weighted(capacity=CapacityPart(performance_weight="1", hours="awarded"))
+    assert pay(weighed, told, instructed()) == [3_500, 6_125]
+    # Their mileage is of the measured hour of the award alone: 20 of 50 kW, 0.4 x 6 x 0.875 = 2.1.
+    moved = weighted(mileage=MileagePart(quantity="measured", shared=False))
+    award, done = own()
+    assert pay(moved, prices(1, "mileage", 600, 600), award, instructed()) == [2_100, 2_100]
+    # What the market told of the hour stands in place of our own instructions.
+    assert pay(weighed, told, done, instructed()) == pay(weighed, told, done)
+    other = instructed(product="other")
+    with pytest.raises(Refused) as found:
+        pay(weighed, told, other)
+    assert found.value.code == "performance_missing"
+    with pytest.raises(Refused) as found:
+        pay(weighed, told, instructed(measures={"speed": (100, 80)}))
+    assert found.value.code == "measure_missing"
 
 
 def test_nothing_is_guessed() -> None:

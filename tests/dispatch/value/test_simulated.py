@@ -18,10 +18,10 @@ from dispatch.value import simulated
 from dispatch.value.simulated import (
     Expected,
     by_rule_w,
-    day_before,
     known_prices,
     perfect_w,
     planned,
+    trailing_mean,
     whole_wh,
 )
 from dispatch.value.site_month import SiteMonth, table_of
@@ -164,9 +164,84 @@ def test_the_rule_buys_cheap_and_sells_dear() -> None:
     assert (setpoint[:12] <= 0).all()
     assert (setpoint[12:] >= 0).all()
     assert round(money(site, setpoint), 2) == 149.33
-    later = day_before(month(DAY, days=2), np.full(24, DEAR))
-    assert (later[:24] == DEAR).all(), "on the first day those that are given"
-    assert later[24:].tolist() == DAY
+
+
+def at_spot(price: list[int], days: int, **given: int) -> SiteMonth:
+    """No load, and every day the same prices, bought and sold at."""
+    site = month(price, 0, days=days, terms=msgspec.structs.replace(TERMS, export_w=10_000_000, **given))
+    return msgspec.structs.replace(site, sell_micro=site.buy_micro, at_spot=True)
+
+
+def test_usual_prices_are_the_mean_of_the_days_before() -> None:
+    """28 of them at most; of the day itself, or a later one, nothing."""
+    site = at_spot(DAY, 3)
+    before = np.stack([np.full(24, 9 * DEAR), *[np.full(24, DEAR)] * 28])
+    usual = trailing_mean(site, before)
+    assert (usual[:24] == DEAR).all(), "the 29th day before is forgotten"
+    assert usual[24:48].tolist() == [(27 * DEAR + price) // 28 for price in DAY]
+    assert trailing_mean(site, before[:0])[:24].tolist() == [0] * 24, "nothing is known"
+    assert trailing_mean(site, before[:0])[24:48].tolist() == DAY
+    other = site.buy_micro.copy()
+    other[48:] = 1
+    assert np.array_equal(trailing_mean(msgspec.structs.replace(site, buy_micro=other), before), usual)
+
+
+def test_at_spot_the_rule_keeps_fixed_hours() -> None:
+    """200 kWh at 100 kW and 90 %: three hours to fill, two to empty, whatever comes that day."""
+    usual = [500_000] * 24
+    usual[3], usual[4], usual[5], usual[12] = 100_000, 120_000, 110_000, 300_000
+    usual[18], usual[19], usual[7] = 900_000, 950_000, 800_000
+    site = at_spot(usual[::-1], 1)
+    setpoint = by_rule_w(site, np.array(usual))
+    assert np.flatnonzero(setpoint < 0).tolist() == [3, 4, 5]
+    assert np.flatnonzero(setpoint > 0).tolist() == [18, 19]
+    assert setpoint[18:20].tolist() == [100_000, 80_000 - 1]
+
+
+def test_at_spot_the_rule_stands_still_where_the_spread_does_not_pay() -> None:
+    """At 0.9 each way what is bought at 0.40 has to sell above 0.4938, with a wear of 0.05 above 0.55."""
+    price = [400_000] * 12 + [0] * 12
+    for sold, wear, runs in ((490_000, 0, False), (500_000, 0, True), (540_000, 50_000, False),
+                             (560_000, 50_000, True)):  # fmt: skip
+        price[12:] = [sold] * 12
+        site = at_spot(price, 1, wear_micro=wear)
+        assert by_rule_w(site, site.buy_micro).any() == runs, (sold, wear)
+    flat = at_spot([-50_000] * 24, 1)
+    assert not by_rule_w(flat, flat.buy_micro).any(), "one price all day, though burning would pay"
+    partly = [400_000, 480_000, 480_000] + [450_000] * 18 + [700_000, 520_000, 520_000]
+    site = at_spot(partly, 1)
+    assert np.flatnonzero(by_rule_w(site, site.buy_micro)).tolist() == [0, 3, 21], "what the one hour takes"
+
+
+def test_at_spot_a_day_ends_as_it_began() -> None:
+    """A top at 08:00 before the dip at noon is no part of the cycle: what is bought is sold the same day."""
+    usual = [450_000] * 24
+    usual[8], usual[12:15], usual[18], usual[20] = 950_000, [100_000] * 3, 800_000, 700_000
+    site = at_spot(usual, 2)
+    setpoint = by_rule_w(site, site.buy_micro)
+    assert np.flatnonzero(setpoint > 0).tolist() == [18, 20, 42, 44]
+    assert np.flatnonzero(setpoint < 0).tolist() == [12, 13, 14, 36, 37, 38]
+
+
+def test_the_rule_counts_what_is_borne_beside_the_price() -> None:
+    """0.2 on what is drawn and nothing given back: 0.40 costs 0.60, for which 0.70 is too little."""
+    price = [400_000] * 12 + [700_000] * 12
+    site = at_spot(price, 1)
+    assert by_rule_w(site, site.buy_micro).any()
+    site = msgspec.structs.replace(site, buy_micro=site.sell_micro + 200_000)
+    assert not by_rule_w(site, site.buy_micro).any()
+
+
+def test_a_day_of_25_hours_has_its_fixed_hours() -> None:
+    slot = np.array(sorted([*range(24), 2]))
+    price = np.where(slot < 12, 100_000, 900_000)
+    site = at_spot([0] * 24, 1)
+    site = msgspec.structs.replace(
+        site, load_w=np.zeros(25, dtype=np.int64), buy_micro=price, sell_micro=price,
+        day=np.zeros(25, dtype=np.int64), slot=slot,
+    )  # fmt: skip
+    setpoint = by_rule_w(site, price)
+    assert np.flatnonzero(setpoint).tolist() == [0, 1, 2, 13, 14]
 
 
 def test_the_guard_holds_the_peak_that_the_plan_did_not_see() -> None:

@@ -17,7 +17,7 @@ from ledger.clauses.facts import Exclusion, MonthFacts, ServiceScore
 from ledger.effective import History, Period
 from ledger.interval import Month
 from ledger.recorded_exclusion import ExclusionRecorded, Exclusions, RecordExclusion, WithdrawExclusion
-from ledger.recorded_service import RecordServiceScore, ServiceScores
+from ledger.recorded_service import RecordServiceScore, ServiceScoreRecorded, ServiceScores
 from ledger.refusal import Refused
 from tests.ledger.clauses.months import Given, by_party, settled, with_rest
 from tests.ledger.contract_samples import agency, eaas
@@ -152,6 +152,66 @@ def test_a_score_is_recorded_where_a_clause_divides_by_it() -> None:
     for wrong in ({"score": "-1"}, {"evidence": " "}, {"party": "no name"}):
         with pytest.raises(Refused):
             ServiceScore(**{"party": "host", "score": "1", "evidence": "x"} | wrong)
+
+
+def recorded(state: ServiceScores | None, clause: Any, party: str, measure: str) -> ServiceScores:
+    contract = with_rest(clause)
+    score = ServiceScore(party=party, score="12.5", evidence="report 8")
+    command = RecordServiceScore(contract.id, AUGUST, score, measure)
+    (event,) = command.decide(state, registered(contract))
+    return event.apply(state)
+
+
+def test_scores_of_a_clause_are_of_one_measure() -> None:
+    """Hours of one party beside counts of another would be divided as if they were alike."""
+    hours = recorded(None, tier(), "host", "availability")
+    assert hours.measures == {"2026-08": {"host": "availability"}}
+    both = recorded(hours, tier(), "b-platform", "availability")
+    for measure, said in (("done", "is of done"), ("", "is of no stated measure")):
+        with pytest.raises(Refused, match=f"score of host of availability.*{said}") as refused:
+            recorded(hours, tier(), "b-platform", measure)
+        assert (refused.value.code, refused.value.place) == ("service_measure", "measure")
+    with pytest.raises(Refused):
+        recorded(both, tier(), "host", "done")
+    assert recorded(hours, tier(), "host", "done").measures == {"2026-08": {"host": "done"}}, (
+        "nobody's beside it"
+    )
+    later = ServiceScores({"2026-07": hours.scores["2026-08"]}, {"2026-07": {"host": "done"}})
+    assert len(recorded(later, tier(), "host", "availability").measures) == 2, "another month's"
+
+
+def test_scores_of_before_measures_were_stated_stay_and_get_theirs_one_by_one() -> None:
+    old = recorded(recorded(None, tier(), "host", ""), tier(), "b-platform", "")
+    assert old.measures == {}
+    assert recorded(old, tier(), "host", "") == old
+    with pytest.raises(Refused, match="of no stated measure, and this one is of done"):
+        recorded(old, tier(), "a-investor", "done")
+    first = recorded(old, tier(), "host", "done")
+    assert recorded(first, tier(), "b-platform", "done").measures["2026-08"] == {
+        "host": "done", "b-platform": "done",
+    }  # fmt: skip
+    with pytest.raises(Refused):
+        recorded(first, tier(), "b-platform", "availability")
+    event = msgspec.json.decode(
+        b'{"kind":"service.score_recorded.v1","contract":"c-1","month":{"year":2026,"month":8},'
+        b'"score":{"party":"host","score":"1","evidence":"x"}}',
+        type=ServiceScoreRecorded,
+    )
+    assert event.measure == ""
+
+
+def test_a_contract_states_what_its_scores_count() -> None:
+    stated = tier(measure="availability")
+    hours = recorded(recorded(None, tier(), "host", "done"), stated, "b-platform", "availability")
+    assert recorded(hours, stated, "host", "availability").measures["2026-08"]["host"] == "availability"
+    with pytest.raises(Refused, match="divides by availability, and this score is of done") as refused:
+        recorded(None, stated, "host", "done")
+    assert refused.value.code == "service_measure"
+    with pytest.raises(Refused) as refused:
+        tier(weights="fixed", zero_scores=None, measure="availability")
+    assert refused.value.code == "service_measure"
+    with pytest.raises(Refused):
+        tier(measure="two words")
 
 
 def storm(first: date = date(2026, 8, 1), end: date = date(2026, 8, 4)) -> Exclusion:
