@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

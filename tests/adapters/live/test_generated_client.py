@@ -9,6 +9,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 from tests.adapters.conftest import Bench
 from tests.adapters.desk.desk_book import ROOT, approved, bid, furnish
 from tests.adapters.http.conftest import Api
