@@ -42,6 +42,10 @@ DOCUMENT = "wattledger.disclosure.v1"
 ENTRY_BYTES_MAX = 65_535
 LINE_BYTES_MAX = 64 << 20
 """No envelope can be larger, as NATS takes no larger message; a line beyond it is not read to its end."""
+DIGITS_MAX, FACTORS_MAX, SCALE_MAX, TERMS_MAX = 400, 8, 9, 4_000
+"""Of a number's text, a price's factors, digits after the point, and a line's terms: no book has so many."""
+SPAN_S_MAX = 10 * 366 * 86_400
+"""No time that a fact is of is longer."""
 MINOR_DIGITS = {"CNY": 2, "EUR": 2, "USD": 2, "AUD": 2, "GBP": 2, "JPY": 0, "TWD": 2}
 FIRM = frozenset("ACF")
 """Qualities of readings that an estimate or substitute never supersedes."""
@@ -173,7 +177,7 @@ def hexadecimal(text: Any, place: str) -> bytes:
 
 def maybe_number(text: str) -> Fraction | None:
     """An exact decimal, or numerator/denominator; None for other text."""
-    if len(text) > 4000 or not re.fullmatch(r"-?[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?", text, re.ASCII):
+    if len(text) > DIGITS_MAX or not re.fullmatch(r"-?[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?", text, re.ASCII):
         return None
     return Fraction(text)
 
@@ -195,12 +199,21 @@ def number(text: str, place: str) -> Fraction:
 
 def maybe_product(text: str) -> Fraction | None:
     """A price, which may be written as a product: `40 x 0.9`."""
-    value = Fraction(1)
-    for factor in map(maybe_number, text.split(" x ")):
+    value, factors = Fraction(1), text.split(" x ", FACTORS_MAX)
+    if len(factors) > FACTORS_MAX:
+        raise ValueError(f"{text[:60]!r} has more than {FACTORS_MAX} factors")
+    for factor in map(maybe_number, factors):
         if factor is None:
             return None
         value *= factor
     return value
+
+
+def ten_to(scale: Any) -> int:
+    """The power of ten of a scale, which has at most nine digits after the point."""
+    if type(scale) is not int or not 0 <= scale <= SCALE_MAX:
+        raise ValueError(f"{str(scale)[:40]} digits are not 0 to {SCALE_MAX}")
+    return int(10**scale)
 
 
 def rounded(value: Fraction) -> int:
@@ -433,6 +446,7 @@ def check_line(line: Json, currency: str, counts: Counter[str], place: str) -> N
     """A line's terms sum to its exact amount, which a stream's line rounds once; a clause's may differ by
     the unit that a largest remainder gives."""
     unit = 10 ** MINOR_DIGITS[currency]
+    need(len(line["basis"]) <= TERMS_MAX, place, f"it has more than {TERMS_MAX} terms")
     exact, amount = number(line["exact"], place), minor(line["amount"], currency, place)
     need(
         line["kind"] in ("stream", "clause") and type(line["pooled"]) is bool, place, "it is of no known kind"
@@ -441,9 +455,14 @@ def check_line(line: Json, currency: str, counts: Counter[str], place: str) -> N
     if line["kind"] == "stream" and not in_part(line):
         need(amount == rounded(exact * unit), place, f"its amount is not {line['exact']} rounded once")
     need(abs(amount - exact * unit) < 1, place, "more than one minor unit was rounded")
+    own = [line[name] for name in ("quantity", "unit", "price")][2 * (line["code"] == "arbitrage") :]
+    need(not line["basis"] or not any(own), place, "it states a quantity or a price beside its terms")
     for at, term in enumerate(line["basis"] or [line], 1):
         check_product(term, unit, counts, f"{place}, term {at}")
-    total = sum((number(term["exact"], place) for term in line["basis"]), Fraction(0))
+    total = Fraction(0)
+    for term in line["basis"]:
+        total += number(term["exact"], place)
+        need(total.denominator < 10**DIGITS_MAX, place, "its terms sum to no number that can be written")
     need(total == exact or not line["basis"], place, f"its terms sum to {total}, not to {exact}")
     counts["lines"] += 1
 
@@ -480,7 +499,8 @@ def with_tax(line: Json) -> Fraction:
 def in_part(line: Json) -> bool:
     """Whether it is a part of an amount that was rounded as a whole: of a month's, or of a unit's
     statement."""
-    return any(re.search(r", of unit |; [0-9]+ of [0-9]+ days, ", one["label"]) for one in line["basis"])
+    own = [one["label"] for one in line["basis"] if one.get("of") != TAX and line["code"] not in BILL_EFFECT]
+    return any(re.search(r", of unit |; [0-9]+ of [0-9]+ days, ", one) for one in own)
 
 
 def gross_of(line: Json, unit: int) -> int:
@@ -591,7 +611,12 @@ def check_run(run: Run, earlier: list[Run], counts: Counter[str], place: str) ->
         place,
         "its delta is not payable less the run before",
     )
+    need(not before or due == "provisional" or body["causes"], place, "a correction has no cause")
+    need(before or not body["causes"], place, "it corrects nothing, and says why")
     counts["settlement runs"] += 1
+    counts["causes of corrections, proven unaltered only"] += bool(body["causes"])
+    counts["warnings of runs, proven unaltered only"] += len(result["warnings"])
+    counts["sites' stored energy, proven unaltered only"] += len(result["stored"])
 
 
 def check_waterfall(run: Run, counts: Counter[str], place: str) -> None:
@@ -644,7 +669,7 @@ def check_split(parts: list[Json], unit: int, counts: Counter[str], place: str) 
     if whole and (len({*names}) == len(names) and by_remainder(names, exacts, amounts)):
         counts["splits by largest remainder"] += len(parts) > 1
         return
-    once = [rounded(one) for one in exacts] == amounts
+    once = [rounded(one) for one in exacts] == amounts and (len(parts) == 1 or parts[0]["code"] in FEES)
     guarantee = whole and parts[0]["code"] == "guarantee" and len(parts) == 2
     right = once or guarantee or follow_each_other(names, exacts, amounts)
     need(right, place, "its lines are not what largest remainders give, nor rounded once")
@@ -711,6 +736,8 @@ class Due(NamedTuple):
 
     parts: dict[str, Fraction]
     account: Json | None = None
+    amounts: Json = NONE
+    """What is paid to a party, where that is not its part by largest remainder."""
 
 
 def plain(account: Json) -> Json:
@@ -881,7 +908,10 @@ def guarantee_due(clause: Json, at: Reached, counted: Fraction) -> Due | None:
     exact = monthly * months + alpha * excess - paid
     month, to_date = {"year": at.year, "month": at.month}, pool + at.remaining
     account = {"type": "guarantee_to_date", "month": month, "months": months, "pool": to_date}
-    return Due({clause["guaranteed_party"]: exact, clause["other_party"]: at.remaining - exact}, account)
+    guaranteed_by, other = clause["guaranteed_party"], clause["other_party"]
+    amount = rounded(monthly * months) + rounded(alpha * excess) - paid
+    amounts = {guaranteed_by: amount, other: at.remaining - amount}
+    return Due({guaranteed_by: exact, other: at.remaining - exact}, account, amounts)
 
 
 def fee(clause: Json, exact: Fraction) -> Due:
@@ -979,13 +1009,64 @@ def check_vat(one: Json, right: Fraction | None, currency: str, most: int, place
     return net, gross
 
 
+def check_seen(result: Json, contract: Json, place: str) -> None:
+    """Who is told of which bills, sites and percentages, and the latter, as the contract writes them."""
+    hosts = hosts_of(contract)
+    bills, sites, held = {}, {}, {(one["party"], one["site"]) for one in result["lines"]}
+    for party in contract["parties"]:
+        name, host, sees = party["id"], party["role"] == "host", party["sees"]
+        own = [one for one in contract["sites"] if hosts.get(one) == name]
+        if host or sees["host_bill"]:
+            bills[name] = own if host else contract["sites"]
+        every = sees["pool_total"] and not host
+        sites[name] = [one for one in contract["sites"] if every or one in own or (name, one) in held]
+    shares = [one["id"] for one in contract["parties"] if one["sees"].get("others_percentages")]
+    for field, right in (("sees_bill", bills), ("sees_sites", sites), ("sees_percentages", shares)):
+        words = f"{field} is {result[field]}, and the contract says {right}"
+        need(result[field] == right, place, words)
+    told = [(one["clause"], one["of"], one["party"], portion(one["share"])) for one in result["percentages"]]
+    due = [
+        (f"clause {at}, {clause['type']}", of, party, portion(share))
+        for at, clause in enumerate(contract["clauses"], 1)
+        for of, stated in percentages_of(clause)
+        for party, share in sorted(stated.items())
+    ]
+    need(told == due, place, f"its percentages are {told}, and the contract says {due}")
+
+
+def percentages_of(clause: Json) -> Iterator[tuple[str, dict[str, str]]]:
+    """What a clause divides, and the parts that its text gives."""
+    if "shares" in clause and clause.get("weights", "fixed") == "fixed":
+        yield "", clause["shares"]
+    match clause["type"]:
+        case "floored_split":
+            yield f"what {clause['party']} lacks of its minimum", clause["funded_by"]
+        case "tiered_share":
+            for at, one in enumerate(clause["brackets"], 1):
+                up_to = one.get("up_to")
+                yield f"bracket {at}" + (f", up to {up_to}" if up_to is not None else ""), one["shares"]
+        case "guarantee":
+            rest = str(1 - portion(clause["excess_share"]))
+            parts = {clause["guaranteed_party"]: clause["excess_share"], clause["other_party"]: rest}
+            yield "the excess", parts
+        case "early_termination":
+            for name, of in (
+                ("payment_shares", "the termination payment"),
+                ("hurdle_shares", "the unpaid return on capital"),
+            ):
+                if clause.get(name) is not None:
+                    yield of, clause[name]
+        case _:
+            pass
+
+
 class Vat:
     """A contract's terms of value-added tax, at the tax point of a month: its last day."""
 
     def __init__(self, contract: Json, tax_point: date) -> None:
         self._terms, self._at = contract.get("vat"), str(tax_point)
         self.inclusive = contract.get("split_basis", "tax_inclusive") == "tax_inclusive"
-        self._costs = contract["pass_through_costs"]
+        self.costs = contract["pass_through_costs"]
         takes_rest = ("remainder_split", "tiered_share", "floored_split", "guarantee")
         self._rest = next((one["type"] for one in contract["clauses"] if one["type"] in takes_rest), "")
 
@@ -1009,7 +1090,7 @@ class Vat:
     def check_part(self, amount: int, line: Json, place: str) -> None:
         """No more than the line is invoiced of it, and a fee or a cost whole."""
         whole: int = line["amount"]["minor"] * (1 if line["kind"] == "clause" else -1)
-        in_part = line["code"] not in FEES and line["code"] not in self._costs
+        in_part = line["code"] not in FEES and line["code"] not in self.costs
         within = amount == whole or (in_part and min(whole, 0) <= amount <= max(whole, 0))
         need(within, place, f"{amount} is invoiced of a line of {whole}")
 
@@ -1031,6 +1112,22 @@ class Vat:
                 nets[at] += step
             found |= {at: (amount, rate, amount - nets[at]) for at, amount in amounts.items()}
         return found
+
+
+def whole_of(line: Json) -> int:
+    return int(line["amount"]["minor"])
+
+
+def parts_of(own: Json, lines: list[Json], parties: set[str]) -> dict[str, int]:
+    """Who buys an agent's line, by what the pool gives each."""
+    weights = dict.fromkeys(sorted(parties), 0)
+    for line in lines:
+        if line["kind"] == "clause" and line["code"] not in FEES and line["party"] in weights:
+            weights[line["party"]] += whole_of(line)
+    shares = {party: Fraction(abs(weight)) for party, weight in weights.items()}
+    if not any(shares.values()):
+        shares = dict.fromkeys(shares, Fraction(1))
+    return {party: minor for party, minor in largest_remainder(whole_of(own), shares).items() if minor}
 
 
 def check_bill(bill: Json, currency: str, counts: Counter[str], place: str) -> None:
@@ -1149,7 +1246,7 @@ def interval_periods(tariff: Json, first_s: int, end_s: int, interval_s: int, pl
 
 def price_of(price: Json | None, place: str) -> Fraction:
     need(price is not None, place, "the tariff has no such price")
-    return Fraction(price["mantissa"], 10 ** price["scale"])  # type: ignore[index]
+    return Fraction(price["mantissa"], ten_to(price["scale"]))  # type: ignore[index]
 
 
 def days_of_month(month: Json) -> tuple[date, date]:
@@ -1487,6 +1584,15 @@ Span = tuple[int, int]
 Prices = Callable[[], "list[Fraction | None]"]
 Parts = dict[str, tuple[Fraction, int]]
 """A site's part of an item: exact, in minor units, and what that came to."""
+PAID_FOR = {
+    "demand_response_invitation": "demand_response",
+    "demand_response_capacity": "demand_response",
+    "unit_demand_response": "demand_response",
+    "capacity_certified": "capacity",
+    "unit_capacity": "capacity",
+    "capacity_leased": "capacity_lease",
+}
+"""A fact's type -> the stream that may have some of a storage; energy under AGC only as far as it moved."""
 HISTORY_S = 60 * 86_400
 """How far back facts and readings reach that a baseline may look at."""
 UNIT_STREAMS = {
@@ -1498,8 +1604,15 @@ UNIT_STREAMS = {
 """A statement's type -> the type of the unit's terms, and the code of its lines."""
 
 
+SHARED = {"stack", "same_power", "same_energy_baseline", "rebound_blocked"}
+"""Relations of two streams by which neither takes energy of a bill from the other."""
+
+
 def span_of(told: Json) -> Span:
-    return instant_s(told["interval"]["start"]), instant_s(told["interval"]["end"])
+    begin, end = instant_s(told["interval"]["start"]), instant_s(told["interval"]["end"])
+    if not 0 <= end - begin <= SPAN_S_MAX:
+        raise ValueError(f"the {end - begin} s from {told['interval']['start']} are no time of a fact")
+    return begin, end
 
 
 def meet(one: Span, other: Span) -> bool:
@@ -1922,7 +2035,7 @@ def measured_of(market: Market, rule: Json) -> list[Json]:
     """What was measured, by settlement period; `k` is the factor."""
     found = []
     for one in market.told("regulation_performance", rule):
-        k = [None if score is None else Fraction(score, 10 ** one["score_scale"]) for score in one["score"]]
+        k = [None if score is None else Fraction(score, ten_to(one["score_scale"])) for score in one["score"]]
         found.append(one | {"k": k})
     return found + [by_period(rule, one) for one in market.told("agc_instructions", rule)]
 
@@ -1935,7 +2048,7 @@ def by_period(rule: Json, told: Json) -> Json:
     for at, (start, watts) in enumerate(zip(told["started_s"], told["mileage_w"], strict=True)):
         parts = []
         for one in formula["components"]:
-            value = Fraction(told["measures"][one["measure"]][at], 10 ** told["scale"])
+            value = Fraction(told["measures"][one["measure"]][at], ten_to(told["scale"]))
             value /= exactly(one.get("reference", "1"))
             value = 1 - value if one["type"] == "complement" else value
             value = value if one.get("floor") is None else max(value, exactly(one["floor"]))
@@ -1944,8 +2057,10 @@ def by_period(rule: Json, told: Json) -> Json:
         k = sum(portion(a) * b for a, b in zip(weights, parts, strict=True)) if weights else prod(parts)
         factors[start // rule["period_s"]].append(Fraction(k))
         mileage[start // rule["period_s"]] += watts
-    scale = 10 ** formula["hour_decimals"]
-    means = [Fraction(rounded(sum(one) * scale / len(one)), scale) if one else None for one in factors]
+    scale = ten_to(formula["hour_decimals"])
+    means = [
+        Fraction(rounded(Fraction(sum(one)) * scale / len(one)), scale) if one else None for one in factors
+    ]
     return told | {"k": means, "instructions": [len(one) for one in factors], "mileage_w": mileage}
 
 
@@ -1956,7 +2071,7 @@ def product_of(
     step_s, most, zone = rule["period_s"], rule.get("settled_max"), zone_of(rule["zone"], market.place)
     priced = [one for one in market.told("regulation_prices", rule) if one["product"] == product]
     for at, one in enumerate(priced):
-        priced[at] = one | {one["kind"]: [Fraction(each, 10 ** one["scale"]) for each in one["mantissas"]]}
+        priced[at] = one | {one["kind"]: [Fraction(each, ten_to(one["scale"])) for each in one["mantissas"]]}
     prices = {
         name: market.laid_out(priced, name, step_s) for name in ("mileage", "capacity", "mileage_ratio")
     }
@@ -2067,10 +2182,10 @@ def under_agc(market: Market, rule: Json, done: list[Json], way: str) -> list[in
     return found
 
 
-def check_agc(market: Market, lines: Told, of_units: list[Json], prices: Prices) -> None:
-    """Energy that AGC moved, each reading at its real-time price; `of_units` are units' records of the
-    site."""
-    rules, events = market.of_type("regulation"), market.events()
+def check_agc(market: Market, lines: Told, of_units: list[Json], prices: Prices) -> bool:
+    """Energy that AGC moved, each reading at its real-time price, and whether it moved any; `of_units` are
+    units' records of the site."""
+    rules, events, moved = market.of_type("regulation"), market.events(), False
     for rule in (one for one in rules if one["energy"] == "real_time"):
         done = measured_of(market, rule) + [one for one in of_units if one["rule"] == rule["id"]]
         into, out = (under_agc(market, rule, done, way) for way in ("charge", "discharge"))
@@ -2081,6 +2196,8 @@ def check_agc(market: Market, lines: Told, of_units: list[Json], prices: Prices)
             need(all(price is not None for _, price in known), market.place, "a real-time price is missing")
             worth = sum(wh * (price or 0) for wh, price in known)
             lines.take(f"energy under AGC of {rule['id']}", Fraction(worth) / 1000)
+            moved = True
+    return moved
 
 
 # ------------------------------------------------------------------ trading units: a statement shared out
@@ -2172,7 +2289,7 @@ class Unit(NamedTuple):
                     borne = largest_remainder(abs(net), {one: Fraction(wh) for one, wh in borne.items()})
                 for site, wh in borne.items():
                     worth["deviation"][site] += wh * fact["deviation_price"][at]
-        unit = Fraction(10 ** MINOR_DIGITS[fact["currency"]], 1000) / Fraction(10) ** fact["scale"]
+        unit = Fraction(10 ** MINOR_DIGITS[fact["currency"]], 1000) / ten_to(fact["scale"])
         return {
             name: {site: (one * unit, rounded(one * unit)) for site, one in parts.items()}
             for name, parts in worth.items()
@@ -2187,7 +2304,7 @@ class Unit(NamedTuple):
         for one in stated:
             kept[one["site"]] = one["power_w"] * portion(one["availability"])
             pairs = () if capacity else zip(one["mileage_w"], one["score"], strict=True)
-            done[one["site"]] = Fraction(sum(a * b for a, b in pairs), 10 ** one.get("score_scale", 0))
+            done[one["site"]] = Fraction(sum(a * b for a, b in pairs), ten_to(one.get("score_scale", 0)))
         items = {}
         if not capacity and self.money("mileage"):
             items["mileage"] = self.divided(self.money("mileage"), done, otherwise)
@@ -2205,6 +2322,14 @@ def check_shares(items: dict[str, Parts], site: str, fact: Json, lines: Told) ->
             lines.take(f"{item} of {fact['id']}", exact / lines.unit, amount)
     if "payment" in items:
         lines.give_up(Fraction(items["payment"][site][1], lines.unit))
+
+
+def paid_twice(market: Market, statements: list[Json]) -> bool:
+    """Whether a unit's statement is of a time in which another's, or a programme, pays the site too: who has
+    the energy is the matrix's."""
+    theirs = [span_of(one) for one in statements if one["type"] == "unit_demand_response"]
+    spans = [one.span for one in market.events() if one.called] + theirs
+    return any(sum(meet(one, other) for other in spans) > 1 for one in theirs)
 
 
 # ------------------------------------------------------------------ what a run tells each party
@@ -2260,6 +2385,11 @@ def statement_of(run: Run, party: str) -> Json:
     return told
 
 
+LINE = (
+    "amount basis clause code estimated exact kind note number party pooled price quantity rounding site"
+    " sources unit vat"
+)
+TERM_NAMES = "exact label price quantity unit"
 STATEMENT = (
     "agent_parts bills causes classes contract currency delta entitlement held inputs_digest lines month"
     " outputs_digest party payable percentages pool pool_uses position rules_version run run_kind sequence"
@@ -2419,6 +2549,7 @@ DOCUMENTS = {
     "unit.registered.v1": (UNIT, "unit"),
     "market.rule_published.v1": ("market_rule", "rule"),
     "market.fact_recorded.v1": ("market_fact", "fact"),
+    "exclusivity.published.v1": ("exclusivity", "policy"),
     "exclusion.recorded.v1": ("exclusion", ""),
     "service.score_recorded.v1": ("service", ""),
 }
@@ -2439,6 +2570,7 @@ class Book:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.tree = Tree()
+        self.owner = ""
         self.books: set[str] = set()
         self.chains: dict[str, tuple[int, str]] = {}
         self.aggregates: list[str] = []
@@ -2489,6 +2621,8 @@ class Book:
                 recorded = self.runs.get(f"settlement.{contract}_{month}", [])
                 need(0 < whole(run, place) <= len(recorded), place, f"there is no run {run} yet to be void")
                 self.void.add((contract, month, run))
+            case "book.founded.v1":
+                self.owner = event["book"]["owner"]
             case "market.prices_recorded.v1":
                 series = (event["market"], event["node"], event["product"])
                 need(aggregate.startswith(f"price.{'_'.join(series)}_"), place, "it is of another series")
@@ -2528,10 +2662,16 @@ class Book:
         for sequence, kinds in self.kinds.items():
             if sequence not in self.used:
                 self.counts.update(f"events proven unaltered only: {kind}" for kind in kinds)
-        for run in (run for runs in self.runs.values() for run in shown_of(runs, self.void)[:1]):
-            if run.name not in self.void and self.is_older(run):
-                self.stale.add(run.name)
-                self.counts["runs older than events that bear on them, not corrected"] += 1
+        older: dict[str, Run] = {}
+        shown = [run for runs in self.runs.values() for run in shown_of(runs, self.void)[:1]]
+        for run in sorted(shown, key=lambda one: one.month):
+            contract, before = run.name[0], older.get(run.name[0])
+            handed_on = before and (before.result["stored"] or before.result["carry"]["accounts"])
+            with reading(f"event {run.sequence}, {' '.join(run.name[:2])}, and what came after it"):
+                if run.name not in self.void and (handed_on or self.is_older(run)):
+                    older[contract] = run
+                    self.stale.add(run.name)
+                    self.counts["runs older than events that bear on them, not corrected"] += 1
 
     def is_older(self, run: Run) -> bool:
         """Whether versions, readings or market facts that came after its position say another of its
@@ -2541,7 +2681,10 @@ class Book:
         if in_force is None or contract != self.contracts[in_force]:
             return run.name not in self.ended
         sites = [name for name in contract["sites"] if self.touched(run, name)]
+        place = f"event {run.sequence}"
         try:
+            if self.of_contract(run, contract, place) != self.of_contract(now, contract, place):
+                return True
             return any(self.of_site(run, contract, one) != self.of_site(now, contract, one) for one in sites)
         except Wrong:
             return True
@@ -2552,9 +2695,31 @@ class Book:
         """Whether anything of a site was recorded after the run's position, readings of about its month."""
         position, (first, following) = run.result["position"], days_of_month(run.result["month"])
         near = range(midnight_s(first, ZoneInfo("UTC")) - 32 * 86_400, midnight_s(following, ZoneInfo("UTC")))
-        of_site = {name, *(one.document["tariff"] for one in self.registered["site", name])}
+        known_sites = self.registered["site", name]
+        of_site = {name, *(one.document["tariff"] for one in known_sites)}
+        members = (
+            (known, {each["site"] for one in versions for each in one.document["members"]})
+            for (kind, known), versions in self.registered.items()
+            if kind == UNIT
+        )
+        units = {known for known, theirs in members if name in theirs}
+        facts = (
+            versions[-1].document for (kind, _), versions in self.registered.items() if kind == "market_fact"
+        )
+        rules = {one["rule"] for one in facts if one.get("site") == name or one.get("unit") in units}
+        of_site |= units | rules
+        points = [one.document.get("market_point") for one in known_sites]
+        markets = {(one["market"], one[node]) for one in points if one for node in ("node", "reference_node")}
+        for series, blocks in self.prices.items():
+            if series[:2] in markets and any(one.sequence > position for one in blocks):
+                return True
         for (kind, known), versions in self.registered.items():
-            if known in of_site or any(one.document.get("site") == name for one in versions):
+            if (
+                known in of_site
+                or any(one.document.get("site") == name for one in versions)
+                or any(one.document.get("unit") in units for one in versions)
+                or (kind == "market_fact" and versions[-1].document["rule"] in rules)
+            ):
                 registers = versions[-1].document["registers"] if kind == "meter" else ()
                 found = [one for register in registers for one in self.readings[known, register]]
                 newer = [one for one in found if one.start_s in near] + versions
@@ -2562,9 +2727,56 @@ class Book:
                     return True
         return False
 
-    def of_site(self, run: Run, contract: Json, name: str) -> tuple[SiteMonth, list[int]]:
-        site = self.site_month(run, contract, name, name)
-        return site, [one.sequence for one in self.facts(run, name, site)]
+    def of_contract(self, run: Run, contract: Json, place: str) -> list[Any]:
+        """What a run's clauses rest on beside its sites, as known at its position."""
+        days = self.days_of(run, contract)
+        accounts = self.handed_on(run, contract, place)
+        stocks = [self.opening(run, name) for name in contract["sites"]]
+        return [accounts, stocks, self.excluded(run, *days), self.scores(run)]
+
+    def opening(self, run: Run, name: str) -> Json | None:
+        """What a site's storage held when the month began: what the latest month before closed with; nothing
+        that is known where another contract had the site earlier in the month."""
+        found: dict[tuple[str, date], Json] = {}
+        position, begins = run.result["position"], self.days_of(run, self.contracts[run.contract_event])[0]
+        for kind, contract in [*self.registered]:
+            held = kind == "contract" and contract != run.name[0] and self.version_of(contract, run, position)
+            other = self.contracts[held] if held else NONE
+            if name in other.get("sites", ()) and self.days_of(run, other)[0] < begins:
+                return {}
+        for one in (one for runs in self.runs.values() for one in paying(runs)):
+            held = one.month < run.month and one.sequence <= position and self.version_in(one, position)
+            if held and name in self.contracts[held]["sites"]:
+                ends = self.days_of(one, self.contracts[held])[1]
+                found[one.month, ends] = one.result["stored"].get(name, {})
+        return found[max(found)] if found else None
+
+    def check_opened(self, run: Run, name: str, site: SiteMonth, place: str) -> None:
+        """A month opens with what the one before closed with, or with what the site states."""
+        before = self.opening(run, name)
+        if before is None:
+            before = site.document.get("opening_stock") or {}
+        told = run.result["opened"].get(name, {})
+        words = f"it opened with {told}, and what was before closed with {before}"
+        need(told == {one: wh for one, wh in before.items() if any(before.values())}, place, words)
+
+    def of_site(self, run: Run, contract: Json, name: str) -> list[Any]:
+        """What a site's lines rest on, as known at the run's position."""
+        site, position = self.site_month(run, contract, name, name), run.result["position"]
+        units = [one.document for one in self.statements(name, position, self.held(site))]
+        found: list[Any] = [site, units, [self.pieces(one, position) for one in units]]
+        if units or self.told(position, "site", name):
+            market = self.market(position, name, run.result["month"], self.held(site), name, *units)
+            called = any(meet(one.span, market.held) for one in market.events())
+            bearing = [one for one in market.facts if called or meet(span_of(one), market.held)]
+            rules = {one["rule"] for one in (*bearing, *units)}
+            found += [bearing, [market.rules.get(one) for one in sorted(rules)]]
+        point = site.document.get("market_point")
+        markets = {(point["market"], point[node]) for node in ("node", "reference_node")} if point else set()
+        for series in sorted(one for one in self.prices if one[:2] in markets):
+            step_s = self.prices[series][0].document["interval_s"]
+            found.append(self.known_prices(series, *self.held(site), step_s, position, name))
+        return found
 
     def settle(self, run: Run, aggregate: str, place: str) -> None:
         """A run, against itself, its contract, and the events that it rests on."""
@@ -2578,9 +2790,11 @@ class Book:
             with reading(place):
                 ended = self.check_version(run, place)
                 self.check_contract(run, place)
+                self.check_alone(run, place)
                 self.check_taxes(run, place)
                 if not ended:
                     self.check_clauses(run, self.check_sites(run, proven, place), proven, place)
+                    check_seen(run.result, self.contracts[run.contract_event], place)
         except Wrong as wrong:
             self.wrong[run.name] = wrong
         for line in run.result["lines"]:
@@ -2588,6 +2802,8 @@ class Book:
                 name = line["code"] if line["kind"] == "stream" else f"clause {line['code']}"
                 self.counts[f"lines not recomputed from the events: {name}"] += 1
                 self.counts["terms of those that state no product"] += without_product(line)
+            if line["kind"] == "stream" and line["code"] not in ("arbitrage", "pv_time_shift", "spot"):
+                self.counts["terms of right lines, themselves proven unaltered only"] += len(line["basis"])
         self.runs[aggregate].append(run)
 
     def check_sources(self, run: Run, place: str) -> None:
@@ -2607,9 +2823,12 @@ class Book:
     def version_in(self, run: Run, position: int) -> int | None:
         """The event of the contract version that a run's month is settled under, as known at a position: the
         newest one that has days in it, each being replaced for good from the first day of a newer one."""
+        return self.version_of(run.result["contract"], run, position)
+
+    def version_of(self, contract: str, run: Run, position: int) -> int | None:
         first, following = days_of_month(run.result["month"])
         replaced = date.max
-        for one in reversed(self.registered["contract", run.result["contract"]]):
+        for one in reversed(self.registered["contract", contract]):
             if one.sequence <= position:
                 begin, end = date.fromisoformat(one.document["effective_from"]), end_of(one.document)
                 if max(begin, first) < min(end, replaced, following):
@@ -2672,6 +2891,20 @@ class Book:
             holder = hosts.get(line["site"], first) if holder == "site_host" else holder
             need(line["party"] == holder, of_line, f"{code} is held by {holder}")
 
+    def check_alone(self, run: Run, place: str) -> None:
+        """No other contract has its sites on its days, and was settled for the month too."""
+        contract, position = self.contracts[run.contract_event], run.result["position"]
+        first, end = self.days_of(run, contract)
+        for runs in self.runs.values():
+            others = [one for one in runs if one.month == run.month and one.name not in self.void]
+            other = others[-1] if others else run
+            if other.name[0] == run.name[0] or not (held := self.version_in(other, position)):
+                continue
+            begin, until = self.days_of(other, self.contracts[held])
+            sites = {*contract["sites"]} & {*self.contracts[held]["sites"]}
+            words = f"{', '.join(sorted(sites))} is under contract {other.name[0]} on the same days"
+            need(not sites or max(begin, first) >= min(until, end), place, words)
+
     def check_clauses(self, run: Run, moved: Throughput | None, proven: set[int], place: str) -> None:
         """Each clause gives what the contract's text makes of what reached it, and hands on what is left."""
         result, contract = run.result, self.contracts[run.contract_event]
@@ -2713,6 +2946,10 @@ class Book:
             for party in sorted({*due.parts, *given}):
                 right, told = due.parts.get(party, Fraction(0)) / unit, given.get(party, Fraction(0)) / unit
                 need(right == told, place, f"{name} gives {party} {told}, and the contract says {right}")
+            for line in own:
+                amount, told_amount = due.amounts.get(line["party"]), line["amount"]["minor"]
+                words = f"{name} pays {line['party']} {told_amount}, and the contract says {amount}"
+                need(amount in (None, told_amount), place, words)
             proven |= {one["number"] for one in own}
             self.counts["clauses recomputed from the contract"] += 1
             if due.account is not None:
@@ -2777,7 +3014,9 @@ class Book:
         for one in run.result["agent_parts"]:
             parts[one["line"]].append(one)
         due = vat.taken_out(lines, unit, f"{place}, tax")
-        agent = self.contracts[run.contract_event]["owner_position"] == "net"
+        contract = self.contracts[run.contract_event]
+        agent, stated = contract["owner_position"] == "net", contract.get("vat") is not None
+        ended = any(one["code"] == "early_termination" for one in lines)
         for line in lines:
             of_line = f"{place}, line {line['number']}"
             gross, rate, tax = due.get(line["number"], (0, Fraction(0), 0))
@@ -2792,17 +3031,47 @@ class Book:
                 f"it says {words or None}, and the contract {due_words or None}",
             )
             own, shown = parts.pop(line["number"], []), line["vat"]
+            for one in own:
+                pair = {line["party"], one["party"]}
+                within = len(pair) == 2 and one["party"] in run.result["payable"]
+                words = f"an agent's part is of {one['party']}, invoiced by {one['vat']['supplier']}"
+                need(within and one["vat"]["supplier"] in pair, of_line, words)
             of_vat, code = f"{of_line}, VAT", line["code"]
             theirs = [vat.invoiced(one["vat"], line, 1, of_vat) for one in own]
             whole = -sum(theirs) if shown is None else vat.invoiced(shown, line, 1 + len(own), of_vat)
             if own or shown:
                 vat.check_part(whole, line, of_vat)
                 self.counts["lines' VAT"] += 1
+            fee = code in FEES if line["kind"] == "clause" else line["pooled"] and code in vat.costs
+            ours = line["party"] == self.owner
+            due_vat = stated and whole_of(line) and (line["kind"] == "clause" if agent and ours else fee)
+            if due_vat and agent == ours and not ended and not (agent and fee):
+                need(own or shown, of_vat, "it is not invoiced")
             right_parts = -sum(theirs) == whole and sum(map(abs, theirs)) == abs(whole)
             agents = shown and agent and line["kind"] == "clause" and code not in FEES
             words = f"it is of {whole}, and an agent's parts are {theirs}"
             need(right_parts if own else not agents, of_vat, words)
+            if agent and ours and own and not ended and not fee:
+                by_party = {one["party"]: -minor for one, minor in zip(own, theirs, strict=True)}
+                due_parts = parts_of(line, lines, run.result["payable"].keys() - {self.owner})
+                words = f"its agent's parts are {by_party}, and the pool gives {due_parts}"
+                need(by_party == due_parts, of_vat, words)
         need(not parts, place, f"an agent's part is of line {min(parts, default=0)}, which is not there")
+        if self.contracts[run.contract_event].get("vat") is not None and lines:
+            self.counts["runs with VAT: who invoices whom, and which part, is proven unaltered only"] += 1
+            self.check_invoices(run, place)
+
+    def check_invoices(self, run: Run, place: str) -> None:
+        """What one customer is invoiced by one supplier at one rate is rounded once."""
+        sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+        for one in (*run.result["lines"], *run.result["agent_parts"]):
+            if (vat := one["vat"]) and one["party"] != vat["supplier"]:
+                for at, name in enumerate(("net", "tax")):
+                    sums[vat["supplier"], one["party"], vat["rate"]][at] += vat[name]["minor"]
+        for (supplier, customer, rate), (net, tax) in sums.items():
+            off, most = abs(tax - number(rate, place) * net), (1 + number(rate, place)) / 2
+            words = f"{supplier} invoices {customer} {tax} of tax at {rate} on {net}"
+            need(off <= most, place, f"{words}, which is not rounded once")
 
     # -------------------------------------------------------------- sites
 
@@ -2842,8 +3111,8 @@ class Book:
                 self.counts[f"sites not recomputed: {unknown}"] += 1
                 complete = False
                 continue
+            self.check_opened(run, name, site, of_site)
             self.check_bill_of(run, site, bills.get(name), of_site)
-            self.check_effect(run, name, site, bills.get(name), own, proven, of_site)
             moved = moved.plus(site, of_site)
             try:
                 self.check_spot(
@@ -2851,7 +3120,9 @@ class Book:
                 )
             except Unknown as unknown:
                 self.counts[f"spot months not recomputed: {unknown}"] += 1
-            self.check_markets(run, name, site, own, proven, of_site)
+            paid = self.check_markets(run, name, site, own, proven, of_site)
+            contested = self.contested(run.result["position"], paid)
+            self.check_effect(run, name, site, bills.get(name), own, proven, contested, of_site)
         return moved if complete else None
 
     def days_of(self, run: Run, contract: Json) -> tuple[date, date]:
@@ -2943,21 +3214,28 @@ class Book:
         bill: Json | None,
         own: list[Json],
         proven: set[int],
+        contested: set[str],
         place: str,
     ) -> None:
-        """The lines of a site's bill: energies by period at the tariff's prices, and how two bills differ."""
+        """The lines of a site's bill: energies by period at the tariff's prices, and how two bills differ;
+        which part of those that are `contested` another stream has is not recomputed."""
         lines = {code: [one for one in own if one["code"] == code] for code in BILL_EFFECT}
         energy = [*lines["arbitrage"], *lines["pv_time_shift"], *lines["interaction"]]
         for code, found in lines.items():
             most = len({one["pooled"] for one in found})
             need(len(found) == most, place, f"it has {len(found)} lines of {code}")
+        units = self.statements(name, run.result["position"], self.held(site))
+        at_spot = any(one.document["type"] == "unit_spot" for one in units)
+        at_spot = at_spot or bool(self.facts(run, name, site, "spot_"))
         if not lines["arbitrage"]:
-            units = self.statements(name, run.result["position"], self.held(site))
-            at_spot = any(one.document["type"] == "unit_spot" for one in units)
-            at_spot = at_spot or bool(self.facts(run, name, site, "spot_"))
             told_nothing = "it has no arbitrage line, and no spot market told anything of it"
             need(at_spot and not energy, place, told_nothing)
+        need(not (at_spot and lines["arbitrage"]), place, "it has an arbitrage line in a spot month")
+        from_pv = self.has_pv(run, name, site)
+        words = f"its PV energy is {'' if from_pv else 'not '}there, and its lines say otherwise"
+        need(from_pv == bool(lines["pv_time_shift"]) or at_spot, place, words)
         taken = any(": " in term["label"] for line in lines["interaction"] for term in line["basis"])
+        need(contested or not taken, place, "another stream has energy that no market paid for")
         if bill is None and any("not counted" in one["note"] for one in energy):
             self.counts["arbitrage not recomputed: what other streams have of it, without a bill"] += 1
         elif energy:
@@ -2967,7 +3245,7 @@ class Book:
             right = maybe_number(quantity) == read
             need(right, place, f"its arbitrage is of {quantity} Wh discharged, not {read}")
             self.counts["storage energies recomputed from readings"] += 2
-            if not taken and not lines["pv_time_shift"]:
+            if not contested & {"arbitrage", "pv_time_shift"} and not from_pv:
                 proven |= {one["number"] for one in lines["arbitrage"]}
         if bill is None:
             return
@@ -2990,7 +3268,8 @@ class Book:
             )
             told = sum(rounded(with_tax(one) * unit) for one in lines[code]) + elsewhere * unit
             need(differ == told, place, f"its bills differ by {differ} in {code}, and its lines say {told}")
-            if code == "power_factor" or not apart:
+            need(contested or not apart, place, "another stream has demand that no market paid for")
+            if code not in contested:
                 proven |= {one["number"] for one in lines[code]}
         if not lines["arbitrage"]:
             return
@@ -3001,6 +3280,27 @@ class Book:
         others = {one["number"] for code in BILL_EFFECT for one in lines[code] if code != "interaction"}
         if others <= proven and len(lines["interaction"]) == 1:
             proven |= {one["number"] for one in lines["interaction"]}
+
+    def has_pv(self, run: Run, name: str, site: SiteMonth) -> bool:
+        """Whether a storage could charge what its site generated, or held such energy from before."""
+        load = site.whole.load
+        return load is not None and (min(load, default=0) < 0 or name in run.result["opened"])
+
+    def contested(self, position: int, paid: set[str]) -> set[str]:
+        """Which streams of a bill another one, of those `paid` or of the bill's, may have a part of, by the
+        policies known at a position."""
+        own, found = {"arbitrage", "pv_time_shift", "demand_charge"}, set[str]()
+        for (kind, _), versions in self.registered.items():
+            for one in [one for one in versions if kind == "exclusivity" and one.sequence <= position][-1:]:
+                policy = one.document
+                for cell in policy["cells"]:
+                    pair, switch = {cell["first"], cell["second"]}, cell.get("switch") or NONE
+                    stated = switch if switch.get("id") in policy["switches_on"] else cell
+                    first = min(pair, key=policy["precedence"].index)
+                    shares = {*stated["relations"]} <= (SHARED | {"same_energy"} if pair <= own else SHARED)
+                    if pair <= own | paid and not shares:
+                        found |= pair & own - ({first} - paid)
+        return found
 
     # -------------------------------------------------------------- spot markets
 
@@ -3114,8 +3414,9 @@ class Book:
 
     def check_markets(
         self, run: Run, name: str, site: SiteMonth, lines: list[Json], proven: set[int], place: str
-    ) -> None:
-        """A site's lines of markets beside spot, of services and of its trading units."""
+    ) -> set[str]:
+        """A site's lines of markets beside spot, of services and of its trading units; the streams that could
+        have energy or power of its storage."""
         position, zone = run.result["position"], zone_of(site.document["zone"], place)
         checks = {
             "ancillary": check_regulation,
@@ -3128,7 +3429,7 @@ class Book:
         units = self.statements(name, position, (first, end))
         told = [one.document for one in units]
         if not (told or self.told(position, "site", name) or any(one["code"] in checks for one in lines)):
-            return
+            return set()
         market = self.market(position, name, run.result["month"], (first, end), place, *told)
         at_spot = self.facts(run, name, site, "spot_") or any(one["type"] == "unit_spot" for one in told)
         records = [
@@ -3137,6 +3438,7 @@ class Book:
             for one in fact.get("members", ())
             if fact["type"] == "unit_regulation" and one["site"] == name
         ]
+        paid = set[str]()
         for code, check in checks.items():
             own = [one for one in lines if one["code"] == code]
             if code == "spot":
@@ -3147,13 +3449,19 @@ class Book:
                 for one in units:
                     if UNIT_STREAMS[one.document["type"]][1] == code:
                         check_shares(self.shared(one, position, place), name, one.document, taken)
+                if code == "demand_response" and paid_twice(market, told):
+                    proven -= {one["number"] for one in lines if one["code"] == code}
                 if code == "ancillary" and not at_spot:
-                    check_agc(market, taken, records, lambda: self.real_time(position, site, market))
+                    prices = lambda: self.real_time(position, site, market)  # noqa: E731
+                    paid |= {code} if check_agc(market, taken, records, prices) else set()
                 taken.end()
             except Unknown as unknown:
+                paid.add(code)
                 self.counts[f"streams not recomputed: {unknown}"] += 1
-        if any(meet(span_of(one), market.held) for one in (*market.facts, *told)):
+        inside = [one for one in (*market.facts, *told) if meet(span_of(one), market.held)]
+        if inside:
             self.used |= market.resting
+        return paid | {PAID_FOR[one["type"]] for one in inside if one["type"] in PAID_FOR}
 
     def real_time(self, position: int, site: SiteMonth, market: Market) -> list[Fraction | None]:
         """The real-time price of each reading of the contract's days."""
@@ -3256,7 +3564,7 @@ class Book:
         for block in self.prices[series]:
             if block.sequence > position:
                 break
-            start_s, scale = instant_s(block.document["start"]), 10 ** block.document["scale"]
+            start_s, scale = instant_s(block.document["start"]), ten_to(block.document["scale"])
             same = block.document["interval_s"] == step_s
             need(same, place, f"prices of {series} are of another interval")
             at = (start_s - first_s) // step_s
@@ -3394,6 +3702,38 @@ def committed_in(content: bytes, keys: Keys, place: str) -> Json:
     return event
 
 
+def check_own(statement: Json, counts: Counter[str], place: str) -> None:
+    """All beside the lines is of its type, and the party's; or counted, where only the contract tells whether
+    the party may see it."""
+    party, currency = statement["party"], statement["currency"]
+    names = ("party", "title", "rules_version", "inputs_digest", "outputs_digest")
+    texts = [statement[name] for name in names]
+    for name in ("causes", "classes", "sites", "warnings"):
+        need(isinstance(statement[name], list), place, f"its {name} are no list")
+        texts += statement[name]
+    for one in statement["agent_parts"]:
+        with_names(one, "line party vat", place)
+        whole(one["line"], place)
+        need(one["party"] == party, place, f"an agent's part is {one['party']}'s")
+    for one in statement["percentages"]:
+        texts += [*with_names(one, "clause of party share", place).values()]
+        number(str(portion(one["share"])), place)
+        counts["percentages of other parties, which the contract must show"] += one["party"] != party
+    for one in statement["bills"]:
+        texts.append(with_names(one, "site with_storage without_storage", place)["site"])
+        for name in ("with_storage", "without_storage"):
+            minor(one[name], currency, place)
+        counts["bills of sites, which the contract must show"] += 1
+    clauses = [with_names(one, "amount clause", place)["clause"] for one in statement["pool_uses"]]
+    own = {one["clause"] for one in statement["lines"] if one["kind"] == "clause"}
+    unlike = len({*clauses}) != len(clauses) or (statement["pool"] is not None and not own <= {*clauses})
+    need(not unlike, place, "its pool's uses are not of its clauses, each once")
+    named = all(re.fullmatch(r"clause [0-9]+, [a-z_]+", one) for one in clauses)
+    need(named, place, "a use of the pool is of no clause")
+    need(all(isinstance(one, str) for one in texts), place, "a text is not one")
+    need(statement["classes"] == classes_of(statement["causes"]), place, "its classes are not its causes'")
+
+
 def check_document(content: bytes, event: Json, sequence: int, counts: Counter[str], place: str) -> Json:
     """What a party was told: of the run committed to, its own lines only, and its sums."""
     told = own_line(content, place, "contract_event format others statement")
@@ -3407,7 +3747,11 @@ def check_document(content: bytes, event: Json, sequence: int, counts: Counter[s
     need(statement["sequence"] == event["recorded_by"] < sequence, place, "it is of another event")
     currency, party = statement["currency"], statement["party"]
     need(currency in MINOR_DIGITS, place, f"{currency!r} is a currency not known here")
+    check_own(statement, counts, place)
     for line in statement["lines"]:
+        with_names(line, LINE, place)
+        for term in line["basis"]:
+            with_names(term, TERM_NAMES + " of" * ("of" in term), place)
         need(line["party"] == party, place, f"line {line['number']} is somebody else's")
         check_line(line, currency, counts, f"{place}, line {line['number']}")
         counts["terms that state no product"] += without_product(line)
@@ -3435,7 +3779,7 @@ def check_document(content: bytes, event: Json, sequence: int, counts: Counter[s
 
 
 def report(counts: Counter[str]) -> list[str]:
-    return [f"{count:>12,}  {name}" for name, count in sorted(counts.items())]
+    return [f"{count:>12,}  {name}" for name, count in sorted(counts.items()) if count]
 
 
 def row(*cells: str) -> str:
@@ -3449,6 +3793,15 @@ def checked(file: BinaryIO, key: Key, kept: str | None) -> list[str]:
         Wrong: the first thing that does not hold.
     """
     lines = Lines(file)
+    try:
+        return told_of(lines, key, kept)
+    except (Wrong, MemoryError):
+        raise
+    except Exception as error:
+        raise Wrong(lines.place, f"not as the format says: {type(error).__name__} {error}") from None
+
+
+def told_of(lines: Lines, key: Key, kept: str | None) -> list[str]:
     first = lines.next()
     handed_over = b'"handovers":' in first
     head = own_line(first, lines.place, "format key kind" + " handovers" * handed_over)

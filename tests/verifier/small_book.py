@@ -131,6 +131,10 @@ def readings(register: str, first: int, values: list[int], quality: str = "A") -
 CHARGED = [(1000 if hour % 24 < 8 else 10) + hour % 7 for hour in range(HOURS)]
 DISCHARGED = [(20 if hour % 24 < 8 else 900) + hour % 5 for hour in range(HOURS)]
 LATE = [1, 2, 3]
+PERCENTAGES = [
+    {"clause": "clause 1, remainder_split", "of": "", "party": party, "share": share}
+    for party, share in (("host", "60%"), ("owner", "40%"))
+]
 
 
 def price(mantissa: int) -> dict[str, Any]:
@@ -245,9 +249,10 @@ def run(
         "held": {"owner": yuan(0), "host": yuan(pool)}, "payable": payable,
         "warnings": [{"code": "carry_dropped", "message": "secret to the host", "clause": None}] * 2,
         "carry": {"month": {"year": 2026, "month": 2}, "settled_to": "2026-03-01", "accounts": {}},
-        "sees_pool": ["owner"], "sees_bill": {}, "sees_sites": {"host": ["S1"], "owner": []},
-        "sees_percentages": [], "percentages": [], "inputs": {"meter": "ab"}, "stored": {}, "opened": {},
-        "refused": [], "through": None, "agent_parts": [],
+        "sees_pool": ["owner"], "sees_bill": {"host": ["S1"]}, "sees_percentages": [],
+        "sees_sites": {"host": ["S1"], "owner": ["S1"]}, "percentages": PERCENTAGES,
+        "inputs": {"meter": "ab"}, "stored": {}, "opened": {}, "refused": [], "through": None,
+        "agent_parts": [],
     }  # fmt: skip
     ordered = {name: dict(sorted(result[name].items())) for name in ("entitlement", "held", "payable")}
     digested = {**result, "position": 0, **ordered}
@@ -286,7 +291,8 @@ def document(recorded: dict[str, Any], sequence: int, party: str) -> bytes:
         "warnings": ["secret to the host" if sees else "an account of earlier months was not carried on"],
         "rules_version": "1", "position": result["position"], "sequence": sequence,
         "inputs_digest": result["inputs_digest"], "outputs_digest": recorded["outputs_digest"],
-        "agent_parts": [], "percentages": [], "bills": [], "sites": result["sees_sites"][party],
+        "percentages": [one for one in PERCENTAGES if one["party"] == party],
+        "agent_parts": [], "bills": [], "sites": result["sees_sites"][party],
     }  # fmt: skip
     hidden = sha(b"\x00" + salt + text.encode()).hex()
     told = {"commitment": hidden, "sum": text if sees else ""}
