@@ -198,6 +198,7 @@ class Projector:
     ) -> tuple[Position, Discontinuity | NewerEnvelope | None]:
         book = self.log.book
         with self.database.projecting() as connection:
+            self._check_stands(connection, [projection.name for projection in group], position)
             decoded, doubt = self._decoded(position, pulled)
             batch, broken = self._following(connection, decoded)
             if not batch:
@@ -207,6 +208,20 @@ class Projector:
                 projection.project(connection, book, batch)
             self._move(connection, [projection.name for projection in group], position, reached)
         return reached, broken or doubt
+
+    def _check_stands(self, connection: Connection, names: Sequence[str], position: Position) -> None:
+        """What PostgreSQL forgot of its last moments is no damage: that is asked before rows are compared.
+
+        Raises:
+            _Overtaken: the rows are of another position.
+        """
+        found = connection.execute(
+            "SELECT count(*) FROM ledger.position"
+            " WHERE book = %s AND projection = ANY(%s) AND sequence = %s AND hash = %s",
+            [self.log.book, names, position.sequence, position.hash],
+        ).fetchone()
+        if position.sequence and found != (len(names),):
+            raise _Overtaken
 
     def _move(self, connection: Connection, names: Sequence[str], old: Position, new: Position) -> None:
         book = self.log.book

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
+import psycopg
 import pytest
 
 from adapters.continuity import Discontinuity
@@ -115,6 +119,44 @@ def test_a_row_that_cannot_be_written_halts_the_projector(bench: Bench) -> None:
     assert bench.query("SELECT count(*) FROM ledger.envelope") == [(0,)], (
         "rows and position are one transaction"
     )
+
+
+def test_a_database_that_forgot_its_last_moments_is_no_damage(bench: Bench) -> None:
+    """Commits of rows are not waited for: PostgreSQL, started again, may be behind a projector that lives."""
+    filled(bench).project()
+    name = bench.postgres_url.rpartition("/")[2].partition("?")[0]
+    projector = bench.projector()
+    thread = threading.Thread(target=projector.run)
+
+    def register(number: int) -> None:
+        bench.door.execute(sample.register_party(f"P{number}"), command_id=f"p{number}", actor="ada")
+
+    def reaches(sequence: int) -> bool:
+        give_up = time.monotonic() + 20
+        while bench.query("SELECT max(sequence) FROM ledger.envelope") != [(sequence,)]:
+            if projector.halted is not None or time.monotonic() > give_up:
+                return False
+            time.sleep(0.05)
+        return True
+
+    with psycopg.connect(bench.postgres.url("postgres"), autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        server.execute(f'CREATE DATABASE "{name}_before" TEMPLATE "{name}"')  # type: ignore[arg-type]
+        thread.start()
+        try:
+            for number in range(3):
+                register(number)
+            assert reaches(7)
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+            server.execute(f'ALTER DATABASE "{name}_before" RENAME TO "{name}"')  # type: ignore[arg-type]
+            register(3)
+            assert reaches(8), projector.halted
+        finally:
+            projector.stop()
+            thread.join()
+    assert bench.query("SELECT count(*) FROM ledger.envelope") == [(8,)]
 
 
 def test_a_lone_event_shows_at_once_and_many_share_a_transaction() -> None:

@@ -57,7 +57,9 @@ def main() -> None:
         print(f"\nowns {' '.join(str(child.process.pid) for child in stack.children)}", file=out, flush=True)
         threading.Thread(target=_watch, args=(stack,), daemon=True).start()
         if role == "project":
-            stack.projector().run()
+            projector = stack.projector()
+            projector.run()
+            print(f"halted: {projector.halted}", file=sys.stderr, flush=True)
             os._exit(3)
         while True:
             turn += 1

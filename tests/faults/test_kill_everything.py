@@ -48,7 +48,8 @@ class Peers:
     def look(self) -> None:
         for number, process in enumerate(self._processes):
             if process.poll() is not None:
-                assert process.returncode != 3, f"the projector halted; see peer-{number}.err"
+                errors = self.folder.parent / f"peer-{number}.err"
+                assert process.returncode != 3, errors.read_text()
                 self._processes[number] = self._start(number)
 
     def run(self, seconds: float) -> None:
