@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from adapters.driving.journal import Journal
-from tests.adapters.driving.driven import Journals
+from tests.adapters.conftest import Bench
+from tests.adapters.driving.driven import Journals, Store, furnish, now
+
+
+@pytest.fixture
+def store(bench: Bench) -> Iterator[Store]:
+    """A driver's way to the ledger, with device `a` furnished."""
+    bench.now = now()
+    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
+    furnish(made.front, ("a",))
+    yield made
+    made.client.close()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 from adapters.driving import fleet_file
 from ledger.refusal import Refused
 from tests.adapters.bess_peer.running_peer import EXAMPLES, RunningPeer, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
     KW,
     LIMITS,
@@ -22,20 +21,9 @@ from tests.adapters.driving.driven import (
     Store,
     driving,
     fleet_device,
-    furnish,
-    now,
     setpoint,
     stands,
 )
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
     KW,
     Journals,
     Store,
     driving,
     fleet_device,
-    furnish,
-    now,
     setpoint,
     stands,
 )
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 def test_a_trip_is_seen_where_no_register_shows_it_and_the_setpoint_is_intended_anew(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,9 @@ import pytest
 from dispatch.control.lease import TOKENS_A_DAY
 from tests.adapters.bess_peer.running_peer import EXAMPLES, ROOT, RunningPeer, peer
 from tests.adapters.conftest import Bench
-from tests.adapters.driving.driven import KW, Journals, Store, driving, fleet_device, furnish, now, stands
+from tests.adapters.driving.driven import KW, Journals, Store, driving, fleet_device, stands
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 def kill_at(when: str, bench: Bench, profile: str, bess: RunningPeer, folder: Path) -> None:

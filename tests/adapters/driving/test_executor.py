@@ -20,8 +20,6 @@ from tests.adapters.driving.driven import (
     Store,
     driving,
     fleet_device,
-    furnish,
-    now,
     setpoint,
     stands,
 )
@@ -31,15 +29,6 @@ from tests.adapters.driving.driven import (
 def bess() -> Iterator[RunningPeer]:
     with peer("bess_swapped", "--count", "20") as running:
         yield running
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 def test_a_setpoint_from_the_wish_to_the_meter(

@@ -21,8 +21,6 @@ from tests.adapters.driving.driven import (
     Store,
     driving,
     fleet_device,
-    furnish,
-    now,
     setpoint,
     stands,
 )
@@ -31,15 +29,6 @@ from tests.adapters.driving.test_fleet import stands as fleet_stands
 
 TRIPS_MS = 31_000
 """Longer than the example's watchdog waits."""
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 @pytest.fixture

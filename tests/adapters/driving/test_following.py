@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dispatch.control.site_load import PowerRange
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
     KW,
     Journals,
     Store,
     driving,
     fleet_device,
-    furnish,
     now,
     setpoint,
     stands,
 )
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 @pytest.mark.fault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,29 +16,17 @@ from adapters.driving.judging import Judging
 from adapters.driving.tried import AtDevice
 from dispatch.control.setpoint import Setpoint
 from tests.adapters.bess_peer.running_peer import peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
     KW,
     Journals,
     Store,
     driving,
     fleet_device,
-    furnish,
-    now,
     setpoint,
     stands,
 )
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 @pytest.mark.fault

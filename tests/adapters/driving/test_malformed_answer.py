@@ -19,8 +19,7 @@ from adapters.mqtt.port import MqttPort
 from dispatch.control.interlock import DeviceLimits
 from dispatch.control.site_load import PowerRange
 from dispatch.telemetry.sample import Sample
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driven import KW, Journals, Store, furnish, now, setpoint, stands, until
+from tests.adapters.driving.driven import KW, Journals, Store, now, setpoint, stands, until
 from tests.adapters.mqtt.broker import Broker
 from tests.adapters.mqtt.storage import Storage, storage
 from tests.adapters.mqtt.test_message import PROFILE
@@ -41,15 +40,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     made = Broker(tmp_path_factory.mktemp("broker"))
     yield made
     made.stop()
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 async def _tells(device: Storage) -> None:

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.adapters.bess_peer.running_peer import peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driven import KW, Journals, Store, driving, fleet_device, furnish, now, setpoint
+from tests.adapters.driving.driven import KW, Journals, Store, driving, fleet_device, setpoint
 from tests.adapters.driving.driven import stands as stands_at
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 def test_it_is_one_command_until_the_device_answers(store: Store, tmp_path: Path, journals: Journals) -> None:

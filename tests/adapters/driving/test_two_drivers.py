@@ -7,28 +7,18 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.adapters.bess_peer.running_peer import ROOT, RunningPeer, peer
 from tests.adapters.conftest import Bench
-from tests.adapters.driving.driven import KW, Store, furnish, now
+from tests.adapters.driving.driven import KW, Store
 
 pytestmark = pytest.mark.fault
 LEASE_S = 4
 """As the process takes it (driver_process)."""
 WRITE_S, CLOCK_S = 5, 2
-
-
-@pytest.fixture
-def store(bench: Bench) -> Iterator[Store]:
-    bench.now = now()
-    made = Store(bench.nats.url, bench.nats.app_seed, bench.book, bench.database)
-    furnish(made.front, ("a",))
-    yield made
-    made.client.close()
 
 
 def begin(bench: Bench, bess: RunningPeer, folder: Path, run: str, power_w: int) -> subprocess.Popen[bytes]:
