@@ -18,7 +18,7 @@ import nats.errors
 import numpy as np
 from nats.aio.msg import Msg
 
-from adapters.driving.device_state import instant, millis
+from adapters.driving.device_state import instant
 from adapters.driving.stream_ear import closed
 from adapters.driving.watched_door import WatchedDoor
 from adapters.nats.client import NatsClient
@@ -185,10 +185,10 @@ class RegulationTrace:
         self._asked: dict[tuple[str, str], list[_Asked]] = {}
         self._samples: dict[int, int] = {}
 
-    def asked(self, signal: AgcSignal, target_w: int) -> None:
-        """The signal wants that power of the site; the same power again is the same instruction."""
+    def asked(self, signal: AgcSignal, target_w: int, at_ms: int) -> None:
+        """The signal wants that power of the site from then on; the same power again is the same
+        instruction."""
         before = self._asked.setdefault((signal.rule, signal.product), [])
-        at_ms = millis(signal.at)
         if not before or (before[-1].at_ms < at_ms and before[-1].target_w != target_w):
             before.append(_Asked(at_ms, target_w))
 

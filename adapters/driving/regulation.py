@@ -67,6 +67,7 @@ class Regulation:
         self._say = say
         self._said = Said(say, clock)
         self._signals: dict[str, AgcSignal] = {}
+        self._over: dict[str, tuple[tuple[str, datetime], ...]] = {}
         self._rules: set[tuple[str, str]] = set()
         self._why: dict[str, Why] = {}
         self._short_since: dict[str, datetime] = {}
@@ -102,17 +103,14 @@ class Regulation:
         if not sold:
             wrong = f"no plan of {signal.portfolio} that is in force offers regulation"
             raise Refused("signal_no_band", wrong, place="portfolio")
-        for name, plan in sold.items():
-            asked = plan.planned_w + asked_w(plan.regulation_w, signal.signal_ppm)
-            self._trace(name).asked(signal, asked)
+        self._ask(signal, sold, millis(signal.at))
         found, causes = self._able([one for one in here if one.site in sold], millis(now))
         if not found:
             raise Refused("signal_unable", _listed(causes), place="portfolio")
+        self._over[signal.portfolio] = _over(found)
         bands, fleet = _regulated(found)
         sold_w = sum(plan.regulation_w for plan in sold.values())
-        shared = follow_signal(signal.signal_ppm, bands, fleet, sold_w)
-        for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
-            one.executor.follow(power_w)
+        _give(signal, found, sold_w)
         short = short_w(signal.signal_ppm, bands, fleet, sold_w)
         if not short:
             return Followed(len(found))
@@ -124,6 +122,28 @@ class Regulation:
         why = f"{short} W of the {wanted} W asked for are given by nobody: {_listed([*has, *causes])}"
         return Followed(len(found), f"signal_short: {why}")
 
+    def _follow_on(self, signal: AgcSignal, now: datetime) -> None:
+        """The signal around setpoints that came after it, as at a quarter-hour's begin; once they are read
+        back, so that nobody gives twice what another is about to give."""
+        here, now_ms = self._of(signal.portfolio), millis(now)
+        sold = self._sold({one.site for one in here}, now)
+        found, _ = self._able([one for one in here if one.site in sold], now_ms)
+        told = (one.executor.standing for one in here if not one.lost(now_ms))
+        settled = all(standing is None or standing.confirmed for standing in told)
+        if found and settled and _over(found) != self._over.get(signal.portfolio):
+            self._over[signal.portfolio] = _over(found)
+            self._ask(signal, sold, now_ms)
+            _give(signal, found, sum(plan.regulation_w for plan in sold.values()))
+
+    def _of(self, portfolio: str) -> list[Driven]:
+        return [one for one in self._storages.values() if self._plans.portfolio(one.site) == portfolio]
+
+    def _ask(self, signal: AgcSignal, sold: Mapping[str, SitePlan], at_ms: int) -> None:
+        """What the signal wants of each site from then on is noted."""
+        for name, plan in sold.items():
+            asked = plan.planned_w + asked_w(plan.regulation_w, signal.signal_ppm)
+            self._trace(name).asked(signal, asked, at_ms)
+
     def _heard(self, signal: AgcSignal) -> list[Driven]:
         """The storages that it is for.
 
@@ -134,7 +154,7 @@ class Regulation:
         before = self._signals.get(signal.portfolio)
         if before is not None and signal.at <= before.at:
             raise Refused("signal_repeated", f"after {before.at.isoformat()}, which came before", place="at")
-        here = [one for one in self._storages.values() if self._plans.portfolio(one.site) == signal.portfolio]
+        here = self._of(signal.portfolio)
         if not here:
             at_site = (one.site for one in self._storages.values() if one.site == signal.portfolio)
             planned = next(map(self._plans.portfolio, at_site), "")
@@ -205,12 +225,13 @@ class Regulation:
         """Signals that stopped coming are followed no longer; what sites did is noted for measuring. Answers
         the sites that are being measured: their storages' meters are wanted each second."""
         for portfolio, signal in tuple(self._signals.items()):
-            if not signal.fresh(now):
-                del self._signals[portfolio]
-                self._say(f"{portfolio}: no regulation signal for {FRESH_S} s")
-                for one in self._storages.values():
-                    if self._plans.portfolio(one.site) == portfolio:
-                        one.executor.follow(None)
+            if signal.fresh(now):
+                self._follow_on(signal, now)
+                continue
+            del self._signals[portfolio]
+            self._say(f"{portfolio}: no regulation signal for {FRESH_S} s")
+            for one in self._of(portfolio):
+                one.executor.follow(None)
         for name, trace in self.traces.items():
             did = _did([one for one in self._storages.values() if one.site == name], now_ms)
             if did is not None:
@@ -296,6 +317,18 @@ def _did(here: Sequence[Driven], now_ms: int) -> tuple[int, int] | None:
     if len(known) + len(metered) < len(here) or apart > _METERED_MS:
         return None
     return max(at), sum(known) + sum(one.w for one in metered)
+
+
+def _over(found: Sequence[tuple[Driven, AtDevice, int, int]]) -> tuple[tuple[str, datetime], ...]:
+    """The commands that a signal is shared out over."""
+    return tuple((one.id, standing.written_at) for one, standing, _, _ in found)
+
+
+def _give(signal: AgcSignal, found: Sequence[tuple[Driven, AtDevice, int, int]], sold_w: int) -> None:
+    bands, fleet = _regulated(found)
+    shared = follow_signal(signal.signal_ppm, bands, fleet, sold_w)
+    for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
+        one.executor.follow(power_w)
 
 
 def _regulated(

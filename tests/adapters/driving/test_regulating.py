@@ -339,9 +339,9 @@ def test_an_hour_is_on_record_and_signals_come_by_http(
 def test_an_hour_is_measured_once_over_and_forgotten() -> None:
     trace, start = RegulationTrace("S1", 250 * KW, lambda _: None), millis(HOUR)
     for second in range(0, 40, 4):
-        trace.asked(signal(400_000, HOUR + timedelta(seconds=second)), 100 * KW)
-    trace.asked(signal(0, HOUR + timedelta(seconds=40)), 0)
-    trace.asked(signal(0, HOUR + timedelta(hours=1)), 60 * KW)
+        trace.asked(signal(400_000, HOUR), 100 * KW, millis(HOUR + timedelta(seconds=second)))
+    trace.asked(signal(0, HOUR), 0, start + 40_000)
+    trace.asked(signal(0, HOUR), 60 * KW, start + 3_600_000)
     for second in range(3600):
         ramp = min(50 * KW * second, 100 * KW) if second < 40 else 0
         trace.sampled(start + second * 1000, ramp)
@@ -385,7 +385,7 @@ def test_an_hour_with_a_gap_is_measured_in_part_and_one_without_telemetry_is_an_
     trace, start = RegulationTrace("S1", 250 * KW, alarms.append), millis(HOUR)
     for minute in range(120):
         power_w = 100 * KW if minute % 2 else -100 * KW
-        trace.asked(signal(0, HOUR + timedelta(minutes=minute), rule=pjm.id), power_w)
+        trace.asked(signal(0, HOUR, rule=pjm.id), power_w, start + minute * 60_000)
     for second in range(3600, 7200):
         if not 4210 <= second < 4240:
             trace.sampled(start + second * 1000, 100 * KW if second // 60 % 2 else -100 * KW)

@@ -149,3 +149,30 @@ def test_regulation_is_measured_by_the_storages_own_meter_each_second(book: Driv
                 assert max(after - at for at, after in pairwise(samples.at_ms.tolist())) <= 2_500
 
         asyncio.run(driven())
+
+
+@pytest.mark.fault
+def test_a_signal_goes_on_around_the_next_setpoint(book: DriverBook) -> None:
+    with peer("bess_swapped", *METERS) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.plan(50 * KW, 50 * KW, regulation_w=(40 * KW, 40 * KW))
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+                await book.until(lambda: role.fleet is not None)
+                assert role.fleet is not None
+                fleet = role.fleet
+                await book.until(lambda: running.truth(0)["power_w"] == 50 * KW)
+                signal = AgcSignal(portfolio="S1", rule="agc", product="agc", signal_ppm=500_000, at=now())
+                assert fleet.regulation.follow(signal).devices == 1
+                await book.until(lambda: running.truth(0)["power_w"] == 70 * KW)
+                await asyncio.to_thread(
+                    book.plan, 20 * KW, 20 * KW, 20 * KW, regulation_w=(40 * KW, 40 * KW, 40 * KW)
+                )
+                await book.until(lambda: running.truth(0)["power_w"] == 40 * KW)
+                start_ms = millis(now()) - millis(now()) % HOUR_MS
+                asked, _ = fleet.regulation.traces["S1"].hour("agc", "agc", start_ms)
+                assert asked[-1].target_w == 40 * KW, "what is measured follows it"
+
+        asyncio.run(driven())
