@@ -1,4 +1,5 @@
-"""Step tests of devices; they are run where the device is reached: `wattledger commission`."""
+"""Step tests of devices, and what they prove of a trading unit; they are run where the device is reached:
+`wattledger commission`."""
 
 from __future__ import annotations
 
@@ -8,11 +9,15 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 
+from adapters.http.instant import month_of
 from adapters.http.problem import READ_PROBLEMS
 from adapters.http.register import Name
+from adapters.http.settlements import MonthFilter
 from adapters.http.view import View
 from adapters.queries import device_care
 from adapters.queries.device_care import Tested
+from adapters.queries.prequalification import Prequalification, prequalification
+from ledger.interval import Month
 from ledger.refusal import Refused
 
 
@@ -39,4 +44,19 @@ def show_commissioning(view: NamedDependency[View], name: Name) -> Commissioning
     return CommissioningAnswer(position, name, tests)
 
 
-ROUTES: Final = (show_commissioning,)
+@get(
+    "/trading-units/{name:str}/prequalification",
+    summary="What a trading unit's devices were proven to do: capability, ramps, latency, availability of a month",
+    responses=READ_PROBLEMS,
+    tags=["Devices"],
+    sync_to_thread=True,
+)
+def show_prequalification(
+    view: NamedDependency[View], name: Name, month: MonthFilter = None
+) -> Prequalification:
+    of = None if month is None else Month.parse(month_of(month))
+    with view.reading() as (connection, position):
+        return prequalification(connection, position, name, of)
+
+
+ROUTES: Final = (show_commissioning, show_prequalification)

@@ -119,6 +119,7 @@ PERMISSIONS: Final[dict[str, frozenset[Role]]] = {
     "POST /v1/devices/{name}/fallback": _ENGINEERING,
     "POST /v1/devices/{name}/fallback/acknowledgement": frozenset({"gateway", "operator", "admin"}),
     "GET /v1/devices/{name}/commissioning": _MASTER_DATA,
+    "GET /v1/trading-units/{name}/prequalification": _MASTER_DATA,
     "GET /v1/alarms": _MASTER_DATA,
     "GET /v1/devices/{name}/health": _MASTER_DATA,
     "POST /v1/devices/{name}/capacity-tests": _ENGINEERING,

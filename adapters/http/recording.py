@@ -58,6 +58,7 @@ UNRECORDED: Final = frozenset(
         "GET /v1/schemas/contract",
         "GET /v1/alarms",
         "GET /v1/devices/{name}/commissioning",
+        "GET /v1/trading-units/{name}/prequalification",
         "GET /v1/devices/{name}/health",
         "GET /v1/sites/{name}/milestones",
         "GET /v1/work-orders",

@@ -102,6 +102,7 @@ def _of(one: Metered, issued: Mapping[str, list[_Issued]], read: _Readings, hori
         found = issued.get(f"{quantity}_{one.site.id}", [])
         values, known = _forecast(found, horizon)
         rests_on += [f"forecast.{each.name} v{each.version}" for each in found]
+        notes += [f"forecast {each.name}: {note}" for each in found for note in each.forecast.notes]
         signs = signs_of(one.site, one.meters, quantity, needed=False)
         if known.all():
             powers[quantity] = values

@@ -72,6 +72,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "/v1/trading-units/{name}": ("vpp",),
     "/v1/trading-units/{name}/days/{day}": ("vpp-desk",),
     "/v1/trading-units/{name}/positions": ("vpp-desk",),
+    "/v1/trading-units/{name}/prequalification": ("vpp-desk",),
     "/v1/trading-units/{name}/profit": ("vpp-desk",),
     "/v1/trading-units/{name}/statements/{month}": ("vpp",),
     "/v1/voucher-layouts/{name}": ("yonyou",),

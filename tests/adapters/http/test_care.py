@@ -138,6 +138,11 @@ def test_a_unit_is_as_able_as_its_devices_were_proven(api: Api, capsys: pytest.C
     assert "proven: out 250000 W, in 250000 W, ramp 49800 W/s, slowest latency 250 ms" in shown
     assert "availability of 2026-08: 99.00 %, weighted by kWh" in shown
     assert "telemetry of 2026-08: available 99.00 % of 2 whole device days; no whole day: B2" in shown
+    path = "/v1/trading-units/vpp/prequalification"
+    told = api.get(path, "operator", month="2026-08").json()
+    assert [one["device"] for one in told["devices"]] == ["B1"]
+    assert (told["discharge_w"], told["untested"]) == (250_000, ["B2"])
+    assert code(api.get(path.replace("vpp", "other"), "operator")) == "unknown_trading_unit"
     young = terminal_of(api.bench, capsys)("prequalification", "vpp", "--month", "2026-09")
     assert (
         "telemetry of 2026-09: none yet, only whole days that are over count; no whole day: B1, B2" in young

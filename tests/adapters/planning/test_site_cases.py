@@ -87,6 +87,12 @@ def test_a_case_holds_what_the_book_knows(bench: Bench) -> None:
     assert case.limits.ceiling_wh == TERMS.ceiling_wh
 
 
+def test_what_a_forecast_says_of_itself_is_said_of_the_case(bench: Bench) -> None:
+    furnished(bench)
+    forecast(bench, flat(96), notes=("no whole day after 2026-08-10 is known",))
+    assert "forecast load_S1: no whole day after 2026-08-10 is known" in cases(bench).notes
+
+
 @pytest.mark.parametrize(
     ("code", "place"), [("storage_unstated", "site S1"), ("unknown_portfolio", "portfolio")]
 )
