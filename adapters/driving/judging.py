@@ -19,6 +19,8 @@ _EARLY: Final = timedelta(seconds=2)
 """A revert timer counts whole seconds: a device falls back so much before its setpoint is over."""
 _OVER: Final[tuple[Alarm, ...]] = ("device_refused", "interlock", "intent_refused")
 """Over when a setpoint holds."""
+FOREIGN_OVER: Final = timedelta(minutes=1)
+"""Nobody else writes any more when what we wrote has held for so long."""
 
 
 class Judging:
@@ -28,6 +30,7 @@ class Judging:
         self._one = one
         self._wishes = wishes
         self._metered = False
+        self._ours_since: datetime | None = None
 
     def written(self, wish: Wish, before_w: int | None, outcome: Outcome) -> AtDevice:
         """It was written; what a reading says of that is to be judged."""
@@ -99,6 +102,8 @@ class Judging:
             after=found.at - standing.written_at,
             fallen=found.fallen and bool(setpoint.power_w_max),
         )
+        if answer.answer == "applied" and "foreign_writer" in one.alarms:
+            self._end_foreign(found.at)
         if answer.answer == "applied" and standing.confirmed:
             return
         one.steps.tell_read(
@@ -118,9 +123,16 @@ class Judging:
         if answer.writer == "watchdog":
             one.beaten_at = None
         if answer.answer == "foreign" and answer.writer != "watchdog":
+            self._ours_since = None
             one.alarm("foreign_writer", f"{answer.writer} set {found.w} W")
         self._wishes.not_held(setpoint, answer, found)
         one.woken.set()
+
+    def _end_foreign(self, at: datetime) -> None:
+        self._ours_since = self._ours_since or at
+        if at - self._ours_since >= FOREIGN_OVER:
+            self._ours_since = None
+            self._one.alarms.pop("foreign_writer", None)
 
     def _arrived(self, standing: AtDevice, found: Found) -> None:
         """What of all that was written within the band it shows, where that was not known."""

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+import adapters.driving.judging as judging_module
 from adapters.driving.device_writes import Found
 from adapters.driving.judging import Judging
 from adapters.driving.tried import AtDevice
@@ -57,6 +58,27 @@ def test_another_who_writes_within_the_band_is_found_and_written_over_once(
             await driven.until(lambda: executor.standing is None)
             await asyncio.sleep(2)
             assert bess.truth()["setpoint_w"] == -30 * KW, "it is not fought"
+
+    with peer("bess_swapped") as bess:
+        asyncio.run(drive(bess.ports[0]))
+
+
+@pytest.mark.fault
+def test_the_alarm_is_over_when_what_we_wrote_has_held(
+    store: Store, tmp_path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging_module, "FOREIGN_OVER", timedelta(seconds=2))
+
+    async def drive(port: int) -> None:
+        async with driving(store, fleet_device("a", port), journals(tmp_path, "run-1"), "run-1") as driven:
+            executor = driven.executor
+            executor.want(setpoint(20 * KW))
+            await driven.until(lambda: stands(executor, 20 * KW))
+            bess.fault("second_writer", power_w=-30 * KW)
+            await driven.until(lambda: "foreign_writer" in executor.alarms)
+            await driven.until(lambda: stands(executor, 20 * KW))
+            assert "foreign_writer" in executor.alarms, "written over, and not yet over"
+            await driven.until(lambda: "foreign_writer" not in executor.alarms)
 
     with peer("bess_swapped") as bess:
         asyncio.run(drive(bess.ports[0]))
