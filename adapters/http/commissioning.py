@@ -46,7 +46,7 @@ def show_commissioning(view: NamedDependency[View], name: Name) -> Commissioning
 
 @get(
     "/trading-units/{name:str}/prequalification",
-    summary="What a trading unit's devices were proven to do: capability, ramps, latency, availability of a month",
+    summary="What a trading unit's devices were proven to do: capability, ramps, latency, availability",
     responses=READ_PROBLEMS,
     tags=["Devices"],
     sync_to_thread=True,
