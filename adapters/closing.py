@@ -12,7 +12,7 @@ from adapters.queries import lives, registered
 from adapters.queries.contracts_in_force import holding
 from adapters.queries.folded import states
 from adapters.queries.journal import journal
-from adapters.settling_stale import Stale, stale_runs
+from adapters.settling_stale import Stale, earlier_stale, stale_runs
 from ledger.accounting.party_account import control_differences
 from ledger.accounting.unmatched import unmatched
 from ledger.contract import Contract
@@ -35,7 +35,8 @@ class ContractCheck(msgspec.Struct, frozen=True):
     """The parties whose invoices do not add up to an issued statement, of any run: shown, and closed all the
     same."""
     stale: str = ""
-    """What was recorded since the run, from which it would be settled otherwise: the month is not closed."""
+    """What was recorded since the run, from which it would be settled otherwise: an open month is not closed,
+    a closed one's correction is posted in an open one."""
     not_settleable: str = ""
     """Why what was recorded since cannot be settled and the run stays: shown, and closed all the same."""
 
@@ -58,6 +59,9 @@ class Checklist(msgspec.Struct, frozen=True):
     that is to be issued. Shown, and closed all the same."""
     journal_differences: tuple[str, ...]
     """The parties whose accounts in the journal are not what their statements say is open."""
+    uncorrected: tuple[str, ...]
+    """Contract, earlier month and what was recorded since its run: the first of each contract that would be
+    settled otherwise. Shown, and closed all the same."""
     unmatched: tuple[str, ...]
     """Money of markets and to suppliers, posted by the month's end, that matches nothing: shown, and closed
     all the same."""
@@ -86,7 +90,9 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
     waiting = _waiting(everything, month, closing)
     off = control_differences(booked.journal, everything, booked.owner, booked.without_owner)
     closed = last is not None and month <= last
-    stale = {} if closed else stale_runs(connection, _book(connection), month, tuple(spans), position)
+    book, names = _book(connection), tuple(spans)
+    stale = stale_runs(connection, book, month, names, position)
+    earlier = {} if closed else earlier_stale(connection, book, month, names, position)
     imports = connection.execute(
         "SELECT id FROM ledger.meter_import WHERE status = 'open' AND from_seq <= %(p)s"
         " AND (to_seq IS NULL OR to_seq > %(p)s) AND covers_from < %(end)s AND covers_to > %(start)s"
@@ -107,6 +113,7 @@ def checklist(connection: Connection, month: Month, position: int) -> Checklist:
         booked.journal.balanced,
         _late(connection, month, position, everything),
         tuple(sorted({one.party for one in off})),
+        tuple(f"{name} {first} ({one.words})" for name, (first, one) in sorted(earlier.items())),
         tuple(one.text for one in unmatched(booked.journal, month.next().first_day)),
     )
 
@@ -122,7 +129,7 @@ def close_command(
     """
     month = Month.parse(check.month)
     for one in check.contracts:
-        if one.stale:
+        if one.stale and not check.closed:
             raise Refused("stale_run", f"{one.stale}: settle {month} again", place=f"contract {one.contract}")
     if check.open_imports:
         raise Refused(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
 from adapters import approving, closing, lives
@@ -20,6 +21,7 @@ from adapters.journal_text import JournalFormat, rendered, trial_balance_text
 from adapters.posted_days import posted_days
 from adapters.queries import proposals
 from adapters.queries.journal import journal
+from adapters.queries.proposals import ShownProposal
 from adapters.stack import Stack
 from ledger.accounting.currencies import journal_currencies
 from ledger.accounting.journal import Journal
@@ -42,6 +44,7 @@ As = Annotated[str, Parameter(name="--as", help="who does it: an opaque id, neve
 
 _INVOICE = "record what is missing with `wattledger record invoice`, before or after the close"
 _ISSUE = "`wattledger statements issue` of their months asks for them"
+_SETTLE = "`wattledger settle` of the earliest first, and of what follows it"
 _KEPT = "their runs stay as they are"
 _MATCH = "`wattledger record` what it belongs to, before or after the close"
 """What is done about what is shown and does not stop a close."""
@@ -55,14 +58,19 @@ def add_to(app: App, session: Session) -> None:
     app.command(statements)
 
     @app.command(name="proposals")
-    def list_proposals(*, as_of: AsOf = None) -> None:
-        """List what waits for a second person's approval."""
+    def show_proposals(proposal: str | None = None, *, as_of: AsOf = None) -> None:
+        """List what waits for a second person's approval; or show, as JSON, all of PROPOSAL."""
         with session.open() as stack:
             position = moment(stack, as_of, fresh=False).position
             with stack.database.reading(stack.settings.book) as connection:
+                if proposal is not None:
+                    _print_proposal(proposals.one(connection, position, proposal), proposal)
+                    return
                 found = proposals.page(connection, position, status="open", after="", limit=1000)
         for one in found:
-            print(f"{one.id}  {one.what:<22} prepared by {one.prepared_by}, event {one.sequence}")
+            print(
+                f"{one.id}  {one.what:<22} {one.about}; prepared by {one.prepared_by}, event {one.sequence}"
+            )
         print(f"{counted(len(found), 'proposal')} open")
 
     @app.command
@@ -219,6 +227,12 @@ def add_to(app: App, session: Session) -> None:
         print("".join(f"  {line}\n" for line in _notes(check)), end="")
 
 
+def _print_proposal(found: ShownProposal | None, name: str) -> None:
+    if found is None:
+        raise Refused("unknown_proposal", f"no proposal {name!r} is registered", place="PROPOSAL")
+    print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+
+
 def _finalised(stack: Stack, contract: str, month: str, by: str) -> str:
     """Make the contract's latest run final, and say so.
 
@@ -263,6 +277,7 @@ def _notes(check: Checklist) -> list[str]:
         ("not settled again", kept, _KEPT),
         ("invoices do not add up", invoices, _INVOICE),
         ("corrections of earlier months, not issued", check.late_corrections, _ISSUE),
+        ("earlier months to be settled again", check.uncorrected, _SETTLE),
         ("unmatched", check.unmatched, _MATCH),
     ]
     return [

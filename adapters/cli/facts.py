@@ -20,7 +20,7 @@ from adapters import approving, meters, portfolio_file
 from adapters.cli import given_file
 from adapters.cli.close import As
 from adapters.cli.counted import counted
-from adapters.cli.session import ACTOR, Session
+from adapters.cli.session import ACTOR, PreparedBy, Session
 from adapters.cli.submitting import once, where
 from adapters.contract_currency import check_currency
 from adapters.decoder_refusal import decoder_refusal
@@ -80,12 +80,12 @@ def add_to(app: App, session: Session) -> None:
         print(f"{new} registered, {len(receipts) - new} known already")
 
     @register.command
-    def tariff(file: Path) -> None:
+    def tariff(file: Path, *, by: PreparedBy = ACTOR) -> None:
         """Publish a time-of-use tariff from a TOML file; every price is checked against its own formula."""
         text = given_file.read(file, "a tariff in TOML (examples/tariffs has some)")
         command = PublishTariff(tariff_file.parse_tariff(text, name=file.name))
         with session.open() as stack:
-            done = approving.record(stack.door, command, actor=ACTOR)
+            done = approving.record(stack.door, command, actor=by)
         print(f"tariff {command.tariff.id}: {where(done)}")
 
     @register.command
@@ -141,22 +141,23 @@ def add_to(app: App, session: Session) -> None:
         *,
         since: Annotated[date, Parameter(name="--from", help="the local day from which it holds")],
         zone: Annotated[str, Parameter(help="the zone of that day")] = "Asia/Shanghai",
+        by: PreparedBy = ACTOR,
     ) -> None:
         """Publish a market's rule from a TOML file (examples/market_rules has many, with their sources)."""
         text = given_file.read(file, "a market rule in TOML (examples/market_rules has some)")
         start = midnight(since, zone_of(zone)).astimezone(UTC)
         command = PublishMarketRule(Period(start), market_rule_file.parse(text))
         with session.open() as stack:
-            done = approving.record(stack.door, command, actor=ACTOR)
+            done = approving.record(stack.door, command, actor=by)
         print(f"market rule {command.rule.id}: {where(done)}")
 
     @register.command
-    def exclusivity(file: Path) -> None:
+    def exclusivity(file: Path, *, by: PreparedBy = ACTOR) -> None:
         """Publish who may be paid for which kWh and kW from a TOML file (examples/exclusivity)."""
         text = given_file.read(file, "an exclusivity policy in TOML (examples/exclusivity has two)")
         command = PublishExclusivity(policy_file.parse(text))
         with session.open() as stack:
-            done = approving.record(stack.door, command, actor=ACTOR)
+            done = approving.record(stack.door, command, actor=by)
         print(f"exclusivity policy {command.policy.id}: {where(done)}")
 
     @register.command(name="market-facts")
@@ -175,13 +176,13 @@ def add_to(app: App, session: Session) -> None:
         print(f"{counted(new, 'fact')} recorded, {len(receipts) - new} known already")
 
     @register.command(name="contract")
-    def register_contract(file: Path) -> None:
+    def register_contract(file: Path, *, by: PreparedBy = ACTOR) -> None:
         """Register a contract from a TOML file, or a version that replaces it from its dates on."""
         command = RegisterContract(contract_file.parse(given_file.read(file, _CONTRACT)))
         with session.open() as stack:
             check_overlap(stack.door, stack.database, command)
             check_currency(stack.door, stack.database, command)
-            done = approving.record(stack.door, command, actor=ACTOR)
+            done = approving.record(stack.door, command, actor=by)
         print(f"contract {command.contract.id}: {where(done)}")
         _print_notices(command.contract)
 

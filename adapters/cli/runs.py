@@ -14,7 +14,7 @@ from adapters.cli import given_file
 from adapters.cli.as_of import AsOf, EffectiveDay, moment
 from adapters.cli.close import As
 from adapters.cli.counted import counted
-from adapters.cli.session import ACTOR, Session
+from adapters.cli.session import ACTOR, PreparedBy, Session
 from adapters.cli.submitting import where
 from adapters.queries.runs_due import MonthDue, runs_due
 from ledger.effective import Period
@@ -82,12 +82,13 @@ def add_to(app: App, session: Session) -> None:
         *,
         since: Annotated[date, Parameter(name="--from", help="the local day from which it holds")],
         zone: Annotated[str, Parameter(help="the zone of that day")] = "Asia/Shanghai",
+        by: PreparedBy = ACTOR,
     ) -> None:
         """Publish a run calendar from a TOML file (examples/calendars); contracts name it in run_calendar."""
         calendar = parse(given_file.read(file, "a run calendar in TOML (examples/calendars has some)"))
         start = midnight(since, zone_of(zone)).astimezone(UTC)
         with session.open() as stack:
-            done = approving.record(stack.door, PublishRunCalendar(Period(start), calendar), actor=ACTOR)
+            done = approving.record(stack.door, PublishRunCalendar(Period(start), calendar), actor=by)
         print(f"run calendar {calendar.id}: {where(done)}")
 
 

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from cyclopts import Parameter
 
 from adapters.access_log import AccessLog
 from adapters.cli.reads import on_record
@@ -20,6 +21,12 @@ from ledger.refusal import Refused
 
 ACTOR = "cli"
 """Who the command line acts as; it has the rights of the operating-system user who runs it."""
+PreparedBy = Annotated[
+    str,
+    Parameter(
+        name="--as", help="who prepares it, an opaque id: where two persons must agree, another approves"
+    ),
+]
 _BROUGHT: Final = frozenset({"log.key", "checkpoints"})
 """What a book's log needs to go on where its backup is restored: it lies in the folder before."""
 

@@ -12,7 +12,7 @@ from adapters import approving, unit_statement_text
 from adapters.allocating import allocate_month, check_members
 from adapters.cli import given_file
 from adapters.cli.as_of import AsOf, moment
-from adapters.cli.session import ACTOR, Session
+from adapters.cli.session import ACTOR, PreparedBy, Session
 from adapters.cli.submitting import where
 from adapters.decoder_refusal import decoder_refusal
 from adapters.documents.readable import readable_money, readable_sum
@@ -35,7 +35,7 @@ def add_to(app: App, session: Session) -> None:
     """Add the commands."""
 
     @app["register"].command(name="trading-unit")
-    def register_trading_unit(file: Path) -> None:
+    def register_trading_unit(file: Path, *, by: PreparedBy = ACTOR) -> None:
         """Register a trading unit from a JSON file, or the version with which its membership changes."""
         text = given_file.read(file, "a trading unit in JSON (examples/market_facts/trading_unit.json)")
         plain: object = None
@@ -50,7 +50,7 @@ def add_to(app: App, session: Session) -> None:
         with session.open() as stack:
             stack.caught_up()
             check_members(stack.door, stack.database, command)
-            done = approving.record(stack.door, command, actor=ACTOR)
+            done = approving.record(stack.door, command, actor=by)
         print(f"trading unit {command.unit.id}: {where(done)}")
 
     @app.command

@@ -166,6 +166,9 @@ def test_an_earlier_month_with_newer_inputs_is_named(settled: Bench) -> None:
     assert one.words == (
         f"contract {AGENCY.id}: 2026-07 has newer inputs, readings recorded since run 1: settle it first"
     )
+    with settled.database.reading(settled.book) as connection:
+        check = checklist(connection, SEPTEMBER, lowest_position(connection))
+    assert check.uncorrected == (f"{AGENCY.id} 2026-07 (readings recorded since run 1)",)
     settle(settled, JULY)
     assert told(settled, SEPTEMBER).earlier == ()
 

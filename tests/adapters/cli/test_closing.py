@@ -66,13 +66,26 @@ def test_a_refused_close_says_nothing_but_why(run: Terminal, capsys: pytest.Capt
 def test_notes_are_one_line_for_each_kind() -> None:
     checks = [ContractCheck(name, 1, True, (), ("host", "operator"), not_settleable="") for name in "ab"]
     checks.append(ContractCheck("c", 1, True, (), (), not_settleable="no readings"))
-    check = Checklist("2026-08", False, date(2026, 9, 1), tuple(checks), (), (), True, (), (), ("m1", "m2"))
-    settled, invoices, unmatched = (
+    late, money = ("a 2026-07",), ("m1", "m2")
+    check = Checklist("2026-08", False, date(2026, 9, 1), tuple(checks), (), (), True, (), (), late, money)
+    settled, invoices, earlier, unmatched = (
         line.removeprefix("note, it closes all the same: ") for line in _notes(check)
     )
     assert settled.startswith("not settled again: c (no readings); ")
     assert invoices.startswith("invoices do not add up: a (host, operator), b (host, operator); ")
+    assert earlier.startswith("earlier months to be settled again: a 2026-07; ")
     assert unmatched.startswith("unmatched: m1, m2; ")
+
+
+def test_what_a_closed_month_is_to_be_corrected_by_is_told_of_it(run: Terminal, bench: Bench) -> None:
+    run("finalise", MONTH, "--as", "ada")
+    run("close", MONTH, "--as", "ada")
+    assert "recorded since" not in run("month", MONTH)
+    record_days(bench, 2, 1, "more", discharge_wh=60_000)
+    late = f"  {CONTRACT.id}: readings recorded since run 1; settle {MONTH} again"
+    assert late in told(run, "month", MONTH)
+    run("settle", MONTH)
+    assert late not in told(run, "month", MONTH)
 
 
 def test_what_an_end_before_a_closed_month_takes_back_is_asked_for(run: Terminal, bench: Bench) -> None:
@@ -138,4 +151,5 @@ def test_a_month_is_not_closed_on_a_run_that_settling_would_change(run: Terminal
     run("finalise", MONTH, "--as", "ada")
     assert run("close", MONTH, "--as", "ada").splitlines()[0] == f"{MONTH} is closed"
     record_days(bench, 3, 1, "late", discharge_wh=60_000)
-    assert not [line for line in told(run, "month", MONTH) if "recorded since" in line], "it is closed"
+    late = f"  {CONTRACT.id}: readings recorded since run 2; settle {MONTH} again"
+    assert late in told(run, "month", MONTH), "its correction is posted in an open month"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from ledger.refusal import Refused
@@ -111,3 +112,17 @@ def test_a_registered_file_waits_for_a_second_person(two_persons: tuple[Api, Ter
     assert approved
     again = run("register", "exclusivity", "examples/exclusivity/strict.toml")
     assert again.startswith("exclusivity policy strict: event ") and again.endswith("in force already\n")
+
+
+def test_who_prepared_a_file_is_not_who_approves_it(two_persons: tuple[Api, Terminal]) -> None:
+    _, run = two_persons
+    told = run("register", "exclusivity", "examples/exclusivity/strict.toml", "--as", "bob").strip()
+    name = told.rpartition(" ")[2]
+    listed = f"{name}  exclusivity.publish    policy strict; prepared by bob, event "
+    assert any(line.startswith(listed) for line in run("proposals").splitlines())
+    shown = msgspec.json.decode(run("proposals", name))
+    assert shown["command"]["policy"]["id"] == "strict"
+    with pytest.raises(Refused, match="bob") as refused:
+        run("approve", name, "--as", "bob")
+    assert refused.value.code == "four_eyes"
+    assert run("approve", name, "--as", "ada")
