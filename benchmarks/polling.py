@@ -22,10 +22,10 @@ import uvloop
 from adapters.driving.fleet_file import FleetDevice, ModbusTcp
 from adapters.driving.poller import Poller
 from adapters.loaded import keep_what_is_loaded
-from adapters.modbus.port import ModbusPort
+from adapters.modbus.port import ports
 from adapters.nats.client import NatsClient
 from adapters.telemetry.forwarding import Forwarder
-from adapters.telemetry.frame import Item
+from adapters.telemetry.frame import Carried, Passed
 from adapters.telemetry.outbox import Outbox
 from dispatch.devices.profile_file import parse
 from dispatch.telemetry.sample import Sample
@@ -93,10 +93,11 @@ class _Poll:
             for number, port in enumerate(group.ports)
         ]
         profiles = {group.profile: parse(Path(group.profile).read_bytes()) for group in told.groups}
-        for number, (name, profile, port) in enumerate(devices):
+        found = []
+        for name, profile, port in devices:
             address = ModbusTcp(host="127.0.0.1", port=port)
-            device = FleetDevice(id=name, profile=profiles[profile], address=address)
-            link = ModbusPort(device, RUN, lambda: time.time_ns() // 1_000_000)
+            found.append(FleetDevice(id=name, profile=profiles[profile], address=address))
+        for number, link in enumerate(ports(found, RUN, lambda: time.time_ns() // 1_000_000)):
             phase_s = number * _SPREAD_S / len(devices)
             self.pollers.append(Poller(link, partial(self.seen, number), phase_s))
 
@@ -108,10 +109,10 @@ class _Poll:
         assert self.outbox.put(sample), self.outbox.failure
         self.put += 1
 
-    def acknowledged(self, items: Sequence[Item]) -> None:
+    def acknowledged(self, items: Sequence[Passed]) -> None:
         now = time.perf_counter()
         for item in items:
-            assert isinstance(item, Sample)
+            assert isinstance(item, Carried)
             self.kept += 1
             put_at = self._put_at.pop((item.device, item.number))
             if put_at >= self._since:

@@ -17,7 +17,7 @@ from typing import Final
 from adapters.nats import telemetry_stream
 from adapters.nats.client import NatsClient
 from adapters.telemetry.forwarding import Forwarder
-from adapters.telemetry.frame import Item
+from adapters.telemetry.frame import Carried, Passed
 from adapters.telemetry.history import History
 from adapters.telemetry.outbox import Outbox
 from benchmarks.figure import Figure
@@ -84,10 +84,10 @@ class _Scene:
         self._took: list[tuple[float, float]] = []
         self._all = asyncio.Event()
 
-    def acknowledged(self, items: Sequence[Item]) -> None:
+    def acknowledged(self, items: Sequence[Passed]) -> None:
         now = time.perf_counter()
         for item in items:
-            if isinstance(item, Sample):
+            if isinstance(item, Carried):
                 put = self._put.pop((item.device, item.number))
                 self._took.append((put, (now - put) * 1000))
         if not self._put:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from adapters.driving.device_state import millis
 from adapters.driving.one_device import OneDevice
 from adapters.driving.port import Unreachable, WriteRefused, WriteUncertain
+from adapters.driving.wake import Wake
 from ledger.refusal import Refused
 
 TICK_S: Final = 1.0
@@ -29,7 +29,7 @@ class Beating:
         self._tried_at = 0.0
         self._number = 0
         self._silent = False
-        self._woken = asyncio.Event()
+        self._woken = Wake()
 
     def looked(self) -> None:
         """The wishes were looked after just now."""
@@ -55,10 +55,7 @@ class Beating:
             self._note_silence()
             # Never longer than a tick: time may be moved on, and the lease be taken.
             due_s = self._due_s(control.watchdog.period_s)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(due_s, TICK_S) if due_s > 0 else TICK_S):
-                    await self._woken.wait()
-            self._woken.clear()
+            await self._woken.within(min(due_s, TICK_S) if due_s > 0 else TICK_S)
 
     def _due_s(self, period_s: int) -> float:
         """In how many seconds it is to be refreshed."""

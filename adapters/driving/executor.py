@@ -29,10 +29,11 @@ from adapters.driving.judging import METER_LATE, Judging
 from adapters.driving.lease_keeper import LASTS_S, RETRY_S
 from adapters.driving.lowering import Lowering, Stopped
 from adapters.driving.one_device import OneDevice
-from adapters.driving.port import DevicePort, TellingPort
+from adapters.driving.port import DevicePort
 from adapters.driving.raising import Raising
 from adapters.driving.starting import Resolver, Standing
 from adapters.driving.tried import AtDevice, Wish
+from adapters.driving.wake import Wake
 from adapters.driving.watched_door import StoreLost, WatchedDoor
 from adapters.driving.wishes import Wishes
 from dispatch.control.interlock import DeviceLimits
@@ -85,7 +86,7 @@ class Executor(OneDevice):
         self._beating = Beating(self)
         self._wanted: tuple[Setpoint, datetime | None] | None = None
         self._said = False
-        self._due = asyncio.Event()
+        self._due = Wake()
 
     @property
     def untold(self) -> int:
@@ -187,10 +188,7 @@ class Executor(OneDevice):
                 except OSError as error:
                     self.alarm("journal", f"its fallback schedule is not kept: {error}")
             self.woken.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._due.wait()
-            self._due.clear()
+            await self._due.within(pause)
 
     async def _begin(self) -> None:
         """Device and record are brought to agree, under every lease anew."""
@@ -217,7 +215,7 @@ class Executor(OneDevice):
             if sample is None:
                 self.alarm("start", "the device does not answer")
                 return False
-            if isinstance(self.port, TellingPort) and sample.at >= begun:
+            if self.told_by is not None and sample.at >= begun:
                 # It tells everything at once, and may not do so again for a while.
                 found = self._writes.shown(sample)
             else:
@@ -242,10 +240,7 @@ class Executor(OneDevice):
             self._beating.looked()
             self._raising.check()
             await self._turn()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self.woken.wait()
-            self.woken.clear()
+            await self.woken.within(TICK_S)
 
     async def _turn(self) -> None:
         now = self.clock()

@@ -33,6 +33,7 @@ from adapters.driving.regulation import Regulation
 from adapters.driving.said import Said
 from adapters.driving.site_now import SiteNow
 from adapters.driving.stopping import Stops
+from adapters.driving.wake import Wake
 from adapters.driving.watched_door import WatchedDoor
 from adapters.driving.wished import wished
 from dispatch.control.fleet_turn import Told, Turned, turn
@@ -75,7 +76,7 @@ class Fleet:
         self._keep = keep
         self._said: Final = Said(say, clock)
         self.others: tuple[Rated, ...] = book.others
-        self._woken = asyncio.Event()
+        self._woken = Wake()
         self._turned_ms: int | None = None
         self._lease_s = lease_s
         self._ended = ended
@@ -87,6 +88,7 @@ class Fleet:
         self._groups: Final = grouped([one.fleet for one in book.storages])
         self._missing: Final = Missing(self.storages, plans, self._groups.names, self._said)
         self._meters: dict[str, Poller] = {}
+        self._metering = {one.fleet.id: one for one in book.meters}
         self._sites: dict[str, SiteNow] = {}
         self._at: dict[str, tuple[Driven, ...]] = {}
         self._loads: dict[str, PowerRange | None] = {}
@@ -170,6 +172,7 @@ class Fleet:
     def reload(self, book: FleetBook) -> None:
         """What the book says now of the same devices: limits and terms."""
         self.book = book
+        self._metering = {one.fleet.id: one for one in book.meters}
         for one in book.storages:
             self.storages[one.fleet.id].executor.limits = device_limits(one, book.sites[one.device.site])
 
@@ -225,7 +228,7 @@ class Fleet:
     def _metered(self, sample: Sample) -> None:
         """A meter of the fleet: at a site's connection, or of its storage."""
         self._keep(sample)
-        of = next(one for one in self.book.meters if one.fleet.id == sample.device)
+        of = self._metering[sample.device]
         value = sample.power_w("meter_power")
         here = self._at[of.site]
         if of.position == "grid":
@@ -259,12 +262,7 @@ class Fleet:
                     self._turn(self._clock())
             except Refused as refused:
                 self._said.tell("turn", f"refused ({refused.code}): {refused}")
-            try:
-                async with asyncio.timeout(TURN_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
-            self._woken.clear()
+            await self._woken.within(TURN_S)
 
     def behind(self, now_ms: int) -> bool:
         """Whether it has not looked for so long that how old its readings are says nothing of a device."""

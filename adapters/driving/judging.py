@@ -8,7 +8,6 @@ from typing import Final
 from adapters.driving.device_state import meter_tolerance_w, millis, shown_w, switched_off
 from adapters.driving.device_writes import Found, Outcome, falls_back_s
 from adapters.driving.one_device import Alarm, OneDevice
-from adapters.driving.port import TellingPort
 from adapters.driving.tried import AtDevice, Wish
 from adapters.driving.wishes import Wishes
 from dispatch.control.foreign_writer import read_back
@@ -66,7 +65,7 @@ class Judging:
         one = self._one
         one.state.take(sample)
         standing = one.standing
-        early = isinstance(one.port, TellingPort) and one.port.early(sample)
+        early = one.told_by is not None and one.told_by.early(sample)
         if one.writing or early or standing is None or sample.lost or sample.at < standing.written_at:
             return
         shown = shown_w(one.device, sample)

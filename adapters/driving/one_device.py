@@ -12,10 +12,11 @@ import msgspec
 from adapters.driving.device_state import DeviceState, DrivenDevice, millis, register_tolerance_w
 from adapters.driving.journal import Journal
 from adapters.driving.lease_keeper import LeaseKeeper
-from adapters.driving.port import DevicePort
+from adapters.driving.port import DevicePort, TellingPort
 from adapters.driving.steps import Steps
 from adapters.driving.telling import Teller
 from adapters.driving.tried import AtDevice
+from adapters.driving.wake import Wake
 from adapters.driving.watched_door import WatchedDoor
 from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
 from dispatch.control.site_load import PowerRange
@@ -49,6 +50,7 @@ class OneDevice:
     ) -> None:
         self.device: Final = device
         self.port: Final = port
+        self.told_by: Final = port if isinstance(port, TellingPort) else None
         self.lock: Final = lock
         self.door: Final = door
         self.clock: Final = clock
@@ -75,7 +77,7 @@ class OneDevice:
         """What the others of its site's storage go for."""
         self.beaten_at: float | None = None
         """When its watchdog was refreshed last."""
-        self.woken: Final = asyncio.Event()
+        self.woken: Final = Wake()
 
     @property
     def snapshot(self) -> DeviceSnapshot:

@@ -8,6 +8,7 @@ from typing import Final
 
 from adapters.driving.port import DevicePort, TellingPort, Unreachable, WrongAnswer
 from adapters.driving.turns import Turns
+from adapters.driving.wake import Wake, done
 from adapters.telemetry.frame import Unkept
 from dispatch.telemetry.sample import Sample
 
@@ -30,7 +31,8 @@ class Poller:
         """Whether the last turn was not answered."""
         self._on_sample: Final = on_sample
         self._phase_s: Final = phase_s
-        self._woken = asyncio.Event()
+        self._telling: Final = port if isinstance(port, TellingPort) else None
+        self._wake: Final = Wake()
         self._may = asyncio.Event()
         self._may.set()
         self._awaited: list[asyncio.Future[None]] = []
@@ -40,33 +42,39 @@ class Poller:
         loop = asyncio.get_running_loop()
         turns = Turns(self.port.periods, self._phase_s, loop.time())
         while True:
-            while await self._hurried(turns.next_at - loop.time()):
+            while await self._wake.within(turns.next_at - loop.time()):
                 turns.hurry(loop.time())
-            awaited: list[asyncio.Future[None]] = []
-            try:
-                sample = await self._read(turns, awaited)
-            except (Unreachable, WrongAnswer) as error:
-                sample = self.port.lost(str(error))
-            if sample is None:
-                turns.answered(loop.time())
-                _over(awaited)
-                continue
-            self.silent = bool(sample.lost)
-            # The turn is over before anybody is told of it, who may ask for the next one.
-            if sample.lost:
-                turns.failed(loop.time())
-            else:
-                turns.answered(loop.time())
-            try:
-                self._on_sample(sample)
-            except Unkept as unkept:
-                self.silent = True
-                self._on_sample(self.port.lost(f"{unkept.code}: {unkept}"))
+            await self._turn(turns)
+
+    async def _turn(self, turns: Turns) -> None:
+        """What it read is nobody's afterwards: kept until the next turn, the values of thousands of devices
+        would be looked through for garbage at once, which stops everything for a tenth of a second."""
+        loop = asyncio.get_running_loop()
+        awaited: list[asyncio.Future[None]] = []
+        try:
+            sample = await self._read(turns, awaited)
+        except (Unreachable, WrongAnswer) as error:
+            sample = self.port.lost(str(error))
+        if sample is None:
+            turns.answered(loop.time())
             _over(awaited)
+            return
+        self.silent = bool(sample.lost)
+        # The turn is over before anybody is told of it, who may ask for the next one.
+        if sample.lost:
+            turns.failed(loop.time())
+        else:
+            turns.answered(loop.time())
+        try:
+            self._on_sample(sample)
+        except Unkept as unkept:
+            self.silent = True
+            self._on_sample(self.port.lost(f"{unkept.code}: {unkept}"))
+        _over(awaited)
 
     async def _read(self, turns: Turns, awaited: list[asyncio.Future[None]]) -> Sample | None:
         """One turn, for those who wait when it begins; None where somebody else has read what it was for."""
-        telling = self.port if isinstance(self.port, TellingPort) else None
+        telling = self._telling
         await self._may.wait()
         if telling is not None:
             try:
@@ -87,7 +95,7 @@ class Poller:
 
     def hurry(self) -> None:
         """Read it soon, whatever is waited for: something was written, or what became of it is unknown."""
-        self._woken.set()
+        self._wake.set()
 
     async def fresh(self) -> None:
         """Until a turn is over that began after this was called, answered or not."""
@@ -103,18 +111,7 @@ class Poller:
     def go_on(self) -> None:
         self._may.set()
 
-    async def _hurried(self, seconds: float) -> bool:
-        """Wait so long; True when it was cut short."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return False
-        self._woken.clear()
-        return True
-
 
 def _over(awaited: list[asyncio.Future[None]]) -> None:
     for each in awaited:
-        if not each.done():
-            each.set_result(None)
+        done(each)

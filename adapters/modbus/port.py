@@ -21,14 +21,14 @@ from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
 
-class _Prepared(NamedTuple):
-    """A block, and what its points are: roles, names of those without one, scale factors, and the points that
+class PreparedBlock(NamedTuple):
+    """A block, and what its points are: roles, names of those with one, scale factors, and the points that
     are held against their last value."""
 
     block: Block
     reader: BlockReader
     roles: tuple[tuple[Role, str], ...]
-    others: tuple[str, ...]
+    with_roles: tuple[str, ...]
     scales: tuple[str, ...]
     moving: tuple[str, ...]
 
@@ -37,7 +37,8 @@ class ModbusPort:
     """See adapters.driving.port.DevicePort. `run` names this process's run, `clock_ms` is our clock.
 
     `link`: the serial line where several devices share one (`ports`), else its own. `budget`: how often its
-    registers were written; in this process only where none is given.
+    registers were written; in this process only where none is given. `blocks`: the profile's, where its
+    devices share them: a thousand copies would fill the processor's cache.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ModbusPort:
         *,
         link: Link | None = None,
         budget: BudgetFile | None = None,
+        blocks: Sequence[PreparedBlock] | None = None,
     ) -> None:
         if isinstance(device.address, Mqtt):
             raise Refused("device_address", "modbus_tcp or modbus_rtu", place="address")
@@ -58,7 +60,7 @@ class ModbusPort:
         self._turn_ms: Final = device.address.turn_ms
         self._link: Final = link or Link(device.address)
         self._budget: Final = budget or BudgetFile(None)
-        self._prepared: Final = [_prepared(device.profile, block) for block in device.profile.blocks]
+        self._prepared: Final = blocks or prepared_blocks(device.profile)
         self._number = 0
         self._scales: dict[str, int] = {}
         self._before: dict[str, Reading] = {}
@@ -91,8 +93,9 @@ class ModbusPort:
                     self._remember(prepared, found)
                     for role, name in prepared.roles:
                         readings[role] = found[name]
-                    for name in prepared.others:
-                        others[name] = found[name]
+                    for name in prepared.with_roles:
+                        del found[name]
+                    others.update(found)
         except TimeoutError:
             raise WrongAnswer(f"no whole reading within {self._turn_ms} ms") from None
         self._number += 1
@@ -167,7 +170,7 @@ class ModbusPort:
                 raise WriteUncertain(f"{error}, after {number} of {len(writes)} writes") from None
             connection = self._link.connections
 
-    def _remember(self, prepared: _Prepared, found: dict[str, Reading]) -> None:
+    def _remember(self, prepared: PreparedBlock, found: dict[str, Reading]) -> None:
         """Scale factors for writing, and the values that the next ones are held against."""
         for name in prepared.scales:
             scale = found[name].value
@@ -194,6 +197,7 @@ def ports(
     Devices behind one TCP gateway have a connection each, so that a silent one does not hold up the others.
     """
     lines: dict[str, Link] = {}
+    blocks: dict[int, Sequence[PreparedBlock]] = {}
     made = []
     for device in devices:
         address = device.address
@@ -202,20 +206,26 @@ def ports(
         link = None
         if isinstance(address, ModbusRtu):
             link = lines.setdefault(address.path, Link(address))
-        made.append(ModbusPort(device, run, clock_ms, link=link, budget=budget_of(device.id)))
+        shared = blocks.get(id(device.profile)) or prepared_blocks(device.profile)
+        blocks[id(device.profile)] = shared
+        made.append(ModbusPort(device, run, clock_ms, link=link, budget=budget_of(device.id), blocks=shared))
     return made
 
 
-def _prepared(profile: Profile, block: Block) -> _Prepared:
+def prepared_blocks(profile: Profile) -> Sequence[PreparedBlock]:
+    return [_prepared(profile, block) for block in profile.blocks]
+
+
+def _prepared(profile: Profile, block: Block) -> PreparedBlock:
     reader = BlockReader(profile, block)
     names = [point.name for point in reader.points]
     scaling = {point.scale_point for point in profile.points}
     known = set(profile.roles.values())
-    return _Prepared(
+    return PreparedBlock(
         block,
         reader,
         tuple((role, name) for role, name in profile.roles.items() if name in names),
-        tuple(name for name in names if name not in known),
+        tuple(name for name in names if name in known),
         tuple(name for name in names if name in scaling),
         tuple(point.name for point in reader.points if point.change_max_per_s is not None),
     )

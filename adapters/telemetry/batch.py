@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from adapters.telemetry.frame import Item
+from adapters.telemetry.frame import Carried, Passed
 from dispatch.telemetry.gaps import Thinned
 from dispatch.telemetry.sample import Sample
 
@@ -24,6 +24,14 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     thinned: tuple[Thinned, ...] = ()
 
 
+class _Sent(msgspec.Struct, frozen=True, array_like=True):
+    """A Batch of samples that are passed on."""
+
+    device: str
+    samples: tuple[Carried, ...]
+    thinned: tuple[Thinned, ...]
+
+
 class Key(NamedTuple):
     """What names a sample for ever: who has it already has this one."""
 
@@ -35,17 +43,18 @@ encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Batch).decode
 
 
-def key_of(item: Item) -> Key | Thinned:
+def key_of(item: Sample | Passed) -> Key | Thinned:
     return item if isinstance(item, Thinned) else Key(item.run, item.number)
 
 
-def batches(items: Sequence[Item]) -> Iterator[tuple[Batch, bytes]]:
-    """One device's items as messages, in order: marks follow the samples that stand before them."""
-    waiting: list[Item] = []
+def batches(items: Sequence[Passed]) -> Iterator[tuple[Key | Thinned, bytes]]:
+    """One device's items as messages, in order, each with what stands last in it: marks follow the samples
+    that stand before them."""
+    waiting: list[Passed] = []
     size = 0
     for item in items:
         weight = len(encode(item))
-        after_mark = bool(waiting) and isinstance(waiting[-1], Thinned) and isinstance(item, Sample)
+        after_mark = bool(waiting) and isinstance(waiting[-1], Thinned) and isinstance(item, Carried)
         if waiting and (after_mark or len(waiting) == ITEMS_MAX or size + weight > BYTES_MAX):
             yield _packed(waiting)
             waiting, size = [], 0
@@ -55,11 +64,10 @@ def batches(items: Sequence[Item]) -> Iterator[tuple[Batch, bytes]]:
         yield _packed(waiting)
 
 
-def _packed(items: Sequence[Item]) -> tuple[Batch, bytes]:
-    samples = tuple(item for item in items if isinstance(item, Sample))
+def _packed(items: Sequence[Passed]) -> tuple[Key | Thinned, bytes]:
+    samples = tuple(item for item in items if isinstance(item, Carried))
     marks = tuple(item for item in items if isinstance(item, Thinned))
-    batch = Batch(items[0].device, samples, marks)
-    return batch, encode(batch)
+    return key_of(items[-1]), encode(_Sent(items[0].device, samples, marks))
 
 
 def last_key(batch: Batch) -> Key | Thinned:
@@ -67,9 +75,9 @@ def last_key(batch: Batch) -> Key | Thinned:
     return batch.thinned[-1] if batch.thinned else key_of(batch.samples[-1])
 
 
-def by_device(items: Iterable[Item]) -> dict[str, list[Item]]:
+def by_device(items: Iterable[Passed]) -> dict[str, list[Passed]]:
     """Each device's items in their order."""
-    found: dict[str, list[Item]] = {}
+    found: dict[str, list[Passed]] = {}
     for item in items:
         found.setdefault(item.device, []).append(item)
     return found

@@ -22,7 +22,7 @@ from adapters.nats.question import ONCE_S, NobodyLeads
 from adapters.nats.stream import StreamError, WeakStream
 from adapters.nats.telemetry_stream import Channel
 from adapters.telemetry.batch import Key, batches, by_device, decode, key_of, last_key
-from adapters.telemetry.frame import Item
+from adapters.telemetry.frame import Passed
 from adapters.telemetry.held import HeldLane
 from adapters.telemetry.outbox import ITEMS_AT_ONCE, Outbox
 from dispatch.telemetry.gaps import Thinned
@@ -77,7 +77,7 @@ class Forwarder:
         outbox: Outbox,
         client: NatsClient,
         book: str,
-        on_acknowledged: Callable[[Sequence[Item]], object] = lambda _: None,
+        on_acknowledged: Callable[[Sequence[Passed]], object] = lambda _: None,
     ) -> None:
         self.outbox = outbox
         self.acknowledged = 0
@@ -142,7 +142,7 @@ class _Sender:
         self._verified_epoch = 0
         self._stored: dict[str, _Stored] = {}
 
-    async def turn(self) -> Sequence[Item]:
+    async def turn(self) -> Sequence[Passed]:
         if self.lane.empty:
             return ()
         if not self.client.connected:
@@ -168,14 +168,14 @@ class _Sender:
             await asyncio.to_thread(telemetry_stream.verify, self.client, self.book, self.channel)
             self._verified_epoch = epoch
 
-    async def _send_all(self, items: Sequence[Item]) -> None:
+    async def _send_all(self, items: Sequence[Passed]) -> None:
         """Many devices' messages in a save of the server's: it puts them on its disk once for all of them."""
         own = by_device(items)
         await self._know(own)
         messages = [
-            _Message(device, content, last_key(batch))
+            _Message(device, content, last)
             for device, theirs in own.items()
-            for batch, content in batches(_after(theirs, self._stored[device].last))
+            for last, content in batches(_after(theirs, self._stored[device].last))
         ]
         for together in _together(messages):
             await self._save(together)
@@ -279,7 +279,7 @@ def _together(messages: Sequence[_Message]) -> Iterator[Sequence[_Message]]:
         yield waiting
 
 
-def _after(items: Sequence[Item], last: Key | Thinned | None) -> Sequence[Item]:
+def _after(items: Sequence[Passed], last: Key | Thinned | None) -> Sequence[Passed]:
     """What stands behind `last`; all of it where `last` does not stand there: then none of it was sent."""
     for place in range(len(items) - 1, -1, -1):
         if key_of(items[place]) == last:

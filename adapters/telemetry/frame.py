@@ -23,17 +23,40 @@ _THINNED: Final = b"T"
 
 Item = Sample | Thinned
 
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample on its way, its values as they are written: it is encoded as the sample itself is."""
+
+    device: str
+    run: str
+    number: int
+    at_ms: int
+    device_ms: int | None = None
+    readings: msgspec.Raw
+    others: msgspec.Raw
+    lost: str = ""
+
+
+Passed = Carried | Thinned
+Framed = bytes
+"""An entry's bytes."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _sample: Final = msgspec.msgpack.Decoder(Sample).decode
+_carried: Final = msgspec.msgpack.Decoder(Carried).decode
 _thinned: Final = msgspec.msgpack.Decoder(Thinned).decode
 
 
 class Entry(NamedTuple):
     """What stands at [start, end) of a segment."""
 
-    item: Item
+    body: bytes
     start: int
     end: int
+
+    @property
+    def item(self) -> Item:
+        return _sample(self.body[1:]) if self.body[:1] == _SAMPLE else _thinned(self.body[1:])
 
 
 class Parsed(NamedTuple):
@@ -47,7 +70,7 @@ class Unkept(Refused):
     """A sample that cannot be written down: nothing of it is kept."""
 
 
-def framed(item: Item) -> bytes:
+def framed(item: Item) -> Framed:
     """The bytes of an entry.
 
     Raises:
@@ -75,10 +98,11 @@ def parsed(content: bytes, offset: int = 0, most: int | None = None) -> Parsed:
         body = content[at + HEAD.size : end]
         if zlib.crc32(body) != checksum:
             break
-        found.append(Entry(_read(body), at, end))
+        found.append(Entry(body, at, end))
         at = end
     return Parsed(found, at)
 
 
-def _read(body: bytes) -> Item:
-    return _sample(body[1:]) if body[:1] == _SAMPLE else _thinned(body[1:])
+def passed(body: bytes) -> Passed:
+    """What is in an entry, little of it decoded."""
+    return _carried(body[1:]) if body[:1] == _SAMPLE else _thinned(body[1:])

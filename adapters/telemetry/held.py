@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from adapters.telemetry.frame import Item, framed
+from adapters.telemetry.frame import HEAD, Framed, Item, framed, passed
 from adapters.telemetry.lane import SEGMENT_BYTES, Lane, Waiting
 
 HELD_MAX: Final = 10_000
@@ -26,7 +26,7 @@ class HeldLane(Lane):
         super().__init__(folder, segment_bytes)
         self.failure = ""
         self.let_go = 0
-        self._held: deque[Item] = deque()
+        self._held: deque[Framed] = deque()
         self._holding = threading.Lock()
 
     @property
@@ -44,9 +44,9 @@ class HeldLane(Lane):
         Raises:
             Unkept: as `framed`. It is neither appended nor held.
         """
-        framed(item)
+        content = framed(item)
         with self._holding:
-            self._held.append(item)
+            self._held.append(content)
             self._put()
             while len(self._held) > HELD_MAX:
                 self._held.popleft()
@@ -74,7 +74,8 @@ class HeldLane(Lane):
         with self._holding:
             # What came to the disk since is older than what is held.
             if not written.items and written.until >= self.end:
-                return Waiting(list(islice(self._held, most)), written.until)
+                held = list(islice(self._held, most))
+                return Waiting([passed(one[HEAD.size :]) for one in held], written.until, held)
         return written
 
     def done(self, waiting: Waiting) -> None:
@@ -86,6 +87,6 @@ class HeldLane(Lane):
         """
         self.acknowledge(waiting.until)
         with self._holding:
-            for item in waiting.items:
-                if self._held and self._held[0] is item:
+            for content in waiting.held:
+                if self._held and self._held[0] is content:
                     self._held.popleft()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapters.embedded.child import private_folder
-from adapters.telemetry.frame import Entry, Item, framed, parsed
+from adapters.telemetry.frame import Entry, Framed, Item, Passed, framed, parsed, passed
 
 SEGMENT_BYTES: Final = 4 << 20
 _SLOT: Final = struct.Struct("<QQQ")
@@ -33,10 +33,11 @@ class Place(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Entries that were not acknowledged, and the place behind them."""
+    """Entries that were not acknowledged, and the place behind them; `held`: those that are in no file."""
 
-    items: Sequence[Item]
+    items: Sequence[Passed]
     until: Place
+    held: Sequence[Framed] = ()
 
 
 class Lane:
@@ -100,13 +101,12 @@ class Lane:
         with self._lock:
             return Place(self._last, self._sizes[self._last])
 
-    def append(self, item: Item) -> None:
+    def append(self, content: Framed) -> None:
         """Write an entry behind the others.
 
         Raises:
-            OSError: the disk is full or broken; Unkept: as `framed`. The entry is not in the lane.
+            OSError: the disk is full or broken. The entry is not in the lane.
         """
-        content = framed(item)
         with self._lock:
             size = self._sizes[self._last]
             if size and size + len(content) > self._segment_bytes:
@@ -146,11 +146,11 @@ class Lane:
         with self._moving:
             with self._lock:
                 sizes, last = dict(self._sizes), self._last
-            items: list[Item] = []
+            items: list[Passed] = []
             place = self._acknowledged
             while len(items) < most:
                 found = self._entries(place, sizes.get(place.segment, 0), most - len(items))
-                items += [entry.item for entry in found]
+                items += [passed(entry.body) for entry in found]
                 if found:
                     place = Place(place.segment, found[-1].end)
                 elif place.segment < last:
@@ -168,7 +168,7 @@ class Lane:
             file.seek(place.offset)
             found = parsed(file.read(min(size - place.offset, _READ_BYTES)), 0, most).entries
         shift = place.offset
-        return [Entry(one.item, one.start + shift, one.end + shift) for one in found]
+        return [Entry(one.body, one.start + shift, one.end + shift) for one in found]
 
     def _note_damage(self, place: Place, size: int) -> None:
         """The rest of a segment that is not its end: kept beside as evidence."""

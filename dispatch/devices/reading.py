@@ -20,7 +20,7 @@ _made: Final = tuple.__new__
 
 
 class BlockReader:
-    """One block of a profile, prepared: what each word of an answer belongs to."""
+    """One block of a profile, prepared: what each word of an answer belongs to. Its devices share it."""
 
     def __init__(self, profile: Profile, block: Block) -> None:
         self.block = block
@@ -29,10 +29,12 @@ class BlockReader:
         self._unpack: Final = struct.Struct(_layout(block, self.points))
         self._order: Final = _order(block, self.points)
         place = {point.name: number for number, point in enumerate(self.points)}
-        self._scales: Final = [
-            None if point.scale_point is None else place[point.scale_point] for point in self.points
+        self._scaled: Final = [
+            (point, None if point.scale_point is None else place[point.scale_point], _plain(point))
+            for point in self.points
         ]
-        self._plain: Final = [_plain(point) for point in self.points]
+        self._scales_at: Final = sorted({at for _, at, _ in self._scaled if at is not None})
+        self._ways: dict[tuple[int, ...], _Way] = {}
 
     def read(
         self, words: Sequence[int], at_ms: int = 0, before: Mapping[str, Reading] | None = None
@@ -53,20 +55,40 @@ class BlockReader:
         except struct.error:
             wrong = "a register is a whole number of 0 to 65535"
             raise Refused("register_word", wrong, place=f"block {self.block.address}") from None
+        rows, moving = self._ways.get(tuple(found[at] for at in self._scales_at)) or self._way(found)
         readings: dict[str, Reading] = {}
-        rows = zip(self.points, found, self._scales, self._plain, strict=True)
-        for point, raw, scaled_by, plain in rows:
-            scale = point.scale if scaled_by is None else found[scaled_by]
-            if plain is not None and raw not in plain.absent:
-                factor = plain.factors.get(scale)
-                if factor is not None and plain.lowest <= raw * factor <= plain.highest:
-                    readings[point.name] = _made(Reading, (raw * factor, "good", None, raw, at_ms))
-                    continue
-            reading = reading_of(point, raw, scale, at_ms)
-            if before is not None and point.change_max_per_s is not None:
-                reading = _moved(point, reading, before.get(point.name), scale)
-            readings[point.name] = reading
+        for (point, scale, factor, absent, lowest, highest), raw in zip(rows, found, strict=True):
+            if factor is not None and raw not in absent and lowest <= (value := raw * factor) <= highest:
+                readings[point.name] = _made(Reading, (value, "good", None, raw, at_ms))
+            else:
+                readings[point.name] = reading_of(point, raw, scale, at_ms)
+        if before is not None:
+            for point, scale in moving:
+                name = point.name
+                readings[name] = _moved(point, readings[name], before.get(name), scale)
         return readings
+
+    def _way(self, found: Sequence[int]) -> _Way:
+        """What each point is read by under the block's scale factors in `found`, kept for the next block."""
+        rows: list[_Row] = []
+        for point, scaled_by, plain in self._scaled:
+            scale = point.scale if scaled_by is None else found[scaled_by]
+            absent, lowest, highest, factors = plain or _LONG_WAY
+            rows.append((point, scale, factors.get(scale), absent, lowest, highest))
+        way = rows, [row[:2] for row in rows if row[0].change_max_per_s is not None]
+        if len(self._ways) == _WAYS_MAX:
+            self._ways.clear()
+        self._ways[tuple(found[at] for at in self._scales_at)] = way
+        return way
+
+
+_WAYS_MAX: Final = 32
+"""Devices of a profile differ in their scale factors, and one that fails has any."""
+_Row = tuple[Point, int, int | None, frozenset[int], int, int]
+"""A point, its scale, and what raw numbers are multiplied by, None for one that takes the long way; the rest
+is as in _Plain."""
+_Way = tuple[list[_Row], list[tuple[Point, int]]]
+"""Of all points, and of those that are held against their last value."""
 
 
 class _Plain(NamedTuple):
@@ -80,12 +102,13 @@ class _Plain(NamedTuple):
     factors: Mapping[int, int]
 
 
+_LONG_WAY: Final = _Plain(frozenset(), 0, 0, {})
+
+
 def _plain(point: Point) -> _Plain | None:
     """None for a point that takes the long way each time."""
     kind = point.kind
     if kind.form != "integer" or point.fixed is not None or point.type == "sunssf":
-        return None
-    if point.change_max_per_s is not None:
         return None
     size, sign = 1 << 16 * point.count, -1 if point.flips else 1
     digits = DIGITS[point.unit]
@@ -174,10 +197,12 @@ def _moved(point: Point, now: Reading, before: Reading | None, scale: int) -> Re
     assert point.change_max_per_s is not None
     if now.raw is None or now.value is None or before is None or before.raw is None:
         return now
+    distance = now.raw - before.raw
+    if abs(distance) <= 1:
+        return now
     exponent = scale + DIGITS[point.unit]
     elapsed_ms = max(now.at_ms - before.at_ms, 0)
     reach = Fraction(point.change_max_per_s * elapsed_ms, 1000) / Fraction(10) ** exponent + 1
-    distance = now.raw - before.raw
     if abs(distance) <= reach:
         return now
     for words in range(1, point.count):

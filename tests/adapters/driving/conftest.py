@@ -11,6 +11,13 @@ import pytest
 from adapters.driving.journal import Journal
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import Journals, Store, furnish, now
+from tests.adapters.driving.new_day import past_new_day
+
+
+@pytest.fixture(autouse=True)
+def leases() -> None:
+    """They are taken at once."""
+    past_new_day()
 
 
 @pytest.fixture

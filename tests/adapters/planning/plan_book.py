@@ -77,7 +77,7 @@ def forecast(
 
 @contextmanager
 def projecting(bench: Bench) -> Iterator[None]:
-    """The projector beside the test, as the project role runs it."""
+    """The projector beside the test, as the project role runs it; afterwards all is projected."""
     projector = bench.projector()
     thread = threading.Thread(target=projector.run)
     thread.start()
@@ -86,6 +86,7 @@ def projecting(bench: Bench) -> Iterator[None]:
     finally:
         projector.stop()
         thread.join()
+    bench.project()
 
 
 @contextmanager

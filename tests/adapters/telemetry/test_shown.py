@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.telemetry.forwarding import Forwarder
+from adapters.telemetry.frame import framed
 from adapters.telemetry.outbox import Outbox
 from dispatch.devices.quality import Reading
 from dispatch.telemetry.gaps import Thinned
@@ -37,7 +38,7 @@ def filled(bench: Bench, folder: Path) -> None:
     outbox.put(
         Sample(device="B1", run="r1", number=11, at_ms=T0 + 11_000, readings=readings, others=others)  # type: ignore[arg-type]
     )
-    outbox.seconds.append(Thinned("B1", "r0", 7, 9, T0 - 5000, T0 + 500, 3))
+    outbox.seconds.append(framed(Thinned("B1", "r0", 7, 9, T0 - 5000, T0 + 500, 3)))
     outbox.put(sample(1, device="F"), fast=True)
     asyncio.run(Forwarder(outbox, bench.client, bench.book).turn())
     outbox.close()

@@ -112,6 +112,15 @@ def test_a_value_without_its_scale_factor_is_no_value(sf: int) -> None:
     assert reader.read(words)["713.WHAvail"].value == 150_000
 
 
+def test_devices_with_other_scale_factors_share_a_reader() -> None:
+    profile = example("sunspec_713")
+    reader = BlockReader(profile, profile.blocks[0])
+    for number in range(100):
+        words = [713, 7, 2000, 1500, 755, 0xFFFF, 1, number % 50, 0x10000 - 1]
+        found = reader.read(words)["713.WHAvail"]
+        assert found.value == (1500 * 10 ** (number % 50) if number % 50 <= 10 else None)
+
+
 def test_another_model_in_its_place_is_told() -> None:
     profile = example("sunspec_713")
     found = BlockReader(profile, profile.blocks[0]).read([714, 7, 2000, 1500, 755, 0xFFFF, 1, 2, 0])
