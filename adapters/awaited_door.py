@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from adapters.front_door import FrontDoor, Receipt, Save, Wish, attempts, contended
 from adapters.turns import Turns
@@ -23,13 +24,16 @@ class AwaitedDoor:
         self._saves = Turns[Save](door.accepted_together)
         self._asked = Turns[_Asked](self._answer)
 
-    async def execute_all(self, wishes: Sequence[Wish], *, actor: str) -> list[Receipt]:
-        """Accept all the commands or none.
+    async def execute_all(
+        self, wishes: Sequence[Wish], *, actor: str, given: Mapping[str, object] = MappingProxyType({})
+    ) -> list[Receipt]:
+        """Accept all the commands or none, where the aggregates of `given` have these states.
 
         Raises:
             Refused, StoreFull, StoreUnavailable: as `FrontDoor.execute_all`.
+            NotGiven: one has not; whatever else is wrong.
         """
-        for pause_s, save in attempts(wishes, actor):
+        for pause_s, save in attempts(wishes, actor, given=given):
             if pause_s:
                 await asyncio.sleep(pause_s)
             await self._saves(save)

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import msgspec
@@ -44,6 +45,10 @@ class Wish(msgspec.Struct, frozen=True):
 
     command: Command | TimedCommand
     command_id: str
+
+
+class NotGiven(Exception):
+    """An aggregate has not the state that a save was asked for under."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -77,12 +82,20 @@ class Folded(msgspec.Struct, frozen=True):
 
 class Save:
     """One try to accept commands, together or not at all, and what became of it; neither `receipts` nor
-    `refused` means that it is to be tried again. On the `first` what seems new is not looked for."""
+    `refused` means that it is to be tried again. On the `first` what seems new is not looked for. `given` are
+    states that aggregates must have for anything to be decided."""
 
     def __init__(
-        self, wishes: Sequence[Wish], actor: str, causation: str = "", *, first: bool = True
+        self,
+        wishes: Sequence[Wish],
+        actor: str,
+        causation: str = "",
+        *,
+        first: bool = True,
+        given: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.wishes = wishes
+        self.given = given
         self.first = first
         self.actor = actor
         self.causation = causation
@@ -93,14 +106,24 @@ class Save:
         """None when it is to be tried again.
 
         Raises:
-            Refused, StoreFull, StoreUnavailable: why it was not accepted.
+            Refused, NotGiven, StoreFull, StoreUnavailable: why it was not accepted.
         """
         if self.refused is not None:
             raise self.refused
         return self.receipts
 
+    @property
+    def touched(self) -> set[str]:
+        """What it is decided on."""
+        return {name for wish in self.wishes for name in _touched(wish.command)}.union(self.given)
 
-def attempts(wishes: Sequence[Wish], actor: str, causation: str = "") -> Iterator[tuple[float, Save]]:
+
+def attempts(
+    wishes: Sequence[Wish],
+    actor: str,
+    causation: str = "",
+    given: Mapping[str, object] = MappingProxyType({}),
+) -> Iterator[tuple[float, Save]]:
     """The same save as often as it is tried, each after a pause in seconds.
 
     Raises:
@@ -112,7 +135,7 @@ def attempts(wishes: Sequence[Wish], actor: str, causation: str = "") -> Iterato
     if len(wishes) > BATCH_MESSAGES_MAX:
         raise Refused("batch", f"at most {BATCH_MESSAGES_MAX} commands in one save")
     for attempt in range(_ATTEMPTS):
-        yield 0.002 * max(attempt - 1, 0), Save(wishes, actor, causation, first=attempt == 0)
+        yield 0.002 * max(attempt - 1, 0), Save(wishes, actor, causation, first=attempt == 0, given=given)
 
 
 def contended(wishes: Sequence[Wish]) -> Refused:
@@ -270,20 +293,21 @@ class FrontDoor:
     async def _accept(self, saves: Sequence[Save], waiting: Waiting) -> None:
         if self._unguarded:
             await waiting.worked(self._ensure_guarded)
-        names = {name: None for save in saves for wish in save.wishes for name in _touched(wish.command)}
+        touched = [save.touched for save in saves]
+        names = set().union(*touched)
         read = {name for save in saves for wish in save.wishes for name in wish.command.reads}
+        read.update(name for save in saves for name in save.given)
         changed_first = {wish.command.aggregate for save in saves if save.first for wish in save.wishes}
         loaded = await self._load(waiting, names, perhaps_new=changed_first - read)
         changed: set[str] = set()
         decided: list[tuple[Save, list[Receipt], list[StoredEvent]]] = []
-        for save in saves:
-            touched = {name for wish in save.wishes for name in _touched(wish.command)}
-            if touched & changed:
+        for save, on in zip(saves, touched, strict=True):
+            if on & changed:
                 continue
             try:
                 receipts, stored = self._decide(save, loaded)
-            except Refused as refused:
-                if await waiting.asked(self._is_current({name: loaded[name] for name in touched})):
+            except (Refused, NotGiven) as refused:
+                if await waiting.asked(self._is_current({name: loaded[name] for name in on})):
                     save.refused = refused
                 continue
             await waiting.given_way()
@@ -308,6 +332,9 @@ class FrontDoor:
                     save.receipts = self._with_sequences(receipts, sequences)
 
     def _decide(self, save: Save, loaded: Mapping[str, Folded]) -> tuple[list[Receipt], list[StoredEvent]]:
+        for name, state in save.given.items():
+            if loaded[name].state != state:
+                raise NotGiven(name)
         receipts: list[Receipt] = []
         stored: list[StoredEvent] = []
         for wish in save.wishes:

@@ -135,3 +135,14 @@ def packed(bid: Bid) -> Bid:
     found = PackedBid(**kept | {"curves": msgspec.Raw(_encode(bid.curves))})
     vars(found).update(table=table, counts=bid.counts)
     return found
+
+
+def packed_by_text(bid: PackedBid) -> Bid | None:
+    """As `packed`, of curves that somebody else wrote; None where they are not just as they are written here,
+    and have to be read in full.
+    """
+    table = Table.of_text(bytes(bid.curves))
+    if table is None:
+        return None
+    vars(bid).update(table=table, counts=tuple(table.counts.tolist()))
+    return bid

@@ -21,6 +21,11 @@ Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _COLUMNS: Final = 3
+_NUMBERS: Final = b"-0123456789"
+_SEGMENT: Final = b"[,,]"
+"""A segment's text without its numbers."""
+_MARK: Final = b"\0"
+"""Stands for a segment; no JSON has it."""
 _S_PER_HOUR: Final = 3600
 
 
@@ -30,12 +35,45 @@ class Table:
     def __init__(self, curves: tuple[Curve, ...]) -> None:
         """Raises:
         Refused: `quantity_range`."""
-        self.counts: Whole = np.fromiter(map(len, curves), dtype=np.int64, count=len(curves))
+        counts = np.fromiter(map(len, curves), dtype=np.int64, count=len(curves))
         values: list[int] = []
         for curve in curves:
             for segment in curve:
                 values.extend(segment)
-        columns = np.ascontiguousarray(whole_numbers(values, "curves").reshape(-1, _COLUMNS).T)
+        self._keep(counts, whole_numbers(values, "curves"))
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Table | None:
+        """Of curves as JSON, without an object for each number; None where they have to be read in full.
+
+        So it is where the text is not just what is written here of some curves, and where a number is too
+        large. That `text` is JSON is not looked at again.
+        """
+        curves = text.translate(None, _NUMBERS).replace(_SEGMENT, _MARK)
+        if not (curves.startswith(b"[[") and curves.endswith(b"]]")):
+            return None
+        written = curves[2:-2].split(b"],[")
+        lengths = {curve: (len(curve) + 1) // 2 for curve in set(written)}
+        if any(curve != b",".join([_MARK] * length) for curve, length in lengths.items()):
+            return None
+        if not any(lengths.values()):
+            return None
+        offered = text.replace(b"[],", b"").replace(b",[]", b"") if b"" in lengths else text
+        values: Whole = np.fromstring(offered.translate(None, b"[]"), dtype=np.int64, sep=",")
+        counts: Whole = np.array([lengths[curve] for curve in written], dtype=np.int64)
+        if len(values) != _COLUMNS * counts.sum() or not _in_range(values):
+            return None
+        if np.count_nonzero(values < 0) != text.count(b"-"):
+            # JSON knows -0.
+            return None
+        table = cls.__new__(cls)
+        table._keep(counts, values)  # noqa: SLF001
+        return table
+
+    def _keep(self, counts: Whole, values: Whole) -> None:
+        """How many segments each interval has, and the numbers of one segment after the other."""
+        self.counts = counts
+        columns = np.ascontiguousarray(values.reshape(-1, _COLUMNS).T)
         self.from_w: Whole = columns[0]
         self.to_w: Whole = columns[1]
         self.price_u: Whole = columns[2]
@@ -92,9 +130,13 @@ def whole_numbers(values: Sequence[int], place: str) -> Whole:
     column: Whole | None = None
     with suppress(struct.error):
         column = np.frombuffer(struct.pack(f"{len(values)}q", *values), dtype=np.int64)
-    if column is None or not -WHOLE_MAX <= column.min() <= column.max() <= WHOLE_MAX:
+    if column is None or not _in_range(column):
         raise Refused("quantity_range", f"powers and prices are whole numbers up to {WHOLE_MAX}", place=place)
     return column
+
+
+def _in_range(column: Whole) -> bool:
+    return bool(-WHOLE_MAX <= column.min() <= column.max() <= WHOLE_MAX)
 
 
 def offered_range_w(bid: Bid) -> tuple[Whole, Whole]:

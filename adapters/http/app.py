@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any, Final, Self
 
 from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.events import BaseEventEmitterBackend
 from litestar.handlers import HTTPRouteHandler
+from litestar.handlers.base import BaseRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
@@ -91,12 +93,12 @@ from adapters.http import (
     write_offs,
 )
 from adapters.http.caller import authorise, provide_caller
-from adapters.http.intake import KEY, key_given, provide_intake
+from adapters.http.intake import key_given, provide_intake
 from adapters.http.permissions import PERMISSIONS
 from adapters.http.problem import HANDLERS
 from adapters.http.proven_keys import ProvenKeys
 from adapters.http.publishing import provide_period, provide_publishing
-from adapters.http.recent_keys import RecentKeys
+from adapters.http.recent_keys import KEY, RecentKeys
 from adapters.http.recording import ACCESS, recording
 from adapters.http.service import Service
 from adapters.http.strict_body import StrictRequest
@@ -229,7 +231,7 @@ def _routed() -> Litestar:
             Router(
                 _PREFIX,
                 route_handlers=list(ROUTES),
-                guards=[authorise, key_given],
+                guards=[_let_in],
                 middleware=[recording],
                 security=openapi.SECURITY,
                 dependencies=request_dependencies(),
@@ -243,6 +245,12 @@ def _routed() -> Litestar:
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,
     )
+
+
+async def _let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Both in one guard: Litestar copies the handler for each."""
+    await authorise(connection, handler)
+    await key_given(connection, handler)
 
 
 class _Unheard(BaseEventEmitterBackend):

@@ -18,12 +18,12 @@ from adapters.desk.bid_csv import price_text
 from adapters.desk.checking import CheckedBid, checked_bid
 from adapters.desk.desk import Desk
 from adapters.desk.receipt import signed_receipt
-from adapters.front_door import Receipt, Wish
-from adapters.http.caller import Caller
+from adapters.front_door import NotGiven, Receipt, Wish
+from adapters.http.caller import Caller, check_asked
 from adapters.http.intake import IdempotencyKey, Intake, replayable
 from adapters.http.openapi import reference, takes
 from adapters.http.paging import LIMIT, Cursor, Limit, cursor_of
-from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS, BadRequest
+from adapters.http.problem import READ_PROBLEMS, WRITE_PROBLEMS, BadRequest, Unauthenticated
 from adapters.http.register import ID_PATTERN, Name
 from adapters.http.service import Service
 from adapters.http.view import View
@@ -33,7 +33,7 @@ from adapters.queries.market_gates import rules_of
 from adapters.transparency.published_log import PublishedLog
 from ledger.interval import Instant
 from ledger.refusal import Refused
-from trading.bid import Bid, packed
+from trading.bid import Bid, PackedBid, packed, packed_by_text
 from trading.bid_commands import DraftBid
 from trading.bid_life import Standing, Status
 from trading.market_answer import AcknowledgeBid
@@ -54,6 +54,11 @@ class BidDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     revision: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
+class _PackedDraft(BidDraft, frozen=True, forbid_unknown_fields=True):
+    bid: PackedBid
+
+
+_decode_packed: Final = msgspec.json.Decoder(_PackedDraft).decode
 _DRAFT: Final = Schema(
     type=OpenAPIType.OBJECT,
     properties={
@@ -220,15 +225,33 @@ def decoded_draft(body: bytes) -> BidDraft:
         raise decoder_refusal(error, BidDraft) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("json", f"not valid JSON: {error}") from None
-    if any(ord(letter) < ord(" ") for letter in draft.bid.note):
+    if _has_control(draft.bid.note):
         raise Refused("control_character", "a note is one line of text", place="bid.note")
     return draft
 
 
 def _packed_draft(body: bytes) -> tuple[Bid, int]:
-    """As `decoded_draft`, its segments forgotten as soon as they were read."""
+    """As `decoded_draft`, its segments forgotten as soon as they were read, or never made."""
+    if (lean := _by_text(body)) is not None:
+        return lean
     draft = decoded_draft(body)
     return packed(draft.bid), draft.revision
+
+
+def _by_text(body: bytes) -> tuple[Bid, int] | None:
+    """None for what has to be read in full, which says what is wrong with it."""
+    try:
+        draft = _decode_packed(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    bid = packed_by_text(draft.bid)
+    if bid is None or _has_control(bid.note):
+        return None
+    return bid, draft.revision
+
+
+def _has_control(text: str) -> bool:
+    return any(ord(letter) < ord(" ") for letter in text)
 
 
 @post(
@@ -241,11 +264,19 @@ def _packed_draft(body: bytes) -> tuple[Bid, int]:
 async def draft_bid(
     request: Request[Caller, Any, Any], body: RawBody, idempotency_key: IdempotencyKey
 ) -> Response[BidStored]:
-    bid, revision = _packed_draft(body)
     service: Service = request.app.state.service
-    intake = Intake(service, request.user, idempotency_key)
+    caller = request.user
+    try:
+        bid, revision = _packed_draft(body)
+    except Refused:
+        await check_asked(service, caller)
+        raise
+    intake = Intake(service, caller, idempotency_key)
     wishes = [Wish(DraftBid(bid, intake.actor, revision), intake.command_id)]
-    (receipt,) = await service.awaited.execute_all(wishes, actor=intake.actor)
+    try:
+        (receipt,) = await service.awaited.execute_all(wishes, actor=intake.actor, given=caller.given)
+    except NotGiven:
+        raise Unauthenticated from None
     if receipt.repeated:
         return await asyncio.to_thread(stored, desk_of(service), bid.id, receipt)
     written = BidStored(

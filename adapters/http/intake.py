@@ -17,14 +17,12 @@ from adapters import approving
 from adapters.front_door import Receipt, Wish
 from adapters.http.caller import Caller
 from adapters.http.problem import BadRequest
-from adapters.http.recent_keys import reused
+from adapters.http.recent_keys import KEY, KEY_PATTERN, reused
 from adapters.http.service import Service
 from ledger.command import Command, TimedCommand
 from ledger.refusal import Refused
 from ledger.request import Answered, AnswerRequest, aggregate_of, answered
 
-KEY: Final = "Idempotency-Key"
-KEY_PATTERN: Final = "^[!-~]{1,128}$"
 REPLAYED: Final = "Idempotency-Replayed"
 
 IdempotencyKey = Annotated[

@@ -13,6 +13,8 @@ from typing import Final
 
 from ledger.refusal import Refused
 
+KEY: Final = "Idempotency-Key"
+KEY_PATTERN: Final = "^[!-~]{1,128}$"
 _KEPT: Final = 50_000
 
 
@@ -43,6 +45,4 @@ class RecentKeys:
 
 
 def reused() -> Refused:
-    return Refused(
-        "command_id_reused", "this Idempotency-Key asked for something else", place="Idempotency-Key"
-    )
+    return Refused("command_id_reused", "this Idempotency-Key asked for something else", place=KEY)

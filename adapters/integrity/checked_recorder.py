@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import nats.errors
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
-from psycopg import sql
 
 from adapters import continuity
 from adapters.continuity import Discontinuity
@@ -149,9 +148,8 @@ class CheckedRecorder(JetStreamApplicationRecorder):
             return frozenset()
         known = await self._database.ask(
             self.log.book,
-            sql.SQL(
-                "SELECT DISTINCT aggregate FROM ledger.envelope WHERE book = {} AND aggregate = ANY({})"
-            ).format(self.log.book, list(aggregates)),
+            "SELECT DISTINCT aggregate FROM ledger.envelope WHERE book = %s AND aggregate = ANY(%s)",
+            [self.log.book, list(aggregates)],
         )
         return frozenset(aggregates) - {name for (name,) in known}
 

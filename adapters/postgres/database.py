@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -27,8 +27,6 @@ _RECONNECT_S: Final = 2.0
 """After how long the pool gives up one attempt to connect; a request that still waits starts the next."""
 
 _BEGINNINGS_KEPT: Final = 1000
-_BEGINNING_ANSWERS: Final = 3
-"""BEGIN, SELECT and SET each answer."""
 _PROJECTING: Final = "BEGIN; SET LOCAL ROLE wattledger_projector; SET LOCAL synchronous_commit = off"
 _RESTED_S: Final = 0.1
 """A connection that was taken since is not asked whether it still works: a server takes longer to start."""
@@ -128,13 +126,15 @@ class Database:
             connection.execute(_beginning(book, role, party or ""))
             yield connection
 
-    async def ask(self, book: str, question: sql.Composed) -> list[tuple[Any, ...]]:
+    async def ask(
+        self, book: str, question: LiteralString, values: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
         """What one question of the staff's answers: as `reading`, with one message there and one back.
 
         Raises:
             psycopg.OperationalError: PostgreSQL was away for 5 s.
         """
-        return await self._asking.ask(_beginning(book, "wattledger_staff", ""), question, _BEGINNING_ANSWERS)
+        return await self._asking.ask(book, question, values)
 
     def close(self) -> None:
         self._asking.close()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from adapters.events import Event
 from adapters.postgres import binary_copy as field
 from adapters.postgres.database import Connection
 from adapters.projections.projection import Projected
-from adapters.projections.written_bid import in_full
+from adapters.projections.written_bid import as_written, in_full
+from trading.bid_events import BidDrafted
 from trading.bid_life import BidState
 
 PREFIX: Final = "bid."
@@ -22,7 +24,11 @@ _decode = msgspec.json.Decoder(BidState).decode
 
 
 class Bids:
-    """A row a change, made by the events' own fold; a later change closes the row before it."""
+    """A row a change, made by the events' own fold; a later change closes the row before it.
+
+    Where the change wrote the bid and nothing else is known of it, its event says it all and the row has
+    no state.
+    """
 
     name = "bids"
     tables = ("bid",)
@@ -35,16 +41,33 @@ class Bids:
         firsts = {item.aggregate: item for item in reversed(items)}
         known = [name for name, item in firsts.items() if item.version > 1]
         states = _current(connection, book, known)
-        changes: dict[str, list[tuple[int, BidState]]] = {}
+        changes: dict[str, list[_Change]] = {}
         for item in items:
             state = states.get(item.aggregate)
             for event in item.envelope.events:
                 state = event.apply(state and in_full(state))  # type: ignore[arg-type, assignment]
             assert isinstance(state, BidState), item.aggregate
             states[item.aggregate] = state
-            changes.setdefault(item.aggregate, []).append((item.sequence, state))
-        _close(connection, book, {name: changes[name][0][0] for name in known})
+            change = _Change(item.sequence, state, event_says_all=_says_all(item.envelope.events, state))
+            changes.setdefault(item.aggregate, []).append(change)
+        _close(connection, book, {name: changes[name][0].sequence for name in known})
         _insert(connection, book, changes)
+
+
+class _Change(NamedTuple):
+    sequence: int
+    state: BidState
+    event_says_all: bool
+
+
+def _says_all(events: Sequence[Event], state: BidState) -> bool:
+    """Whether the state is what these events alone make of a bid."""
+    return (
+        len(events) == 1
+        and isinstance(events[0], BidDrafted)
+        and state.standing is None
+        and not state.said_gone
+    )
 
 
 def _current(connection: Connection, book: str, aggregates: Sequence[str]) -> dict[str, BidState]:
@@ -52,10 +75,15 @@ def _current(connection: Connection, book: str, aggregates: Sequence[str]) -> di
     if not aggregates:
         return {}
     found = connection.execute(
-        "SELECT id, state FROM ledger.bid WHERE book = %s AND id = ANY(%s) AND to_seq IS NULL",
+        "SELECT b.id, b.state, e.payload FROM ledger.bid AS b LEFT JOIN ledger.envelope AS e"
+        " ON b.state IS NULL AND e.book = b.book AND e.sequence = b.from_seq"
+        " WHERE b.book = %s AND b.id = ANY(%s) AND b.to_seq IS NULL",
         [book, [_id_of(one) for one in aggregates]],
     )
-    states = {f"{PREFIX}{name}": _decode(state) for name, state in found}
+    states = {
+        f"{PREFIX}{name}": as_written(payload) if state is None else _decode(state)
+        for name, state, payload in found
+    }
     assert states.keys() == set(aggregates), "they were projected before"
     return states
 
@@ -70,26 +98,27 @@ def _close(connection: Connection, book: str, next_at: Mapping[str, int]) -> Non
             )
 
 
-def _insert(connection: Connection, book: str, changes: Mapping[str, Sequence[tuple[int, BidState]]]) -> None:
+def _insert(connection: Connection, book: str, changes: Mapping[str, Sequence[_Change]]) -> None:
     """Each change's row ends where the bid's next change in the same batch begins."""
     field.load(
         connection,
         "bid",
         _COLUMNS,
         (
-            _row(book, _id_of(aggregate), sequence, end, state)
+            _row(book, _id_of(aggregate), change, end)
             for aggregate, made in changes.items()
-            for (sequence, state), end in zip(made, (*(at for at, _ in made[1:]), None), strict=True)
+            for change, end in zip(made, (*(later.sequence for later in made[1:]), None), strict=True)
         ),
     )
 
 
-def _row(book: str, name: str, sequence: int, end: int | None, state: BidState) -> bytes:
+def _row(book: str, name: str, change: _Change, end: int | None) -> bytes:
+    state = change.state
     bid, standing = state.draft.bid, state.standing
     return field.row(
         field.text(book),
         field.text(name),
-        field.int8(sequence),
+        field.int8(change.sequence),
         field.NULL if end is None else field.int8(end),
         field.text(bid.market),
         field.text(bid.product),
@@ -99,7 +128,7 @@ def _row(book: str, name: str, sequence: int, end: int | None, state: BidState) 
         field.text(state.status),
         field.boolean(state.live is not None),
         field.NULL if standing is None else field.timestamptz(standing.gate_closes),
-        field.bytea(msgspec.json.encode(state)),
+        field.NULL if change.event_says_all else field.bytea(msgspec.json.encode(state)),
     )
 
 

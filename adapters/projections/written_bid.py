@@ -12,6 +12,8 @@ from typing import Final, Union, cast, get_args
 import msgspec
 
 from adapters.events import Event
+from adapters.mapper import EnvelopeMapper, UnknownEvent
+from adapters.nats import wire
 from ledger.envelope import SCHEMA, TOPIC, Envelope
 from trading.bid import PackedBid
 from trading.bid_events import BidDrafted
@@ -27,6 +29,7 @@ _decode = cast(
     "Callable[[bytes], Envelope[Event]]",
     msgspec.json.Decoder(Envelope[Union[_KINDS]]).decode,  # type: ignore[valid-type]  # noqa: UP007
 )
+_mapper: Final = EnvelopeMapper()
 _decode_state: Final = msgspec.json.Decoder(BidState).decode
 
 
@@ -42,6 +45,19 @@ def written(topic: str, state: bytes) -> Envelope[Event] | None:
     if envelope.schema > SCHEMA or any(one.bid.digest != one.digest for one in drafts):
         return None
     return envelope
+
+
+def as_written(payload: bytes) -> BidState:
+    """What the event of an archived envelope makes of a bid that it writes anew; its row has no state then.
+
+    Raises:
+        UnknownEvent, ValueError: it is no such envelope.
+    """
+    envelope = _mapper.to_envelope(wire.header_of(payload).topic, wire.state_of(payload))
+    (event,) = envelope.events
+    if not isinstance(event, BidDrafted):
+        raise UnknownEvent(f"{type(event).__name__} writes no bid")
+    return event.apply(None)
 
 
 def in_full(state: BidState) -> BidState:

@@ -8,13 +8,19 @@ from typing import Final
 
 import msgspec
 
+from adapters.continuity import Discontinuity
 from adapters.postgres.database import Connection
+from adapters.projections.written_bid import as_written
 from adapters.queries.kept import kept
 from ledger.refusal import Refused
 from trading.bid_life import BidState
 
 _decode: Final = msgspec.json.Decoder(BidState).decode
 
+_ROWS: Final = (
+    "SELECT id, from_seq, state, payload FROM ledger.bid AS b LEFT JOIN ledger.envelope AS e"
+    " ON b.state IS NULL AND e.book = b.book AND e.sequence = b.from_seq"
+)
 _HELD: Final = "from_seq <= %(at)s AND (to_seq IS NULL OR to_seq > %(at)s)"
 
 
@@ -56,8 +62,7 @@ def bids(
             conditions.append(column)
             values[name] = value
     rows = connection.execute(
-        f"SELECT id, from_seq, state FROM ledger.bid WHERE {' AND '.join(conditions)}"  # noqa: S608
-        " ORDER BY id LIMIT %(limit)s",
+        f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY id LIMIT %(limit)s",
         values,
     )
     return list(_found(rows))
@@ -70,7 +75,7 @@ def bid(connection: Connection, position: int, name: str) -> FoundBid:
         Refused: `unknown_bid`.
     """
     rows = connection.execute(
-        f"SELECT id, from_seq, state FROM ledger.bid WHERE {_HELD} AND id = %(id)s",  # noqa: S608
+        f"{_ROWS} WHERE {_HELD} AND id = %(id)s",
         {"at": position, "id": name},
     )
     for found in _found(rows):
@@ -79,5 +84,14 @@ def bid(connection: Connection, position: int, name: str) -> FoundBid:
 
 
 def _found(rows: object) -> Iterator[FoundBid]:
-    for name, sequence, state in rows:  # type: ignore[attr-defined]
-        yield FoundBid(name, sequence, kept(_decode, state, f"bid {name}"))
+    for name, sequence, state, payload in rows:  # type: ignore[attr-defined]
+        found = kept(_decode, state, f"bid {name}") if payload is None else _written(sequence, payload)
+        yield FoundBid(name, sequence, found)
+
+
+def _written(sequence: int, payload: bytes) -> BidState:
+    try:
+        return as_written(payload)
+    except ValueError as error:
+        text = f"the archived envelope writes no bid: {error}"
+        raise Discontinuity(text, code="archive_altered", place=f"sequence {sequence}") from error

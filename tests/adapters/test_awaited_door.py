@@ -10,7 +10,7 @@ from eventsourcing.persistence import Notification
 
 from adapters.awaited_door import AwaitedDoor
 from adapters.continuity import Discontinuity
-from adapters.front_door import FrontDoor, Receipt, Wish
+from adapters.front_door import FrontDoor, NotGiven, Receipt, Wish
 from adapters.integrity.checked_recorder import CheckedRecorder
 from adapters.nats.log import Log
 from ledger.access import Grant, GrantKey, Key, RevokeKey
@@ -223,3 +223,41 @@ def test_nothing_is_stored_before_the_guard_and_the_look_agree(bench: Bench) -> 
             _execute(door, Wish(sample.register_party("p"), "c1"))
     assert checked == ["guard", "guard", "look", "look"], "guarded once a connection, looked at each time"
     assert bench.recorder.max_notification_id() is None
+
+
+def test_what_is_given_must_hold_when_the_command_is_decided(bench: Bench, door: AwaitedDoor) -> None:
+    """Before whatever else is wrong, and before it is known that the command was accepted already."""
+    grant = Grant("k1", "0" * 64, "ada", "admin")
+    _execute(door, Wish(GrantKey(grant), "grant"))
+    given = {"key.k1": Key(grant)}
+
+    def command(number: int) -> list[Receipt]:
+        wishes = [Wish(sample.register_party(f"p{number}"), f"c{number}")]
+        return asyncio.run(door.execute_all(wishes, actor="ada", given=given))
+
+    assert [command(number)[0].sequence for number in (1, 2)] == [2, 3]
+    bench.door.execute(RevokeKey("k1"), command_id="revoke", actor="setup")
+    unknown_site = [Wish(sample.register_meter("M1"), "m1")]
+    for number in (3, 1):
+        with pytest.raises(NotGiven, match="k1"):
+            command(number)
+    with pytest.raises(NotGiven, match="k1"):
+        asyncio.run(door.execute_all(unknown_site, actor="ada", given=given))
+    assert bench.recorder.max_notification_id() == 4
+
+
+def test_what_was_given_and_changes_in_the_same_turn_is_looked_at_again(door: AwaitedDoor) -> None:
+    grant = Grant("k1", "0" * 64, "ada", "admin")
+    _execute(door, Wish(GrantKey(grant), "grant"))
+
+    async def main() -> list[object]:
+        # The first two are under way by themselves, what comes meanwhile shares a turn.
+        before = [door.execute_all([Wish(sample.register_party(n), n)], actor="ada") for n in ("a", "b")]
+        revoked = door.execute_all([Wish(RevokeKey("k1"), "revoke")], actor="setup")
+        under_it = door.execute_all(
+            [Wish(sample.register_party("p"), "p")], actor="ada", given={"key.k1": Key(grant)}
+        )
+        return list(await asyncio.gather(*before, revoked, under_it, return_exceptions=True))
+
+    *_, under_it = asyncio.run(main())
+    assert isinstance(under_it, NotGiven)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ledger.access import RevokeKey
 from ledger.transparency.note import Note, open_note
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
@@ -133,3 +134,45 @@ def test_the_same_key_with_another_bid_is_refused(desk: Api) -> None:
 def test_a_partner_sees_no_bids(desk: Api) -> None:
     desk.bench.door.execute(sample.register_party(HOST), command_id="host", actor="setup")
     problem(desk.get("/v1/bids", "partner"), 403, "forbidden")
+
+
+def test_a_key_is_asked_for_with_the_bid_and_comes_before_whatever_else_is_wrong(
+    desk: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any row tells that it was revoked: the projector stands still."""
+    log, asked = desk.bench.log, list[str]()
+    ask = log.last_of_noun
+
+    async def counted(noun: str) -> int:
+        asked.append(noun)
+        return await ask(noun)
+
+    monkeypatch.setattr(log, "last_of_noun", counted)
+    assert desk.post("/v1/bids", body(bid()), "anna").status_code == 201
+    assert desk.post("/v1/bids", body(bid("b2")), "anna").status_code == 201
+    asked.clear()
+    assert desk.post("/v1/bids", body(bid("b3")), "anna", key="k3").status_code == 201
+    assert sorted(asked) == ["key", "market", "trading_unit"], "one turn, each asked once"
+
+    desk.projector.stop()
+    ((key_id,),) = desk.bench.query(
+        "SELECT id FROM ledger.registered WHERE kind = 'key' AND document->'grant'->>'actor' = 'anna'"
+    )
+    desk.bench.door.execute(RevokeKey(str(key_id)), command_id="revoke", actor="setup")
+    stored = desk.bench.recorder.max_notification_id()
+    unknown = msgspec.structs.replace(bid("b4"), market="nowhere")
+    wrong: tuple[tuple[Any, dict[str, Any]], ...] = (
+        (body(bid("b4")), {}),
+        (body(bid("b3")), {"key": "k3"}),
+        (body(unknown), {}),
+        (body(bid("b4"), revision=7), {}),
+        (b"{", {}),
+        (b"", {}),
+        (b" " * (3 << 20), {}),
+        (body(bid("b4")), {"headers": {"Idempotency-Key": "with a blank"}}),
+        (body(bid("b4")), {"headers": {"Idempotency-Key": ""}}),
+        (body(bid("b4")), {"params": {"unknown": "1"}}),
+    )
+    for content, more in wrong:
+        problem(desk.post("/v1/bids", content, "anna", **more), 401, "unauthenticated")
+    assert desk.bench.recorder.max_notification_id() == stored
