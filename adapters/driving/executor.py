@@ -101,12 +101,16 @@ class Executor(OneDevice):
         wanted = None if setpoint is None else (setpoint, plan_until or setpoint.expires_at)
         if wanted != self._wanted or not self._said:
             self._said = True
-            self._wanted, self._following.signal_w = wanted, None
+            self._wanted = wanted
+            if setpoint is None or not setpoint.band_w:
+                self._following.from_middle_w = None
             self.woken.set()
 
     def follow(self, power_w: int | None) -> None:
-        """A regulation signal: the power within the band of what stands; None: its middle. No new intent."""
-        self._following.signal_w = power_w
+        """A regulation signal: the power within the band of what stands, and as far from the middle of what
+        comes after it; None: its middle. No new intent."""
+        middle_w = 0 if self.standing is None else self.standing.setpoint.setpoint_w
+        self._following.from_middle_w = None if power_w is None else power_w - middle_w
         self.woken.set()
 
     def seen(self, sample: Sample) -> None:

@@ -18,10 +18,10 @@ _ARRIVES: Final = timedelta(seconds=10)
 
 
 class Following:
-    """Of one device. `signal_w`: the power within the band that is asked for; None: its middle."""
+    """Of one device. `from_middle_w`: how far from the band's middle a signal asks it to be; None: none does."""
 
     def __init__(self, one: OneDevice, judging: Judging, writes: DeviceWrites) -> None:
-        self.signal_w: int | None = None
+        self.from_middle_w: int | None = None
         self._one = one
         self._judging = judging
         self._writes = writes
@@ -74,10 +74,10 @@ class Following:
 
     def _target_w(self, standing: AtDevice) -> int:
         setpoint = standing.setpoint
-        if self.signal_w is None or not setpoint.band_w or self._one.stop_cause:
+        if self.from_middle_w is None or not setpoint.band_w or self._one.stop_cause:
             return setpoint.setpoint_w
-        low, high = setpoint.setpoint_w - setpoint.band_w, setpoint.setpoint_w + setpoint.band_w
-        return self._writes.settable_w(min(max(self.signal_w, low), high))
+        within_w = min(max(self.from_middle_w, -setpoint.band_w), setpoint.band_w)
+        return self._writes.settable_w(setpoint.setpoint_w + within_w)
 
     def _refreshes(self, standing: AtDevice, now: datetime) -> bool:
         """Whether the device's timer ends before the setpoint, and a third of it is over."""

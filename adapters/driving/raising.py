@@ -99,3 +99,4 @@ class Raising:
         one.steps.tell_written(standing, token, outcome)
         if found is not None:
             self._judging.judge(standing, found)
+            one.woken.set()

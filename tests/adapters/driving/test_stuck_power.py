@@ -170,9 +170,13 @@ def test_a_signal_goes_on_around_the_next_setpoint(book: DriverBook) -> None:
                 await asyncio.to_thread(
                     book.plan, 20 * KW, 20 * KW, 20 * KW, regulation_w=(40 * KW, 40 * KW, 40 * KW)
                 )
-                await book.until(lambda: running.truth(0)["power_w"] == 40 * KW)
-                start_ms = millis(now()) - millis(now()) % HOUR_MS
-                asked, _ = fleet.regulation.traces["S1"].hour("agc", "agc", start_ms)
-                assert asked[-1].target_w == 40 * KW, "what is measured follows it"
+                power = [70 * KW]
+                while power[-1] != 40 * KW and len(power) < 400:
+                    power.append(running.truth(0)["power_w"])
+                    await asyncio.sleep(0.05)
+                assert min(power) == power[-1] == 40 * KW, "it never stands at the middle"
+                trace, start_ms = fleet.regulation.traces["S1"], millis(now()) - millis(now()) % HOUR_MS
+                # What is measured follows it.
+                await book.until(lambda: trace.hour("agc", "agc", start_ms)[0][-1].target_w == 40 * KW)
 
         asyncio.run(driven())
