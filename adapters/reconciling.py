@@ -13,11 +13,12 @@ from adapters.postgres.database import Database
 from adapters.queries import lives, registered, settlement_inputs
 from adapters.queries.journal import journal
 from adapters.queries.netting import contracts_of
+from adapters.queries.registered import Recorded
 from adapters.reconciliation import background
 from adapters.reconciliation.bank_file import read_bank_statement
 from adapters.reconciliation.bank_profile import bank_profile
 from adapters.reconciliation.camt053 import read_camt053
-from adapters.reconciliation.earlier import Earlier, earlier
+from adapters.reconciliation.earlier import Earlier, earlier, recorded_before
 from adapters.reconciliation.operator_file import read_operator_statement
 from adapters.reconciliation.operator_profile import operator_profile
 from adapters.settling import wait_until
@@ -30,7 +31,7 @@ from ledger.reconciliation.our_line import ItemFrom, our_lines
 from ledger.reconciliation.payment_report import PaymentReport, reconcile_payments
 from ledger.reconciliation.receivable import checked_payer, receivables
 from ledger.reconciliation.reconcile import reconcile
-from ledger.reconciliation.record import RecordReconciliation
+from ledger.reconciliation.record import Reconciliation, RecordReconciliation
 from ledger.reconciliation.recorded_cash import recorded_cash
 from ledger.refusal import Refused
 from ledger.settlement.inputs import Inputs
@@ -51,12 +52,15 @@ class File(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """What was recorded of a file under `id`; `notices` say what could not be compared."""
+    """What was recorded under `id` of a file of that name (`source`), now or before (`repeated`); `notices`
+    say what could not be compared."""
 
     id: str
+    source: str
     sequence: int
     report: LineReport | PaymentReport
     notices: tuple[str, ...] = ()
+    repeated: bool = False
 
 
 def compare_statement(
@@ -94,6 +98,7 @@ def compare_statement(
     rules, notices = _under_other_rules(door, database, latest, position)
     with database.reading(door.book) as connection:
         known = background.load(connection, position, latest, own_zone, cut_off)
+        reconciled = recorded_before(connection, position)
     report = reconcile(
         found,
         our_lines(latest, zone, items=items),
@@ -107,8 +112,9 @@ def compare_statement(
         policy=Policy(layout.rounded_parts),
         background=known,
     )
-    (sequence,) = _record(door, (RecordReconciliation(id, file.name, found.digest, report),), actor)
-    return Compared(id, sequence, report, notices)
+    command = RecordReconciliation(id, file.name, found.digest, report)
+    (done,) = _recorded(door, (command,), reconciled, actor)
+    return done._replace(notices=notices)
 
 
 def compare_bank(
@@ -154,23 +160,32 @@ def compare_bank(
             if life.key.party != owner and life.key.contract in between_us
         ]
         booked = journal(connection, position).journal
-        before = earlier(connection, position, account)
-    found: list[tuple[RecordReconciliation, PaymentReport]] = []
-    for at, one in enumerate(statements, 1):
+        reconciled = recorded_before(connection, position)
+    before, elsewhere = earlier(reconciled, account), earlier(reconciled).documents
+    found: list[PaymentReport] = []
+    for one in statements:
         wanted = [life for life in open_lives if life.amount.currency == one.currency]
         open_now = (*receivables(wanted), *market_receivables(booked, one.currency))
         recorded = recorded_cash(booked, one.currency)
         known = [each for each in recorded if each.document not in before.documents]
-        new = _new(one, before.without_waiting(open_now, {each.document for each in known}))
-        report = reconcile_payments(one, new, open_now, parties, recorded=known)
+        now = before.without_waiting(open_now, {each.document for each in known})
+        elsewhere |= before.under_other_names(now, known)
+        report = reconcile_payments(
+            one, _new(one, now), open_now, parties, recorded=known, elsewhere=elsewhere
+        )
         before = before.joined(Earlier.of(report)).as_matched(report)
-        name = id if len(statements) == 1 else f"{id}-{at}"
-        found.append((RecordReconciliation(name, file.name, one.file_digest, report), report))
-    sequences = _record(door, [command for command, _ in found], actor)
-    return tuple(
-        Compared(command.id, sequence, report)
-        for (command, report), sequence in zip(found, sequences, strict=True)
-    )
+        found.append(report)
+    answered = frozenset(name for report in found for name in Earlier.of(report).documents)
+    commands = [
+        RecordReconciliation(
+            id if len(statements) == 1 else f"{id}-{at}",
+            file.name,
+            one.file_digest,
+            report.without(answered),
+        )
+        for at, (one, report) in enumerate(zip(statements, found, strict=True), 1)
+    ]
+    return _recorded(door, commands, reconciled, actor)
 
 
 def _caught_up(door: FrontDoor, database: Database) -> int:
@@ -185,10 +200,35 @@ def _caught_up(door: FrontDoor, database: Database) -> int:
     return last
 
 
-def _record(door: FrontDoor, commands: Sequence[RecordReconciliation], actor: str) -> list[int]:
-    """Record all of a file or nothing; the events' sequences."""
-    wishes = [Wish(command, f"reconcile:{command.id}") for command in commands]
-    return [receipt.sequence for receipt in door.execute_all(wishes, actor=actor)]
+def _recorded(
+    door: FrontDoor,
+    commands: Sequence[RecordReconciliation],
+    before: Sequence[Recorded[Reconciliation]],
+    actor: str,
+) -> tuple[Compared, ...]:
+    """Record all of a file or nothing; what is recorded already of the same file, with the same result, is
+    answered as it was."""
+    left = list(before)
+    known: dict[str, Recorded[Reconciliation]] = {}
+    for command in commands:
+        same = next((one for one in left if _is_same(one.document, command)), None)
+        if same is not None:
+            left.remove(same)
+            known[command.id] = same
+    wishes = [Wish(one, f"reconcile:{one.id}") for one in commands if one.id not in known]
+    receipts = iter(door.execute_all(wishes, actor=actor) if wishes else ())
+    done: list[Compared] = []
+    for one in commands:
+        if (same := known.get(one.id)) is None:
+            done.append(Compared(one.id, one.source, next(receipts).sequence, one.report))
+        else:
+            was = same.document
+            done.append(Compared(was.id, was.source, same.sequence, was.report, repeated=True))
+    return tuple(done)
+
+
+def _is_same(one: Reconciliation, command: RecordReconciliation) -> bool:
+    return (one.digest, one.report) == (command.digest, command.report)
 
 
 def _new(statement: BankStatement, before: Earlier) -> tuple[BankPayment, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -12,15 +13,19 @@ from adapters.front_door import FrontDoor, Receipt, Wish
 from adapters.postgres.database import Connection
 from adapters.queries import lives
 from adapters.queries.netting import contracts_of, counterparties, nettings
-from ledger.netting import OpenStatement
+from ledger.netting import OpenStatement, positions
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.asking import Asks, asks_to_pay, first_asking, meant_otherwise, taking_in_advance
+from ledger.statement.late_interest import nothing_late
 from ledger.statement.left_open import left_open
 from ledger.statement.life import Life, Payment, StatementKey
 from ledger.statement.money import RecordPayment
 from ledger.statement.named_payment import NamedPayment, named_already, payment_aggregate
-from ledger.statement.spread import in_advance, recording, spread
+from ledger.statement.spread import OpenChanged, in_advance, recording, spread
+
+_ATTEMPTS: Final = 20
+"""How often a payment is divided while others pay the same statements."""
 
 
 class Paying(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +60,8 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
 
     The same payment given again is answered as it was recorded. Of a month named of which no statement asks
     for it, it pays back what one was paid too much, or else pays the party's other statements; where none of
-    those asks for it either, it is recorded on the month's only statement.
+    those asks for it either, it is recorded on the month's only statement. Where others pay the same
+    statements meanwhile it is divided anew, over what is open then.
 
     Raises:
         Refused: `exists` for an id of another payment; what `spread`, `PayPart`, `first_asking` and
@@ -66,20 +72,35 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
         if not _same(known, asked):
             raise named_already(known)
         return _record(door, known, actor)
-    found = counterparties(connection, position, asked.party)
+    owner = book_at(connection, position).owner
+    ours = contracts_of(connection, position, owner)
+    of_party = lives.page(connection, position, party=asked.party)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _record(door, _divided(asked, of_party, owner, ours), actor)
+        except Refused as refused:
+            if not isinstance(refused, OpenChanged):
+                raise
+        of_party = [_as_of_now(door, one) for one in of_party]
+    return _record(door, _divided(asked, of_party, owner, ours), actor)
+
+
+def _divided(asked: Paying, of_party: Sequence[Life], owner: str, ours: Collection[str]) -> NamedPayment:
+    """What each statement of the party gets of the payment, as they stand."""
+    found = positions(owner, of_party, ours)
     same = (one for each in found if each.currency == asked.amount.currency for one in each.statements)
     open_now = [one for one in same if not one.advance]
     on = asked.today if asked.on is None else asked.on
     wanted = [one.key for one in open_now if one.open.minor * asked.amount.minor > 0]
-    own = [] if asked.first is None else _of_month(connection, position, asked.party, *asked.first)
+    own = [one for one in of_party if (one.key.contract, one.key.month) == asked.first]
     asks = asks_to_pay("payment", lambda _: asked.amount)
-    advance = None if wanted else _in_advance(connection, position, asked)
+    advance = None if wanted else _in_advance(of_party, ours, asked.amount)
     gives_back = any(one.item.is_advance and asks(one) for one in own)
     if asked.first is not None and not any(one.key in wanted for one in own) and (gives_back or not wanted):
         life = _first_asking(own, asks, asked, open_now, advance)
         payment = Payment(id=asked.id, on=on, amount=asked.amount, kind="payment", reference=asked.reference)
-        return pay_statement(door, life.key, payment, actor=actor)
-    divided = spread(
+        return RecordPayment(life.key, payment).named
+    return spread(
         open_now,
         id=asked.id,
         party=asked.party,
@@ -89,7 +110,11 @@ def pay(door: FrontDoor, connection: Connection, position: int, asked: Paying, *
         first=asked.first,
         advance=advance,
     )
-    return _record(door, divided, actor)
+
+
+def _as_of_now(door: FrontDoor, life: Life) -> Life:
+    now = door.state(life.key.aggregate)
+    return now if isinstance(now, Life) else life
 
 
 def _first_asking(
@@ -112,17 +137,27 @@ def _first_asking(
 
 
 def after(door: FrontDoor, connection: Connection, position: int, done: Recorded) -> tuple[str, ...]:
-    """What the payment left open though the party's money is there, as lines for a person; `position` is of
-    after it."""
+    """What the payment left open though the party's money is there, and what of it was perhaps not meant, as
+    lines for a person; `position` is of after it."""
     one = done.payment
     if one.kind != "payment":
-        return ()
+        return doubts(door, done)
     found = counterparties(connection, position, one.party)
     beyond = {part.key: _beyond(door, one, part.key) for part in one.parts}
     held = nettings(connection, position).get(one.party)
     agreed = held is not None and bool(held.agreements) and held.agreements[-1].holds_on(one.on)
     open_now = [each for of in found for each in of.statements]
     return left_open(one, beyond, open_now, netting_agreed=agreed)
+
+
+def doubts(door: FrontDoor, done: Recorded) -> tuple[str, ...]:
+    """What was recorded and perhaps not meant."""
+    found = []
+    for part in done.payment.parts:
+        life = door.state(part.key.aggregate)
+        if isinstance(life, Life) and (told := nothing_late(life, done.payment.payment_of(part))):
+            found.append(told)
+    return tuple(found)
 
 
 def _beyond(door: FrontDoor, one: NamedPayment, key: StatementKey) -> Money:
@@ -166,17 +201,10 @@ def _same(known: NamedPayment, asked: Paying) -> bool:
         return False
     if asked.on is not None and asked.on != known.on:
         return False
-    return asked.first is None or asked.first in {(one.key.contract, one.key.month) for one in known.parts}
+    return asked.first is None or asked.first in known.begun_with
 
 
-def _in_advance(connection: Connection, position: int, asked: Paying) -> StatementKey | None:
+def _in_advance(of_party: Sequence[Life], ours: Collection[str], amount: Money) -> StatementKey | None:
     """A statement of the party and ours on which the money could stand on account."""
-    ours = contracts_of(connection, position, book_at(connection, position).owner)
-    own = lives.page(connection, position, party=asked.party)
-    last = taking_in_advance((one for one in own if one.key.contract in ours), asked.amount)
+    last = taking_in_advance((one for one in of_party if one.key.contract in ours), amount)
     return None if last is None else last.key
-
-
-def _of_month(connection: Connection, position: int, party: str, contract: str, month: str) -> Sequence[Life]:
-    found = lives.page(connection, position, month=month, party=party)
-    return [one for one in found if one.key.contract == contract]

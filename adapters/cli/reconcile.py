@@ -86,7 +86,11 @@ def add_to(app: App, session: Session) -> None:
             ),
         ] = (),
     ) -> None:
-        """Compare a bank statement with what is open, and record the result; nothing is paid by it."""
+        """Compare a bank statement with what is open and what is recorded, and record the result.
+
+        Nothing is paid by it. What is recorded as moved in the statement's days and is not at the bank is
+        listed too. The same file with the same result is recorded once.
+        """
         data = given_file.read(file, "the bank's statement")
         how = None if profile is None else given_file.read(profile, _PROFILE)
         parties = dict(_pair(text) for text in party)
@@ -114,7 +118,10 @@ def _print(one: Compared, zone: str) -> None:
         print(payment_report_text(report))
     for notice in one.notices:
         print(notice, file=sys.stderr)
-    print(f"recorded as reconciliation {one.id}, event {one.sequence}")
+    if one.repeated:
+        print(f"the same file and result: recorded before as reconciliation {one.id}, event {one.sequence}")
+    else:
+        print(f"recorded as reconciliation {one.id}, event {one.sequence}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.statements import PartyName
 from adapters.posting_day import posted_late
 from adapters.settling import wait_until
-from adapters.spreading import Paying, Recorded, pay, pay_statement
+from adapters.spreading import Paying, Recorded, doubts, pay, pay_statement
 from ledger.accounting.document import checked_day
 from ledger.quantity import Money
 from ledger.refusal import Refused
@@ -123,13 +123,14 @@ def spread_payment(
     sync_to_thread=True,
 )
 def record_payment(at: NamedDependency[Addressed], data: JSONBody[PaymentBody]) -> Response[Booked]:
-    """The same payment again, under any key, is answered as it was recorded."""
+    """The same payment again, under any key, is answered as it was recorded. `warnings` say where interest is
+    recorded of a day on which nothing was late."""
     amount = at.money(data.amount, "amount")
     one = Payment(id=data.id, on=at.day(data.on), amount=amount, kind=data.kind, reference=data.reference)
 
     def work() -> Booked:
         done = pay_statement(at.door, at.key, one, actor=at.intake.actor)
-        return Booked.of(done.receipts[1], posted_late(at.door, one.on))
+        return Booked.of(done.receipts[1], posted_late(at.door, one.on), doubts(at.door, done))
 
     answer, repeated = at.intake.once([at.key, data], Booked, work)
     return replayable(answer, repeated=repeated)

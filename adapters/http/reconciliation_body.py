@@ -6,6 +6,7 @@ from datetime import date
 
 import msgspec
 
+from ledger.accounting.journal import EntryKind
 from ledger.interval import Interval
 from ledger.reconciliation.difference import DifferenceClass
 from ledger.reconciliation.line_report import DoubtfulLines, LineReport, MatchedLines
@@ -20,6 +21,7 @@ from ledger.reconciliation.payment_report import (
     PaymentReport,
 )
 from ledger.reconciliation.record import Reconciliation
+from ledger.reconciliation.recorded_only import RecordedOnly
 
 
 class CauseBody(msgspec.Struct, frozen=True):
@@ -224,24 +226,46 @@ class PaidBody(msgspec.Struct, frozen=True):
 
 
 class AmountDiffersBody(msgspec.Struct, frozen=True):
-    """A booking whose reference is the `document` of something recorded, which is of another amount;
-    `difference` is the bank's less what is recorded."""
+    """A booking and the `document` that is recorded of it with another amount: under its reference, or of its
+    payer about its day; `difference` is the bank's less what is recorded."""
 
     booking: BookingBody
     document: str
     recorded: str
     difference: str
+    reason: str
 
     @classmethod
     def of(cls, one: AmountDiffers) -> AmountDiffersBody:
-        return cls(BookingBody.of(one.booking), one.document, str(one.recorded), str(one.difference))
+        return cls(
+            BookingBody.of(one.booking), one.document, str(one.recorded), str(one.difference), one.reason
+        )
+
+
+class RecordedOnlyBody(msgspec.Struct, frozen=True):
+    """What is recorded as moved in the statement's days and no booking answers; above zero our account is
+    said to have received it. `payer` is a party, or a market by its stream; `reason` is what may be wrong."""
+
+    document: str
+    on: date
+    amount: str
+    kind: EntryKind
+    payer: str | None
+    reason: str
+
+    @classmethod
+    def of(cls, one: RecordedOnly) -> RecordedOnlyBody:
+        return cls(one.document, one.on, str(one.amount), one.kind, one.payer, one.reason)
 
 
 class BankReportBody(msgspec.Struct, frozen=True):
     """`repeated` are bookings that an earlier file had, that were matched then and of which nothing is to be
     recorded any more. `by_class` adds up to
     `file_total`, all that the file's bookings moved; `total` is that without the repeated ones. Of `matched`
-    those without anything `recorded` are still to be recorded."""
+    those without anything `recorded` are still to be recorded. `recorded_not_at_bank` is what is recorded of
+    `first_day` to `last_day` and the bank does not have, together `recorded_not_at_bank_total`: no part of
+    `by_class`, which is of bookings. The days are those that the file states, and from its first to its last
+    booking."""
 
     account: str
     currency: str
@@ -255,6 +279,10 @@ class BankReportBody(msgspec.Struct, frozen=True):
     payments_only: tuple[BookingBody, ...]
     statements_only: tuple[OpenStatementBody, ...]
     markets_only: tuple[OpenMarketBody, ...]
+    first_day: date | None
+    last_day: date | None
+    recorded_not_at_bank: tuple[RecordedOnlyBody, ...]
+    recorded_not_at_bank_total: str
 
     @classmethod
     def of(cls, report: PaymentReport) -> BankReportBody:
@@ -271,6 +299,10 @@ class BankReportBody(msgspec.Struct, frozen=True):
             tuple(BookingBody.of(one) for one in report.payments_only),
             tuple(OpenStatementBody.of(one) for one in report.statements_only),
             tuple(OpenMarketBody.of(one) for one in report.markets_only),
+            None if report.days is None else report.days.first,
+            None if report.days is None else report.days.last,
+            tuple(RecordedOnlyBody.of(one) for one in report.recorded_not_at_bank),
+            str(report.not_at_bank.amount),
         )
 
 

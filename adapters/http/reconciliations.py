@@ -142,7 +142,8 @@ def reconcile_bank(
     ] = None,
 ) -> Response[Reconciled]:
     """A booking that an earlier file had and that was matched then is not matched again, but for one that is
-    still to be recorded."""
+    still to be recorded. What is recorded as moved in the file's days and is not at the bank is listed too.
+    The same file with the same result is answered as it was recorded, under the id it has."""
     file = _file(data.file)
     profile = None if data.profile is None else data.profile.toml
     parties = dict(_pair(text) for text in party or ())
@@ -209,7 +210,7 @@ def _file(upload: UploadFile) -> File:
 def _reconciled(file: File, done: tuple[Compared, ...]) -> Reconciled:
     return Reconciled(
         tuple(
-            ReconciliationBody.of(Reconciliation(one.id, file.name, _sha(file.data), one.report))
+            ReconciliationBody.of(Reconciliation(one.id, one.source, _sha(file.data), one.report))
             for one in done
         ),
         tuple(notice for one in done for notice in one.notices),

@@ -7,15 +7,16 @@ reversal (ISO 20022 message definition report, Bank-to-Customer Cash Management,
 from __future__ import annotations
 
 import hashlib
-from datetime import date
+from datetime import date, timedelta
 
 from adapters.reconciliation.rejected import RejectedRow, RowsRejected
 from adapters.reconciliation.table import day_of
 from adapters.reconciliation.xml_tree import Element, parse
 from ledger.quantity import Money
-from ledger.reconciliation.bank_payment import BankPayment, BankStatement
+from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Days
 from ledger.refusal import Refused
 
+_MIDNIGHT = "T00:00:00"
 _SIGNS = {"CRDT": 1, "DBIT": -1}
 
 
@@ -26,9 +27,9 @@ def read_camt053(data: bytes, account: str, number: str) -> tuple[BankStatement,
     Raises:
         RowsRejected: with every entry that cannot be read, by its line: `number`, `money`, `currency`,
             `direction`, `date`, `payment`, `reference_missing`, `entry_total`.
-        Refused: what `xml_tree.parse` refuses; `camt053` for another message; `account` for another account;
-            `currency`; `balance` for entries that do not lead from the opening to the closing balance;
-            `duplicate_reference`, `row_order`.
+        Refused: what `xml_tree.parse` refuses; `camt053` for another message; `date` of its period; `account`
+            for another account; `currency`; `balance` for entries that do not lead from the opening to the
+            closing balance; `duplicate_reference`, `row_order`.
     """
     root = parse(data)
     message = root.first("BkToCstmrStmt")
@@ -68,10 +69,24 @@ def _statement(stmt: Element, account: str, number: str, data: bytes) -> BankSta
         currency=currency,
         file_digest=hashlib.sha256(data).hexdigest(),
         payments=tuple(sorted(booked, key=lambda one: one.booked_on)),
+        stated=_stated(stmt),
         opening=opening,
         closing=closing,
         notices=(notice,) if announced else (),
     )
+
+
+def _stated(stmt: Element) -> Days | None:
+    """The days of FrToDt; a midnight at its end is of the day before."""
+    first, last = stmt.text_at("FrToDt/FrDtTm", "FrToDt/FrDt"), stmt.text_at("FrToDt/ToDtTm", "FrToDt/ToDt")
+    if not first or not last:
+        return None
+    try:
+        days = Days(day_of(first[:10], "%Y-%m-%d"), day_of(last[:10], "%Y-%m-%d"))
+    except Refused as refused:
+        raise Refused(refused.code, refused.reason, place=f"line {stmt.line}: FrToDt") from None
+    ends_before = last[10:19] == _MIDNIGHT and days.last > days.first
+    return Days(days.first, days.last - timedelta(days=1)) if ends_before else days
 
 
 def _balance(stmt: Element, *codes: str) -> Money | None:

@@ -9,8 +9,9 @@ from adapters.postgres.database import Connection
 from adapters.queries import registered
 from ledger.reconciliation.bank_payment import Identity
 from ledger.reconciliation.payment_report import Booking, OpenMarket, OpenStatement, PaymentReport
-from ledger.reconciliation.receivable import MarketKey, Receivable
+from ledger.reconciliation.receivable import MarketKey, Receivable, market_payer
 from ledger.reconciliation.record import Reconciliation
+from ledger.reconciliation.recorded_cash import RecordedCash
 from ledger.statement.life import StatementKey
 
 _Waiting = Mapping[Identity, tuple[Booking, tuple[OpenStatement | OpenMarket, ...]]]
@@ -53,6 +54,16 @@ class Earlier(NamedTuple):
         paid = {_identity(report.account, one) for each in report.matched for one in each.bookings}
         return self._replace(matched=self.matched | paid)
 
+    def under_other_names(self, now: Earlier, recorded: Iterable[RecordedCash]) -> frozenset[str]:
+        """The documents under which those bookings are recorded that waited here, and do not `now`."""
+        left = {one.document: one for one in recorded if one.document not in now.documents}
+        found: set[str] = set()
+        for name in sorted(self.waiting.keys() & (now.matched - self.matched)):
+            one = _paid_under(*self.waiting[name], left.values())
+            if one is not None:
+                found.add(left.pop(one.document).document)
+        return frozenset(found)
+
     def without_waiting(self, open_now: Sequence[Receivable], documents: Collection[str]) -> Earlier:
         """With those bookings matched, too, that were to be recorded and of which nothing is open any more;
         unless they are recorded under the bank's reference: then they are matched with that."""
@@ -65,13 +76,26 @@ class Earlier(NamedTuple):
         return self._replace(matched=self.matched | done)
 
 
-def earlier(connection: Connection, position: int, account: str) -> Earlier:
-    """What the reports of the account's files say, the newest last."""
+def recorded_before(connection: Connection, position: int) -> list[registered.Recorded[Reconciliation]]:
+    """Every reconciliation, oldest first."""
     recorded = registered.load(connection, "reconciliation", Reconciliation, position).versions
-    latest = sorted((versions[-1] for versions in recorded.values()), key=lambda one: one.sequence)
-    reports = (one.document.report for one in latest)
-    own = [one for one in reports if isinstance(one, PaymentReport) and one.account == account]
+    return sorted((versions[-1] for versions in recorded.values()), key=lambda one: one.sequence)
+
+
+def earlier(before: Sequence[registered.Recorded[Reconciliation]], account: str | None = None) -> Earlier:
+    """What the reports of the account's files say, or those of all accounts."""
+    reports = (one.document.report for one in before)
+    own = [one for one in reports if isinstance(one, PaymentReport) and account in (None, one.account)]
     return Earlier(frozenset(), frozenset(), frozenset(), {}).joined(*(Earlier.of(one) for one in own))
+
+
+def _paid_under(
+    booking: Booking, paid: Iterable[OpenStatement | OpenMarket], recorded: Iterable[RecordedCash]
+) -> RecordedCash | None:
+    """What is recorded with a booking's amount of who is paid by it, nearest in days."""
+    payers = {one.key.party if isinstance(one, OpenStatement) else market_payer(one.stream) for one in paid}
+    fits = (one for one in recorded if one.amount == booking.amount and one.payer in payers)
+    return min(fits, key=lambda one: (abs((one.on - booking.booked_on).days), one.document), default=None)
 
 
 def _still_pays(

@@ -61,8 +61,19 @@ class Identity(NamedTuple):
     digest: str
 
 
+class Days(msgspec.Struct, frozen=True):
+    """From the first to the last, both of them too."""
+
+    first: date
+    last: date
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
 class BankStatement(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole statement, oldest booking first. `file_digest` is the SHA-256 of its file."""
+    """A whole statement, oldest booking first. `file_digest` is the SHA-256 of its file, `stated` the days
+    that it says it is of."""
 
     account: str
     currency: str
@@ -70,6 +81,7 @@ class BankStatement(msgspec.Struct, frozen=True, kw_only=True):
     payments: tuple[BankPayment, ...]
     opening: Money | None = None
     closing: Money | None = None
+    stated: Days | None = None
     reference_scope: ReferenceScope = "unique"
     notices: tuple[str, ...] = ()
     """What was left out on purpose, such as bookings that are only announced."""
@@ -124,6 +136,14 @@ class BankStatement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def total(self) -> Money:
         return sum_of((one.amount for one in self.payments), self.currency)
+
+    @property
+    def days(self) -> Days | None:
+        """The days that it covers: those stated, and from its first to its last booking; None for neither."""
+        found = [one.booked_on for one in self.payments]
+        if self.stated is not None:
+            found += [self.stated.first, self.stated.last]
+        return Days(min(found), max(found)) if found else None
 
 
 class Imported(NamedTuple):

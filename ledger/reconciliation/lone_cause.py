@@ -14,6 +14,7 @@ from ledger.reconciliation.background import Background, Held
 from ledger.reconciliation.difference import DifferenceClass, Policy, parts_of
 from ledger.reconciliation.figures import operator_figures, our_figures
 from ledger.reconciliation.lone_line import LoneKind, LoneLine, LonePart
+from ledger.reconciliation.match_lines import Pair
 from ledger.reconciliation.operator_line import OperatorLine, OperatorStatement
 from ledger.reconciliation.our_line import ROUNDING, OurLine, stream_of
 from ledger.settlement.result import RefusedSpan
@@ -31,7 +32,8 @@ _NAMED_MAX: Final = 3
 class LoneCauses:
     """Of one comparison: `theirs` and `ours` are the lines that found no partner, `run` is ours, and
     `other_runs` are our lines as they were then, newest first. `followed` are those of them whose figures the
-    operator's statement has where it differs from `run`."""
+    operator's statement has where it differs from `run`. `pairs` are the lines of either side that did find
+    one."""
 
     def __init__(
         self,
@@ -42,11 +44,13 @@ class LoneCauses:
         other_runs: Mapping[str, Sequence[OurLine]],
         background: Background,
         followed: Collection[str] = (),
+        pairs: Sequence[Pair] = (),
     ) -> None:
         self._operator, self._run, self._known = statement.operator, run, background
         self._followed = frozenset(followed)
         self._streams = {stream_of(line.item) for line in statement.lines}
         self._theirs, self._ours = _Lone(theirs), _Lone(ours)
+        self._matched = {_key(line): pair for pair in pairs for line in pair.ours}
         self._then = {name: {_key(line): line for line in lines} for name, lines in other_runs.items()}
 
     def of_theirs(self, line: OperatorLine) -> LoneLine:
@@ -70,7 +74,7 @@ class LoneCauses:
             f"ask {self._operator} what its line {line.reference} ({where}) rests on: the clearing, award or"
             " instruction, the meter data and the run"
         )
-        return _lone(line, checks, ask)
+        return _lone(line, checks, ask, self._beside(line))
 
     def of_ours(self, line: OurLine) -> LoneLine:
         """A line that only we have."""
@@ -207,8 +211,19 @@ class LoneCauses:
         recorded = self._known.recorded_at.get(name)
         return name if recorded is None else f"{name} (recorded {self._known.instant(recorded)})"
 
+    def _beside(self, line: OperatorLine) -> str:
+        """That our line of the same thing has another partner."""
+        pair = self._matched.get(_key(line))
+        if pair is None:
+            return ""
+        ours, theirs = (", ".join(one.reference for one in side) for side in (pair.ours, pair.operator))
+        return f"; ours of it ({ours}) is matched with {theirs}: a supplement, or stated twice"
+
     def _gone(self, line: OperatorLine) -> _Found:
-        """What an earlier run of ours had in its place, and by what the line differs from that."""
+        """What an earlier run of ours had in its place, and by what the line differs from that; nothing where
+        our compared run has it."""
+        if _key(line) in self._matched:
+            return ""
         for name, lines in self._then.items():
             then = lines.get(_key(line))
             if then is None:

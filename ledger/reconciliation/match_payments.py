@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ledger.reconciliation.bank_payment import BankPayment
+from ledger.reconciliation.near_recorded import by_near_recorded, by_unknown_recorded, is_of
 from ledger.reconciliation.operator_line import currency_of
 from ledger.reconciliation.payment_proposals import by_bank_charge, by_part_or_more, by_return
 from ledger.reconciliation.payment_state import PaymentPolicy, Settling, State, Ways
@@ -25,6 +26,8 @@ class PaymentMatching(NamedTuple):
     """Each a way in which a booking could be meant; the same booking may stand in several."""
     payments_only: list[BankPayment]
     receivables_only: list[Receivable]
+    recorded_only: list[RecordedCash]
+    """What no booking answers."""
 
 
 def match_payments(
@@ -34,9 +37,9 @@ def match_payments(
     policy: PaymentPolicy,
     recorded: Sequence[RecordedCash] = (),
 ) -> PaymentMatching:
-    """Match with what is `recorded` already by its document, then with what is open by invoice number, then
-    by payer, amount and days, one statement or all that the payer and we have open, then by sums of either
-    side, and by nets of what is open both ways.
+    """Match with what is `recorded` already by its document, then with what is open by invoice number or what
+    is recorded of the payer about the day, then by payer, amount and days, one statement or all that the
+    payer and we have open, then by sums of either side, and by nets of what is open both ways.
 
     What settles nothing exactly is doubtful with its cause: returned money, a bank charge, less or more than
     a known party has open.
@@ -54,10 +57,12 @@ def match_payments(
         currency_of(amounts)
     state = State(list(payments), list(receivables), parties, policy, list(recorded))
     recorded_first = (_by_document, _by_recorded_day, by_return)
-    by_open = (_by_invoice, _by_amount, _by_sum, _by_part_payments, _by_net, by_bank_charge, _by_guess)
+    by_open = (_by_name_or_near, _by_amount, _by_sum, _by_part_payments, _by_net, by_bank_charge, _by_guess)
     for step in (*recorded_first, *by_open):
         state.take(step(state))
-    return PaymentMatching(state.matched, state.differing, state.doubtful, state.payments, state.receivables)
+    return PaymentMatching(
+        state.matched, state.differing, state.doubtful, state.payments, state.receivables, state.recorded
+    )
 
 
 def _by_document(state: State) -> Ways:
@@ -93,10 +98,25 @@ def _by_recorded_day(state: State) -> Ways:
     ways: Ways = []
     for payment in state.payments:
         for one in state.recorded:
-            if (one.amount, one.on) == (payment.amount, payment.booked_on) and state.pays(payment, one.payer):
+            if (one.amount, one.on) == (payment.amount, payment.booked_on) and is_of(state, payment, one):
                 reason = f"recorded as {one.document}: the payer, the amount and the day fit"
                 ways.append((Settling((payment,), (), reason, recorded=(one,)), True))
     return ways
+
+
+def _by_name_or_near(state: State) -> Ways:
+    """By invoice numbers; but where they do not make the whole amount, what is recorded about the day says
+    more, and stands beside a statement that is open by just that."""
+    named = _by_invoice(state)
+    exact = {name for way, certain in named if certain and not way.part for name in _digests(way)}
+    near = [way for way in by_near_recorded(state) if not _digests(way[0]) & exact]
+    about = {name for way, _ in near for name in _digests(way)}
+    beside = [way for way in _by_amount(state) if _digests(way[0]) & about] if near else []
+    return [*(way for way in named if not _digests(way[0]) & about), *near, *beside]
+
+
+def _digests(settling: Settling) -> set[str]:
+    return {one.digest for one in settling.payments}
 
 
 def _by_invoice(state: State) -> Ways:
@@ -221,7 +241,7 @@ def _by_part_payments(state: State) -> Ways:
 
 def _by_guess(state: State) -> Ways:
     """Of one step, so that an unknown payer's exact amount stands beside a known one's other amount."""
-    return [*_by_unknown_payer(state), *by_part_or_more(state)]
+    return [*by_unknown_recorded(state), *_by_unknown_payer(state), *by_part_or_more(state)]
 
 
 def _by_unknown_payer(state: State) -> Ways:

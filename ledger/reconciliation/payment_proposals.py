@@ -65,8 +65,13 @@ def by_bank_charge(state: State) -> Ways:
     return [
         (Settling((one,), (), "bank charge, as its text says"), False)
         for one in state.payments
-        if one.amount.minor < 0 and _CHARGE.search(one.remittance) and not state.open_to(one)
+        if is_bank_charge(one) and not state.open_to(one)
     ]
+
+
+def is_bank_charge(payment: BankPayment) -> bool:
+    """Whether the text of what left the account says so."""
+    return payment.amount.minor < 0 and _CHARGE.search(payment.remittance) is not None
 
 
 def by_part_or_more(state: State) -> Ways:

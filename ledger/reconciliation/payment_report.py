@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, Literal, get_args
 
 import msgspec
 
 from ledger.quantity import Money
-from ledger.reconciliation.bank_payment import BankPayment, BankStatement
+from ledger.reconciliation.bank_payment import BankPayment, BankStatement, Days
 from ledger.reconciliation.match_payments import match_payments
 from ledger.reconciliation.operator_line import sum_of
 from ledger.reconciliation.payment_state import PaymentPolicy, Settling
 from ledger.reconciliation.receivable import MarketKey, Receivable
 from ledger.reconciliation.recorded_cash import RecordedCash
+from ledger.reconciliation.recorded_only import RecordedOnly, recorded_only
 from ledger.refusal import Refused
 from ledger.statement.life import StatementKey
 
@@ -63,7 +64,8 @@ class PaidStatements(msgspec.Struct, frozen=True):
 
 
 class AmountDiffers(msgspec.Struct, frozen=True):
-    """A booking whose reference is the `document` of something recorded, which is of another amount.
+    """A booking and what is recorded of it with another amount: under its reference, or of its payer about
+    its day (`reason`), and then it is a proposal.
 
     Both are as our account sees them: above zero it received the money.
     """
@@ -71,6 +73,7 @@ class AmountDiffers(msgspec.Struct, frozen=True):
     booking: Booking
     document: str
     recorded: Money
+    reason: str = ""
 
     @property
     def difference(self) -> Money:
@@ -87,7 +90,12 @@ class ClassTotal(msgspec.Struct, frozen=True):
 
 class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_statement"):
     """`total` is what the bookings moved that no earlier file had matched, each once, with those that still
-    wait to be recorded. `matched` pay what is open, or are recorded already."""
+    wait to be recorded. `matched` pay what is open, or are recorded already.
+
+    `recorded_not_at_bank` is what is recorded as moved in the statement's `days` and no booking answers. Our
+    balance is not compared with the bank's: the journal has one bank account for all that a book has at
+    banks, and nothing of its balance from before the book.
+    """
 
     account: str
     currency: str
@@ -102,6 +110,8 @@ class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_stateme
     statements_only: tuple[OpenStatement, ...]
     markets_only: tuple[OpenMarket, ...] = ()
     amount_differs: tuple[AmountDiffers, ...] = ()
+    days: Days | None = None
+    recorded_not_at_bank: tuple[RecordedOnly, ...] = ()
 
     def __post_init__(self) -> None:
         listed = sum_of((one.amount for one in self.by_class.values()), self.currency)
@@ -142,9 +152,21 @@ class PaymentReport(msgspec.Struct, frozen=True, kw_only=True, tag="bank_stateme
         return {name: totals[name] for name in BOOKING_CLASSES if totals[name].count}
 
     @property
+    def not_at_bank(self) -> ClassTotal:
+        """What is recorded and not at the bank, together; no part of `file_total`."""
+        amounts = [one.amount for one in self.recorded_not_at_bank]
+        return ClassTotal(len(amounts), sum_of(amounts, self.currency))
+
+    def without(self, documents: Collection[str]) -> PaymentReport:
+        """As it is where another statement of the file answers these."""
+        left = tuple(one for one in self.recorded_not_at_bank if one.document not in documents)
+        return msgspec.structs.replace(self, recorded_not_at_bank=left)
+
+    @property
     def settled(self) -> bool:
         """Whether nothing is left to look at or to record; what is not paid yet is no difference."""
-        return not (self.to_record or self.amount_differs or self.doubtful or self.payments_only)
+        to_look_at = (self.amount_differs, self.doubtful, self.payments_only, self.recorded_not_at_bank)
+        return not (self.to_record or any(to_look_at))
 
 
 def reconcile_payments(
@@ -154,8 +176,10 @@ def reconcile_payments(
     parties: Mapping[str, str],
     policy: PaymentPolicy | None = None,
     recorded: Sequence[RecordedCash] = (),
+    elsewhere: Collection[str] = (),
 ) -> PaymentReport:
     """Match a statement's `new` bookings (see `not_yet_imported`) with what is open, and what is recorded.
+    `elsewhere` are the documents of recorded money that bookings of other files answer.
 
     Raises:
         Refused: `currency`; `account` for a booking of another account.
@@ -164,6 +188,9 @@ def reconcile_payments(
         if one.account != statement.account:
             raise Refused("account", f"{one.account} is not {statement.account}", place=one.place)
     found = match_payments(new, receivables, parties, policy or PaymentPolicy(), recorded)
+    left = {one.document for one in found.recorded_only}
+    uncertain = [one for way in found.doubtful for one in way.payments] + found.payments_only
+    days = statement.days
     return PaymentReport(
         account=statement.account,
         currency=statement.currency,
@@ -176,8 +203,20 @@ def reconcile_payments(
         statements_only=_statements(found.receivables_only),
         markets_only=_markets(found.receivables_only),
         amount_differs=tuple(
-            AmountDiffers(_booking(one.payments[0]), one.recorded[0].document, one.recorded[0].amount)
+            AmountDiffers(
+                _booking(one.payments[0]), one.recorded[0].document, one.recorded[0].amount, one.reason
+            )
             for one in found.differing
+        ),
+        days=days,
+        recorded_not_at_bank=()
+        if days is None
+        else recorded_only(
+            found.recorded_only,
+            [one for one in recorded if one.document not in left],
+            uncertain,
+            days,
+            elsewhere,
         ),
     )
 

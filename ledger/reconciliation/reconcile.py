@@ -68,7 +68,14 @@ def reconcile(
     )
     followed = _followed(matched, other_runs)
     causes = LoneCauses(
-        statement, matching.operator_only, matching.ours_only, run, other_runs, known, followed
+        statement,
+        matching.operator_only,
+        matching.ours_only,
+        run,
+        other_runs,
+        known,
+        followed,
+        matching.pairs,
     )
     operator_only = tuple(causes.of_theirs(line) for line in matching.operator_only)
     ours_only = tuple(causes.of_ours(line) for line in matching.ours_only)

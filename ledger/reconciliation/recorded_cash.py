@@ -7,19 +7,21 @@ from datetime import date
 
 import msgspec
 
-from ledger.accounting.journal import JournalEntry
+from ledger.accounting.journal import EntryKind, JournalEntry
 from ledger.quantity import Money
 from ledger.reconciliation.receivable import market_payer
 
 
 class RecordedCash(msgspec.Struct, frozen=True):
     """`amount` is above zero where our account received it; `payer` is a party, or a market by its stream,
-    and None where nobody is recorded. `document` is the payment's id or the document's number."""
+    and None where nobody is recorded. `document` is the payment's id or the document's number, `kind` that of
+    its entry."""
 
     document: str
     on: date
     amount: Money
     payer: str | None
+    kind: EntryKind = "receipt"
 
 
 def recorded_cash(entries: Iterable[JournalEntry], currency: str) -> tuple[RecordedCash, ...]:
@@ -34,7 +36,7 @@ def recorded_cash(entries: Iterable[JournalEntry], currency: str) -> tuple[Recor
         before = found.get(document)
         if before is not None:
             amount += before.amount
-        found[document] = RecordedCash(document, entry.value_date, amount, _payer(entry))
+        found[document] = RecordedCash(document, entry.value_date, amount, _payer(entry), entry.kind)
     return tuple(one for _, one in sorted(found.items()) if one.amount.minor)
 
 

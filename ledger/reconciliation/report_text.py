@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ledger.interval import Interval
 from ledger.quantity import Money
+from ledger.reconciliation.bank_payment import Days
 from ledger.reconciliation.line_report import LineReport
 from ledger.reconciliation.lone_line import LoneLine, LonePart
 from ledger.reconciliation.our_line import stream_of
@@ -21,6 +22,7 @@ from ledger.reconciliation.payment_report import (
     PaidStatements,
     PaymentReport,
 )
+from ledger.reconciliation.recorded_only import RecordedOnly
 
 
 def line_report_text(report: LineReport, zone: ZoneInfo) -> str:
@@ -67,11 +69,15 @@ def payment_report_text(report: PaymentReport) -> str:
     lines += [
         f"  {_TITLES[name]:<44} {one.count:>5} {one.amount:>16,}" for name, one in report.by_class.items()
     ]
+    if report.recorded_not_at_bank:
+        beyond = report.not_at_bank
+        lines.append(f"beside them, recorded and not at the bank: {beyond.count}, {beyond.amount:,}")
     lines += _section(_TITLES["recorded"], map(_paid, report.recorded))
     lines += _section(_TITLES["to_record"], map(_paid, report.to_record))
     lines += _section(_TITLES["amount_differs"], map(_differs, report.amount_differs))
     lines += _section(_TITLES["doubtful"], map(_paid, report.doubtful))
     lines += _section(_TITLES["pays_nothing"], map(_booking, report.payments_only))
+    lines += _section(_not_at_bank(report.days), map(_recorded_only, report.recorded_not_at_bank))
     still = "Still open, before what is not recorded yet"
     lines += _section(still, _each_open(report.statements_only, report.markets_only))
     return "\n".join(lines) + "\n"
@@ -144,9 +150,22 @@ def _paid(one: PaidStatements) -> str:
 
 
 def _differs(one: AmountDiffers) -> str:
+    why = f"; {one.reason}" if one.reason and one.document != one.booking.reference else ""
     return (
         f"{_booking(one.booking)}: amount_differs: the bank has {one.booking.amount:,}, {one.document} is"
-        f" recorded with {one.recorded:,}, difference {one.difference:,}"
+        f" recorded with {one.recorded:,}, difference {one.difference:,}{why}"
+    )
+
+
+def _not_at_bank(days: Days | None) -> str:
+    return "Recorded, not at the bank" + ("" if days is None else f" ({days.first} to {days.last})")
+
+
+def _recorded_only(one: RecordedOnly) -> str:
+    who = "" if one.payer is None else f", {one.payer}"
+    return (
+        f"{one.on} {one.amount:,} ({one.document}, {one.kind.replace('_', ' ')}{who}): recorded_not_at_bank:"
+        f" {one.reason}"
     )
 
 

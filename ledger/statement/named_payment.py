@@ -33,7 +33,11 @@ class PaidPart(msgspec.Struct, frozen=True):
 
 
 class NamedPayment(msgspec.Struct, frozen=True, kw_only=True):
-    """`amount` as on statements: above zero the party received it. The parts add up to it."""
+    """`amount` as on statements: above zero the party received it. The parts add up to it.
+
+    `first` is the contract and month that it was given with, where no statement of theirs asked for it, so
+    that none of the parts is one; it is how the same payment given again is known.
+    """
 
     id: str
     party: str
@@ -42,6 +46,7 @@ class NamedPayment(msgspec.Struct, frozen=True, kw_only=True):
     kind: PaymentKind
     parts: tuple[PaidPart, ...]
     reference: str = ""
+    first: tuple[str, str] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -63,6 +68,12 @@ class NamedPayment(msgspec.Struct, frozen=True, kw_only=True):
         where = ", ".join(part.key.aggregate for part in self.parts)
         what = f"{self.kind.replace('_', ' ')} of {self.amount:,} {self.amount.currency}"
         return f"{what} with {self.party} on {self.on}, on {where}"
+
+    @property
+    def begun_with(self) -> frozenset[tuple[str, str]]:
+        """The contracts and months that it may have been given with."""
+        given = frozenset() if self.first is msgspec.UNSET else frozenset({self.first})
+        return given.union((part.key.contract, part.key.month) for part in self.parts)
 
     def payment_of(self, part: PaidPart) -> Payment:
         """The payment as the part's statement records it."""

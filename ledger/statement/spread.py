@@ -68,8 +68,16 @@ def spread(
     if left:
         last = parts[-1]
         parts[-1] = msgspec.structs.replace(last, amount=last.amount + Money(sign * left, amount.currency))
+    moved_on = first is not None and all((part.key.contract, part.key.month) != first for part in parts)
     return NamedPayment(
-        id=id, party=party, on=on, amount=amount, kind="payment", parts=tuple(parts), reference=reference
+        id=id,
+        party=party,
+        on=on,
+        amount=amount,
+        kind="payment",
+        parts=tuple(parts),
+        reference=reference,
+        first=first if first is not None and moved_on else msgspec.UNSET,
     )
 
 
@@ -97,6 +105,10 @@ def recording(payment: NamedPayment) -> tuple[NamePayment | RecordPayment | PayP
     return NamePayment(payment), *parts
 
 
+class OpenChanged(Refused):
+    """A statement has something else open than when the payment was divided: it is to be divided anew."""
+
+
 class PayPart(msgspec.Struct, frozen=True):
     """Pay a statement its part; only together with the payment's `NamePayment`."""
 
@@ -113,8 +125,8 @@ class PayPart(msgspec.Struct, frozen=True):
 
     def decide(self, state: Life | None, _: Mapping[str, object]) -> tuple[PaymentRecorded]:
         """Raises:
-        Refused: `statement_status`, `currency`, `exists`; `payment_spread` where another amount is open by
-            now."""
+        Refused: `statement_status`, `currency`, `exists`.
+        OpenChanged: `payment_spread` where another amount is open by now."""
         life, part, one = at(state, self.part.key, *ISSUED), self.part, self.payment
         if life.open_amount.currency != part.amount.currency:
             raise Refused(
@@ -126,7 +138,7 @@ class PayPart(msgspec.Struct, frozen=True):
             raise Refused("exists", f"payment {one.id} is recorded already", place="id")
         if life.open_amount != part.open:
             text = f"{life.open_amount:,} is open by now, not {part.open}: spread the payment again"
-            raise Refused("payment_spread", text, place=part.key.aggregate)
+            raise OpenChanged("payment_spread", text, place=part.key.aggregate)
         return (PaymentRecorded(one.payment_of(part)),)
 
 

@@ -105,6 +105,23 @@ def test_an_id_names_one_payment(run: Terminal) -> None:
     refused("exists", run, "c1", "3.00")
 
 
+def test_a_payment_that_was_moved_on_is_known_by_the_month_it_was_given_with(run: Terminal) -> None:
+    """No statement of July asks for it: it pays August's. The same again is answered, of June not."""
+    first = pay(run, "b1", "-100.00", "--on", "2026-09-01", month="2026-07")
+    assert f"    {CONTRACT.id} {MONTH} run 1: -100.00\n" in first
+    assert pay(run, "b1", "-100.00", "--on", "2026-09-01", month="2026-07") == first
+    assert pay(run, "b1", "-100.00") == first, "the month that it pays"
+    assert refused("exists", run, "b1", "-100.00", month="2026-06").place == "id"
+
+
+def test_interest_of_a_day_on_which_nothing_is_late_is_recorded_and_said(run: Terminal) -> None:
+    told = pay(run, "i1", "-3.21", "--kind", "late_interest", "--run", "1", "--on", "2026-09-01")
+    assert "note: late interest i1 is of 2026-09-01, and run 1 of" in told
+    assert "is due on 2026-09-" in told
+    assert told.endswith(": nothing was late yet\n")
+    assert "note" not in pay(run, "i2", "3.21", "--kind", "bank_charge", "--run", "1", "--on", "2026-09-01")
+
+
 def test_the_account_as_of_a_day_is_what_was_open_then(run: Terminal) -> None:
     """Nothing was stated by 30 August, and 100.00 were paid in advance on the 31st."""
     pay(run, "b1", "-100.00", "--on", "2026-08-31")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from adapters.founded import book_of
@@ -30,7 +31,7 @@ remittance = ["text"]
 """
 
 
-def compared(run: Terminal, folder: Path, *rows: str) -> list[str]:
+def compared(run: Terminal, folder: Path, *rows: str, account: str = "main") -> list[str]:
     file, profile = folder / "bank.csv", folder / "bank.toml"
     file.write_text(
         "\n".join(
@@ -40,7 +41,7 @@ def compared(run: Terminal, folder: Path, *rows: str) -> list[str]:
     )
     profile.write_text(PROFILE)
     given = ("--profile", str(profile), "--party", f"Factory={HOST}")
-    return run("reconcile", "bank", str(file), "main", *given).splitlines()
+    return run("reconcile", "bank", str(file), account, *given).splitlines()
 
 
 def under(lines: list[str], title: str) -> list[str]:
@@ -139,3 +140,74 @@ def test_what_fits_nothing_exactly_has_its_cause(run: Terminal, bench: Bench, tm
         assert cause in told
     assert "Pays nothing that is open" not in lines
     assert open_of(bench) == owed
+
+
+NOT_AT_BANK = "Recorded, not at the bank (2026-09-01 to 2026-09-03)"
+
+
+def test_what_the_bank_lacks_of_the_file_s_days_is_listed(
+    run: Terminal, bench: Bench, tmp_path: Path
+) -> None:
+    """Recorded in its days: one payment that it has, one mistyped, one that never was, and a charge."""
+    bench.now += timedelta(days=4)
+    owed = open_of(bench)
+    mistyped = owed[0] + Money(72, "CNY")
+    pay(run, "B1", "-100.00", "--on", "2026-09-01")
+    pay(run, "GHOST", f"-{mistyped}", "--on", "2026-09-02")
+    pay(run, "NEVER", "-1.00", "--on", "2026-09-03")
+    pay(run, "FEE", "61.64", "--kind", "bank_charge", "--on", "2026-09-02")
+    pay(run, "LATER", "-2.00", "--on", "2026-09-04")
+    lines = compared(run, tmp_path, "2026-09-01,100.00,B1,Factory", f"2026-09-03,{owed[0]},B2,Factory")
+    assert "beside them, recorded and not at the bank: 2, -60.64" in lines
+    listed = under(lines, NOT_AT_BANK)
+    assert [line.partition(": ")[0] for line in listed] == [
+        "  2026-09-02 -61.64 (FEE, bank charge)",
+        f"  2026-09-03 1.00 (NEVER, receipt, {HOST})",
+    ]
+    (slip,) = under(lines, "Recorded with another amount")
+    assert slip.endswith(
+        f"the bank has {owed[0]:,}, GHOST is recorded with {mistyped:,}, difference -0.72;"
+        " differs by 0.72 from GHOST of 2026-09-02: the payer and the days fit"
+    )
+    assert "Not certain what is meant" not in lines, "no part payment of anything"
+
+
+def test_what_waited_and_is_recorded_under_another_name_is_at_the_bank(
+    run: Terminal, bench: Bench, tmp_path: Path
+) -> None:
+    bench.now += timedelta(days=4)
+    owed = open_of(bench)
+    rows = (f"2026-09-01,{owed[0]},B1,Factory", "2026-09-03,12.34,B3,nobody")
+    compared(run, tmp_path, *rows)
+    pay(run, "by-another-name", f"-{owed[0]}", "--on", "2026-09-03")
+    assert NOT_AT_BANK not in compared(run, tmp_path, *rows)
+    pay(run, "twice", f"-{owed[0]}", "--on", "2026-09-03")
+    (listed,) = under(compared(run, tmp_path, *rows), NOT_AT_BANK)
+    assert "(twice, receipt, " in listed
+
+
+def test_a_payment_that_another_account_has_is_not_missed(run: Terminal, tmp_path: Path) -> None:
+    pay(run, "B1", "-100.00", "--on", "2026-09-01")
+    row = "2026-09-01,12.34,X1,nobody"
+    title = "Recorded, not at the bank (2026-09-01 to 2026-09-01)"
+    assert len(under(compared(run, tmp_path, row), title)) == 1
+    compared(run, tmp_path, "2026-09-01,100.00,B1,Factory", account="second")
+    assert title not in compared(run, tmp_path, row)
+
+
+def test_the_same_file_with_the_same_result_is_recorded_once(run: Terminal, tmp_path: Path) -> None:
+    """What was matched is known before when the file comes again; from then on nothing changes."""
+    pay(run, "B1", "-100.00", "--on", "2026-09-01")
+    rows = ("2026-09-01,100.00,B1,Factory", "2026-09-03,12.34,B3,nobody")
+    first, second, third = (compared(run, tmp_path, *rows) for _ in range(3))
+    told = "recorded as reconciliation "
+    assert first[-1].startswith(told)
+    assert second[-1].startswith(told)
+    assert (
+        third[-1] == f"the same file and result: recorded before as {second[-1].removeprefix('recorded as ')}"
+    )
+    assert third[:-1] == second[:-1]
+    other = compared(run, tmp_path, *rows, "2026-09-03,1.00,B4,nobody")
+    assert other[-1].startswith(told)
+    pay(run, "B5", "-1.00", "--on", "2026-09-01")
+    assert compared(run, tmp_path, *rows)[-1].startswith(told), "the same file, with another result"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.front_door import Wish
+from adapters.spreading import Paying, pay
 from ledger.quantity import Money
 from ledger.refusal import Refused
 from ledger.statement.invoice import Invoice
@@ -64,6 +65,45 @@ def test_one_payment_pays_both_statements(api: Api) -> None:
     rest = before["two"] + Money(100, "CNY")
     ok(api.post(PATH, body(rest + Money(-5, "CNY"), "bank-2"), "finance"))
     assert open_amounts(api) == {"one": Money(0, "CNY"), "two": Money(5, "CNY")}, "what is too much stays"
+
+
+def test_payments_of_one_statement_at_once_are_all_recorded(api: Api) -> None:
+    """Each was divided over what stood open before any of the others."""
+    bench, before = api.bench, open_amounts(api)
+    with bench.database.reading(bench.book) as connection:
+        for number in range(5):
+            asked = Paying(
+                id=f"bank-{number}",
+                party="host",
+                amount=Money(-100, "CNY") if number else before["one"],
+                on=date(2026, 9, 1),
+                today=date(2026, 9, 1),
+            )
+            pay(bench.door, connection, 1 << 62, asked, actor="ada")
+    left = before["two"] + Money(400, "CNY")
+    assert open_amounts(api) == {"one": Money(0, "CNY"), "two": left}, "what it does not ask for went on"
+
+
+def test_payments_that_race_are_all_recorded(api: Api) -> None:
+    before = open_amounts(api)
+    with ThreadPoolExecutor(5) as pool:
+        found = list(
+            pool.map(
+                lambda at: api.post(PATH, body(Money(-100 - at, "CNY"), f"bank-{at}"), "finance"), range(5)
+            )
+        )
+    assert [answer.status_code for answer in found] == [201] * 5, [answer.text for answer in found]
+    assert open_amounts(api)["one"] == before["one"] + Money(510, "CNY")
+
+
+def test_interest_before_anything_is_late_is_recorded_with_a_warning(api: Api) -> None:
+    path = "/v1/statements/one/2026-08/host/1/payments"
+    interest = {"id": "i1", "on": "2026-09-01", "amount": "-1.00", "kind": "late_interest"}
+    told = ok(api.post(path, interest, "finance"))
+    (warning,) = told["warnings"]
+    assert warning.endswith(": nothing was late yet")
+    assert ok(api.post(path, interest, "finance")) == told
+    assert "warnings" not in ok(api.post(path, {**interest, "id": "p1", "kind": "payment"}, "finance"))
 
 
 def test_an_id_names_one_payment_of_the_book(api: Api) -> None:

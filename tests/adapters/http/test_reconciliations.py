@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from adapters import lives
+from ledger.accounting.market_receipt import MarketReceipt, RecordMarketReceipt
 from ledger.clauses.flow import exact_text
 from ledger.effective import Period
 from ledger.interval import zone_of
@@ -330,6 +331,63 @@ def test_a_bank_statement_is_matched_once(api: Settled) -> None:
     )
     other = {"file": ("b.csv", bank_file((str(day), "1.00", "B1", "某厂"))), "profile": ("b.toml", BANK)}
     problem(api.post(query, role="finance", files=other), 422, "reference_reused")
+
+
+def test_what_the_bank_lacks_is_told_with_its_amount_and_id(api: Settled) -> None:
+    door, on = api.bench.door, lives.today(api.bench.door, api.bench.clock)
+    receipt = MarketReceipt(stream="spot", amount=Money(700, "CNY"), on=on, document="m-ghost")
+    door.execute(RecordMarketReceipt(receipt), command_id="m-ghost", actor="ada")
+    api.wait()
+    files = {"file": ("bank.csv", bank_file((str(on), "55.55", "Z1", "nobody"))), "profile": ("b.toml", BANK)}
+    first, again = (
+        api.post("/v1/bank-statements?account=bank-9", role="finance", files=files).json() for _ in range(2)
+    )
+    (one,) = first["items"]
+    report = one["bank"]
+    assert (report["first_day"], report["last_day"]) == (str(on), str(on))
+    ghost = dict(report["recorded_not_at_bank"][0])
+    assert ghost.pop("reason").startswith(f"no booking of {on} to {on} is this")
+    assert ghost == {
+        "document": "m-ghost",
+        "on": str(on),
+        "amount": "7.00",
+        "kind": "market_receipt",
+        "payer": "market:spot",
+    }
+    assert report["recorded_not_at_bank_total"] == "7.00"
+    assert report["by_class"] == {"pays_nothing": "55.55"}, "of bookings alone"
+    assert not one["settled"]
+    assert again == first, "the same file with the same result, under the id it has"
+
+
+def test_what_another_statement_of_the_file_answers_is_not_missed(api: Settled) -> None:
+    """Both statements are of the receipt's day, and the second one has it."""
+    text = (EXAMPLES / "camt053.xml").read_text().replace("EUR", "CNY")
+    start, end = text.index("<Stmt>"), text.index("</Stmt>") + len("</Stmt>")
+    first = text[start:end].replace("SIM-REF-", "P-")
+    second = text[start:end].replace("SIM-REF-", "Q-").replace("500.10", "577.10").replace("1480.1", "1557.1")
+    on = lives.today(api.bench.door, api.bench.clock)
+    days = f"<FrToDt><FrDtTm>{on}T00:00:00</FrDtTm><ToDtTm>{on}T23:59:59</ToDtTm></FrToDt><Acct>"
+    receipt = MarketReceipt(stream="spot", amount=Money(57710, "CNY"), on=on, document="Q-1")
+    api.bench.door.execute(RecordMarketReceipt(receipt), command_id="q-1", actor="ada")
+    api.wait()
+
+    def missing(*statements: str) -> list[list[str]]:
+        data = (text[:start] + "".join(statements).replace("<Acct>", days) + text[end:]).encode()
+        query = "/v1/bank-statements?account=bank-7&number=DE00000000000000000001"
+        done = api.post(query, role="finance", files={"file": ("camt.xml", data)})
+        assert done.status_code == 201, done.text
+        reports = [one["bank"]["recorded_not_at_bank"] for one in done.json()["items"]]
+        return [[one["document"] for one in report if one["document"] == "Q-1"] for report in reports]
+
+    assert missing(first) == [["Q-1"]]
+    assert missing(first, second) == [[], []]
+
+
+def test_an_operator_s_statement_compared_again_is_recorded_once(api: Settled) -> None:
+    lines = changed(api.lines(2), "service", one_yuan)
+    first, again = (api.reconcile(lines).json()["items"] for _ in range(2))
+    assert again == first
 
 
 def test_camt_without_a_profile(api: Settled) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from adapters.reconciliation.camt053 import read_camt053
 from adapters.reconciliation.rejected import RowsRejected
-from ledger.reconciliation.bank_payment import BankStatement
+from ledger.reconciliation.bank_payment import BankStatement, Days
 from ledger.refusal import Refused
 from tests.adapters.reconciliation.files import changed, sample
 
@@ -41,6 +43,26 @@ def test_the_sample_is_read_to_the_cent() -> None:
     assert first.remittance == "Storage share August, invoice RE-2026-0081"
     assert (batch.counterparty_name, batch.remittance) == ("Example Owner One", "RE-77")
     assert found.notices == ("1 entries that are not booked were left out",)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "days"),
+    [
+        ("2026-08-31T00:00:00+02:00", "2026-09-03T23:59:59+02:00", (date(2026, 8, 31), date(2026, 9, 3))),
+        ("2026-08-31T00:00:00", "2026-09-04T00:00:00", (date(2026, 8, 31), date(2026, 9, 3))),
+        ("2026-09-04T00:00:00", "2026-09-04T00:00:00", (date(2026, 9, 4), date(2026, 9, 4))),
+    ],
+)
+def test_the_days_that_a_statement_states(first: str, last: str, days: tuple[date, date]) -> None:
+    """A midnight at the end is of the day before."""
+    period = f"<FrToDt><FrDtTm>{first}</FrDtTm><ToDtTm>{last}</ToDtTm></FrToDt><Acct>"
+    found = read(("<Acct>", period))
+    assert found.stated == Days(*days)
+    assert found.days is not None
+    assert found.days.first == min(days[0], *(one.booked_on for one in found.payments))
+    assert read().stated is None
+    data = changed(NAME, "utf-8", ("<Acct>", period.replace(first, "soon")))
+    assert "FrToDt" in refused("date", data).place
 
 
 def test_an_older_version_is_read_too() -> None:

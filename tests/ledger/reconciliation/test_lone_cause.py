@@ -198,6 +198,21 @@ def test_a_line_that_we_took_back_is_an_earlier_runs() -> None:
     assert split(found) == [("late", "45.00"), ("volume", "5.00")]
 
 
+def test_a_second_row_of_what_our_run_has_is_no_line_that_went() -> None:
+    """R0 has our figures and is matched; run 1 had them too, and run 2 has not lost them."""
+    ours = our("run 2, line 6", "100", "0.5")
+    earlier = {"run 1": [our("run 1, line 6", "100", "0.5")]}
+    found = report(
+        [theirs("R0", "100", "0.5"), theirs("RX", None, None, amount=cny("5.00"))], [ours], other_runs=earlier
+    )
+    (second,) = found.operator_only
+    assert split(second) == [("unknown", "5.00")]
+    assert second.reason == (
+        "cause unknown; ours of it (run 2, line 6) is matched with R0: a supplement, or stated twice"
+    )
+    assert second.ask.startswith("ask SIMULATED operator what its line RX")
+
+
 @pytest.mark.parametrize(
     ("quantity", "price", "amount", "parts"),
     [

@@ -117,8 +117,11 @@ def test_what_is_recorded_already_is_found_by_its_number_or_its_day() -> None:
     assert pays(found) == [("B1", [], ["B1"]), ("77", [], ["S-9"])]
     text = matching([moved("78", "3.00", "unknown", "advice S-9")], *entries)
     assert pays(text) == [("78", [], ["S-9"])]
-    later = matching([moved("77", "3.00", on=date(2026, 9, 11))], *entries)
-    assert [one.reference for one in later.payments_only] == ["77"], "another day, and nothing is open"
+    later = matching([moved("77", "3.00", on=date(2026, 9, 15))], *entries)
+    assert pays(later) == [("77", [], ["S-9"])], "five days later, and nothing is open"
+    too_late = matching([moved("77", "3.00", on=date(2026, 9, 16))], *entries)
+    assert [one.reference for one in too_late.payments_only] == ["77"]
+    assert [one.document for one in too_late.recorded_only] == ["B1", "S-9"]
 
 
 def test_another_amount_under_the_banks_reference_is_for_a_person() -> None:

@@ -74,6 +74,15 @@ def test_the_month_that_is_named_comes_first_and_what_is_beyond_goes_to_the_next
     assert list(parts(other).items()) == [("c-2", "-50.00"), ("c-1", "-70.00")], "another month's"
 
 
+def test_a_payment_keeps_the_month_it_was_given_with_where_it_was_moved_on() -> None:
+    """What pays its own month is encoded as it always was, so that its command given again is the same."""
+    own = spread(OPEN, id="b1", party="host", on=DAY, amount=yuan("-120.00"), first=("c-1", key("c-1").month))
+    assert b"first" not in msgspec.json.encode(own)
+    moved = spread(OPEN, id="b1", party="host", on=DAY, amount=yuan("-20.00"), first=("c-1", "2026-01"))
+    assert msgspec.json.decode(msgspec.json.encode(moved), type=NamedPayment) == moved
+    assert moved.begun_with == {("c-1", "2026-01"), ("c-2", key("c-2").month)}
+
+
 def test_parts_are_the_payment_and_of_its_party() -> None:
     found = paid("-160.00")
     for changes, code in (
