@@ -21,7 +21,8 @@ from adapters.cli.session import Session
 from adapters.cli.usage import usage_refusal
 from adapters.continuity import Discontinuity
 from adapters.embedded.child import ChildFailed
-from adapters.nats.stream import StreamError, WeakStream
+from adapters.integrity.fault import REMEDIES
+from adapters.nats.stream import NO_SPACE, StreamError, WeakStream
 from adapters.settings import Settings
 from adapters.settling import Behind
 from adapters.transparency.published_log import DAMAGED
@@ -29,8 +30,6 @@ from ledger.refusal import Refused
 
 _REFUSED = 2
 _UNAVAILABLE = 3
-_NO_SPACE = 10047
-"""What JetStream says when a new stream's bound is above what the server may still promise."""
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
 """As of a program that SIGPIPE ended; the signal itself would not let us stop the servers."""
@@ -82,7 +81,7 @@ def _run(errors: Console) -> int:
             raise usage_refusal(app, error) from None
     except Refused as refused:
         if refused.code in DAMAGED:
-            return _unavailable(errors, f"{refused.code}: {refused}")
+            return _unavailable(errors, f"{refused.code}: {refused}\n  {_next(REMEDIES['tree_altered'])}")
         return _refused(errors, refused)
     except (
         FileNotFoundError,
@@ -97,7 +96,7 @@ def _run(errors: Console) -> int:
     except BrokenPipeError:
         raise
     except StreamError as error:
-        return _unavailable(errors, error) if error.code != _NO_SPACE else _refused(errors, _no_space())
+        return _unavailable(errors, error) if error.code != NO_SPACE else _refused(errors, _no_space())
     except (
         ChildFailed,
         OSError,
@@ -107,10 +106,11 @@ def _run(errors: Console) -> int:
         psycopg.OperationalError,
         psycopg.InterfaceError,
         WeakStream,
-        Discontinuity,
         Behind,
     ) as error:
         return _unavailable(errors, error)
+    except Discontinuity as error:
+        return _unavailable(errors, _damage(error))
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         return _INTERRUPTED
@@ -124,6 +124,18 @@ def _no_space() -> Refused:
         " bound the new book with WATTLEDGER_STREAM_MAX_BYTES (such as 1073741824), free disk space, or found"
         " it in a folder of its own with WATTLEDGER_STATE",
     )
+
+
+def _damage(error: Discontinuity) -> str:
+    """What is damaged, where, and what to do next; of a checkpoint's file or key the message says it all."""
+    fault = error.fault
+    if fault.code in {"checkpoint_file", "checkpoint_key"}:
+        return fault.message
+    return f"{fault}\n  {_next(fault.remedy)}"
+
+
+def _next(remedy: str) -> str:
+    return f"`wattledger verify` names all that is damaged; {remedy}"
 
 
 def _refused(errors: Console, refused: Refused) -> int:

@@ -27,6 +27,7 @@ from adapters.integrity.origin import Chains, NewerEnvelope, origin_at
 from adapters.nats import stream
 from adapters.nats.log import Log
 from adapters.nats.wire import Alien
+from adapters.repair_bound import bound, bound_of, stored_bytes
 from adapters.repair_survey import (
     Shop,
     Survey,
@@ -58,7 +59,9 @@ _PLAN: Final = "plan.json"
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A repair that was begun. `remade` is when the stream was made that is to be replaced by the image, ""
-    for one that is gone; None leaves the stream alone. `rows` is what is to be done to tables."""
+    for one that is gone; None leaves the stream alone. `max_bytes` is the size to which that stream might
+    grow, 0 where it is gone or had no bound, `image_bytes` what the image takes in a stream. `rows` is what
+    is to be done to tables."""
 
     remade: str | None
     image: str
@@ -75,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the archive held where the stream was believed."""
     closed_up: int = 0
     """From which sequence on envelopes got lower numbers, as none stood there; 0: all kept theirs."""
+    max_bytes: int = 0
+    image_bytes: int = 0
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -128,7 +133,7 @@ def repair(shop: Shop, *, actor: str) -> Repaired:
     Raises:
         Unrepairable: names the sequences; nothing was changed.
         Unproven: names the sequences of which a person has to say which copy holds; nothing was changed.
-        Refused: as `survey`; `reason`.
+        Refused: as `survey`; `reason`; `no_space`, before the stream is deleted.
     """
     plan, shop = going_on(shop)
     plan = plan or _planned(shop)
@@ -195,11 +200,14 @@ def _written(
     image.unlink(missing_ok=True)
     signed = roots(shop)
     digest = hashlib.sha256()
+    size = 0
 
     def right() -> Iterator[bytes]:
+        nonlocal size
         for payload in checked(shop, judgement):
             signed.add(envelope_leaf(payload))
             digest.update(payload)
+            size += stored_bytes(payload)
             yield payload
 
     backups.write(image, backups.Manifest(backups.FORMAT, shop.book, judgement.count), right())
@@ -207,8 +215,9 @@ def _written(
     if disputed:
         image.unlink()
         raise Unrepairable(msgspec.structs.replace(judgement, undecided=disputed))
+    replaced = _standing(shop)
     plan = Plan(
-        _made(shop),
+        "" if replaced is None else replaced.created,
         image.name,
         digest.hexdigest(),
         judgement.count,
@@ -220,6 +229,8 @@ def _written(
         beyond=beyond,
         fallen=fallen,
         closed_up=judgement.closed_up,
+        max_bytes=bound_of(replaced),
+        image_bytes=size,
     )
     _write(folder / _PLAN, msgspec.json.encode(plan))
     return plan
@@ -228,7 +239,9 @@ def _written(
 def _with_rows(shop: Shop, plan: Plan | None, found: ReplayProof) -> Plan:
     """The plan with the tables that are about to be made anew, written down before they are."""
     steps = tuple(
-        Step("rows_restored", table.table, min(table.sequence, found.position), found.position, table.rows)
+        Step(
+            "rows_restored", table.table, min(table.sequence, found.position), found.position, table.differing
+        )
         for table in found.tables
         if table.difference is not None
     )
@@ -252,14 +265,14 @@ def _proven(shop: Shop, last: int) -> int:
     return proven.proven
 
 
-def _made(shop: Shop) -> str:
-    """When the stream was made; "" while there is none."""
+def _standing(shop: Shop) -> stream.Standing | None:
+    """What the server says of the stream; None while there is none."""
     try:
-        return stream.standing(shop.operator, shop.book).created
+        return stream.standing(shop.operator, shop.book)
     except stream.StreamError as error:
         if error.code != stream.NOT_FOUND:
             raise
-        return ""
+        return None
 
 
 def _set_aside(one: Forked) -> SetAside:
@@ -282,7 +295,8 @@ def _write(file: Path, content: bytes) -> None:
 def _holds(shop: Shop, plan: Plan) -> bool:
     """Whether the stream is the one that this repair made, with all of the image; it may go on with what was
     appended since."""
-    if weaknesses(shop) or _made(shop) == plan.remade:
+    standing = _standing(shop)
+    if standing is None or standing.created == plan.remade or weaknesses(shop):
         return False
     digest = hashlib.sha256()
     count = 0
@@ -298,8 +312,9 @@ def _remake(shop: Shop, plan: Plan) -> None:
     image = shop.folder / plan.image
     manifest = backups.checked(image)
     assert manifest.last_sequence == plan.last_sequence
+    max_bytes = bound(shop, _standing(shop), kept=plan.max_bytes, content=plan.image_bytes)
     stream.delete(shop.operator, shop.book)
-    stream.create(shop.operator, shop.book, max_bytes=shop.max_bytes, replicas=shop.replicas)
+    stream.create(shop.operator, shop.book, max_bytes=max_bytes, replicas=shop.replicas)
     log = Log(shop.operator, shop.book)
     backups.append_all(log, backups.payloads(image, manifest))
     assert _holds(shop, plan), "the stream holds what was appended to it"

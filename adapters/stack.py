@@ -134,8 +134,11 @@ class Stack:
 
     def operator(self) -> NatsClient:
         """A connection with the operator's identity, which creates streams; its user closes it."""
-        seed = self.addresses.nats_operator_seed
-        return NatsClient(self.addresses.nats_url, seed_file=Path(seed) if seed else None, name="operator")
+        addresses = self.addresses
+        seed = Path(addresses.nats_operator_seed) if addresses.nats_operator_seed else None
+        return NatsClient(
+            addresses.nats_url, seed_file=seed, name="operator", monitor_url=addresses.nats_monitor_url
+        )
 
     @property
     def max_bytes(self) -> int:

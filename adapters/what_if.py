@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from adapters.integrity.registered_rows import Read, check_read
 from adapters.postgres.database import Connection
 from adapters.queries import positions, registered, settlement_inputs, statements
 from ledger.clauses.flow import grouped
@@ -51,14 +52,17 @@ def what_if(connection: Connection, book: str, position: int, question: Question
             prices none of the sites; what registering the contract and publishing the tariffs refuses
             (`unknown_site`, `unknown_party`, `contract_change` ...); what loading, settling and comparing
             refuse (`unknown_contract`, `no_contract`, `missing_readings`, `what_if_scope`, `currency` ...).
+        Discontinuity: as `check_read`, of whatever the months or the documents were read from.
     """
     reached = min(positions.reached(connection).values())
     if not 0 < position <= reached:
         raise Refused(
             "as_of", f"{position} is not between 1 and {reached}, the last projected", place="as_of"
         )
+    check_read(connection, _documents_read(question), position)
     _check_documents(connection, position, question)
     months = [_load(connection, book, month, position, question.contract) for month in question.months]
+    check_read(connection, Read.by((question.contract,), months), position)
     _check_tariffs_used(months, question)
     unchanged = settle_chain(months)
     named = _policy_named(connection, position, question)
@@ -73,6 +77,16 @@ def what_if(connection: Connection, book: str, position: int, question: Question
 def _load(connection: Connection, book: str, month: Month, position: int, contract: str) -> Inputs:
     (inputs,) = settlement_inputs.load(connection, book, month, position, (contract,))
     return inputs
+
+
+def _documents_read(question: Question) -> Read:
+    """The contract's own documents; what another contract is decided on, and the policy that it names."""
+    own = Read.by((question.contract,), ())
+    if question.instead is None:
+        return own
+    command = RegisterContract(question.instead)
+    policy = f"exclusivity.{question.instead.exclusivity}"
+    return Read(own.aggregates | {command.aggregate, policy, *command.reads}, own.prices)
 
 
 def _check_documents(connection: Connection, position: int, question: Question) -> None:

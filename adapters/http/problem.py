@@ -25,6 +25,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from adapters.allowed_values import values_at
 from adapters.continuity import Discontinuity
 from adapters.decoder_refusal import NotAllowed, plainly
+from adapters.http.permissions import PERMISSIONS
+from adapters.integrity.fault import Fault
 from adapters.nats.log import StoreFull
 from adapters.settling import Behind
 from adapters.transparency.published_log import DAMAGED
@@ -47,6 +49,28 @@ _PARTS: Final = frozenset({"file", "profile"})
 _FORM: Final = (
     "send multipart/form-data with two parts: `file`, the readings with a filename, and `profile`, the TOML"
 )
+_DISCONTINUITY: Final = (
+    "what is kept is not what was recorded; nothing of it is written or answered until it is repaired:"
+    " `wattledger verify` names what is damaged, `wattledger repair --dry-run` what can be restored"
+)
+_READ_BY: Final = {
+    "table registered, contract ": "GET /v1/contracts",
+    "table registered, market_fact ": "GET /v1/market/facts",
+    "table registered, market_rule ": "GET /v1/market/rules",
+    "table registered, meter ": "GET /v1/meters",
+    "table registered, party ": "GET /v1/parties",
+    "table registered, proposal ": "GET /v1/proposals",
+    "table registered, site ": "GET /v1/sites",
+    "table registered, tariff ": "GET /v1/tariffs",
+    "table registered, trading_unit ": "GET /v1/trading-units",
+    "table meter_import, ": "GET /v1/imports",
+    "table meter_run, ": "GET /v1/readings",
+    "table price_block, ": "GET /v1/prices",
+    "table settlement, ": "GET /v1/settlements",
+    "table statement, ": "GET /v1/settlements",
+    "table statement_life, ": "GET /v1/settlements",
+}
+"""The route whose roles may know of a damaged row; who reads the events may know of any."""
 _PUBLIC: Final = {"idempotency_key": "Idempotency-Key", "start": "from", "end": "to"}
 """What parameters are called outside, where Python cannot call them that."""
 
@@ -174,22 +198,33 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Pro
             return _answer(HTTPStatus(error.status_code), "request", error.detail, headers=headers)
 
 
-def _unavailable(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def _place_for(request: Request[Any, Any, Any], fault: Fault) -> str:
+    """Where the damage is, for a role that may read the whole of what is there; "" for all others, and for a
+    partner, whose rows are its own only."""
+    caller = request.scope.get("user")
+    if caller is None or caller.party is not None or not fault.inside:
+        return ""
+    readers = PERMISSIONS["GET /v1/events"] | frozenset().union(
+        *(PERMISSIONS[route] for start, route in _READ_BY.items() if fault.place.startswith(start))
+    )
+    return fault.place if caller.role in readers else ""
+
+
+def _unavailable(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """A store is away, full or in doubt: nothing of ours may be written or believed until it is back."""
-    _log.warning("not available: %s", error)
+    _log.warning("not available: %s", error.fault if isinstance(error, Discontinuity) else error)
+    place = ""
     match error:
         case Behind():
             code, detail = "behind", f"the projections are behind: {error}"
         case StoreFull():
             code, detail = "store_full", "the event store is full; reading works, writing does not"
         case Discontinuity():
-            code, detail = (
-                "discontinuity",
-                "the event store is not the one that was archived; writing is stopped",
-            )
+            code, detail, place = "discontinuity", _DISCONTINUITY, _place_for(request, error.fault)
         case _:
             code, detail = "unavailable", "a store does not answer; send the same request again"
-    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, place, headers=headers)
 
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

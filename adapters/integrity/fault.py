@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -33,7 +35,12 @@ FaultCode = Literal[
 FAULT_CODES: Final[tuple[FaultCode, ...]] = get_args(FaultCode)
 
 _REPAIR: Final = "`wattledger repair --dry-run` shows what can be restored, `wattledger repair` does it"
-_REBUILD: Final = "`wattledger repair` makes the rows anew from the stream"
+_REBUILD: Final = (
+    "`wattledger repair --dry-run` shows which rows differ, `wattledger repair` makes them anew from the"
+    " stream"
+)
+_SEQUENCE: Final = re.compile(r"sequence ([1-9][0-9]*)")
+_INSIDE: Final = re.compile(r"(?:table|sequences?) .+")
 _CHECKPOINT: Final = (
     "compare with a copy that a witness or an auditor kept (`wattledger log check FILE`); "
     "two signed checkpoints that disagree are evidence, keep both"
@@ -83,8 +90,33 @@ class Fault(msgspec.Struct, frozen=True):
     def remedy(self) -> str:
         return REMEDIES[self.code]
 
+    @property
+    def inside(self) -> bool:
+        """Whether its place is a row, a table or a sequence."""
+        return _INSIDE.fullmatch(self.place) is not None
+
     def __str__(self) -> str:
         return f"{self.code} at {self.place}: {self.message}"
+
+
+def together(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """What is said alike of sequences that follow each other, said once of all: `sequences 21 to 123`."""
+    ranges: dict[tuple[FaultCode, str, int], list[int]] = {}
+    said: list[tuple[Fault, list[int]]] = []
+    for fault in faults:
+        found = _SEQUENCE.fullmatch(fault.place)
+        at = int(found[1]) if found is not None else 0
+        before = ranges.pop((fault.code, fault.message, at - 1), None) if at else None
+        if before is None:
+            before = []
+            said.append((fault, before))
+        if at:
+            before.append(at)
+            ranges[fault.code, fault.message, at] = before
+    return tuple(
+        Fault(fault.code, f"sequences {at[0]} to {at[-1]}", fault.message) if len(at) > 1 else fault
+        for fault, at in said
+    )
 
 
 def ahead(last: int, signed: int) -> str:

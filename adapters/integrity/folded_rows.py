@@ -41,10 +41,8 @@ def check_lives(
     Raises:
         Discontinuity: `row_altered`; `archive_altered` or `tree_altered`.
     """
-    right = {
-        name: state for name, (state, _) in _folded(connection, position, {*shown, *named}, Life).items()
-    }
-    _compare("statement_life", shown, right, named)
+    folded = _folded(connection, position, {*shown, *named}, Life)
+    _compare("statement_life", shown, {name: life for name, (life, _) in folded.items()}, named, folded)
 
 
 def check_lives_there(
@@ -71,7 +69,7 @@ def check_lives_there(
         for name, (life, _) in folded.items()
         if (month is None or life.key.month == month) and (party is None or life.key.party == party)
     }
-    _compare("statement_life", shown, right, right)
+    _compare("statement_life", shown, right, right, folded)
 
 
 def check_imports(
@@ -93,7 +91,7 @@ def check_imports(
     there = [name for (name,) in connection.execute(_IMPORTS, asked)]
     folded = _folded(connection, position, {*shown, *there}, Import)
     right = {name: one for name, one in folded.items() if status is None or one[0].status == status}
-    _compare("meter_import", shown, right, right)
+    _compare("meter_import", shown, right, right, folded)
 
 
 def _folded(
@@ -112,9 +110,14 @@ def _folded(
 
 
 def _compare(
-    table: str, shown: Mapping[str, object], right: Mapping[str, object], due: Collection[str]
+    table: str,
+    shown: Mapping[str, object],
+    right: Mapping[str, object],
+    due: Collection[str],
+    folded: Mapping[str, tuple[object, int]],
 ) -> None:
     for name in sorted({*shown, *due}):
         if shown.get(name) != right.get(name):
             what = "is gone" if name not in shown else "is not what its events recorded"
-            raise doubt("row_altered", f"table {table}, {name}", f"the row {what}")
+            last = f", sequence {folded[name][1]}" if name in folded else ""
+            raise doubt("row_altered", f"table {table}, {name}{last}", f"the row {what}")

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.integrity.copies import Copies, digest_of
-from adapters.integrity.fault import Fault, ahead
+from adapters.integrity.fault import Fault, ahead, together
 from adapters.integrity.origin import Chains, Origin, origin_of
 from adapters.integrity.tail import Tail, judged_tail
 from adapters.nats import wire
@@ -206,7 +206,7 @@ class Judge:
             )
             undecided += range(end + 1, size + 1)
         return Judgement(
-            tuple(self._faults),
+            together(self._faults),
             end,
             right,
             tuple(_leaves(one.sequence, one.stored, tail) for one in forked if one.stored is not None),

@@ -74,7 +74,7 @@ def check_blocks_there(
     for aggregate, sequence, version in rows:
         if sequence is None:
             text = f"the archive has not all of its {version} versions"
-            raise doubt("archive_missing", aggregate, text)
+            raise doubt("archive_missing", f"table envelope, {aggregate}", text)
         (event,) = proven_events.at(connection, [sequence])
         recorded = _MAPPER.to_envelope(event.header.topic, event.state).events
         if any(isinstance(one, ReadingsRecorded | ReadingsSubstituted) and one.runs for one in recorded):

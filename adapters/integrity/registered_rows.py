@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 import msgspec
@@ -146,10 +147,11 @@ def check_read(connection: Connection, read: Read, position: int) -> None:
         doubtful |= {name: kept for name, kept, quick in one if _differ(kept, quick)}
     recorded = _recorded(connection, doubtful, position, _whole) if doubtful else {}
     for aggregate, kept in doubtful.items():
-        if _differ(kept, recorded.get(aggregate, [])):
+        right = recorded.get(aggregate, [])
+        if _differ(kept, right):
             kind, _, name = aggregate.partition(".")
-            text = "the rows are not what its events registered"
-            raise doubt("row_altered", f"table registered, {kind} {name}", text)
+            place = f"table registered, {kind} {name}, sequence {_first_differing(kept, right)}"
+            raise doubt("row_altered", place, "the rows are not what its events registered")
     if read.prices:
         _check_prices(connection, read.prices)
 
@@ -169,6 +171,13 @@ def _differ(kept: Sequence[_Row], recorded: Sequence[_Row]) -> bool:
     return len(kept) != len(recorded) or not all(
         one.is_row(row) for row, one in zip(kept, recorded, strict=True)
     )
+
+
+def _first_differing(kept: Sequence[_Row], recorded: Sequence[_Row]) -> int:
+    """The event of the first row that is another, gone or too many."""
+    pairs = zip_longest(kept, recorded)
+    one, other = next((row, right) for row, right in pairs if not (row and right and right.is_row(row)))
+    return (other or one).from_seq
 
 
 def _same(text: object, document: object) -> bool:

@@ -77,4 +77,8 @@ def _check_versions(connection: Connection, position: int, aggregates: Collectio
         [list(aggregates), position],
     )
     for aggregate, version in rows:
-        raise doubt("archive_missing", aggregate, f"the archive has not all of its {version} versions")
+        raise doubt(
+            "archive_missing",
+            f"table envelope, {aggregate}",
+            f"the archive has not all of its {version} versions",
+        )

@@ -40,9 +40,12 @@ class NatsClient:
         OSError: the server is not reachable, or refuses the key.
     """
 
-    def __init__(self, url: str, *, seed_file: Path | None, name: str) -> None:
+    def __init__(
+        self, url: str, *, seed_file: Path | None, name: str, monitor_url: str | None = None
+    ) -> None:
         self.epoch = 1
         self.name = name
+        self.monitor_url = monitor_url
         self._asked: dict[str, _Asked] = {}
         self._tokens = itertools.count()
         self._inbox = ""

@@ -104,6 +104,8 @@ class _Info(msgspec.Struct, frozen=True):
 
 NOT_FOUND: Final = 10059
 IN_USE: Final = 10058
+NO_SPACE: Final = 10047
+"""A new stream's bound is above what the server may still promise."""
 UNSAID: Final = {"persist_mode": "default", "compression": "none"}
 """What a field is that the server leaves out, where that is not false, zero or empty."""
 
@@ -233,11 +235,30 @@ def _unsynced(monitor_urls: Sequence[str]) -> list[str]:
 
 def _sync_always(monitor_url: str) -> bool | None:
     """None where nobody answers."""
+    told = _jetstream(monitor_url)
+    return None if told is None else told.get("config", {}).get("sync_always") is True
+
+
+def _jetstream(monitor_url: str) -> dict[str, Any] | None:
+    """What a server says of its streams as a whole; None where nobody answers."""
     try:
         with urllib.request.urlopen(f"{monitor_url}/jsz?config=1", timeout=_API_SECONDS) as answer:
-            return json.load(answer).get("config", {}).get("sync_always") is True
+            told: dict[str, Any] = json.load(answer)
+            return told
     except OSError:
         return None
+
+
+def room(client: NatsClient, *, replicas: int = 1) -> int | None:
+    """Up to which size the servers may still promise a stream that is held so often; below zero where they
+    promised more than they have by now. None where too few of them say it.
+
+    A server has three quarters of what was free on its disk when it started.
+    """
+    told = [_jetstream(url) or {} for url in (client.monitor_url or "").split(",") if url]
+    most = [(one.get("config", {}).get("max_storage"), one.get("reserved_storage", 0)) for one in told]
+    left = sorted((size - promised for size, promised in most if size is not None), reverse=True)
+    return left[replicas - 1] if len(left) >= replicas else None
 
 
 def configuration(client: NatsClient, name: str) -> dict[str, Any]:

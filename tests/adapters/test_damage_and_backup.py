@@ -45,7 +45,7 @@ def test_a_truncated_stream(kept: Kept) -> None:
 
 def test_a_stream_in_another_order(kept: Kept) -> None:
     kept.recreate(swapped(kept.payloads()))
-    assert refused(kept) == ("stream_altered", "sequence 2")
+    assert refused(kept) == ("stream_altered", "sequences 2 to 3")
 
 
 def test_a_checkpoint_that_is_gone(kept: Kept) -> None:

@@ -72,9 +72,10 @@ def test_an_altered_row_of_any_contract_records_nothing(bench: Bench) -> None:
     before = bench.recorder.max_notification_id()
     with pytest.raises(Discontinuity) as found:
         settle(bench)
+    ((recorded,),) = bench.query("SELECT sequence FROM ledger.envelope WHERE aggregate = 'contract.eaas-s1'")
     assert (found.value.fault.code, found.value.fault.place) == (
         "row_altered",
-        "table registered, contract eaas-s1",
+        f"table registered, contract eaas-s1, sequence {recorded}",
     )
     assert bench.recorder.max_notification_id() == before
 

@@ -165,9 +165,10 @@ def test_one_number_altered_in_a_fact_is_found_wherever_it_is_compared(
     before = bench.recorder.max_notification_id()
     with pytest.raises(Discontinuity, match=r"not what its events registered") as found:
         settle(bench)
+    ((recorded,),) = bench.query("SELECT sequence FROM ledger.envelope WHERE aggregate = 'market_fact.e1'")
     assert (found.value.fault.code, found.value.fault.place) == (
         "row_altered",
-        "table registered, market_fact e1",
+        f"table registered, market_fact e1, sequence {recorded}",
     )
     assert bench.recorder.max_notification_id() == before
 

@@ -109,10 +109,29 @@ def test_a_changed_row_is_named_and_what_proves_its_repair(kept: Kept, run: Run)
     assert kept.bench.query("SELECT * FROM ledger.meter_run") == altered, "a dry run changes nothing"
     code, said = run()
     assert code == 0
-    assert "rows_restored" in said
+    assert "rows_restored        meter_run: 1 row\n" in said
     assert "proven by the signed checkpoint of 4 events\n" in said
     assert kept.bench.query("SELECT * FROM ledger.meter_run") == before
     assert run("--dry-run") == (0, "nothing to repair up to position 5\n")
+
+
+def test_of_a_table_just_the_rows_that_differed_are_counted(kept: Kept, run: Run) -> None:
+    """One altered, one gone and one made up, of a table with more."""
+    for name in ("P1", "P2", "P3"):
+        kept.bench.door.execute(sample.register_party(name), command_id=name, actor="ada")
+    kept.bench.project()
+    rows = "ledger.registered"
+    kept.bench.query(f"DELETE FROM {rows} WHERE id = 'P1' RETURNING 1")
+    kept.bench.query(f"""UPDATE {rows} SET document = '{{"name":"x"}}' WHERE id = 'P2' RETURNING 1""")
+    kept.bench.query(
+        f"INSERT INTO {rows} SELECT book, kind, 'P4', version, effective_from, effective_to, from_seq,"
+        f" to_seq, document FROM {rows} WHERE id = 'P3' RETURNING 1"
+    )
+    assert "rows_restored        registered: 3 rows\n" in run()[1]
+    ((recorded,),) = kept.bench.query(
+        "SELECT convert_from(payload, 'UTF8') FROM ledger.envelope WHERE starts_with(aggregate, 'repair.')"
+    )
+    assert '"place":"registered","first":5,"last":7,"count":3' in str(recorded)
 
 
 def test_events_after_the_last_checkpoint_are_said_to_be_proven_otherwise(kept: Kept, run: Run) -> None:
