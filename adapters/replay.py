@@ -253,7 +253,11 @@ def _compared(live: Connection, again: Connection, book: str, table: str) -> Tab
             _match(kept, ours_only, theirs_only)
             _match(made, theirs_only, ours_only)
     sequence = _first_event(columns, list(ours_only), list(theirs_only))
-    keys = dict.fromkeys(_key_text(columns, names, row) for row in (*ours_only, *theirs_only))
+    kept_as = {_key_text(columns, names, row): row for row in reversed(ours_only)}
+    made_as = {_key_text(columns, names, row): row for row in reversed(theirs_only)}
+    keys = dict.fromkeys((*reversed(kept_as), *reversed(made_as)))
+    if first := next(iter(keys), ""):
+        difference = f"{first}: kept {_shown(kept_as.get(first))}, replayed {_shown(made_as.get(first))}"
     return TableProof(
         table, rows, difference, sequence, digest.hexdigest(), len(keys), tuple(keys)[:_KEYS_NAMED]
     )

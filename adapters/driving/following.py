@@ -18,7 +18,7 @@ _ARRIVES: Final = timedelta(seconds=10)
 
 
 class Following:
-    """Of one device. `from_middle_w`: how far from the band's middle a signal asks it to be; None: none does."""
+    """Of one device. `from_middle_w`: how far from the band's middle a signal asks for; None: no signal."""
 
     def __init__(self, one: OneDevice, judging: Judging, writes: DeviceWrites) -> None:
         self.from_middle_w: int | None = None

@@ -37,6 +37,17 @@ def test_a_changed_row_is_found_and_a_rebuild_mends_it(bench: Bench) -> None:
     assert replay.replay(bench.log, bench.database).equal
 
 
+def test_a_row_that_is_gone_is_named_and_not_the_one_after_it(bench: Bench) -> None:
+    filled(bench).project()
+    rows = bench.query("SELECT kind, id FROM ledger.registered ORDER BY kind, id, version")
+    kind, name = rows[0]
+    bench.query(f"DELETE FROM ledger.registered WHERE kind = '{kind}' AND id = '{name}' RETURNING 1")
+    proof = replay.replay(bench.log, bench.database)
+    (different,) = [table for table in proof.tables if table.difference]
+    assert different.difference is not None
+    assert different.difference.startswith(f"kind {kind}, id {name}, version 1: kept nothing, replayed ")
+
+
 def test_a_restored_book_has_the_same_bytes(bench: Bench, tmp_path: Path) -> None:
     filled(bench).project()
     file = tmp_path / "book.backup"
