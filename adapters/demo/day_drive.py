@@ -11,7 +11,7 @@ import numpy as np
 
 from adapters.demo.day_lapse import DayLapse, just_after, just_before
 from adapters.demo.day_programme import OFFERED_W, ResponseProgramme
-from adapters.demo.day_story import DEAD, LIAR, Story, lying_later
+from adapters.demo.day_story import DEAD, Story, lying_later
 from adapters.demo.driven_book import (
     END,
     QUARTER,
@@ -104,9 +104,9 @@ class DrivenDay:
         if number == story.alive:
             self.peers.ask(do="clear", storage=_NUMBERS[DEAD])
         if number == story.lies:
-            self.peers.ask(do="fault", storage=_NUMBERS[LIAR], fault={"kind": "acknowledge_only"})
+            self.peers.ask(do="fault", storage=_NUMBERS[story.liar], fault={"kind": "acknowledge_only"})
         if number == story.honest:
-            self.peers.ask(do="clear", storage=_NUMBERS[LIAR])
+            self.peers.ask(do="clear", storage=_NUMBERS[story.liar])
         await lapse.to(just_after(begin))
         if number == story.nats:
             await self._restart_nats(lapse)
@@ -188,7 +188,7 @@ class DrivenDay:
             f"plan {plan.name}: {made.head.basis}, {made.head.count} quarter-hours; the driver has it"
             f" {loop.time() - begun:.2f} s after the call{'' if heard else ': not yet'}"
         )
-        self.story = lying_later(self.story, plan, STORAGES[LIAR])
+        self.story = lying_later(self.story, plan)
 
     def _cause(self, lapse: DayLapse, at: datetime) -> str:
         """What the driver will follow then."""
@@ -200,12 +200,13 @@ class DrivenDay:
         self.book.say(f"the call: {lapse.total_w() // 1000} kW read back {late_s:.2f} s after it begins")
 
     async def _found_lying(self, lapse: DayLapse) -> None:
-        alarms = lapse.fleet.storages[LIAR].executor.alarms
+        liar = self.story.liar
+        alarms = lapse.fleet.storages[liar].executor.alarms
         await lapse.to(self.book.clock() + timedelta(seconds=20))
         await lapse.until(lambda: "meter_disagrees" in alarms, _LOOKED_S)
         metered = alarms.get("meter_disagrees", "agrees")
-        self.book.say(f"{LIAR} acknowledged its setpoint and shows it; its meter: {metered}")
-        await self._raised(lapse, f"{LIAR}: alarm meter_disagrees")
+        self.book.say(f"{liar} acknowledged its setpoint and shows it; its meter: {metered}")
+        await self._raised(lapse, f"{liar}: alarm meter_disagrees")
 
     async def _raised(self, lapse: DayLapse, alarm: str) -> None:
         """Until the driver says that it raised it: it looks each second, and an alarm is what lasts."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adapters.demo.driven_book import QUARTER, QUARTERS, START
+from adapters.demo.driven_book import QUARTER, QUARTERS, START, STORAGES
 from adapters.queries.recorded_plans import RecordedPlan
 from ledger.refusal import Refused
 
@@ -20,7 +20,7 @@ LIAR = "B5"
 class Story(NamedTuple):
     """Numbers of quarter-hours. `nats`: NATS is killed and started again while storages are raised. `dead` to
     `alive`: a storage does not answer. `called`: the unit responds to a call that it hears a quarter-hour
-    before. `lies` to `honest`: a storage acknowledges and does nothing."""
+    before. `lies` to `honest`: `liar` acknowledges and does nothing."""
 
     nats: int
     dead: int
@@ -28,6 +28,7 @@ class Story(NamedTuple):
     called: int
     lies: int
     honest: int
+    liar: str = LIAR
 
 
 def story_of(plan: RecordedPlan) -> Story:
@@ -50,16 +51,18 @@ def story_of(plan: RecordedPlan) -> Story:
     )
 
 
-def lying_later(story: Story, plan: RecordedPlan, site: str) -> Story:
-    """As that plan, made for the call, has it: the liar is to discharge after it.
+def lying_later(story: Story, plan: RecordedPlan) -> Story:
+    """As that plan, made for the call, has it: the liar is to discharge after it, and is another storage
+    where that one is done for the day.
 
     Raises:
-        Refused: `demo_drive` for one that does not discharge at its site any more.
+        Refused: `demo_drive` for one that discharges nowhere any more.
     """
-    for number in range(story.called + 1, QUARTERS - 1):
-        if power_at(plan, site, START + number * QUARTER) > 0:
-            return story._replace(lies=number, honest=number + 1)
-    raise Refused("demo_drive", f"the plan does not discharge at {site} after the call")
+    for name in (LIAR, *(other for other in STORAGES if other not in (LIAR, DEAD))):
+        for number in range(story.called + 1, QUARTERS - 1):
+            if power_at(plan, STORAGES[name], START + number * QUARTER) > 0:
+                return story._replace(lies=number, honest=number + 1, liar=name)
+    raise Refused("demo_drive", "the plan discharges nowhere after the call")
 
 
 def power_at(plan: RecordedPlan, site: str, instant: datetime) -> int:

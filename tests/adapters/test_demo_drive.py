@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -20,7 +21,7 @@ from adapters.demo.day_figures import (
     check_agreement,
     total,
 )
-from adapters.demo.day_story import DEAD, LIAR, lying_later, story_of
+from adapters.demo.day_story import DEAD, lying_later, story_of
 from adapters.demo.driven_book import END, QUARTERS, SITES, START, driven_book, fleet
 from adapters.demo.lapsing_clock import LapsingClock
 from adapters.queries.recorded_plans import RecordedPlan
@@ -74,9 +75,16 @@ def test_what_goes_wrong_goes_wrong_where_it_matters() -> None:
 def test_the_liar_lies_where_the_plan_for_the_call_discharges() -> None:
     story = story_of(plan((0, 14), (-100, 10), (0, 24), (400, 8), (0, 16), (300, 8), (0, 16)))
     later = plan((0, 75), (300, 1), (0, 20))
-    assert lying_later(story, later, "H3")[-2:] == (75, 76)
+    assert lying_later(story, later)[-3:] == (75, 76, "B5")
+    sites = tuple(
+        msgspec.structs.replace(one, setpoint_w=(0,) * QUARTERS) if one.site == "H3" else one
+        for one in later.sites
+    )
+    assert lying_later(story, msgspec.structs.replace(later, sites=sites))[-3:] == (75, 76, "B1"), (
+        "H3 is done for the day"
+    )
     with pytest.raises(Refused) as refused:
-        lying_later(story, plan((0, 71), (300, 1), (0, 24)), "H3")
+        lying_later(story, plan((0, 71), (300, 1), (0, 24)))
     assert refused.value.code == "demo_drive", "only at the call itself"
 
 
@@ -150,7 +158,9 @@ def test_the_day_is_driven_and_everything_agrees(tmp_path: Path) -> None:
     )
     restarted = re.search(r"NATS killed and started .*: -(\d+) kW (\d+\.\d+) s later$", text, re.MULTILINE)
     assert restarted is not None, text
-    assert f"{LIAR} meter_disagrees" in text
+    liar = re.search(r"(B\d) acknowledged its setpoint and shows it; its meter: ", text)
+    assert liar is not None, text
+    assert f"{liar[1]} meter_disagrees" in text
     assert f"{DEAD} communication_lost" in text
     settled = re.search(r"(\d+) setpoints are settled in driven-storages_2026-08_1$", text, re.MULTILINE)
     assert settled is not None, text
