@@ -27,7 +27,7 @@ TEST := $(PY) -m pytest -n 4 --dist worksteal -o tmp_path_retention_policy=faile
 test: setup ## The tests, fixed seeds, real servers
 	$(TEST) -m "not fault" $(ARGS)
 
-faults: setup ## Servers killed, frozen, cut off and damaged under load; a cluster of three
+faults: setup ## Servers killed, frozen, cut off and damaged under load; a cluster of three; made-up requests
 	$(TEST) -m fault tests $(ARGS)
 
 soak: setup ## Every property and fault again and again with new seeds (ROUNDS=5), to be run by hand

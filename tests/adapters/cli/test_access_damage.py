@@ -10,6 +10,8 @@ import pytest
 
 from tests.adapters.cli.program import wattledger
 
+pytestmark = pytest.mark.fault
+
 READS = 6
 
 

@@ -250,6 +250,7 @@ def command_line(pid: str) -> str:
         return ""
 
 
+@pytest.mark.fault
 def test_up_runs_each_role_and_starts_a_dead_one_again(up: Up) -> None:
     up.wait_ready()
     (serving,) = children(up.process.pid, "adapters.main serve")
@@ -264,6 +265,7 @@ def test_up_runs_each_role_and_starts_a_dead_one_again(up: Up) -> None:
     assert not up.ready()
 
 
+@pytest.mark.fault
 def test_up_starts_a_dead_server_again_where_it_was_and_the_api_never_ends(up: Up, tmp_path: Path) -> None:
     up.wait_ready()
     (serving,) = children(up.process.pid, "adapters.main serve")

@@ -10,6 +10,8 @@ import pytest
 
 from tests.adapters.cli.program import wattledger
 
+pytestmark = pytest.mark.fault
+
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:

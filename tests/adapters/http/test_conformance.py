@@ -55,6 +55,7 @@ def listening(api: Api) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.fault
 @pytest.mark.long
 def test_the_api_answers_as_it_is_described(settled: Api) -> None:
     load_all_checks()

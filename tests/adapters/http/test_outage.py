@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.adapters import sample
 from tests.adapters.conftest import Bench
 from tests.adapters.http.conftest import Api, problem
 from tests.stack import NatsServer, PostgresServer
+
+pytestmark = pytest.mark.fault
 
 
 def test_each_store_may_go_away(tmp_path: Path) -> None:
