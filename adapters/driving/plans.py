@@ -141,12 +141,15 @@ class Plans:
 
 
 def _newest(connection: Connection, position: int) -> tuple[int, int]:
-    """Up to where plans, and what says who is planned, were recorded."""
+    """Up to where plans, and what says who is planned, are known; a plan's parts follow its head, and count
+    as they come."""
     found = connection.execute(
-        "SELECT coalesce(max(from_seq) FILTER (WHERE kind = 'plan'), 0),"
-        " coalesce(max(from_seq) FILTER (WHERE kind <> 'plan'), 0) FROM ledger.registered"
-        " WHERE kind IN ('plan', 'storage', 'site', 'trading_unit') AND from_seq <= %s",
-        [position],
+        "WITH newest AS (SELECT coalesce(max(from_seq) FILTER (WHERE kind = 'plan'), 0) AS plan,"
+        " coalesce(max(from_seq) FILTER (WHERE kind <> 'plan'), 0) AS planned FROM ledger.registered"
+        " WHERE kind IN ('plan', 'storage', 'site', 'trading_unit') AND from_seq <= %(at)s)"
+        " SELECT least(plan + coalesce((SELECT (document->>'parts')::integer FROM ledger.registered"
+        " WHERE kind = 'plan' AND from_seq = plan), 0), %(at)s), planned FROM newest",
+        {"at": position},
     ).fetchone()
     assert found is not None, "an aggregate answers a row"
     return int(found[0]), int(found[1])
