@@ -23,8 +23,8 @@ _MAPPER: Final = EnvelopeMapper()
 _HEADS: Final = (
     "SELECT version, from_seq, (document->>'parts')::integer FROM ledger.registered"
     " WHERE kind = 'plan' AND id = ANY(%(ids)s) AND from_seq <= %(at)s"
-    " AND (from_seq + (document->>'parts')::integer <= %(at)s OR EXISTS (SELECT FROM ledger.envelope AS part"
-    f" WHERE part.book = {proven_events.BOOK} AND part.sequence = from_seq + (document->>'parts')::integer))"  # noqa: S608
+    " AND (from_seq + (document->>'parts')::integer <= %(at)s OR EXISTS (SELECT FROM ledger.envelope"
+    " WHERE sequence = from_seq + (document->>'parts')::integer))"
 )
 """As of a head's own number its plan is known as soon as the archive has its parts, which the projector may
 bring a batch later."""
