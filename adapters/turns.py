@@ -11,19 +11,17 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_AT_ONCE: Final = 2
-"""So many turns are under way, one computing while the other waits for the servers."""
 _ITEMS_MAX: Final = 100
 
 
 class Turns(Generic[T]):
-    """`work` is done on all items of a turn. Items come from one event loop."""
+    """`work` is done on all items of a turn, one turn after the other: what comes while the servers are
+    waited for shares the next one. Items come from one event loop."""
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         self._work = work
-        self._running = 0
+        self._turning: asyncio.Task[None] | None = None
         self._waiting: list[tuple[T, asyncio.Future[bool]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: T) -> None:
         """Have the item worked on.
@@ -36,16 +34,10 @@ class Turns(Generic[T]):
         """
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if self._running < _AT_ONCE:
-            self._begin()
+        if self._turning is None:
+            self._turning = asyncio.get_running_loop().create_task(self._take())
         if not await done:
             await self._work([item])
-
-    def _begin(self) -> None:
-        self._running += 1
-        task = asyncio.get_running_loop().create_task(self._take())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _take(self) -> None:
         """Turn after turn, while something waits."""
@@ -54,7 +46,7 @@ class Turns(Generic[T]):
                 turn, self._waiting = self._waiting[:_ITEMS_MAX], self._waiting[_ITEMS_MAX:]
                 await self._one(turn)
         finally:
-            self._running -= 1
+            self._turning = None
 
     async def _one(self, turn: Sequence[tuple[T, asyncio.Future[bool]]]) -> None:
         worked: BaseException | None = None

@@ -21,6 +21,7 @@ from adapters.stack import running
 from ledger.refusal import Refused
 
 _ANSWER_S = 10.0
+_OTHER_WAY = "with NATS and PostgreSQL there: wattledger emergency stop-all REASON --as WHO"
 
 
 def add_to(app: App, session: Session) -> None:
@@ -58,7 +59,12 @@ def add_to(app: App, session: Session) -> None:
 
 
 def _stop(folder: DriverFolder, by: str, reason: str, now: datetime) -> int:
-    stop = folder.order(local_stop(by, reason, now))
+    stop = local_stop(by, reason, now)
+    try:
+        stop = folder.order(stop)
+    except OSError as error:
+        print(f"the stop cannot be ordered here: {error.strerror}\n{_OTHER_WAY}", file=sys.stderr)
+        return 1
     if not folder.driven:
         print(
             f"no driver runs from {folder.path}: one that starts there stops everything first",
@@ -67,7 +73,8 @@ def _stop(folder: DriverFolder, by: str, reason: str, now: datetime) -> int:
         return 1
     answer = folder.answered(stop, _ANSWER_S)
     if answer is None:
-        print(f"the driver has not answered within {_ANSWER_S:.0f} s: stop at the devices", file=sys.stderr)
+        silent = f"the driver has not answered within {_ANSWER_S:.0f} s"
+        print(f"{silent}: stop at the devices\n{_OTHER_WAY}", file=sys.stderr)
         return 1
     each = f": {told_apart(answer.device_ms)}" if answer.device_ms else ""
     shown = f"{answer.verified} of {answer.devices} devices show a setpoint of 0 W, read back{each}"

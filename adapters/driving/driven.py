@@ -89,27 +89,33 @@ class Driven:
         does_w, at = snapshot.power_w, snapshot.read_at
         if self.metered is not None:
             does_w, at = self.metered.w, self.metered.at
-        known = standing is not None and standing.confirmed and not self.lost(millis(now))
-        if not known or standing is None or at is None or at < self._by(standing, does_w, at):
+        lost = self.lost(millis(now))
+        if standing is None or at is None or lost or not standing.confirmed:
             if not self._still_owes():
                 self.follower.look(None, None, 0, now)
-            self.still.look(None, None, 0, 0, now)
+            if standing is None or lost:
+                self.still.look(None, None, 0, 0, now)
             return
         # By the readings' own time: two of them, however the clock went on between.
-        self.follower.look(standing.setpoint.setpoint_w, does_w, self._tolerance_w(standing), at)
+        due_w = self._due_w(standing, does_w, at)
+        if due_w is not None or not self._still_owes():
+            self.follower.look(due_w, does_w, self._tolerance_w(standing), at)
         limits = self.one.fleet.profile.limits
         assert limits is not None, "a storage has limits"
         target_w = standing.target_w if standing.setpoint.band_w else None
         self.still.look(target_w, does_w, meter_tolerance_w(self.executor.limits), limits.ramp_w_per_s, at)
 
-    def _by(self, standing: AtDevice, does_w: int | None, at: datetime) -> datetime:
-        """When it ought to do what stands; one that is doubted already has its ramp and no more."""
+    def _due_w(self, standing: AtDevice, does_w: int | None, at: datetime) -> int | None:
+        """What it ought to do of what it was told; one that is doubted already has its ramp and no more."""
         told_w, ramped_at = standing.setpoint.setpoint_w, standing.expected_at - METER_LATE
         expected_at = ramped_at if self.follower.why else standing.expected_at
-        by = self._owed.told(told_w, standing.written_at, ramped_at, expected_at)
+        if standing.before_w is not None and self._owed.holds(standing.before_w):
+            # It was on its way already.
+            ramped_at = standing.written_at
+        self._owed.told(told_w, standing.written_at, ramped_at, expected_at)
         if at >= standing.written_at and does_w is not None:
             self._owed.seen(does_w, self._tolerance_w(standing))
-        return by
+        return self._owed.due_w(at)
 
     def _still_owes(self) -> bool:
         """What it never did is to be done again, such as after its watchdog tripped: its time goes on."""

@@ -17,11 +17,14 @@ import msgspec
 
 from adapters.driving.emergencies import LocalStop, StopFile
 from adapters.driving.holder_files import HolderFiles
+from adapters.driving.slot_file import SlotFile
 from adapters.embedded.child import private_folder
 from ledger.refusal import Refused
 
 LOOK_S: Final = 0.1
 _NAMED: Final = 20
+_ANSWER_BYTES: Final = 256_000
+"""Of a thousand devices, each with why it is not stopped."""
 
 
 class StopAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +58,8 @@ def told_apart(device_ms: Mapping[str, int]) -> str:
 class DriverFolder:
     def __init__(self, path: Path) -> None:
         self.path: Final = path
-        self.stop_file: Final = StopFile(path / "stop.json")
-        self._answer: Final = path / "stopped.json"
+        self.stop_file: Final = StopFile(path / "stop")
+        self._answer: Final = SlotFile(path / "stopped", _ANSWER_BYTES)
         self.holders: Final = HolderFiles(path / "holders")
 
     @contextmanager
@@ -89,13 +92,26 @@ class DriverFolder:
         except Refused:
             return True
 
+    def keep_room(self) -> None:
+        """From then on a stop is ordered here, and answered, on a full disk as well.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self.stop_file.keep_room()
+        self._answer.keep_room()
+
     def answer(self, answer: StopAnswer) -> None:
-        new = self._answer.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(answer))
-        new.replace(self._answer)
+        """Raises:
+        OSError: the disk does not take it."""
+        self._answer.write(msgspec.json.encode(answer))
 
     def order(self, stop: LocalStop) -> LocalStop:
-        """Order it; one that was ordered before and is not in the book yet is the same, asked for anew."""
+        """Order it; one that was ordered before and is not in the book yet is the same, asked for anew.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
         private_folder(self.path)
         standing = self.stop_file.read()
         ordered = stop if standing is None else msgspec.structs.replace(standing, asked=stop.asked)
@@ -106,8 +122,8 @@ class DriverFolder:
         """What became of it, once the driver tells; None where it does not in time."""
         give_up = time.monotonic() + seconds
         while True:
-            if self._answer.exists():
-                found = msgspec.json.decode(self._answer.read_bytes(), type=StopAnswer)
+            if content := self._answer.read():
+                found = msgspec.json.decode(content, type=StopAnswer)
                 if found.id == stop.asked:
                     return found
             if time.monotonic() > give_up:

@@ -7,7 +7,6 @@ on, and is ordered in the book when the store is there; from then on it is ended
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from adapters.driving.slot_file import SlotFile
 from adapters.driving.watched_door import StoreLost, WatchedDoor
 from dispatch.control.emergency import (
     AGGREGATE,
@@ -33,6 +33,8 @@ _RETRY_S: Final = 1.0
 _LOOK_S: Final = 10.0
 """So often the book is asked although nothing was heard."""
 _REASON_MAX: Final = 2000
+_STOP_BYTES: Final = 16_000
+"""A reason whose every character is escaped, and who stops."""
 _HERE: Final = " (at the driver, "
 
 
@@ -67,30 +69,32 @@ def local_stop(by: str, reason: str, now: datetime) -> LocalStop:
 
 
 class StopFile:
-    """Where a local stop stands until the book has it."""
+    """Where a local stop stands until the book has it; once its room is kept on a full disk, too."""
 
     def __init__(self, path: Path) -> None:
-        self.path: Final = path
+        self._file: Final = SlotFile(path, _STOP_BYTES)
+
+    def keep_room(self) -> None:
+        """Raises:
+        OSError: the disk does not take it."""
+        self._file.keep_room()
 
     def read(self) -> LocalStop | None:
         """Raises:
         msgspec.DecodeError: somebody wrote something else into it."""
-        try:
-            return msgspec.json.decode(self.path.read_bytes(), type=LocalStop)
-        except FileNotFoundError:
-            return None
+        content = self._file.read()
+        return msgspec.json.decode(content, type=LocalStop) if content else None
 
     def write(self, stop: LocalStop) -> None:
-        """On the disk when this returns."""
-        new = self.path.with_suffix(".new")
-        with new.open("wb") as file:
-            file.write(msgspec.json.encode(stop))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        """On the disk when this returns.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self._file.write(msgspec.json.encode(stop))
 
     def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
+        self._file.write(b"")
 
 
 class EmergencyBoard:
@@ -101,7 +105,8 @@ class EmergencyBoard:
     ) -> None:
         self._door = door
         self._file = file
-        self._order = EmergencyOrder(kind="stop_all", scope=Scope("device", devices))
+        # A driver of meters alone has nothing to stop.
+        self._order = EmergencyOrder(kind="stop_all", scope=Scope("device", devices)) if devices else None
         self._changed = changed
         self._look = asyncio.Event()
         self.standing = Emergencies()
@@ -141,8 +146,8 @@ class EmergencyBoard:
 
     async def _turn(self) -> None:
         found = await self._found()
-        if self.local is not None and self._stands(self.local, found) is None:
-            await self._record(self.local)
+        if self.local is not None and self._order is not None and self._stands(self.local, found) is None:
+            await self._record(self.local, self._order)
             found = await self._found()
         changed = found != self.standing or not self.known
         self.standing = found
@@ -150,7 +155,7 @@ class EmergencyBoard:
         if self.local is not None:
             # Whoever asked anew while it was put on record waits, too.
             self.asked = self._file.read() or self.asked
-            self._file.remove()
+            await asyncio.to_thread(self._file.remove)
             self.local = None
             changed = True
         if changed:
@@ -163,7 +168,7 @@ class EmergencyBoard:
 
     def _stands(self, stop: LocalStop, standing: Emergencies) -> Emergency | None:
         """Ordered by the same person for the same reason, whenever that was."""
-        same = standing.same(self._order, stop.by, stop.at)
+        same = () if self._order is None else standing.same(self._order, stop.by, stop.at)
         return next((one for one in same if one.reason.startswith(f"{stop.reason}{_HERE}")), None)
 
     async def _found(self) -> Emergencies:
@@ -171,7 +176,7 @@ class EmergencyBoard:
         assert found is None or isinstance(found, Emergencies), "the aggregate of emergencies"
         return found or Emergencies()
 
-    async def _record(self, stop: LocalStop) -> None:
+    async def _record(self, stop: LocalStop, order: EmergencyOrder) -> None:
         """Ordered in the book under the same id however often it is tried."""
         reason = f"{stop.reason}{_HERE}{stop.at.isoformat()})"[:_REASON_MAX]
-        await self._door.execute(OrderEmergency(self._order, stop.by, reason), f"local-stop-{stop.id}")
+        await self._door.execute(OrderEmergency(order, stop.by, reason), f"local-stop-{stop.id}")

@@ -50,6 +50,7 @@ from adapters.settling import Behind, lowest_position
 from adapters.stack import Stack
 from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.history import History
+from adapters.telemetry.missing_readings import MissingReadings
 from adapters.telemetry.outbox import Outbox
 from adapters.telemetry.settling_readings import SettlingReadings
 from dispatch.commissioning.report import (
@@ -161,7 +162,7 @@ class DrivingRole:
         forwarder = Forwarder(outbox, stack.client, book)
         readings = self.readings = SettlingReadings(
             front, History(stack.client, book), _settled_meters(self._devices), self._clock,
-            look_back_days=stack.settings.telemetry_days,
+            MissingReadings(self._say).decided, look_back_days=stack.settings.telemetry_days,
         )  # fmt: skip
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
         try:
@@ -240,15 +241,28 @@ class DrivingRole:
             if outbox.unwritten > lost and not failed:
                 self._say(f"telemetry: {outbox.unwritten - lost} samples are lost: their numbers are missing")
                 lost = outbox.unwritten
+            self._tell("room for a stop that is ordered here", await asyncio.to_thread(self._keep_room))
             await asyncio.sleep(_DISK_S)
 
+    def _keep_room(self) -> str:
+        """Why there is none."""
+        try:
+            self._folder.keep_room()
+        except OSError as error:
+            return f"{error.strerror}: what needs none is wattledger emergency stop-all"
+        return ""
+
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
-        """What the book says of plans, sites and terms, as soon as it is projected."""
+        """What the book says of plans, sites and terms, as soon as it is projected; asked again until it was
+        read."""
+        owed = False
         while True:
             try:
-                if await asyncio.to_thread(plans.refresh, self._clock()):
+                owed = await asyncio.to_thread(plans.refresh, self._clock()) or owed
+                if owed:
                     fleet.reload(await asyncio.to_thread(self._reread))
                     fleet.changed()
+                    owed = False
             except (Behind, *_AWAY) as away:
                 self._tell("plans", f"not to be read now: {away}")
             except (Discontinuity, Refused) as damaged:
@@ -364,17 +378,19 @@ class DrivingRole:
                 verified = sum(one.verified for one in outcomes)
                 device_ms = {one.device: one.took_ms for one in outcomes if one.verified}
                 took_ms = round((time.monotonic() - begun) * 1000)
-                self._folder.answer(
-                    StopAnswer(
-                        id=answered,
-                        devices=len(outcomes),
-                        verified=verified,
-                        failed=failed,
-                        took_ms=took_ms,
-                        device_ms=device_ms,
-                        stands=stands,
-                    )
+                answer = StopAnswer(
+                    id=answered,
+                    devices=len(outcomes),
+                    verified=verified,
+                    failed=failed,
+                    took_ms=took_ms,
+                    device_ms=device_ms,
+                    stands=stands,
                 )
+                try:
+                    await asyncio.to_thread(self._folder.answer, answer)
+                except OSError as error:
+                    self._say(f"who ordered it has no answer: {error.strerror}")
                 each = f": {told_apart(device_ms)}" if device_ms else ""
                 self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W{each}")
                 for name, why in sorted(failed.items()):

@@ -33,6 +33,11 @@ _SETTINGS: Final = {
     # stores what a client waits for, syncs the same disk.
     "wal_buffers": "16MB",
     "wal_writer_flush_after": "64MB",
+    # Pages are written as they come: several hundred MB that the kernel writes at once after 30 s keep the
+    # syncs of NATS waiting for a quarter of a second.
+    "backend_flush_after": "256kB",
+    "bgwriter_lru_maxpages": "1000",
+    "bgwriter_lru_multiplier": "10",
     "max_connections": "60",
     "timezone": "UTC",
     "lc_messages": "C",

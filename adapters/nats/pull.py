@@ -24,6 +24,7 @@ _INACTIVE_NS: Final = 60_000_000_000
 _EXPIRES_S: Final = 5.0
 _REQUEST_MESSAGES: Final = 2000
 _REQUEST_BYTES: Final = 16 << 20
+_REST_S: Final = 5.0
 _ACK_TOKENS: Final = 9
 """Tokens of `$JS.ACK.stream.consumer.delivered.sequence.consumer_sequence.time.pending`."""
 
@@ -50,23 +51,29 @@ class Pull:
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._buffer: list[Pulled] = []
+        self._whole = 0
+        """So many in the buffer are whole saves."""
         self._outstanding = False
         self._ends = 0.0
         self._received = 0
 
     def batch(self, wait: float) -> list[Pulled]:
-        """What has arrived, in order and without a gap; empty when nothing did within `wait` seconds."""
+        """What has arrived, in order and without a gap; empty when nothing did within `wait` seconds.
+
+        The last save is whole: its rest is on its way, and is waited for. Where that does not come, a part
+        is not held back for ever.
+        """
         give_up = time.monotonic() + wait
+        rest_by = give_up + _REST_S
         while True:
             try:
                 self._ask()
             except (nats.errors.Error, OSError, TimeoutError):
                 self._forget()
                 self._ready.wait(0.2)
-            self._ready.wait(max(0.0, min(give_up - time.monotonic(), _EXPIRES_S)))
-            with self._lock:
-                taken, self._buffer = self._buffer, []
-                self._ready.clear()
+            until = rest_by if self._buffer else give_up
+            self._ready.wait(max(0.0, min(until - time.monotonic(), _EXPIRES_S)))
+            taken = self._taken(parted=time.monotonic() >= rest_by)
             if taken and taken[0].sequence != self._next:
                 self._forget()
                 taken = []
@@ -74,8 +81,17 @@ class Pull:
                 self._next = taken[-1].sequence + 1
                 self._ask_quietly()
                 return taken
-            if time.monotonic() >= give_up:
+            if time.monotonic() >= give_up and not self._buffer:
                 return []
+
+    def _taken(self, *, parted: bool) -> list[Pulled]:
+        """The whole saves that are here; with `parted` the part of one too."""
+        with self._lock:
+            count = len(self._buffer) if parted else self._whole
+            taken, self._buffer = self._buffer[:count], self._buffer[count:]
+            self._whole = 0
+            self._ready.clear()
+        return taken
 
     def _ask_quietly(self) -> None:
         """Ask ahead, so that the server sends while the reader works; `batch` repairs a failure."""
@@ -90,9 +106,9 @@ class Pull:
         if self._outstanding:
             return
         if self._consumer is None:
-            if self._buffer:
+            if self._whole:
                 return
-            self._forget()
+            self._end_consumer()
             self._client.run(self._create(), ONCE_S + 1)
         request = {
             "batch": _REQUEST_MESSAGES,
@@ -114,9 +130,10 @@ class Pull:
 
     async def _create(self) -> None:
         self._epoch = self._client.epoch
+        expected = self._buffer[-1].sequence + 1 if self._buffer else self._next
         config = {
             "deliver_policy": "by_start_sequence",
-            "opt_start_seq": self._next,
+            "opt_start_seq": expected,
             "ack_policy": "none",
             "mem_storage": True,
             "num_replicas": 1,
@@ -130,7 +147,6 @@ class Pull:
         body = msgspec.json.decode(answer.data)
         if "error" in body:
             raise OSError(body["error"]["description"])
-        expected = self._next
 
         async def receive(message: Msg) -> None:
             nonlocal expected
@@ -147,12 +163,16 @@ class Pull:
                     self._outstanding, self._consumer = False, None
                     return
                 expected += 1
+                headers = message.headers or {}
+                goes_on = "Nats-Batch-Id" in headers and "Nats-Batch-Commit" not in headers
                 self._buffer.append(Pulled(sequence, message.data, int(tokens[at + 3])))
+                self._whole = self._whole if goes_on else len(self._buffer)
                 self._received += 1
                 full = self._received == _REQUEST_MESSAGES
             if full:
                 self._finish(gone=False)
-            self._ready.set()
+            if not goes_on:
+                self._ready.set()
 
         self._inbox = await self._client.listen(receive)
         self._consumer = body["name"]
@@ -166,12 +186,15 @@ class Pull:
 
     def _forget(self) -> None:
         """Drop the consumer; the next request makes one that starts where the reader stands."""
+        self._end_consumer()
+        with self._lock:
+            self._buffer, self._whole = [], 0
+            self._outstanding = False
+
+    def _end_consumer(self) -> None:
         inbox, self._inbox, self._consumer = self._inbox, None, None
         if inbox is not None:
             self._client.run(self._drop(inbox), ONCE_S + 1)
-        with self._lock:
-            self._buffer = []
-            self._outstanding = False
 
     @staticmethod
     async def _drop(inbox: Inbox) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from adapters.planning import registers
 from adapters.planning.cases import Cases
 from adapters.planning.day_discharge import began_before, taken_out
+from adapters.planning.imposed_notes import imposed_notes
 from adapters.planning.known_sites import KnownSite, KnownSites
 from adapters.planning.matrix import policy_name
 from adapters.planning.peak_cases import PeakAsked, Targets
@@ -148,6 +149,7 @@ class _Reading:
             notes += [note] if note else []
             offered.append(AtSite(case, known[name].site.document))
             rests_on += (*known[name].rests_on, *power.rests_on, start.source)
+            notes += imposed_notes(self._connection, known[name], horizon, self._asked.now)
             notes += power.notes
         shared = frozenset(known) - taken.others
         again = adjusted(

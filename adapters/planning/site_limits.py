@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,6 +16,8 @@ from adapters.planning.starts import Start
 from adapters.queries.registered import Recorded, last_holding
 from dispatch.plan_check import SiteLimits
 from dispatch.planning.imposed_limit import ImposedLimit
+
+_FIELDS: Final = ("charge_w", "discharge_w", "import_w", "export_w")
 
 
 def limits_of(
@@ -48,6 +51,19 @@ def limits_of(
     return with_imposed(limits, one.imposed, horizon, now)
 
 
+def limiting(one: KnownSite, horizon: Horizon, now: datetime | None) -> list[Recorded[ImposedLimit]]:
+    """What is imposed that is below the site's terms somewhere in the horizon, as it was recorded."""
+    found: dict[int, Recorded[ImposedLimit]] = {}
+    for instant in _changes(one.imposed, horizon, now) if one.imposed else ():
+        held = last_holding(one.imposed, instant)
+        if held is None:
+            continue
+        limits = ((getattr(held.document, field), getattr(one.terms.document, field)) for field in _FIELDS)
+        if any(limit is not None and limit < most for limit, most in limits):
+            found[held.sequence] = held
+    return [found[sequence] for sequence in sorted(found)]
+
+
 def with_imposed(
     limits: SiteLimits, imposed: Sequence[Recorded[ImposedLimit]], horizon: Horizon, now: datetime | None
 ) -> SiteLimits:
@@ -58,10 +74,7 @@ def with_imposed(
     """
     if not imposed:
         return limits
-    found = {
-        field: getattr(limits, field).copy()
-        for field in ("charge_w_max", "discharge_w_max", "import_w_max", "export_w_max")
-    }
+    found = {f"{field}_max": getattr(limits, f"{field}_max").copy() for field in _FIELDS}
     step = timedelta(seconds=horizon.interval_s)
     for instant in _changes(imposed, horizon, now):
         held, number = last_holding(imposed, instant), (instant - horizon.start) // step

@@ -51,32 +51,55 @@ class Follower:
 
 
 class Owed:
-    """By when one device ought to do what it was told. What is written again before it was ever done has its
-    ramp, and no more time than that."""
+    """What one device ought to do by now of what it was told.
+
+    What is written again before it was ever done has its ramp, and no more time than that; what it is told
+    more the same way has its own time, and the least of all that stays owed since the first: another setpoint
+    each few seconds excuses nobody.
+    """
 
     def __init__(self) -> None:
         self.open = False
         """It has not been seen yet to do what it was told."""
-        self.by: datetime | None = None
         self._told_w = 0
+        self._by: datetime | None = None
+        self._least_w = 0
+        self._least_by: datetime | None = None
         self._written_at: datetime | None = None
 
-    def told(self, told_w: int, written_at: datetime, ramped_at: datetime, expected_at: datetime) -> datetime:
-        """By when what was written then is to be done: by `expected_at`, which is later than its ramp."""
-        if self.by is None or written_at != self._written_at:
-            again = self.open and self.holds(told_w)
-            self.by = expected_at if self.by is None or not again else max(self.by, ramped_at)
-            self.open, self._told_w, self._written_at = True, told_w, written_at
-        return self.by
+    def told(self, told_w: int, written_at: datetime, ramped_at: datetime, expected_at: datetime) -> None:
+        """What was written then is to be done by `expected_at`; by `ramped_at` where it was owed before."""
+        if written_at == self._written_at:
+            return
+        by = least_by = expected_at
+        least_w = told_w
+        if self.open and self.holds(told_w):
+            assert self._by is not None, "it was told something"
+            assert self._least_by is not None, "it was told something"
+            least_w, least_by = min(told_w, self._least_w, key=abs), max(self._least_by, ramped_at)
+            if told_w == least_w:
+                by = least_by
+            elif abs(told_w) <= abs(self._told_w):
+                by = max(self._by, ramped_at)
+        self.open, self._told_w, self._by, self._written_at = True, told_w, by, written_at
+        self._least_w, self._least_by = least_w, least_by
 
     def seen(self, does_w: int, tolerance_w: int) -> None:
         """What it was read to do since it was written."""
         if not falls_short(self._told_w, does_w, tolerance_w):
             self.open = False
+        if not falls_short(self._least_w, does_w, tolerance_w):
+            self._least_w, self._least_by = self._told_w, self._by
+
+    def due_w(self, at: datetime) -> int | None:
+        """What it ought to do then; None while it has time."""
+        if self._by is not None and at >= self._by:
+            return self._told_w
+        return self._least_w if self._least_by is not None and at >= self._least_by else None
 
     def holds(self, told_w: int) -> bool:
-        """Whether that is what it was told, or less the same way."""
-        return self._told_w * told_w > 0 and abs(told_w) <= abs(self._told_w)
+        """Whether that asks for some of what it was told."""
+        return self._told_w * told_w > 0
 
 
 def done_w(told_w: int, does_w: int, tolerance_w: int) -> int:

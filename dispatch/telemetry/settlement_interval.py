@@ -24,6 +24,8 @@ from ledger.refusal import Refused
 BOUNDARY_MS: Final = 10_000
 """How far from an interval's boundary a sample may lie, before and after, to say what the register held
 then."""
+CLOCKS_MS: Final = 2_000
+"""How far apart the clocks of two who read one register may be."""
 REGISTER_ROLES: Final[tuple[Role, ...]] = ("meter_import_wh", "meter_export_wh")
 PPM: Final = 1_000_000
 
@@ -31,14 +33,15 @@ Missing = Literal["start_unseen", "end_unseen", "register_fell", "register_leapt
 """start_unseen, end_unseen: no good sample within `BOUNDARY_MS` on both sides of that boundary.
 register_fell: the register went back, rolled over or was exchanged. register_leapt: it rose by more than
 one reading may be (`ledger.readings.WH_MAX`). clock_backwards: our clock was set back
-in the interval."""
+in the interval, as one run saw it: of two runs the register tells which was later."""
 
 
 class RegisterRead(NamedTuple):
-    """What a register held, Wh, at `at_ms` of our clock."""
+    """What a register held, Wh, at `at_ms` of the clock of the `run` that read it."""
 
     at_ms: int
     wh: int
+    run: str = ""
 
 
 class IntervalEnergy(msgspec.Struct, frozen=True):
@@ -84,7 +87,7 @@ def register_reads(samples: Iterable[Sample], role: Role) -> tuple[RegisterRead,
         if value is None or key in seen:
             continue
         seen.add(key)
-        found.append(RegisterRead(sample.readings[role].at_ms or sample.at_ms, value))
+        found.append(RegisterRead(sample.readings[role].at_ms or sample.at_ms, value, sample.run))
     return tuple(found)
 
 
@@ -95,7 +98,8 @@ def interval_energies(
 
     The register at a boundary is that of a sample at it, or lies on the line between the samples before and
     after it, each at most `BOUNDARY_MS` away, rounded to whole Wh, halves away from zero; two intervals that
-    meet share it, so that their energies add up to the register's growth.
+    meet share it, so that their energies add up to the register's growth. Of several runs the one with the
+    nearest samples on both sides says it, and only where none has both, two together.
 
     >>> reads = [RegisterRead(-4_000, 1_000), RegisterRead(6_000, 1_010), RegisterRead(60_000, 1_080)]
     >>> [found.wh for found in interval_energies(reads, first_ms=0, end_ms=60_000, interval_s=60)]
@@ -118,16 +122,18 @@ def interval_energies(
 
 
 def _ordered(reads: Iterable[RegisterRead]) -> _Reads:
-    """Where our clock was set back, what lies between where it was and where it went is of doubtful time."""
+    """Where a run's clock was set back, what lies between where it was and where it went is of doubtful
+    time. In which order runs came says nothing."""
     doubtful: list[tuple[int, int]] = []
-    latest: int | None = None
+    latest: dict[str, int] = {}
     found: list[RegisterRead] = []
     for read in reads:
-        if latest is not None and read.at_ms < latest:
-            doubtful.append((read.at_ms, latest))
-        latest = read.at_ms if latest is None else max(latest, read.at_ms)
+        before = latest.get(read.run, read.at_ms)
+        if read.at_ms < before:
+            doubtful.append((read.at_ms, before))
+        latest[read.run] = max(before, read.at_ms)
         found.append(read)
-    found.sort(key=lambda read: read.at_ms)
+    found.sort(key=lambda read: (read.at_ms, read.run))
     return _Reads(found, doubtful)
 
 
@@ -136,15 +142,30 @@ def _at(reads: Sequence[RegisterRead], boundary: int) -> int | Missing | None:
     place = bisect_left(reads, boundary, key=lambda read: read.at_ms)
     if place < len(reads) and reads[place].at_ms == boundary:
         return reads[place].wh
-    if place in (0, len(reads)):
+    around = _around(reads, place, boundary)
+    if around is None:
         return None
-    before, after = reads[place - 1], reads[place]
-    if boundary - before.at_ms > BOUNDARY_MS or after.at_ms - boundary > BOUNDARY_MS:
-        return None
+    before, after = around
     if after.wh < before.wh:
         return "register_fell"
     grown = Fraction((after.wh - before.wh) * (boundary - before.at_ms), after.at_ms - before.at_ms)
     return before.wh + round_half_away(grown)
+
+
+def _around(
+    reads: Sequence[RegisterRead], place: int, boundary: int
+) -> tuple[RegisterRead, RegisterRead] | None:
+    """The samples before and after the boundary, which lies before `place`: of one run where one has both."""
+    low = bisect_left(reads, boundary - BOUNDARY_MS, key=lambda read: read.at_ms)
+    high = bisect_right(reads, boundary + BOUNDARY_MS, key=lambda read: read.at_ms)
+    before = {read.run: read for read in reads[low:place]}
+    after = {read.run: read for read in reversed(reads[place:high])}
+    if not before or not after:
+        return None
+    both = [(before[run], after[run]) for run in before if run in after]
+    if not both:
+        return reads[place - 1], reads[place]
+    return min(both, key=lambda pair: (pair[1].at_ms - pair[0].at_ms, pair[0].run))
 
 
 def _energy(
@@ -177,7 +198,19 @@ def _within(reads: Sequence[RegisterRead], start: int, end: int) -> Sequence[Reg
 
 
 def _falls(reads: Sequence[RegisterRead], start: int, end: int) -> bool:
-    return any(after.wh < before.wh for before, after in pairwise(_within(reads, start, end)))
+    """Within a run at all; of two runs where the later one is that whatever their clocks."""
+    within = _within(reads, start, end)
+    newest: dict[str, int] = {}
+    most: int | None = None
+    earlier = 0
+    for read in within:
+        while within[earlier].at_ms + CLOCKS_MS < read.at_ms:
+            most = within[earlier].wh if most is None else max(most, within[earlier].wh)
+            earlier += 1
+        if read.wh < newest.get(read.run, read.wh) or (most is not None and read.wh < most):
+            return True
+        newest[read.run] = read.wh
+    return False
 
 
 def _evidence_ppm(reads: Sequence[RegisterRead], start: int, end: int) -> int:

@@ -116,9 +116,11 @@ def test_a_row_that_cannot_be_written_halts_the_projector(bench: Bench) -> None:
     projector.run()
     assert projector.halted is not None
     assert "none_fits" in projector.halted
-    assert bench.query("SELECT count(*) FROM ledger.envelope") == [(0,)], (
-        "rows and position are one transaction"
-    )
+    # What came before the readings may have been a batch by itself.
+    ((archived,),) = bench.query("SELECT coalesce(max(sequence), 0) FROM ledger.envelope")
+    assert archived in range(4)
+    positions = bench.query("SELECT DISTINCT sequence FROM ledger.position")
+    assert positions == ([(archived,)] if archived else []), "rows and position are one transaction"
 
 
 def test_a_database_that_forgot_its_last_moments_is_no_damage(bench: Bench) -> None:

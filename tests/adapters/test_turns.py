@@ -33,26 +33,24 @@ async def _until(work: Work, turns: int) -> None:
     raise AssertionError("they do not begin")
 
 
-async def _two_under_way(work: Work, turns: Turns[str]) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(turns("first"))]
+async def _under_way(work: Work, turns: Turns[str]) -> asyncio.Task[None]:
+    task = asyncio.create_task(turns("first"))
     await _until(work, 1)
-    tasks.append(asyncio.create_task(turns("second")))
-    await _until(work, 2)
-    return tasks
+    return task
 
 
 def test_what_waits_joins_one_turn_that_has_not_begun() -> None:
     async def main() -> None:
         work = Work()
         turns = Turns(work)
-        tasks = await _two_under_way(work, turns)
+        tasks = [await _under_way(work, turns)]
         tasks += [asyncio.create_task(turns(f"w{number}")) for number in range(120)]
         await asyncio.sleep(0.05)
-        assert work.turns == [["first"], ["second"]], "two at once and no more"
+        assert work.turns == [["first"]], "one at a time"
         work.go.set()
         await asyncio.gather(*tasks)
-        assert sorted(len(turn) for turn in work.turns[2:]) == [20, 100]
-        assert sorted(item for turn in work.turns[2:] for item in turn) == sorted(
+        assert sorted(len(turn) for turn in work.turns[1:]) == [20, 100]
+        assert sorted(item for turn in work.turns[1:] for item in turn) == sorted(
             f"w{number}" for number in range(120)
         )
         await turns("later")
@@ -65,14 +63,14 @@ def test_the_fault_of_one_is_not_its_neighbours() -> None:
     async def main() -> None:
         work = Work()
         turns = Turns(work)
-        tasks = await _two_under_way(work, turns)
+        tasks = [await _under_way(work, turns)]
         tasks += [asyncio.create_task(turns(name)) for name in ("a", "broken", "b")]
         await asyncio.sleep(0.05)
         work.go.set()
         done = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(one) for one in done] == [type(None)] * 3 + [ValueError, type(None)]
-        assert work.turns[2] == ["a", "broken", "b"]
-        assert sorted(map(tuple, work.turns[3:])) == [("a",), ("b",), ("broken",)]
+        assert [type(one) for one in done] == [type(None)] * 2 + [ValueError, type(None)]
+        assert work.turns[1] == ["a", "broken", "b"]
+        assert sorted(map(tuple, work.turns[2:])) == [("a",), ("b",), ("broken",)]
         with pytest.raises(ValueError, match="broken"):
             await turns("broken")
         await turns("after it")
@@ -84,12 +82,12 @@ def test_who_gives_up_waiting_stops_nobody() -> None:
     async def main() -> None:
         work = Work()
         turns = Turns(work)
-        tasks = await _two_under_way(work, turns)
+        first = await _under_way(work, turns)
         gone, kept = (asyncio.create_task(turns(name)) for name in ("gone", "kept"))
         await asyncio.sleep(0.05)
         gone.cancel()
         work.go.set()
-        await asyncio.gather(*tasks, kept)
+        await asyncio.gather(first, kept)
         assert gone.cancelled()
 
     asyncio.run(main())

@@ -102,7 +102,7 @@ def test_a_stop_at_the_machine_needs_no_server_and_is_on_record_later(book: Driv
                     return isinstance(found, Emergencies) and bool(found.open)
 
                 await book.until(recorded)
-                await book.until(lambda: not book.folder.stop_file.path.exists())
+                await book.until(lambda: book.folder.stop_file.read() is None)
                 state = book.stack.door.state(AGGREGATE)
                 assert isinstance(state, Emergencies)
                 (one,) = state.open

@@ -73,7 +73,7 @@ def test_a_stop_that_is_ordered_again_at_the_machine_is_the_one_that_stands(
 
                 async def stop(reason: str) -> str:
                     assert await asyncio.to_thread(_stop, book.folder, "guard-1", reason, now()) == 0
-                    await book.until(lambda: not book.folder.stop_file.path.exists())
+                    await book.until(lambda: book.folder.stop_file.read() is None)
                     return capsys.readouterr().out
 
                 await book.until(lambda: bool(role.fleet) and all(one.ready for one in role.fleet.executors))

@@ -164,6 +164,28 @@ def test_an_imposed_limit_holds_for_its_time(bench: Bench) -> None:
         cases(bench).cases[0].limits.discharge_w_max.tolist()
         == [250_000] * 24 + [100_000] * 24 + [250_000] * 48
     )
+    (note,) = (one for one in cases(bench).notes if "limited" in one)
+    assert note == (
+        "S1: limited in charging to 0 W and discharging to 100000 W by ada until 2026-08-20T04:00Z:"
+        " half of it is out"
+    )
+
+
+def test_what_a_driver_imposed_is_noted_until_it_is_lifted(bench: Bench) -> None:
+    furnished(bench)
+    lost = ImposedLimit(reason="driver: B1 is not commissioned", charge_w=0, discharge_w=0)
+    bench.door.execute(ImposeLimit("S1", Period(MIDNIGHT), lost), command_id="lost", actor="driver")
+    (note,) = (one for one in cases(bench).notes if "limited" in one)
+    assert note == (
+        "S1: limited in charging to 0 W and discharging to 0 W by driver until it is lifted:"
+        " driver: B1 is not commissioned"
+    )
+    back = ImposedLimit(reason="driver: all of its devices are back")
+    bench.door.execute(ImposeLimit("S1", Period(MIDNIGHT), back), command_id="back", actor="driver")
+    assert not [one for one in cases(bench).notes if "limited" in one]
+    above = ImposedLimit(reason="as much as it has", charge_w=250_000, import_w=2**39)
+    bench.door.execute(ImposeLimit("S1", Period(MIDNIGHT), above), command_id="above", actor="ada")
+    assert not [one for one in cases(bench).notes if "limited" in one], "no less than its terms"
 
 
 def test_what_the_desk_bound_is_taken_by_site(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from adapters.queries.story.sentence import sentence
 from adapters.settling import lowest_position
 from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.history import History
+from adapters.telemetry.missing_readings import MissingReadings
 from adapters.telemetry.outbox import Outbox
 from adapters.telemetry.settling_readings import WAIT_S, Decided, SettlingReadings
 from dispatch.devices.quality import Reading
@@ -30,6 +31,7 @@ from tests.adapters.sample import found_book, register_meter, register_party, re
 
 MIDNIGHT = int(datetime(2026, 8, 31, 23, 30, tzinfo=UTC).timestamp())
 STEP = 900
+BOTH = ("charge", "discharge")
 
 
 class Metered:
@@ -44,6 +46,7 @@ class Metered:
         self.now = MIDNIGHT
         for wish in (found_book(), register_party(), register_site(), register_meter()):
             bench.door.execute_all([Wish(wish, "set-up")], actor="t")
+        self.told: Callable[[Decided], object] = self.decided.append
         self.settling = self.started()
 
     def started(self) -> SettlingReadings:
@@ -55,7 +58,7 @@ class Metered:
             history,
             {"G1": "M1"},
             lambda: datetime.fromtimestamp(self.now, UTC),
-            self.decided.append,
+            self.told,
         )
 
     def read(self, start: int, end: int, *, sent: bool = True, factor: int = 1, **given: str) -> None:
@@ -158,6 +161,35 @@ def test_a_missing_interval_is_not_recorded_and_the_next_one_is(metered: Metered
     assert missing == {"end_unseen", "start_unseen"}
     assert all(one.sequence == 0 for one in metered.decided if one.energy.wh is None)
     assert metered.started().turn() == 0
+
+
+def test_what_has_no_energy_is_said_once_and_when_that_is_over(metered: Metered) -> None:
+    said: list[str] = []
+    metered.told = MissingReadings(said.append).decided
+    metered.settling = metered.started()
+    metered.read(-20, 2 * STEP - 30)
+    metered.read(2 * STEP - 30, 5 * STEP + 30, lost="timeout")
+    metered.read(5 * STEP + 30, 5 * STEP + 90)
+    metered.settling.turn()
+    begun = [f"readings M1: {one} of 2026-08-31T23:45Z has no energy (end_unseen)" for one in BOTH]
+    assert said == [f"{one}: it is left to metering" for one in begun]
+    metered.read(5 * STEP + 90, 8 * STEP + WAIT_S)
+    metered.settling.turn()
+    metered.settling.turn()
+    again = "has energy again from 2026-09-01T01:00Z on: 5 of its intervals have none"
+    assert said[2:] == [f"readings M1: {one} {again} (end_unseen, start_unseen)" for one in BOTH]
+
+
+def test_an_energy_that_the_meter_cannot_have_is_said(metered: Metered) -> None:
+    said: list[str] = []
+    metered.told = MissingReadings(said.append).decided
+    metered.settling = metered.started()
+    metered.read(-20, STEP + 40, factor=1000)
+    metered.read(STEP + 40, 3 * STEP + WAIT_S)
+    metered.settling.turn()
+    assert said[0] == (
+        "readings M1: charge of 2026-08-31T23:30Z has no energy (above_device_limit): it is left to metering"
+    )
 
 
 def test_late_telemetry_is_settled_when_it_comes(metered: Metered) -> None:

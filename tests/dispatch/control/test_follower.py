@@ -66,31 +66,53 @@ def test_what_one_gives_too_much_hides_nothing_that_another_lacks() -> None:
     assert given(-20, [over, lacks, charges]).missing_w == 100
 
 
+def told(one: Owed, told_w: int, at_s: float, ramp_s: float, late_s: float = 10) -> None:
+    at = START + after(at_s)
+    one.told(told_w, at, at + after(ramp_s), at + after(ramp_s + late_s))
+
+
+def due_w(one: Owed, *at_s: float) -> list[int | None]:
+    return [one.due_w(START + after(at)) for at in at_s]
+
+
 def test_what_is_written_again_before_it_was_done_has_its_ramp_and_no_more() -> None:
     one = Owed()
-    first = one.told(50 * KW, START, START + after(2), START + after(12))
-    assert first == START + after(12)
+    assert due_w(one, 0) == [None]
+    told(one, 50 * KW, 0, 2)
     one.seen(18 * KW, KW)
-    again = START + after(5)
-    assert one.told(50 * KW, again, again + after(2), again + after(12)) == first
-    late = START + after(30)
-    assert one.told(50 * KW, late, late + after(2), late + after(12)) == late + after(2)
-    assert one.told(50 * KW, late, late + after(9), late + after(9)) == late + after(2), "written once"
-    less = late + after(4)
-    assert one.told(40 * KW, less, less + after(1), less + after(11)) == less + after(1), "that it owes, too"
-    more = less + after(1)
-    assert one.told(90 * KW, more, more + after(2), more + after(12)) == more + after(12)
-    other = more + after(1)
-    assert one.told(-20 * KW, other, other + after(2), other + after(12)) == other + after(12)
+    told(one, 50 * KW, 5, 2)
+    assert due_w(one, 11.9, 12) == [None, 50 * KW]
+    told(one, 50 * KW, 30, 2)
+    told(one, 50 * KW, 30, 9)
+    assert due_w(one, 31.9, 32) == [None, 50 * KW], "written once"
+    told(one, 40 * KW, 34, 1)
+    assert due_w(one, 34.9, 35) == [None, 40 * KW], "that it owes, too"
+    told(one, -20 * KW, 36, 2)
+    assert due_w(one, 47.9, 48) == [None, -20 * KW]
+
+
+def test_what_it_is_told_more_has_its_time_and_the_least_is_owed_since_the_first() -> None:
+    one = Owed()
+    for second in range(12):
+        told(one, (50 + second) * KW, second, 1)
+        one.seen(0, KW)
+    assert due_w(one, 11.9, 12, 21.9, 22) == [None, 50 * KW, 50 * KW, 61 * KW]
+    told(one, 61 * KW, 13, 1)
+    assert due_w(one, 22) == [61 * KW], "written again"
+    told(one, 30 * KW, 14, 1)
+    told(one, 80 * KW, 15, 1)
+    assert due_w(one, 15.9, 16, 25.9, 26) == [None, 30 * KW, 30 * KW, 80 * KW]
+    one.seen(31 * KW, KW)
+    assert due_w(one, 25.9, 26) == [None, 80 * KW], "it does the least"
 
 
 def test_what_was_done_once_has_its_whole_time_when_it_is_written_again() -> None:
     one = Owed()
-    one.told(50 * KW, START, START + after(2), START + after(12))
+    told(one, 50 * KW, 0, 2)
     assert one.open
     one.seen(49 * KW, KW)
     assert not one.open
     one.seen(0, KW)
-    again = START + after(30)
-    assert one.told(50 * KW, again, again + after(2), again + after(12)) == again + after(12)
+    told(one, 50 * KW, 30, 2)
+    assert due_w(one, 41.9, 42) == [None, 50 * KW]
     assert one.open

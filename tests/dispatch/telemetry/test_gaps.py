@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from dispatch.devices.quality import Reading
 from dispatch.devices.role import Role
-from dispatch.telemetry.gaps import SKEW_MS, STUCK_MS, GapWatch, marks
+from dispatch.telemetry.gaps import SKEW_MS, GapWatch, marks
 from dispatch.telemetry.sample import Sample
+from dispatch.telemetry.stuck import STUCK_MS
 
 T0 = 1_790_000_000_000
 
@@ -84,17 +85,49 @@ def test_a_number_again_or_a_run_that_was_over_is_a_foreign_order() -> None:
     assert kinds(interleaved) == ["unseen", "order"]
 
 
-def test_a_value_that_stays_while_its_neighbours_move_is_stuck_once() -> None:
-    stays = STUCK_MS["active_power"] // 1000
-    samples = [valued(n, active_power=5000, grid_voltage=230_000 + n) for n in range(1, stays + 30)]
+def test_a_power_that_stays_when_another_is_asked_for_is_stuck_once() -> None:
+    told, stays = 20, STUCK_MS["active_power"] // 1000
+    samples = [valued(n, active_power=5000, setpoint=5000 if n < told else 9000) for n in range(1, 200)]
     (mark,) = marks(samples)
-    assert (mark.kind, mark.end_ms - mark.start_ms) == ("stuck", STUCK_MS["active_power"])
-    assert "active_power is 5000" in mark.why
+    assert (mark.kind, mark.start_ms, mark.end_ms) == ("stuck", T0 + 1000, T0 + 1000 * (told + stays))
+    assert mark.why == "active_power is 5000 for 79000 ms though its setpoint moved"
 
 
-def test_rest_and_a_standstill_of_everything_are_not_stuck() -> None:
-    assert marks(valued(n, active_power=0, grid_voltage=n) for n in range(1, 200)) == ()
-    assert marks(valued(n, active_power=5000, grid_voltage=230_000) for n in range(1, 100)) == ()
+def test_a_power_that_has_no_reason_to_move_is_not_stuck() -> None:
+    """As a storage has it that does what it was told, and shows kW."""
+    constant = [valued(n, active_power=100_000, setpoint=100_000, grid_voltage=n) for n in range(1, 200)]
+    assert marks(constant) == ()
+    nearly = [valued(n, active_power=100_000, setpoint=100_000 + n % 2 * 900) for n in range(1, 200)]
+    assert marks(nearly) == ()
+    soon = [valued(n, active_power=5000, setpoint=5000 if n % 50 else 9000) for n in range(1, 200)]
+    assert marks(soon) == (), "it had no time"
+    assert marks(valued(n, active_power=0, setpoint=n * 1000) for n in range(1, 200)) == (), "rest"
+
+
+def test_a_frequency_or_voltage_that_stays_is_not_stuck() -> None:
+    still = {"grid_frequency": 50_000, "grid_voltage": 400_000}
+    assert marks(valued(n, active_power=n, device_heartbeat=n, **still) for n in range(1, 999)) == ()
+
+
+def test_what_counts_time_is_stuck_when_it_stands() -> None:
+    for role in ("device_heartbeat", "device_clock"):
+        (mark,) = marks(valued(n, **{role: 7}) for n in range(1, 60))
+        assert (mark.end_ms - mark.start_ms, mark.why) == (
+            10_000,
+            f"{role} is 7 for 10000 ms though time goes on",
+        )
+
+
+def test_a_state_of_charge_that_stays_while_energy_flows_is_stuck() -> None:
+    def charging(power_w: int, hours: int, capacity_wh: int | None = 500_000) -> list[str]:
+        told = {} if capacity_wh is None else {"capacity_wh": capacity_wh}
+        samples = (valued(n, active_power=-power_w, soc=40_000, **told) for n in range(1, hours * 3600))
+        return [f"{mark.kind} {mark.why} {mark.end_ms - mark.start_ms}" for mark in marks(samples)]
+
+    stuck = "stuck soc is 40000 for 1800000 ms though energy flows 1800000"
+    assert charging(60_000, 2) == [stuck], "30 kWh of 500"
+    assert charging(60_000, 2, None) == [], "nobody knows how much that is of it"
+    assert charging(1_000, 2) == [], "it stands by"
 
 
 def test_a_direction_that_nothing_flows_in_is_not_stuck() -> None:
@@ -105,7 +138,7 @@ def test_a_direction_that_nothing_flows_in_is_not_stuck() -> None:
     (mark,) = (mark for mark in marks(both) if mark.kind == "stuck")
     assert "meter_import_wh is 5" in mark.why, "nothing flowed out"
     untold = (valued(n, meter_import_wh=5, meter_export_wh=77, grid_voltage=n) for n in range(1, hours, 20))
-    assert kinds(untold).count("stuck") == 2, "what flowed nobody knows"
+    assert "stuck" not in kinds(untold), "what flowed nobody knows"
 
 
 def at_night(power_w: Callable[[int], int], *, hours: int = 10) -> Iterator[Sample]:
@@ -126,6 +159,24 @@ def test_a_connection_that_shows_power_and_counts_nothing_is_stuck() -> None:
     assert drawn[0].end_ms - drawn[0].start_ms == STUCK_MS["meter_import_wh"]
     frozen = list(marks(at_night(lambda _: 5000)))
     assert [mark.why.split()[0] for mark in frozen] == ["meter_power", "meter_export_wh"]
+    assert frozen[0].why == "meter_power is 5000 for 760000 ms though its registers count otherwise"
+
+
+def test_a_meters_power_that_its_registers_bear_out_is_not_stuck() -> None:
+    def metered(power_w: int, counted_w: int) -> Iterator[Sample]:
+        for n in range(3600):
+            yield valued(
+                n + 1, meter_power=power_w, meter_export_wh=9 + n * counted_w // 3600, meter_import_wh=3
+            )
+
+    assert marks(metered(1_000_000, 1_000_000)) == ()
+    assert marks(metered(1_000_000, 960_000)) == (), "as exact as it is"
+    assert [mark.kind for mark in marks(metered(5_000, 50_000))] == ["stuck"]
+    lost = [
+        msgspec.structs.replace(one, readings={}, lost="timeout") if 300 < n < 1500 else one
+        for n, one in enumerate(metered(500_000, 500_000))
+    ]
+    assert [mark.kind for mark in marks(lost)] == ["lost"], "what flowed meanwhile nobody saw"
 
 
 def test_a_watch_tells_as_it_goes() -> None:

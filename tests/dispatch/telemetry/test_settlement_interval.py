@@ -134,6 +134,48 @@ def test_where_our_clock_was_set_back_there_is_no_value() -> None:
     assert missing[:4] == [None, None, "clock_backwards", None]
 
 
+def of_run(run: str, times: range, *, power_w: int = 720_000, ahead_ms: int = 0) -> list[RegisterRead]:
+    """Of a clock that is so much ahead: a register that counts `power_w` from 0."""
+    return [RegisterRead(at + ahead_ms, 10**9 + at * power_w // 3_600_000, run) for at in times]
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 3, 1900, -1900])
+def test_a_second_reader_that_came_and_ended_costs_no_energy(ahead_ms: int) -> None:
+    """Its samples come after those that were read later, and its clock is not quite ours."""
+    first = of_run("a", range(-8000, END_MS + 20_000, 5000))
+    second = of_run("b", range(100_500, 190_000, 1000), ahead_ms=ahead_ms)
+    alone, both = energies(first), energies([*first[:50], *second, *first[50:]])
+    assert [one.missing for one in both] == [None] * COUNT
+    whole = sum(one.wh or 0 for one in both)
+    assert whole == sum(one.wh or 0 for one in alone) == 720 * END_MS // 3600
+    for one, other in zip(alone, both, strict=True):
+        assert one.wh is not None
+        assert other.wh is not None
+        assert abs(one.wh - other.wh) <= 400, "two seconds of it at each end"
+    assert energies([*second, *first]) == both, "whoever came first"
+
+
+def test_a_reader_that_follows_another_goes_on_where_it_ended() -> None:
+    first, second = of_run("a", range(-8000, 118_000, 5000)), of_run("b", range(124_000, 400_000, 5000))
+    assert [one.wh for one in energies(first + second)] == [12_000] * COUNT
+
+
+def test_a_clock_that_was_set_back_between_two_readers_is_seen_by_the_register() -> None:
+    first = of_run("a", range(-8000, 200_000, 5000))
+    later = [read._replace(at_ms=read.at_ms - 100_000) for read in of_run("b", range(200_000, 500_000, 5000))]
+    assert [one.missing for one in energies(first + later)] == [
+        None, "register_fell", "register_fell", "register_fell", None, None,
+    ]  # fmt: skip
+
+
+def test_another_meter_read_under_the_same_name_is_no_energy() -> None:
+    first = of_run("a", range(-8000, END_MS + 20_000, 5000))
+    other = [read._replace(wh=read.wh + 500_000) for read in of_run("b", range(130_000, 170_000, 5000))]
+    assert [one.missing for one in energies(first + other)] == [
+        None, None, "register_fell", None, None, None,
+    ]  # fmt: skip
+
+
 def test_only_good_values_of_the_meters_registers_count_and_each_once() -> None:
     def one(number: int, reading: Reading) -> Sample:
         readings = {"meter_import_wh": reading}
@@ -147,7 +189,7 @@ def test_only_good_values_of_the_meters_registers_count_and_each_once() -> None:
         one(4, Reading(6, at_ms=44)),
         Sample(device="M", run="r", number=5, at_ms=5, lost="timeout"),
     ]
-    assert register_reads(samples, "meter_import_wh") == (RegisterRead(1, 5), RegisterRead(44, 6))
+    assert register_reads(samples, "meter_import_wh") == (RegisterRead(1, 5, "r"), RegisterRead(44, 6, "r"))
     assert register_reads(samples, "meter_export_wh") == ()
     with pytest.raises(Refused, match="meter_import_wh"):
         register_reads(samples, "active_power")
