@@ -71,6 +71,7 @@ ACTOR: Final = "driver"
 OUTBOX_BYTES: Final = 1 << 30
 _APPEND_S: Final = 2.0
 _PLANS_S: Final = 2.0
+_TERMS_S: Final = 60.0
 _OTHERS_S: Final = 20.0
 _UNDRIVEN_S: Final = 60.0
 """Drivers that begin together have taken their leases by then."""
@@ -253,16 +254,16 @@ class DrivingRole:
         return ""
 
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
-        """What the book says of plans, sites and terms, as soon as it is projected; asked again until it was
-        read."""
-        owed = False
+        """What the book says of plans, sites and terms, as soon as it is projected, and each minute, as terms
+        begin at an instant; asked again until it was read."""
+        owed, read_at = False, time.monotonic()
         while True:
             try:
                 owed = await asyncio.to_thread(plans.refresh, self._clock()) or owed
-                if owed:
+                if owed or time.monotonic() - read_at >= _TERMS_S:
                     fleet.reload(await asyncio.to_thread(self._reread))
                     fleet.changed()
-                    owed = False
+                    owed, read_at = False, time.monotonic()
             except (Behind, *_AWAY) as away:
                 self._tell("plans", f"not to be read now: {away}")
             except (Discontinuity, Refused) as damaged:
