@@ -210,20 +210,26 @@ class _MeterTelemetry:
         return newest > end + BOUNDARY_MS or all(one.wh is not None for one in found.values())
 
     def _record(self, found: Mapping[Register, IntervalEnergy]) -> int:
-        """Those of the registers that have a value, together; the other ones are missing."""
+        """Those of the registers that have a value, together; the other ones are missing. What another who
+        reads the meter decided first stands."""
         start = next(iter(found.values())).start_ms if found else 0
         runs = tuple(_run(self.meter, register, one) for register, one in found.items() if one.wh is not None)
         sequence, wrong = 0, ""
         if runs:
             evidence = {name: one.evidence_ppm for name, one in found.items() if one.wh is not None}
             command = RecordReadings(self.meter, f"{_instant(start):%Y-%m}", ORIGIN, runs, evidence)
+            named = _command_id(self.meter, start)
             try:
-                receipt = self.door.execute(command, command_id=_command_id(self.meter, start), actor=ORIGIN)
-                sequence = receipt.sequence
+                sequence = self.door.execute(command, command_id=named, actor=ORIGIN).sequence
             except Refused as refused:
-                if refused.code not in _UNFIT:
+                if refused.code == "command_id_reused" and (
+                    known := self.door.accepted(command.aggregate, named)
+                ):
+                    runs, sequence = (), known.sequence
+                elif refused.code in _UNFIT:
+                    wrong = refused.code
+                else:
                     raise
-                wrong = refused.code
         for register, one in found.items():
             self._told(Decided(self.meter, register, one, 0 if one.wh is None else sequence, wrong))
         return int(bool(runs) and not wrong)

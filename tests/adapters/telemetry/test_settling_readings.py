@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -21,11 +22,12 @@ from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.history import History
 from adapters.telemetry.missing_readings import MissingReadings
 from adapters.telemetry.outbox import Outbox
-from adapters.telemetry.settling_readings import WAIT_S, Decided, SettlingReadings
+from adapters.telemetry.settling_readings import ORIGIN, WAIT_S, Decided, SettlingReadings
 from dispatch.devices.quality import Reading
 from dispatch.telemetry.sample import Sample
 from ledger.meter_import import ReadingsRecorded, RecordReadings
 from ledger.readings import run_of
+from ledger.refusal import Refused
 from tests.adapters.conftest import Bench
 from tests.adapters.sample import found_book, register_meter, register_party, register_site
 
@@ -230,15 +232,30 @@ def test_a_meter_that_the_ledger_does_not_know_is_told_and_skips_nothing(metered
     assert settling.problems == {}
 
 
+def test_what_another_reader_decided_first_stands(metered: Metered) -> None:
+    metered.read(-20, STEP)
+    assert metered.settling.turn() == 0, "it has begun"
+    start = datetime.fromtimestamp(MIDNIGHT, UTC)
+    others = RecordReadings("M1", "2026-08", ORIGIN, (run_of("M1", "charge", start, STEP, [899], "A"),))
+    named = "telemetry:M1:2026-08-31T23:30:00Z"
+    receipt = metered.bench.door.execute(others, command_id=named, actor=ORIGIN)
+    metered.read(STEP, 3 * STEP)
+    assert metered.settling.turn() == 1
+    assert metered.settling.problems == {}
+    assert {one.sequence for one in metered.decided if one.energy.start_ms == MIDNIGHT * 1000} == {
+        receipt.sequence
+    }
+    assert metered.rows() == {("charge", 0): [899], ("charge", 1): [STEP], ("discharge", 1): [2 * STEP]}
+
+
 def test_what_cannot_be_recorded_for_another_reason_is_told_and_not_skipped(
     metered: Metered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = datetime.fromtimestamp(MIDNIGHT, UTC)
-    other = RecordReadings("M1", "2026-08", "x", (run_of("M1", "charge", start, STEP, [7], "A"),))
-    named = "telemetry:M1:2026-08-31T23:30:00Z"
-    metered.bench.door.execute(other, command_id=named, actor="t")
-    monkeypatch.setattr(type(metered.bench.door), "accepted_ids", lambda *_: ())
     metered.read(-20, 3 * STEP)
-    assert metered.settling.turn() == 0
-    assert metered.settling.problems["M1"].startswith("command_id_reused")
-    assert list(metered.rows()) == [("charge", 0)]
+    with monkeypatch.context() as refusing:
+        wrong = Refused("conflict", "others keep changing the same thing; try again")
+        refusing.setattr(metered.bench.door, "execute", Mock(side_effect=wrong))
+        assert metered.settling.turn() == 0
+        assert metered.settling.problems["M1"].startswith("conflict")
+    assert metered.settling.turn() == 2
+    assert metered.settling.problems == {}
