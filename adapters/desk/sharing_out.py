@@ -71,13 +71,8 @@ class SharingOut:
             Refused: `unknown_clearing`; `sharing_missing`, `unit_gap` or `no_members` for a unit that cannot
                 be shared out: nothing of the clearing is recorded then.
         """
-        state = self._door.state(f"clearing.{clearing_id(market, product, day)}")
-        if not isinstance(state, ClearingState):
-            raise Refused("unknown_clearing", f"{product} of {market} on {day} is not cleared", place="day")
-        clearing = state.latest
+        clearing, last = self._in_force(market, product, day)
         its_market, its_product = self._desk.product_on(market, product, day)
-        log = self._door.recorder.log
-        last = log.client.run(log.last_sequence())
         wait_until(self._desk.database, self._door.book, last, _PROJECTED_S)
         with self._desk.database.reading(self._door.book) as connection:
             cleared = self._cleared(connection, last, clearing, its_product)
@@ -105,6 +100,18 @@ class SharingOut:
             if one.recorded:
                 gap = f", {one.gap_wh} Wh without a site" if one.gap_wh else ""
                 yield f"bid {one.bid}: award shared out among its sites{gap}"
+
+    def _in_force(self, market: str, product: str, day: date) -> tuple[Clearing, int]:
+        """The clearing's run in force as of that sequence number."""
+        name, log = f"clearing.{clearing_id(market, product, day)}", self._door.recorder.log
+        while True:
+            state = self._door.state(name)
+            if not isinstance(state, ClearingState):
+                wrong = f"{product} of {market} on {day} is not cleared"
+                raise Refused("unknown_clearing", wrong, place="day")
+            last = log.client.run(log.last_sequence())
+            if self._door.state(name) == state:
+                return state.latest, last
 
     def _cleared(
         self, connection: Connection, position: int, clearing: Clearing, product: Product

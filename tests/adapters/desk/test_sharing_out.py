@@ -111,6 +111,29 @@ def test_a_corrected_run_is_shared_out_again(bench: Bench) -> None:
     assert set(award.sites["S1"]) == {0}
 
 
+def test_a_run_that_is_corrected_meanwhile_is_not_shared_out_as_it_was(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = furnish(bench)
+    stated(bench)
+    at_market(bench, desk, bid())
+    record(bench, desk, cleared(Award(bid="b1", power_w=tuple(bid().schedule_w or ()))))
+    real = desk.door.state
+
+    def then_corrected(aggregate: str) -> object:
+        found = real(aggregate)
+        if aggregate.startswith("clearing."):
+            monkeypatch.undo()
+            record(bench, desk, cleared(run="2", hour=11))
+        return found
+
+    monkeypatch.setattr(desk.door, "state", then_corrected)
+    shared(bench, desk)
+    award = part(desk)
+    assert award.run == "2"
+    assert set(award.sites["S1"]) == {0}
+
+
 def test_a_site_does_what_it_can_that_day(bench: Bench) -> None:
     """Of 900 kW S2, which can do 400, has 400; then S1, which can do 300, has 300."""
     desk = furnish(bench)
