@@ -92,7 +92,7 @@ def test_a_lost_answer_is_asked_about_and_never_sent_twice(floor: Floor, market:
 
 
 def test_an_outage_is_waited_for(floor: Floor, market: Market) -> None:
-    market.admin("PUT", "faults/outage", seconds=1, mode="refuse")
+    market.admin("PUT", "faults/outage", seconds=3, mode="refuse")
     assert "uncertain" in floor.turn()[0]
     market.wait_for(floor.day)
     assert floor.outcomes(2) == ["unsent", "acknowledged"]
@@ -102,7 +102,7 @@ def test_an_outage_is_waited_for(floor: Floor, market: Market) -> None:
 def test_a_gate_that_closed_meanwhile_expires_only_what_the_market_does_not_have(
     floor: Floor, market: Market
 ) -> None:
-    market.admin("PUT", "faults/outage", seconds=1, mode="refuse")
+    market.admin("PUT", "faults/outage", seconds=3, mode="refuse")
     assert "uncertain" in floor.turn()[0]
     market.wait_for(floor.day)
     floor.set_clock(local(floor.day, -1, 10, 31))
@@ -184,7 +184,7 @@ def test_the_revision_that_the_market_cleared_is_the_one_that_is_awarded(
     floor.turn()
     half = dict.fromkeys(range(72, 80), MW // 2)
     submitted(floor.desk, bid(floor.bid.id, day=floor.day, schedule=half), revision=1)
-    market.admin("PUT", "faults/outage", seconds=1, mode="refuse")
+    market.admin("PUT", "faults/outage", seconds=3, mode="refuse")
     assert "uncertain" in floor.turn()[0]
     market.wait_for(floor.day)
     published(floor)
