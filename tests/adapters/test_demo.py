@@ -31,7 +31,7 @@ from ledger.settlement.result import Result
 from ledger.settlement.run import Runs
 from ledger.stream import STREAMS
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.fault, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data" / "meters"

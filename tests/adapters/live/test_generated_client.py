@@ -32,6 +32,7 @@ print(found.id, found.status, done.status)
 """
 
 
+@pytest.mark.fault
 @pytest.mark.long
 def test_a_generated_client_submits_a_bid(bench: Bench, tmp_path: Path) -> None:
     make = (ROOT / "Makefile").read_text()
