@@ -99,6 +99,9 @@ class Child:
                 self.stop()
                 raise ChildFailed(f"{self.name} was not ready within {seconds} s:\n{self._log_tail()}")
             time.sleep(pause)
+        # What answered may have been another process on a port that this one did not get.
+        if not self.alive:
+            raise ChildFailed(f"{self.name} ended with {self.process.returncode}:\n{self._log_tail()}")
 
     def last_words(self) -> str:
         """The last line that it wrote before it ended; of other starts' lines none."""

@@ -17,6 +17,7 @@ import threading
 import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -134,7 +135,7 @@ class NatsCluster:
         try:
             with urllib.request.urlopen(f"{self.monitor_url(number)}/healthz", timeout=2) as answer:
                 return bool(answer.status == 200)
-        except OSError:
+        except (OSError, HTTPException):
             return False
 
     def kill(self, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from typing import Final
 
 import msgspec
@@ -63,7 +64,7 @@ def seen_by(monitor_url: str) -> Seen | None:
     try:
         with urllib.request.urlopen(monitor_url + _QUERY, timeout=_ANSWER_S) as answer:
             return _decode(answer.read())
-    except OSError:
+    except (OSError, HTTPException):
         return None
 
 

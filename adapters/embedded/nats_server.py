@@ -6,6 +6,7 @@ import signal
 import sysconfig
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -86,7 +87,7 @@ class NatsServer:
             if listens:
                 unreadable.check(self.folder / "store", unwell.read())
             return False
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):
             return False
 
     @property
