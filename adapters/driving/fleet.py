@@ -169,6 +169,11 @@ class Fleet:
         """Whether a response stands, for whomever."""
         return any(one.order.kind == "respond_now" for one in self.stops.standing(self._clock()).open)
 
+    def drives(self, portfolio: str) -> bool:
+        """Whether a storage here is of that portfolio, or stands at the site of that name."""
+        sites = {one.site for one in self.storages.values()}
+        return portfolio in sites | {self.plans.portfolio(site) for site in sites}
+
     def reload(self, book: FleetBook) -> None:
         """What the book says now of the same devices: limits and terms."""
         self.book = book
@@ -288,11 +293,12 @@ class Fleet:
 
     def _turn(self, now: datetime) -> None:
         now_ms = millis(now)
-        plans = {name: self.plans.of(name, now) for name in self.book.sites}
+        # Of a site of which only a meter is read here the plan is others'.
+        plans = {name: self.plans.of(name, now) for name in self.book.sites if self._at[name]}
         for one in self.storages.values():
             one.look(now)
         devices = [self._turn_device(one, now) for one in self.storages.values()]
-        sites = [self._turn_site(name, plans[name], now_ms) for name in self.book.sites]
+        sites = [self._turn_site(name, plan, now_ms) for name, plan in plans.items()]
         standing = self.stops.standing(now)
         own = [Rated(one.id, one.site, one.one.device.power_w) for one in self.storages.values()]
         parts = response_parts(standing, own, self.others, now)

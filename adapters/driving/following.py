@@ -41,7 +41,12 @@ class Following:
             verdict = self._look_at(standing, target_w, plan_until)
             if verdict.interlocks and target_w != standing.target_w:
                 one.alarm("interlock", ", ".join(verdict.interlocks))
-                return
+                if target_w * standing.target_w >= 0:
+                    return
+                # What it may not give the other way, it need not go on giving against the signal.
+                target_w = 0
+                if self._look_at(standing, target_w, plan_until).interlocks:
+                    return
             one.writing = True
             try:
                 outcome = await self._writes.put(target_w, standing.setpoint.expires_at)

@@ -28,6 +28,7 @@ from dispatch.control.regulation_measure import (
     Instruction,
     Samples,
     Subject,
+    check_measured,
     has_gap,
     instructions_fact,
     performance_fact,
@@ -37,13 +38,15 @@ from ledger.identity import checked_id
 from ledger.interval import Instant, Interval
 from ledger.market_fact import RecordMarketFact
 from ledger.refusal import Refused
-from ledger.streams.performance_factor import GivenScore
+from ledger.streams.performance_factor import Product, WeightedSum
 from ledger.streams.regulation import AgcInstructions, RegulationPerformance, RegulationRule
 
 FRESH_S: Final = 3 * STEP_S
 """A signal that is older is none: the middle of the band holds."""
 HOUR_MS: Final = 3_600_000
 _RETRY_S: Final = 1.0
+_OTHERS_FIRST_S: Final = 0.5
+"""A driver without a storage of the portfolio answers so much later: whoever drives one is heard first."""
 
 
 class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +85,10 @@ class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             Refused: `unknown_market_rule`, `fact_kind` for a rule that is not of regulation,
-                `unknown_product`.
+                `unknown_product`, `measure_unknown`.
         """
         rule = regulation_rule(published, self.rule)
+        check_measured(rule)
         if self.product not in rule.products:
             wrong = f"{self.product!r} is not one of {rule.id}: {', '.join(rule.products)}"
             raise Refused("unknown_product", wrong, place="product")
@@ -121,13 +125,19 @@ async def hear_signals(
     client: NatsClient,
     book: str,
     told: Callable[[AgcSignal], Awaitable[Followed]],
+    drives: Callable[[str], bool],
     say: Callable[[str], None],
 ) -> None:
     """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow, or
-    why none does (`Refused`), is answered to who asks. A reason is said once, until signals are followed
-    again. The client subscribes again by itself."""
+    why none does (`Refused`), is answered to who asks: later where this driver `drives` nothing of the
+    portfolio. A reason is said once, until signals are followed again. The client subscribes again by
+    itself."""
     loop = asyncio.get_running_loop()
     reasons: dict[str, str] = {}
+    late: asyncio.Queue[tuple[float, str, bytes]] = asyncio.Queue()
+
+    def answer_late(reply: str, body: bytes) -> None:
+        late.put_nowait((loop.time() + _OTHERS_FIRST_S, reply, body))
 
     async def tell(signal: AgcSignal) -> Followed:
         try:
@@ -151,9 +161,12 @@ async def hear_signals(
         else:
             following = asyncio.run_coroutine_threadsafe(tell(signal), loop)
             answer = await asyncio.wrap_future(following)
-            if message.reply:
+            body = msgspec.json.encode(answer)
+            if message.reply and not drives(signal.portfolio):
+                loop.call_soon_threadsafe(answer_late, message.reply, body)
+            elif message.reply:
                 with contextlib.suppress(nats.errors.Error):
-                    await client.publish(message.reply, msgspec.json.encode(answer))
+                    await client.publish(message.reply, body)
 
     while True:
         with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
@@ -162,7 +175,11 @@ async def hear_signals(
             break
         await asyncio.sleep(_RETRY_S)
     try:
-        await asyncio.Event().wait()
+        while True:
+            due, reply, body = await late.get()
+            await asyncio.sleep(due - loop.time())
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.awaited(client.publish(reply, body))
     finally:
         with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
             await asyncio.to_thread(client.run, closed(inbox), ONCE_S + 1)
@@ -297,6 +314,6 @@ def measured(
     left = [one for one in instructions if not has_gap(one, samples)]
     if instructions and not left:
         raise Refused("telemetry_gap", "no instruction has samples throughout", place=f"{start}")
-    if isinstance(rule.factor, GivenScore):
-        return performance_fact(subject, rule, instructions, samples)
-    return instructions_fact(subject, rule, left, samples, rated_w)
+    if isinstance(rule.factor, WeightedSum | Product):
+        return instructions_fact(subject, rule, left, samples, rated_w)
+    return performance_fact(subject, rule, instructions, samples)

@@ -18,7 +18,7 @@ from adapters.driving.said import Said
 from adapters.driving.tried import AtDevice
 from adapters.driving.watched_door import StoreLost
 from dispatch.control.fleet_turn import Told, Turned, Why
-from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
+from dispatch.control.interlock import CLOCK_BLOCKED_MS, DeviceLimits, DeviceSnapshot
 from dispatch.control.reallocation import NO_GROUP, Capabilities, Whole, proportional
 from dispatch.control.regulation_following import (
     STEP_S,
@@ -292,6 +292,8 @@ def _unable(device: DeviceSnapshot, limits: DeviceLimits) -> str:
         return f"it stores {stored / 1000:g} %, its ceiling is {limits.soc_ceiling_millipercent / 1000:g} %"
     if stored <= limits.soc_floor_millipercent:
         return f"it stores {stored / 1000:g} %, its floor is {limits.soc_floor_millipercent / 1000:g} %"
+    if device.clock_ms is not None and abs(device.clock_ms) > CLOCK_BLOCKED_MS:
+        return f"its clock is {abs(device.clock_ms)} ms apart from ours"
     return "" if able_range(device, limits) != (0, 0) else "its cells are too hot or too cold, or not read"
 
 

@@ -185,7 +185,7 @@ class DrivingRole:
                         self._undriven(),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
-                        hear_signals(stack.client, book, fleet.regulation.signalled, self._say),
+                        hear_signals(stack.client, book, fleet.regulation.signalled, fleet.drives, self._say),
                         self._measured(door, fleet),
                     )
                 ]

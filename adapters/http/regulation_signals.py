@@ -15,7 +15,7 @@ from adapters.driving.regulating import AgcSignal, Followed, signal_subject
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.service import Service
 
-_ANSWER_S: Final = 1.0
+_ANSWER_S: Final = 2.0
 
 
 class SignalHeard(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from ledger.clauses.share import amount
 from ledger.interval import Interval
 from ledger.quantity import round_half_away
 from ledger.refusal import Refused
-from ledger.streams.performance_factor import GivenComponent, GivenScore, Product, WeightedSum
+from ledger.streams.performance_factor import GivenComponent, Product, WeightedSum
 from ledger.streams.regulation import AgcInstructions, RegulationPerformance, RegulationRule
 
 Whole = npt.NDArray[np.int64]
@@ -169,13 +169,11 @@ def instructions_fact(
     if not isinstance(rule.factor, WeightedSum | Product):
         wrong = "this rule's score is of periods, not of instructions"
         raise Refused("measure_unknown", wrong, place="rule")
+    check_measured(rule)
     asked = [one for one in instructions if not moot(one, samples, rated_w)]
     found = [measure(one, samples, rated_w) for one in asked]
     columns: dict[str, tuple[int, ...]] = {}
     for component in rule.factor.components:
-        if component.measure not in _MEASURES:
-            wrong = f"{component.measure!r} is not one of {', '.join(_MEASURES)}"
-            raise Refused("measure_unknown", wrong, place="rule.factor")
         values = [_MEASURES[component.measure](one) for one in found]
         if isinstance(component, GivenComponent):
             cap = None if component.cap is None else amount(component.cap, "cap")
@@ -222,13 +220,24 @@ _MEASURES: Final[Mapping[str, Callable[[Measured], Fraction]]] = {
 }
 
 
+def check_measured(rule: RegulationRule) -> None:
+    """Raises:
+    Refused: `measure_unknown` for a formula that asks for what is not measured here."""
+    components = rule.factor.components if isinstance(rule.factor, WeightedSum | Product) else ()
+    for component in components:
+        if component.measure not in _MEASURES:
+            wrong = f"{component.measure!r} is not one of {', '.join(_MEASURES)}"
+            raise Refused("measure_unknown", wrong, place="rule.factor")
+
+
 def performance_fact(
     subject: Subject,
     rule: RegulationRule,
     instructions: Sequence[Instruction],
     samples: Samples,
 ) -> RegulationPerformance:
-    """One score a period, for rules whose market publishes one (PJM, NYISO, CAISO): our estimate of it.
+    """One score a period, for rules whose market publishes one (PJM, NYISO, CAISO): our estimate of it. Of
+    1 at most where a rule pays nothing for performance (AEMO).
 
     Precision: 1 - mean distance from the signal / mean size of the signal, from 0 to the rule's highest.
     A period whose signal was 0 throughout scores by the distance alone: the highest for none, else 0.
@@ -238,13 +247,13 @@ def performance_fact(
     Raises:
         Refused: `measure_unknown` for a rule of instructions; `interval` where the periods do not fit.
     """
-    if not isinstance(rule.factor, GivenScore):
+    if isinstance(rule.factor, WeightedSum | Product):
         raise Refused("measure_unknown", "this rule's factor is of instructions", place="rule")
     period_ms = rule.period_s * 1000
     whole_ms = subject.interval.seconds * 1000
     if whole_ms % period_ms or any(not 0 <= one.at_ms < whole_ms for one in instructions):
         raise Refused("interval", "whole periods, and instructions that begin in them", place="interval")
-    most = amount(rule.factor.score_max, "score_max")
+    most = Fraction(1) if rule.factor is None else amount(rule.factor.score_max, "score_max")
     counts, mileage, scores = list[int](), list[int](), list[int | None]()
     before: int | None = None
     for start in range(0, whole_ms, period_ms):

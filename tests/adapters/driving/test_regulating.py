@@ -98,6 +98,33 @@ def test_a_signal_is_followed_within_the_band_without_another_intent(book: Drive
         asyncio.run(driven())
 
 
+def test_what_may_not_be_raised_does_not_go_on_against_the_signal(book: DriverBook) -> None:
+    """Its clock is an hour behind: what asks it to charge is forbidden, and it stops discharging."""
+    with peer("bess_swapped", *METER) as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+        book.do(PublishMarketRule(SINCE, hunan()))
+        book.plan(10 * KW, 10 * KW, regulation_w=(40 * KW, 40 * KW))
+
+        def told(role: DrivingRole) -> int | None:
+            standing = role.fleet.storages["a"].executor.standing if role.fleet else None
+            return standing.target_w if standing is not None and standing.confirmed else None
+
+        async def driven() -> None:
+            async with book.driving(a, grid_meter(running.ports[0])) as role:
+                await book.until(lambda: told(role) == 10 * KW)
+                await send(book, 1_000_000)
+                await book.until(lambda: told(role) == 50 * KW)
+                running.fault("clock", seconds=-3600)
+                await send(book, -1_000_000)
+                assert await book.until(lambda: running.truth()["setpoint_w"] == 0) < 4.0
+                await send(book, 1_000_000)
+                await asyncio.sleep(2)
+                assert running.truth()["setpoint_w"] == 0
+
+        asyncio.run(driven())
+
+
 def test_why_a_signal_is_not_followed_is_answered_and_said_once(
     book: DriverBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

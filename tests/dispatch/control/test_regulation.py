@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from dispatch.control.regulation_measure import (
     Instruction,
     Samples,
     Subject,
+    check_measured,
     instructions_fact,
     measure,
     performance_fact,
@@ -141,6 +143,29 @@ def test_markets_with_a_score_a_period_get_our_estimate(name: str) -> None:
     assert fact.mileage_w == (800_000, *((1_600_000,) * (count - 1)))
     assert all(abs(score - 9375) <= 20 for score in fact.score if score is not None)
     assert None not in fact.score
+
+
+def test_a_market_that_pays_nothing_for_performance_has_its_hour_too() -> None:
+    made = rule("aemo")
+    told = [Instruction(0, 10_000, 400_000), Instruction(10_000, 20_000, -400_000)]
+    fact = performance_fact(subject("aemo"), made, told, samples(RAMP))
+    check_rule(fact, made)
+    assert (sum(fact.instructions), sum(fact.mileage_w)) == (2, 800_000)
+    assert all(0 <= score <= 10_000 for score in fact.score if score is not None)
+
+
+def test_a_formula_of_what_is_not_measured_is_refused_beforehand() -> None:
+    made = rule("hunan")
+    formula = made.factor
+    assert isinstance(formula, WeightedSum)
+    other = msgspec.structs.replace(formula.components[0], measure="charm")
+    check_measured(made)
+    with pytest.raises(Refused, match="charm"):
+        check_measured(
+            msgspec.structs.replace(
+                made, factor=msgspec.structs.replace(formula, components=(*formula.components[1:], other))
+            )
+        )
 
 
 def test_a_period_without_a_signal_has_no_score() -> None:
