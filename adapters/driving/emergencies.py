@@ -93,8 +93,9 @@ class StopFile:
         """
         self._file.write(msgspec.json.encode(stop))
 
-    def remove(self) -> None:
-        self._file.write(b"")
+    def remove(self, stop: LocalStop) -> None:
+        """Unless another was ordered, or it was asked for anew, meanwhile."""
+        self._file.clear(msgspec.json.encode(stop))
 
 
 class EmergencyBoard:
@@ -154,8 +155,9 @@ class EmergencyBoard:
         self.known = True
         if self.local is not None:
             # Whoever asked anew while it was put on record waits, too.
-            self.asked = self._file.read() or self.asked
-            await asyncio.to_thread(self._file.remove)
+            if (stop := self._file.read()) is not None:
+                self.asked = stop
+                await asyncio.to_thread(self._file.remove, stop)
             self.local = None
             changed = True
         if changed:

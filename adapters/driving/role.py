@@ -388,14 +388,14 @@ class DrivingRole:
                     device_ms=device_ms,
                     stands=stands,
                 )
-                try:
-                    await asyncio.to_thread(self._folder.answer, answer)
-                except OSError as error:
-                    self._say(f"who ordered it has no answer: {error.strerror}")
                 each = f": {told_apart(device_ms)}" if device_ms else ""
                 self._say(f"{verified} of {len(outcomes)} devices show a setpoint of 0 W{each}")
                 for name, why in sorted(failed.items()):
                     self._say(f"{name} is not stopped: {why}")
+                try:
+                    await asyncio.to_thread(self._folder.answer, answer)
+                except OSError as error:
+                    self._say(f"who ordered it has no answer: {error.strerror}")
             await asyncio.sleep(LOOK_S)
 
     def _tell(self, about: str, text: str) -> None:

@@ -59,13 +59,17 @@ class SlotFile:
         if len(content) > self._most:
             raise OSError(errno.EFBIG, f"{len(content)} bytes are more than {self._most}", str(self._path))
         with self._held() as file:
-            self._fill(file)
-            first, second = (self._content(file, place)[0] for place in (0, 1))
-            number, place = max(first, second) + 1, int(first > second)
-            slot = _HEAD.pack(number, len(content), _digest(number, content)) + content
-            if os.pwrite(file, slot, place * self._slot) < len(slot):
-                raise OSError(errno.EIO, "not written whole", str(self._path))
-            os.fsync(file)
+            self._put(file, content)
+
+    def clear(self, content: bytes) -> None:
+        """Nothing is in it from then on, unless something else than `content` was written meanwhile.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        with self._held() as file:
+            if max(self._content(file, place) for place in (0, 1))[1] == content:
+                self._put(file, b"")
 
     def _whole(self) -> bool:
         try:
@@ -82,6 +86,15 @@ class SlotFile:
             yield file
         finally:
             os.close(file)
+
+    def _put(self, file: int, content: bytes) -> None:
+        self._fill(file)
+        first, second = (self._content(file, place)[0] for place in (0, 1))
+        number, place = max(first, second) + 1, int(first > second)
+        slot = _HEAD.pack(number, len(content), _digest(number, content)) + content
+        if os.pwrite(file, slot, place * self._slot) < len(slot):
+            raise OSError(errno.EIO, "not written whole", str(self._path))
+        os.fsync(file)
 
     def _fill(self, file: int) -> None:
         """Written, not only promised: what is promised may want room again when it is written."""

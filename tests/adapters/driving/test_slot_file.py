@@ -35,6 +35,16 @@ def test_the_newest_is_read(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
 
 
+def test_only_what_was_seen_is_cleared(tmp_path: Path) -> None:
+    file = SlotFile(tmp_path / "a", MOST)
+    file.write(b"first")
+    file.write(b"asked anew")
+    file.clear(b"first")
+    assert file.read() == b"asked anew"
+    file.clear(b"asked anew")
+    assert file.read() == b""
+
+
 def torn(kept: int) -> Callable[[int, bytes, int], int]:
     """A write of which only so much comes to the disk."""
     write = os.pwrite
