@@ -10,13 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dispatch.control.interlock import (
-    CLOCK_BLOCKED_MS,
-    SOC_WHOLE,
-    TELEMETRY_MS_MAX,
-    DeviceLimits,
-    DeviceSnapshot,
-)
+from dispatch.control.interlock import SOC_WHOLE, TELEMETRY_MS_MAX, DeviceLimits, DeviceSnapshot
 from dispatch.control.reallocation import FLEET_W_MAX, NO_GROUP, GroupLimit, Whole
 from dispatch.control.site_load import PowerRange
 from dispatch.planning.guard import Billed, GuardLimits
@@ -135,8 +129,6 @@ def able_range(device: DeviceSnapshot, limits: DeviceLimits) -> tuple[int, int]:
     """
     soc = device.soc_millipercent
     if device.mode != "remote" or soc is None or not 0 <= soc <= SOC_WHOLE:
-        return 0, 0
-    if device.clock_ms is not None and abs(device.clock_ms) > CLOCK_BLOCKED_MS:
         return 0, 0
     hottest, coldest = limits.hottest_mc_max, limits.coldest_mc_min
     if hottest is not None and (device.hottest_mc is None or device.hottest_mc >= hottest):

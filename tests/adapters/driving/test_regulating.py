@@ -116,6 +116,9 @@ def test_what_may_not_be_raised_does_not_go_on_against_the_signal(book: DriverBo
                 await send(book, 1_000_000)
                 await book.until(lambda: told(role) == 50 * KW)
                 running.fault("clock", seconds=-3600)
+                assert role.fleet is not None
+                one = role.fleet.storages["a"].executor
+                await book.until(lambda: abs(one.snapshot.clock_ms or 0) > 3_000_000)
                 await send(book, -1_000_000)
                 assert await book.until(lambda: running.truth()["setpoint_w"] == 0) < 4.0
                 await send(book, 1_000_000)
