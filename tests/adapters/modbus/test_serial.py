@@ -33,7 +33,7 @@ def storage(unit: int) -> Storage:
 
 
 def device(path: str, unit: int) -> FleetDevice:
-    address = ModbusRtu(path=path, unit=unit, baud=115_200, answer_ms=50, turn_ms=1000)
+    address = ModbusRtu(path=path, unit=unit, baud=115_200, answer_ms=200, turn_ms=1000)
     return FleetDevice(id=f"B{unit}", profile=SINGLE, address=address)
 
 
@@ -58,8 +58,8 @@ def test_two_units_on_one_line_are_driven() -> None:
 DISTORTED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "flipped": (lambda f: f[:4] + bytes((f[4] ^ 1,)) + f[5:], "the checksum is wrong"),
     "checksum": (lambda f: f[:-1] + bytes((f[-1] ^ 1,)), "the checksum is wrong"),
-    "cut": (lambda f: f[:-3], "no answer within 50 ms"),
-    "lost": (lambda _: b"", "no answer within 50 ms"),
+    "cut": (lambda f: f[:-3], "no answer within 200 ms"),
+    "lost": (lambda _: b"", "no answer within 200 ms"),
     "noise_before": (lambda f: b"\x00" + f, "unit 0 in place of 1"),
     "noise_after": (lambda f: f + b"\x00", "1 bytes after the answer"),
     "unit": (lambda f: b"\x02" + f[1:-2] + crc_of(b"\x02" + f[1:-2]), "unit 2 in place of 1"),
@@ -82,7 +82,7 @@ def test_what_a_line_does_to_frames_is_named_and_survived(kind: str) -> None:
             with pytest.raises(WrongAnswer) as error:
                 await port.read(("fast",))
             assert told in str(error.value)
-            assert time.monotonic() - began < 0.3
+            assert time.monotonic() - began < 1.5
             line.distort = lambda frame: frame
             assert (await port.read(("fast",))).value("soc") == 50_000
             line.distort = lambda _: b""
