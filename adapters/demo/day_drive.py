@@ -145,6 +145,7 @@ class DrivenDay:
         planned_w = int(self._planned_w[number])
         begun = loop.time()
         self.peers.ask(do="fault", storage=_NUMBERS[DEAD], fault={"kind": "black_hole"})
+        lapse.dead.add(DEAD)
         one = lapse.fleet.storages[DEAD]
         share_w = 0 if one.wanted is None else one.wanted.setpoint_w
 
@@ -159,10 +160,12 @@ class DrivenDay:
             f"{took_s:.2f} s later the others of {UNIT} are told {others_w() // 1000} kW"
             f"{'' if taken else ': not all of its share can be given'}"
         )
+        await lapse.until(lambda: self._was_said(f"{STORAGES[DEAD]}: driver: {DEAD} is lost"), _SOON_S)
         await self._raised(lapse, f"{DEAD}: alarm communication_lost")
 
     async def _come_back(self, lapse: DayLapse) -> None:
         one = lapse.fleet.storages[DEAD]
+        lapse.dead.discard(DEAD)
         back = await lapse.until(lambda: bool(one.executor.ready) and not one.lost(_now(self.book)), _SOON_S)
         self.book.say(f"{DEAD} answers again{'' if back else ', but is not read yet'}")
 
@@ -212,7 +215,10 @@ class DrivenDay:
         """Until the driver says that it raised it: it looks each second, and an alarm is what lasts."""
         await asyncio.sleep(_ALARM_LOOK_S)
         await lapse.to(self.book.clock() + _ALARM_LASTS)
-        await lapse.until(lambda: any(alarm in line for line in self._said), _LOOKED_S)
+        await lapse.until(lambda: self._was_said(alarm), _LOOKED_S)
+
+    def _was_said(self, text: str) -> bool:
+        return any(text in line for line in self._said)
 
     async def _recorded(self, lapse: DayLapse) -> None:
         """Until all that was told and metered is in the book."""

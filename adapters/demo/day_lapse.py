@@ -14,6 +14,7 @@ from adapters.demo.peer_process import PeerProcess
 from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
 from adapters.driving.fleet import Fleet
+from adapters.driving.poller import Poller
 from adapters.driving.role import DrivingRole
 from ledger.refusal import Refused
 
@@ -25,12 +26,13 @@ else, because what they do not show yet is not done for the quarter-hour that is
 
 
 class DayLapse:
-    """One driver, its storages and the clock of both."""
+    """One driver, its storages and the clock of both. `dead` are storages that are not waited for."""
 
     def __init__(self, book: DrivenBook, peers: PeerProcess, role: DrivingRole) -> None:
         self.book = book
         self.peers = peers
         self.role = role
+        self.dead: set[str] = set()
 
     @property
     def fleet(self) -> Fleet:
@@ -59,12 +61,11 @@ class DayLapse:
     async def to(self, instant: datetime) -> None:
         """Move on to that time; who answers is read, and every storage is looked at once."""
         fleet, clock = self.fleet, self.book.clock
-        now_ms = millis(clock())
-        lost = {one.poller for one in fleet.storages.values() if one.lost(now_ms)}
+        dead = {fleet.storages[name].poller for name in self.dead}
+        answering = [poller for poller in fleet.pollers if poller not in dead]
         async with AsyncExitStack() as held:
-            for poller in fleet.pollers:
-                if poller not in lost:
-                    await held.enter_async_context(poller.lock)
+            for poller in answering:
+                await held.enter_async_context(poller.lock)
             by_ms = millis(instant) - millis(clock())
             if by_ms <= 0:
                 return
@@ -74,10 +75,14 @@ class DayLapse:
         before = fleet.turned
         fleet.changed()
         await self.until(lambda: fleet.turned is not before, SETTLED_S)
-        for poller in fleet.pollers:
+        for poller in answering:
             # On a machine that does much else an answer may be late: a boundary is to be seen all the same.
-            if poller.silent and poller not in lost:
+            if poller.silent or poller in self._lost():
                 await poller.fresh()
+
+    def _lost(self) -> set[Poller]:
+        now_ms = millis(self.book.clock())
+        return {one.poller for one in self.fleet.storages.values() if one.lost(now_ms)}
 
     async def settled(self, seconds: float = SETTLED_S) -> bool:
         """Until every storage that answers shows what it was told; whether they do."""

@@ -13,7 +13,7 @@ from adapters.driving.driven import Driven
 from adapters.driving.fleet import Fleet
 from adapters.driving.guarded import stored_wh
 from adapters.driving.watched_door import StoreLost, WatchedDoor
-from dispatch.control.site_able import AbleDevice, SiteAble, due_limit, site_able
+from dispatch.control.site_able import AbleDevice, AbleSince, SiteAble, due_limit, site_able
 from dispatch.planning.imposed_limit import ImposedLimit, ImposeLimit, limit_aggregate
 from dispatch.planning.stored_seen import SeeStored, StoredSeen, slot_of, stored_aggregate
 from ledger.effective import History, Period
@@ -41,7 +41,7 @@ class SiteStates:
         self._clock = clock
         self._say = say
         self._begun = clock()
-        self._since: dict[str, tuple[SiteAble, datetime]] = {}
+        self._since: dict[str, AbleSince] = {}
         self._told: dict[str, SiteAble] = {}
         self._seen: dict[str, datetime] = {}
 
@@ -83,12 +83,9 @@ class SiteStates:
         self._seen[site] = slot
 
     async def _impose(self, site: str, able: SiteAble, now: datetime) -> None:
-        since = self._since.get(site)
-        if since is None or since[0] != able:
-            self._since[site] = since = (able, now)
+        since = self._since[site] = AbleSince.of(self._since.get(site), able, now)
         steady_s = WORSE_S if able.why else BETTER_S
-        waited = now - since[1] >= timedelta(seconds=steady_s)
-        if not waited or self._told.get(site) == able:
+        if now - since.begin < timedelta(seconds=steady_s) or self._told.get(site) == able:
             return
         state = await self._door.state(limit_aggregate(site))
         history: History[ImposedLimit] | None = state if isinstance(state, History) else None

@@ -6,13 +6,13 @@ What people impose is kept: the driver's own limit is never above it, and goes b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import msgspec
 
 from dispatch.control.interlock import SOC_WHOLE, DeviceLimits, DeviceSnapshot, Interlock
-from dispatch.control.turn_parts import able_range
+from dispatch.control.turn_parts import LOST_MS, able_range
 from dispatch.planning.imposed_limit import ImposedLimit
 from ledger.effective import History
 
@@ -54,6 +54,22 @@ def site_able(devices: Sequence[AbleDevice]) -> SiteAble:
             why = _unable(one)
             less.append(f"{one.device} can do {-low} W in, {high} W out{f' ({why})' if why else ''}")
     return SiteAble(charge, discharge, ", ".join(less))
+
+
+class AbleSince(NamedTuple):
+    """What a site can do since `begin`, when it was last looked at `looked`."""
+
+    able: SiteAble
+    begin: datetime
+    looked: datetime
+
+    @classmethod
+    def of(cls, before: AbleSince | None, able: SiteAble, now: datetime) -> AbleSince:
+        """What is bad is not taken to have been so while nobody looked, such as on a machine that slept."""
+        if before is None or before.able != able:
+            return cls(able, now, now)
+        away = abs(now - before.looked) > timedelta(milliseconds=LOST_MS)
+        return cls(able, now if able.why and away else before.begin, now)
 
 
 def due_limit(history: History[ImposedLimit] | None, able: SiteAble, now: datetime) -> ImposedLimit | None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
-from dispatch.control.site_able import AbleDevice, SiteAble, due_limit, site_able
+from dispatch.control.site_able import AbleDevice, AbleSince, SiteAble, due_limit, site_able
 from dispatch.planning.imposed_limit import ImposedLimit
 from ledger.effective import History, Period
 
@@ -82,3 +82,17 @@ def test_what_a_person_imposed_is_kept_and_given_back() -> None:
     assert over == ImposedLimit(reason="driver: all of its devices are back"), "the order's time is over"
     person = ImposedLimit(reason="order 8", charge_w=0)
     assert due_limit(held.with_version(Period(NOW), person), SiteAble(160, 200), NOW + HOUR) is None
+
+
+def test_what_is_bad_is_so_since_it_was_looked_at_again() -> None:
+    lost, second = SiteAble(0, 0, "a is lost"), timedelta(seconds=1)
+    first = AbleSince.of(None, lost, NOW)
+    assert AbleSince.of(first, lost, NOW + second).begin == NOW
+    assert AbleSince.of(first, lost, NOW + HOUR).begin == NOW + HOUR, "nobody looked for an hour"
+    assert AbleSince.of(first, lost, NOW - HOUR).begin == NOW - HOUR, "a clock that was set back"
+    assert AbleSince.of(first, SiteAble(0, 0, "b is lost"), NOW + second).begin == NOW + second
+
+
+def test_what_is_well_stays_so_until_it_is_seen_otherwise() -> None:
+    well = SiteAble(80, 100)
+    assert AbleSince.of(AbleSince.of(None, well, NOW), well, NOW + HOUR).begin == NOW
