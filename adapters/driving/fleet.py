@@ -342,6 +342,7 @@ class Fleet:
             load=load,
             import_w=site.import_w,
             export_w=site.export_w,
+            band_w=0 if plan is None else plan.regulation_w,
             guard=None if plan is None or plan.peak_w is None else self._guard(name, load, plan, now_ms),
         )
 

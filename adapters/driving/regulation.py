@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from adapters.driving.device_state import millis
@@ -39,7 +40,6 @@ _WRITES_A_DAY: Final = 86_400 // STEP_S
 _NAMED: Final = 10
 _NO_BAND: Final[Mapping[Why, str]] = MappingProxyType(
     {
-        "others_share": "it is told another power than its plan's",
         "lost": "it is lost",
         "guard": "it holds the peak",
         "emergency": "an emergency stands",
@@ -48,6 +48,10 @@ _NO_BAND: Final[Mapping[Why, str]] = MappingProxyType(
         "kept": "it keeps what it has",
     }
 )
+
+
+_Able = tuple[Driven, AtDevice, int, int]
+"""A storage that follows, what stands at it, and from what to what it can be told."""
 
 
 class Regulation:
@@ -70,6 +74,7 @@ class Regulation:
         self._over: dict[str, tuple[tuple[str, datetime], ...]] = {}
         self._rules: set[tuple[str, str]] = set()
         self._why: dict[str, Why] = {}
+        self._taken_w: dict[str, int] = {}
         self._short_since: dict[str, datetime] = {}
 
     async def signalled(self, signal: AgcSignal) -> Followed:
@@ -103,8 +108,8 @@ class Regulation:
         if not sold:
             wrong = f"no plan of {signal.portfolio} that is in force offers regulation"
             raise Refused("signal_no_band", wrong, place="portfolio")
-        self._ask(signal, sold, millis(signal.at))
         found, causes = self._able([one for one in here if one.site in sold], millis(now))
+        self._ask(signal, sold, found, millis(signal.at))
         if not found:
             raise Refused("signal_unable", _listed(causes), place="portfolio")
         self._over[signal.portfolio] = _over(found)
@@ -132,17 +137,22 @@ class Regulation:
         settled = all(standing is None or standing.confirmed for standing in told)
         if found and settled and _over(found) != self._over.get(signal.portfolio):
             self._over[signal.portfolio] = _over(found)
-            self._ask(signal, sold, now_ms)
+            self._ask(signal, sold, found, now_ms)
             _give(signal, found, sum(plan.regulation_w for plan in sold.values()))
 
     def _of(self, portfolio: str) -> list[Driven]:
         return [one for one in self._storages.values() if self._plans.portfolio(one.site) == portfolio]
 
-    def _ask(self, signal: AgcSignal, sold: Mapping[str, SitePlan], at_ms: int) -> None:
-        """What the signal wants of each site from then on is noted."""
+    def _ask(
+        self, signal: AgcSignal, sold: Mapping[str, SitePlan], found: Sequence[_Able], at_ms: int
+    ) -> None:
+        """What the signal wants of each site from then on is noted: what was sold of it, or more where it
+        gives another's part, around its plan and what it gives of others' plans."""
+        carried = _carried_w(signal, found, sum(plan.regulation_w for plan in sold.values()))
         for name, plan in sold.items():
-            asked = plan.planned_w + asked_w(plan.regulation_w, signal.signal_ppm)
-            self._trace(name).asked(signal, asked, at_ms)
+            parts = (asked_w(plan.regulation_w, signal.signal_ppm), carried.get(name, 0))
+            part = max(parts) if signal.signal_ppm > 0 else min(parts)
+            self._trace(name).asked(signal, plan.planned_w + self._taken_w.get(name, 0) + part, at_ms)
 
     def _heard(self, signal: AgcSignal) -> list[Driven]:
         """The storages that it is for.
@@ -169,11 +179,9 @@ class Regulation:
         plans = {name: self._plans.of(name, now) for name in sites}
         return {name: plan for name, plan in plans.items() if plan is not None and plan.regulation_w}
 
-    def _able(
-        self, here: Sequence[Driven], now_ms: int
-    ) -> tuple[list[tuple[Driven, AtDevice, int, int]], list[str]]:
+    def _able(self, here: Sequence[Driven], now_ms: int) -> tuple[list[_Able], list[str]]:
         """Those that follow, with what they can do; and of the others why not."""
-        found: list[tuple[Driven, AtDevice, int, int]] = []
+        found: list[_Able] = []
         causes: list[str] = []
         for one in here:
             standing = one.executor.standing
@@ -197,7 +205,7 @@ class Regulation:
             return executor.keeper.waits or "device and record do not agree yet"
         stopped = f"it is stopped ({one.stopped})" if one.stopped else one.still.why
         unable = stopped or _unable(executor.snapshot, executor.limits)
-        if unable or told != "plan":
+        if unable or told in _NO_BAND:
             return unable or _NO_BAND[told]
         standing = executor.standing
         if standing is None or not standing.confirmed:
@@ -247,9 +255,9 @@ class Regulation:
             if plan is None or not plan.regulation_w:
                 self._short_since.pop(name, None)
                 continue
-            told = [
-                one for one in turned.told if self._storages[one.device].site == name and one.why == "plan"
-            ]
+            here = [one for one in turned.told if self._storages[one.device].site == name]
+            self._taken_w[name] = sum(one.taken_w for one in here)
+            told = [one for one in here if one.why in ("plan", "others_share")]
             rooms = [self._room(one) for one in told]
             of = np.zeros(len(told), dtype=np.int64)
             parts = proportional(np.array([plan.regulation_w]), np.array(rooms, dtype=np.int64), of)
@@ -321,21 +329,30 @@ def _did(here: Sequence[Driven], now_ms: int) -> tuple[int, int] | None:
     return max(at), sum(known) + sum(one.w for one in metered)
 
 
-def _over(found: Sequence[tuple[Driven, AtDevice, int, int]]) -> tuple[tuple[str, datetime], ...]:
+def _over(found: Sequence[_Able]) -> tuple[tuple[str, datetime], ...]:
     """The commands that a signal is shared out over."""
     return tuple((one.id, standing.written_at) for one, standing, _, _ in found)
 
 
-def _give(signal: AgcSignal, found: Sequence[tuple[Driven, AtDevice, int, int]], sold_w: int) -> None:
+def _give(signal: AgcSignal, found: Sequence[_Able], sold_w: int) -> None:
     bands, fleet = _regulated(found)
     shared = follow_signal(signal.signal_ppm, bands, fleet, sold_w)
     for (one, _, _, _), power_w in zip(found, shared.setpoint_w.tolist(), strict=True):
         one.executor.follow(power_w)
 
 
-def _regulated(
-    found: Sequence[tuple[Driven, AtDevice, int, int]],
-) -> tuple[RegulationBands, Capabilities]:
+def _carried_w(signal: AgcSignal, found: Sequence[_Able], sold_w: int) -> dict[str, int]:
+    """By site what its devices are to give of the signal, once their ramps are over."""
+    bands, fleet = _regulated(found)
+    there = msgspec.structs.replace(fleet, present_w=bands.base_w, ramp_w=fleet.high_w - fleet.low_w)
+    shared = follow_signal(signal.signal_ppm, bands, there, sold_w).setpoint_w - bands.base_w
+    carried: dict[str, int] = {}
+    for (one, _, _, _), part_w in zip(found, shared.tolist(), strict=True):
+        carried[one.site] = carried.get(one.site, 0) + part_w
+    return carried
+
+
+def _regulated(found: Sequence[_Able]) -> tuple[RegulationBands, Capabilities]:
     """The bands that stand, and what the devices can do in a step of the signal."""
     none = np.full(len(found), NO_GROUP, dtype=np.int64)
 

@@ -48,11 +48,13 @@ ORIGINS: Final[Mapping[Why, Origin]] = {
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What one device is to be told, and why; `emergencies` are the numbers of those that decided it."""
+    """What one device is to be told, and why; `emergencies` are the numbers of those that decided it.
+    `taken_w` is the part that it gives in the place of others, below 0 where that is charging."""
 
     device: str
     setpoint_w: int
     why: Why
+    taken_w: int = 0
     emergencies: tuple[int, ...] = ()
 
 
@@ -93,7 +95,7 @@ def turn(
         _standing(*each) for each in zip(devices, over, (w is not None for w in wishes), strict=True)
     ]
     own = np.array([0 if wish is None else wish[0] for wish in wishes], dtype=np.int64)
-    setpoint, plan_w = own.copy(), own.copy()
+    setpoint, plan_w, taken = own.copy(), own.copy(), own * 0
     targets: dict[str, int] = {}
     broken: set[int] = set()
     exports = _exports(devices, over)
@@ -104,7 +106,7 @@ def turn(
         free = {n for n in at if standings[n] == "free"}
         room = group_room(groups, devices, free, setpoint, standings)
         shared = share_plan(those, [devices[n] for n in at], [standings[n] for n in at], exports, room)
-        plan_w[at], setpoint[at] = shared.own_w, shared.setpoint_w
+        plan_w[at], setpoint[at], taken[at] = shared.own_w, shared.setpoint_w, shared.taken_w
         targets[portfolio] = shared.target_w
         broken.update(shared.broken)
     guarded = _guarded(sites, devices, standings, setpoint, groups)
@@ -140,6 +142,7 @@ def turn(
                 device=device.device,
                 setpoint_w=device.within(governed.setpoint_w),
                 why=why,
+                taken_w=int(taken[n]) if why == "others_share" else 0,
                 emergencies=governed.by,
             )
     missing = {

@@ -58,4 +58,5 @@ class StandingStill:
         self._asked = max(self._asked + (passed if clearly else -passed), timedelta())
         if self._asked >= LATE:
             self._until = at + AGAIN
-            self.why = f"it stays at {does_w} W while a signal asks for {target_w} W: it is given no band"
+            stayed = f"it stayed at {does_w} W while a signal asked for {target_w} W"
+            self.why = f"{stayed}: it is given no band until {self._until:%H:%M:%S} UTC"

@@ -79,7 +79,7 @@ class TurnSite(msgspec.Struct, frozen=True, kw_only=True):
 
     `portfolio`: whose plan, and among whose sites a shortfall is shared. `load` is what it draws behind those
     of its devices that are not lost, above 0 importing; None is not known. `import_w` and `export_w` are the
-    most that its connection may.
+    most that its connection may. `band_w` is what it offers for regulation, up and down.
     """
 
     site: str
@@ -88,6 +88,7 @@ class TurnSite(msgspec.Struct, frozen=True, kw_only=True):
     load: PowerRange | None
     import_w: int
     export_w: int
+    band_w: int = 0
     guard: SiteGuard | None = None
 
 

@@ -34,9 +34,11 @@ from dispatch.planning.storage_terms import StateStorage, StorageTerms
 from ledger.device import Device, RegisterDevice
 from ledger.effective import Period
 from ledger.meter import Meter, RegisterMeter
+from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
 from tests.adapters import sample
 from tests.adapters.bess_peer.running_peer import EXAMPLES
 from tests.adapters.conftest import Bench
+from tests.ledger.test_unit_allocation import RESPONSE
 
 KW = 1000
 SINCE = Period(datetime(2026, 1, 1, tzinfo=UTC))
@@ -55,10 +57,11 @@ def storage(name: str, port: int, profile: str = "bess_swapped") -> FleetDevice:
     return FleetDevice(id=name, profile=own, address=ModbusTcp(host="127.0.0.1", port=port, answer_ms=500))
 
 
-def grid_meter(port: int) -> FleetDevice:
+def grid_meter(port: int, number: str = "") -> FleetDevice:
+    """Of the connection of S1, or of S2."""
     own = parse((EXAMPLES / "meter_import_export.toml").read_bytes())
     address = ModbusTcp(host="127.0.0.1", port=port, unit=2)
-    return FleetDevice(id="G1", profile=own, address=address, meter="GRID")
+    return FleetDevice(id=f"G{number or 1}", profile=own, address=address, meter=f"GRID{number}")
 
 
 class DriverBook:
@@ -118,6 +121,42 @@ class DriverBook:
         self._count += 1
         wishes = [Wish(command, f"plan-{self._count}") for command in commands_of(head, number, (planned,))]
         return self.stack.door.execute_all(wishes, actor="planner")[0].sequence
+
+    def second_site(self, *storages: str) -> None:
+        """S2, its terms, its meter GRID2 and its storages; it and S1 are the members of the unit `vpp`."""
+        meter = Meter("GRID2", "S2", "grid", ("import", "export"), 900, 2_000 * KW, "Asia/Shanghai")
+        unit = TradingUnit(
+            id="vpp", name="VPP", market="shandong", unit_code="C", operator="operator", zone="Asia/Shanghai",
+            members=tuple(Member(site=site, capability_w=250 * KW) for site in ("S1", "S2")),
+            terms=(RESPONSE,), rounding_max="1",
+        )  # fmt: skip
+        for command in (
+            sample.register_site("S2"),
+            StateStorage("S2", SINCE, TERMS),
+            *(RegisterDevice(SINCE, Device(one, "S2", "battery", 250 * KW, 500 * KW)) for one in storages),
+            RegisterMeter(SINCE, meter),
+            RegisterTradingUnit(SINCE, unit),
+        ):
+            self.do(command)
+
+    def plan_unit(self, regulation_w: int, **setpoint_w: int) -> None:
+        """Of `vpp`, two quarter-hours from the one that it is now on; each site offers that regulation."""
+        start = datetime.fromtimestamp(int(now().timestamp()) // 900 * 900, UTC)
+        head = PlanHead(
+            portfolio="vpp", day=(start + timedelta(hours=8)).date(), start=start, interval_s=900, count=2,
+            trigger="asked", inputs="1", basis="hold", reason="", objective="cost", objective_micro=None,
+            bound_micro=None, gap_ppm=None, solver_ms=0,
+        )  # fmt: skip
+        none, one = np.zeros(2, dtype=np.int64), np.ones(2, dtype=np.int64)
+        parts = tuple(
+            PlannedSite(
+                id=site, setpoint_w=one * power_w, stored_wh=one, curtailed_w=none, spot_w=none,
+                regulation_w=one * regulation_w, response_w=none[:0],
+            )
+            for site, power_w in setpoint_w.items()
+        )  # fmt: skip
+        wishes = [Wish(each, f"plan-{n}") for n, each in enumerate(commands_of(head, 1, parts))]
+        self.stack.door.execute_all(wishes, actor="planner")
 
     @asynccontextmanager
     async def driving(self, *devices: FleetDevice, **given: Any) -> AsyncIterator[DrivingRole]:

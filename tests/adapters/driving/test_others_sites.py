@@ -6,31 +6,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import nats.errors
-import numpy as np
 import pytest
 
 from adapters.driving import regulating
 from adapters.driving.regulating import AgcSignal, Followed, hear_signals, signal_subject
-from adapters.front_door import Wish
-from dispatch.plan_check import PlannedSite
-from dispatch.planning.plan_record import PlanHead, commands_of
-from dispatch.planning.storage_terms import StateStorage
-from ledger.device import Device, RegisterDevice
-from ledger.meter import Meter, RegisterMeter
 from ledger.refusal import Refused
-from ledger.trading_unit import Member, RegisterTradingUnit, TradingUnit
-from tests.adapters import sample
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import (
     KW,
-    SINCE,
-    TERMS,
     DriverBook,
     driver_book,
     grid_meter,
@@ -38,7 +26,6 @@ from tests.adapters.driving.driver_book import (
     storage,
 )  # fmt: skip
 from tests.adapters.driving.test_fleet import stands
-from tests.ledger.test_unit_allocation import RESPONSE
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 NEVER_S = 10_000.0
@@ -99,47 +86,14 @@ def test_whoever_drives_the_portfolio_is_heard_first(
     asyncio.run(heard())
 
 
-def plan(book: DriverBook, **setpoint_w: int) -> None:
-    """Of the unit, two quarter-hours from the one that it is now on; each site offers 20 kW of regulation."""
-    start = datetime.fromtimestamp(int(now().timestamp()) // 900 * 900, UTC)
-    head = PlanHead(
-        portfolio="vpp", day=(start + timedelta(hours=8)).date(), start=start, interval_s=900, count=2,
-        trigger="asked", inputs="1", basis="hold", reason="", objective="cost", objective_micro=None,
-        bound_micro=None, gap_ppm=None, solver_ms=0,
-    )  # fmt: skip
-    none, one = np.zeros(2, dtype=np.int64), np.ones(2, dtype=np.int64)
-    parts = tuple(
-        PlannedSite(
-            id=site, setpoint_w=one * power_w, stored_wh=one, curtailed_w=none, spot_w=none,
-            regulation_w=one * 20 * KW, response_w=none[:0],
-        )
-        for site, power_w in setpoint_w.items()
-    )  # fmt: skip
-    wishes = [Wish(each, f"plan-{n}") for n, each in enumerate(commands_of(head, 1, parts))]
-    book.stack.door.execute_all(wishes, actor="planner")
-
-
 def test_a_plan_of_a_site_whose_meter_alone_is_read_is_others_to_give(book: DriverBook) -> None:
     """Nothing of it is missing here, nor given here in another's place."""
     with peer("bess_swapped", *METER) as running:
-        a, grid = storage("a", running.ports[0]), grid_meter(running.ports[0])
-        others = msgspec.structs.replace(grid, id="G2", meter="GRID2")
+        a = storage("a", running.ports[0])
+        grid, others = (grid_meter(running.ports[0], number) for number in ("", "2"))
         book.furnish((a,))
-        meter = Meter("GRID2", "S2", "grid", ("import", "export"), 900, 2_000 * KW, "Asia/Shanghai")
-        unit = TradingUnit(
-            id="vpp", name="VPP", market="shandong", unit_code="C", operator="operator", zone="Asia/Shanghai",
-            members=tuple(Member(site=site, capability_w=250 * KW) for site in ("S1", "S2")),
-            terms=(RESPONSE,), rounding_max="1",
-        )  # fmt: skip
-        for command in (
-            sample.register_site("S2"),
-            StateStorage("S2", SINCE, TERMS),
-            RegisterDevice(SINCE, Device("b", "S2", "battery", 250 * KW, 500 * KW)),
-            RegisterMeter(SINCE, meter),
-            RegisterTradingUnit(SINCE, unit),
-        ):
-            book.do(command)
-        plan(book, S1=50 * KW, S2=60 * KW)
+        book.second_site("b")
+        book.plan_unit(20 * KW, S1=50 * KW, S2=60 * KW)
 
         async def driven() -> None:
             async with book.driving(a, grid, others) as role:

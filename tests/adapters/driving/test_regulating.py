@@ -292,7 +292,7 @@ def test_a_device_that_acknowledges_the_signal_and_does_nothing_leaves_the_band_
                 assert not any("b: alarm" in line for line in book.said)
                 assert role.fleet is not None
                 why = role.fleet.storages["a"].still.why
-                assert re.match(r"it stays at \d+ W while a signal asks for", why), "less: its watchdog"
+                assert re.match(r"it stayed at \d+ W while a signal asked for", why), "less: its watchdog"
 
         asyncio.run(driven())
 

@@ -99,6 +99,25 @@ def test_others_take_a_share_no_further_than_their_connection_and_group_allow() 
     assert refused.value.code == "group_unknown"
 
 
+def test_who_takes_a_share_keeps_the_band_that_its_site_offers() -> None:
+    """Of 100 W a device at 20 W with a band of 30 W takes 50 W more, and 90 W the other way."""
+    fleet = [device("a", "S", lost=True), device("b", "T")]
+    for planned_w, told_w in ((90, 70), (-95, -70)):
+        sites = [site("S", planned_w), site("T", 20, band_w=30)]
+        found = turn(sites, fleet, Emergencies(), NOW)
+        assert powers(found) == [0, told_w]
+        assert [one.taken_w for one in found.told] == [0, told_w - 20]
+        assert found.missing_w == {"VPP": planned_w + 20 - told_w}
+    tight = site("T", 20, load_w=5, export_w=60, band_w=30)
+    assert powers(turn([site("S", 90), tight], fleet, Emergencies(), NOW)) == [0, 35], "65 W may be given"
+    own = msgspec.structs.replace(tight, planned_w=50)
+    assert powers(turn([site("S", 90), own], fleet, Emergencies(), NOW)) == [0, 50], "its own plan is given"
+    cut = msgspec.structs.replace(tight, planned_w=80)
+    found = turn([site("S", 90), cut], fleet, Emergencies(), NOW)
+    assert powers(found) == [0, 65], "the connection's limit comes first"
+    assert found.told[1].taken_w == 0, "it gives less than its own"
+
+
 def test_a_group_is_one_limit_over_portfolios_and_whatever_its_other_devices_do() -> None:
     """100 W of a feeder: 60 W of the first portfolio leave 40 W to the second; a lost device goes on with its
     50 W until they expire, one that holds with its 30 W."""
@@ -224,6 +243,7 @@ def fleets(draw: st.DrawFn) -> tuple[list[TurnSite], list[TurnDevice], Emergenci
             load=draw(st.none() | st.tuples(powers_w, powers_w).map(lambda w: PowerRange(min(w), max(w)))),
             import_w=draw(st.integers(0, 400)),
             export_w=draw(st.integers(0, 400)),
+            band_w=draw(st.integers(0, 150)),
         )
         for name in names
     ]
@@ -271,6 +291,7 @@ def test_no_device_is_told_what_it_cannot_and_nothing_is_lost_unnamed(
     assert [one.device for one in found.told] == [one.device for one in devices]
     for one, told in zip(devices, found.told, strict=True):
         assert one.low_w <= told.setpoint_w <= one.high_w, "never beyond what it could be told"
+        assert told.why == "others_share" or not told.taken_w
         over = stood.standing(one.device, one.site, NOW)
         kinds = {each.order.kind for each in over}
         if one.lost or "stop_all" in kinds:
