@@ -11,6 +11,7 @@ import pytest
 from adapters.driving.journal import Journal
 from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import Journals, Store, furnish, now
+from tests.adapters.driving.driver_book import DriverBook, driver_book
 from tests.adapters.driving.new_day import past_new_day
 
 
@@ -18,6 +19,12 @@ from tests.adapters.driving.new_day import past_new_day
 def leases() -> None:
     """They are taken at once."""
     past_new_day()
+
+
+@pytest.fixture
+def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
+    with driver_book(bench, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

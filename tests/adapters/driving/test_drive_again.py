@@ -23,18 +23,11 @@ from dispatch.control.lease import TOKENS_A_DAY, Lease, lease_aggregate
 from dispatch.telemetry.sample import Sample
 from tests.adapters.bess_peer.running_peer import EXAMPLES, RunningPeer, peer
 from tests.adapters.cli.test_cli import children
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, now, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, now, storage
 
 ROOT = Path(__file__).parents[3]
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def until(what: Callable[[], bool], seconds: float = 25.0) -> float:

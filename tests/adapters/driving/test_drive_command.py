@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,18 +23,11 @@ from dispatch.control.emergency import AGGREGATE, Emergencies
 from ledger.refusal import Refused
 from ledger.transparency.note import Note, NoteSignature
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, now, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, now, storage
 
 ROOT = Path(__file__).parents[3]
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 PROGRAM = (sys.executable, "-m", "adapters.main", "drive")
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def until(what: Callable[[], bool], seconds: float = 25.0) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,6 @@ import pytest
 from adapters.modbus.port import ModbusPort
 from dispatch.control.setpoint import Setpoint
 from tests.adapters.bess_peer.running_peer import EXAMPLES, RunningPeer, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driven import (
     KW,
     Driven,
@@ -24,17 +22,11 @@ from tests.adapters.driving.driven import (
     setpoint,
     stands,
 )
-from tests.adapters.driving.driver_book import DriverBook, driver_book, grid_meter, storage
+from tests.adapters.driving.driver_book import DriverBook, grid_meter, storage
 from tests.adapters.driving.test_fleet import stands as fleet_stands
 
 TRIPS_MS = 31_000
 """Longer than the example's watchdog waits."""
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def banded(power_w: int) -> Setpoint:

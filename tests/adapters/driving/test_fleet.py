@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,16 +19,9 @@ from dispatch.control.emergency import (
 )
 from ledger.refusal import Refused
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, grid_meter, now, storage
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def fleet_of(role: DrivingRole) -> dict[str, Driven]:

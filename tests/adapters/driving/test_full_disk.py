@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -33,12 +32,6 @@ from tests.stack import NatsServer, PostgresServer
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 SOON = {kind: AlarmRule(one.severity, min(one.on_s, 1), 1) for kind, one in ALARM_RULES.items()}
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def full(*_: object) -> None:

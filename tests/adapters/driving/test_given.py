@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +13,10 @@ from dispatch.control.lease import ReleaseLease, TakeLease, first_token
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
 from ledger.device import Device, RegisterDevice
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, grid_meter, now, storage
 from tests.adapters.driving.test_fleet import fleet_of, stands
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 async def ready(book: DriverBook, role: DrivingRole, *names: str) -> None:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from adapters.cli.drive import _stop
 from adapters.telemetry.history import History
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import DriverBook, driver_book, grid_meter, now, storage
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
+from tests.adapters.driving.driver_book import DriverBook, grid_meter, now, storage
 
 
 def test_meters_are_read_without_a_storage(book: DriverBook) -> None:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, storage
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def test_a_site_whose_connection_nobody_measures_is_named_in_the_first_line(book: DriverBook) -> None:

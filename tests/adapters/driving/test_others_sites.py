@@ -4,9 +4,7 @@ here."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import nats.errors
@@ -16,11 +14,9 @@ from adapters.driving import regulating
 from adapters.driving.regulating import AgcSignal, Followed, hear_signals, signal_subject
 from ledger.refusal import Refused
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import (
     KW,
     DriverBook,
-    driver_book,
     grid_meter,
     now,
     storage,
@@ -29,12 +25,6 @@ from tests.adapters.driving.test_fleet import stands
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 NEVER_S = 10_000.0
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 async def answered(book: DriverBook, portfolio: str, within_s: float = 20.0) -> Followed:

@@ -4,12 +4,9 @@ out is named, and its site falls back."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from adapters.driving.plans import Plans
 from adapters.driving.role import DrivingRole
@@ -17,19 +14,12 @@ from adapters.front_door import Wish
 from dispatch.plan_check import PlannedSite
 from dispatch.planning.plan_record import NumberedPlan, PlanHead, commands_of, plan_aggregate
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, grid_meter, now, storage
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 STEP = timedelta(minutes=15)
 BEFORE = 6
 """So many intervals of the plan are over."""
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def planned(book: DriverBook, begins: tuple[int, ...], *blocks_w: int) -> datetime:

@@ -4,8 +4,6 @@ and goes on with its own band."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +11,9 @@ from adapters.driving.device_state import millis
 from adapters.driving.regulating import AgcSignal, Followed
 from adapters.driving.role import DrivingRole
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now, storage
+from tests.adapters.driving.driver_book import KW, DriverBook, grid_meter, now, storage
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def stands(role: DrivingRole, name: str, power_w: int, band_w: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -36,12 +35,6 @@ from tests.adapters.http.conftest import Api, problem
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 RULE = "hunan-regulation-2025"
 HOUR = datetime(2026, 8, 3, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def hunan() -> RegulationRule:

@@ -4,9 +4,7 @@ terms that begin later are followed from then on."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,14 +16,7 @@ from adapters.driving.driven_site import FleetBook, fleet_book
 from dispatch.planning.storage_terms import StateStorage
 from ledger.effective import Period
 from tests.adapters.bess_peer.running_peer import peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import SINCE, TERMS, DriverBook, driver_book, storage
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
+from tests.adapters.driving.driver_book import SINCE, TERMS, DriverBook, storage
 
 
 def test_terms_that_could_not_be_read_at_first_are_followed(

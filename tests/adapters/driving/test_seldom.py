@@ -12,8 +12,7 @@ import pytest
 from adapters.driving.fleet_file import FleetDevice, Mqtt
 from dispatch.devices.profile_file import parse
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, DriverBook, driver_book, grid_meter, now
+from tests.adapters.driving.driver_book import KW, DriverBook, grid_meter, now
 from tests.adapters.mqtt.broker import Broker
 from tests.adapters.mqtt.storage import Storage, storage
 
@@ -21,12 +20,6 @@ METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 TEXT = (EXAMPLES / "mqtt_bess.toml").read_text(encoding="utf-8")
 SELDOM = parse(TEXT.replace('period = "fast"', 'period = "normal"'))
 TOPIC = "sites/seldom"
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

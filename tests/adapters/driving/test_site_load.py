@@ -4,9 +4,7 @@ is given as far as the load takes it, once, and nothing more leaves the site."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -18,18 +16,11 @@ from dispatch.control.emergency import EmergencyOrder, OrderEmergency, Scope
 from dispatch.planning.storage_terms import StateStorage
 from ledger.meter import Meter, RegisterMeter
 from tests.adapters.bess_peer.running_peer import EXAMPLES, RunningPeer, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, SINCE, TERMS, DriverBook, driver_book, grid_meter, storage
+from tests.adapters.driving.driver_book import KW, SINCE, TERMS, DriverBook, grid_meter, storage
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
 PERIOD_S, RAMP_S = 5.0, 1.0
 """How often the meter is read; what a change of 50 kW takes."""
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 class Seen(NamedTuple):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +17,10 @@ from dispatch.control.emergency import (
     Scope,
 )
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import DriverBook, driver_book, now, storage
+from tests.adapters.driving.driver_book import DriverBook, now, storage
 from tests.adapters.driving.test_fleet import stands
 
 METER = ("--meter", str(EXAMPLES / "meter_import_export.toml"))
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def test_a_stop_that_stands_is_verified_anew_and_a_silent_device_is_named(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +12,9 @@ from adapters.driving.fleet_file import ModbusTcp
 from adapters.driving.role import DrivingRole
 from ledger.device import Device, RegisterDevice
 from tests.adapters.bess_peer.running_peer import peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, driver_book, now, storage
+from tests.adapters.driving.driver_book import KW, SINCE, DriverBook, now, storage
 
 COUNT = 100
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def _ready(role: DrivingRole) -> int:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,13 +17,11 @@ from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
 from dispatch.planning.storage_terms import StateStorage
 from ledger.meter import Meter, RegisterMeter
 from tests.adapters.bess_peer.running_peer import EXAMPLES, RunningPeer, peer
-from tests.adapters.conftest import Bench
 from tests.adapters.driving.driver_book import (
     KW,
     SINCE,
     TERMS,
     DriverBook,
-    driver_book,
     grid_meter,
     now,
     storage,
@@ -34,12 +30,6 @@ from tests.adapters.driving.driver_book import (
 METER = str(EXAMPLES / "meter_import_export.toml")
 DOUBTED = "power of a: it is not believed: "
 METERS = ("--meter", METER, "--storage-meter", METER)
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def own_meter(name: str, port: int) -> FleetDevice:

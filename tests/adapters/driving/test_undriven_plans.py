@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +17,7 @@ from tests.adapters import sample
 from tests.adapters.bess_peer.running_peer import peer
 from tests.adapters.cli.terminal import terminal_of
 from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import KW, SINCE, TERMS, DriverBook, driver_book, now, storage
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
+from tests.adapters.driving.driver_book import KW, SINCE, TERMS, DriverBook, now, storage
 
 
 def furnish_second(book: DriverBook, *devices: Device) -> None:
