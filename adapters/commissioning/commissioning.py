@@ -95,7 +95,6 @@ def commission(
                     profile_sha256=digest,
                     address_sha256=address_sha256(device.address),
                     meter=meter,
-                    has_beat="device_heartbeat" in device.profile.roles,
                     read_by=device.profile,
                     lacks="" if bearing is not None else _lacking(door, device.id, clock()),
                 ),

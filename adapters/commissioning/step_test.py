@@ -25,7 +25,7 @@ from dispatch.commissioning import judging
 from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.report import CommissioningReport
 from dispatch.commissioning.step_plan import REVERT_S, StepPlan
-from dispatch.commissioning.step_result import STEPS, StepName, StepResult, failed, not_run
+from dispatch.commissioning.step_result import NONE, STEPS, StepName, StepResult, failed, not_run
 from dispatch.devices.profile import Profile
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
@@ -48,7 +48,6 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     profile_sha256: str
     address_sha256: str
     meter: str = ""
-    has_beat: bool = False
     read_by: Profile | None = None
     lacks: str = ""
 
@@ -129,7 +128,7 @@ class StepTest:
         rest = await self._watch(_REST_MS + 2 * plan.told_ms)
         self._need(judging.judge_telemetry(rest, plan))
         self._need(judging.judge_clock(rest, plan))
-        self._need(judging.judge_heartbeat(rest, has=self._tested.has_beat))
+        self._need(judging.judge_heartbeat(rest, plan))
         out = await self._command(plan.step_w, rest[-1])
         self._need(judging.judge_latency(out, plan))
         self._sound((out,))
@@ -157,7 +156,7 @@ class StepTest:
     async def _revert(self, before: Observed) -> None:
         plan = self._plan
         if not plan.reverts:
-            self._keep(not_run("revert", "the device has no revert timer"))
+            self._keep(not_run("revert", f"{NONE}: no revert timer"))
             return
         moved = await self._command(plan.step_w, before, revert_s=plan.revert_s)
         gone = await self._until_safe(moved.written_ms, 1000 * plan.revert_s)
@@ -171,9 +170,7 @@ class StepTest:
     async def _watchdog(self) -> None:
         plan = self._plan
         if plan.watchdog_s is None:
-            self._keep(
-                not_run("watchdog", "the device has no watchdog: only its revert timer ends a setpoint")
-            )
+            self._keep(not_run("watchdog", f"{NONE}: only its revert timer ends a setpoint"))
             return
         before = await self._observe()
         moved = await self._command(plan.step_w, before, revert_s=3 * plan.watchdog_s + 60)

@@ -113,6 +113,13 @@ class Executor(OneDevice):
         self._following.from_middle_w = None if power_w is None else power_w - middle_w
         self.woken.set()
 
+    @property
+    def goes_for(self) -> Setpoint | None:
+        """What is carried out, or what stands and is kept; None where there is neither."""
+        if self._wishes.now is not None:
+            return self._wishes.now.setpoint
+        return None if self.standing is None else self.standing.setpoint
+
     def seen(self, sample: Sample) -> None:
         """A sample of the poller."""
         self._judging.take(sample)

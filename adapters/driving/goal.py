@@ -12,6 +12,8 @@ from dispatch.control.loss import PARTS, Part, on_loss
 from dispatch.control.setpoint import Origin, Setpoint, lowers
 
 STOP_LASTS: Final = timedelta(hours=1)
+SCHEDULED: Final = "fallback "
+"""How the cause of a setpoint begins that is of a fallback schedule; its digest follows."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ def _stop(now: datetime, origin: Origin, cause: str, before: Setpoint | None) ->
 def _scheduled(schedule: FallbackSchedule, now: datetime) -> Setpoint:
     interval = timedelta(seconds=schedule.interval_s)
     end = schedule.start + ((now - schedule.start) // interval + 1) * interval
-    cause = f"fallback {schedule.digest}"
+    cause = f"{SCHEDULED}{schedule.digest}"
     return Setpoint(setpoint_w=schedule.at(now), expires_at=end, origin="fallback", cause=cause)
 
 

@@ -28,6 +28,7 @@ from dispatch.health.alarm import (
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule, AlarmWatch, Cleared, Raised
 from dispatch.health.cells import cell_limits
 from dispatch.health.device_findings import LOST_MS, Seen, device_findings
+from dispatch.telemetry.jumps import JumpWatch
 from dispatch.telemetry.sample import Sample
 from ledger.refusal import Refused
 
@@ -61,6 +62,7 @@ class HealthWatch:
         self._begun_ms = millis(clock())
         self._cells: dict[str, Sample] = {}
         self._why: dict[str, str] = {}
+        self._jumps: dict[str, JumpWatch] = {}
         self._watches: dict[str, AlarmWatch] = {}
         self.teller: Final = Teller(door, lambda refused: say(f"alarm refused ({refused.code}): {refused}"))
 
@@ -68,6 +70,8 @@ class HealthWatch:
         """A sample of any device; those of meters are left."""
         if sample.device not in self._fleet.storages:
             return
+        for _, why in self._jumps.setdefault(sample.device, JumpWatch()).seen(sample):
+            self._say(f"{sample.device}: {why}")
         if sample.lost:
             self._why[sample.device] = sample.lost
         elif "active_power" in sample.readings and sample.value("active_power") is None:
@@ -129,6 +133,7 @@ class HealthWatch:
             mode=snapshot.mode,
             clock_ms=snapshot.clock_ms,
             cells=self._cells.get(one.id),
+            jumped=self._jumps[one.id].standing if one.id in self._jumps else "",
         )
         limits = executor.limits
         cells = cell_limits(one.one.device.power_w, limits.hottest_mc_max, limits.coldest_mc_min)

@@ -11,6 +11,8 @@ from adapters.driving.one_device import Alarm, OneDevice
 from adapters.driving.tried import AtDevice, Wish
 from adapters.driving.wishes import Wishes
 from dispatch.control.foreign_writer import read_back
+from dispatch.control.may_show import MayShow
+from dispatch.control.site_load import PowerRange
 from dispatch.telemetry.sample import Sample
 
 METER_LATE: Final = timedelta(seconds=10)
@@ -30,12 +32,19 @@ class Judging:
         self._wishes = wishes
         self._metered = False
         self._ours_since: datetime | None = None
+        self._may = MayShow()
+        self._allowed: AtDevice | None = None
+        """The last that `_may` knows of."""
 
     def written(self, wish: Wish, before_w: int | None, outcome: Outcome) -> AtDevice:
         """It was written; what a reading says of that is to be judged."""
         one, setpoint = self._one, wish.setpoint
         limits = one.device.profile.limits
         assert limits is not None, "a storage has limits"
+        if one.standing is None:
+            self._may = MayShow()
+        else:
+            self._allow(one.standing)
         away = abs(setpoint.setpoint_w - (before_w or 0))
         ramp = timedelta(seconds=away // max(limits.ramp_w_per_s, 1) + 1)
         one.standing = AtDevice(
@@ -49,7 +58,16 @@ class Judging:
         )
         one.alarms.pop("unreachable", None)
         one.state.unbeaten = not one.beaten_in_time()
+        self._allow(one.standing)
         return one.standing
+
+    def _allow(self, standing: AtDevice) -> None:
+        if standing is not self._allowed:
+            low_w, high_w = sorted((standing.target_w, standing.setpoint.setpoint_w))
+            band_w = standing.setpoint.band_w
+            told = PowerRange(low_w - band_w, high_w + band_w)
+            self._may.told(told, standing.written_at, standing.expected_at)
+            self._allowed = standing
 
     def expire(self, now: datetime) -> None:
         """What stands is over when its time is."""
@@ -115,12 +133,14 @@ class Judging:
         )
         if answer.answer == "applied":
             standing.confirmed = True
+            one.fell_back = None
             for alarm in _OVER:
                 one.alarms.pop(alarm, None)
             return
         one.standing = None
         if answer.writer == "watchdog":
             one.beaten_at = None
+            one.fell_back = found
         if answer.answer == "foreign" and answer.writer != "watchdog":
             self._ours_since = None
             one.alarm("foreign_writer", f"{answer.writer} set {found.w} W")
@@ -155,6 +175,7 @@ class Judging:
         standing = one.standing
         if standing is None or not standing.confirmed or standing.seen or measured.at < standing.written_at:
             return
+        self._allow(standing)
         tolerance = meter_tolerance_w(one.limits)
         setpoint = standing.setpoint
         from_w = standing.target_w if standing.came_from_w is None else standing.came_from_w
@@ -167,5 +188,5 @@ class Judging:
         elif abs(measured.w - setpoint.setpoint_w) <= tolerance + setpoint.band_w:
             # On its way within the band, as far as anybody can tell.
             one.alarms.pop("meter_disagrees", None)
-        elif measured.at > standing.expected_at:
+        elif self._may.beyond(measured.w, tolerance, measured.at):
             one.alarm("meter_disagrees", f"{measured.w} W in place of {standing.target_w} W")

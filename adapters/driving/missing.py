@@ -10,6 +10,7 @@ import msgspec
 
 from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
+from adapters.driving.falling_back import FallingBack
 from adapters.driving.one_device import Alarm
 from adapters.driving.plans import Plans
 from adapters.driving.said import Said
@@ -47,11 +48,13 @@ class Missing:
         self._plans = plans
         self._groups = groups
         self._said = said
+        self._falling_back = FallingBack(storages, said)
         self._lines: dict[str, _Line] = {}
         """What was said last of a portfolio's plan."""
 
     def tell(self, turned: Turned, parts: Mapping[int, ResponsePart], now: datetime) -> None:
         """`parts` are this driver's of each response that stands."""
+        self._falling_back.tell(now)
         handed = {told.device: self._handed(told, now) for told in turned.told}
         for name, missing in turned.missing_w.items():
             follows = [

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.driving.device_state import DeviceState, DrivenDevice, millis, register_tolerance_w
+from adapters.driving.device_writes import Found
 from adapters.driving.journal import Journal
 from adapters.driving.lease_keeper import LeaseKeeper
 from adapters.driving.port import DevicePort, TellingPort
@@ -77,6 +78,8 @@ class OneDevice:
         """What the others of its site's storage go for."""
         self.beaten_at: float | None = None
         """When its watchdog was refreshed last."""
+        self.fell_back: Found | None = None
+        """What it showed as it had gone to its safe state by itself; until it does again what it is told."""
         self.woken: Final = Wake()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from adapters.driving.believed import believed
 from adapters.driving.budget_file import BudgetFile
 from adapters.driving.fleet_file import FleetDevice, Mqtt
 from adapters.driving.port import DevicePort
@@ -17,8 +18,9 @@ def reached(
     clock_ms: Callable[[], int],
     budget_of: Callable[[str], BudgetFile | None] = lambda _: None,
 ) -> dict[str, DevicePort]:
-    """A port for each device, by id; those on one serial line share it."""
+    """A port for each device, by id; those on one serial line share it. What cannot be so is not believed."""
     every = tuple(devices)
     made: list[DevicePort] = [MqttPort(one, run, clock_ms) for one in every if isinstance(one.address, Mqtt)]
     made += modbus_ports(every, run, clock_ms, budget_of)
-    return {port.device: port for port in made}
+    profiles = {one.id: one.profile for one in every}
+    return {port.device: believed(port, profiles[port.device]) for port in made}

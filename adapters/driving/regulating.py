@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import nats.errors
@@ -94,12 +94,23 @@ class AgcSignal(msgspec.Struct, frozen=True, kw_only=True):
             raise Refused("unknown_product", wrong, place="product")
 
 
+class SignalParts(NamedTuple):
+    """A portfolio's storages. `own`: whose lease this driver holds, and that it answers for. `others`: those
+    that somebody else holds, as far as is known, or is about to."""
+
+    own: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
 class Followed(msgspec.Struct, frozen=True):
     """A driver's answer to a signal: how many devices follow it; where none does, or not all that it asks for
-    can be given, why (code and text)."""
+    can be given, why (code and text). `own` are the portfolio's storages that it answers for, `others` those
+    that another driver does."""
 
     devices: int
     why: str = ""
+    own: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def regulation_rule(published: object, name: str) -> RegulationRule:
@@ -127,11 +138,12 @@ async def hear_signals(
     told: Callable[[AgcSignal], Awaitable[Followed]],
     drives: Callable[[str], bool],
     say: Callable[[str], None],
+    parts: Callable[[str], SignalParts] = lambda _: SignalParts(),
 ) -> None:
     """Until it is cancelled; `told` is called on this loop, and what it says of how many devices follow, or
-    why none does (`Refused`), is answered to who asks: later where this driver `drives` nothing of the
-    portfolio. A reason is said once, until signals are followed again. The client subscribes again by
-    itself."""
+    why none does (`Refused`), is answered to who asks, with the driver's `parts` of the portfolio: later
+    where it `drives` nothing of it. A reason is said once, until signals are followed again. The client
+    subscribes again by itself."""
     loop = asyncio.get_running_loop()
     reasons: dict[str, str] = {}
     late: asyncio.Queue[tuple[float, str, bytes]] = asyncio.Queue()
@@ -149,7 +161,8 @@ async def hear_signals(
             how = "followed in part" if followed.devices else "not followed"
             say(f"{signal.portfolio}: signal {how} ({code}): {reason}")
         reasons[signal.portfolio] = code
-        return followed
+        own, others = parts(signal.portfolio)
+        return msgspec.structs.replace(followed, own=own, others=others)
 
     async def receive(message: Msg) -> None:
         try:

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ from adapters.driving.port import DevicePort
 from adapters.driving.quiet_door import QuietDoor
 from adapters.driving.reached import reached
 from adapters.driving.regulating import hear_signals
+from adapters.driving.signal_parts import signal_parts
 from adapters.driving.site_states import SiteStates
 from adapters.driving.stream_ear import StreamEar
 from adapters.driving.undriven_plans import undriven_plans
@@ -165,6 +167,7 @@ class DrivingRole:
             front, History(stack.client, book), _settled_meters(self._devices), self._clock,
             MissingReadings(self._say).decided, look_back_days=stack.settings.telemetry_days,
         )  # fmt: skip
+        signalled, parts = fleet.regulation.signalled, partial(signal_parts, fleet)
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
         try:
             async with asyncio.TaskGroup() as group:
@@ -185,7 +188,7 @@ class DrivingRole:
                         self._undriven(),
                         self._commissioned(door, fleet),
                         self._stopped_here(board, fleet),
-                        hear_signals(stack.client, book, fleet.regulation.signalled, fleet.drives, self._say),
+                        hear_signals(stack.client, book, signalled, fleet.drives, self._say, parts),
                         self._measured(door, fleet),
                     )
                 ]

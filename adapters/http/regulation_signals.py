@@ -11,16 +11,16 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from adapters.driving.regulating import AgcSignal, Followed, signal_subject
+from adapters.driving.asking_drivers import ask_drivers
+from adapters.driving.regulating import AgcSignal
 from adapters.http.problem import WRITE_PROBLEMS
 from adapters.http.service import Service
 
-_ANSWER_S: Final = 2.0
-
 
 class SignalHeard(msgspec.Struct, frozen=True):
-    """Whether a driver listens, and how many devices follow the signal: those whose setpoint has a band.
-    Where none does, or not all that it asks for can be given, why (code and text)."""
+    """Whether a driver listens, and how many devices follow the signal, of all drivers of a part of its
+    portfolio: those whose setpoint has a band. Where none does, or not all that it asks for can be given, why
+    (code and text, each driver's)."""
 
     heard: bool
     devices: int
@@ -39,11 +39,8 @@ def signal_regulation(service: NamedDependency[Service], data: JSONBody[AgcSigna
     data.check_fresh(service.clock())
     data.check_rule(service.door.state(f"market_rule.{data.rule}"))
     client = service.log.client
-    subject = signal_subject(service.book, data.portfolio)
-    asked = client.request(subject, msgspec.json.encode(data), timeout=_ANSWER_S)
     with contextlib.suppress(nats.errors.NoRespondersError):
-        answer = client.run(asked)
-        followed = msgspec.json.decode(answer.data, type=Followed)
+        followed = client.run(ask_drivers(client, service.book, data))
         return SignalHeard(True, followed.devices, followed.why)
     return SignalHeard(False, 0)
 

@@ -5,6 +5,7 @@ Core NATS: who subscribes hears from then on. What was missed is read from the A
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import Final
@@ -16,6 +17,7 @@ from adapters.live.archive import PASSING, LiveArchive
 from adapters.live.message import encode
 from adapters.live.subject import subject_of
 from adapters.live.told_position import NATS, Overtaken, ToldPosition, move_alone, read
+from adapters.live.turn import Turn
 from adapters.nats.client import Disconnected, NatsClient
 from adapters.postgres.database import Database
 
@@ -40,10 +42,16 @@ class LivePublisher:
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Publish for ever; returns after `stop` or when halted. Either server may come and go."""
+        """Publish for ever while it is our turn; returns after `stop` or when halted. Either server may come
+        and go."""
+        turn = Turn(self.database.url, self.book, NATS)
+        with contextlib.closing(turn):
+            self._run(turn)
+
+    def _run(self, turn: Turn) -> None:
         while not self._stop.is_set():
             try:
-                if self.step():
+                if not turn.ours() or self.step():
                     self._stop.wait(_IDLE_S)
             except (Overtaken, nats.errors.Error, OSError, TimeoutError, *PASSING) as away:
                 _log.warning("live on NATS: tried again: %r", away)

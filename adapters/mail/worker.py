@@ -6,6 +6,7 @@ again, under the same id. What fails is tried again until it is taken, after gro
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import smtplib
 import threading
@@ -18,6 +19,7 @@ from adapters.continuity import Discontinuity
 from adapters.live.archive import PASSING, LiveArchive
 from adapters.live.message import AlarmNews, LiveMessage
 from adapters.live.told_position import Overtaken, ToldPosition, move_alone, read
+from adapters.live.turn import Turn
 from adapters.mail.mailbox import Mailbox
 from adapters.postgres.database import Database
 
@@ -51,11 +53,16 @@ class MailWorker:
         self._failures = 0
 
     def run(self) -> None:
-        """Mail for ever; returns after `stop` or when halted. PostgreSQL and the mail server may come and
-        go."""
+        """Mail for ever while it is our turn; returns after `stop` or when halted. PostgreSQL and the mail
+        server may come and go."""
+        turn = Turn(self._database.url, self._book, CONSUMER)
+        with contextlib.closing(turn):
+            self._run(turn)
+
+    def _run(self, turn: Turn) -> None:
         while not self._stop.is_set():
             try:
-                if self._step():
+                if not turn.ours() or self._step():
                     self._stop.wait(_IDLE_S)
             except (Overtaken, *PASSING) as away:
                 _log.warning("mail: tried again: %r", away)

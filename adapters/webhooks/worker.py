@@ -21,6 +21,7 @@ from adapters.live.archive import PASSING, LiveArchive
 from adapters.live.interest import Interest
 from adapters.live.message import LiveMessage
 from adapters.live.told_position import Overtaken, ToldPosition, move, read
+from adapters.live.turn import Turn
 from adapters.postgres.database import Database
 from adapters.settling import lowest_position
 from adapters.webhooks import dead_letters
@@ -57,10 +58,12 @@ class WebhookWorker:
         self._pauses_s = tuple(pauses_s)
         self._archive = LiveArchive(database, book)
         self._stop = threading.Event()
+        self._turn = Turn(database.url, book, "webhooks")
         self._standings: dict[str, Standing] = {}
 
     def run(self) -> None:
-        """Deliver for ever; returns after `stop` or when halted. PostgreSQL may come and go."""
+        """Deliver for ever while it is our turn; returns after `stop` or when halted. PostgreSQL may come and
+        go."""
         try:
             asyncio.run(self._run())
         except* Discontinuity as lost:
@@ -86,27 +89,36 @@ class WebhookWorker:
                         task.cancel()
         finally:
             await self._carrier.close()
+            self._turn.close()
 
     async def _refresh(self) -> None:
         def read_all() -> dict[str, Standing]:
+            if not self._turn.ours():
+                return {}
             with self._database.reading(self._book) as connection:
                 return standings(connection, lowest_position(connection))
 
         try:
             self._standings = await asyncio.to_thread(read_all)
         except PASSING as away:
+            self._standings = {}
             _log.warning("webhooks: tried again: %s", away)
 
     async def _serve(self, name: str) -> None:
-        while not self._stop.is_set() and not self._standings[name].state.stopped:
+        while not self._stop.is_set() and (standing := self._standing(name)) is not None:
             try:
-                level = await self._step(self._standings[name])
+                level = await self._step(standing)
             except (Overtaken, *PASSING) as away:
                 _log.warning("webhook %s: tried again: %r", name, away)
                 await asyncio.sleep(_RETRY_S)
                 continue
             if level:
                 await asyncio.sleep(_IDLE_S)
+
+    def _standing(self, name: str) -> Standing | None:
+        """None for one that is not told by us now."""
+        found = self._standings.get(name)
+        return None if found is None or found.state.stopped else found
 
     def _told(self, name: str) -> ToldPosition | None:
         with self._database.reading(self._book) as connection:

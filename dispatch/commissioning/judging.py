@@ -9,7 +9,7 @@ import msgspec
 
 from dispatch.commissioning.observed import Moved, Observed
 from dispatch.commissioning.step_plan import StepPlan
-from dispatch.commissioning.step_result import StepResult, StepVerdict, failed, not_run
+from dispatch.commissioning.step_result import NONE, StepResult, StepVerdict, failed, not_run
 from dispatch.control.interlock import TELEMETRY_MS_MAX
 
 TO_ITS_ANSWER: Final = "to its answer"
@@ -58,7 +58,7 @@ def judge_clock(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
     """How far the device's clock is ahead of ours; whole seconds are read, so the least of all is taken."""
     skews = [one.device_ms - one.at_ms for one in seen if one.device_ms is not None]
     if not skews:
-        return not_run("clock", "the device tells no time")
+        return failed("clock", "the clock has no value") if plan.clock else not_run("clock", NONE)
     skew = min(skews, key=abs)
     verdict: StepVerdict = "passed"
     if abs(skew) > plan.skew_flagged_ms:
@@ -85,11 +85,11 @@ def _turned(one: Observed, plan: StepPlan) -> bool:
     return abs(1000 * turned - one.at_ms) <= plan.skew_ms_max
 
 
-def judge_heartbeat(seen: Sequence[Observed], *, has: bool) -> StepResult:
+def judge_heartbeat(seen: Sequence[Observed], plan: StepPlan) -> StepResult:
     """Whether the device's own counter goes on."""
     beats = [one.beat for one in seen if one.beat is not None]
-    if not has:
-        return not_run("heartbeat", "the device has no counter of its own")
+    if not plan.counter:
+        return not_run("heartbeat", f"{NONE}: no counter of the device's own")
     if len(set(beats)) < 2:
         return failed("heartbeat", "the device's counter stands" if beats else "the counter has no value")
     return StepResult(step="heartbeat", verdict="passed")

@@ -25,7 +25,8 @@ from ledger.refusal import Refused
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _NEEDED: Final = ("telemetry", "latency", "sign", "scale", "ramp", "capability", "left_safe")
-"""Steps that every device can take; one that was not run is no pass."""
+"""Steps that every device can take; one that was not run is no pass. So are those of which its profile has
+what they test."""
 
 
 class CommissioningReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,10 +60,21 @@ class CommissioningReport(msgspec.Struct, frozen=True, kw_only=True):
     def failed_step(self) -> str:
         """The first step that failed, or that had to be run and was not; empty for a pass."""
         for one in self.results:
-            if one.verdict == "failed" or (one.verdict == "not_run" and one.step in _NEEDED):
+            if one.verdict == "failed" or (one.verdict == "not_run" and one.step in self._needed):
                 return one.step
         guards = [one for one in self.results if one.step in ("revert", "watchdog")]
         return "watchdog" if all(one.verdict == "not_run" for one in guards) else ""
+
+    @property
+    def _needed(self) -> frozenset[str]:
+        plan = self.plan
+        has = {
+            "clock": plan.clock,
+            "heartbeat": plan.counter,
+            "revert": plan.reverts,
+            "watchdog": plan.watchdog_s is not None,
+        }
+        return frozenset((*_NEEDED, *(step for step, there in has.items() if there)))
 
     @property
     def passed(self) -> bool:

@@ -24,7 +24,8 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     `ramp_w_per_s` and `watchdog_s` are the profile's; `safe_w` is where the device goes by itself when nobody
     speaks to it. `told_ms`: so often at least a device tells its power that tells it by itself; 0 for one
     that is asked. `tolerance_permille` of what was commanded, and at least `tolerance_w`, is how far power
-    may be from it; `ramp_permille` how far the ramp. Skew in ms.
+    may be from it; `ramp_permille` how far the ramp. Skew in ms. `clock` and `counter`: the device's profile
+    has them, as `watchdog_s` and `reverts` say of the others.
     """
 
     step_w: int
@@ -46,6 +47,8 @@ class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
     told_ms: int = 0
     skew_flagged_ms: int = 2_000
     skew_ms_max: int = 30_000
+    clock: bool = False
+    counter: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.step_w <= min(self.discharge_w, self.charge_w):
@@ -112,4 +115,6 @@ def step_plan(
         tolerance_w=max(limits.discharge_w_max, limits.charge_w_max) // 200,
         soc_min=limits.soc_min,
         soc_max=limits.soc_max,
+        clock="device_clock" in profile.roles,
+        counter="device_heartbeat" in profile.roles,
     )

@@ -24,7 +24,10 @@ from the command to its effect. capability: the full power both ways. revert: a 
 watchdog: the device is in its safe state when nobody speaks to it. left_safe: it was so when the test
 ended."""
 StepVerdict = Literal["passed", "flagged", "failed", "not_run"]
-"""flagged: passed, with something to look at. not_run: it does not apply, or a step before it failed."""
+"""flagged: passed, with something to look at. not_run: the profile has nothing that it could test, or a step
+before it failed."""
+NONE: Final = "the profile has none"
+"""How the note of a step begins that was not run for that."""
 
 STEPS: Final[tuple[StepName, ...]] = get_args(StepName)
 

@@ -37,6 +37,7 @@ AlarmKind = Literal[
     "meter_disagrees",
     "start_blocked",
     "unavailable",
+    "value_jumped",
     "watchdog",
     "trend_cell_spread",
     "trend_efficiency",
@@ -44,7 +45,8 @@ AlarmKind = Literal[
 ]
 """A kind that begins with trend_ tells of what is not so yet. driver_fault: of the program that drives it.
 hour_unrecorded: of what its site did under a regulation signal in an hour nothing is on record.
-start_blocked: device and record do not agree, so that nothing is raised."""
+start_blocked: device and record do not agree, so that nothing is raised. value_jumped: a value moved further
+than it can have, and is not believed yet."""
 Severity = Literal["notice", "warning", "critical"]
 ALARM_KINDS: Final[tuple[AlarmKind, ...]] = get_args(AlarmKind)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)

@@ -37,6 +37,7 @@ ALARM_RULES: Final[Mapping[AlarmKind, AlarmRule]] = MappingProxyType(
         "meter_disagrees": AlarmRule("critical", 30, 300),
         "start_blocked": AlarmRule("warning", 120, 60),
         "unavailable": AlarmRule("warning", 300, 60),
+        "value_jumped": AlarmRule("warning", 5, 300),
         "watchdog": AlarmRule("warning", 30, 60),
     }
 )

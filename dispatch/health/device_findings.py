@@ -46,7 +46,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     `good_ms`: when it was read well last; None since `begun_ms`, when its driver began. `why`: what the last
     turn without a good reading said. `driver`: what the driver finds wrong, in words. `mode`: the device's,
     None where it is not known. `clock_ms`: by how much its clock is ahead. `cells`: the newest sample of its
-    cells.
+    cells. `jumped`: what it tells that cannot be so, "" for nothing.
     """
 
     now_ms: int
@@ -57,6 +57,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     mode: str | None
     clock_ms: int | None
     cells: Sample | None
+    jumped: str = ""
 
 
 def device_findings(seen: Seen, limits: CellLimits) -> Iterator[Finding]:
@@ -68,6 +69,8 @@ def device_findings(seen: Seen, limits: CellLimits) -> Iterator[Finding]:
     for kind, names in _OF_DRIVER.items():
         wrong = [f"{name}: {seen.driver[name]}" for name in names if name in seen.driver]
         yield Finding(kind, bool(wrong), "; ".join(wrong) or "not found")
+    if seen.jumped or not silent:
+        yield Finding("value_jumped", bool(seen.jumped), seen.jumped or "no value is doubted")
     if silent or seen.good_ms is None:
         return
     if seen.mode is not None:

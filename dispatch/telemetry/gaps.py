@@ -10,14 +10,16 @@ from typing import Final, Literal
 
 import msgspec
 
+from dispatch.telemetry.jumps import JumpWatch
 from dispatch.telemetry.sample import Sample
 from dispatch.telemetry.stuck import UNSEEN_MS, StuckWatch
 
-MarkKind = Literal["unseen", "lost", "thinned", "backwards", "skew", "stuck", "order"]
+MarkKind = Literal["unseen", "lost", "thinned", "backwards", "skew", "stuck", "jump", "order"]
 """unseen: nobody read in between, or what was read never came. lost: the device did not answer. thinned:
 samples were let go because the disk was full. backwards: our clock was set back. skew: the device's clock and
 ours are more than `SKEW_MS` apart. stuck: a value stays though another, or time, says that it must have moved
-(`dispatch.telemetry.stuck`). order: a number again, a smaller one, or a run that another had followed."""
+(`dispatch.telemetry.stuck`). jump: a value moved further than it can have (`dispatch.telemetry.belief`).
+order: a number again, a smaller one, or a run that another had followed."""
 
 SKEW_MS: Final = 2_000
 
@@ -60,13 +62,15 @@ class GapWatch:
         self._last: Sample | None = None
         self._runs: set[str] = set()
         self._stuck = StuckWatch()
+        self._jumps = JumpWatch()
         self._lost_since: int | None = None
         self._skewed = False
 
     def seen(self, sample: Sample) -> tuple[Mark, ...]:
         """What the sample shows to be missing before it, or to be doubted in it.
 
-        A span that goes on is told once: skew and stuck when they begin, lost when it ends.
+        A span that goes on is told once: skew and stuck when they begin, lost when it ends; a jump when it
+        begins and when it ends.
         """
         last = self._last
         marks: list[Mark] = []
@@ -83,6 +87,10 @@ class GapWatch:
         marks += [
             Mark("stuck", self.device, since_ms, sample.at_ms, 0, why)
             for since_ms, why in self._stuck.seen(sample)
+        ]
+        marks += [
+            Mark("jump", self.device, since_ms, sample.at_ms, 0, why)
+            for since_ms, why in self._jumps.seen(sample)
         ]
         return tuple(marks)
 

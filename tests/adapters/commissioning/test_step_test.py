@@ -42,7 +42,6 @@ class Rig:
             profile_sha256="0" * 64,
             address_sha256="1" * 64,
             meter="S1-STORAGE" if metered else "",
-            has_beat="device_heartbeat" in believed.roles,
         )
 
     def run(self, **more: object) -> CommissioningReport:
@@ -135,6 +134,33 @@ def test_nothing_is_commanded_of_a_device_whose_clock_or_counter_is_wrong() -> N
         rig = Rig()
         rig.fault(fault)
         assert set(rig.port.commanded) == {0}
+
+
+def without(profile: Profile, *roles: str) -> Profile:
+    left = {role: name for role, name in profile.roles.items() if role not in roles}
+    return msgspec.structs.replace(profile, roles=left)
+
+
+def test_a_clock_that_tells_nothing_is_no_pass_where_the_profile_has_one() -> None:
+    """Its register is out of the range that the profile gives it."""
+    points = tuple(
+        msgspec.structs.replace(one, maximum=1) if one.name == REAL.roles["device_clock"] else one
+        for one in REAL.points
+    )
+    rig = Rig(believed=msgspec.structs.replace(REAL, points=points))
+    report = rig.run()
+    told = next(one for one in report.results if one.step == "clock")
+    assert (report.failed_step, told.verdict, told.note) == ("clock", "failed", "the clock has no value")
+    assert set(rig.port.commanded) == {0}
+
+
+def test_what_the_profile_does_not_have_is_not_run_and_passes() -> None:
+    report = Rig(believed=without(REAL, "device_clock", "device_heartbeat")).run()
+    found = {one.step: one for one in report.results}
+    assert {found["clock"].verdict, found["heartbeat"].verdict} == {"not_run"}
+    assert found["clock"].note == "the profile has none"
+    assert found["heartbeat"].note == "the profile has none: no counter of the device's own"
+    assert report.passed, report
 
 
 def test_a_clock_seconds_off_is_flagged_and_passes() -> None:

@@ -107,5 +107,25 @@ def test_what_fell_back_is_given_by_nobody(book: DriverBook) -> None:
                 assert bess.ask(do="lapse", ms=TRIPS_MS, beats=False) == {"ok": True}
                 await book.until(lambda: any(missing in line for line in book.said[said:]))
                 assert not bess.truth()["enabled"]
+                await book.until(lambda: "safe state of a: it went there by itself, 0 W" in book.said)
 
         asyncio.run(drive())
+
+
+@pytest.mark.fault
+def test_a_storage_that_fell_back_and_does_again_what_it_is_told_is_said_once_each(book: DriverBook) -> None:
+    with peer("bess_swapped", "--meter", str(EXAMPLES / "meter_import_export.toml")) as bess:
+        a, meter = storage("a", bess.ports[0]), grid_meter(bess.ports[0])
+        book.furnish((a,))
+        book.plan(20 * KW, 20 * KW)
+
+        async def drive() -> None:
+            async with book.driving(a, meter) as role:
+                await book.until(lambda: fleet_stands(role, "a", 20 * KW))
+                await fall_back(bess)
+                await book.until(lambda: "safe state of a: over: it does as it is told again" in book.said)
+                assert fleet_stands(role, "a", 20 * KW)
+
+        asyncio.run(drive())
+    lines = [line for line in book.said if line.startswith("safe state of a")]
+    assert len(lines) == 2, lines

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from adapters.driving import judging
 from dispatch.control.site_load import PowerRange
 from tests.adapters.bess_peer.running_peer import EXAMPLES, peer
 from tests.adapters.driving.driven import (
@@ -108,6 +112,38 @@ def test_what_the_others_of_the_site_were_told_is_part_of_the_last_look(
             assert executor.standing is not None
             executor.standing.expected_at = now()
             assert executor.aims() == PowerRange(10 * KW, 40 * KW), "it was told less, and does not do it"
+
+    with peer("bess_swapped") as bess:
+        asyncio.run(drive(bess.ports[0]))
+
+
+@pytest.mark.fault
+def test_more_than_was_told_is_named_though_the_setpoint_changes_each_few_seconds(
+    store: Store, tmp_path: Path, journals: Journals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is younger than the time that it is given; what it does was never told."""
+    monkeypatch.setattr(judging, "METER_LATE", timedelta(seconds=5))
+
+    async def drive(port: int) -> None:
+        journal = journals(tmp_path / "journal", "run-1")
+        async with driving(store, fleet_device("a", port), journal, "run-1") as driven:
+            executor = driven.executor
+            loop = asyncio.get_running_loop()
+            end = loop.time() + 30
+            for power_w in itertools.cycle((20 * KW, 30 * KW)):
+                assert loop.time() < end, "nobody names it"
+                executor.site_draws(PowerRange(0, 0), now())
+                executor.want(setpoint(power_w))
+                await driven.until(partial(stands, executor, power_w))
+                changes = loop.time() + 2
+                while loop.time() < changes:
+                    executor.metered("M1", 200 * KW, now())
+                    await asyncio.sleep(0.1)
+                if "meter_disagrees" in executor.alarms:
+                    assert "200000 W in place of" in executor.alarms["meter_disagrees"]
+                    executor.metered("M1", power_w, now())
+                    assert "meter_disagrees" not in executor.alarms
+                    return
 
     with peer("bess_swapped") as bess:
         asyncio.run(drive(bess.ports[0]))

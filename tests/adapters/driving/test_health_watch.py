@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
+import time
 
 import pytest
 
 from dispatch.health.alarm import Alarms, alarm_aggregate
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
 from tests.adapters.bess_peer.running_peer import peer
-from tests.adapters.conftest import Bench
-from tests.adapters.driving.driver_book import DriverBook, driver_book, storage
+from tests.adapters.driving.driver_book import DriverBook, storage
 
 SOON = {kind: AlarmRule(one.severity, min(one.on_s, 1), 1) for kind, one in ALARM_RULES.items()}
 """As in service, in seconds in place of minutes."""
-
-
-@pytest.fixture
-def book(bench: Bench, tmp_path: Path) -> Iterator[DriverBook]:
-    with driver_book(bench, tmp_path) as made:
-        yield made
 
 
 def told(book: DriverBook, name: str) -> list[tuple[str, str]]:
@@ -66,3 +58,34 @@ def test_a_silent_device_is_one_alarm_over_a_restart_and_over_once(book: DriverB
     lines = [one for one in book.said if one.startswith("a: alarm communication_lost")]
     assert len(lines) == 2, lines
     assert "no reading of it can be believed" in lines[0]
+
+
+@pytest.mark.fault
+def test_a_state_of_charge_that_jumps_is_not_believed_and_is_on_record(book: DriverBook) -> None:
+    with peer("bess_swapped", "--soc", "50000") as running:
+        a = storage("a", running.ports[0])
+        book.furnish((a,))
+
+        async def driven() -> None:
+            async with book.driving(a, alarm_rules=SOON) as role:
+
+                def soc() -> int | None:
+                    assert role.fleet is not None
+                    return role.fleet.storages["a"].executor.snapshot.soc_millipercent
+
+                await book.until(lambda: role.fleet is not None and soc() == 50_000)
+                running.ask(do="fault", storage=0, fault={"kind": "soc", "value": 12_000})
+                await book.until(lambda: soc() is None)
+                await book.until(lambda: "value_jumped" in standing(book, "a"))
+                until = time.monotonic() + 3
+                while time.monotonic() < until:
+                    assert soc() is None, "it stays, and is none"
+                    await asyncio.sleep(0.1)
+                running.clear()
+                await book.until(lambda: soc() == 50_000)
+                await book.until(lambda: "value_jumped" not in standing(book, "a"))
+
+        asyncio.run(driven())
+    lines = [line for line in book.said if line.startswith("a: ") and "soc is" in line]
+    assert "a: soc is 12000 after 50000: it cannot have moved so far, and is not believed" in lines, lines
+    assert [line for line in lines if line.startswith("a: soc is believed again after ")]

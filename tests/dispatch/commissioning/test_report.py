@@ -78,18 +78,29 @@ def test_a_later_failure_takes_the_pass_away() -> None:
     [
         ({}, ""),
         ({"clock": "flagged", "watchdog": "flagged"}, ""),
-        ({"clock": "not_run", "heartbeat": "not_run", "revert": "not_run"}, ""),
-        ({"revert": "not_run", "watchdog": "not_run"}, "watchdog"),
+        ({"clock": "not_run"}, "clock"),
+        ({"heartbeat": "not_run"}, "heartbeat"),
+        ({"revert": "not_run"}, "revert"),
+        ({"watchdog": "not_run"}, "watchdog"),
         ({"ramp": "not_run"}, "ramp"),
         ({"left_safe": "failed"}, "left_safe"),
         ({"sign": "failed", "ramp": "failed"}, "sign"),
     ],
 )
 def test_the_step_that_failed_is_named(verdicts: dict[StepName, StepVerdict], step: str) -> None:
-    """Something must end a setpoint by itself: without a timer and a watchdog there is no pass."""
     one = report(**verdicts)
     assert (one.failed_step, one.passed) == (step, not step)
     assert ("PASSED" if not step else f"FAILED at {step}") in report_text(one)
+
+
+def test_what_the_profile_does_not_have_is_not_needed_but_one_of_timer_and_watchdog() -> None:
+    """Something must end a setpoint by itself."""
+    bare = msgspec.structs.replace(PLAN, clock=False, counter=False, reverts=False)
+    one = report(clock="not_run", heartbeat="not_run", revert="not_run")
+    assert msgspec.structs.replace(one, plan=bare).passed
+    nothing = msgspec.structs.replace(bare, watchdog_s=None, beat_s=None)
+    both = report(revert="not_run", watchdog="not_run")
+    assert msgspec.structs.replace(both, plan=nothing).failed_step == "watchdog"
 
 
 def test_a_test_that_was_not_begun_is_not_recorded() -> None:
