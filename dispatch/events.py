@@ -18,7 +18,7 @@ from dispatch.control.command_life import (
     WrittenFirst,
 )
 from dispatch.control.emergency import EmergencyEnded, EmergencyOrdered
-from dispatch.control.fallback import FallbackAcknowledged, FallbackStored
+from dispatch.control.fallback import FallbackAcknowledged, FallbackKept, FallbackStored
 from dispatch.control.lease import LeaseReleased, LeaseRenewed, LeaseTaken
 from dispatch.forecasts.issued import ForecastIssued
 from dispatch.health.alarm import AlarmAcknowledged, AlarmCleared, AlarmRaised
@@ -54,6 +54,7 @@ DispatchEvent = (
     | EmergencyEnded
     | FallbackStored
     | FallbackAcknowledged
+    | FallbackKept
     | CommissioningBegun
     | CommissioningTested
     | AlarmRaised

@@ -154,7 +154,8 @@ def _rows(found: DeviceTold, now: datetime, zone: str) -> list[str]:
         rows.append("no fallback is stored")
     else:
         held = "the site holds it" if found.fallback.agreed else "the site does not hold it"
-        rows.append(f"fallback: SHA-256 {found.fallback.digest[:16]}, {held}")
+        kept = "its driver has it" if found.fallback.kept else "no driver has it"
+        rows.append(f"fallback: SHA-256 {found.fallback.digest[:16]}, {held}, {kept}")
     rows += [_row(one) for one in told.items] or ["it was told nothing"]
     return rows
 

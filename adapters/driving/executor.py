@@ -46,6 +46,8 @@ _END_S: Final = 5.0
 _THERE: Final = timedelta(seconds=2)
 """So long after its ramp a device does what it does."""
 _BEGIN_S: Final = 0.1
+_AGAIN_S: Final = 300.0
+"""So often a fallback schedule is looked for that nobody told of."""
 
 
 class Executor(OneDevice):
@@ -87,6 +89,7 @@ class Executor(OneDevice):
         self._wanted: tuple[Setpoint, datetime | None] | None = None
         self._said = False
         self._due = Wake()
+        self._stored = Wake()
 
     @property
     def untold(self) -> int:
@@ -176,6 +179,8 @@ class Executor(OneDevice):
             async with asyncio.TaskGroup() as group:
                 for task in (self.telling.run, self._hold, self._begin, self._beating.run, self._control):
                     group.create_task(task())
+                if self._fallbacks is not None:
+                    group.create_task(self._keep_fallback(self._fallbacks))
         finally:
             await self._raising.end()
             with suppress(StoreLost, TimeoutError):
@@ -191,15 +196,28 @@ class Executor(OneDevice):
                 continue
             if self.keeper.waits:
                 self.alarm("start", self.keeper.waits)
-            if self._fallbacks is not None and self.keeper.held():
-                try:
-                    await self._fallbacks.agree(self.device.id, self.door)
-                except StoreLost:
-                    pass
-                except OSError as error:
-                    self.alarm("journal", f"its fallback schedule is not kept: {error}")
+            self._stored.set()
             self.woken.set()
             await self._due.within(pause)
+
+    def look_for_fallback(self) -> None:
+        """A schedule was stored, perhaps for this device."""
+        self._stored.set()
+
+    async def _keep_fallback(self, fallbacks: FallbackFile) -> None:
+        while True:
+            await self._stored.within(_AGAIN_S)
+            if self.keeper.held():
+                try:
+                    await fallbacks.agree(self.device.id, self.door)
+                except StoreLost:
+                    await self.door.until_back()
+                    self._stored.set()
+                except Refused:
+                    # Another was stored meanwhile.
+                    self._stored.set()
+                except OSError as error:
+                    self.alarm("journal", f"its fallback schedule is not kept: {error}")
 
     async def _begin(self) -> None:
         """Device and record are brought to agree, under every lease anew."""

@@ -1,25 +1,26 @@
-"""The schedules that devices without a controller of their own follow: a file beside the driver.
+"""The schedules that a driver keeps for its devices: a file of each beside it.
 
-For them the driver's machine is the site. So they help where the store or the plans are lost; when the driver
-itself is lost nothing follows them, and the device goes to its safe state.
+They help where the store or the plans are lost; when the driver itself is lost it is the site's controller
+that follows what it holds, and without one the device goes to its safe state.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from adapters.driving.watched_door import WatchedDoor
-from dispatch.control.fallback import AcknowledgeFallback, Fallback, FallbackSchedule, fallback_aggregate
+from dispatch.control.fallback import Fallback, FallbackSchedule, KeepFallback, fallback_aggregate
 
 
 class _File(msgspec.Struct, frozen=True):
     schedule: FallbackSchedule
     digest: str
-    """What was acknowledged; "" while that is not on record."""
+    """What is on record as kept; "" while nothing is."""
 
 
 class FallbackFile:
@@ -31,17 +32,18 @@ class FallbackFile:
         self._held: dict[str, _File | None] = {}
 
     def agreed(self, device: str, now: datetime) -> FallbackSchedule | None:
-        """The schedule that covers `now` and that is on record as acknowledged; None where there is none."""
+        """The schedule that covers `now` and is on record as kept here; None where there is none."""
         held = self._of(device)
         if held is None or held.digest != held.schedule.digest:
             return None
         return held.schedule if held.schedule.start <= now < held.schedule.end else None
 
     async def agree(self, device: str, door: WatchedDoor) -> None:
-        """Fetch what is stored for the device, keep it, and acknowledge the hash of what is kept.
+        """Fetch what is stored for the device, keep it, and record the hash of what is kept.
 
         Raises:
-            StoreLost; OSError: the disk takes nothing.
+            StoreLost; OSError: the disk takes nothing; Refused: `fallback_digest` where another was stored
+                meanwhile.
         """
         stored = await door.state(fallback_aggregate(device))
         if not isinstance(stored, Fallback):
@@ -50,8 +52,8 @@ class FallbackFile:
         if held is None or held.schedule != stored.stored:
             self._write(device, _File(stored.stored, ""))
         digest = self._read(device).schedule.digest
-        if not stored.agreed:
-            await door.execute(AcknowledgeFallback(device, digest), f"fallback-{device}-{digest}")
+        if stored.kept != stored.stored:
+            await door.execute(KeepFallback(device, digest), f"fallback-{device}-{secrets.token_hex(8)}")
         if self._read(device).digest != digest:
             self._write(device, _File(stored.stored, digest))
 

@@ -181,6 +181,11 @@ class Fleet:
         for one in book.storages:
             self.storages[one.fleet.id].executor.limits = device_limits(one, book.sites[one.device.site])
 
+    def look_for_fallbacks(self) -> None:
+        """Schedules were stored."""
+        for one in self.executors:
+            one.look_for_fallback()
+
     def changed(self) -> None:
         """Emergencies or plans are others: stops go out before anything else is looked at."""
         self.stops.stop_and_allow()

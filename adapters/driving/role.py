@@ -27,6 +27,7 @@ from adapters.driving.driven_site import FleetBook, fleet_book
 from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer, told_apart
 from adapters.driving.emergencies import EmergencyBoard
 from adapters.driving.fallback_file import FallbackFile
+from adapters.driving.fast_channels import FastChannels
 from adapters.driving.fleet import Fleet
 from adapters.driving.fleet_file import FleetDevice
 from adapters.driving.health_watch import HealthWatch
@@ -62,6 +63,7 @@ from dispatch.commissioning.report import (
     profile_sha256,
 )
 from dispatch.control.emergency import AGGREGATE
+from dispatch.control.fallback import fallback_aggregate
 from dispatch.control.response_part import Rated
 from dispatch.health.alarm import AlarmKind
 from dispatch.health.alarm_watch import ALARM_RULES, AlarmRule
@@ -162,11 +164,13 @@ class DrivingRole:
         names = tuple(fleet.storages)
         board = fleet.stops.board = EmergencyBoard(door, self._folder.stop_file, names, fleet.changed)
         ear = StreamEar(stack.client, book, AGGREGATE, board.heard)
+        schedules = StreamEar(stack.client, book, fallback_aggregate("*"), fleet.look_for_fallbacks)
         forwarder = Forwarder(outbox, stack.client, book)
         readings = self.readings = SettlingReadings(
             front, History(stack.client, book), _settled_meters(self._devices), self._clock,
             MissingReadings(self._say).decided, look_back_days=stack.settings.telemetry_days,
         )  # fmt: skip
+        fast = FastChannels(self._devices, fleet.pollers, partial(outbox.put, fast=True), self._tell)
         signalled, parts = fleet.regulation.signalled, partial(signal_parts, fleet)
         self._say(f"{len(names)} storages, {len(known.meters)} meters, {len(known.sites)} sites: run {run}")
         try:
@@ -175,10 +179,12 @@ class DrivingRole:
                     group.create_task(work)
                     for work in (
                         fleet.run(),
+                        fast.run(),
                         health.run(),
                         states.run(),
                         board.run(),
                         ear.run(),
+                        schedules.run(),
                         forwarder.run(),
                         readings.run(),
                         self._disk(disk, outbox),

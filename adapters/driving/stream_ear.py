@@ -29,8 +29,8 @@ _NS: Final = 10**9
 
 
 class StreamEar:
-    """Of one aggregate of a book. `told` is called on the loop that runs this: after every event, and
-    whenever some may have been missed."""
+    """Of one aggregate of a book, or of all of a kind (`kind.*`). `told` is called on the loop that runs
+    this: after every event, and whenever some may have been missed."""
 
     def __init__(self, client: NatsClient, book: str, aggregate: str, told: Callable[[], None]) -> None:
         self._client = client

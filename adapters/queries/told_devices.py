@@ -82,7 +82,7 @@ class UndrivenShown(msgspec.Struct, frozen=True):
 
 class FallbackShown(msgspec.Struct, frozen=True):
     """The schedule that was stored last with its SHA-256, and the one that the site holds. `agreed`: they are
-    the same."""
+    the same. `kept`: its driver has it, for when it lives and the store or the plan is lost."""
 
     position: int
     device: str
@@ -90,6 +90,7 @@ class FallbackShown(msgspec.Struct, frozen=True):
     digest: str
     acknowledged: FallbackSchedule | None
     agreed: bool
+    kept: bool
 
 
 def emergencies(connection: Connection, position: int, now: datetime) -> EmergenciesShown:
@@ -193,8 +194,9 @@ def fallback(connection: Connection, position: int, device: str) -> FallbackShow
     found = _state(connection, position, fallback_aggregate(device), Fallback)
     if found is None:
         raise Refused("unknown_fallback", f"no fallback of {device!r} is stored", place="device")
+    kept = found.kept == found.stored
     return FallbackShown(
-        position, device, found.stored, found.stored.digest, found.acknowledged, found.agreed
+        position, device, found.stored, found.stored.digest, found.acknowledged, found.agreed, kept
     )
 
 

@@ -238,12 +238,16 @@ class RecordWrittenFirst(OnDay, frozen=True):
 
 
 def _scheduled(fallback: object, setpoint: Setpoint, at: datetime) -> bool:
-    """Whether the schedule that the site holds says so at that instant."""
-    if not isinstance(fallback, Fallback) or fallback.acknowledged is None or setpoint.origin != "fallback":
+    """Whether the schedule that the site holds, or the driver, says so at that instant."""
+    if not isinstance(fallback, Fallback) or setpoint.origin != "fallback":
         return False
-    schedule = fallback.acknowledged
-    named = setpoint.cause == f"fallback {schedule.digest}"
-    return named and schedule.start <= at < schedule.end and schedule.at(at) == setpoint.setpoint_w
+    return any(
+        setpoint.cause == f"fallback {schedule.digest}"
+        and schedule.start <= at < schedule.end
+        and schedule.at(at) == setpoint.setpoint_w
+        for schedule in (fallback.kept, fallback.acknowledged)
+        if schedule is not None
+    )
 
 
 def _checked_reason(text: str) -> str:

@@ -1,6 +1,7 @@
 """The schedule that a site follows by itself when nobody can tell it anything.
 
 It is stored at the site and acknowledged by its hash: only what both sides know to be the same is relied on.
+A driver keeps a copy of its own, for when it lives and the store or the plan is lost; that is not the site's.
 """
 
 from __future__ import annotations
@@ -74,10 +75,12 @@ class FallbackSchedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fallback(msgspec.Struct, frozen=True):
-    """The schedule stored last, and the last one that the site has said it holds."""
+    """The schedule stored last, the last one that the site has said it holds, and the last that a driver
+    keeps."""
 
     stored: FallbackSchedule
     acknowledged: FallbackSchedule | None = None
+    kept: FallbackSchedule | None = None
 
     @property
     def agreed(self) -> bool:
@@ -91,7 +94,9 @@ class FallbackStored(msgspec.Struct, frozen=True, tag_field="kind", tag="fallbac
     at: Instant
 
     def apply(self, state: Fallback | None) -> Fallback:
-        return Fallback(self.schedule, None if state is None else state.acknowledged)
+        return (
+            Fallback(self.schedule) if state is None else msgspec.structs.replace(state, stored=self.schedule)
+        )
 
 
 class FallbackAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="fallback.acknowledged.v1"):
@@ -99,7 +104,15 @@ class FallbackAcknowledged(msgspec.Struct, frozen=True, tag_field="kind", tag="f
     at: Instant
 
     def apply(self, state: Fallback) -> Fallback:
-        return Fallback(state.stored, state.stored)
+        return msgspec.structs.replace(state, acknowledged=state.stored)
+
+
+class FallbackKept(msgspec.Struct, frozen=True, tag_field="kind", tag="fallback.kept.v1"):
+    digest: str
+    at: Instant
+
+    def apply(self, state: Fallback) -> Fallback:
+        return msgspec.structs.replace(state, kept=state.stored)
 
 
 class StoreFallback(msgspec.Struct, frozen=True):
@@ -148,12 +161,39 @@ class AcknowledgeFallback(msgspec.Struct, frozen=True):
     ) -> tuple[FallbackAcknowledged]:
         """Raises:
         Refused: `unknown_fallback`; `fallback_digest` when the site holds another schedule."""
-        if state is None:
-            raise Refused("unknown_fallback", f"no fallback of {self.device!r} is stored", place="device")
-        if self.digest != state.stored.digest:
-            wrong = f"the site holds another schedule than {state.stored.digest}: send it again"
-            raise Refused("fallback_digest", wrong, place="digest")
+        _check_digest(self.device, self.digest, state)
         return (FallbackAcknowledged(self.digest, now),)
+
+
+class KeepFallback(msgspec.Struct, frozen=True):
+    """Tell the hash of the copy that a driver has on its disk."""
+
+    device: str
+    digest: str
+
+    @property
+    def aggregate(self) -> str:
+        return fallback_aggregate(self.device)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ()
+
+    def decide_at(
+        self, now: datetime, state: Fallback | None, _: Mapping[str, object]
+    ) -> tuple[FallbackKept]:
+        """Raises:
+        Refused: as `AcknowledgeFallback`."""
+        _check_digest(self.device, self.digest, state)
+        return (FallbackKept(self.digest, now),)
+
+
+def _check_digest(device: str, digest: str, state: Fallback | None) -> None:
+    if state is None:
+        raise Refused("unknown_fallback", f"no fallback of {device!r} is stored", place="device")
+    if digest != state.stored.digest:
+        wrong = f"the site holds another schedule than {state.stored.digest}: send it again"
+        raise Refused("fallback_digest", wrong, place="digest")
 
 
 def fallback_aggregate(device: str) -> str:

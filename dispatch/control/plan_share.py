@@ -91,7 +91,7 @@ def share_plan(
 def _limit(site: TurnSite, wish_w: int, apart_w: int, export_w: int | None, band_w: int) -> GroupLimit:
     """From what to what a site's devices together may be set that follow its plan: within its connection and
     beside what the others were told, never so that they are forced through 0; beyond what they wish only so
-    far that the band is left. A lost device goes on doing what it does, and is part of what the site draws."""
+    far that the band is left. A lost device goes on with what it does, and is part of what the site draws."""
     towards = (min(wish_w, 0), max(wish_w, 0))
     if site.load is None:
         return GroupLimit(towards[0], towards[1] if export_w is None else 0)

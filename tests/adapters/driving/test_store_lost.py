@@ -124,7 +124,8 @@ def test_when_a_setpoint_is_over_and_the_store_away_the_agreed_schedule_holds_el
             await one.until(lambda: not one.executor.untold, 20)
         state = await asyncio.to_thread(store.front.state, fallback_aggregate("a"))
         assert isinstance(state, Fallback)
-        assert state.agreed
+        assert state.kept == schedule
+        assert not state.agreed, "no site has said so"
         last = (await store.told("a"))[-1]
         assert (last.setpoint.origin, last.setpoint.setpoint_w) == ("fallback", 25 * KW)
         assert not last.raised_unrecorded
