@@ -53,7 +53,7 @@ def measure(*, quick: bool) -> list[Figure]:
         path = Path(folder) / "bench.toml"
         profile = bench_profile()
         path.write_text(profile_text(profile, "What the benchmark reads."), encoding="utf-8")
-        with _peer(path, count) as (ports, control):
+        with peer_of(path, count) as (ports, control):
             figures = uvloop.run(_reading(profile, ports, control, seconds))
             figures += uvloop.run(_writing(profile, ports[-1], rounds))
             far = {"kind": "late", "delay_ms": _WAN_MS}
@@ -227,7 +227,7 @@ def _point(address: int, count: int, kind: Any, unit: Any, *, scale: int = 0, wr
 
 
 @contextmanager
-def _peer(profile: Path, count: int) -> Iterator[tuple[list[int], int]]:
+def peer_of(profile: Path, count: int) -> Iterator[tuple[list[int], int]]:
     """The storages as a process; their ports, and the control port."""
     program = (sys.executable, "-m", "adapters.bess_peer", "--profile", str(profile))
     process = subprocess.Popen(

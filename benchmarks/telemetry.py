@@ -20,6 +20,7 @@ from adapters.telemetry.forwarding import Forwarder
 from adapters.telemetry.frame import Carried, Passed
 from adapters.telemetry.history import History
 from adapters.telemetry.outbox import Outbox
+from benchmarks import fast_channel
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 from dispatch.devices.quality import Reading
@@ -38,7 +39,8 @@ _ROLES: Final[tuple[Role, ...]] = (
 
 
 def measure(rig: Rig, *, quick: bool) -> list[Figure]:
-    """500 devices at 1 Hz, the same with NATS killed and started in between, and how fast a backlog goes."""
+    """500 devices at 1 Hz, the same with NATS killed and started in between, how fast a backlog goes, and the
+    fast channel."""
     return asyncio.run(_measure(rig, quick=quick))
 
 
@@ -59,6 +61,7 @@ async def _measure(rig: Rig, *, quick: bool) -> list[Figure]:
             assert [one.number for one in items if isinstance(one, Sample)] == list(
                 range(1, scene.numbers[number] + 1)
             )
+        fast = await fast_channel.measure(client, _BOOK, rig.folder / "fast", quick=quick)
     finally:
         outbox.close()
         client.close()
@@ -70,6 +73,7 @@ async def _measure(rig: Rig, *, quick: bool) -> list[Figure]:
         _limit("the same over a restart of NATS, p99 once it answers, nothing lost", _p99(lost[1])),
         Figure("that restart: longest wait of a sample", max(lost[0]), None, "", "ms", max(lost[0]), None),
         Figure("a backlog, samples forwarded", rate, _DEVICES, "limit", "1/s", rate / _DEVICES, 1.0),
+        *fast,
     ]
 
 

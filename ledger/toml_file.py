@@ -131,7 +131,7 @@ class TomlFile:
         }
 
     def _union(self, kinds: tuple[Any, ...], value: object, path: Path) -> object:
-        plain = [kind for kind in kinds if kind is not NoneType]
+        plain = [kind for kind in kinds if kind not in (NoneType, msgspec.UnsetType)]
         if all(get_origin(kind) is Literal for kind in plain):
             return self.choice(Literal[tuple(name for kind in plain for name in get_args(kind))], value, path)
         if len(plain) == 1:

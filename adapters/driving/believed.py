@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from adapters.driving.port import DevicePort, TellingPort
+from adapters.driving.port import DevicePort, FastPort, TellingPort
 from dispatch.devices.profile import Period, Profile
 from dispatch.telemetry.belief import Belief
 from dispatch.telemetry.sample import Sample
@@ -30,6 +30,15 @@ class BelievedPort:
         return self._belief.judged(await self._port.read(periods))
 
 
+class BelievedFast(BelievedPort):
+    """See adapters.driving.port.FastPort: its fast channel is shown as it was read."""
+
+    def __init__(self, port: DevicePort, fast: FastPort, profile: Profile) -> None:
+        super().__init__(port, profile)
+        self.fast_ms: Final = fast.fast_ms
+        self.read_fast: Final = fast.read_fast
+
+
 class BelievedTelling(BelievedPort):
     """See adapters.driving.port.TellingPort."""
 
@@ -48,4 +57,6 @@ def believed(port: DevicePort, profile: Profile) -> DevicePort:
     """The same port, read so."""
     if isinstance(port, TellingPort):
         return BelievedTelling(port, port, profile)
+    if isinstance(port, FastPort):
+        return BelievedFast(port, port, profile)
     return BelievedPort(port, profile)

@@ -108,6 +108,10 @@ class Poller:
         """Begin no turn until `go_on`."""
         self._may.clear()
 
+    @property
+    def paused(self) -> bool:
+        return not self._may.is_set()
+
     def go_on(self) -> None:
         self._may.set()
 

@@ -84,6 +84,24 @@ class DevicePort(Protocol):
 
 
 @runtime_checkable
+class FastPort(Protocol):
+    """Of a device that can be asked many times a second."""
+
+    @property
+    def fast_ms(self) -> int:
+        """How often; 0 where it has no fast channel."""
+        ...
+
+    async def read_fast(self) -> Sample:
+        """Its fast channel, numbered by itself: it is of no turn, and no setpoint is written by it.
+
+        Raises:
+            Unreachable, WrongAnswer: within the port's deadline.
+        """
+        ...
+
+
+@runtime_checkable
 class TellingPort(Protocol):
     """Of a device that tells by itself, as often as its profile says: to wait for that holds up nobody who
     writes."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
 from adapters.driving.budget_file import BudgetFile
-from adapters.driving.fleet_file import FleetDevice, ModbusRtu, Mqtt
+from adapters.driving.fleet_file import FleetDevice, ModbusRtu, ModbusTcp, Mqtt
 from adapters.driving.port import Unreachable, WriteUncertain, WrongAnswer
 from adapters.modbus.link import Link
 from dispatch.devices import writing
@@ -34,7 +34,8 @@ class PreparedBlock(NamedTuple):
 
 
 class ModbusPort:
-    """See adapters.driving.port.DevicePort. `run` names this process's run, `clock_ms` is our clock.
+    """See DevicePort and FastPort in adapters.driving.port. `run` names this process's run, `clock_ms` is our
+    clock.
 
     `link`: the serial line where several devices share one (`ports`), else its own. `budget`: how often its
     registers were written; in this process only where none is given. `blocks`: the profile's, where its
@@ -61,7 +62,12 @@ class ModbusPort:
         self._link: Final = link or Link(device.address)
         self._budget: Final = budget or BudgetFile(None)
         self._prepared: Final = blocks or prepared_blocks(device.profile)
+        channel = device.profile.fast_channel
+        self._fast: Final = _prepared(device.profile, channel.as_block()) if channel else None
+        self.fast_ms: Final = channel.every_ms if channel and isinstance(device.address, ModbusTcp) else 0
+        """A serial line is others', too, and answers too slowly."""
         self._number = 0
+        self._fast_number = 0
         self._scales: dict[str, int] = {}
         self._before: dict[str, Reading] = {}
 
@@ -105,6 +111,27 @@ class ModbusPort:
             number=self._number,
             at_ms=at_ms or self._clock_ms(),
             device_ms=_clock_of(readings),
+            readings=readings,
+            others=others,
+        )
+
+    async def read_fast(self) -> Sample:
+        """Raises:
+        Unreachable, WrongAnswer: within the address's `answer_ms` for each.
+        """
+        assert self._fast is not None
+        words = await self._asked(self._fast.block)
+        at_ms = self._clock_ms()
+        others = self._fast.reader.read(words, at_ms)
+        readings: dict[Role, Reading] = {role: others[name] for role, name in self._fast.roles}
+        for name in self._fast.with_roles:
+            del others[name]
+        self._fast_number += 1
+        return Sample(
+            device=self.device,
+            run=self._run,
+            number=self._fast_number,
+            at_ms=at_ms,
             readings=readings,
             others=others,
         )

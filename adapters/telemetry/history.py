@@ -26,6 +26,8 @@ _CLOCKS_APART: Final = timedelta(minutes=1)
 """Where to begin the server tells by its own clock, and a sample by ours."""
 _SET_BACK_MS: Final = 600_000
 """How far behind a span samples are looked for that were read in it, where our clock was set back."""
+_SHOWN_BACK_MS: Final = 7_200_000
+"""The same for people, who ask seldom."""
 
 
 class Unread(OperationalError):
@@ -82,6 +84,33 @@ class History:
                 yield one
             elif one.at_ms > end_ms + _SET_BACK_MS:
                 return
+
+    def stretch(self, device: str, start_ms: int, end_ms: int) -> list[Item]:
+        """As `between`, with what each process read between its first and its last sample of the span,
+        however that is stamped: our clock was set, and nothing is missing. What is stamped in the span is
+        found up to two hours behind it.
+
+        Raises:
+            Unread: NATS does not answer.
+        """
+        found: list[Item] = []
+        first: dict[str, int] = {}
+        last: dict[str, int] = {}
+        for one in self.items(device, datetime.fromtimestamp(start_ms / 1000, UTC) - _CLOCKS_APART):
+            if isinstance(one, Thinned):
+                if one.start_ms >= end_ms or one.end_ms < start_ms:
+                    continue
+            elif one.at_ms > end_ms + _SHOWN_BACK_MS:
+                break
+            elif start_ms <= one.at_ms < end_ms:
+                last[one.run] = len(found)
+                first.setdefault(one.run, len(found))
+            found.append(one)
+        return [
+            one
+            for place, one in enumerate(found)
+            if isinstance(one, Thinned) or first.get(one.run, place + 1) <= place <= last.get(one.run, -1)
+        ]
 
     def batches(
         self, device: str, since: datetime | None = None, after: int = 0

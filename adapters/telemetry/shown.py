@@ -29,7 +29,8 @@ _COLUMNS: Final = ("at", "run", "number", "name", "value", "unit", "quality", "r
 
 
 class TelemetryShown(msgspec.Struct, frozen=True):
-    """The newest samples of a span in the order in which they came; `more`: there are older ones in it.
+    """The newest samples of a span in the order in which they came; `more`: there are older ones in it. Those
+    that came between two of them with an earlier time, as our clock was set back, are among them.
 
     A role's value is in W, Wh, thousandths of a percent (soc), mV, mHz, m°C or s, as dispatch.devices has it;
     None is no value, never 0. `marks` are of the samples shown.
@@ -48,13 +49,17 @@ def shown(history: History, device: str, interval: Interval, limit: int) -> Tele
         Unread: NATS does not answer.
     """
     span = (_ms(interval.start), _ms(interval.end))
-    items = list(history.between(device, *span))
-    samples = [one for one in items if isinstance(one, Sample)]
+    items = history.stretch(device, *span)
+    read = [one for one in items if isinstance(one, Sample)]
+    samples = [one for one in read if one.at_ms < span[1]]
     kept = samples[-limit:]
-    since = kept[0].at_ms if len(kept) < len(samples) else span[0]
+    more = len(kept) < len(samples)
+    since = kept[0].at_ms if more else span[0]
+    seen = marks(read[read.index(kept[0]) :]) if kept else ()
+    told = [mark for mark in seen if mark.start_ms < span[1]]
     let_go = [one.mark for one in items if isinstance(one, Thinned) and one.end_ms >= since]
-    found = sorted([*marks(kept), *let_go], key=lambda mark: (mark.start_ms, mark.kind))
-    return TelemetryShown(device, tuple(kept), tuple(found), len(kept) < len(samples))
+    found = sorted([*told, *let_go], key=lambda mark: (mark.start_ms, mark.kind))
+    return TelemetryShown(device, tuple(kept), tuple(found), more)
 
 
 def check_known(client: NatsClient, book: str, connection: Connection, position: int, device: str) -> None:

@@ -24,6 +24,9 @@ Period = Literal["fast", "normal", "slow"]
 PERIOD_S: Final[Mapping[Period, int]] = MappingProxyType({"fast": 1, "normal": 5, "slow": 60})
 """How often a block is read."""
 
+FAST_MS: Final = (50, 100, 200, 500)
+"""How often a fast channel is read."""
+
 REGISTERS_MAX: Final = 125
 """The most that one request reads (MODBUS Application Protocol 1.1b3, 6.3)."""
 UNIT_MAX: Final = 247
@@ -56,6 +59,28 @@ class Block(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return own and self.address < point.end and point.address < self.address + self.count
 
 
+class FastChannel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Registers that one request reads many times a second, for the eye: they are in the blocks, too, and
+    nothing is settled, judged or dispatched by what is read so."""
+
+    table: Table = "holding"
+    address: int
+    count: int
+    every_ms: int
+
+    def __post_init__(self) -> None:
+        if self.every_ms not in FAST_MS:
+            allowed = ", ".join(map(str, FAST_MS))
+            raise Refused("fast_channel", f"one of {allowed} ms", place="every_ms")
+        self.as_block()
+
+    def as_block(self) -> Block:
+        """Raises:
+        Refused: as a block is.
+        """
+        return Block(table=self.table, address=self.address, count=self.count)
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_fields=True):
     """Every device of one make that is wired alike; its address is stated where it is commissioned."""
 
@@ -72,6 +97,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
     limits: Limits | None = None
     control: Control | None = None
     source: str = ""
+    fast_channel: FastChannel | msgspec.UnsetType = msgspec.UNSET
+    """Unset, and so not in the profile's digest, where there is none."""
 
     def __post_init__(self) -> None:
         checked_id(self.id, "id")
@@ -169,6 +196,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unkno
             if not any(block.holds(scale) for block in holding):
                 wrong = f"no block reads {point.name} together with {scale.name}"
                 raise Refused("scale_split", wrong, place=place)
+
+        if self.fast_channel and not self.read_in(self.fast_channel.as_block()):
+            raise Refused("fast_channel", "a point, whole and with its scale factor", place="fast_channel")
 
     def _check_roles(self) -> None:
         for role, name in self.roles.items():

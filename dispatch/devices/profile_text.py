@@ -24,7 +24,7 @@ def profile_text(profile: Profile, heading: str) -> str:
     ]
     for key in ("blocks", "points"):
         lines += ["", f"{key} = [", *(f"  {_value(item)}," for item in given[key]), "]"]
-    for key in ("roles", "states", "limits", "control"):
+    for key in ("fast_channel", "roles", "states", "limits", "control"):
         if key in given:
             lines += ["", f"[{key}]"]
             lines += [f"{_key(name)} = {_value(value, 1)}" for name, value in given[key].items()]

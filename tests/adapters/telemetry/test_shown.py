@@ -52,13 +52,13 @@ def test_at_the_terminal(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[0].endswith("  1  active_power 5001 W, soc 50.000 %, meter_export_wh 10 Wh")
     assert lines[7].endswith("  10  lost: timeout")
     assert lines[8].endswith("soc -247.000 % (suspect: jump), active_power none (bad: torn), fan 3")
-    assert [line.partition(":")[0] for line in lines[9:-1]] == ["thinned", "unseen", "lost"]
+    assert [line.partition(":")[0] for line in lines[9:-1]] == ["thinned", "unseen", "lost", "jump"]
     assert "4 to 5 of r1 did not come" in text
     assert lines[-1] == "9 samples"
     rows = list(
         csv.DictReader(io.StringIO(run("telemetry", "B1", "--from", FROM, "--to", TO, "--format", "csv")))
     )
-    assert len(rows) == 7 * 3 + 1 + 3 + 3
+    assert len(rows) == 7 * 3 + 1 + 3 + 4
     (bad,) = [row for row in rows if row["quality"] == "bad"]
     assert (bad["name"], bad["value"], bad["reason"]) == ("active_power", "", "torn")
     newest = run("telemetry", "B1", "--from", FROM, "--to", TO, "--limit", "2")
@@ -82,7 +82,7 @@ def _ask(api: Api) -> None:
     found = api.get("/v1/telemetry/B1", "operator", **{"from": FROM, "to": TO}).json()
     assert [one["number"] for one in found["samples"]] == [1, 2, 3, 6, 7, 8, 9, 10, 11]
     assert found["samples"][-1]["readings"]["active_power"][:3] == [None, "bad", "torn"]
-    assert [mark["kind"] for mark in found["marks"]] == ["thinned", "unseen", "lost"]
+    assert [mark["kind"] for mark in found["marks"]] == ["thinned", "unseen", "lost", "jump"]
     assert found["more"] is False
     assert (
         api.get("/v1/telemetry/B1", "operator", **{"from": FROM, "to": TO, "limit": 3}).json()["more"] is True

@@ -13,6 +13,7 @@ from tests.dispatch.devices.profile_samples import EXAMPLES, NAMES, PLAIN, examp
 
 BLOCK = "{ address = 0, count = 10 }"
 LIMITS = PLAIN[PLAIN.index("[limits]") : PLAIN.index("[control]")]
+FAST = 'id = "plain"\nfast_channel = { address = 0, count = 2, every_ms = '
 REFUSALS = [
     # code, place, what is replaced, by what
     ("point_overlap", "points[1].address", '"w_sf", address = 1', '"w_sf", address = 0'),
@@ -101,6 +102,9 @@ REFUSALS = [
         '"after", address = 22, count = 1, type = "uint16", not_available = [1]'),
     ("unit_id", "unit_id", 'id = "plain"', 'id = "plain"\nunit_id = 248'),
     ("empty", "vendor", '"example"', '" "'),
+    ("fast_channel", "fast_channel.every_ms", 'id = "plain"', f"{FAST}10 }}"),
+    ("fast_channel", "fast_channel", 'id = "plain"', f"{FAST}100 }}".replace("count = 2", "count = 1")),
+    ("block_count", "fast_channel.count", 'id = "plain"', f"{FAST}100 }}".replace("count = 2", "count = 0")),
 ]  # fmt: skip
 
 
@@ -111,6 +115,15 @@ def test_what_is_refused(code: str, place: str, old: str, new: str) -> None:
         parse(PLAIN.replace(old, new, 1))
     assert refused.value.code == code
     assert refused.value.place.split(", ")[1] == place
+
+
+def test_a_fast_channel_is_beside_the_blocks_and_without_one_the_digest_is_what_it_was() -> None:
+    plain, fast = parse(PLAIN), parse(PLAIN.replace('id = "plain"', f"{FAST}100 }}"))
+    assert b"fast_channel" not in msgspec.json.encode(plain)
+    assert fast.fast_channel
+    assert fast.fast_channel.every_ms == 100
+    assert fast.blocks == plain.blocks
+    assert parse(profile_text(fast, "again")) == fast
 
 
 def test_every_example_reads_back_from_its_own_text() -> None:
