@@ -11,13 +11,15 @@ import msgspec
 from adapters.driving.device_state import millis
 from adapters.driving.driven import Driven
 from adapters.driving.falling_back import FallingBack
+from adapters.driving.goal import SCHEDULED
 from adapters.driving.one_device import Alarm
 from adapters.driving.plans import Plans
 from adapters.driving.said import Said
 from adapters.driving.wished import STEADY_PERMILLE
-from dispatch.control.fleet_turn import Told, Turned, Why
+from dispatch.control.fleet_turn import Held, Told, Turned, Why
 from dispatch.control.given import Given, Handed, given
 from dispatch.control.response_part import ResponsePart
+from dispatch.control.setpoint import Setpoint
 
 _NAMED: Final = 10
 _WHY: Final[tuple[Alarm, ...]] = (
@@ -28,6 +30,7 @@ _SETTLED: Final = timedelta(seconds=4)
 """Another reason is said no sooner: a driver that begins reads its devices and their meters one by one."""
 _NO_PART: Final = ResponsePart(0, 0)
 """Of a response that no storage is under: a stronger emergency stands for each."""
+_HELD: Final = Held(())
 _FOLLOWS: Final[frozenset[Why]] = frozenset({"plan", "others_share", "lost", "guard"})
 """Why a device is told its share of a plan."""
 
@@ -36,6 +39,8 @@ class _Line(NamedTuple):
     text: str
     why: str
     at: datetime
+    over: bool = False
+    """It is of emergencies that stand in place of the plan."""
 
 
 class Missing:
@@ -53,8 +58,11 @@ class Missing:
         """What was said last of a portfolio's plan."""
 
     def tell(self, turned: Turned, parts: Mapping[int, ResponsePart], now: datetime) -> None:
-        """`parts` are this driver's of each response that stands."""
+        """`parts` are this driver's of each response that stands. Nothing by a clock that is not trusted:
+        nobody knows then what is due."""
         self._falling_back.tell(now)
+        if any(one.executor.clock_lost for one in self._storages.values()):
+            return
         handed = {told.device: self._handed(told, now) for told in turned.told}
         for name, missing in turned.missing_w.items():
             follows = [
@@ -63,12 +71,10 @@ class Missing:
                 if told.why in _FOLLOWS and self._plans.portfolio(self._storages[told.device].site) == name
             ]
             found = given(missing, [handed[one] for one in follows])
-            over = self._over(name, turned)
-            if over and found.missing_w:
-                if name not in self._lines or self._lines[name].why != over:
-                    text = f"{over} in place of its plan: {_lacking(found)} of that are not given"
-                    self._lines[name] = _Line(text, over, now)
-                self._said.tell(name, self._lines[name].text)
+            over = self._over(name, turned, now)
+            if over:
+                if found.missing_w or found.whole:
+                    self._tell_over(name, found, over, now)
             elif found.missing_w:
                 self._tell_plan(name, found, follows, now)
             elif found.whole:
@@ -78,13 +84,22 @@ class Missing:
             broken = "its limit cannot be kept" if place in turned.groups_broken else ""
             self._said.tell(f"group {name}", broken, well="its limit is kept")
         for number, missing in turned.unanswered_w.items():
-            under = [handed[told.device] for told in turned.told if number in told.emergencies]
-            part = parts.get(number, _NO_PART)
+            part, held = parts.get(number, _NO_PART), turned.held.get(number, _HELD)
+            under = [
+                handed[told.device]
+                for told in turned.told
+                if number in told.emergencies or told.device in held.devices
+            ]
             found = given(missing + part.undriven_w, under)
             named = ", ".join(part.undriven[:_NAMED])
             idle = f", {abs(part.undriven_w)} W of that by {named}: no driver holds them"
             if found.missing_w:
                 wrong = f"{_lacking(found)} of it are given by nobody{idle if part.undriven else ''}"
+                self._said.tell(f"emergency {number}", wrong, again=True)
+            elif held.surplus_w:
+                more = f"{abs(held.surplus_w)} W{' of charging' if held.surplus_w < 0 else ''}"
+                names = ", ".join(held.devices[:_NAMED])
+                wrong = f"{more} more than it asks are given: what is held stays ({names})"
                 self._said.tell(f"emergency {number}", wrong, again=True)
             elif found.whole:
                 well = "all of it is given"
@@ -92,15 +107,22 @@ class Missing:
                     well = f"{part.own_w} W of {part.whole_w} W fall to devices of this driver: all is given"
                 self._said.tell(f"emergency {number}", "", well=well, again=True)
 
-    def _over(self, name: str, turned: Turned) -> str:
-        """The emergencies that stand in place of the plan for any of a portfolio's devices; "" for none."""
-        numbers = {
-            number
-            for told in turned.told
-            if self._plans.portfolio(self._storages[told.device].site) == name
-            for number in told.emergencies
-        }
+    def _over(self, name: str, turned: Turned, now: datetime) -> str:
+        """The emergencies that stand in place of the plan for any of a portfolio's devices; "" for none, and
+        where no plan holds."""
+        told = [one for one in turned.told if self._plans.portfolio(self._storages[one.device].site) == name]
+        if all(self._plans.of(self._storages[one.device].site, now) is None for one in told):
+            return ""
+        numbers = {number for one in told for number in one.emergencies}.union(turned.limited.get(name, ()))
         return f"emergency {', '.join(map(str, sorted(numbers)))} stands" if numbers else ""
+
+    def _tell_over(self, name: str, missing: Given, over: str, now: datetime) -> None:
+        """Once while the same emergencies stand, and again once something, or nothing more, is missing."""
+        why = over if missing.missing_w else f"{over}, and nothing is missing"
+        if name not in self._lines or self._lines[name].why != why:
+            lacking = f": {_lacking(missing)} of that are not given" if missing.missing_w else ""
+            self._lines[name] = _Line(f"{over} in place of its plan{lacking}", why, now, over=True)
+        self._said.tell(name, self._lines[name].text)
 
     def _tell_plan(self, name: str, missing: Given, devices: Sequence[str], now: datetime) -> None:
         """With the reasons that are known; said again with others, not with other figures."""
@@ -108,7 +130,7 @@ class Missing:
         why = "; ".join(f"{one}: {text}" for one, text in sorted(found.items()) if text)
         before = self._lines.get(name)
         other = before is not None and why not in ("", before.why)
-        if before is None or (other and abs(now - before.at) >= _SETTLED):
+        if before is None or before.over or (other and abs(now - before.at) >= _SETTLED):
             line = f"{_lacking(missing)} of its plan are given by nobody{f': {why}' if why else ''}"
             self._lines[name] = _Line(line, why, now)
         self._said.tell(name, self._lines[name].text)
@@ -142,6 +164,19 @@ def _why(one: Driven, now: datetime) -> str:
         return "lost"
     if not executor.commissioned:
         return "not commissioned"
+    if executor.door.lost:
+        return f"nats lost: {_meanwhile(executor.goes_for if executor.ready else None)}"
     if executor.snapshot.load is None:
         return f"nobody knows what {one.site} draws (grid_unknown): no meter at its connection is read"
     return next((f"{alarm}: {executor.alarms[alarm]}" for alarm in _WHY if alarm in executor.alarms), "")
+
+
+def _meanwhile(goal: Setpoint | None) -> str:
+    """What a storage does while nothing can be recorded; None where its lease is over."""
+    if goal is None:
+        return "nobody can tell it anything"
+    if goal.cause.startswith(SCHEDULED):
+        return f"it follows its schedule {goal.cause.removeprefix(SCHEDULED)[:12]}"
+    if goal.origin == "fallback":
+        return f"it is told {goal.setpoint_w} W"
+    return f"it keeps {goal.setpoint_w} W, and may be lowered"

@@ -21,6 +21,7 @@ from adapters.driving.wake import Wake
 from adapters.driving.watched_door import WatchedDoor
 from dispatch.control.interlock import DeviceLimits, DeviceSnapshot
 from dispatch.control.site_load import PowerRange
+from ledger.refusal import Refused
 
 Alarm = Literal[
     "foreign_writer", "device_refused", "unreachable", "meter_disagrees", "watchdog", "record_refused",
@@ -66,7 +67,7 @@ class OneDevice:
             device.id, holder, door, clock, lasts_s=lease_s, seconds=seconds, ended=ended
         )
         self.state: Final = DeviceState(device)
-        self.telling: Final = Teller(door, lambda refused: self.alarm("record_refused", str(refused)))
+        self.telling: Final = Teller(door, self._not_recorded, self._recorded)
         self.steps: Final = Steps(door, self.telling, journal, device.id, holder)
         self.tolerance_w: Final = register_tolerance_w(device.profile)
         self.standing: AtDevice | None = None
@@ -111,6 +112,13 @@ class OneDevice:
     def standing_w(self) -> int | None:
         """The setpoint that the device obeys now; None where that is not known."""
         return self.state.standing_w(millis(self.clock()))
+
+    def _not_recorded(self, refused: Refused) -> None:
+        self.alarm("record_refused", str(refused))
+
+    def _recorded(self) -> None:
+        """What came later is on record: what was refused before is over."""
+        self.alarms.pop("record_refused", None)
 
     def alarm(self, alarm: Alarm, text: str) -> None:
         self.alarms[alarm] = text

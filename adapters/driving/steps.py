@@ -27,6 +27,8 @@ class Steps:
         self._journal = journal
         self._device = device
         self._holder = holder
+        self._newest: tuple[date, int] | None = None
+        """Day and sequence of what was written last, of all that is on record."""
 
     async def intend(self, wish: Wish) -> None:
         """Put the intent on record; the wish gets its sequence.
@@ -63,19 +65,26 @@ class Steps:
     def tell_written(self, at: AtDevice, token: int, outcome: Outcome) -> None:
         """That it was written, or that nobody knows."""
         uncertain = "" if outcome.certainty == "certain" else outcome.why
-        command = RecordWritten(
-            self._device, at.day, at.sequence, token, at.before_w, at.written_at, uncertain
-        )
+        written_at = at.written_at
 
         async def tell() -> None:
+            after = self._written_before(at.day)
+            command = RecordWritten(
+                self._device, at.day, at.sequence, token, at.before_w, written_at, uncertain, after
+            )
             name = self._id(at.day, at.sequence, "written", outcome.at.isoformat())
             await self._door.execute(command, name)
+            self._newest = (at.day, at.sequence)
 
         self._teller.tell(tell)
 
     def tell_written_first(self, at: AtDevice, entry: Entry, *, certain: bool) -> None:
         async def tell() -> None:
-            at.sequence = await tell_written_first(self._door, self._journal, entry, certain=certain)
+            after = self._written_before(at.day)
+            at.sequence = await tell_written_first(
+                self._door, self._journal, entry, certain=certain, after=after
+            )
+            self._newest = (at.day, at.sequence)
 
         self._teller.tell(tell)
 
@@ -127,6 +136,10 @@ class Steps:
                 await self._door.execute(command, self._id(at.day, at.sequence, "expired"))
 
         self._teller.tell(tell)
+
+    def _written_before(self, day: date) -> int:
+        """What this run wrote last on that day, by its sequence: what is told is told in that order."""
+        return self._newest[1] if self._newest is not None and self._newest[0] == day else 0
 
     def _id(self, day: date, sequence: int, step: str, told: str = "") -> str:
         return step_id(self._device, day.isoformat(), sequence, step, told)

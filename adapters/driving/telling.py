@@ -14,11 +14,18 @@ Telling = Callable[[], Awaitable[None]]
 
 
 class Teller:
-    """One device's queue. `refused` gets what the store does not accept: it is not told again."""
+    """One device's queue. `refused` gets what the store does not accept: it is not told again; `accepted` is
+    called when something is on record."""
 
-    def __init__(self, door: WatchedDoor, refused: Callable[[Refused], None]) -> None:
+    def __init__(
+        self,
+        door: WatchedDoor,
+        refused: Callable[[Refused], None],
+        accepted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._door = door
         self._refused = refused
+        self._accepted = accepted
         self._queue: deque[Telling] = deque()
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
@@ -68,4 +75,5 @@ class Teller:
                 self._refused(refused)
                 return
             else:
+                self._accepted()
                 return

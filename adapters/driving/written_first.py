@@ -11,15 +11,17 @@ from dispatch.control.command_records import RecordWrittenFirst
 from ledger.refusal import Refused
 
 
-async def tell_written_first(door: WatchedDoor, journal: Journal, entry: Entry, *, certain: bool) -> int:
-    """Put it on record; its sequence on its day.
+async def tell_written_first(
+    door: WatchedDoor, journal: Journal, entry: Entry, *, certain: bool, after: int = 0
+) -> int:
+    """Put it on record; its sequence on its day. `after` as in `RecordWritten`.
 
     Raises:
         StoreLost; Refused: as `RecordWrittenFirst`, but not for what is on record already.
     """
     day = day_of(entry)
     command = RecordWrittenFirst(
-        entry.device, day, entry.setpoint, entry.journal, entry.before_w, entry.at, entry.by, certain
+        entry.device, day, entry.setpoint, entry.journal, entry.before_w, entry.at, entry.by, certain, after
     )
     try:
         await door.execute(command, f"journal-{entry.journal}")

@@ -138,20 +138,22 @@ class SetpointLeased(msgspec.Struct, frozen=True, tag_field="kind", tag="command
 
 
 class SetpointWritten(msgspec.Struct, frozen=True, tag_field="kind", tag="command.written.v1"):
-    """The device acknowledged the write; whether it does what it was told is still to be read."""
+    """The device acknowledged the write; whether it does what it was told is still to be read. `after`: which
+    one of the day its driver wrote before it, whatever the clock said; 0: that is not known."""
 
     sequence: int
     token: int
     before_w: int | None
     at: Instant
     fenced: bool = False
+    after: int = 0
 
     def apply(self, state: DeviceDay) -> DeviceDay:
-        return _written(state, self.sequence, "written", self.token, self.before_w, self.at, self.fenced)
+        return _written(self, state, "written", self.token, fenced=self.fenced)
 
 
 class WriteUncertain(msgspec.Struct, frozen=True, tag_field="kind", tag="command.uncertain.v1"):
-    """It was sent, and no answer came: the device may or may not have it."""
+    """It was sent, and no answer came: the device may or may not have it. `after` as in `SetpointWritten`."""
 
     sequence: int
     token: int
@@ -159,24 +161,28 @@ class WriteUncertain(msgspec.Struct, frozen=True, tag_field="kind", tag="command
     at: Instant
     reason: str
     fenced: bool = False
+    after: int = 0
 
     def apply(self, state: DeviceDay) -> DeviceDay:
-        return _written(state, self.sequence, "unknown", self.token, self.before_w, self.at, self.fenced)
+        return _written(self, state, "unknown", self.token, fenced=self.fenced)
 
 
 def _written(
+    told: SetpointWritten | WriteUncertain | WrittenFirst,
     state: DeviceDay,
-    sequence: int,
     status: Status,
     token: int,
-    before_w: int | None,
-    at: Instant,
-    fenced: bool,  # noqa: FBT001
+    *,
+    fenced: bool,
 ) -> DeviceDay:
-    changes = {"status": status, "token": token, "before_w": before_w, "written_at": at, "fenced": fenced}
-    state = state.with_one(sequence, **changes)
+    """What its driver wrote after the last stands now; of anything else the times say it."""
+    sequence, at = told.sequence, told.at
+    state = state.with_one(
+        sequence, status=status, token=token, before_w=told.before_w, written_at=at, fenced=fenced
+    )
     last = state.commands.get(state.last)
-    if last is not None and last.written_at is not None and last.written_at > at:
+    later = last is not None and last.written_at is not None and last.written_at > at
+    if last is not None and later and told.after != last.sequence:
         if status == "unknown" and not last.confirmed:
             return state
         return state.with_one(sequence, status="superseded", superseded_by=last.sequence)
@@ -272,7 +278,7 @@ class SetpointExpired(msgspec.Struct, frozen=True, tag_field="kind", tag="comman
 class WrittenFirst(msgspec.Struct, frozen=True, tag_field="kind", tag="command.written_first.v1"):
     """A stop or limit that a driver wrote before it was on record; `at` is when, `journal` its own number.
 
-    `raised`: it was no lowering after all.
+    `raised`: it was no lowering after all. `after` as in `SetpointWritten`.
     """
 
     sequence: int
@@ -283,6 +289,7 @@ class WrittenFirst(msgspec.Struct, frozen=True, tag_field="kind", tag="command.w
     by: str
     certain: bool = True
     raised: bool = False
+    after: int = 0
 
     def apply(self, state: DeviceDay | None) -> DeviceDay:
         day = state or DeviceDay()
@@ -299,7 +306,7 @@ class WrittenFirst(msgspec.Struct, frozen=True, tag_field="kind", tag="command.w
             journalled={**day.journalled, self.journal: self.sequence},
         )
         status: Status = "written" if self.certain else "unknown"
-        return _written(added, self.sequence, status, 0, self.before_w, self.at, fenced=False)
+        return _written(self, added, status, 0, fenced=False)
 
 
 class CommandsSettled(msgspec.Struct, frozen=True, tag_field="kind", tag="command.settled.v1"):

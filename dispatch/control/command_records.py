@@ -43,13 +43,15 @@ _REASON_MAX: Final = 2000
 
 
 class RecordWritten(OnDay, frozen=True):
-    """Tell that a setpoint was written `at`; `uncertain` says why nobody knows whether it arrived."""
+    """Tell that a setpoint was written `at`; `uncertain` says why nobody knows whether it arrived. `after`:
+    which one of the day its driver wrote before it, 0 where it does not know."""
 
     sequence: int
     token: int
     before_w: int | None
     at: Instant
     uncertain: str = ""
+    after: int = 0
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -76,8 +78,10 @@ class RecordWritten(OnDay, frozen=True):
         fenced = over or (self.token == lease.token and self.at >= lease.until)
         if self.uncertain:
             reason = _checked_reason(self.uncertain)
-            return (WriteUncertain(self.sequence, self.token, self.before_w, self.at, reason, fenced),)
-        return (SetpointWritten(self.sequence, self.token, self.before_w, self.at, fenced),)
+            return (
+                WriteUncertain(self.sequence, self.token, self.before_w, self.at, reason, fenced, self.after),
+            )
+        return (SetpointWritten(self.sequence, self.token, self.before_w, self.at, fenced, self.after),)
 
 
 class RecordReadBack(OnDay, frozen=True):
@@ -192,7 +196,7 @@ class RecordSeen(OnDay, frozen=True):
 
 class RecordWrittenFirst(OnDay, frozen=True):
     """Tell of a stop or limit that a driver wrote `at` before it could be recorded; `journal` is its own
-    number for it, by which a repeat is recognised. `day` is that of `at`."""
+    number for it, by which a repeat is recognised. `day` is that of `at`; `after` as in `RecordWritten`."""
 
     setpoint: Setpoint
     journal: str
@@ -200,6 +204,7 @@ class RecordWrittenFirst(OnDay, frozen=True):
     at: Instant
     by: str
     certain: bool = True
+    after: int = 0
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -233,6 +238,7 @@ class RecordWrittenFirst(OnDay, frozen=True):
                 self.by,
                 self.certain,
                 raised,
+                self.after,
             ),
         )
 

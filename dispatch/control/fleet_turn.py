@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -58,16 +59,28 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     emergencies: tuple[int, ...] = ()
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Devices whose hold gives a part of a response, and what they give of it beyond all that it asks; below
+    0 where that is charging."""
+
+    devices: tuple[str, ...]
+    surplus_w: int = 0
+
+
 class Turned(msgspec.Struct, frozen=True, kw_only=True):
     """What each device is told, in the order of the devices.
 
     `missing_w` is by portfolio what of its plans its devices are not told (below 0: to charge), and
-    `unanswered_w` the same of each standing response. `groups_broken` are groups whose limits cannot be kept.
+    `unanswered_w` the same of each standing response; `held` is what of that goes on. `limited` are by
+    portfolio the export limits that keep a site from its plan. `groups_broken` are groups whose limits cannot
+    be kept.
     """
 
     told: tuple[Told, ...]
     missing_w: dict[str, int]
     unanswered_w: dict[int, int]
+    held: dict[int, Held] = {}
+    limited: dict[str, tuple[int, ...]] = {}
     groups_broken: tuple[int, ...] = ()
 
 
@@ -99,18 +112,25 @@ def turn(
     targets: dict[str, int] = {}
     broken: set[int] = set()
     exports = _exports(devices, over)
+    limited: dict[str, tuple[int, ...]] = {}
     for portfolio in sorted({one.portfolio for one in sites}):
         those = [one for one in sites if one.portfolio == portfolio]
         names = {one.site for one in those}
         at = [n for n, one in enumerate(devices) if one.site in names and wishes[n] is None]
         free = {n for n in at if standings[n] == "free"}
         room = group_room(groups, devices, free, setpoint, standings)
-        shared = share_plan(those, [devices[n] for n in at], [standings[n] for n in at], exports, room)
+        share = partial(share_plan, those, [devices[n] for n in at], [standings[n] for n in at])
+        shared = share(exports, room)
+        if not names.isdisjoint(exports):
+            less = [
+                n for n, w in zip(at, share({}, room).setpoint_w - shared.setpoint_w, strict=True) if w > 0
+            ]
+            limited[portfolio] = _limits_of([over[n] for n in less])
         plan_w[at], setpoint[at], taken[at] = shared.own_w, shared.setpoint_w, shared.taken_w
         targets[portfolio] = shared.target_w
         broken.update(shared.broken)
     guarded = _guarded(sites, devices, standings, setpoint, groups)
-    responses, unanswered = _responses(sites, devices, over, (groups, guarded, standings))
+    responses, unanswered, held = _responses(sites, devices, over, (groups, guarded, standings))
     told: dict[int, Told] = {}
     for site in sites:
         at = [n for n, one in enumerate(devices) if one.site == site.site]
@@ -158,6 +178,8 @@ def turn(
         told=tuple(told[n] for n in range(len(devices))),
         missing_w=missing,
         unanswered_w=unanswered,
+        held=held,
+        limited=limited,
         groups_broken=tuple(sorted(broken)),
     )
 
@@ -194,6 +216,12 @@ def _exports(devices: Sequence[TurnDevice], over: Sequence[Sequence[Emergency]])
     return found
 
 
+def _limits_of(over: Sequence[Sequence[Emergency]]) -> tuple[int, ...]:
+    """The numbers of the export limits among those."""
+    found = {one.number for standing in over for one in standing if one.order.kind == "limit_export"}
+    return tuple(sorted(found))
+
+
 def _guarded(
     sites: Sequence[TurnSite],
     devices: Sequence[TurnDevice],
@@ -226,21 +254,27 @@ def _responses(
     devices: Sequence[TurnDevice],
     over: Sequence[Sequence[Emergency]],
     grouped: tuple[Sequence[GroupLimit], Whole, Sequence[Standing]],
-) -> tuple[dict[int, int], dict[int, int]]:
-    """Each responding device's share of the strongest response that it is under, and by response what of it
-    nobody gives."""
+) -> tuple[dict[int, int], dict[int, int], dict[int, Held]]:
+    """Each responding device's share of the strongest response that it is under, by response what of it
+    nobody gives, and who gives of it what it holds."""
     under: dict[int, list[int]] = {}
+    holding: dict[int, list[TurnDevice]] = {}
     orders: dict[int, Emergency] = {}
     for n, standing in enumerate(over):
-        for one in standing:
-            if one.order.kind == "respond_now":
-                orders[one.number] = one
-                under.setdefault(one.number, [])
+        responses = [one for one in standing if one.order.kind == "respond_now"]
+        for one in responses:
+            orders[one.number] = one
+            under.setdefault(one.number, [])
         first = next((one for one in standing if one.order.kind != "limit_export"), None)
-        if first is not None and first.order.kind == "respond_now":
+        if first is None or not responses:
+            continue
+        if first.order.kind == "respond_now":
             under[first.number].append(n)
+        elif first.order.kind == "hold" and not devices[n].lost:
+            holding.setdefault(responses[0].number, []).append(devices[n])
     shares: dict[int, int] = {}
     unanswered: dict[int, int] = {}
+    held: dict[int, Held] = {}
     exports = _exports(devices, over)
     places = {one.site: n for n, one in enumerate(sites)}
     for number, at in sorted(under.items()):
@@ -254,10 +288,40 @@ def _responses(
                 told = int(told_w[n]) if standings[n] == "free" else device.standing_w or 0
                 others[places[device.site]] += told
         limits = [_room(site, used, exports.get(site.site)) for site, used in zip(sites, others, strict=True)]
-        found = share_out(power, fleet, limits, group_room(groups, devices, set(at), told_w, standings))
+        room = group_room(groups, devices, set(at), told_w, standings)
+        goes_on = _goes_on(holding.get(number, ()), sites, exports)
+        rest = _rest(power, goes_on)
+        found = share_out(max(min(rest, FLEET_W_MAX), -FLEET_W_MAX), fleet, limits, room)
         shares.update(zip(at, found.setpoint_w.tolist(), strict=True))
         unanswered[number] = found.missing_w
-    return shares, unanswered
+        if holding.get(number):
+            way = power or goes_on
+            names = tuple(one.device for one in holding[number] if (one.standing_w or 0) * way > 0)
+            held[number] = Held(names, goes_on + rest - power)
+    return shares, unanswered, held
+
+
+def _goes_on(held: Sequence[TurnDevice], sites: Sequence[TurnSite], exports: Mapping[str, int]) -> int:
+    """What held devices go on giving together: what they hold, and no more than may leave a site by order."""
+    total = 0
+    for site in sites:
+        here = sum(one.within(one.standing_w or 0) for one in held if one.site == site.site)
+        if site.site in exports:
+            most = 0 if site.load is None else max(site.load.low_w + exports[site.site], 0)
+            here = min(here, most)
+        total += here
+    return total
+
+
+def _rest(power_w: int, held_w: int) -> int:
+    """What of a response is left for others; nobody is reversed for what is held beyond it.
+
+    >>> [_rest(power, 50) for power in (100, 40, 0, -100)]
+    [50, 0, 0, -150]
+    """
+    if not power_w:
+        return 0
+    return max(power_w - held_w, 0) if power_w > 0 else min(power_w - held_w, 0)
 
 
 def _room(site: TurnSite, others_w: int, export_w: int | None) -> GroupLimit:
