@@ -23,6 +23,7 @@ from adapters.awaited_door import AwaitedDoor
 from adapters.continuity import Discontinuity
 from adapters.driving.budget_file import BudgetFile
 from adapters.driving.device_state import millis
+from adapters.driving.disk_watch import DiskWatch
 from adapters.driving.driven_site import FleetBook, fleet_book
 from adapters.driving.driver_folder import LOOK_S, DriverFolder, StopAnswer, told_apart
 from adapters.driving.emergencies import EmergencyBoard
@@ -81,7 +82,6 @@ _UNDRIVEN_S: Final = 60.0
 """Drivers that begin together have taken their leases by then."""
 _COMMISSIONED_S: Final = 5.0
 _MEASURED_S: Final = 10.0
-_DISK_S: Final = 1.0
 _OF_METER: Final = "readings "
 _OF_PLAN: Final = "plan of "
 _AWAY: Final = (psycopg.OperationalError, psycopg_pool.PoolTimeout)
@@ -187,7 +187,7 @@ class DrivingRole:
                         schedules.run(),
                         forwarder.run(),
                         readings.run(),
-                        self._disk(disk, outbox),
+                        DiskWatch(self._folder, outbox, disk, self._say, self._tell).run(),
                         self._settled(readings),
                         self._planned(plans, fleet),
                         self._others(fleet),
@@ -239,28 +239,6 @@ class DrivingRole:
             return self._budgets[-1]
 
         return reached(self._devices, run, clock_ms, budget)
-
-    async def _disk(self, failure: Callable[[], str], outbox: Outbox) -> None:
-        """That the driver's disk takes nothing, and what was lost for that."""
-        failed, lost = "", 0
-        while True:
-            before, failed = failed, failure()
-            if bool(failed) != bool(before):
-                held = "what it does not take is kept in memory, and telemetry is sent from there"
-                self._say(f"disk: {failed}: {held}" if failed else "disk: well again")
-            if outbox.unwritten > lost and not failed:
-                self._say(f"telemetry: {outbox.unwritten - lost} samples are lost: their numbers are missing")
-                lost = outbox.unwritten
-            self._tell("room for a stop that is ordered here", await asyncio.to_thread(self._keep_room))
-            await asyncio.sleep(_DISK_S)
-
-    def _keep_room(self) -> str:
-        """Why there is none."""
-        try:
-            self._folder.keep_room()
-        except OSError as error:
-            return f"{error.strerror}: what needs none is wattledger emergency stop-all"
-        return ""
 
     async def _planned(self, plans: Plans, fleet: Fleet) -> None:
         """What the book says of plans, sites and terms, as soon as it is projected, and each minute, as terms

@@ -85,11 +85,16 @@ def curve(power_w: int) -> list[list[int]]:
     return [[min(power_w, 0), max(power_w, 0), 300_000 if power_w < 0 else 500_000]]
 
 
+def say(text: str) -> None:
+    """One write a line: what is heard live and what is asked come from two threads."""
+    sys.stdout.write(f"{text}\n")
+
+
 def listen(desk: Desk, unit: str, ended: threading.Event, name: str) -> None:
     for message in desk.live(unit=unit):
         told = message["data"]
         about = told.get("bid") or told.get("clearing") or told.get("product") or ""
-        print(f"  live  {message['time']}  {message['type']:<26} {about} {told.get('status', '')}")
+        say(f"  live  {message['time']}  {message['type']:<26} {about} {told.get('status', '')}")
         final = ("cleared", "refused", "withdrawn", "expired")
         if told.get("bid") == name and told.get("status") in final:
             ended.set()
@@ -109,7 +114,7 @@ def main() -> None:
 
     day = anna.get(f"/markets/{asked.market}/gates/{asked.day}")
     (gate,) = [one for one in day["gates"] if one["product"] == asked.product]
-    print(f"gate    {gate['opens']} to {gate['closes']}, results {gate['published']}")
+    say(f"gate    {gate['opens']} to {gate['closes']}, results {gate['published']}")
 
     name = f"{asked.unit}-{asked.product}-{asked.day}"
     schedule = plan(gate["interval_s"], gate["intervals"])
@@ -126,29 +131,29 @@ def main() -> None:
     threading.Thread(target=listen, args=(anna, asked.unit, ended, name), daemon=True).start()
 
     checked = anna.post("/bids/check", {"bid": bid, "revision": 0})
-    print(f"check   {checked['volume_wh']} Wh, may cost {checked['payable']} {checked['currency']}")
+    say(f"check   {checked['volume_wh']} Wh, may cost {checked['payable']} {checked['currency']}")
     for problem in checked["problems"]:
-        print(f"        {problem['code']}: {problem['reason']}")
+        say(f"        {problem['code']}: {problem['reason']}")
     if checked["problems"]:
         raise SystemExit(1)
 
     draft = anna.post("/bids", {"bid": bid, "revision": 0}, f"draft-{name}")
-    print(f"draft   {name} revision {draft['revision']}, digest {draft['digest'][:16]}")
+    say(f"draft   {name} revision {draft['revision']}, digest {draft['digest'][:16]}")
     seen = {"revision": draft["revision"], "digest": draft["digest"]}
-    print(f"approve {bert.post(f'/bids/{name}/approve', seen, f'approve-{name}')['status']}")
+    say(f"approve {bert.post(f'/bids/{name}/approve', seen, f'approve-{name}')['status']}")
     sent = anna.post(f"/bids/{name}/submit", {"revision": draft["revision"]}, f"submit-{name}")
-    print(f"submit  {sent['status']}, event {sent['sequence']}")
+    say(f"submit  {sent['status']}, event {sent['sequence']}")
 
     receipt = anna.get(f"/bids/{name}/receipt", after=str(sent["sequence"]))
-    print("receipt " + receipt["receipt"].splitlines()[0])
+    say("receipt " + receipt["receipt"].splitlines()[0])
     ended.wait(asked.wait)
 
     found = anna.get(f"/bids/{name}")
-    print(f"result  {found['summary']['status']}")
+    say(f"result  {found['summary']['status']}")
     first_day = {"first_day": str(asked.day)}
     rows = anna.get(f"/trading-units/{asked.unit}/positions", **first_day)["days"][0]["positions"]
-    print(f"position {len(rows)} quarter-hours; the first that is not zero:")
-    print(json.dumps(next((row for row in rows if row.get("awarded_wh") or row["state"] != "open"), rows[0])))
+    say(f"position {len(rows)} quarter-hours; the first that is not zero:")
+    say(json.dumps(next((row for row in rows if row.get("awarded_wh") or row["state"] != "open"), rows[0])))
 
 
 if __name__ == "__main__":
