@@ -284,9 +284,10 @@ def test_a_new_file_that_the_disk_does_not_take_changes_nothing(tmp_path: Path) 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lane.keep(sample(1))
     try:
-        # One more than the listing itself takes: none is free.
-        open_files = len(list(Path("/proc/self/fd").iterdir())) - 1
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(open_files, soft), hard))
+        # A file gets the lowest number that is free: none is, below that one.
+        lowest_free = os.open("/dev/null", os.O_RDONLY)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(lowest_free, soft), hard))
         kept = [lane.keep(sample(number)) for number in range(2, 6)]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
