@@ -213,9 +213,12 @@ class Executor(OneDevice):
                 except StoreLost:
                     await self.door.until_back()
                     self._stored.set()
-                except Refused:
-                    # Another was stored meanwhile.
-                    self._stored.set()
+                except Refused as refused:
+                    if refused.code == "fallback_digest":
+                        # Another was stored meanwhile.
+                        self._stored.set()
+                    else:
+                        self.alarm("record_refused", f"its fallback schedule: {refused}")
                 except OSError as error:
                     self.alarm("journal", f"its fallback schedule is not kept: {error}")
 

@@ -254,6 +254,7 @@ class Regulation:
         for name, plan in plans.items():
             if plan is None or not plan.regulation_w:
                 self._short_since.pop(name, None)
+                self._taken_w.pop(name, None)
                 continue
             here = [one for one in turned.told if self._storages[one.device].site == name]
             self._taken_w[name] = sum(one.taken_w for one in here)

@@ -142,9 +142,7 @@ class StoreFallback(msgspec.Struct, frozen=True):
         return (FallbackStored(self.schedule, self.schedule.digest, self.by, now),)
 
 
-class AcknowledgeFallback(msgspec.Struct, frozen=True):
-    """Tell the hash that the site has worked out itself from what it holds."""
-
+class _OfFallback(msgspec.Struct, frozen=True):
     device: str
     digest: str
 
@@ -155,6 +153,10 @@ class AcknowledgeFallback(msgspec.Struct, frozen=True):
     @property
     def reads(self) -> tuple[str, ...]:
         return ()
+
+
+class AcknowledgeFallback(_OfFallback, frozen=True):
+    """Tell the hash that the site has worked out itself from what it holds."""
 
     def decide_at(
         self, now: datetime, state: Fallback | None, _: Mapping[str, object]
@@ -165,19 +167,8 @@ class AcknowledgeFallback(msgspec.Struct, frozen=True):
         return (FallbackAcknowledged(self.digest, now),)
 
 
-class KeepFallback(msgspec.Struct, frozen=True):
+class KeepFallback(_OfFallback, frozen=True):
     """Tell the hash of the copy that a driver has on its disk."""
-
-    device: str
-    digest: str
-
-    @property
-    def aggregate(self) -> str:
-        return fallback_aggregate(self.device)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return ()
 
     def decide_at(
         self, now: datetime, state: Fallback | None, _: Mapping[str, object]

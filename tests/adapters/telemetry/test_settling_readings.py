@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -253,8 +252,11 @@ def test_what_cannot_be_recorded_for_another_reason_is_told_and_not_skipped(
 ) -> None:
     metered.read(-20, 3 * STEP)
     with monkeypatch.context() as refusing:
-        wrong = Refused("conflict", "others keep changing the same thing; try again")
-        refusing.setattr(metered.bench.door, "execute", Mock(side_effect=wrong))
+
+        def contended(*_: object, **__: object) -> None:
+            raise Refused("conflict", "others keep changing the same thing; try again")
+
+        refusing.setattr(metered.bench.door, "execute", contended)
         assert metered.settling.turn() == 0
         assert metered.settling.problems["M1"].startswith("conflict")
     assert metered.settling.turn() == 2
